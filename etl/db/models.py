@@ -1,0 +1,319 @@
+"""The tables, as declared. Alembic's migrations must produce exactly this (tests compare them).
+
+Two clocks, never mixed in one column: `created_at`, `completed_at`, `expires_at` are the gateway's;
+every other instant is ours, the moment the page that showed it was received. All are UTC.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from etl.db.types import BigKey, Bytes, Double, JobId, JsonText, Text, UtcDateTime
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# Ids and models differ by case and by trailing blanks; MariaDB's default collation sees neither.
+_OPTIONS: dict[str, Any] = {
+    "mysql_charset": "utf8mb4",
+    "mysql_collate": "utf8mb4_0900_bin",
+    "mariadb_charset": "utf8mb4",
+    "mariadb_collate": "utf8mb4_nopad_bin",
+    "mysql_engine": "InnoDB",
+    "mariadb_engine": "InnoDB",
+}
+
+
+def _table(name: str, *parts: sa.schema.SchemaItem, comment: str, **options: Any) -> sa.Table:
+    return sa.Table(name, metadata, *parts, comment=comment, **_OPTIONS, **options)
+
+
+def _source(*, primary_key: bool = False) -> sa.Column[int]:
+    return sa.Column(
+        "source_id",
+        sa.Integer,
+        sa.ForeignKey("sources.id"),
+        primary_key=primary_key,
+        autoincrement=False,
+        nullable=False,
+        comment="The source: one gateway, provider and key.",
+    )
+
+
+def _run(*, nullable: bool = False) -> sa.Column[int]:
+    return sa.Column("run_id", BigKey, nullable=nullable, comment="The run that wrote this row.")
+
+
+def _key(comment: str) -> sa.Column[int]:
+    return sa.Column("id", BigKey, primary_key=True, comment=comment)
+
+
+def _count(name: str, comment: str) -> sa.Column[int]:
+    return sa.Column(name, sa.Integer, nullable=False, server_default="0", comment=comment)
+
+
+def _tracked() -> list[sa.Column[Any]]:
+    """The columns that history records; the same in `video_jobs` and `video_job_versions`."""
+    return [
+        sa.Column("provider", Text, comment="Provider that made the video."),
+        sa.Column("model", Text, comment="Model as the gateway names it."),
+        sa.Column("status", Text, nullable=False, comment="Status: as reported, or derived when not sent."),
+        sa.Column("reported_status", Text, comment="Status exactly as sent; null when not sent."),
+        sa.Column("progress", Double, comment="Percent done, 0-100."),
+        sa.Column("prompt", Text, comment="The prompt, its sha256, or null, as configured."),
+        sa.Column("remixed_from_job_id", Text, comment="Job that this one remixes."),
+        sa.Column("seconds", Double, comment="Length of the clip in seconds."),
+        sa.Column("size", Text, comment="Resolution as sent, for example 1280x720."),
+        sa.Column("width", sa.Integer, comment="Pixels across, read from size."),
+        sa.Column("height", sa.Integer, comment="Pixels down, read from size."),
+        sa.Column("created_at", UtcDateTime, comment="Creation, by the gateway's clock (UTC)."),
+        sa.Column("completed_at", UtcDateTime, comment="Completion, by the gateway's clock (UTC)."),
+        sa.Column("expires_at", UtcDateTime, comment="End of the downloadable file, gateway's clock (UTC)."),
+        sa.Column("error_code", Text, comment="Code of the failure."),
+        sa.Column("error_message", Text, comment="Message of the failure."),
+        sa.Column("extra", JsonText, comment="JSON of every field that has no column of its own."),
+    ]
+
+
+sources = _table(
+    "sources",
+    sa.Column("id", sa.Integer, primary_key=True, comment="Key of the source."),
+    sa.Column("name", sa.String(191), nullable=False, unique=True, comment="Name in the configuration."),
+    sa.Column("base_url", Text, nullable=False, comment="The gateway's address."),
+    sa.Column("provider", Text, comment="Provider asked for; null for a plain OpenAI endpoint."),
+    sa.Column("key_name", Text, comment="Name of the pinned gateway key."),
+    sa.Column("created_at", UtcDateTime, nullable=False, comment="First use, our clock (UTC)."),
+    comment="One gateway, provider and key each.",
+)
+
+sync_runs = _table(
+    "sync_runs",
+    _key("The run's number; grows with time."),
+    _source(),
+    sa.Column("kind", sa.String(16), nullable=False, comment="incremental, first or reconcile."),
+    sa.Column("status", sa.String(16), nullable=False, comment="running, ok, failed or interrupted."),
+    sa.Column("started_at", UtcDateTime, nullable=False, comment="Start, our clock (UTC)."),
+    sa.Column("finished_at", UtcDateTime, comment="End, our clock (UTC); null while running."),
+    _count("pages", "Pages received."),
+    _count("requests", "HTTP requests sent, retries included."),
+    _count("retries", "Requests repeated after a retriable failure."),
+    _count("jobs_seen", "Items on believed pages: inserted + updated + unchanged + rejected."),
+    _count("jobs_inserted", "Jobs not known before."),
+    _count("jobs_updated", "Known jobs that had changed."),
+    _count("jobs_unchanged", "Known jobs as they were."),
+    _count("jobs_rejected", "Items written to rejected_items."),
+    _count("jobs_unlisted", "Jobs found to be no longer listed."),
+    sa.Column("error_class", Text, comment="Name of the error that ended the run."),
+    sa.Column("error_message", Text, comment="Its message, without secrets."),
+    sa.Column("worker", Text, comment="Host and process that ran it."),
+    sa.Column("lease_token", sa.BigInteger, comment="Fencing token it wrote under."),
+    sa.Index("ix_sync_runs_source_id_id", "source_id", "id"),
+    comment="One row per run: what it did and how it ended.",
+)
+
+list_pages = _table(
+    "list_pages",
+    _key("Key of the page."),
+    _source(),
+    _run(),
+    sa.Column("cursor", Text, comment="The `after` asked for; null for the first page."),
+    sa.Column("order", sa.String(4), nullable=False, comment="asc or desc, as asked."),
+    sa.Column("limit", sa.Integer, nullable=False, comment="Limit asked for."),
+    sa.Column("first_id", Text, comment="first_id as sent."),
+    sa.Column("last_id", Text, comment="last_id as sent."),
+    sa.Column("has_more", sa.Boolean(create_constraint=False), comment="has_more as sent; null if absent."),
+    sa.Column("items", sa.Integer, nullable=False, comment="Items on the page."),
+    sa.Column("http_status", sa.Integer, nullable=False, comment="HTTP status."),
+    sa.Column("attempts", sa.Integer, nullable=False, comment="Requests it took."),
+    sa.Column("duration_ms", Double, nullable=False, comment="Time of the last request in ms."),
+    sa.Column("bytes", sa.BigInteger, nullable=False, comment="Size of the body."),
+    sa.Column("received_at", UtcDateTime, nullable=False, comment="When the body was complete, our clock (UTC)."),
+    sa.Column(
+        "accepted",
+        sa.Boolean(create_constraint=False),
+        nullable=False,
+        comment="False when the gateway's cache served it: logged, not believed.",
+    ),
+    sa.Column("request_type", Text, comment="extra_fields.request_type."),
+    sa.Column("provider", Text, comment="extra_fields.provider."),
+    sa.Column("model_requested", Text, comment="extra_fields.model_requested or original_model_requested."),
+    sa.Column("model_deployment", Text, comment="extra_fields.model_deployment or resolved_model_used."),
+    sa.Column("latency_ms", Double, comment="extra_fields.latency: the last upstream attempt."),
+    sa.Column("chunk_index", sa.Integer, comment="extra_fields.chunk_index."),
+    sa.Column("raw_request", Text, comment="extra_fields.raw_request, when configured."),
+    sa.Column("raw_response", Text, comment="extra_fields.raw_response, when configured."),
+    sa.Column("extra", JsonText, comment="Other extra_fields, as JSON."),
+    sa.Index("ix_list_pages_run_id", "run_id"),
+    comment="One row per page fetched.",
+)
+
+cache_lookups = _table(
+    "cache_lookups",
+    _key("Key of the lookup."),
+    _source(),
+    _run(),
+    sa.Column("page_id", BigKey, nullable=False, comment="The page in list_pages."),
+    sa.Column("looked_up_at", UtcDateTime, nullable=False, comment="When the page came, our clock (UTC)."),
+    sa.Column("cache_hit", sa.Boolean(create_constraint=False), nullable=False, comment="Served from cache."),
+    sa.Column("cache_id", Text, comment="Id of the cache entry."),
+    sa.Column("hit_type", Text, comment="direct or semantic."),
+    sa.Column("requested_provider", Text, comment="Provider asked for."),
+    sa.Column("requested_model", Text, comment="Model asked for."),
+    sa.Column("provider_used", Text, comment="Provider of the embedding."),
+    sa.Column("model_used", Text, comment="Model of the embedding."),
+    sa.Column("input_tokens", sa.BigInteger, comment="Tokens of the embedding."),
+    sa.Column("threshold", Double, comment="Similarity needed."),
+    sa.Column("similarity", Double, comment="Similarity found."),
+    sa.Index("ix_cache_lookups_looked_up_at", "looked_up_at"),
+    comment="The gateway's cache_debug, one row per page that carried it.",
+)
+
+video_jobs = _table(
+    "video_jobs",
+    _source(primary_key=True),
+    sa.Column("job_id", JobId, primary_key=True, comment="The job's id as listed, suffix included."),
+    *_tracked(),
+    sa.Column(
+        "settled", sa.Boolean(create_constraint=False), nullable=False, comment="True when it cannot change again."
+    ),
+    sa.Column("content_hash", sa.String(32), nullable=False, comment="Digest of all but progress."),
+    sa.Column("version", sa.Integer, nullable=False, comment="Number of its newest version, from 1."),
+    sa.Column("first_seen_at", UtcDateTime, nullable=False, comment="First page that showed it, our clock (UTC)."),
+    sa.Column("last_changed_at", UtcDateTime, nullable=False, comment="Newest version's valid_from (UTC)."),
+    sa.Column("unlisted_at", UtcDateTime, comment="When it was found no longer listed, our clock (UTC)."),
+    sa.Column("unlisted_reason", Text, comment="aged_out, missing, not_found or unknown."),
+    sa.Column(
+        "list_position",
+        sa.BigInteger,
+        nullable=False,
+        comment="Place in the gateway's creation order; only comparisons mean anything.",
+    ),
+    sa.Column("first_run_id", BigKey, nullable=False, comment="The run that first saw it."),
+    sa.Column("reread_at", UtcDateTime, comment="Last time it was read by id, our clock (UTC)."),
+    sa.Index("ix_video_jobs_list_position", "source_id", "list_position"),
+    sa.Index("ix_video_jobs_created_at", "created_at"),
+    sa.Index(
+        "ix_video_jobs_open",
+        "source_id",
+        "settled",
+        "list_position",
+        sqlite_where=sa.text("NOT settled"),
+        postgresql_where=sa.text("NOT settled"),
+    ),
+    comment="Every job ever seen, in its current state.",
+)
+
+video_job_versions = _table(
+    "video_job_versions",
+    sa.Column("change_seq", BigKey, primary_key=True, comment="Order of change; grows within a source."),
+    _source(),
+    sa.Column("job_id", JobId, nullable=False, comment="The job."),
+    sa.Column("version", sa.Integer, nullable=False, comment="1 for the insert, then one more each."),
+    sa.Column("op", sa.String(8), nullable=False, comment="insert, update, unlist or relist."),
+    sa.Column("valid_from", UtcDateTime, nullable=False, comment="When the page that showed it came (UTC)."),
+    sa.Column("changed_fields", JsonText, comment="JSON array of columns that changed; null for an insert."),
+    *_tracked(),
+    sa.Column("unlisted_reason", Text, comment="Evidence, for an unlist."),
+    _run(),
+    sa.UniqueConstraint("source_id", "job_id", "version"),
+    comment="History: one row per change, append-only, never rewritten.",
+    sqlite_autoincrement=True,
+)
+
+rejected_items = _table(
+    "rejected_items",
+    _key("Key of the reject."),
+    _source(),
+    _run(),
+    sa.Column("rejected_at", UtcDateTime, nullable=False, comment="When its page came, our clock (UTC)."),
+    sa.Column("reason", Text, nullable=False, comment="Why it could not be understood."),
+    sa.Column("payload", Bytes, comment="The item's bytes, verbatim; null for a record nobody can read."),
+    sa.Column("payload_hash", sa.String(32), nullable=False, comment="Digest, so that a repeat is one row."),
+    sa.Column("position", sa.Integer, comment="Place on its page, from 0."),
+    sa.Column("cursor", Text, comment="Cursor of its page."),
+    sa.Column("job_id", Text, comment="Its id, when that much could be read."),
+    sa.Column("after_id", Text, comment="For a poison record: the known job just before it."),
+    sa.Column("before_id", Text, comment="For a poison record: the known job just after it."),
+    sa.Column("last_seen_at", UtcDateTime, nullable=False, comment="Last time it came, our clock (UTC)."),
+    sa.Column("times_seen", sa.Integer, nullable=False, server_default="1", comment="How often it came."),
+    sa.UniqueConstraint("source_id", "payload_hash"),
+    comment="Items that could not be understood, verbatim, and gaps around records nobody can read.",
+)
+
+unknown_fields = _table(
+    "unknown_fields",
+    _source(primary_key=True),
+    sa.Column("path", sa.String(255), primary_key=True, comment="Dotted path, for example job.error.hint."),
+    sa.Column("type", sa.String(16), primary_key=True, comment="JSON type seen there."),
+    sa.Column("first_seen_at", UtcDateTime, nullable=False, comment="First time, our clock (UTC)."),
+    sa.Column("last_seen_at", UtcDateTime, nullable=False, comment="Last time, our clock (UTC)."),
+    sa.Column("count", sa.BigInteger, nullable=False, comment="How often it was seen."),
+    comment="Schema drift: fields that the contract does not name.",
+)
+
+coverage_gaps = _table(
+    "coverage_gaps",
+    _key("Key of the gap."),
+    _source(),
+    _run(),
+    sa.Column("detected_at", UtcDateTime, nullable=False, comment="When it was noticed, our clock (UTC)."),
+    sa.Column("gap_from", UtcDateTime, comment="Creation of the newest job known before the gap (UTC)."),
+    sa.Column("gap_until", UtcDateTime, comment="Creation of the oldest job listed after it (UTC)."),
+    sa.Column("last_known_job_id", Text, comment="Newest job known before the gap."),
+    sa.Column("oldest_listed_job_id", Text, comment="Oldest job listed after it; null when none was."),
+    sa.Column("reason", Text, nullable=False, comment="What was seen."),
+    sa.Index("ix_coverage_gaps_source_id", "source_id"),
+    comment="Spans of creation time in which jobs may have come and gone unseen. No row: complete.",
+)
+
+sync_state = _table(
+    "sync_state",
+    _source(primary_key=True),
+    sa.Column("frontier_id", Text, comment="Newest job such that it and all older ones are settled."),
+    sa.Column("frontier_created_at", UtcDateTime, comment="Its creation, gateway's clock (UTC)."),
+    sa.Column("cursor", Text, comment="The job before the frontier: where the next sync begins."),
+    sa.Column("checkpoint", JsonText, comment="Where an unfinished walk goes on; null when none is."),
+    sa.Column("list_order", sa.String(4), comment="desc when the gateway ignores order=asc."),
+    sa.Column("complete_run_id", BigKey, comment="Last run that read everything it had to."),
+    sa.Column("complete_at", UtcDateTime, comment="When that was, our clock (UTC)."),
+    sa.Column("reconciled_at", UtcDateTime, comment="End of the last complete reconcile (UTC)."),
+    sa.Column("newest_job_at", UtcDateTime, comment="Creation of the newest job seen, gateway's clock (UTC)."),
+    sa.Column("failures", sa.Integer, nullable=False, server_default="0", comment="Failed runs in a row."),
+    sa.Column("disabled_at", UtcDateTime, comment="When a fatal answer stopped the source (UTC)."),
+    sa.Column("disabled_reason", Text, comment="What it was."),
+    sa.Column("config_hash", sa.String(32), comment="Digest of the settings that were refused."),
+    comment="Where each source stands.",
+)
+
+leases = _table(
+    "leases",
+    _source(primary_key=True),
+    sa.Column("holder", Text, comment="Host, process and nonce of the writer; null when free."),
+    sa.Column("token", sa.BigInteger, nullable=False, comment="Fencing token: grows with every taking."),
+    sa.Column("acquired_at", UtcDateTime, comment="Taken, by the database's clock (UTC)."),
+    sa.Column("expires_at", UtcDateTime, comment="Runs out, by the database's clock (UTC)."),
+    comment="One writer per source.",
+)
+
+prices = _table(
+    "prices",
+    _key("Key of the price."),
+    sa.Column("provider", sa.String(64), nullable=False, comment="Provider, or * for any."),
+    sa.Column("model_pattern", sa.String(191), nullable=False, comment="Model; % matches any text."),
+    sa.Column("resolution", sa.String(16), nullable=False, comment="Band (720p, 1024p, 1080p, 4k) or *."),
+    sa.Column("unit", sa.String(16), nullable=False, comment="What is counted: second."),
+    sa.Column("price", sa.Numeric(14, 6), nullable=False, comment="Price of one unit."),
+    sa.Column("currency", sa.String(3), nullable=False, comment="ISO 4217."),
+    sa.Column("valid_from", UtcDateTime, nullable=False, comment="In force from (UTC)."),
+    sa.Column("origin", sa.String(16), nullable=False, comment="default, config or import."),
+    sa.UniqueConstraint("provider", "model_pattern", "resolution", "valid_from", "origin"),
+    comment="Effective-dated price book.",
+)

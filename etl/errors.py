@@ -1,0 +1,182 @@
+"""Every error this package raises on purpose, named by what to do about it.
+
+EtlError
+├── ConfigError             fix the configuration or the command line (exit code 2)
+├── GatewayError            anything the gateway or the way to it did
+│   ├── Fatal               asking again cannot help; the source waits for a person
+│   │   ├── Unauthorized        401: the key is wrong
+│   │   ├── Forbidden           402/403: the key is right but barred, blocked or out of budget
+│   │   ├── Unsupported         this provider cannot list videos, is not configured, or has no usable key
+│   │   └── BadRequest          another 4xx: what we asked was refused
+│   ├── Retriable           the same request may succeed in a moment
+│   │   ├── Unreachable         no connection, reset, DNS, TLS or proxy failure
+│   │   ├── TimedOut            our read timeout, or the gateway's 504
+│   │   ├── RateLimited         429; carries retry_after in seconds when the answer named one
+│   │   ├── ServerFault         5xx, and the gateway's transient 400s
+│   │   └── GarbledAnswer       truncated, not JSON, not UTF-8, wrong content type, too large
+│   ├── Unparseable         500 "failed to unmarshal…": a poison record is on this page (page-level)
+│   ├── NotFound            404: by id, the job is gone; of a list, the cursor died or the path is wrong
+│   ├── DeadCursor          the gateway no longer knows the job the cursor names (page-level)
+│   └── PagingError         the pages contradict each other; the run stops (page-level)
+│       ├── RepeatedPage        a page brought nothing new or repeated its cursor
+│       ├── OrderIgnored        pages go backwards, or order=asc was asked for and not given
+│       └── StalePage           only the gateway's own cache answers
+├── SuspiciousScan          a complete scan looks wrong; nothing was marked (the message names the flag)
+├── StorageError            the database did, or could not
+│   ├── DatabaseUnavailable     not reachable, restarted, connection cut (retriable)
+│   ├── DatabaseBusy            locked, deadlocked, serialisation failure (retriable)
+│   ├── DatabaseRefused         full, read-only, missing rights
+│   └── SchemaMismatch          database older or newer than this code
+├── LeaseHeld               another process is writing this source: skip it now
+└── LeaseLost               our lease ran out; nothing of this transaction was written
+"""
+
+from __future__ import annotations
+
+
+class EtlError(Exception):
+    """Base of all deliberate errors. `hint` says what a person can do about it."""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class ConfigError(EtlError):
+    """The configuration or command line is wrong; nothing was done."""
+
+
+class GatewayError(EtlError):
+    """The gateway, or the way to it, failed. `status` is the HTTP status when one arrived.
+
+    `attempts` counts the requests made before giving up; `bytes_received` what the last answer brought.
+    """
+
+    def __init__(
+        self, message: str, *, status: int | None = None, hint: str | None = None, attempts: int = 1
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.attempts = attempts
+
+
+class Fatal(GatewayError):
+    """Asking again cannot help; the source waits until its configuration changes."""
+
+
+class Unauthorized(Fatal):
+    """401: the key is wrong, or a virtual key is needed."""
+
+
+class Forbidden(Fatal):
+    """402 or 403: budget spent, key blocked, provider or model barred."""
+
+
+class Unsupported(Fatal):
+    """The provider cannot list, is not configured, or has no usable key."""
+
+
+class BadRequest(Fatal):
+    """Any other 4xx."""
+
+
+class Retriable(GatewayError):
+    """The same request may succeed in a moment."""
+
+
+class Unreachable(Retriable):
+    """No answer: DNS, connection, TLS, proxy, reset."""
+
+
+class TimedOut(Retriable):
+    """Our own timeout, or the gateway's 504."""
+
+
+class RateLimited(Retriable):
+    """429. `retry_after` is in seconds, when the answer named a time."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after: float | None = None,
+        status: int | None = 429,
+        hint: str | None = None,
+        attempts: int = 1,
+    ) -> None:
+        super().__init__(message, status=status, hint=hint, attempts=attempts)
+        self.retry_after = retry_after
+
+
+class ServerFault(Retriable):
+    """5xx, or one of the 400s that the gateway gives for transient faults."""
+
+
+class GarbledAnswer(Retriable):
+    """A 200 whose body is truncated, not JSON, of the wrong content type, or too large."""
+
+
+class Unparseable(GatewayError):
+    """500 `failed to unmarshal…`: a record on this page breaks the gateway itself."""
+
+
+class NotFound(GatewayError):
+    """404. `json_body` tells an API's answer from a web server's."""
+
+    def __init__(
+        self, message: str, *, json_body: bool, status: int | None = 404, hint: str | None = None
+    ) -> None:
+        super().__init__(message, status=status, hint=hint)
+        self.json_body = json_body
+
+
+class DeadCursor(GatewayError):
+    """The gateway no longer knows the job that the cursor names."""
+
+
+class PagingError(GatewayError):
+    """Pages contradict each other; going on could loop or skip."""
+
+
+class RepeatedPage(PagingError):
+    """A page brought no new job, or repeated its cursor."""
+
+
+class OrderIgnored(PagingError):
+    """Pages go backwards, or do not come in the order asked for."""
+
+
+class StalePage(PagingError):
+    """The gateway's cache answers, again and again."""
+
+
+class SuspiciousScan(EtlError):
+    """A complete scan contradicts what is known; nothing was marked as unlisted."""
+
+
+class StorageError(EtlError):
+    """The database failed."""
+
+
+class DatabaseUnavailable(StorageError):
+    """Not reachable, restarted, or the connection was cut. Worth retrying."""
+
+
+class DatabaseBusy(StorageError):
+    """Locked, deadlocked, or a serialisation failure. Worth retrying."""
+
+
+class DatabaseRefused(StorageError):
+    """Disk full, read-only, or missing rights: a person must act."""
+
+
+class SchemaMismatch(StorageError):
+    """The database's schema is not the one this code was written for."""
+
+
+class LeaseHeld(EtlError):
+    """Another process is writing this source."""
+
+
+class LeaseLost(EtlError):
+    """The lease ran out or was taken over; the transaction was rolled back."""

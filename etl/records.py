@@ -1,0 +1,170 @@
+"""The records that travel from the gateway to the database. Plain, frozen, shared by all layers.
+
+All instants are timezone-aware UTC datetimes. A `RawPage` leaves extract, a `PageRows` leaves transform.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal, NamedTuple
+
+Order = Literal["asc", "desc"]
+RunKind = Literal["incremental", "first", "reconcile"]
+Op = Literal["insert", "update", "unlist", "relist"]
+
+#: A job in one of these states never changes again. `completed` and `failed` are the gateway's own;
+#: the others are what custom providers report for a job that was stopped.
+SETTLED_STATUSES = frozenset({"completed", "failed", "cancelled", "canceled", "expired", "rejected"})
+
+
+def utc(moment: datetime) -> datetime:
+    """The same instant in UTC; a naive datetime is a mistake and raises ValueError."""
+    if moment.tzinfo is None:
+        raise ValueError("naive datetime: every instant carries its time zone here")
+    return moment.astimezone(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question to the list: jobs after this id, in this order, at most this many."""
+
+    after: str | None = None
+    order: Order = "asc"
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class RawPage:
+    """One answer, with each item still undecoded (gateway.md, "Page").
+
+    `items` are the verbatim bytes of each element of `data`. `extra_fields` is that object's bytes, or None.
+    `has_more` is None when the answer did not say. `received_at` is our clock when the body was complete;
+    `duration` is in seconds and covers the last attempt; `gateway_date` is the answer's Date header.
+    `unknown` holds envelope members that the contract does not name.
+    """
+
+    request: Request
+    items: tuple[bytes, ...]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool | None
+    extra_fields: bytes | None
+    received_at: datetime
+    http_status: int = 200
+    attempts: int = 1
+    duration: float = 0.0
+    size: int = 0
+    gateway_date: datetime | None = None
+    unknown: Mapping[str, Any] = field(default_factory=dict)
+
+
+class JobRow(NamedTuple):
+    """One job as the gateway showed it; the tracked columns of `video_jobs`, in this order.
+
+    `status` is derived where the gateway sent none, `reported_status` is what it sent. `progress` is percent
+    (0–100). `seconds` is the clip's length. `extra` is compact JSON text of every field without a column, keys
+    sorted, or None. `content_hash` covers everything but `progress` and `reported_status`' absence: equal hash,
+    equal job. `settled` says that the job will not change again.
+    """
+
+    job_id: str
+    provider: str | None
+    model: str | None
+    status: str
+    reported_status: str | None
+    progress: float | None
+    prompt: str | None
+    remixed_from_job_id: str | None
+    seconds: float | None
+    size: str | None
+    width: int | None
+    height: int | None
+    created_at: datetime | None
+    completed_at: datetime | None
+    expires_at: datetime | None
+    error_code: str | None
+    error_message: str | None
+    extra: str | None
+    settled: bool
+    content_hash: str
+
+
+#: Columns of `JobRow` that history records: all but the key, the flag and the hash.
+TRACKED = tuple(f for f in JobRow._fields if f not in ("job_id", "settled", "content_hash"))
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """One item that could not be understood: verbatim bytes (or None), why, and where it stood.
+
+    A poison record has no bytes: `after_id` and `before_id` are its known neighbours in creation order.
+    """
+
+    reason: str
+    payload: bytes | None
+    position: int | None = None
+    job_id: str | None = None
+    after_id: str | None = None
+    before_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CacheLookup:
+    """A page's `cache_debug`, as sent."""
+
+    cache_hit: bool
+    cache_id: str | None = None
+    hit_type: str | None = None
+    requested_provider: str | None = None
+    requested_model: str | None = None
+    provider_used: str | None = None
+    model_used: str | None = None
+    input_tokens: int | None = None
+    threshold: float | None = None
+    similarity: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PageFacts:
+    """What a page's `extra_fields` say about the page itself. `latency_ms` is the last upstream attempt."""
+
+    request_type: str | None = None
+    provider: str | None = None
+    model_requested: str | None = None
+    model_deployment: str | None = None
+    latency_ms: float | None = None
+    chunk_index: int | None = None
+    raw_request: str | None = None
+    raw_response: str | None = None
+    extra: str | None = None
+
+
+class Unknown(NamedTuple):
+    """A field that the contract does not name: dotted path and JSON type."""
+
+    path: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class PageRows:
+    """A page, transformed. `jobs` keeps the page's order; jobs + rejects account for every item.
+
+    A job that stands twice on one page is kept once in `jobs` (its last appearance) and counted in
+    `duplicates`. `ids` are the page's job ids in page order, without repeats.
+    """
+
+    page: RawPage
+    jobs: tuple[JobRow, ...]
+    rejects: tuple[Reject, ...] = ()
+    unknown: Mapping[Unknown, int] = field(default_factory=dict)
+    cache: CacheLookup | None = None
+    facts: PageFacts = field(default_factory=PageFacts)
+    duplicates: int = 0
+
+    @property
+    def stale(self) -> bool:
+        """True when the gateway's cache served the page: recorded, never believed."""
+        return self.cache is not None and self.cache.cache_hit
