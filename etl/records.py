@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 Order = Literal["asc", "desc"]
 RunKind = Literal["incremental", "first", "reconcile"]
@@ -168,3 +168,43 @@ class PageRows:
     def stale(self) -> bool:
         """True when the gateway's cache served the page: recorded, never believed."""
         return self.cache is not None and self.cache.cache_hit
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a run did so far; the names are `sync_runs`' columns. seen = inserted + updated + unchanged + rejected."""
+
+    pages: int = 0
+    requests: int = 0
+    retries: int = 0
+    jobs_seen: int = 0
+    jobs_inserted: int = 0
+    jobs_updated: int = 0
+    jobs_unchanged: int = 0
+    jobs_rejected: int = 0
+    jobs_unlisted: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """How one source's run ended. `status`: ok, failed, interrupted (asked to stop) or skipped (lease held
+    elsewhere; then `run_id` is None). `error` is set unless ok. Instants are UTC."""
+
+    source: str
+    kind: RunKind
+    status: Literal["ok", "failed", "interrupted", "skipped"]
+    run_id: int | None
+    started_at: datetime
+    finished_at: datetime
+    counts: Counts
+    error: Exception | None = None
+    gaps: int = 0
+
+
+class Progress(Protocol):
+    """Told about a run while it goes on, from the thread that runs it."""
+
+    def started(self, source: str, kind: RunKind) -> None: ...
+    def advanced(self, source: str, counts: Counts) -> None: ...
+    def waiting(self, source: str, why: str, seconds: float) -> None: ...
+    def finished(self, result: RunResult) -> None: ...

@@ -135,7 +135,9 @@ list_pages = _table(
     sa.Column("attempts", sa.Integer, nullable=False, comment="Requests it took."),
     sa.Column("duration_ms", Double, nullable=False, comment="Time of the last request in ms."),
     sa.Column("bytes", sa.BigInteger, nullable=False, comment="Size of the body."),
-    sa.Column("received_at", UtcDateTime, nullable=False, comment="When the body was complete, our clock (UTC)."),
+    sa.Column(
+        "received_at", UtcDateTime, nullable=False, comment="When the body was complete, our clock (UTC)."
+    ),
     sa.Column(
         "accepted",
         sa.Boolean(create_constraint=False),
@@ -182,11 +184,16 @@ video_jobs = _table(
     sa.Column("job_id", JobId, primary_key=True, comment="The job's id as listed, suffix included."),
     *_tracked(),
     sa.Column(
-        "settled", sa.Boolean(create_constraint=False), nullable=False, comment="True when it cannot change again."
+        "settled",
+        sa.Boolean(create_constraint=False),
+        nullable=False,
+        comment="True when it cannot change again.",
     ),
     sa.Column("content_hash", sa.String(32), nullable=False, comment="Digest of all but progress."),
     sa.Column("version", sa.Integer, nullable=False, comment="Number of its newest version, from 1."),
-    sa.Column("first_seen_at", UtcDateTime, nullable=False, comment="First page that showed it, our clock (UTC)."),
+    sa.Column(
+        "first_seen_at", UtcDateTime, nullable=False, comment="First page that showed it, our clock (UTC)."
+    ),
     sa.Column("last_changed_at", UtcDateTime, nullable=False, comment="Newest version's valid_from (UTC)."),
     sa.Column("unlisted_at", UtcDateTime, comment="When it was found no longer listed, our clock (UTC)."),
     sa.Column("unlisted_reason", Text, comment="aged_out, missing, not_found or unknown."),
@@ -285,7 +292,9 @@ sync_state = _table(
     sa.Column("complete_run_id", BigKey, comment="Last run that read everything it had to."),
     sa.Column("complete_at", UtcDateTime, comment="When that was, our clock (UTC)."),
     sa.Column("reconciled_at", UtcDateTime, comment="End of the last complete reconcile (UTC)."),
-    sa.Column("newest_job_at", UtcDateTime, comment="Creation of the newest job seen, gateway's clock (UTC)."),
+    sa.Column(
+        "newest_job_at", UtcDateTime, comment="Creation of the newest job seen, gateway's clock (UTC)."
+    ),
     sa.Column("failures", sa.Integer, nullable=False, server_default="0", comment="Failed runs in a row."),
     sa.Column("disabled_at", UtcDateTime, comment="When a fatal answer stopped the source (UTC)."),
     sa.Column("disabled_reason", Text, comment="What it was."),
