@@ -64,9 +64,9 @@ class JobRow(NamedTuple):
     """One job as the gateway showed it; the tracked columns of `video_jobs`, in this order.
 
     `status` is derived where the gateway sent none, `reported_status` is what it sent. `progress` is percent
-    (0–100). `seconds` is the clip's length. `extra` is compact JSON text of every field without a column, keys
-    sorted, or None. `content_hash` covers everything but `progress` and `reported_status`' absence: equal hash,
-    equal job. `settled` says that the job will not change again.
+    (0–100). `seconds` is the clip's length. `extra` is compact JSON text of every field without a column,
+    keys sorted, or None. `content_hash` covers everything but `progress`: equal hash, equal job. `settled`
+    says that the job will not change again.
     """
 
     job_id: str
@@ -172,7 +172,7 @@ class PageRows:
 
 @dataclass(slots=True)
 class Counts:
-    """What a run did so far; the names are `sync_runs`' columns. seen = inserted + updated + unchanged + rejected."""
+    """What a run did so far, named as in `sync_runs`. seen = inserted + updated + unchanged + rejected."""
 
     pages: int = 0
     requests: int = 0

@@ -75,4 +75,4 @@ Bytes = sa.LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb")
 JobId = sa.String(512)
 #: 64-bit key; SQLite autoincrements only a column declared INTEGER.
 BigKey = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-Double = sa.Double()
+Double: sa.Double[float] = sa.Double()
