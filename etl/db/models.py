@@ -36,11 +36,12 @@ def _table(name: str, *parts: sa.schema.SchemaItem, comment: str, **options: Any
     return sa.Table(name, metadata, *parts, comment=comment, **_OPTIONS, **options)
 
 
-def _source(*, primary_key: bool = False) -> sa.Column[int]:
+def _source(*, primary_key: bool = False, checked: bool = True) -> sa.Column[int]:
+    """`checked=False` on the tables that take every job: the lease row has proved the source already."""
     return sa.Column(
         "source_id",
         sa.Integer,
-        sa.ForeignKey("sources.id"),
+        *([sa.ForeignKey("sources.id")] if checked else []),
         primary_key=primary_key,
         autoincrement=False,
         nullable=False,
@@ -180,7 +181,7 @@ cache_lookups = _table(
 
 video_jobs = _table(
     "video_jobs",
-    _source(primary_key=True),
+    _source(primary_key=True, checked=False),
     sa.Column("job_id", JobId, primary_key=True, comment="The job's id as listed, suffix included."),
     *_tracked(),
     sa.Column(
@@ -205,6 +206,11 @@ video_jobs = _table(
     ),
     sa.Column("first_run_id", BigKey, nullable=False, comment="The run that first saw it."),
     sa.Column("reread_at", UtcDateTime, comment="Last time it was read by id, our clock (UTC)."),
+    sa.Column(
+        "suspect_run_id",
+        BigKey,
+        comment="Reconcile that did not find it; evidence only once that run is complete.",
+    ),
     sa.Index("ix_video_jobs_list_position", "source_id", "list_position"),
     sa.Index("ix_video_jobs_created_at", "created_at"),
     sa.Index(
@@ -212,8 +218,14 @@ video_jobs = _table(
         "source_id",
         "settled",
         "list_position",
-        sqlite_where=sa.text("NOT settled"),
+        sqlite_where=sa.text("settled = 0"),
         postgresql_where=sa.text("NOT settled"),
+    ),
+    sa.Index(
+        "ix_video_jobs_suspect_run_id",
+        "suspect_run_id",
+        sqlite_where=sa.text("suspect_run_id IS NOT NULL"),
+        postgresql_where=sa.text("suspect_run_id IS NOT NULL"),
     ),
     comment="Every job ever seen, in its current state.",
 )
@@ -221,7 +233,7 @@ video_jobs = _table(
 video_job_versions = _table(
     "video_job_versions",
     sa.Column("change_seq", BigKey, primary_key=True, comment="Order of change; grows within a source."),
-    _source(),
+    _source(checked=False),
     sa.Column("job_id", JobId, nullable=False, comment="The job."),
     sa.Column("version", sa.Integer, nullable=False, comment="1 for the insert, then one more each."),
     sa.Column("op", sa.String(8), nullable=False, comment="insert, update, unlist or relist."),
@@ -299,6 +311,7 @@ sync_state = _table(
     sa.Column("disabled_at", UtcDateTime, comment="When a fatal answer stopped the source (UTC)."),
     sa.Column("disabled_reason", Text, comment="What it was."),
     sa.Column("config_hash", sa.String(32), comment="Digest of the settings that were refused."),
+    sa.Column("last_commit", sa.String(32), comment="Mark of the newest commit: tells a lost answer from a lost commit."),
     comment="Where each source stands.",
 )
 

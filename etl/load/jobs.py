@@ -1,0 +1,222 @@
+"""Jobs into `video_jobs` and their history: compare with what is known, write only what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from etl.db.models import video_job_versions, video_jobs
+from etl.load import bulk
+from etl.load.known import Known
+from etl.records import TRACKED, Counts, JobRow, Op, utc
+
+_HEAD = ("source_id", "job_id")
+_INSERT = (
+    *_HEAD,
+    *TRACKED,
+    "settled",
+    "content_hash",
+    "version",
+    "first_seen_at",
+    "last_changed_at",
+    "list_position",
+    "first_run_id",
+)
+_UPDATE = (*TRACKED, "settled", "content_hash", "version", "last_changed_at", "list_position")
+_CLEARED = ("unlisted_at", "unlisted_reason", "suspect_run_id")
+_VERSION = (*_HEAD, "version", "op", "valid_from", "changed_fields", *TRACKED, "unlisted_reason", "run_id")
+_FIRST, _LAST = 1, 1 + len(TRACKED)  # where the tracked columns stand in a JobRow
+_TIMES = tuple(i for i, name in enumerate(TRACKED) if name.endswith("_at"))
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One job on one page: where it stands, when the page came, and what is known of it.
+
+    `partial` marks an answer by id, which leaves out zero values: what it does not say has not changed.
+    """
+
+    row: JobRow
+    position: int
+    at: datetime
+    known: Known | None
+    partial: bool = False
+
+
+@dataclass(slots=True)
+class _Plan:
+    """The rows of one write, by statement."""
+
+    inserts: list[tuple[Any, ...]] = field(default_factory=list)
+    updates: list[tuple[Any, ...]] = field(default_factory=list)
+    progress: list[tuple[Any, ...]] = field(default_factory=list)
+    moves: list[tuple[Any, ...]] = field(default_factory=list)
+    rehashes: list[tuple[Any, ...]] = field(default_factory=list)
+    versions: list[tuple[Any, ...]] = field(default_factory=list)
+
+
+class JobWriter:
+    """Writes the jobs of one run. `history_progress` gives progress-only changes a version too."""
+
+    def __init__(
+        self, conn: sa.Connection, source_id: int, run_id: int, *, history_progress: bool = False
+    ) -> None:
+        self._conn = conn
+        self._source_id = source_id
+        self._run_id = run_id
+        self._history_progress = history_progress
+        self._time = bulk.adapter(conn.dialect.name)
+
+    def write(self, seen: Sequence[Seen], counts: Counts) -> None:
+        """Write jobs, each at most once in `seen`, and count what became of them."""
+        plan = _Plan()
+        changed: list[Seen] = []
+        for job in seen:
+            if job.known is None:
+                self._insert(plan, job)
+            elif self._differs(job.row, job.known):
+                changed.append(job)
+            else:
+                self._touch(plan, job, counts)
+        counts.jobs_inserted += len(plan.inserts)
+        self._change(plan, changed, counts)
+        self._execute(plan)
+
+    def _differs(self, row: JobRow, known: Known) -> bool:
+        return (
+            row.content_hash != known.content_hash
+            or known.unlisted
+            or (self._history_progress and row.progress != known.progress)
+        )
+
+    def _insert(self, plan: _Plan, job: Seen) -> None:
+        row, at = job.row, self._time(job.at)
+        tracked = self._tracked(row)
+        key = (self._source_id, row.job_id)
+        plan.inserts.append(
+            (*key, *tracked, row.settled, row.content_hash, 1, at, at, job.position, self._run_id)
+        )
+        plan.versions.append((*key, 1, "insert", at, None, *tracked, None, self._run_id))
+
+    def _touch(self, plan: _Plan, job: Seen, counts: Counts) -> None:
+        """A job that says nothing new, but perhaps for its progress or its place."""
+        known = job.known
+        assert known is not None
+        key = (self._source_id, known.job_id)
+        if job.row.progress != known.progress and not job.partial:
+            plan.progress.append((job.row.progress, *key))
+            counts.jobs_updated += 1
+        else:
+            counts.jobs_unchanged += 1
+        if job.position != known.list_position or known.suspect_run_id is not None:
+            plan.moves.append((job.position, None, *key))
+
+    def _change(self, plan: _Plan, changed: Sequence[Seen], counts: Counts) -> None:
+        stored = self._stored([job.row.job_id for job in changed])
+        for job in changed:
+            assert job.known is not None
+            old = stored[job.row.job_id]
+            fields = [name for name in TRACKED if not _same(getattr(job.row, name), old[name])]
+            if job.partial:
+                fields = [name for name in fields if getattr(job.row, name) is not None]
+            if not self._history_progress:
+                fields = [name for name in fields if name != "progress"]
+            if fields or job.known.unlisted:
+                self._update(plan, job, old, fields)
+                counts.jobs_updated += 1
+            else:
+                self._touch(plan, job, counts)
+                if not job.partial:  # the stored digest was an answer by id's
+                    plan.rehashes.append((job.row.content_hash, self._source_id, job.row.job_id))
+
+    def _update(self, plan: _Plan, job: Seen, old: Any, fields: list[str]) -> None:
+        known, row = job.known, job.row
+        assert known is not None
+        if job.partial:
+            row = row._replace(**{n: old[n] for n in TRACKED if getattr(row, n) is None})
+        at = self._time(max(job.at, old["last_changed_at"]))  # our clock may have been set back
+        tracked, key, version = self._tracked(row), (self._source_id, row.job_id), known.version + 1
+        op: Op = "relist" if known.unlisted else "update"
+        plan.updates.append(
+            (*tracked, row.settled, row.content_hash, version, at, job.position, None, None, None, *key)
+        )
+        names = msgspec.json.encode(fields).decode()
+        plan.versions.append((*key, version, op, at, names, *tracked, None, self._run_id))
+
+    def _stored(self, ids: Sequence[str]) -> dict[str, Any]:
+        table = video_jobs
+        rows: dict[str, Any] = {}
+        for start in range(0, len(ids), 500):
+            query = sa.select(table).where(
+                table.c.source_id == self._source_id, table.c.job_id.in_(ids[start : start + 500])
+            )
+            rows.update((row["job_id"], row) for row in self._conn.execute(query).mappings())
+        return rows
+
+    def _tracked(self, row: JobRow) -> tuple[Any, ...]:
+        values = list(row[_FIRST:_LAST])
+        for i in _TIMES:
+            if values[i] is not None:
+                values[i] = self._time(values[i])
+        return tuple(values)
+
+    def _execute(self, plan: _Plan) -> None:
+        conn, table = self._conn, video_jobs
+        bulk.insert(conn, table, _INSERT, plan.inserts)
+        bulk.update(conn, table, (*_UPDATE, *_CLEARED), _HEAD, plan.updates)
+        bulk.update(conn, table, ("progress",), _HEAD, plan.progress)
+        bulk.update(conn, table, ("list_position", "suspect_run_id"), _HEAD, plan.moves)
+        bulk.update(conn, table, ("content_hash",), _HEAD, plan.rehashes)
+        bulk.insert(conn, video_job_versions, _VERSION, plan.versions)
+
+
+def unlist(
+    conn: sa.Connection, source_id: int, run_id: int, jobs: Iterable[tuple[str, str]], at: datetime
+) -> int:
+    """Mark (job_id, reason) pairs as no longer listed, with a version each; returns how many."""
+    reasons = dict(jobs)
+    table, ids = video_jobs, list(reasons)
+    done = 0
+    for start in range(0, len(ids), 500):
+        query = sa.select(table).where(
+            table.c.source_id == source_id,
+            table.c.job_id.in_(ids[start : start + 500]),
+            table.c.unlisted_at.is_(None),
+        )
+        done += _unlist_rows(conn, list(conn.execute(query).mappings()), reasons, run_id, at)
+    return done
+
+
+def _unlist_rows(
+    conn: sa.Connection, rows: list[Any], reasons: dict[str, str], run_id: int, at: datetime
+) -> int:
+    time = bulk.adapter(conn.dialect.name)
+    updates, versions = [], []
+    for row in rows:
+        key, reason = (row["source_id"], row["job_id"]), reasons[row["job_id"]]
+        moment = time(max(utc(at), row["last_changed_at"]))
+        tracked = [time(row[n]) if n.endswith("_at") else row[n] for n in TRACKED]
+        version = row["version"] + 1
+        updates.append((version, moment, moment, reason, None, *key))
+        versions.append((*key, version, "unlist", moment, '["unlisted_at"]', *tracked, reason, run_id))
+    columns = ("version", "last_changed_at", "unlisted_at", "unlisted_reason", "suspect_run_id")
+    bulk.update(conn, video_jobs, columns, _HEAD, updates)
+    bulk.insert(conn, video_job_versions, _VERSION, versions)
+    return len(rows)
+
+
+def _same(new: Any, old: Any) -> bool:
+    """Equal in meaning: JSON text may come back from the database with other spacing or key order."""
+    if new == old:
+        return True
+    if isinstance(new, str) and isinstance(old, str) and new[:1] == "{" == old[:1]:
+        try:
+            return bool(msgspec.json.decode(new) == msgspec.json.decode(old))
+        except msgspec.DecodeError:
+            return False
+    return False

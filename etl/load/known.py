@@ -1,0 +1,104 @@
+"""What the database already knows of a set of jobs, read in one statement per batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import msgspec
+import sqlalchemy as sa
+
+from etl.db.models import video_jobs as jobs
+
+
+class Known(NamedTuple):
+    """The part of a stored job that decides what a new sight of it means."""
+
+    job_id: str
+    content_hash: str
+    version: int
+    progress: float | None
+    list_position: int
+    settled: bool
+    unlisted: bool
+    first_run_id: int
+    suspect_run_id: int | None
+
+
+_COLUMNS = (
+    "job_id, content_hash, version, progress, list_position, settled, unlisted_at IS NOT NULL, "
+    "first_run_id, suspect_run_id"
+)
+_WHERE = f"SELECT {_COLUMNS} FROM video_jobs WHERE source_id = "  # noqa: S608 (our own names)
+
+
+def known_jobs(conn: sa.Connection, source_id: int, ids: Sequence[str]) -> dict[str, Known]:
+    """The stored jobs among `ids`, by id."""
+    if not ids:
+        return {}
+    dialect = conn.dialect.name
+    if dialect == "sqlite":
+        # One parameter whatever the number of ids, so that SQLite prepares the statement once.
+        sql = _WHERE + "? AND job_id IN (SELECT value FROM json_each(?))"
+        result = conn.exec_driver_sql(sql, (source_id, msgspec.json.encode(ids).decode()))
+    elif dialect == "postgresql":
+        result = conn.exec_driver_sql(_WHERE + "%s AND job_id = ANY(%s)", (source_id, list(ids)))
+    else:
+        marks = ", ".join(["%s"] * len(ids))
+        result = conn.exec_driver_sql(_WHERE + f"%s AND job_id IN ({marks})", (source_id, *ids))
+    return {row[0]: Known._make(row) for row in result.cursor.fetchall()} if result.cursor else {}
+
+
+def neighbour(
+    conn: sa.Connection, source_id: int, position: int, *, above: bool, listed: bool = False
+) -> tuple[str, int] | None:
+    """Id and position of the next stored job above (or below) a position; `listed` skips unlisted ones."""
+    beyond = jobs.c.list_position > position if above else jobs.c.list_position < position
+    column = jobs.c.list_position
+    query = sa.select(jobs.c.job_id, column).where(jobs.c.source_id == source_id, beyond)
+    if listed:
+        query = query.where(jobs.c.unlisted_at.is_(None))
+    row = conn.execute(query.order_by(column if above else column.desc()).limit(1)).one_or_none()
+    return None if row is None else (row.job_id, row.list_position)
+
+
+def highest_position(conn: sa.Connection, source_id: int) -> int | None:
+    """Position of the newest job ever listed."""
+    value: int | None = conn.execute(
+        sa.select(sa.func.max(jobs.c.list_position)).where(jobs.c.source_id == source_id)
+    ).scalar()
+    return value
+
+
+def open_jobs(conn: sa.Connection, source_id: int, since: datetime | None = None) -> dict[str, int]:
+    """Position by id of listed jobs that are not settled; `since` leaves out those created before it (UTC)."""
+    query = sa.select(jobs.c.job_id, jobs.c.list_position).where(*_open(source_id), *_fresh(since))
+    return {row.job_id: row.list_position for row in conn.execute(query)}
+
+
+def oldest_open(conn: sa.Connection, source_id: int, since: datetime) -> int | None:
+    """Position of the oldest open job that is still waited for."""
+    value: int | None = conn.execute(
+        sa.select(sa.func.min(jobs.c.list_position)).where(*_open(source_id), *_fresh(since))
+    ).scalar()
+    return value
+
+
+def rereadable(conn: sa.Connection, source_id: int, limit: int) -> list[tuple[str, int]]:
+    """Open, listed jobs, those longest not read by id first: (id, position)."""
+    query = (
+        sa.select(jobs.c.job_id, jobs.c.list_position)
+        .where(*_open(source_id))
+        .order_by(sa.func.coalesce(jobs.c.reread_at, jobs.c.first_seen_at), jobs.c.list_position)
+        .limit(limit)
+    )
+    return [(row.job_id, row.list_position) for row in conn.execute(query)]
+
+
+def _open(source_id: int) -> list[Any]:
+    return [jobs.c.source_id == source_id, ~jobs.c.settled, jobs.c.unlisted_at.is_(None)]
+
+
+def _fresh(since: datetime | None) -> list[Any]:
+    return [] if since is None else [sa.func.coalesce(jobs.c.created_at, jobs.c.first_seen_at) > since]

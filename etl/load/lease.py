@@ -1,0 +1,123 @@
+"""One writer per source: a lease row with a fencing token, checked inside every transaction that writes.
+
+The first commit of a run takes the lease, provided that nobody took it since the run looked (the token is
+unchanged); each further commit renews it; the last one gives it back. So a tick with nothing new is still
+one transaction. Expiry is judged by the database's clock, so machines need not agree on the time.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+
+from etl.db.models import leases
+from etl.errors import LeaseHeld, LeaseLost
+from etl.records import utc
+
+_NOW = {
+    "postgresql": sa.text("SELECT clock_timestamp()"),
+    "mysql": sa.text("SELECT UTC_TIMESTAMP(6)"),
+    "mariadb": sa.text("SELECT UTC_TIMESTAMP(6)"),
+}
+
+
+def worker_name() -> str:
+    """Host, process and a nonce: unique for every holder."""
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+
+
+def database_now(conn: sa.Connection) -> datetime:
+    """The database's clock (UTC); SQLite has none of its own, and lives on this machine."""
+    query = _NOW.get(conn.dialect.name)
+    if query is None:
+        return datetime.now(UTC)
+    moment: datetime = conn.execute(query).scalar_one()
+    return utc(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
+class Lease:
+    """The right to write one source. `seconds` is how long it lasts without renewal."""
+
+    def __init__(self, source_id: int, holder: str, seconds: float) -> None:
+        self.source_id = source_id
+        self.holder = holder
+        self.seconds = seconds
+        self.token: int | None = None  # as seen before taking, as taken after
+        self.held = False
+        self._taken = 0
+
+    def look(self, conn: sa.Connection) -> None:
+        """Remember the token; raise LeaseHeld when somebody else's lease is alive."""
+        row = self._row(conn, lock=False)
+        if row is None:
+            conn.execute(sa.insert(leases).values(source_id=self.source_id, token=0))
+            self.token = 0
+            return
+        self._refuse_if_alive(row, database_now(conn))
+        self.token = row.token
+
+    def write(self, conn: sa.Connection) -> int:
+        """Take or renew, as the first statement of a writing transaction; returns the fencing token.
+
+        Locks the row until the transaction ends, so that two commits of one source never overlap.
+        """
+        row = self._row(conn, lock=True)
+        now = database_now(conn)
+        if row is None or not self._is_ours(row):
+            raise LeaseLost("another process wrote this source meanwhile; nothing was written")
+        held = row.holder == self.holder
+        if self.held:
+            self._refuse_if_late(row, now)
+        elif not held:
+            self._refuse_if_alive(row, now)
+        token = row.token if held else row.token + 1
+        conn.execute(
+            sa.update(leases)
+            .where(leases.c.source_id == self.source_id, leases.c.token == row.token)
+            .values(
+                holder=self.holder,
+                token=token,
+                acquired_at=row.acquired_at if held else now,
+                expires_at=now + timedelta(seconds=self.seconds),
+            )
+        )
+        self._taken = token
+        return token
+
+    def committed(self, *, released: bool) -> None:
+        """The transaction that called `write` (and perhaps `release`) is durable."""
+        self.token = self._taken
+        self.held = not released
+
+    def release(self, conn: sa.Connection) -> None:
+        """Give it back; the token stays, so that late writers are still refused."""
+        conn.execute(
+            sa.update(leases)
+            .where(leases.c.source_id == self.source_id, leases.c.holder == self.holder)
+            .values(holder=None, expires_at=None)
+        )
+
+    def _is_ours(self, row: sa.Row[tuple[int, str, int, datetime, datetime]]) -> bool:
+        """Nobody took it since we looked, or it was we who took it and the answer got lost."""
+        return row.token == self.token or (row.holder == self.holder and not self.held)
+
+    def _row(
+        self, conn: sa.Connection, *, lock: bool
+    ) -> sa.Row[tuple[int, str, int, datetime, datetime]] | None:
+        query = sa.select(leases).where(leases.c.source_id == self.source_id)
+        return conn.execute(query.with_for_update() if lock else query).one_or_none()
+
+    def _refuse_if_alive(self, row: sa.Row[tuple[int, str, int, datetime, datetime]], now: datetime) -> None:
+        if row.holder not in (None, self.holder) and row.expires_at is not None and row.expires_at > now:
+            raise LeaseHeld(
+                f"{row.holder} is writing this source",
+                hint=f"its lease ends at {row.expires_at:%Y-%m-%d %H:%M:%S} UTC if it does not renew it",
+            )
+
+    def _refuse_if_late(self, row: sa.Row[tuple[int, str, int, datetime, datetime]], now: datetime) -> None:
+        if row.holder != self.holder or row.expires_at is None or row.expires_at <= now:
+            raise LeaseLost("the lease ran out before this transaction; nothing was written")

@@ -1,0 +1,125 @@
+"""Give the jobs of a walk their places, and notice known jobs that should have been there and were not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+
+from etl.db.models import video_jobs
+from etl.load import known as knowledge
+from etl.load import positions
+from etl.load.jobs import Seen
+from etl.load.known import Known
+from etl.records import JobRow, Order, PageRows
+
+
+@dataclass(slots=True)
+class Lane:
+    """One walk in one direction. `bounded` walks meet known jobs on their far side: the halves of a first
+    load, the segments of a reconcile. `edge` is the position of the last job passed; None at the list's end."""
+
+    order: Order
+    bounded: bool = False
+    watch: bool = True
+    edge: int | None = None
+    started: bool = False
+
+
+@dataclass(slots=True)
+class Placed:
+    """A lane's pages, placed: what to write, and how many sights were repeats of a job within the batch."""
+
+    seen: list[Seen] = field(default_factory=list)
+    repeats: int = 0
+    missing: list[str] = field(default_factory=list)
+
+
+def place_lane(
+    conn: sa.Connection, source_id: int, lane: Lane, pages: Sequence[PageRows], known: dict[str, Known]
+) -> Placed:
+    """Place the jobs of consecutive pages of one lane; moves the lane's edge."""
+    if not lane.started:
+        after = pages[0].page.request.after
+        lane.edge = known[after].list_position if after in known else None
+        lane.started = True
+    jobs, repeats = _unique(pages)
+    ordered = positions.oldest_first(jobs, lane.order)
+    places = _places(conn, source_id, lane, [known.get(row.job_id) for row, _ in ordered])
+    placed = Placed(repeats=repeats)
+    for (row, page), position in zip(ordered, places, strict=True):
+        placed.seen.append(Seen(row, position, page.page.received_at, known.get(row.job_id)))
+    if places:
+        _pass(conn, source_id, lane, places, placed, ended=pages[-1].page.has_more is False)
+    return placed
+
+
+def _unique(pages: Iterable[PageRows]) -> tuple[list[tuple[JobRow, PageRows]], int]:
+    """Every job once, its latest sight in its first place."""
+    latest: dict[str, tuple[JobRow, PageRows]] = {}
+    total = 0
+    for page in pages:
+        for row in page.jobs:
+            latest[row.job_id] = (row, page)
+            total += 1
+    return list(latest.values()), total - len(latest)
+
+
+def _places(conn: sa.Connection, source_id: int, lane: Lane, known: list[Known | None]) -> list[int]:
+    stored = [None if k is None else k.list_position for k in known]
+    if all(p is not None for p in stored) and stored == sorted(set(stored)):  # type: ignore[type-var]
+        return stored  # type: ignore[return-value]
+    low, high, newest = _bounds(conn, source_id, lane, [p for p in stored if p is not None])
+    return positions.place(stored, low, high, newest=newest, from_top=lane.order == "desc")
+
+
+def _bounds(
+    conn: sa.Connection, source_id: int, lane: Lane, stored: list[int]
+) -> tuple[int | None, int | None, int | None]:
+    """Positions just outside the batch, on its older and newer side, and of the newest job stored."""
+    if lane.order == "asc":
+        if lane.bounded:
+            last = max(stored, default=lane.edge)
+            return lane.edge, _beyond(conn, source_id, last, above=True), None
+        return lane.edge, None, knowledge.highest_position(conn, source_id)
+    high, newest = lane.edge, None
+    if high is None:  # the head of the list: nothing is newer
+        newest = knowledge.highest_position(conn, source_id)
+        high = None if newest is None or stored else newest + positions.LEAP
+    bottom = min(stored) if stored else high
+    return _beyond(conn, source_id, bottom, above=False), high, newest
+
+
+def _beyond(conn: sa.Connection, source_id: int, position: int | None, *, above: bool) -> int | None:
+    if position is None:
+        position = -(1 << 63) if above else (1 << 63) - 1
+    found = knowledge.neighbour(conn, source_id, position, above=above)
+    return None if found is None else found[1]
+
+
+def _pass(
+    conn: sa.Connection, source_id: int, lane: Lane, places: list[int], placed: Placed, *, ended: bool
+) -> None:
+    """Move the edge past the batch; list the known jobs that stand in the passed stretch and were not seen."""
+    far = places[-1] if lane.order == "asc" else places[0]
+    if lane.watch:
+        low, high = (lane.edge, far) if lane.order == "asc" else (far - 1, lane.edge)
+        if low is None:  # what is older than the first job listed has aged out, and is the scan's to judge
+            low = places[0] - 1
+        if lane.order == "asc" and ended and not lane.bounded:
+            high = None
+        seen = {job.row.job_id for job in placed.seen}
+        placed.missing = [i for i in _listed(conn, source_id, low, high) if i not in seen]
+    lane.edge = far
+
+
+def _listed(conn: sa.Connection, source_id: int, low: int | None, high: int | None) -> list[str]:
+    """Jobs believed to be listed with low < position <= high (None: no bound)."""
+    table = video_jobs
+    query = sa.select(table.c.job_id).where(table.c.source_id == source_id, table.c.unlisted_at.is_(None))
+    if low is not None:
+        query = query.where(table.c.list_position > low)
+    if high is not None:
+        query = query.where(table.c.list_position <= high)
+    return list(conn.scalars(query))

@@ -1,0 +1,60 @@
+"""The run log: one row per run, written with the run's first commit."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from etl.db.models import sync_runs
+from etl.records import Counts, RunKind
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnd:
+    """How a run ended. `status`: ok, failed or interrupted; the message carries no secret."""
+
+    status: str
+    error_class: str | None = None
+    error_message: str | None = None
+
+
+def begin(
+    conn: sa.Connection, source_id: int, kind: RunKind, started_at: datetime, worker: str, token: int
+) -> int:
+    """Open the run's row and close what earlier, killed runs of this source left open."""
+    conn.execute(
+        sa.update(sync_runs)
+        .where(sync_runs.c.source_id == source_id, sync_runs.c.status == "running")
+        .values(
+            status="interrupted",
+            finished_at=started_at,
+            error_class="Interrupted",
+            error_message="the process ended without finishing this run",
+        )
+    )
+    result = conn.execute(
+        sa.insert(sync_runs).values(
+            source_id=source_id,
+            kind=kind,
+            status="running",
+            started_at=started_at,
+            worker=worker,
+            lease_token=token,
+        )
+    )
+    run_id: int = result.inserted_primary_key[0]
+    return run_id
+
+
+def update(conn: sa.Connection, run_id: int, kind: RunKind, counts: Counts) -> None:
+    conn.execute(sa.update(sync_runs).where(sync_runs.c.id == run_id).values(kind=kind, **asdict(counts)))
+
+
+def end(conn: sa.Connection, run_id: int, kind: RunKind, counts: Counts, how: RunEnd, at: datetime) -> None:
+    conn.execute(
+        sa.update(sync_runs)
+        .where(sync_runs.c.id == run_id)
+        .values(kind=kind, finished_at=at, **asdict(how), **asdict(counts))
+    )

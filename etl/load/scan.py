@@ -1,0 +1,85 @@
+"""Jobs that a walk passed and did not see: suspects first, unlisted only on complete evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from etl.db.models import video_jobs as jobs
+from etl.load.jobs import unlist
+from etl.records import Counts
+
+_CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """A complete, consistent scan. `oldest_position` is the oldest listed job's; None when none was listed."""
+
+    oldest_position: int | None
+
+
+def suspect(conn: sa.Connection, source_id: int, run_id: int, missing: Sequence[str]) -> None:
+    """Remember that this run passed these jobs' places and did not see them."""
+    for start in range(0, len(missing), _CHUNK):
+        conn.execute(
+            sa.update(jobs)
+            .where(jobs.c.source_id == source_id, jobs.c.job_id.in_(missing[start : start + _CHUNK]))
+            .values(suspect_run_id=run_id)
+        )
+
+
+def mark_reread(conn: sa.Connection, source_id: int, ids: Sequence[str], at: datetime) -> None:
+    if ids:
+        conn.execute(
+            sa.update(jobs).where(jobs.c.source_id == source_id, jobs.c.job_id.in_(ids)).values(reread_at=at)
+        )
+
+
+def suspects(conn: sa.Connection, source_id: int, run_id: int) -> int:
+    """How many listed jobs this run passed and did not see."""
+    where = _suspects(source_id, run_id)
+    return int(conn.execute(sa.select(sa.func.count()).select_from(jobs).where(*where)).scalar_one())
+
+
+def listed(conn: sa.Connection, source_id: int) -> int:
+    """How many jobs are believed to be listed."""
+    where = (jobs.c.source_id == source_id, jobs.c.unlisted_at.is_(None))
+    return int(conn.execute(sa.select(sa.func.count()).select_from(jobs).where(*where)).scalar_one())
+
+
+def conclude(
+    conn: sa.Connection, source_id: int, run_id: int, scan: Scan, counts: Counts, at: datetime
+) -> None:
+    """Mark what the scan proves: suspects are missing, everything older than the oldest listed job aged out."""
+    missing = sa.select(jobs.c.job_id).where(*_suspects(source_id, run_id))
+    counts.jobs_unlisted += _unlist_all(conn, source_id, run_id, missing, "missing", at)
+    if scan.oldest_position is not None:
+        older = sa.select(jobs.c.job_id).where(
+            jobs.c.source_id == source_id,
+            jobs.c.unlisted_at.is_(None),
+            jobs.c.list_position < scan.oldest_position,
+        )
+        counts.jobs_unlisted += _unlist_all(conn, source_id, run_id, older, "aged_out", at)
+
+
+def _suspects(source_id: int, run_id: int) -> tuple[sa.ColumnElement[bool], ...]:
+    return (jobs.c.source_id == source_id, jobs.c.suspect_run_id == run_id, jobs.c.unlisted_at.is_(None))
+
+
+def _unlist_all(
+    conn: sa.Connection,
+    source_id: int,
+    run_id: int,
+    query: sa.Select[tuple[str]],
+    reason: str,
+    at: datetime,
+) -> int:
+    """In chunks, so that a forgotten history of any length fits in memory."""
+    done = 0
+    while ids := list(conn.scalars(query.limit(_CHUNK))):
+        done += unlist(conn, source_id, run_id, [(job_id, reason) for job_id in ids], at)
+    return done

@@ -1,0 +1,230 @@
+"""Everything one run of one source writes, a transaction per batch.
+
+Rows, versions, page log, rejects, run counts and the state that they justify commit together, under the lease.
+"""
+
+from __future__ import annotations
+
+import copy
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeVar
+
+import sqlalchemy as sa
+
+from etl.db.engine import storage_errors, writing
+from etl.errors import DatabaseBusy, DatabaseUnavailable
+from etl.load import jobs as job_rows
+from etl.load import known as knowledge
+from etl.load import pages as page_rows
+from etl.load import runs, scan
+from etl.load import state as states
+from etl.load.jobs import JobWriter, Seen
+from etl.load.known import Known
+from etl.load.lease import Lease
+from etl.load.placing import Lane, place_lane
+from etl.load.runs import RunEnd
+from etl.load.state import Gap, State
+from etl.records import Counts, PageRows, Reject, RunKind
+
+_T = TypeVar("_T")
+
+#: Waits between tries of one transaction, in seconds; a restarting database is back within their sum.
+RETRY_WAITS = (0.05, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0)
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one transaction makes durable.
+
+    `pages` are (lane, page) in the order they came. `distrusted` pages are logged, their jobs not believed.
+    `by_id` are single jobs read by id, `gone` those answered 404, `reread` all that were asked for.
+    `complete` says that everything the source lists is stored; until then `checkpoint` says where to go on.
+    """
+
+    pages: list[tuple[str, PageRows]] = field(default_factory=list)
+    distrusted: list[PageRows] = field(default_factory=list)
+    by_id: list[PageRows] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+    reread: list[str] = field(default_factory=list)
+    rejects: list[tuple[Reject, str | None, datetime]] = field(default_factory=list)
+    gap: Gap | None = None
+    complete: bool = False
+    scan: scan.Scan | None = None
+    end: RunEnd | None = None
+
+
+@dataclass(slots=True)
+class Standing:
+    """What a run knows of itself as of its last commit."""
+
+    counts: Counts = field(default_factory=Counts)
+    state: State = field(default_factory=State)
+    lanes: dict[str, Lane] = field(default_factory=dict)
+    run_id: int | None = None
+    gaps: int = 0
+
+
+class Store:
+    """One run's door to the database. `patience` is in seconds."""
+
+    def __init__(
+        self,
+        engine: sa.Engine,
+        source_id: int,
+        lease: Lease,
+        *,
+        kind: RunKind,
+        clock: Callable[[], datetime],
+        sleep: Callable[[float], None],
+        patience: float,
+        history_progress: bool = False,
+    ) -> None:
+        self.engine, self.source_id, self.lease, self.kind = engine, source_id, lease, kind
+        self.patience, self.history_progress = patience, history_progress
+        self._clock, self._sleep = clock, sleep
+        self.started_at = clock()
+        self.now = Standing()
+
+    def open(self) -> State:
+        """Look at the lease and read where the source stands. Raises LeaseHeld."""
+
+        def look(conn: sa.Connection) -> State:
+            self.lease.look(conn)
+            return states.read(conn, self.source_id)
+
+        self.now.state = self.read(look)
+        return self.now.state
+
+    def read(self, query: Callable[[sa.Connection], _T]) -> _T:
+        """Run a read-only query, again if the connection was cut."""
+
+        def once() -> _T:
+            with storage_errors(), self.engine.connect() as conn:
+                return query(conn)
+
+        return self._patiently(once)
+
+    def known(self, ids: Sequence[str]) -> dict[str, Known]:
+        """What is stored of these jobs."""
+        return self.read(lambda conn: knowledge.known_jobs(conn, self.source_id, ids))
+
+    def commit(self, batch: Batch) -> None:
+        """Make the batch durable, or raise and leave everything as it was (LeaseLost, StorageError)."""
+        mark = secrets.token_hex(16)
+        tried: Standing | None = None
+
+        def once() -> Standing:
+            nonlocal tried
+            with storage_errors(), writing(self.engine) as conn:
+                # A cut connection may have lost only the answer, not the commit.
+                if tried is not None and states.last_commit(conn, self.source_id) == mark:
+                    return tried
+                tried = copy.deepcopy(self.now)
+                self._apply(conn, batch, tried, mark)
+                return tried
+
+        self.now = self._patiently(once)
+        self.lease.committed(released=batch.end is not None)
+
+    def renew(self) -> None:
+        """Renew a lease that is held, between commits. Raises LeaseLost."""
+
+        def once() -> None:
+            with storage_errors(), writing(self.engine) as conn:
+                self.lease.write(conn)
+
+        if self.lease.held:
+            self._patiently(once)
+
+    def _patiently(self, once: Callable[[], _T]) -> _T:
+        for wait in RETRY_WAITS:
+            try:
+                return once()
+            except (DatabaseBusy, DatabaseUnavailable):
+                self._sleep(wait)
+        return once()
+
+    def _apply(self, conn: sa.Connection, batch: Batch, now: Standing, mark: str) -> None:
+        token = self.lease.write(conn)
+        if now.run_id is None:
+            now.run_id = runs.begin(
+                conn, self.source_id, self.kind, self.started_at, self.lease.holder, token
+            )
+        writer = JobWriter(conn, self.source_id, now.run_id, history_progress=self.history_progress)
+        self._write_pages(conn, batch, now, writer)
+        self._write_single_jobs(conn, batch, now, writer)
+        if batch.gap is not None:
+            now.gaps += states.record_gap(conn, self.source_id, now.run_id, batch.gap, self._clock())
+        if batch.scan is not None:
+            scan.conclude(conn, self.source_id, now.run_id, batch.scan, now.counts, self._clock())
+        self._write_state(conn, batch, now, mark)
+        self._write_run(conn, batch, now)
+
+    def _write_pages(self, conn: sa.Connection, batch: Batch, now: Standing, writer: JobWriter) -> None:
+        assert now.run_id is not None
+        pages = [page for _, page in batch.pages]
+        page_rows.log_pages(conn, self.source_id, now.run_id, pages, batch.distrusted)
+        page_rows.log_drift(conn, self.source_id, pages)
+        rejects = [(r, p.page.request.after, p.page.received_at) for p in pages for r in p.rejects]
+        page_rows.log_rejects(conn, self.source_id, now.run_id, [*rejects, *batch.rejects])
+        now.counts.jobs_rejected += len(rejects)
+        now.counts.jobs_seen += sum(len(page.page.items) for page in pages)
+        for name, lane_pages in _by_lane(batch.pages).items():
+            self._write_lane(conn, now, writer, now.lanes[name], lane_pages)
+
+    def _write_lane(
+        self, conn: sa.Connection, now: Standing, writer: JobWriter, lane: Lane, pages: list[PageRows]
+    ) -> None:
+        assert now.run_id is not None
+        ids = {row.job_id for page in pages for row in page.jobs}
+        cursor = pages[0].page.request.after
+        wanted = [*ids, cursor] if cursor is not None and cursor not in ids else list(ids)
+        known = knowledge.known_jobs(conn, self.source_id, wanted)
+        placed = place_lane(conn, self.source_id, lane, pages, known)
+        now.counts.jobs_unchanged += placed.repeats + sum(page.duplicates for page in pages)
+        writer.write(placed.seen, now.counts)
+        scan.suspect(conn, self.source_id, now.run_id, placed.missing)
+
+    def _write_single_jobs(self, conn: sa.Connection, batch: Batch, now: Standing, writer: JobWriter) -> None:
+        assert now.run_id is not None
+        rows = {row.job_id: (row, p.page.received_at) for p in batch.by_id for row in p.jobs}
+        known = knowledge.known_jobs(conn, self.source_id, list(rows))
+        now.counts.jobs_seen += len(known)
+        seen = [
+            Seen(row, known[i].list_position, at, known[i], True)
+            for i, (row, at) in rows.items()
+            if i in known
+        ]
+        writer.write(seen, now.counts)
+        scan.mark_reread(conn, self.source_id, batch.reread, self._clock())
+        now.counts.jobs_unlisted += job_rows.unlist(
+            conn, self.source_id, now.run_id, [(job_id, "not_found") for job_id in batch.gone], self._clock()
+        )
+
+    def _write_state(self, conn: sa.Connection, batch: Batch, now: Standing, mark: str) -> None:
+        state, more = now.state, {}
+        if batch.complete:
+            state.complete_run_id, state.complete_at = now.run_id, self._clock()
+            state.checkpoint = None
+        if state.checkpoint is None:
+            more = states.advance_frontier(conn, self.source_id, state, self._clock(), self.patience)
+        newest = [row.created_at for _, page in batch.pages for row in page.jobs if row.created_at]
+        states.write(conn, self.source_id, state, newest=max(newest, default=None), last_commit=mark, **more)
+
+    def _write_run(self, conn: sa.Connection, batch: Batch, now: Standing) -> None:
+        assert now.run_id is not None
+        if batch.end is None:
+            runs.update(conn, now.run_id, self.kind, now.counts)
+        else:
+            runs.end(conn, now.run_id, self.kind, now.counts, batch.end, self._clock())
+            self.lease.release(conn)
+
+
+def _by_lane(pages: Sequence[tuple[str, PageRows]]) -> dict[str, list[PageRows]]:
+    lanes: dict[str, list[PageRows]] = {}
+    for name, page in pages:
+        lanes.setdefault(name, []).append(page)
+    return lanes
