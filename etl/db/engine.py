@@ -1,0 +1,211 @@
+"""A database URL becomes an engine: driver, session settings, timeouts, and real transactions.
+
+The rest of the program sees the same behaviour on SQLite, PostgreSQL and MariaDB/MySQL: UTC, READ COMMITTED
+or better, every wait bounded by LOCK_WAIT, and a connection that idles inside a transaction is cut by the server.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from etl.db.faults import note_place, storage_errors
+from etl.errors import ConfigError, DatabaseRefused
+
+__all__ = ["is_sqlite", "make_engine", "storage_errors", "writing"]
+
+#: Seconds that a statement waits for another transaction's lock before DatabaseBusy.
+LOCK_WAIT = 30
+
+# What a user writes, the driver we use for it, the module to look for, and the extra that installs it.
+_DRIVERS = {
+    "sqlite": ("sqlite+pysqlite", "sqlite3", ""),
+    "postgresql": ("postgresql+psycopg", "psycopg", "postgres"),
+    "mysql": ("mysql+pymysql", "pymysql", "mysql"),
+}
+_ALIASES = {
+    "postgres": "postgresql",
+    "postgresql+psycopg": "postgresql",
+    "mariadb": "mysql",
+    "mysql+pymysql": "mysql",
+    "mariadb+pymysql": "mysql",
+    "sqlite+pysqlite": "sqlite",
+}
+_KINDS = "sqlite:///FILE, postgresql://USER@HOST/NAME, mysql://USER@HOST/NAME or mariadb://USER@HOST/NAME"
+
+
+def make_engine(
+    url: str, *, pool_size: int = 5, echo: bool = False, idle_transaction_timeout: float = 60
+) -> sa.Engine:
+    """An engine for `url`; nothing is connected yet, except that SQLite's folder is created.
+
+    `idle_transaction_timeout` (seconds): a server ends a connection that holds a transaction open without
+    working for that long, so a frozen process cannot keep its locks. MySQL, as opposed to MariaDB, has no such setting.
+    Raises ConfigError for a URL that cannot be used or a driver that is not installed.
+    """
+    parsed = _parse(url)
+    family = parsed.get_backend_name()
+    options: dict[str, Any] = {"hide_parameters": True, "echo": echo, "pool_size": pool_size}
+    if family == "sqlite":
+        engine = sa.create_engine(_sqlite_file(parsed), connect_args={"timeout": LOCK_WAIT}, **options)
+        _prepare_sqlite(engine)
+    elif family == "postgresql":
+        engine = sa.create_engine(
+            parsed, connect_args=_postgres_arguments(parsed), pool_pre_ping=True, **options
+        )
+        _prepare_postgres(engine, idle_transaction_timeout)
+    else:
+        options |= {"connect_args": _mysql_arguments(parsed), "isolation_level": "READ COMMITTED"}
+        engine = sa.create_engine(parsed, pool_pre_ping=True, pool_recycle=3600, **options)
+        _prepare_mysql(engine, idle_transaction_timeout)
+    note_place(engine)
+    return engine
+
+
+@contextmanager
+def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """One write transaction: commits at the end, rolls back on any exception; raises StorageError's tree.
+
+    SQLite takes the write lock at once (BEGIN IMMEDIATE): a reader that turns writer could not wait for it.
+    Elsewhere it is READ COMMITTED.
+    """
+    with storage_errors(), engine.execution_options(etl_begin="BEGIN IMMEDIATE").begin() as connection:
+        yield connection
+
+
+def is_sqlite(engine: sa.Engine) -> bool:
+    return engine.dialect.name == "sqlite"
+
+
+def _parse(url: str) -> sa.URL:
+    try:
+        parsed = sa.make_url(url)
+    except (sa.exc.ArgumentError, ValueError):
+        # The text may hold a password: it is not repeated, neither here nor as a cause.
+        raise ConfigError("the database URL cannot be read", hint=f"write {_KINDS}") from None
+    family = _ALIASES.get(parsed.drivername, parsed.drivername)
+    if family not in _DRIVERS:
+        raise ConfigError(f"no support for {parsed.drivername} databases", hint=f"use {_KINDS}")
+    drivername, module, extra = _DRIVERS[family]
+    if importlib.util.find_spec(module) is None:
+        raise ConfigError(
+            f"the driver for {family} databases ({module}) is not installed",
+            hint=f"pip install 'bifrost-etl[{extra}]'",
+        )
+    if family != "sqlite" and not parsed.database:
+        raise ConfigError("the database URL names no database", hint=f"use {_KINDS}")
+    return parsed.set(drivername=drivername)
+
+
+# --- SQLite ---------------------------------------------------------------------------------------------------
+
+_PRAGMAS = (
+    # WAL + NORMAL: a power cut may lose the last commits but never leaves half of one; the cursor commits
+    # with the rows that justify it, so the next run simply reads them again.
+    "synchronous = NORMAL",
+    "foreign_keys = ON",
+    "temp_store = MEMORY",
+    "cache_size = -16000",  # KiB per connection, whatever the size of the history
+    "mmap_size = 67108864",
+    "journal_size_limit = 67108864",
+)
+
+
+def _sqlite_file(url: sa.URL) -> sa.URL:
+    name = url.database
+    if not name or name == ":memory:" or name.startswith("file:"):
+        raise ConfigError(
+            "the SQLite database must be a file: one in memory would be lost at exit",
+            hint="write sqlite:///bifrost.db, or sqlite:////var/lib/bifrost/bifrost.db for an absolute path",
+        )
+    path = Path(name).expanduser()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise DatabaseRefused(f"cannot create the folder {path.parent}: {exc.strerror}") from exc
+    return url.set(database=str(path))
+
+
+def _prepare_sqlite(engine: sa.Engine) -> None:
+    @sa.event.listens_for(engine, "connect")
+    def _session(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # the driver's own guesses about BEGIN are off; _begin says it
+        _use_wal(connection)
+        for pragma in _PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}")
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql(connection.get_execution_options().get("etl_begin", "BEGIN"))
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Asked first: switching needs the whole file, and would fail where WAL is on and somebody reads."""
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        connection.execute("PRAGMA journal_mode = WAL")
+
+
+# --- PostgreSQL -----------------------------------------------------------------------------------------------
+
+
+def _postgres_arguments(url: sa.URL) -> dict[str, Any]:
+    arguments: dict[str, Any] = {
+        "connect_timeout": 10,
+        "application_name": "bifrost-etl",
+        "client_encoding": "utf8",
+        # A server that vanished is noticed within a minute, not after the kernel's two hours.
+        "keepalives": 1,
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 60_000,
+    }
+    return {name: value for name, value in arguments.items() if name not in url.query}
+
+
+def _prepare_postgres(engine: sa.Engine, idle_transaction_timeout: float) -> None:
+    settings = {
+        "TimeZone": "UTC",
+        "default_transaction_isolation": "read committed",
+        "lock_timeout": f"{LOCK_WAIT}s",
+        "idle_in_transaction_session_timeout": f"{round(idle_transaction_timeout * 1000)}ms",
+    }
+    calls = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in settings.items())
+
+    @sa.event.listens_for(engine, "connect")
+    def _session(connection: Any, _record: Any) -> None:
+        connection.execute(f"SELECT {calls}")
+        connection.commit()
+
+
+# --- MariaDB and MySQL ----------------------------------------------------------------------------------------
+
+
+def _mysql_arguments(url: sa.URL) -> dict[str, Any]:
+    arguments: dict[str, Any] = {"connect_timeout": 10, "read_timeout": 900, "write_timeout": 60}
+    arguments = {name: value for name, value in arguments.items() if name not in url.query}
+    return arguments | {"charset": "utf8mb4", "local_infile": False}
+
+
+def _prepare_mysql(engine: sa.Engine, idle_transaction_timeout: float) -> None:
+    settings = (
+        "time_zone = '+00:00', "
+        "sql_mode = 'STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,"
+        "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', "
+        f"innodb_lock_wait_timeout = {LOCK_WAIT}, lock_wait_timeout = {LOCK_WAIT}"
+    )
+    idle = max(1, round(idle_transaction_timeout))
+
+    @sa.event.listens_for(engine, "connect")
+    def _session(connection: Any, _record: Any) -> None:
+        # Tables carry mariadb_* and mysql_* options, and URLs say mysql:// for either: the server decides.
+        mariadb = "mariadb" in connection.get_server_info().lower()
+        engine.dialect.name = "mariadb" if mariadb else "mysql"
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET {settings}" + (f", idle_transaction_timeout = {idle}" if mariadb else ""))

@@ -1,0 +1,98 @@
+"""Alembic's entry: migrates on the connection that etl.db.schema hands over.
+
+Called from Alembic's own command line (only to write a new revision), it compares the models with a scratch
+SQLite database that the migrations so far have built.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import context
+from alembic.autogenerate.api import AutogenContext
+from alembic.autogenerate.rewriter import Rewriter
+from alembic.ddl.mysql import MySQLImpl
+from alembic.operations import ops
+
+from etl.db import schema, types
+from etl.db.engine import make_engine
+from etl.db.models import metadata
+
+_NAMED = ("BigKey", "Bytes", "Text")
+_OURS = (types.JsonText, types.UtcDateTime)
+again = Rewriter()
+
+
+class RepeatableMySQL(MySQLImpl):
+    """MySQL knows no CREATE INDEX IF NOT EXISTS; MariaDB, which has an implementation of its own, does."""
+
+    __dialect__ = "mysql"
+
+    def create_index(self, index: sa.Index, **kw: Any) -> None:
+        table = index.table
+        if table is None or not sa.inspect(self.connection).has_index(table.name, index.name):
+            super().create_index(index, **(kw | {"if_not_exists": None}))
+
+
+@again.rewrites(ops.DowngradeOps)
+def _tables_take_their_indexes(_context: Any, _revision: Any, op: ops.DowngradeOps) -> ops.DowngradeOps:
+    """MariaDB will not drop an index that a foreign key of a table still uses."""
+    dropped = {part.table_name for part in op.ops if isinstance(part, ops.DropTableOp)}
+    op.ops = [p for p in op.ops if not (isinstance(p, ops.ModifyTableOps) and p.table_name in dropped)]
+    return op
+
+
+@again.rewrites(ops.CreateTableOp)
+@again.rewrites(ops.CreateIndexOp)
+def _repeatable(_context: Any, _revision: Any, op: Any) -> Any:
+    """MariaDB commits each statement: a second run after a crash must find its way through."""
+    op.if_not_exists = True
+    return op
+
+
+@again.rewrites(ops.DropTableOp)
+def _repeatable_drop(_context: Any, _revision: Any, op: ops.DropTableOp) -> ops.DropTableOp:
+    op.if_exists = True
+    return op
+
+
+def _render(kind: str, item: Any, autogen: AutogenContext) -> str | bool:
+    """Types of etl.db.types keep their names; everything else is written out, so history stays as it was."""
+    name = next((name for name in _NAMED if getattr(types, name) is item), None)
+    if kind == "type" and isinstance(item, _OURS):
+        name = f"{type(item).__name__}()"
+    if name is None:
+        return False
+    autogen.imports.add(f"from etl.db.types import {name.removesuffix('()')}")
+    return name
+
+
+def _run(connection: sa.Connection) -> None:
+    context.configure(
+        connection=connection,
+        target_metadata=metadata,
+        version_table=schema.VERSION_TABLE,
+        transactional_ddl=connection.dialect.name in ("sqlite", "postgresql"),
+        render_item=_render,
+        process_revision_directives=again,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def _scratch() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        engine = make_engine(f"sqlite:///{folder}/scratch.db")
+        if any(schema._revisions()):
+            schema.upgrade(engine)
+        with engine.connect() as connection:
+            _run(connection)
+        engine.dispose()
+
+
+if "connection" in context.config.attributes:
+    _run(context.config.attributes["connection"])
+else:
+    _scratch()

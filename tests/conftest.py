@@ -1,0 +1,131 @@
+"""Fixtures: a clean environment, and a fresh database of each kind on a real server.
+
+`database_url` runs a test once per database, each time on an empty one; `engine` on a migrated one.
+Servers start when first needed. Without one the test is skipped; REQUIRE_ALL=1 makes that a failure.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from etl.db import schema
+from etl.db.engine import make_engine
+from tests.databases import Missing, Server, mariadb_server, postgres_server
+
+DATABASES = ("sqlite", "postgresql", "mariadb")
+_LEAKS = re.compile(
+    r"BIFROST_.*|DATABASE_URL|PG[A-Z]+|MYSQL_.*|(https?|all|no)_proxy|NO_COLOR|FORCE_COLOR", re.I
+)
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A developer's own gateway, database or proxy must not reach the tests."""
+    for name in os.environ:
+        if _LEAKS.fullmatch(name):
+            monkeypatch.delenv(name)
+
+
+def _start(starter: Callable[[], AbstractContextManager[Server]]) -> Iterator[Server]:
+    try:
+        with starter() as server:
+            yield server
+    except Missing as missing:
+        unavailable(str(missing))
+
+
+def unavailable(reason: str) -> None:
+    """Skips, or fails where everything must be there."""
+    (pytest.fail if os.environ.get("REQUIRE_ALL") == "1" else pytest.skip)(reason)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    yield from _start(postgres_server)
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[Server]:
+    yield from _start(mariadb_server)
+
+
+@pytest.fixture(params=DATABASES)
+def database(request: pytest.FixtureRequest) -> str:
+    """The kind of database. Override the parameters with @pytest.mark.parametrize(..., indirect=True)."""
+    kind: str = request.param
+    return kind
+
+
+@pytest.fixture
+def database_url(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty database."""
+    yield from _fresh(database, request, tmp_path)
+
+
+@pytest.fixture
+def engine(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sa.Engine]:
+    """An engine on a migrated, empty database. `str(engine.url)` masks the password: see `engine_url`."""
+    for url in _migrated(database, request, tmp_path):
+        engine = make_engine(url)
+        yield engine
+        engine.dispose()
+
+
+@pytest.fixture
+def engine_url(engine: sa.Engine) -> str:
+    """The URL of `engine`, password included, for starting other processes."""
+    return engine.url.render_as_string(hide_password=False)
+
+
+def _fresh(
+    kind: str, request: pytest.FixtureRequest, folder: Path, template: str | None = None
+) -> Iterator[str]:
+    if kind == "sqlite":
+        yield f"sqlite:///{folder / 'etl.db'}"
+        return
+    server: Server = request.getfixturevalue("postgres" if kind == "postgresql" else "mariadb")
+    name = f"t{next(_numbers)}"
+    yield server.create(name, template=template)
+    server.drop(name)
+
+
+def _migrated(kind: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[str]:
+    """Migrated once per session and copied, where the database can copy."""
+    if kind == "sqlite":
+        shutil.copy(request.getfixturevalue("_sqlite_template"), folder / "etl.db")
+        yield from _fresh(kind, request, folder)
+    elif kind == "postgresql":
+        yield from _fresh(kind, request, folder, request.getfixturevalue("_postgres_template"))
+    else:
+        for url in _fresh(kind, request, folder):
+            _migrate(url)
+            yield url
+
+
+def _migrate(url: str) -> None:
+    engine = make_engine(url)
+    schema.upgrade(engine)
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("template") / "etl.db"
+    _migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def _postgres_template(postgres: Server) -> str:
+    _migrate(postgres.create("template_etl"))
+    return "template_etl"

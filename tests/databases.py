@@ -1,0 +1,223 @@
+"""Real PostgreSQL and MariaDB servers for tests, the crash harness and benchmarks.
+
+    with postgres_server() as server:
+        url = server.create("jobs")     # an empty database; server.drop("jobs") removes it
+        server.kill(); server.start()   # a power cut, as far as the server is concerned
+
+Each has its own folder, socket and free port on loopback, trusts everybody, and dies with this process.
+Binaries come from Debian's packages; `Missing` says which one is not installed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PASSWORD = "p@ss/w0rd-that-must-not-leak"
+_QUOTED = "p%40ss%2Fw0rd-that-must-not-leak"
+_PATIENCE = 60.0  # seconds for a server to start or stop
+
+
+class Missing(Exception):
+    """The server's binaries are not on this machine."""
+
+
+@dataclass
+class Server:
+    """A running server. `command` starts it in the foreground; `admin` is a URL for making databases."""
+
+    family: str
+    command: list[str]
+    account: str | None
+    folder: Path
+    port: int
+    _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "server.log"
+
+    def url(self, name: str) -> str:
+        return f"{self.family}://etl:{_QUOTED}@127.0.0.1:{self.port}/{name}"
+
+    def create(self, name: str, *, template: str | None = None) -> str:
+        """A new database and its URL. `template` (PostgreSQL only) copies another one that nobody uses."""
+        self.execute(f"CREATE DATABASE {name}" + (f" TEMPLATE {template}" if template else ""))
+        return self.url(name)
+
+    def drop(self, name: str) -> None:
+        force = " WITH (FORCE)" if self.family == "postgresql" else ""
+        self.execute(f"DROP DATABASE IF EXISTS {name}{force}")
+
+    def execute(self, statement: str) -> None:
+        """Runs one statement as administrator."""
+        if self.family == "postgresql":
+            import psycopg
+
+            with psycopg.connect(self.url("postgres"), autocommit=True, connect_timeout=5) as connection:
+                connection.execute(statement)  # type: ignore[call-overload]
+        else:
+            import pymysql
+
+            socket_file = str(self.folder / "server.sock")
+            with contextlib.closing(
+                pymysql.connect(unix_socket=socket_file, user="root", autocommit=True)
+            ) as connection:
+                connection.cursor().execute(statement)
+
+    def start(self) -> None:
+        """Starts it and waits until it answers."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*_dying_with_us(self.account), *self.command],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                start_new_session=True,  # Ctrl-C is for the tests; they stop it in order
+            )
+        deadline = time.monotonic() + _PATIENCE
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                raise RuntimeError(f"{self.family} did not start:\n{self.log.read_text()[-2000:]}")
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """An orderly end; open connections are cut."""
+        self._end(signal.SIGINT if self.family == "postgresql" else signal.SIGTERM)
+
+    def kill(self) -> None:
+        """SIGKILL, also to PostgreSQL's children: they are in its process group."""
+        self._end(signal.SIGKILL)
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def _end(self, number: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process is None or process.poll() is not None:
+            return
+        if number == signal.SIGKILL:
+            os.killpg(process.pid, number)
+        else:
+            process.send_signal(number)
+        try:
+            process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(_PATIENCE)
+
+    def _answers(self) -> bool:
+        try:
+            self.execute("SELECT 1")
+        except Exception:
+            return False
+        return True
+
+
+@contextlib.contextmanager
+def postgres_server(*settings: str) -> Iterator[Server]:
+    """A PostgreSQL server; `settings` are further NAME=VALUE pairs, the last one wins."""
+    binaries = max(Path("/usr/lib/postgresql").glob("*/bin/postgres"), default=None)
+    if binaries is None:
+        raise Missing("PostgreSQL is not installed (Debian: apt-get install postgresql)")
+    with _folder("postgres") as (folder, account):
+        initdb = [str(binaries.with_name("initdb")), "-D", str(folder / "data"), "-U", "etl", "--auth=trust"]
+        initdb += ["--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"]
+        _run([*_as(account), *initdb])
+        port = _free_port()
+        fixed = (f"unix_socket_directories={folder}", f"port={port}", "listen_addresses=127.0.0.1")
+        fast = ("fsync=off", "full_page_writes=off", "synchronous_commit=off", "shared_buffers=64MB")
+        options = [part for setting in (*fixed, *fast, *settings) for part in ("-c", setting)]
+        command = [str(binaries), "-D", str(folder / "data"), *options]
+        with _running(Server("postgresql", command, account, folder, port)) as server:
+            yield server
+
+
+@contextlib.contextmanager
+def mariadb_server(*options: str) -> Iterator[Server]:
+    """A MariaDB server; `options` are further --name=value arguments."""
+    daemon, installer = shutil.which("mariadbd", path=_PATH), shutil.which("mariadb-install-db", path=_PATH)
+    if daemon is None or installer is None:
+        raise Missing("MariaDB is not installed (Debian: apt-get install mariadb-server)")
+    with _folder("mysql") as (folder, account):
+        data = ["--no-defaults", f"--datadir={folder / 'data'}"]
+        first = ["--auth-root-authentication-method=normal", "--skip-test-db", f"--tmpdir={folder}"]
+        _run([*_as(account), installer, *data, *first, "--innodb-log-file-size=16M"])
+        port = _free_port()
+        fast = ["--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=64M", "--skip-log-bin"]
+        fast += ["--innodb-log-file-size=16M", "--skip-name-resolve", "--performance-schema=OFF"]
+        own = [f"--socket={folder / 'server.sock'}", f"--port={port}", "--bind-address=127.0.0.1"]
+        command = [daemon, *data, *own, *fast, f"--tmpdir={folder}", *options]
+        with _running(Server("mariadb", command, account, folder, port)) as server:
+            server.execute(f"CREATE USER etl@'127.0.0.1' IDENTIFIED BY '{PASSWORD}'")
+            server.execute("GRANT ALL ON *.* TO etl@'127.0.0.1'")
+            yield server
+
+
+_PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/bin"))
+
+
+@contextlib.contextmanager
+def _running(server: Server) -> Iterator[Server]:
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@contextlib.contextmanager
+def _folder(account: str) -> Iterator[tuple[Path, str | None]]:
+    """A folder for the server, and the account to run as: servers refuse to run as root."""
+    run_as = account if os.geteuid() == 0 else None
+    folder = Path(tempfile.mkdtemp(prefix=f"etl-{account}-"))
+    try:
+        if run_as:
+            shutil.chown(folder, run_as)
+        yield folder, run_as
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _as(account: str | None) -> list[str]:
+    if account is None:
+        return []
+    return ["setpriv", f"--reuid={account}", f"--regid={account}", "--clear-groups", "--"]
+
+
+def _dying_with_us(account: str | None) -> list[str]:
+    """Even a SIGKILL of the tests leaves no server behind (Linux; elsewhere nothing is promised)."""
+    if shutil.which("setpriv") is None:
+        return []
+    become = _as(account)[1:-1]
+    return ["setpriv", *become, "--pdeathsig=TERM", "--"]
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd="/")
+    if done.returncode:
+        raise RuntimeError(f"{command[0]} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

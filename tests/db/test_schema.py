@@ -1,0 +1,186 @@
+"""Migrations: they build what the models declare, on each database, from any number of processes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import UTC, datetime
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from etl.db import schema
+from etl.db.engine import make_engine, writing
+from etl.db.models import metadata
+from etl.errors import ConfigError, SchemaMismatch
+
+_NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+
+
+@pytest.fixture
+def empty(database_url):
+    engine = make_engine(database_url)
+    yield engine
+    engine.dispose()
+
+
+def differences(engine: sa.Engine) -> list:
+    with engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection,
+            opts={
+                "compare_type": True,
+                "compare_server_default": True,
+                "version_table": schema.VERSION_TABLE,
+            },
+        )
+        return compare_metadata(context, metadata)
+
+
+def test_up_down_up_equals_the_models(empty):
+    assert schema.current(empty) is None
+    assert schema.upgrade(empty) == schema.head() == schema.current(empty)
+    assert differences(empty) == []
+    schema.downgrade(empty, "base")
+    assert schema.current(empty) is None
+    assert sa.inspect(empty).get_table_names() == [schema.VERSION_TABLE]
+    schema.upgrade(empty)
+    assert differences(empty) == []
+
+
+def test_the_comparison_can_fail(engine):
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DROP INDEX ix_video_jobs_created_at" + _on(engine, "video_jobs"))
+        connection.exec_driver_sql("ALTER TABLE leases DROP COLUMN holder")
+    assert {change[0] for change in differences(engine)} == {"add_index", "add_column"}
+
+
+def test_tables_and_columns_carry_comments(engine):
+    if engine.dialect.name == "sqlite":
+        assert all(table.comment for table in metadata.tables.values())
+        return
+    inspector = sa.inspect(engine)
+    for name, table in metadata.tables.items():
+        assert inspector.get_table_comment(name)["text"] == table.comment
+        assert all(column["comment"] for column in inspector.get_columns(name)), name
+
+
+def test_ids_differ_by_case_and_trailing_blank(engine):
+    rows = [{"name": name, "base_url": "", "created_at": _NOW} for name in ("a", "A", "a ")]
+    with writing(engine) as connection:
+        connection.execute(sa.insert(metadata.tables["sources"]), rows)
+
+
+def test_ensure_creates_and_then_needs_no_alembic(database_url):
+    script = (
+        "import sys; from etl.db import schema; from etl.db.engine import make_engine\n"
+        "schema.ensure(make_engine(sys.argv[1])); print('alembic' in sys.modules)"
+    )
+    assert _python(script, database_url) == "True"
+    assert _python(script, database_url) == "False"
+
+
+def test_check_names_the_way_out(empty):
+    with pytest.raises(SchemaMismatch) as error:
+        schema.check(empty)
+    assert "db upgrade" in (error.value.hint or "")
+    schema.upgrade(empty)
+    schema.check(empty)
+
+
+def test_an_older_database_is_not_upgraded_silently(engine, monkeypatch):
+    monkeypatch.setattr(schema, "_revisions", lambda: frozenset({schema.current(engine), "9998"}))
+    for act in (schema.check, schema.ensure):
+        with pytest.raises(SchemaMismatch, match="9998"):
+            act(engine)
+
+
+def test_a_newer_database_is_refused(engine):
+    with writing(engine) as connection:
+        connection.exec_driver_sql(f"UPDATE {schema.VERSION_TABLE} SET version_num = '9999'")
+    for act in (schema.check, schema.ensure, schema.upgrade, lambda e: schema.downgrade(e, "base")):
+        with pytest.raises(SchemaMismatch, match="newer bifrost-etl"):
+            act(engine)
+
+
+def test_other_peoples_tables_are_left_alone(empty):
+    _create(empty, "invoices")
+    schema.upgrade(empty)
+    schema.downgrade(empty, "base")
+    assert sa.inspect(empty).has_table("invoices")
+
+
+def test_other_peoples_tables_of_our_name_are_refused(empty):
+    _create(empty, "prices")
+    with pytest.raises(SchemaMismatch, match="another program with our names: prices"):
+        schema.ensure(empty)
+
+
+def test_downgrade_to_an_unknown_revision(engine):
+    with pytest.raises(ConfigError, match="no revision '77'"):
+        schema.downgrade(engine, "77")
+
+
+def test_two_processes_upgrade_at_once(database_url):
+    script = (
+        "import sys; from etl.db import schema; from etl.db.engine import make_engine\n"
+        "engine = make_engine(sys.argv[1]); import alembic.command\n"
+        "print('ready', flush=True); sys.stdin.readline(); print(schema.upgrade(engine))"
+    )
+    racers = [_start(script, database_url) for _ in range(3)]
+    for racer in racers:
+        assert racer.stdout.readline() == "ready\n"
+    for racer in racers:
+        racer.stdin.write("go\n")
+        racer.stdin.flush()
+    for racer in racers:
+        out, err = racer.communicate(timeout=60)
+        assert (out.strip(), err) == (schema.head(), "")
+    engine = make_engine(database_url)
+    assert differences(engine) == []
+    engine.dispose()
+
+
+def test_an_upgrade_that_dies_half_way_can_be_repeated(empty):
+    """SQLite and PostgreSQL roll back; MariaDB keeps some tables, and the next upgrade completes them."""
+
+    class PowerCut(Exception):
+        pass
+
+    def cut(_connection, _cursor, statement, *_rest):
+        if "ix_list_pages_run_id" in statement:
+            raise PowerCut
+
+    sa.event.listen(empty, "after_cursor_execute", cut)
+    with pytest.raises(PowerCut):
+        schema.upgrade(empty)
+    sa.event.remove(empty, "after_cursor_execute", cut)
+    assert schema.current(empty) is None
+    left = set(sa.inspect(empty).get_table_names())
+    assert bool(left & metadata.tables.keys()) == (empty.dialect.name == "mariadb")
+    schema.upgrade(empty)
+    assert differences(empty) == []
+
+
+def _on(engine: sa.Engine, table: str) -> str:
+    return f" ON {table}" if engine.dialect.name == "mariadb" else ""
+
+
+def _create(engine: sa.Engine, table: str) -> None:
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"CREATE TABLE {table} (id INTEGER)")
+
+
+def _start(script: str, url: str) -> subprocess.Popen[str]:
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", script, url], stdin=pipe, stdout=pipe, stderr=pipe, text=True
+    )
+
+
+def _python(script: str, url: str) -> str:
+    out, err = _start(script, url).communicate(timeout=60)
+    assert err == ""
+    return out.strip()
