@@ -125,8 +125,9 @@ class Server:
 
     def _answers(self) -> bool:
         try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=5).close()
             self.execute("SELECT 1")
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever a starting server does, it is not ready
             return False
         return True
 

@@ -1,7 +1,7 @@
 """A database URL becomes an engine: driver, session settings, timeouts, and real transactions.
 
 The rest of the program sees the same behaviour on SQLite, PostgreSQL and MariaDB/MySQL: UTC, READ COMMITTED
-or better, every wait bounded by LOCK_WAIT, and a connection that idles inside a transaction is cut by the server.
+or better, waits for locks bounded by LOCK_WAIT, and a connection that idles inside a transaction is cut.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def make_engine(
     """An engine for `url`; nothing is connected yet, except that SQLite's folder is created.
 
     `idle_transaction_timeout` (seconds): a server ends a connection that holds a transaction open without
-    working for that long, so a frozen process cannot keep its locks. MySQL, as opposed to MariaDB, has no such setting.
+    working for that long, so a frozen process cannot keep its locks. MariaDB has it, MySQL has not.
     Raises ConfigError for a URL that cannot be used or a driver that is not installed.
     """
     parsed = _parse(url)
@@ -103,7 +103,7 @@ def _parse(url: str) -> sa.URL:
     return parsed.set(drivername=drivername)
 
 
-# --- SQLite ---------------------------------------------------------------------------------------------------
+# --- SQLite ------------------------------------------------------------------------------------
 
 _PRAGMAS = (
     # WAL + NORMAL: a power cut may lose the last commits but never leaves half of one; the cursor commits
@@ -151,7 +151,7 @@ def _use_wal(connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA journal_mode = WAL")
 
 
-# --- PostgreSQL -----------------------------------------------------------------------------------------------
+# --- PostgreSQL --------------------------------------------------------------------------------
 
 
 def _postgres_arguments(url: sa.URL) -> dict[str, Any]:
@@ -184,7 +184,7 @@ def _prepare_postgres(engine: sa.Engine, idle_transaction_timeout: float) -> Non
         connection.commit()
 
 
-# --- MariaDB and MySQL ----------------------------------------------------------------------------------------
+# --- MariaDB and MySQL -------------------------------------------------------------------------
 
 
 def _mysql_arguments(url: sa.URL) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Which schema a database has, and how to bring it to the one that this code was written for.
 
-Alembic is imported only when something has to be migrated. MariaDB and MySQL commit every DDL statement by itself:
-an upgrade that dies half-way there leaves some tables, and running it again completes them. SQLite and PostgreSQL
-upgrade in one transaction, all or nothing.
+Alembic is imported only when something has to be migrated. SQLite and PostgreSQL upgrade in one transaction,
+all or nothing. MariaDB and MySQL commit every DDL statement by itself: an upgrade that dies half-way there
+leaves some tables, and running it again completes them.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ def ensure(engine: sa.Engine) -> None:
 def upgrade(engine: sa.Engine) -> str:
     """Brings the schema to `head()` and returns that. Two processes may do so at once: one waits.
 
-    Raises SchemaMismatch for a newer database, or one with other tables of our names; DatabaseBusy when another
-    upgrade takes longer than the lock wait.
+    Raises SchemaMismatch for a newer database, or one with other tables of our names; DatabaseBusy when
+    another upgrade takes longer than the lock wait.
     """
     with _migrating(engine) as (connection, revision):
         if revision != head():
@@ -151,13 +151,13 @@ def _only_one(connection: sa.Connection) -> Iterator[None]:
         return
     lock = {"name": "bifrost-etl", "wait": LOCK_WAIT}
     name = "CONCAT(:name, ' ', MD5(DATABASE()))"
-    if connection.scalar(sa.text(f"SELECT GET_LOCK({name}, :wait)"), lock) != 1:  # noqa: S608
+    if connection.scalar(sa.text(f"SELECT GET_LOCK({name}, :wait)"), lock) != 1:
         raise DatabaseBusy("another upgrade of this database is running", hint="wait for it, then try again")
     try:
         yield
     finally:
         if not connection.invalidated:
-            connection.execute(sa.text(f"SELECT RELEASE_LOCK({name})"), lock)  # noqa: S608
+            connection.execute(sa.text(f"SELECT RELEASE_LOCK({name})"), lock)
 
 
 def _alembic(verb: str, connection: sa.Connection, revision: str) -> None:

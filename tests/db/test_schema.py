@@ -76,7 +76,8 @@ def test_ids_differ_by_case_and_trailing_blank(engine):
 def test_ensure_creates_and_then_needs_no_alembic(database_url):
     script = (
         "import sys; from etl.db import schema; from etl.db.engine import make_engine\n"
-        "schema.ensure(make_engine(sys.argv[1])); print('alembic' in sys.modules)"
+        "engine = make_engine(sys.argv[1]); schema.ensure(engine); engine.dispose()\n"
+        "print('alembic' in sys.modules)"
     )
     assert _python(script, database_url) == "True"
     assert _python(script, database_url) == "False"
@@ -127,7 +128,8 @@ def test_two_processes_upgrade_at_once(database_url):
     script = (
         "import sys; from etl.db import schema; from etl.db.engine import make_engine\n"
         "engine = make_engine(sys.argv[1]); import alembic.command\n"
-        "print('ready', flush=True); sys.stdin.readline(); print(schema.upgrade(engine))"
+        "print('ready', flush=True); sys.stdin.readline(); print(schema.upgrade(engine))\n"
+        "engine.dispose()"
     )
     racers = [_start(script, database_url) for _ in range(3)]
     for racer in racers:
