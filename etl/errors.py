@@ -33,6 +33,8 @@ EtlError
 
 from __future__ import annotations
 
+from etl.records import Request
+
 
 class EtlError(Exception):
     """Base of all deliberate errors. `hint` says what a person can do about it."""
@@ -49,8 +51,11 @@ class ConfigError(EtlError):
 class GatewayError(EtlError):
     """The gateway, or the way to it, failed. `status` is the HTTP status when one arrived.
 
-    `attempts` counts the requests made before giving up; `bytes_received` what the last answer brought.
+    `attempts` counts the requests made before giving up; `request` is the page that was asked for, when
+    pages were read ahead.
     """
+
+    request: Request | None = None
 
     def __init__(
         self, message: str, *, status: int | None = None, hint: str | None = None, attempts: int = 1

@@ -1,0 +1,31 @@
+"""Rows into SQL: upsert with history, page log, run log, lease and sync state."""
+
+from etl.load.known import Known, neighbour, newest_known, open_jobs, rereadable
+from etl.load.lease import Lease, worker_name
+from etl.load.placing import Lane
+from etl.load.positions import TOP
+from etl.load.runs import RunEnd
+from etl.load.scan import Boundary, Scan, boundaries
+from etl.load.state import Gap, State, register
+from etl.load.store import Batch, Store
+
+__all__ = [
+    "TOP",
+    "Batch",
+    "Boundary",
+    "Gap",
+    "Known",
+    "Lane",
+    "Lease",
+    "RunEnd",
+    "Scan",
+    "State",
+    "Store",
+    "boundaries",
+    "neighbour",
+    "newest_known",
+    "open_jobs",
+    "register",
+    "rereadable",
+    "worker_name",
+]

@@ -40,7 +40,7 @@ def known_jobs(conn: sa.Connection, source_id: int, ids: Sequence[str]) -> dict[
     dialect = conn.dialect.name
     if dialect == "sqlite":
         # One parameter whatever the number of ids, so that SQLite prepares the statement once.
-        sql = _WHERE + "? AND job_id IN (SELECT value FROM json_each(?))"
+        sql = _WHERE + "? AND job_id IN (SELECT value FROM json_each(?))"  # noqa: S608
         result = conn.exec_driver_sql(sql, (source_id, msgspec.json.encode(ids).decode()))
     elif dialect == "postgresql":
         result = conn.exec_driver_sql(_WHERE + "%s AND job_id = ANY(%s)", (source_id, list(ids)))
@@ -72,7 +72,7 @@ def highest_position(conn: sa.Connection, source_id: int) -> int | None:
 
 
 def open_jobs(conn: sa.Connection, source_id: int, since: datetime | None = None) -> dict[str, int]:
-    """Position by id of listed jobs that are not settled; `since` leaves out those created before it (UTC)."""
+    """Position by id of listed jobs that are not settled, without those created before `since` (UTC)."""
     query = sa.select(jobs.c.job_id, jobs.c.list_position).where(*_open(source_id), *_fresh(since))
     return {row.job_id: row.list_position for row in conn.execute(query)}
 
@@ -85,15 +85,19 @@ def oldest_open(conn: sa.Connection, source_id: int, since: datetime) -> int | N
     return value
 
 
-def rereadable(conn: sa.Connection, source_id: int, limit: int) -> list[tuple[str, int]]:
-    """Open, listed jobs, those longest not read by id first: (id, position)."""
-    query = (
-        sa.select(jobs.c.job_id, jobs.c.list_position)
-        .where(*_open(source_id))
-        .order_by(sa.func.coalesce(jobs.c.reread_at, jobs.c.first_seen_at), jobs.c.list_position)
-        .limit(limit)
-    )
-    return [(row.job_id, row.list_position) for row in conn.execute(query)]
+def rereadable(conn: sa.Connection, source_id: int, limit: int) -> list[str]:
+    """Listed jobs that are open, or that a walk missed; those longest not read by id first."""
+    missed = jobs.c.suspect_run_id.is_not(None)
+    found: dict[str, None] = {}
+    for where in (_open(source_id), [jobs.c.source_id == source_id, missed, jobs.c.unlisted_at.is_(None)]):
+        query = (
+            sa.select(jobs.c.job_id)
+            .where(*where)
+            .order_by(sa.func.coalesce(jobs.c.reread_at, jobs.c.first_seen_at), jobs.c.list_position)
+            .limit(limit)
+        )
+        found.update(dict.fromkeys(conn.scalars(query)))
+    return list(found)
 
 
 def _open(source_id: int) -> list[Any]:
@@ -102,3 +106,15 @@ def _open(source_id: int) -> list[Any]:
 
 def _fresh(since: datetime | None) -> list[Any]:
     return [] if since is None else [sa.func.coalesce(jobs.c.created_at, jobs.c.first_seen_at) > since]
+
+
+def newest_known(conn: sa.Connection, source_id: int, ground: int) -> tuple[str, datetime | None] | None:
+    """Id and creation of the newest job first seen by run `ground` or an earlier one."""
+    query = (
+        sa.select(jobs.c.job_id, jobs.c.created_at)
+        .where(jobs.c.source_id == source_id, jobs.c.first_run_id <= ground)
+        .order_by(jobs.c.list_position.desc())
+        .limit(1)
+    )
+    row = conn.execute(query).one_or_none()
+    return None if row is None else (row.job_id, row.created_at)

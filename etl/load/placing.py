@@ -17,8 +17,11 @@ from etl.records import JobRow, Order, PageRows
 
 @dataclass(slots=True)
 class Lane:
-    """One walk in one direction. `bounded` walks meet known jobs on their far side: the halves of a first
-    load, the segments of a reconcile. `edge` is the position of the last job passed; None at the list's end."""
+    """One walk in one direction. `edge` is the position of the last job passed; None at the list's end.
+
+    `bounded` walks meet known jobs on their far side: the halves of a first load, the segments of a
+    reconcile. `watch` notices known jobs that should have been passed and were not.
+    """
 
     order: Order
     bounded: bool = False
@@ -101,7 +104,7 @@ def _beyond(conn: sa.Connection, source_id: int, position: int | None, *, above:
 def _pass(
     conn: sa.Connection, source_id: int, lane: Lane, places: list[int], placed: Placed, *, ended: bool
 ) -> None:
-    """Move the edge past the batch; list the known jobs that stand in the passed stretch and were not seen."""
+    """Move the edge past the batch; list the known jobs in the passed stretch that were not seen."""
     far = places[-1] if lane.order == "asc" else places[0]
     if lane.watch:
         low, high = (lane.edge, far) if lane.order == "asc" else (far - 1, lane.edge)

@@ -17,7 +17,7 @@ _CHUNK = 500
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """A complete, consistent scan. `oldest_position` is the oldest listed job's; None when none was listed."""
+    """A complete, consistent scan. `oldest_position` is the oldest listed job's."""
 
     oldest_position: int | None
 
@@ -51,10 +51,55 @@ def listed(conn: sa.Connection, source_id: int) -> int:
     return int(conn.execute(sa.select(sa.func.count()).select_from(jobs).where(*where)).scalar_one())
 
 
+def older(conn: sa.Connection, source_id: int, position: int) -> int:
+    """How many jobs believed to be listed are older than the one at `position`."""
+    where = (
+        jobs.c.source_id == source_id,
+        jobs.c.unlisted_at.is_(None),
+        jobs.c.list_position < position,
+        jobs.c.suspect_run_id.is_(None),
+    )
+    return int(conn.execute(sa.select(sa.func.count()).select_from(jobs).where(*where)).scalar_one())
+
+
+def forget(conn: sa.Connection, source_id: int, run_id: int) -> None:
+    """Nobody is suspected by this run any more."""
+    conn.execute(sa.update(jobs).where(*_suspects(source_id, run_id)).values(suspect_run_id=None))
+
+
+@dataclass(frozen=True, slots=True)
+class Boundary:
+    """A known, listed job between two segments of a scan; `created_at` is the gateway's (UTC)."""
+
+    job_id: str
+    position: int
+    created_at: datetime | None
+
+
+def boundaries(conn: sa.Connection, source_id: int, listed: int, segments: int) -> list[Boundary]:
+    """Jobs that cut the listed ones into `segments` parts of equal size, oldest first."""
+    if segments < 2:
+        return []
+    place = sa.func.row_number().over(order_by=jobs.c.list_position).label("place")
+    ranked = (
+        sa.select(jobs.c.job_id, jobs.c.list_position, jobs.c.created_at, place)
+        .where(jobs.c.source_id == source_id, jobs.c.unlisted_at.is_(None), jobs.c.suspect_run_id.is_(None))
+        .subquery()
+    )
+    size = max(1, listed // segments)
+    wanted = [size * i for i in range(1, segments)]
+    query = (
+        sa.select(ranked.c.job_id, ranked.c.list_position, ranked.c.created_at)
+        .where(ranked.c.place.in_(wanted))
+        .order_by(ranked.c.list_position)
+    )
+    return [Boundary(*row) for row in conn.execute(query)]
+
+
 def conclude(
     conn: sa.Connection, source_id: int, run_id: int, scan: Scan, counts: Counts, at: datetime
 ) -> None:
-    """Mark what the scan proves: suspects are missing, everything older than the oldest listed job aged out."""
+    """Mark what the scan proves: suspects are missing, all that is older than the oldest listed aged out."""
     missing = sa.select(jobs.c.job_id).where(*_suspects(source_id, run_id))
     counts.jobs_unlisted += _unlist_all(conn, source_id, run_id, missing, "missing", at)
     if scan.oldest_position is not None:

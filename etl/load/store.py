@@ -1,6 +1,7 @@
 """Everything one run of one source writes, a transaction per batch.
 
-Rows, versions, page log, rejects, run counts and the state that they justify commit together, under the lease.
+Rows, versions, page log, rejects, run counts and the state that they justify commit together, under the
+lease.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ from etl.records import Counts, PageRows, Reject, RunKind
 
 _T = TypeVar("_T")
 
+#: A batch that says nothing of the checkpoint leaves it as it is.
+KEEP: Any = object()
+
 #: Waits between tries of one transaction, in seconds; a restarting database is back within their sum.
 RETRY_WAITS = (0.05, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0)
 
@@ -41,7 +45,7 @@ class Batch:
 
     `pages` are (lane, page) in the order they came. `distrusted` pages are logged, their jobs not believed.
     `by_id` are single jobs read by id, `gone` those answered 404, `reread` all that were asked for.
-    `complete` says that everything the source lists is stored; until then `checkpoint` says where to go on.
+    `requests` and `retries` are the run's totals so far. `complete` says that everything listed is stored.
     """
 
     pages: list[tuple[str, PageRows]] = field(default_factory=list)
@@ -51,6 +55,9 @@ class Batch:
     reread: list[str] = field(default_factory=list)
     rejects: list[tuple[Reject, str | None, datetime]] = field(default_factory=list)
     gap: Gap | None = None
+    checkpoint: dict[str, Any] | None = KEEP
+    requests: int = 0
+    retries: int = 0
     complete: bool = False
     scan: scan.Scan | None = None
     end: RunEnd | None = None
@@ -84,7 +91,7 @@ class Store:
     ) -> None:
         self.engine, self.source_id, self.lease, self.kind = engine, source_id, lease, kind
         self.patience, self.history_progress = patience, history_progress
-        self._clock, self._sleep = clock, sleep
+        self.clock, self._sleep = clock, sleep
         self.started_at = clock()
         self.now = Standing()
 
@@ -129,6 +136,14 @@ class Store:
         self.now = self._patiently(once)
         self.lease.committed(released=batch.end is not None)
 
+    def forget_suspects(self) -> None:
+        """The scan proved nothing: take back what it suspected. Best effort; a crash leaves mere suspicion."""
+        run_id = self.now.run_id
+        if run_id is not None and self.lease.held:
+            with writing(self.engine) as conn:
+                self.lease.write(conn)
+                scan.forget(conn, self.source_id, run_id)
+
     def renew(self) -> None:
         """Renew a lease that is held, between commits. Raises LeaseLost."""
 
@@ -157,15 +172,18 @@ class Store:
         self._write_pages(conn, batch, now, writer)
         self._write_single_jobs(conn, batch, now, writer)
         if batch.gap is not None:
-            now.gaps += states.record_gap(conn, self.source_id, now.run_id, batch.gap, self._clock())
+            now.gaps += states.record_gap(conn, self.source_id, now.run_id, batch.gap, self.clock())
         if batch.scan is not None:
-            scan.conclude(conn, self.source_id, now.run_id, batch.scan, now.counts, self._clock())
+            scan.conclude(conn, self.source_id, now.run_id, batch.scan, now.counts, self.clock())
         self._write_state(conn, batch, now, mark)
         self._write_run(conn, batch, now)
 
     def _write_pages(self, conn: sa.Connection, batch: Batch, now: Standing, writer: JobWriter) -> None:
         assert now.run_id is not None
         pages = [page for _, page in batch.pages]
+        now.counts.pages += len(pages) + len(batch.distrusted)
+        now.counts.requests = max(now.counts.requests, batch.requests)
+        now.counts.retries = max(now.counts.retries, batch.retries)
         page_rows.log_pages(conn, self.source_id, now.run_id, pages, batch.distrusted)
         page_rows.log_drift(conn, self.source_id, pages)
         rejects = [(r, p.page.request.after, p.page.received_at) for p in pages for r in p.rejects]
@@ -199,18 +217,22 @@ class Store:
             if i in known
         ]
         writer.write(seen, now.counts)
-        scan.mark_reread(conn, self.source_id, batch.reread, self._clock())
+        scan.mark_reread(conn, self.source_id, batch.reread, self.clock())
         now.counts.jobs_unlisted += job_rows.unlist(
-            conn, self.source_id, now.run_id, [(job_id, "not_found") for job_id in batch.gone], self._clock()
+            conn, self.source_id, now.run_id, [(job_id, "not_found") for job_id in batch.gone], self.clock()
         )
 
     def _write_state(self, conn: sa.Connection, batch: Batch, now: Standing, mark: str) -> None:
         state, more = now.state, {}
+        if batch.checkpoint is not KEEP:
+            state.checkpoint = batch.checkpoint
         if batch.complete:
-            state.complete_run_id, state.complete_at = now.run_id, self._clock()
+            state.complete_run_id, state.complete_at = now.run_id, self.clock()
+            if self.kind == "reconcile":
+                state.reconciled_at = state.complete_at
             state.checkpoint = None
         if state.checkpoint is None:
-            more = states.advance_frontier(conn, self.source_id, state, self._clock(), self.patience)
+            more = states.advance_frontier(conn, self.source_id, state, self.clock(), self.patience)
         newest = [row.created_at for _, page in batch.pages for row in page.jobs if row.created_at]
         states.write(conn, self.source_id, state, newest=max(newest, default=None), last_commit=mark, **more)
 
@@ -219,7 +241,7 @@ class Store:
         if batch.end is None:
             runs.update(conn, now.run_id, self.kind, now.counts)
         else:
-            runs.end(conn, now.run_id, self.kind, now.counts, batch.end, self._clock())
+            runs.end(conn, now.run_id, self.kind, now.counts, batch.end, self.clock())
             self.lease.release(conn)
 
 

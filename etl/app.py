@@ -1,0 +1,191 @@
+"""The composition root: configuration in, a working pipeline out. Everything is wired here, once."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from types import TracebackType
+
+from etl.config import Config, Source
+from etl.db.engine import make_engine, writing
+from etl.db.schema import ensure
+from etl.errors import ConfigError, EtlError, GatewayError
+from etl.extract import Gateway
+from etl.load import Lease, Store, register, worker_name
+from etl.log import Redactor, get
+from etl.pipeline import sync_source
+from etl.records import Counts, Progress, RunKind, RunResult
+
+
+def now() -> datetime:
+    """Our clock, UTC."""
+    return datetime.now(UTC)
+
+
+class Silent:
+    """A progress that nobody watches."""
+
+    def started(self, source: str, kind: RunKind) -> None: ...
+    def advanced(self, source: str, counts: Counts) -> None: ...
+    def waiting(self, source: str, why: str, seconds: float) -> None: ...
+    def finished(self, result: RunResult) -> None: ...
+
+
+class App:
+    """One configuration at work. A context manager: leaving it closes connections."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        clock: Callable[[], datetime] = now,
+        sleep: Callable[[float], None] = time.sleep,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.config, self._clock, self._sleep = config, clock, sleep
+        self._rng = rng or random.Random()  # noqa: S311 (jitter, not secrets)
+        self.redact = Redactor(config.secrets())
+        self.engine = make_engine(
+            config.database.effective_url(),
+            pool_size=2 * max(1, len(config.sources)) + 3,
+            idle_transaction_timeout=config.lease.seconds,
+        )
+
+    def __enter__(self) -> App:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    def sync(
+        self,
+        names: Sequence[str] = (),
+        *,
+        progress: Progress | None = None,
+        stop: threading.Event | None = None,
+    ) -> list[RunResult]:
+        """Bring the named sources (all enabled ones, if none is named) up to date, side by side.
+
+        Raises ConfigError for an unknown name and StorageError for an unusable database; a source's own
+        failure is in its result.
+        """
+        return self._each(names, "incremental", progress, stop)
+
+    def reconcile(
+        self,
+        names: Sequence[str] = (),
+        *,
+        progress: Progress | None = None,
+        accept_suspicious: bool = False,
+        stop: threading.Event | None = None,
+    ) -> list[RunResult]:
+        """Scan the named sources in full and mark what is no longer listed; as `sync` otherwise."""
+        return self._each(names, "reconcile", progress, stop, accept_suspicious=accept_suspicious)
+
+    def gateway(
+        self,
+        source: Source,
+        *,
+        progress: Progress | None = None,
+        stop: threading.Event | None = None,
+    ) -> Gateway:
+        """A client for one source; waits end early when `stop` is set."""
+
+        def on_retry(error: GatewayError, wait: float) -> None:
+            get("extract").warning("retry", action="retry", source=source.name, error=str(error), wait=wait)
+            if progress is not None:
+                progress.waiting(source.name, str(error), wait)
+
+        return Gateway(
+            source,
+            clock=self._clock,
+            monotonic=time.monotonic,
+            sleep=self._sleep,
+            rng=self._rng,
+            on_retry=on_retry,
+            redact=self.redact,
+        )
+
+    def sources(self, names: Sequence[str] = ()) -> list[Source]:
+        """The named sources, or all that are enabled."""
+        by_name = {source.name: source for source in self.config.sources}
+        unknown = [name for name in names if name not in by_name]
+        if unknown:
+            raise ConfigError(
+                f"no source named {unknown[0]!r}", hint=f"configured: {', '.join(by_name) or 'none'}"
+            )
+        return [by_name[name] for name in names] if names else [s for s in self.config.sources if s.enabled]
+
+    def _each(
+        self,
+        names: Sequence[str],
+        kind: RunKind,
+        progress: Progress | None,
+        stop: threading.Event | None,
+        *,
+        accept_suspicious: bool = False,
+    ) -> list[RunResult]:
+        chosen = self.sources(names)
+        ensure(self.engine)
+        progress, stop = progress or Silent(), stop or threading.Event()
+
+        def one(source: Source) -> RunResult:
+            return self.run_source(
+                source, kind, progress=progress, stop=stop, accept_suspicious=accept_suspicious
+            )
+
+        if len(chosen) == 1:
+            return [one(chosen[0])]
+        with ThreadPoolExecutor(max_workers=min(8, len(chosen) or 1)) as pool:
+            return list(pool.map(one, chosen))
+
+    def run_source(
+        self,
+        source: Source,
+        kind: RunKind,
+        *,
+        progress: Progress,
+        stop: threading.Event,
+        accept_suspicious: bool = False,
+    ) -> RunResult:
+        """One run of one source, start to end."""
+        started = self._clock()
+        try:
+            store = self._store(source, kind)
+        except EtlError as error:
+            return RunResult(source.name, kind, "failed", None, started, self._clock(), Counts(), error)
+        with self.gateway(source, progress=progress, stop=stop) as gateway:
+            return sync_source(
+                source,
+                gateway,
+                store,
+                progress=progress,
+                stop=stop,
+                redact=self.redact,
+                accept_suspicious=accept_suspicious,
+            )
+
+    def _store(self, source: Source, kind: RunKind) -> Store:
+        with writing(self.engine) as conn:
+            source_id = register(
+                conn, source.name, source.base_url, source.provider, source.key_name, self._clock()
+            )
+        return Store(
+            self.engine,
+            source_id,
+            Lease(source_id, worker_name(), self.config.lease.seconds),
+            kind=kind,
+            clock=self._clock,
+            sleep=self._sleep,
+            patience=source.open_job_patience,
+            history_progress=source.history_progress,
+        )

@@ -1,0 +1,97 @@
+"""Sync one source: extract, transform, load, in one of three kinds of run."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from etl.config import Source
+from etl.errors import EtlError, LeaseHeld, LeaseLost
+from etl.extract import Gateway
+from etl.load import Store
+from etl.pipeline.first import first_load
+from etl.pipeline.heartbeat import heartbeat
+from etl.pipeline.incremental import tick
+from etl.pipeline.reconcile import reconcile
+from etl.pipeline.reread import reread
+from etl.pipeline.run import Run, Stopped
+from etl.records import Progress, RunKind, RunResult
+
+__all__ = ["sync_source"]
+
+
+def sync_source(
+    source: Source,
+    gateway: Gateway,
+    store: Store,
+    *,
+    progress: Progress,
+    stop: threading.Event,
+    redact: Callable[[str], str],
+    accept_suspicious: bool = False,
+) -> RunResult:
+    """One run: the kind is the store's, but a source never read before gets its first load.
+
+    Failures of gateway and database end in the result, not in an exception; what was read before is stored.
+    """
+    try:
+        state = store.open()
+    except EtlError as error:
+        return _result(source, store, "skipped" if isinstance(error, LeaseHeld) else "failed", error)
+    if state.complete_run_id is None:
+        store.kind = "first"
+    run = Run(source, gateway, store, progress, stop)
+    run.resumed = state.checkpoint is not None
+    progress.started(source.name, store.kind)
+    result = _run(run, redact, accept_suspicious=accept_suspicious)
+    progress.finished(result)
+    return result
+
+
+def _run(run: Run, redact: Callable[[str], str], *, accept_suspicious: bool) -> RunResult:
+    error: Exception | None = None
+    with heartbeat(run.store):
+        try:
+            _walk(run, accept_suspicious=accept_suspicious)
+        except (EtlError, Stopped) as caught:
+            error = caught
+        try:
+            if not isinstance(error, LeaseLost):
+                run.end(error, redact)
+        except EtlError as caught:
+            error = error or caught
+    if error is None:
+        return _result(run.source, run.store, "ok", None)
+    return _result(run.source, run.store, "interrupted" if isinstance(error, Stopped) else "failed", error)
+
+
+def _walk(run: Run, *, accept_suspicious: bool) -> None:
+    kind: RunKind = run.store.kind
+    if kind == "first":
+        first_load(run)
+        if run.resumed:  # the list went on while we were away
+            run.complete()
+            run.flush()
+            tick(run)
+    elif kind == "reconcile":
+        reconcile(run, accept_suspicious=accept_suspicious)
+    else:
+        tick(run)
+    if kind != "reconcile":
+        reread(run)
+    run.complete()
+
+
+def _result(source: Source, store: Store, status: str, error: Exception | None) -> RunResult:
+    now = store.now
+    return RunResult(
+        source=source.name,
+        kind=store.kind,
+        status=status,  # type: ignore[arg-type]
+        run_id=now.run_id,
+        started_at=store.started_at,
+        finished_at=store.clock(),
+        counts=now.counts,
+        error=None if isinstance(error, Stopped) else error,
+        gaps=now.gaps,
+    )

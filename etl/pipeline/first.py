@@ -1,0 +1,200 @@
+"""The whole history: the newest page at once, then from both ends until the two halves meet.
+
+The checkpoint is {"old": last id of the oldest-first half, "below": holes of the newest-first half}, so a
+killed first load goes on where its last batch ended.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from etl.errors import DeadCursor, GatewayError, NotFound, OrderIgnored
+from etl.extract import next_request
+from etl.load import TOP, Known
+from etl.pipeline.guard import backwards
+from etl.pipeline.newest_first import newest_first
+from etl.pipeline.poison import POISON, narrow, record
+from etl.pipeline.reading import Event, Readers
+from etl.pipeline.run import Run
+from etl.records import PageRows
+
+#: Positions above belong to the newest-first half, below to the oldest-first half.
+MIDDLE = TOP // 2
+
+
+def first_load(run: Run) -> None:
+    """Read everything the source lists. Raises GatewayError, StorageError, LeaseLost, Stopped."""
+    if run.lists_newest_first:
+        newest_first(run)
+        return
+    head = run.fetch(run.request("desc"))
+    if backwards(head, "desc"):
+        run.distrust(head)
+        _oldest_first_only(run)
+        return
+    load = FirstLoad(run)
+    load.take_head(head)
+    if not load.met:
+        load.read_both_ends()
+    if run.lists_newest_first:
+        newest_first(run)
+
+
+def _oldest_first_only(run: Run) -> None:
+    """A gateway that lists oldest first whatever it is asked."""
+    run.lane("old", "asc")
+    start = (run.state.checkpoint or {}).get("old")
+    for rows in run.follow(run.request("asc", start)):
+        run.check("old", rows)
+        run.add("old", rows)
+        last = rows.page.last_id or (rows.jobs[-1].job_id if rows.jobs else start)
+        run.settle({"old": last, "below": []})
+
+
+class FirstLoad:
+    """Two lanes towards each other: `old` upwards from the oldest job, `new` downwards from the newest."""
+
+    def __init__(self, run: Run) -> None:
+        checkpoint = run.state.checkpoint or {}
+        self.run = run
+        self.old: str | None = checkpoint.get("old")
+        self.below: list[str] = list(checkpoint.get("below", []))
+        self.met = False
+        self.stuck: dict[
+            str, tuple[str | None, GatewayError]
+        ] = {}  # lane → last readable id, at a poison record
+        self._highest_old: datetime | None = None
+        self._lowest_new: datetime | None = None
+        run.lane("old", "asc", bounded=True, watch=False)
+        run.lane("new", "desc", bounded=True, watch=False)
+
+    def take_head(self, head: PageRows) -> None:
+        """The newest jobs are visible before anything else is asked."""
+        self._take_new(head)
+        if next_request(head.page) is None:
+            self.met = True
+        else:
+            self.run.flush()
+
+    def read_both_ends(self) -> None:
+        with Readers(self.run.fetch) as readers:
+            readers.start("old", self.run.request("asc", self.old))
+            if self.run.source.first_load_lanes > 1 or len(self.below) > 1:
+                readers.start("new", self.run.request("desc", self.below[0]))
+            for event in readers:
+                self._handle(event, readers)
+                if self.met:
+                    return
+        if self.stuck:
+            self._leave_poison()
+
+    def _handle(self, event: Event, readers: Readers) -> None:
+        if event.error is not None:
+            self._handle_error(event, readers)
+        elif event.rows is not None and event.lane == "old":
+            self._take_old(event.rows, readers)
+        elif event.rows is not None:
+            self._take_new(event.rows, readers)
+        else:  # a lane that reached the far end of the list has read all of it
+            self.met = event.lane == "old" or not self.below
+
+    def _handle_error(self, event: Event, readers: Readers) -> None:
+        run, error = self.run, event.error
+        assert error is not None
+        if isinstance(error, POISON):
+            self.stuck[event.lane] = (narrow(run, event.lane, event.request, error), error)
+            if event.lane == "old" and not readers.running and "new" not in self.stuck:
+                readers.start("new", run.request("desc", self.below[0]))
+        elif isinstance(error, DeadCursor | NotFound) and event.request.after is not None:
+            # The list forgot the cursor meanwhile: begin again at its oldest job, or leave the rest to `old`.
+            if event.lane == "old":
+                run.lane("old", "asc", bounded=True, watch=False)
+                readers.start("old", run.request("asc"))
+            elif not readers.running:
+                raise error
+        else:
+            raise error
+
+    def _take_old(self, rows: PageRows, readers: Readers) -> None:
+        run = self.run
+        if self._ignores_order(rows):
+            readers.stop("old")
+            return
+        run.check("old", rows)
+        known = self._known(rows, self._lowest_new, newer=True)
+        met = self._meets(rows, known, "new")
+        run.add("old", rows)
+        times = [row.created_at for row in rows.jobs if row.created_at]
+        self._highest_old = max(times, default=self._highest_old)
+        self.old = rows.page.last_id or (rows.jobs[-1].job_id if rows.jobs else self.old)
+        self.met = met and len(self.below) <= 1
+        run.settle(self._checkpoint())
+
+    def _take_new(self, rows: PageRows, readers: Readers | None = None) -> None:
+        run = self.run
+        run.check("new", rows)
+        known = self._known(rows, self._highest_old, newer=False)
+        met_old = self._meets(rows, known, "old")
+        interrupted = any(
+            k.list_position > MIDDLE and k.first_run_id != run.store.now.run_id for k in known.values()
+        )
+        run.add("new", rows)
+        times = [row.created_at for row in rows.jobs if row.created_at]
+        self._lowest_new = min(times, default=self._lowest_new)
+        following = next_request(rows.page)
+        self._move_below(following.after if following else None, first=readers is None, jump=interrupted)
+        if interrupted and readers is not None and self.below:
+            readers.stop("new")
+            run.flush()
+            readers.start("new", run.request("desc", self.below[0]))
+        self.met = met_old and len(self.below) <= 1
+        run.settle(self._checkpoint())
+
+    def _move_below(self, cursor: str | None, *, first: bool, jump: bool) -> None:
+        """`below[0]` is where the newest-first half goes on; the rest are holes of interrupted runs."""
+        rest = self.below if first else self.below[1:]
+        self.below = rest if jump and rest else [c for c in (cursor,) if c is not None] + rest
+
+    def _known(self, rows: PageRows, edge: datetime | None, *, newer: bool) -> dict[str, Known]:
+        """What is stored of the page; not asked while the two halves are plainly apart in time."""
+        if edge is not None and not self.run.resumed and rows.jobs:
+            last = rows.jobs[-1].created_at
+            if last is not None and (last < edge if newer else last > edge):
+                return {}
+        return self.run.store.known([row.job_id for row in rows.jobs])
+
+    def _meets(self, rows: PageRows, known: dict[str, Known], lane: str) -> bool:
+        """A job on the page was stored by the other half."""
+        return any(self._half(row.job_id, known) == lane for row in rows.jobs)
+
+    def _half(self, job_id: str, known: dict[str, Known]) -> str | None:
+        if job_id in self.run.pending:
+            return self.run.pending[job_id]
+        if job_id in known:
+            return "new" if known[job_id].list_position > MIDDLE else "old"
+        return None
+
+    def _ignores_order(self, rows: PageRows) -> bool:
+        """The oldest-first half comes newest first: then the gateway can only be read downwards."""
+        known = self.run.store.known([row.job_id for row in rows.jobs]) if self._highest_old is None else {}
+        places = [known[row.job_id].list_position for row in rows.jobs if row.job_id in known]
+        upside_down = len(places) > 1 and places == sorted(places, reverse=True)
+        if not upside_down and not backwards(rows, "asc"):
+            return False
+        if self.run.source.order == "asc":
+            raise OrderIgnored(
+                "asked for order=asc, got newest first", hint="set `order: auto` for this source"
+            )
+        self.run.state.list_order = "desc"
+        return True
+
+    def _checkpoint(self) -> dict[str, object]:
+        return {"old": self.old, "below": self.below}
+
+    def _leave_poison(self) -> None:
+        """Both halves stopped at unreadable records; what lies between them cannot be read."""
+        low, error = self.stuck.get("old", (self.old, None))
+        high, other = self.stuck.get("new", (None, None))
+        if error is None or other is None:
+            raise error or other or AssertionError("a first load ended without meeting")
+        record(self.run, low, high, error)

@@ -1,0 +1,85 @@
+"""What is new and what has changed, at a cost that follows what is new or open.
+
+The tick lists oldest-first from one job before the frontier, so that its first page must show a job that we
+know: the witness. Without one, the list is walked newest-first until it is known ground again.
+"""
+
+from __future__ import annotations
+
+from etl.errors import DeadCursor, NotFound, OrderIgnored
+from etl.extract import next_request
+from etl.pipeline.guard import backwards
+from etl.pipeline.newest_first import newest_first
+from etl.pipeline.poison import POISON, isolate
+from etl.pipeline.run import Run
+from etl.records import PageRows, Request
+
+
+def tick(run: Run) -> None:
+    """Bring the source up to date. Raises GatewayError, StorageError, LeaseLost, Stopped."""
+    resuming = run.state.checkpoint is not None  # a newest-first walk left a hole: close it first
+    if resuming or run.lists_newest_first or not _from_frontier(run):
+        newest_first(run)
+
+
+def _from_frontier(run: Run) -> bool:
+    """Walk oldest-first from the frontier; False when the first page cannot be trusted."""
+    request = run.request("asc", run.state.cursor)
+    try:
+        first = run.fetch(request)
+    except (DeadCursor, NotFound):
+        if request.after is None:
+            raise
+        return False
+    except POISON as error:
+        run.lane("tick", "asc")
+        isolate(run, "tick", request, error)
+        return True
+    if not _believable(run, first):
+        run.distrust(first)
+        return False
+    _walk(run, first)
+    return True
+
+
+def _believable(run: Run, first: PageRows) -> bool:
+    if backwards(first, "asc"):
+        if run.source.order == "asc":
+            raise OrderIgnored(
+                "asked for order=asc, got newest first",
+                hint="set `order: auto` or `order: desc` for this source",
+            )
+        run.state.list_order = "desc"
+        return False
+    return run.state.frontier_id is None or _has_witness(run, first)
+
+
+def _has_witness(run: Run, first: PageRows) -> bool:
+    """A known job from behind the cursor stands on the page."""
+    cursor = run.state.cursor
+    ids = [row.job_id for row in first.jobs]
+    known = run.store.known([*ids, cursor] if cursor else ids)
+    behind = known[cursor].list_position if cursor in known else None
+    return any(i in known and (behind is None or known[i].list_position > behind) for i in ids if i != cursor)
+
+
+def _walk(run: Run, first: PageRows) -> None:
+    run.lane("tick", "asc")
+    _take(run, first)
+    request = next_request(first.page)
+    try:
+        for rows in run.follow(request):
+            _take(run, rows)
+    except POISON as error:
+        isolate(run, "tick", error.request or _required(request), error)
+
+
+def _take(run: Run, rows: PageRows) -> None:
+    run.check("tick", rows)
+    run.add("tick", rows)
+    run.settle(None)
+
+
+def _required(request: Request | None) -> Request:
+    assert request is not None
+    return request

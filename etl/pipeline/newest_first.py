@@ -1,0 +1,118 @@
+"""From the newest job down to known ground.
+
+Used when the oldest-first tick finds no witness, and always for gateways that only list newest first. A walk
+that is interrupted leaves a hole between what it read and what was known; the checkpoint's `below` lists the
+cursors at which holes begin, newest first, and the next walk jumps down through them.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from etl.errors import DeadCursor, NotFound
+from etl.extract import next_request
+from etl.load import Gap, Known, newest_known, open_jobs
+from etl.pipeline.poison import POISON, isolate_from_above
+from etl.pipeline.run import Run
+from etl.records import PageRows, Request
+
+
+def newest_first(run: Run) -> None:
+    """Walk down until a page shows only known, settled jobs and no job is waited for below it.
+
+    When the list ends before anything known was met, what lies between is recorded as a coverage gap.
+    """
+    run.lane("head", "desc")
+    descent = Descent(run)
+    request: Request | None = run.request("desc")
+    while request is not None:
+        try:
+            request = _descend(run, descent, request)
+        except POISON as error:
+            request = isolate_from_above(run, "head", error.request or request, error)
+        except (DeadCursor, NotFound) as error:
+            request = descent.without_cursor(error)
+    if descent.reached_end and not descent.met_known:
+        run.batch.gap = descent.gap(run)
+
+
+def _descend(run: Run, descent: Descent, start: Request) -> Request | None:
+    """Read on from `start`; returns where to jump, or None at the end of the walk."""
+    for rows in run.follow(start):
+        descent.take(rows)
+        if descent.done:
+            return None
+        if descent.jump:
+            run.flush()  # the lane's edge must be stored before it moves
+            return run.request("desc", descent.below.pop(0))
+    descent.reached_end = True
+    return None
+
+
+class Descent:
+    """What one newest-first walk has met so far."""
+
+    def __init__(self, run: Run) -> None:
+        source_id, complete = run.store.source_id, run.state.complete_run_id
+        since = run.now() - timedelta(seconds=run.source.open_job_patience)
+        self.run = run
+        self.ground = -1 if complete is None else complete  # jobs first seen by later runs prove nothing
+        self.below: list[str] = list((run.state.checkpoint or {}).get("below", []))
+        self.awaited = run.store.read(lambda conn: open_jobs(conn, source_id, since))
+        self.unseen = dict(self.awaited)
+        self.newest = run.store.read(lambda conn: newest_known(conn, source_id, self.ground))
+        self.met_known = self.newest is None
+        self.done = self.jump = self.reached_end = False
+        self.last: PageRows | None = None
+
+    def take(self, rows: PageRows) -> None:
+        """Store the page; afterwards `done` and `jump` say how to go on."""
+        run, following = self.run, next_request(rows.page)
+        run.check("head", rows)
+        known = run.store.known([row.job_id for row in rows.jobs])
+        solid = {i: k for i, k in known.items() if k.first_run_id <= self.ground}
+        self.met_known = self.met_known or bool(solid)
+        for job_id in solid:
+            self.unseen.pop(job_id, None)
+        run.add("head", rows)
+        self.last = rows
+        self.done = self._on_known_ground(rows, solid)
+        self.jump = bool(self.below) and not self.done and self._in_interrupted(known)
+        holes = [following.after] if following is not None and not self.jump else []
+        run.settle({"below": [*holes, *self.below]})
+
+    def _on_known_ground(self, rows: PageRows, solid: dict[str, Known]) -> bool:
+        """All known and settled (or given up), and every job still waited for stands above the page."""
+        if not rows.jobs or rows.rejects or len(solid) < len(rows.jobs):
+            return False
+        top = max(k.list_position for k in solid.values())
+        quiet = all(row.settled or row.job_id not in self.awaited for row in rows.jobs)
+        return quiet and all(position > top for position in self.unseen.values())
+
+    def _in_interrupted(self, known: dict[str, Known]) -> bool:
+        """The page reaches what an interrupted walk stored: go on where that one stopped."""
+        own = self.run.store.now.run_id
+        return any(k.first_run_id > self.ground and k.first_run_id != own for k in known.values())
+
+    def without_cursor(self, error: DeadCursor | NotFound) -> Request | None:
+        """The job the cursor named is gone: go on from the end of the last page, slowly but surely."""
+        if self.last is None:
+            raise error
+        following = next_request(self.last.page)
+        ids = [row.job_id for row in self.last.jobs]
+        cursor = following.after if following else None
+        if error.request is not None and error.request.after == cursor and len(ids) > 1:
+            cursor = ids[-2]  # that one was just deleted; its neighbour was there a moment ago
+        return self.run.request("desc", cursor)
+
+    def gap(self, run: Run) -> Gap:
+        """The list ended before it reached anything known."""
+        oldest = self.last.jobs[-1] if self.last is not None and self.last.jobs else None
+        newest_id, newest_at = self.newest or (None, None)
+        return Gap(
+            gap_from=newest_at,
+            gap_until=oldest.created_at if oldest else run.now(),
+            last_known_job_id=newest_id,
+            oldest_listed_job_id=oldest.job_id if oldest else None,
+            reason="the list no longer reaches back to what was known",
+        )

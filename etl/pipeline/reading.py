@@ -1,0 +1,119 @@
+"""Pages read ahead by threads: one lane or several, into one bounded queue.
+
+The next page travels while the last one is being stored; nothing here decides what a page means.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from etl.errors import GatewayError
+from etl.extract import next_request
+from etl.records import PageRows, Request
+
+Fetch = Callable[[Request], PageRows]
+#: Pages that wait to be stored; more would only cost memory.
+AHEAD = 8
+
+
+class Event(NamedTuple):
+    """A page, the end of a lane (`rows` and `error` None), or the error that ended it. `request` led to it."""
+
+    lane: str
+    request: Request
+    rows: PageRows | None = None
+    error: BaseException | None = None
+
+
+class Readers:
+    """Lanes that read at the same time. Use as a context manager: leaving it ends every thread."""
+
+    def __init__(self, fetch: Fetch) -> None:
+        self._fetch = fetch
+        self._events: queue.Queue[Event] = queue.Queue(AHEAD)
+        self._closing = threading.Event()
+        self._stops: dict[str, threading.Event] = {}
+        self._threads: list[threading.Thread] = []
+
+    def __enter__(self) -> Readers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.set()
+        while any(thread.is_alive() for thread in self._threads):
+            self._drain()
+            for thread in self._threads:
+                thread.join(0.01)
+
+    def start(self, lane: str, request: Request, until: Callable[[PageRows], bool] | None = None) -> None:
+        """Read from `request` to the end of the list, or to the page for which `until` is true."""
+        self._stops[lane] = stop = threading.Event()
+        thread = threading.Thread(target=self._read, args=(lane, request, stop, until), daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def stop(self, lane: str) -> None:
+        """End a lane; pages of it that are already under way are dropped."""
+        self._stops.pop(lane).set()
+
+    def stop_if_running(self, lane: str) -> None:
+        if lane in self._stops:
+            self.stop(lane)
+
+    @property
+    def running(self) -> bool:
+        return bool(self._stops)
+
+    def __iter__(self) -> Iterator[Event]:
+        while self._stops:
+            event = self._events.get()
+            if event.lane not in self._stops:
+                continue
+            if event.rows is None:
+                del self._stops[event.lane]
+            yield event
+
+    def _read(
+        self, lane: str, request: Request, stop: threading.Event, until: Callable[[PageRows], bool] | None
+    ) -> None:
+        following: Request | None = request
+        while following is not None and not stop.is_set() and not self._closing.is_set():
+            request = following
+            try:
+                rows = self._fetch(request)
+            except BaseException as error:  # noqa: BLE001 (carried to the consumer, which raises it)
+                self._put(Event(lane, request, error=error), stop)
+                return
+            self._put(Event(lane, request, rows), stop)
+            following = None if until is not None and until(rows) else next_request(rows.page)
+        self._put(Event(lane, request), stop)
+
+    def _put(self, event: Event, stop: threading.Event) -> None:
+        while not stop.is_set() and not self._closing.is_set():
+            try:
+                self._events.put(event, timeout=0.1)
+            except queue.Full:
+                continue
+            return
+
+    def _drain(self) -> None:
+        while not self._events.empty():
+            self._events.get_nowait()
+
+
+def follow(fetch: Fetch, request: Request | None) -> Iterator[PageRows]:
+    """The pages of one lane, read ahead; raises what the reading raised."""
+    if request is None:
+        return
+    with Readers(fetch) as readers:
+        readers.start("only", request)
+        for event in readers:
+            if event.error is not None:
+                if isinstance(event.error, GatewayError):
+                    event.error.request = event.request
+                raise event.error
+            if event.rows is not None:
+                yield event.rows

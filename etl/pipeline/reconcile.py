@@ -1,0 +1,240 @@
+"""A full scan: segments between known jobs, read in parallel, compared with the table page by page.
+
+Finds changed jobs, and jobs that are no longer listed. Those are suspects until the scan is complete and
+looks right; a scan that does not is refused, and marks nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+
+from etl.errors import DeadCursor, NotFound, SuspiciousScan
+from etl.extract import next_request
+from etl.load import Boundary, Scan, boundaries, neighbour, scan
+from etl.pipeline.guard import backwards
+from etl.pipeline.poison import POISON, narrow, record
+from etl.pipeline.reading import Event, Readers
+from etl.pipeline.run import Run
+from etl.records import PageRows
+
+#: Segments per concurrent request: small ones even out, large ones overlap less.
+SEGMENTS_PER_REQUEST = 4
+#: A segment shorter than this costs more in overlap than it gains.
+MIN_SEGMENT = 1000
+#: More jobs than this, and more than this share, missing from the middle: not believed unasked.
+MANY, SHARE = 10, 0.2
+
+
+def reconcile(run: Run, *, accept_suspicious: bool = False) -> None:
+    """Scan everything. Raises SuspiciousScan, and then has marked nothing."""
+    store = run.store
+    listed = store.read(lambda conn: scan.listed(conn, store.source_id))
+    try:
+        oldest = _newest_first(run) if run.lists_newest_first else _segments(run, listed)
+        run.flush()
+        if not accept_suspicious:
+            _judge(run, listed, oldest)
+        run.batch.scan = Scan(_position(run, oldest))
+    except BaseException:
+        store.forget_suspects()
+        raise
+
+
+def _newest_first(run: Run) -> str | None:
+    """A gateway that only lists newest first is read in one piece; returns the oldest job's id."""
+    run.lane("all", "desc")
+    oldest: str | None = None
+    for rows in run.follow(run.request("desc")):
+        run.check("all", rows)
+        run.add("all", rows)
+        run.settle_scan()
+        oldest = rows.jobs[-1].job_id if rows.jobs else oldest
+    return oldest
+
+
+def _segments(run: Run, listed: int) -> str | None:
+    """Read all segments, `concurrency` at a time; returns the oldest listed job's id."""
+    store, many = run.store, run.source.concurrency
+    count = max(1, min(many * SEGMENTS_PER_REQUEST, listed // MIN_SEGMENT)) if many > 1 else 1
+    marks = store.read(lambda conn: boundaries(conn, store.source_id, listed, count))
+    work = Segments(run, [None, *marks, None])
+    with Readers(run.fetch) as readers:
+        work.begin(readers, many)
+        for event in readers:
+            work.handle(event, readers)
+    if work.descending:
+        run.state.list_order = "desc"
+        return _newest_first(run)
+    return work.oldest
+
+
+@dataclass(slots=True)
+class Segment:
+    """From behind `start` to `end`, in creation order (None: the list's own ends)."""
+
+    start: Boundary | None
+    end: Boundary | None
+    reached: bool = False
+    first: bool = True
+    retries: int = 0
+
+
+class Segments:
+    """The segments of one scan and how far each has come."""
+
+    def __init__(self, run: Run, marks: list[Boundary | None]) -> None:
+        self.run = run
+        self.oldest: str | None = None
+        self.descending = False
+        self._segments = {f"segment {i}": Segment(a, b) for i, (a, b) in enumerate(pairwise(marks))}
+        self._todo = list(self._segments)
+
+    def begin(self, readers: Readers, many: int) -> None:
+        for _ in range(min(many, len(self._todo))):
+            self._start_next(readers)
+
+    def handle(self, event: Event, readers: Readers) -> None:
+        segment = self._segments[event.lane]
+        if event.rows is not None:
+            self._take(event.lane, segment, event.rows, readers)
+        elif event.error is not None:
+            self._handle_error(event, segment, readers)
+        else:
+            self._finish(event.lane, segment, readers)
+
+    def _start_next(self, readers: Readers) -> None:
+        if self._todo:
+            self._start(self._todo.pop(0), readers)
+
+    def _start(self, name: str, readers: Readers) -> None:
+        segment = self._segments[name]
+        segment.first = True
+        self.run.lane(name, "asc", bounded=segment.end is not None)
+        after = segment.start.job_id if segment.start else None
+        readers.start(name, self.run.request("asc", after), _reaches(segment.end))
+
+    def _take(self, name: str, segment: Segment, rows: PageRows, readers: Readers) -> None:
+        run = self.run
+        if segment.first and segment.start is None and backwards(rows, "asc"):
+            self._fall_back(readers)
+            return
+        if segment.first and segment.start is not None and not self._has_witness(segment, rows):
+            run.distrust(rows)
+            readers.stop(name)
+            self._move_start(name, segment, readers)
+            return
+        run.check(name, rows)
+        run.add(name, rows)
+        if segment.first and segment.start is None and rows.jobs:
+            self.oldest = rows.jobs[0].job_id
+        segment.first = False
+        segment.reached = segment.reached or _reaches(segment.end)(rows)
+        run.settle_scan()
+
+    def _has_witness(self, segment: Segment, rows: PageRows) -> bool:
+        """A page behind a known job shows another known job that stands behind it."""
+        assert segment.start is not None
+        known = self.run.store.known([row.job_id for row in rows.jobs])
+        if not rows.jobs and segment.end is None and next_request(rows.page) is None:
+            return True  # behind the newest job there may be nothing
+        return any(k.list_position > segment.start.position for k in known.values())
+
+    def _move_start(self, name: str, segment: Segment, readers: Readers) -> None:
+        """The cursor is dead: start from the known job before it."""
+        run, store, start = self.run, self.run.store, segment.start
+        assert start is not None
+        segment.retries += 1
+        lower = store.read(
+            lambda conn: neighbour(conn, store.source_id, start.position, above=False, listed=True)
+        )
+        if lower is None or segment.retries > 5:
+            segment.start = None
+        else:
+            segment.start = Boundary(lower[0], lower[1], start.created_at)
+        run.flush()
+        self._start(name, readers)
+
+    def _handle_error(self, event: Event, segment: Segment, readers: Readers) -> None:
+        error = event.error
+        assert error is not None
+        if isinstance(error, DeadCursor | NotFound) and segment.first and segment.start is not None:
+            self._move_start(event.lane, segment, readers)
+        elif isinstance(error, POISON):
+            self._pass_poison(event, segment, error, readers)
+        else:
+            raise error
+
+    def _pass_poison(self, event: Event, segment: Segment, error: Exception, readers: Readers) -> None:
+        """Read up to the poison record and go on behind the next known job."""
+        run, store = self.run, self.run.store
+        low = narrow(run, event.lane, event.request, error)  # type: ignore[arg-type]
+        run.flush()
+        known = store.known([low]) if low is not None else {}
+        place = known[low].list_position if low in known else -(1 << 63)
+        above = store.read(lambda conn: neighbour(conn, store.source_id, place, above=True, listed=True))
+        record(run, low, above[0] if above else None, error)  # type: ignore[arg-type]
+        if above is None or (segment.end is not None and above[1] >= segment.end.position):
+            segment.reached = True
+            self._finish(event.lane, segment, readers)
+            return
+        segment.start = Boundary(above[0], above[1], None)
+        self._start(event.lane, readers)
+
+    def _finish(self, name: str, segment: Segment, readers: Readers) -> None:
+        if segment.end is not None and not segment.reached:
+            raise SuspiciousScan(
+                f"the list ended before job {segment.end.job_id!r}, which it showed before",
+                hint="nothing was marked; try again later, or accept it with --accept-suspicious",
+            )
+        self._start_next(readers)
+
+    def _fall_back(self, readers: Readers) -> None:
+        self.descending = True
+        for name in list(self._segments):
+            readers.stop_if_running(name)
+        self._todo.clear()
+
+
+def _reaches(end: Boundary | None) -> Callable[[PageRows], bool]:
+    """True for the page that shows the segment's end, or lies wholly behind it."""
+
+    def reached(rows: PageRows) -> bool:
+        if end is None:
+            return False
+        last: datetime | None = rows.jobs[-1].created_at if rows.jobs else None
+        past = last is not None and end.created_at is not None and last > end.created_at
+        return past or any(row.job_id == end.job_id for row in rows.jobs)
+
+    return reached
+
+
+def _position(run: Run, job_id: str | None) -> int | None:
+    known = run.store.known([job_id]) if job_id is not None else {}
+    return known[job_id].list_position if job_id in known else None
+
+
+def _judge(run: Run, listed: int, oldest: str | None) -> None:
+    """Raise SuspiciousScan when what was seen cannot be the list that was known."""
+    if listed == 0:
+        return
+    store, place = run.store, _position(run, oldest)
+    if place is None:
+        raise _suspicious(f"the list is empty, but {listed} jobs were listed before")
+    missing = store.read(lambda conn: scan.suspects(conn, store.source_id, store.now.run_id or 0))
+    aged = store.read(lambda conn: scan.older(conn, store.source_id, place))
+    if missing + aged >= listed:
+        raise _suspicious(
+            f"none of the {listed} jobs known as listed was seen: perhaps another account's pages"
+        )
+    if missing > MANY and missing > SHARE * (listed - aged):
+        raise _suspicious(f"{missing} of {listed} jobs are missing from the middle of the list")
+
+
+def _suspicious(what: str) -> SuspiciousScan:
+    return SuspiciousScan(
+        f"{what}; nothing was marked as unlisted",
+        hint="if this is right, run `bifrost-etl reconcile SOURCE --accept-suspicious`",
+    )

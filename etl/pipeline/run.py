@@ -1,0 +1,138 @@
+"""One run of one source: what the walks share. Fetches and transforms pages, gathers them into batches."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime
+
+from etl.config import Source
+from etl.errors import EtlError, StalePage
+from etl.extract import Gateway
+from etl.load import Batch, Lane, RunEnd, State, Store
+from etl.pipeline import reading
+from etl.pipeline.guard import Guard
+from etl.records import Order, PageRows, Progress, RawPage, Request
+from etl.transform import Options, transform_page
+
+#: Pages per transaction: large enough that commits cost little, small enough that little is read twice.
+PAGES_PER_BATCH = 10
+#: How often a page from the gateway's cache is asked for again, each time with another limit.
+CACHE_RETRIES = 3
+
+
+class Stopped(Exception):
+    """The run was asked to stop; what was read is stored."""
+
+
+class Run:
+    """Shared by the walks of one run. `stop` asks for an early, clean end."""
+
+    def __init__(
+        self, source: Source, gateway: Gateway, store: Store, progress: Progress, stop: threading.Event
+    ) -> None:
+        self.source, self.gateway, self.store, self.progress = source, gateway, store, progress
+        self.batch = Batch()
+        self.pending: dict[str, str] = {}  # lane by id, of jobs not yet committed
+        self.resumed = False
+        self.shown: set[str] = set()  # jobs this run has seen on pages; kept for incremental runs only
+        self._stop = stop
+        self._options = Options(prompts=source.prompts, raw_payloads=source.raw_payloads)
+        self._guards: dict[str, Guard] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def state(self) -> State:
+        return self.store.now.state
+
+    @property
+    def lists_newest_first(self) -> bool:
+        """The gateway ignores order=asc, as configured or as found out."""
+        order = self.source.order
+        return order == "desc" or (order == "auto" and self.state.list_order == "desc")
+
+    def now(self) -> datetime:
+        return self.store.clock()
+
+    def request(self, order: Order, after: str | None = None) -> Request:
+        return Request(after, order, self.source.page_size)
+
+    def fetch(self, request: Request, *, attempts: int | None = None) -> PageRows:
+        """One page that the gateway itself answered; pages from its cache are logged and asked for again."""
+        for shrink in range(CACHE_RETRIES + 1):
+            limit = request.limit - shrink if request.limit > shrink else request.limit + shrink
+            rows = self._transform(self.gateway.page(replace(request, limit=limit), attempts=attempts))
+            if not rows.stale:
+                return rows
+            self.distrust(rows)
+        raise StalePage(
+            f"the gateway's cache answered {CACHE_RETRIES + 1} times for the page after {request.after!r}",
+            hint="switch the gateway's semantic cache off for this key; a cached list is out of date",
+        )
+
+    def read_job(self, job_id: str) -> PageRows:
+        """One job by id. Raises NotFound and the rest of the gateway's errors."""
+        return self._transform(self.gateway.job(job_id))
+
+    def _transform(self, page: RawPage) -> PageRows:
+        return transform_page(page, self._options, source_provider=self.source.provider)
+
+    def distrust(self, rows: PageRows) -> None:
+        """Log a page without believing it."""
+        with self._lock:  # readers run in threads
+            self.batch.distrusted.append(rows)
+
+    def lane(self, name: str, order: Order, *, bounded: bool = False, watch: bool = True) -> None:
+        self.store.now.lanes[name] = Lane(order, bounded=bounded, watch=watch)
+        self._guards[name] = Guard(order)
+
+    def check(self, lane: str, rows: PageRows) -> None:
+        """Raise PagingError when the page cannot be right."""
+        self._guards[lane].check(rows)
+
+    def add(self, lane: str, rows: PageRows) -> None:
+        """Take a page into the batch; commits when the batch is full. Raises Stopped when asked to stop."""
+        self.batch.pages.append((lane, rows))
+        self.pending.update((row.job_id, lane) for row in rows.jobs)
+        if self.store.kind == "incremental":
+            self.shown.update(row.job_id for row in rows.jobs)
+
+    def settle(self, checkpoint: dict[str, object] | None) -> None:
+        """After a page was taken and its checkpoint is known: commit a full batch, obey a stop."""
+        self.batch.checkpoint = checkpoint
+        self.settle_scan()
+
+    def settle_scan(self) -> None:
+        """As `settle`, for a scan: it has no checkpoint, a killed one starts anew."""
+        if len(self.batch.pages) >= PAGES_PER_BATCH or self._stop.is_set():
+            self.flush()
+        if self._stop.is_set():
+            raise Stopped
+
+    def follow(self, request: Request | None) -> Iterator[PageRows]:
+        return reading.follow(self.fetch, request)
+
+    def complete(self) -> None:
+        """Everything that the source lists is stored with the next commit."""
+        self.batch.complete = True
+
+    def flush(self) -> None:
+        """Commit what was gathered."""
+        with self._lock:
+            batch, self.batch = self.batch, Batch()
+        batch.requests, batch.retries = self.gateway.requests, self.gateway.retries
+        self.store.commit(batch)
+        self.pending.clear()
+        self.progress.advanced(self.source.name, self.store.now.counts)
+
+    def end(self, error: BaseException | None, redact: Callable[[str], str]) -> None:
+        """The last commit: what is gathered, the run's end, and the lease's release, together."""
+        if error is None:
+            self.batch.end = RunEnd("ok")
+        elif isinstance(error, Stopped):
+            self.batch.end = RunEnd("interrupted", "Stopped", "asked to stop")
+        else:
+            hint = f" ({error.hint})" if isinstance(error, EtlError) and error.hint else ""
+            self.batch.end = RunEnd("failed", type(error).__name__, redact(f"{error}{hint}"))
+        self.flush()
