@@ -11,13 +11,13 @@ from datetime import UTC, datetime
 from types import TracebackType
 
 from etl.config import Config, Source
-from etl.db.engine import make_engine, writing
+from etl.db.engine import make_engine, storage_errors, writing
 from etl.db.schema import ensure
 from etl.errors import ConfigError, EtlError, GatewayError
 from etl.extract import Gateway
-from etl.load import Lease, Store, register, worker_name
+from etl.load import Lease, Store, register, registered, worker_name
 from etl.log import Redactor, get
-from etl.pipeline import sync_source
+from etl.pipeline import Stopped, sync_source
 from etl.records import Counts, Progress, RunKind, RunResult
 
 
@@ -43,7 +43,7 @@ class App:
         config: Config,
         *,
         clock: Callable[[], datetime] = now,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] | None = None,
         rng: random.Random | None = None,
     ) -> None:
         self.config, self._clock, self._sleep = config, clock, sleep
@@ -109,7 +109,7 @@ class App:
             source,
             clock=self._clock,
             monotonic=time.monotonic,
-            sleep=self._sleep,
+            sleep=self._nap(stop),
             rng=self._rng,
             on_retry=on_retry,
             redact=self.redact,
@@ -160,7 +160,7 @@ class App:
         """One run of one source, start to end."""
         started = self._clock()
         try:
-            store = self._store(source, kind)
+            store = self._store(source, kind, stop)
         except EtlError as error:
             return RunResult(source.name, kind, "failed", None, started, self._clock(), Counts(), error)
         with self.gateway(source, progress=progress, stop=stop) as gateway:
@@ -174,18 +174,36 @@ class App:
                 accept_suspicious=accept_suspicious,
             )
 
-    def _store(self, source: Source, kind: RunKind) -> Store:
-        with writing(self.engine) as conn:
-            source_id = register(
-                conn, source.name, source.base_url, source.provider, source.key_name, self._clock()
-            )
+    def _nap(self, stop: threading.Event | None) -> Callable[[float], None]:
+        """A sleep that ends, with Stopped, as soon as somebody asks the run to stop."""
+        if self._sleep is not None or stop is None:
+            return self._sleep or time.sleep
+
+        def nap(seconds: float) -> None:
+            if stop.wait(seconds):
+                raise Stopped
+
+        return nap
+
+    def _register(self, source: Source) -> int:
+        """The source's id; only a new or moved source costs a transaction."""
+        facts = (source.name, source.base_url, source.provider, source.key_name)
+        with storage_errors(), self.engine.connect() as conn:
+            source_id = registered(conn, *facts)
+        if source_id is None:
+            with writing(self.engine) as conn:
+                source_id = register(conn, *facts, self._clock())
+        return source_id
+
+    def _store(self, source: Source, kind: RunKind, stop: threading.Event) -> Store:
+        source_id = self._register(source)
         return Store(
             self.engine,
             source_id,
             Lease(source_id, worker_name(), self.config.lease.seconds),
             kind=kind,
             clock=self._clock,
-            sleep=self._sleep,
+            sleep=self._nap(stop),
             patience=source.open_job_patience,
             history_progress=source.history_progress,
         )

@@ -6,7 +6,7 @@ from etl.load.placing import Lane
 from etl.load.positions import TOP
 from etl.load.runs import RunEnd
 from etl.load.scan import Boundary, Scan, boundaries
-from etl.load.state import Gap, State, register
+from etl.load.state import Gap, State, register, registered
 from etl.load.store import Batch, Store
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "newest_known",
     "open_jobs",
     "register",
+    "registered",
     "rereadable",
     "worker_name",
 ]

@@ -22,6 +22,13 @@ def insert(conn: sa.Connection, table: sa.Table, columns: tuple[str, ...], rows:
         conn.exec_driver_sql(_insert_sql(conn.dialect.name, table, columns), _tuples(rows))
 
 
+def insert_one(conn: sa.Connection, table: sa.Table, values: dict[str, Any]) -> int:
+    """Insert a row and return its generated key."""
+    key = conn.execute(sa.insert(table), values).inserted_primary_key
+    assert key is not None
+    return int(key[0])
+
+
 def update(
     conn: sa.Connection, table: sa.Table, columns: tuple[str, ...], keys: tuple[str, ...], rows: Sequence[Row]
 ) -> None:

@@ -126,7 +126,11 @@ class JobWriter:
                 fields = [name for name in fields if getattr(job.row, name) is not None]
             if not self._history_progress:
                 fields = [name for name in fields if name != "progress"]
-            if fields or job.known.unlisted:
+            # Two lanes of one run may show a job in the wrong order: the later sight stands.
+            outdated = job.known.first_run_id == self._run_id and job.at < old["last_changed_at"]
+            if outdated:
+                counts.jobs_unchanged += 1
+            elif fields or job.known.unlisted:
                 self._update(plan, job, old, fields)
                 counts.jobs_updated += 1
             else:
@@ -159,7 +163,7 @@ class JobWriter:
         return rows
 
     def _tracked(self, row: JobRow) -> tuple[Any, ...]:
-        values = list(row[_FIRST:_LAST])
+        values: list[Any] = list(row[_FIRST:_LAST])
         for i in _TIMES:
             if values[i] is not None:
                 values[i] = self._time(values[i])

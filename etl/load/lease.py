@@ -74,7 +74,7 @@ class Lease:
             self._refuse_if_late(row, now)
         elif not held:
             self._refuse_if_alive(row, now)
-        token = row.token if held else row.token + 1
+        token: int = row.token if held else row.token + 1
         conn.execute(
             sa.update(leases)
             .where(leases.c.source_id == self.source_id, leases.c.token == row.token)

@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from etl.db.models import cache_lookups, list_pages, rejected_items, unknown_fields
+from etl.load import bulk
 from etl.records import PageRows, Reject, Unknown
 
 
@@ -63,8 +64,7 @@ def _page_row(source_id: int, run_id: int, rows: PageRows, accepted: bool) -> di
 
 def _log_lookup(conn: sa.Connection, source_id: int, run_id: int, rows: PageRows, accepted: bool) -> None:
     assert rows.cache is not None
-    row = _page_row(source_id, run_id, rows, accepted)
-    page_id = conn.execute(sa.insert(list_pages), row).inserted_primary_key[0]
+    page_id = bulk.insert_one(conn, list_pages, _page_row(source_id, run_id, rows, accepted))
     lookup = {name: getattr(rows.cache, name) for name in rows.cache.__slots__}
     conn.execute(
         sa.insert(cache_lookups).values(

@@ -8,6 +8,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from etl.db.models import sync_runs
+from etl.load import bulk
 from etl.records import Counts, RunKind
 
 
@@ -34,18 +35,15 @@ def begin(
             error_message="the process ended without finishing this run",
         )
     )
-    result = conn.execute(
-        sa.insert(sync_runs).values(
-            source_id=source_id,
-            kind=kind,
-            status="running",
-            started_at=started_at,
-            worker=worker,
-            lease_token=token,
-        )
-    )
-    run_id: int = result.inserted_primary_key[0]
-    return run_id
+    values = {
+        "source_id": source_id,
+        "kind": kind,
+        "status": "running",
+        "started_at": started_at,
+        "worker": worker,
+        "lease_token": token,
+    }
+    return bulk.insert_one(conn, sync_runs, values)
 
 
 def update(conn: sa.Connection, run_id: int, kind: RunKind, counts: Counts) -> None:

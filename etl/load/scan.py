@@ -125,6 +125,6 @@ def _unlist_all(
 ) -> int:
     """In chunks, so that a forgotten history of any length fits in memory."""
     done = 0
-    while ids := list(conn.scalars(query.limit(_CHUNK))):
-        done += unlist(conn, source_id, run_id, [(job_id, reason) for job_id in ids], at)
+    while ids := conn.scalars(query.limit(_CHUNK)).all():
+        done += unlist(conn, source_id, run_id, [(str(job_id), reason) for job_id in ids], at)
     return done

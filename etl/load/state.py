@@ -10,7 +10,7 @@ import msgspec
 import sqlalchemy as sa
 
 from etl.db.models import coverage_gaps, leases, sources, sync_state, video_jobs
-from etl.load import known
+from etl.load import bulk, known
 
 
 @dataclass(slots=True)
@@ -37,6 +37,15 @@ class Gap:
     reason: str
 
 
+def registered(
+    conn: sa.Connection, name: str, base_url: str, provider: str | None, key_name: str | None
+) -> int | None:
+    """The source's id, or None when it is new or its facts have changed."""
+    columns = (sources.c.base_url, sources.c.provider, sources.c.key_name)
+    row = conn.execute(sa.select(sources.c.id, *columns).where(sources.c.name == name)).one_or_none()
+    return row.id if row is not None and tuple(row[1:]) == (base_url, provider, key_name) else None
+
+
 def register(
     conn: sa.Connection, name: str, base_url: str, provider: str | None, key_name: str | None, now: datetime
 ) -> int:
@@ -51,7 +60,7 @@ def register(
 
 
 def _create(conn: sa.Connection, values: dict[str, Any]) -> int:
-    source_id: int = conn.execute(sa.insert(sources).values(**values)).inserted_primary_key[0]
+    source_id = bulk.insert_one(conn, sources, values)
     conn.execute(sa.insert(sync_state).values(source_id=source_id))
     conn.execute(sa.insert(leases).values(source_id=source_id, token=0))
     return source_id

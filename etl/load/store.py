@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -137,7 +137,7 @@ class Store:
         self.lease.committed(released=batch.end is not None)
 
     def forget_suspects(self) -> None:
-        """The scan proved nothing: take back what it suspected. Best effort; a crash leaves mere suspicion."""
+        """The scan proved nothing: take back what it suspected. A crash before leaves mere suspicion."""
         run_id = self.now.run_id
         if run_id is not None and self.lease.held:
             with writing(self.engine) as conn:

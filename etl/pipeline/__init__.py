@@ -17,7 +17,7 @@ from etl.pipeline.reread import reread
 from etl.pipeline.run import Run, Stopped
 from etl.records import Progress, RunKind, RunResult
 
-__all__ = ["sync_source"]
+__all__ = ["Stopped", "sync_source"]
 
 
 def sync_source(

@@ -24,14 +24,14 @@ def newest_first(run: Run) -> None:
     """
     run.lane("head", "desc")
     descent = Descent(run)
-    request: Request | None = run.request("desc")
-    while request is not None:
+    following: Request | None = run.request("desc")
+    while (request := following) is not None:
         try:
-            request = _descend(run, descent, request)
+            following = _descend(run, descent, request)
         except POISON as error:
-            request = isolate_from_above(run, "head", error.request or request, error)
+            following = isolate_from_above(run, "head", error.request or request, error)
         except (DeadCursor, NotFound) as error:
-            request = descent.without_cursor(error)
+            following = descent.without_cursor(error)
     if descent.reached_end and not descent.met_known:
         run.batch.gap = descent.gap(run)
 

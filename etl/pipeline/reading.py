@@ -20,7 +20,7 @@ AHEAD = 8
 
 
 class Event(NamedTuple):
-    """A page, the end of a lane (`rows` and `error` None), or the error that ended it. `request` led to it."""
+    """A page, the end of a lane (neither `rows` nor `error`), or what ended it; `request` led to it."""
 
     lane: str
     request: Request
