@@ -1,0 +1,3 @@
+from etl.simulator.cli import main
+
+main()

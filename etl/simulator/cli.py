@@ -1,0 +1,144 @@
+"""`simulate`: a gateway to try things on, run until it is told to stop."""
+
+import argparse
+import asyncio
+import re
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from etl.simulator.clock import ScaledClock
+from etl.simulator.faults import NAMES, parse
+from etl.simulator.gateway import Gateway
+from etl.simulator.server import Server, close
+from etl.simulator.wire import SHAPES
+from etl.simulator.world import World
+
+UNITS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve until SIGTERM or SIGINT. Prints `listening on http://…` as its first line."""
+    options = parser().parse_args(argv)
+    try:
+        gateway = build(options)
+    except ValueError as exc:
+        parser().error(str(exc))
+    try:
+        asyncio.run(serve(gateway, options))
+    except OSError as exc:
+        print(f"cannot listen on port {options.port}: {exc.strerror}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    cli = argparse.ArgumentParser(
+        prog="bifrost-etl simulate",
+        description="A simulated Bifrost gateway on 127.0.0.1, for trying and testing.",
+        epilog="Faults: " + ", ".join(NAMES),
+    )
+    add = cli.add_argument
+    add("--port", type=int, default=0, help="0: any free port (default)")
+    add("--jobs", type=int, default=1000, help="how many jobs exist at the start (%(default)s)")
+    add("--seed", type=int, default=1, help="the same seed gives the same world (%(default)s)")
+    add("--start", type=float, help="unix time at which the world starts (now)")
+    add("--time-scale", type=float, default=1.0, help="simulated seconds per real second (%(default)s)")
+    add("--rate", type=float, default=60.0, help="new jobs per simulated hour (%(default)s)")
+    add("--gap", type=duration, default=10.0, help="mean time between the jobs made earlier (10s)")
+    add("--retention", type=duration, help="age after which the list forgets a job, e.g. 24h (never)")
+    add("--deletions", type=float, default=0.0, help="fraction of jobs that users delete (%(default)s)")
+    add("--failures", type=float, default=0.07, help="fraction of jobs that fail (%(default)s)")
+    add("--stuck", type=float, default=0.0, help="fraction of jobs that stay open for days (%(default)s)")
+    add("--accounts", type=int, default=1, help="keys behind the provider: key-1, key-2, … (%(default)s)")
+    add("--provider", default="openai", help="%(default)s")
+    add("--shape", choices=SHAPES, default="bifrost", help="whose answers to give (%(default)s)")
+    add("--token", help="the Bearer token to ask for (none)")
+    add("--virtual-key", action="append", default=[], metavar="sk-bf-…", help="accept this virtual key")
+    add("--dashboard-auth", metavar="USER:PASSWORD", help="ask for Basic credentials")
+    add("--latency", type=duration, default=0.0, help="added to every answer, e.g. 20ms (0)")
+    add("--dead-cursor", default="404", choices=("400", "404", "empty", "first_page"), help="%(default)s")
+    add("--fault", action="append", default=[], metavar="NAME[:KEY=VALUE,…]", help="may be repeated")
+    add("--cache", type=int, default=300_000, help="rendered jobs kept in memory (%(default)s)")
+    add("--warm", action="store_true", help="render the whole list before listening")
+    add("--ready-file", type=Path, help="written with the address once listening")
+    add("--until-stdin-closes", action="store_true", help="stop when standard input ends")
+    return cli
+
+
+def duration(text: str) -> float:
+    """Seconds of `20ms`, `1.5s`, `24h`, `7d` or a bare number of seconds."""
+    match = re.fullmatch(r"([0-9.]+)\s*(ms|s|m|h|d|)", text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration; write 20ms, 1.5s, 24h or 7d")
+    return float(match[1]) * UNITS[match[2]]
+
+
+def build(options: argparse.Namespace) -> Gateway:
+    """Raises ValueError for a fault that cannot be read."""
+    start = time.time() if options.start is None else options.start
+    world = World(
+        options.seed,
+        options.jobs,
+        start,
+        rate=options.rate,
+        gap=options.gap,
+        provider=options.provider,
+        shape=options.shape,
+        retention=options.retention,
+        deletions=options.deletions,
+        failures=options.failures,
+        stuck=options.stuck,
+        accounts=options.accounts,
+        clock=ScaledClock(start, options.time_scale),
+        cache=options.cache,
+    )
+    user, _, password = (options.dashboard_auth or "").partition(":")
+    gateway = Gateway(
+        world,
+        token=options.token,
+        virtual_keys=dict.fromkeys(options.virtual_key, "active"),
+        dashboard=(user, password) if options.dashboard_auth else None,
+        dead_cursor=options.dead_cursor,
+        latency=options.latency,
+        seed=options.seed,
+    )
+    for spec in options.fault:
+        gateway.faults.add(parse(spec))
+    if options.warm:
+        world.warm()
+    return gateway
+
+
+async def serve(gateway: Gateway, options: argparse.Namespace) -> None:
+    loop, done = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, done.set)
+    if options.until_stdin_closes:
+        threading.Thread(target=_watch_stdin, args=(loop, done), daemon=True).start()
+    server = Server(gateway)
+    listener, port = await server.listen(options.port)
+    address = f"http://127.0.0.1:{port}"
+    print(f"listening on {address}", flush=True)
+    if options.ready_file:
+        _write_whole(options.ready_file, address + "\n")
+    await done.wait()
+    await close(listener, server)
+
+
+def _watch_stdin(loop: asyncio.AbstractEventLoop, done: asyncio.Event) -> None:
+    # The raw descriptor: a thread inside a buffered read would hold up the interpreter's exit.
+    with open(0, "rb", buffering=0, closefd=False) as stdin:
+        while stdin.read(1024):
+            pass
+    loop.call_soon_threadsafe(done.set)
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """A reader that polls for the file never sees half of it."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(text)
+    part.replace(path)

@@ -1,0 +1,127 @@
+"""Faults: what goes wrong, where and how often.
+
+`name[:key=value,…]`, e.g. `upstream_429:times=2,retry_after=1` or `truncated:rate=0.1,order=asc`.
+Keys of every fault: times (how many answers it spoils), skip (how many matching requests it lets pass first),
+rate (chance per request), after / order / id (only requests with this cursor, order or job), on (list | job).
+The other keys belong to the fault.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from etl.simulator import answers
+from etl.simulator.mangle import ASKS, ENVELOPES, ITEMS, RESPONSES
+from etl.simulator.wire import Request
+from etl.simulator.world import World
+
+STANDING = ("poison", "dead_cursor", "health_down")
+PROXIES = ("proxy_502", "proxy_503")
+NAMES = sorted({*answers.TABLE, *PROXIES, *STANDING, *ASKS, *ITEMS, *ENVELOPES, *RESPONSES})
+MATCHES = ("after", "order", "id", "on")
+
+
+@dataclass
+class Fault:
+    name: str
+    times: int | None = None
+    skip: int = 0
+    rate: float = 1.0
+    match: dict[str, str] = field(default_factory=dict)
+    args: dict[str, str] = field(default_factory=dict)
+    hits: int = 0
+    rng: random.Random = field(default_factory=lambda: random.Random(0), repr=False)
+    moment: Callable[[float], float] = field(default=lambda s: time.time() + s, repr=False)
+
+    def text(self, key: str, default: str = "") -> str:
+        return self.args.get(key, default)
+
+    def number(self, key: str, default: float = 0.0) -> float:
+        return float(self.args.get(key, default))
+
+    def strikes(self, request: Request) -> bool:
+        """Whether this request is spoilt; counts it when it is."""
+        if self.times == 0 or not self._matches(request):
+            return False
+        if self.skip:
+            self.skip -= 1
+            return False
+        if self.rate < 1 and self.rng.random() >= self.rate:
+            return False
+        self.hits += 1
+        if self.times is not None:
+            self.times -= 1
+        return True
+
+    def _matches(self, request: Request) -> bool:
+        listed = request.path == "/v1/videos"
+        seen = {
+            "after": request.query.get("after", ""),
+            "order": request.query.get("order", "desc"),
+            "id": "" if listed else request.path.removeprefix("/v1/videos/"),
+            "on": "list" if listed else "job",
+        }
+        return all(seen[key] == value for key, value in self.match.items())
+
+
+def parse(spec: str) -> Fault:
+    """A fault from its text. Raises ValueError for unknown names and unreadable numbers."""
+    name, _, rest = spec.partition(":")
+    pairs = [part.partition("=") for part in rest.split(",") if part]
+    return make(name, {key.strip(): value for key, _, value in pairs})
+
+
+def make(name: str, args: dict[str, object]) -> Fault:
+    if name not in NAMES:
+        raise ValueError(f"unknown fault {name!r}; known are: {', '.join(NAMES)}")
+    texts = {key: str(value) for key, value in args.items()}
+    # A poisoned job's id names the job, not the requests to spoil.
+    matches = () if name in STANDING else MATCHES
+    return Fault(
+        name,
+        times=int(texts.pop("times")) if "times" in texts else None,
+        skip=int(texts.pop("skip", 0)),
+        rate=float(texts.pop("rate", 1)),
+        match={key: texts.pop(key) for key in matches if key in texts},
+        args=texts,
+    )
+
+
+class Faults:
+    """The faults in force. `current`: those that spoil the request being answered."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self._seed = seed
+        self.all: list[Fault] = []
+        self.current: list[Fault] = []
+
+    def add(self, fault: Fault) -> Fault:
+        fault.rng = random.Random(f"{self._seed}:{len(self.all)}:{fault.name}")
+        self.all = [*self.all, fault]
+        return fault
+
+    def clear(self) -> None:
+        self.all = []
+        self.current = []
+
+    def pick(self, request: Request, name: str | None = None) -> list[Fault]:
+        if not self.all:
+            self.current = []
+            return self.current
+        mine = [f for f in self.all if (f.name == name if name else f.name not in STANDING)]
+        self.current = [fault for fault in mine if fault.strikes(request)]
+        return self.current
+
+    def poisoned(self, ids: Iterable[str], world: World) -> bool:
+        """Whether one of these jobs is one that the gateway cannot parse."""
+        poison = [fault for fault in self.all if fault.name == "poison"]
+        if not poison:
+            return False
+        bad = {fault.text("id") or world.id_at(int(fault.number("index"))) for fault in poison}
+        return not bad.isdisjoint(ids)
+
+    @property
+    def dead_cursor(self) -> str | None:
+        """How unknown cursors are answered, when a fault says so."""
+        return next((f.text("how", "404") for f in self.all if f.name == "dead_cursor"), None)

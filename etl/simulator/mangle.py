@@ -1,0 +1,322 @@
+"""Faults that spoil an otherwise good answer: what was asked, the items, the envelope, or the bytes sent.
+
+Every function is given the fault for its arguments. Items are the JSON bytes of the page's jobs.
+"""
+
+import gzip
+import json
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from etl.simulator.wire import DASHBOARD, HTML, Ask, Response, dump
+
+if TYPE_CHECKING:
+    from etl.simulator.faults import Fault
+
+Items = list[bytes]
+
+
+def mangle_ask(faults: "Iterable[Fault]", ask: Ask, last_after: str | None, accounts: int) -> None:
+    for fault in faults:
+        if fault.name == "repeated_page" and ask.after:
+            ask.after = last_after
+        elif fault.name == "other_account" and accounts > 1:
+            ask.account = ((ask.account or 0) + 1) % accounts
+        elif fault.name in ASKS:
+            ASKS[fault.name](fault, ask)
+
+
+def mangle_items(faults: "Iterable[Fault]", items: Items) -> Items:
+    for fault in faults:
+        if fault.name in ITEMS and items:
+            items = ITEMS[fault.name](fault, list(items))
+    return items
+
+
+def mangle_envelope(
+    faults: "Iterable[Fault]", rest: dict[str, Any], items: Items, now: float
+) -> Items | None:
+    """Spoils `rest` in place; returns the items, or None for a null list."""
+    shown: Items | None = items
+    for fault in faults:
+        if fault.name in ENVELOPES:
+            ENVELOPES[fault.name](fault, rest)
+        if fault.name == "shrunk":
+            shown = []
+        elif fault.name == "null_data":
+            shown = None
+    return shown
+
+
+def mangle_response(faults: "Iterable[Fault]", response: Response) -> Response:
+    for fault in faults:
+        if fault.name in RESPONSES:
+            RESPONSES[fault.name](fault, response)
+    return response
+
+
+# what was asked
+
+
+def _cursor_ignored(fault: "Fault", ask: Ask) -> None:
+    ask.after = None
+
+
+def _repeated_page(fault: "Fault", ask: Ask) -> None:
+    """The same page as before; needs the gateway's memory, see mangle_ask."""
+
+
+def _order_ignored(fault: "Fault", ask: Ask) -> None:
+    ask.order = fault.text("always", "desc")
+
+
+def _limit_ignored(fault: "Fault", ask: Ask) -> None:
+    ask.limit = int(fault.number("limit", 20))
+
+
+def _other_account(fault: "Fault", ask: Ask) -> None:
+    ask.twin = True
+
+
+def _cached(fault: "Fault", ask: Ask) -> None:
+    if fault.text("hit", "direct") != "miss":
+        ask.now -= fault.number("age", 3600)
+
+
+ASKS: "dict[str, Callable[[Fault, Ask], None]]" = {
+    "cursor_ignored": _cursor_ignored,
+    "repeated_page": _repeated_page,
+    "order_ignored": _order_ignored,
+    "limit_ignored": _limit_ignored,
+    "other_account": _other_account,
+    "cached": _cached,
+}
+
+# the items
+
+
+def _drift(fault: "Fault", items: Items) -> Items:
+    return [_with_drift(item) for item in items]
+
+
+def _with_drift(item: bytes) -> bytes:
+    job = json.loads(item)
+    if not isinstance(job, dict):
+        return item
+    if isinstance(job.get("error"), dict):
+        job["error"] = {**job["error"], "retryable": False}
+    return dump({**job, "quality": "hd", "usage": {"gpu_seconds": 41.5, "region": {"name": "eu"}}})
+
+
+def _bad_item(fault: "Fault", items: Items) -> Items:
+    """kind: see KINDS, or null | string | number | list | true | duplicate, put in beside the good ones.
+
+    at: the place on the page (default: the middle); `all` for every item.
+    """
+    kind, at = fault.text("kind", "null"), fault.text("at")
+    if at == "all":
+        return [_spoilt(kind, item) for item in items]
+    place = int(at) if at else len(items) // 2
+    if kind in INTRUDERS:
+        items.insert(place, INTRUDERS[kind])
+    elif kind == "duplicate":
+        items.insert(place + 1, items[place])
+    else:
+        items[place] = _spoilt(kind, items[place])
+    return items
+
+
+INTRUDERS = {
+    "null": b"null",
+    "string": b'"not a job"',
+    "number": b"42",
+    "list": b"[1,2]",
+    "true": b"true",
+    "empty": b"{}",
+}
+
+
+def _spoilt(kind: str, item: bytes) -> bytes:
+    if kind in INTRUDERS:
+        return INTRUDERS[kind]
+    job = json.loads(item)
+    if kind not in KINDS:
+        raise ValueError(f"unknown kind of bad item {kind!r}")
+    return KINDS[kind](job)
+
+
+def _deep(job: dict[str, Any]) -> bytes:
+    return dump(job)[:-1] + b',"deep":' + b"[" * 5000 + b"]" * 5000 + b"}"
+
+
+def _absurd(job: dict[str, Any]) -> bytes:
+    fields = b',"created_at":1e400,"progress":-1e308,"seconds":99999999999999999999999999,"size":"0x-1"}'
+    return (
+        dump({k: v for k, v in job.items() if k not in ("created_at", "progress", "seconds", "size")})[:-1]
+        + fields
+    )
+
+
+def _times(job: dict[str, Any], change: Callable[[int], Any]) -> bytes:
+    names = ("created_at", "completed_at", "expires_at")
+    return dump({k: change(v) if k in names and v is not None else v for k, v in job.items()})
+
+
+def _iso(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+
+
+KINDS: dict[str, Callable[[dict[str, Any]], bytes]] = {
+    "no_id": lambda job: dump({k: v for k, v in job.items() if k != "id"}),
+    "empty_id": lambda job: dump({**job, "id": ""}),
+    "number_id": lambda job: dump({**job, "id": 7}),
+    "nul": lambda job: dump({**job, "prompt": "before\0after"}),
+    "surrogate": lambda job: dump({**job, "prompt": "@"}).replace(b'"@"', rb'"half \ud83d pair"'),
+    "absurd": _absurd,
+    "deep": _deep,
+    "ms": lambda job: _times(job, lambda seconds: seconds * 1000),
+    "iso": lambda job: _times(job, _iso),
+    "types": lambda job: dump({**job, "model": ["sora-2"], "prompt": {"text": "x"}, "status": 3}),
+}
+ITEMS: "dict[str, Callable[[Fault, Items], Items]]" = {"drift": _drift, "bad_item": _bad_item}
+
+# the envelope
+
+
+def _without(*names: str) -> "Callable[[Fault, dict[str, Any]], None]":
+    def drop(fault: "Fault", rest: dict[str, Any]) -> None:
+        for name in names:
+            if fault.text("as") == "null":
+                rest[name] = None
+            else:
+                rest.pop(name, None)
+
+    return drop
+
+
+def _shrunk(fault: "Fault", rest: dict[str, Any]) -> None:
+    rest["has_more"] = False
+    rest.pop("first_id", None)
+    rest.pop("last_id", None)
+
+
+def _drift_envelope(fault: "Fault", rest: dict[str, Any]) -> None:
+    rest["next_page"] = {"cursor": "opaque"}
+    if isinstance(rest.get("extra_fields"), dict):
+        rest["extra_fields"]["routing"] = {"engine": "v2", "weights": [1, 2]}
+
+
+def _cache_debug(fault: "Fault", rest: dict[str, Any]) -> None:
+    """hit: direct (the default), semantic, or miss (and then the page is fresh)."""
+    hit = fault.text("hit", "direct")
+    used = {"provider_used": "openai", "model_used": "text-embedding-3-small", "input_tokens": 12}
+    debug: dict[str, Any] = {"cache_hit": False, **used}
+    if hit != "miss":
+        debug = {
+            "cache_hit": True,
+            "cache_id": "2f6c1a52-0000-4000-8000-000000000001",
+            "hit_type": hit,
+            "requested_provider": "openai",
+            "requested_model": "sora-2",
+        }
+    if hit == "semantic":
+        debug.update(used, threshold=0.8, similarity=0.93)
+    rest.setdefault("extra_fields", {})["cache_debug"] = debug
+
+
+def _has_more(fault: "Fault", rest: dict[str, Any]) -> None:
+    rest["has_more"] = fault.text("value", "true") == "true"
+
+
+def _wrong_last_id(fault: "Fault", rest: dict[str, Any]) -> None:
+    rest["last_id"] = fault.text("value", rest.get("first_id") or "video_nowhere:openai")
+
+
+ENVELOPES: "dict[str, Callable[[Fault, dict[str, Any]], None]]" = {
+    "no_has_more": _without("has_more"),
+    "no_ids": _without("first_id", "last_id"),
+    "no_extra_fields": _without("extra_fields"),
+    "has_more": _has_more,
+    "wrong_last_id": _wrong_last_id,
+    "shrunk": _shrunk,
+    "null_data": _shrunk,
+    "drift": _drift_envelope,
+    "cached": _cache_debug,
+}
+
+# the bytes sent
+
+
+def _body(change: Callable[[bytes], bytes]) -> "Callable[[Fault, Response], None]":
+    def apply(fault: "Fault", response: Response) -> None:
+        response.body = change(response.body)
+
+    return apply
+
+
+def _gzip(fault: "Fault", response: Response) -> None:
+    response.headers = {**response.headers, "Content-Encoding": "gzip"}
+    response.body = gzip.compress(response.body, 1, mtime=0)
+
+
+def _lying_gzip(fault: "Fault", response: Response) -> None:
+    response.headers = {**response.headers, "Content-Encoding": "gzip"}
+
+
+def _gzip_cut(fault: "Fault", response: Response) -> None:
+    _gzip(fault, response)
+    response.body = response.body[: len(response.body) // 2]
+
+
+def _dashboard(fault: "Fault", response: Response) -> None:
+    response.body, response.kind = DASHBOARD, HTML
+
+
+def _wrong_type(fault: "Fault", response: Response) -> None:
+    response.kind = fault.text("type", "text/plain; charset=utf-8")
+
+
+def _redirect(fault: "Fault", response: Response) -> None:
+    response.status, response.body = int(fault.number("status", 302)), b""
+    response.headers = {
+        **response.headers,
+        "Location": fault.text("to", "https://elsewhere.example/v1/videos"),
+    }
+
+
+def _huge(fault: "Fault", response: Response) -> None:
+    filler = b"x" * int(fault.number("mb", 64) * 1_000_000)
+    response.body = b'{"object":"list","filler":"' + filler + b'",' + response.body[1:]
+
+
+def _delivery(how: str) -> "Callable[[Fault, Response], None]":
+    def apply(fault: "Fault", response: Response) -> None:
+        response.delivery, response.amount = how, fault.number("seconds", 0.0)
+
+    return apply
+
+
+def _skew(fault: "Fault", response: Response) -> None:
+    response.skew = fault.number("seconds", 600)
+
+
+RESPONSES: "dict[str, Callable[[Fault, Response], None]]" = {
+    "empty_body": _body(lambda body: b""),
+    "invalid_json": _body(lambda body: body[: len(body) // 2]),
+    "not_object": _body(lambda body: b"[]"),
+    "non_utf8": _body(lambda body: body.replace(b'"video"', b'"vid\xff\xfe\x80o"', 1)),
+    "gzip": _gzip,
+    "lying_gzip": _lying_gzip,
+    "gzip_cut": _gzip_cut,
+    "html": _dashboard,
+    "wrong_type": _wrong_type,
+    "redirect": _redirect,
+    "huge": _huge,
+    "truncated": _delivery("truncated"),
+    "reset": _delivery("reset"),
+    "stall": _delivery("stall"),
+    "drip": _delivery("drip"),
+    "slow": _delivery("slow"),
+    "clock_skew": _skew,
+}

@@ -1,0 +1,56 @@
+"""Prompts as people write them: long and short, with quotes, markup, newlines and every script."""
+
+SUBJECTS = (
+    "A red fox",
+    "Two old fishermen",
+    "A paper boat",
+    "An astronaut in a yellow raincoat",
+    "Eine Katze mit Brille",
+    "日本の古い電車",
+    "A café owner named Zoë",
+    "The last robot on Earth 🤖",
+    "A chef <close-up>",
+    "Wild horses & their foals",
+    'A street musician known as "Blue"',
+    "امرأة تمشي",
+)
+ACTIONS = (
+    "runs through fresh snow",
+    "drifts slowly past the camera",
+    "opens a door that was not there before",
+    "dances in the rain, puddles reflecting neon",
+    "watches the tide come in",
+    "paints a mural at night",
+    "learns to fly\nand falls, and tries again",
+    "repairs a watch (macro, shallow focus)",
+    "waits for a train that never comes",
+)
+PLACES = (
+    "on the Oregon coast",
+    "in a Kyoto alley, 5 a.m.",
+    "under the northern lights",
+    "in a 1970s living room",
+    "at C:\\studio\\set_4",
+    "on the roof of the world",
+    "inside a snow globe",
+)
+STYLES = (
+    "35mm film, grain, warm light.",
+    "Handheld, documentary.",
+    "Stop motion, felt and wool; soft key light from the left; no text on screen.",
+    "Slow dolly-in, 24 fps, anamorphic flare, colour graded teal & orange, ambient sound only.",
+    "",
+    "Hyper-real, 120 fps slow motion, every droplet visible. Keep the framing centred the whole time "
+    "and let the last second hold still so that it can loop.",
+)
+
+
+def write(first: int, second: int) -> str:
+    """One prompt from two drawn numbers."""
+    parts = (
+        SUBJECTS[first % len(SUBJECTS)],
+        ACTIONS[(first >> 8) % len(ACTIONS)],
+        PLACES[(second >> 4) % len(PLACES)] + ".",
+        STYLES[(second >> 16) % len(STYLES)],
+    )
+    return " ".join(part for part in parts if part)

@@ -1,0 +1,219 @@
+"""Where a world keeps its jobs: the drawn ones, computed when looked at, and those that tests put in by hand.
+
+A reference is an int: a drawn job's index, or -1, -2, … for the added ones.
+"""
+
+import math
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterator
+from heapq import merge
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+from etl.simulator.lives import Fate, Job, Plan
+from etl.simulator.wire import dress, dump, finish, wire_id
+
+Place = tuple[float, int, int]  # (created, 0 drawn | 1 added, number): the order of the list
+
+
+class DeadCursor(Exception):
+    """`after` names a job that this list does not hold."""
+
+
+class Entry(NamedTuple):
+    settled: float  # from when the bytes stand still; inf: never
+    gone: float
+    account: int
+    place: Place
+    id: str
+    body: bytes
+
+
+class Added(NamedTuple):
+    fields: Job
+    account: int
+    since: float
+    place: Place
+
+
+class Shelf:
+    def __init__(self, plan: Plan, shape: str, retention: float | None, cache: int) -> None:
+        self._fate, self._provider, self._shape = Fate(plan), plan.provider, shape
+        self._retention = math.inf if retention is None else retention
+        self._cache: dict[int, Entry] = {}
+        self.room = cache
+        self._added: dict[int, Added] = {}
+        self._by_id: dict[str, int] = {}
+        self._order: list[tuple[Place, int]] = []
+        self._gone: dict[int, float] = {}
+        self._changes: dict[int, list[tuple[float, Job | bytes]]] = {}
+
+    # reading
+
+    def walk(self, after: str | None, ascending: bool, account: int | None, when: float) -> Iterator[Entry]:
+        """The listed jobs behind the cursor, in order. Raises DeadCursor."""
+        cursor = self._cursor(after, account, when) if after else None
+        drawn = self._walk_drawn(cursor, ascending, account, when)
+        refs = self._added_behind(cursor, ascending)
+        if not refs:
+            return drawn
+        added = (self._entry(ref, when) for ref in refs if self._added[ref].since <= when)
+        seen = (entry for entry in added if self._shows(entry, account, when))
+        return merge(drawn, seen, key=lambda entry: entry.place, reverse=not ascending)
+
+    def listed(self, id: str, account: int | None, when: float) -> Entry | None:
+        ref = self.find(id)
+        if ref is None or not self._exists(ref, when):
+            return None
+        entry = self._entry(ref, when)
+        return entry if self._shows(entry, account, when) else None
+
+    def find(self, id: str) -> int | None:
+        if id in self._by_id:
+            return self._by_id[id]
+        if self._shape not in ("openai", "litellm"):
+            native, _, provider = id.rpartition(":")
+            if provider != self._provider:
+                return None
+            id = unquote(native)
+        return self._fate.index_of(id)
+
+    def id_at(self, index: int) -> str:
+        return wire_id(self._fate.native(index), self._provider, self._shape)
+
+    def created_count(self, when: float) -> int:
+        return self._fate.made_by(when) + len(self._added)
+
+    # changing
+
+    def add(self, given: Job, account: int, when: float) -> str:
+        id = self._suffixed(str(given.get("id") or f"video_added{len(self._added):043x}"))
+        if self.find(id) is not None:
+            raise ValueError(f"{id} is already in this world")
+        base: Job = {"id": id, "object": "video", "model": "sora-2", "status": "queued", "progress": 0}
+        rest: Job = {"created_at": int(when), "size": "720x1280", "seconds": "4", "prompt": "A paper boat"}
+        ref = -1 - len(self._added)
+        place = (_sort_time(given.get("created_at"), when), 1, -ref)
+        self._added[ref] = Added({**base, **rest, **given, "id": id}, account, when, place)
+        self._by_id[id] = ref
+        insort(self._order, (place, ref))
+        return id
+
+    def change(self, id: str, change: Job | bytes, when: float) -> None:
+        ref = self._known(id)
+        self._changes.setdefault(ref, []).append((when, change))
+        self._cache.pop(ref, None)
+
+    def remove(self, id: str, when: float) -> None:
+        ref = self._known(id)
+        self._gone[ref] = min(self._gone.get(ref, math.inf), when)
+        self._cache.pop(ref, None)
+
+    # beneath
+
+    def _walk_drawn(
+        self, cursor: Place | None, ascending: bool, account: int | None, when: float
+    ) -> Iterator[Entry]:
+        low, high = self._fate.made_by(when - self._retention), self._fate.made_by(when)
+        if cursor and ascending:
+            low = max(low, self._drawn_before(cursor, inclusive=True))
+        elif cursor:
+            high = min(high, self._drawn_before(cursor, inclusive=False))
+        # Inlined rather than calling _entry and _shows: this loop is the whole cost of a page.
+        cached = self._cache.get
+        for ref in range(low, high) if ascending else range(high - 1, low - 1, -1):
+            entry = cached(ref)
+            if entry is None or entry.settled > when:
+                entry = self._draw(ref, when)
+            if entry.gone > when and (account is None or entry.account == account):
+                yield entry
+
+    def _drawn_before(self, cursor: Place, inclusive: bool) -> int:
+        created, added, number = cursor
+        return self._fate.made_by(created) if added else number + inclusive
+
+    def _added_behind(self, cursor: Place | None, ascending: bool) -> list[int]:
+        order = self._order
+        if cursor is None:
+            part = order
+        elif ascending:
+            part = order[bisect_right(order, (cursor, 1)) :]
+        else:
+            part = order[: bisect_left(order, (cursor, -math.inf))]
+        refs = [ref for _, ref in part]
+        return refs if ascending else refs[::-1]
+
+    def _cursor(self, id: str, account: int | None, when: float) -> Place:
+        entry = self.listed(id, account, when)
+        if entry is None:
+            raise DeadCursor(id)
+        return entry.place
+
+    def _exists(self, ref: int, when: float) -> bool:
+        return self._added[ref].since <= when if ref < 0 else ref < self._fate.made_by(when)
+
+    def _shows(self, entry: Entry, account: int | None, when: float) -> bool:
+        kept = entry.gone > when and entry.place[0] > when - self._retention
+        return kept and (account is None or entry.account == account)
+
+    def _entry(self, ref: int, when: float) -> Entry:
+        entry = self._cache.get(ref)
+        if entry is not None and entry.settled <= when:
+            return entry
+        return self._draw(ref, when) if ref >= 0 else self._read(ref, when)
+
+    def _draw(self, ref: int, when: float) -> Entry:
+        life = self._fate.life(ref)
+        job = dress(self._fate.job(life, when), self._provider, self._shape)
+        changed = ref in self._changes
+        body = self._changed(ref, job, when) if changed else dump(job, self._escapes)
+        gone = min(life.deleted, self._gone.get(ref, math.inf))
+        settled = math.inf if changed else life.settled
+        entry = Entry(settled, gone, life.account, (life.created, 0, ref), job["id"], body)
+        if settled <= when:
+            self._remember(ref, entry)
+        return entry
+
+    def _read(self, ref: int, when: float) -> Entry:
+        added = self._added[ref]
+        body = self._changed(ref, finish(added.fields, self._shape), when)
+        gone = self._gone.get(ref, math.inf)
+        return Entry(math.inf, gone, added.account, added.place, added.fields["id"], body)
+
+    def _changed(self, ref: int, job: Job, when: float) -> bytes:
+        """The job's bytes with what was changed by hand; the last change wins."""
+        raw: bytes | None = None
+        for since, change in self._changes.get(ref, ()):
+            if since > when:
+                break
+            raw = change if isinstance(change, bytes) else None
+            if not isinstance(change, bytes):
+                job = {**job, **change}
+        return dump(finish(job, self._shape), self._escapes) if raw is None else raw
+
+    @property
+    def _escapes(self) -> bool:
+        return self._shape in ("bifrost", "reference")
+
+    def _remember(self, ref: int, entry: Entry) -> None:
+        if len(self._cache) >= self.room:
+            self._cache.clear()
+        self._cache[ref] = entry
+
+    def _known(self, id: str) -> int:
+        ref = self.find(id)
+        if ref is None:
+            raise KeyError(id)
+        return ref
+
+    def _suffixed(self, id: str) -> str:
+        if self._shape in ("openai", "litellm") or id.endswith(f":{self._provider}"):
+            return id
+        return f"{id}:{self._provider}"
+
+
+def _sort_time(created: Any, when: float) -> float:
+    """Where an added job stands; within the current second it is the newest."""
+    if not isinstance(created, int | float) or not abs(created) < 1e11 or int(created) == int(when):
+        return when
+    return float(created)
