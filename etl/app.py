@@ -13,7 +13,7 @@ from types import TracebackType
 from etl.config import Config, Source
 from etl.db.engine import make_engine, storage_errors, writing
 from etl.db.schema import ensure
-from etl.errors import ConfigError, EtlError, GatewayError
+from etl.errors import EtlError, GatewayError
 from etl.extract import Gateway
 from etl.load import Lease, Store, register, registered, worker_name
 from etl.log import Redactor, get
@@ -50,7 +50,7 @@ class App:
         self._rng = rng or random.Random()  # noqa: S311 (jitter, not secrets)
         self.redact = Redactor(config.secrets())
         self.engine = make_engine(
-            config.database.effective_url(),
+            config.database.reveal(),
             pool_size=2 * max(1, len(config.sources)) + 3,
             idle_transaction_timeout=config.lease.seconds,
         )
@@ -115,16 +115,6 @@ class App:
             redact=self.redact,
         )
 
-    def sources(self, names: Sequence[str] = ()) -> list[Source]:
-        """The named sources, or all that are enabled."""
-        by_name = {source.name: source for source in self.config.sources}
-        unknown = [name for name in names if name not in by_name]
-        if unknown:
-            raise ConfigError(
-                f"no source named {unknown[0]!r}", hint=f"configured: {', '.join(by_name) or 'none'}"
-            )
-        return [by_name[name] for name in names] if names else [s for s in self.config.sources if s.enabled]
-
     def _each(
         self,
         names: Sequence[str],
@@ -134,7 +124,7 @@ class App:
         *,
         accept_suspicious: bool = False,
     ) -> list[RunResult]:
-        chosen = self.sources(names)
+        chosen = self.config.choose(names)
         ensure(self.engine)
         progress, stop = progress or Silent(), stop or threading.Event()
 
