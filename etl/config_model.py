@@ -1,0 +1,338 @@
+"""What can be configured, as frozen records. Defaults stand here and, tested equal, in config.example.yaml.
+
+Durations are seconds (float), sizes bytes, paths relative to the current directory. A record's `problems()`
+yields (key, message) for what only its fields together can tell; `EXCLUSIVE` names keys that bar each other.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import ipaddress
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import quote
+
+from msgspec import Meta, Struct
+
+from etl.config_types import (
+    BaseUrl,
+    Cron,
+    DatabaseUrl,
+    Duration,
+    ExistingFile,
+    HeaderSecret,
+    HiddenText,
+    Name,
+    PositiveDuration,
+    ProxyUrl,
+    Secret,
+    SecretUrl,
+    Size,
+    TimeZone,
+    looks_secret,
+)
+from etl.errors import ConfigError
+
+Problems = Iterator[tuple[str, str]]
+Count = Annotated[int, Meta(ge=1)]
+Text = Annotated[str, Meta(min_length=1)]
+Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$")]
+
+DEFAULT_DATABASE = "sqlite:///bifrost-etl.db"
+
+
+class Database(Struct, frozen=True, kw_only=True):
+    """Where the mirror is kept. `password` replaces the one in the URL."""
+
+    url: DatabaseUrl = SecretUrl(DEFAULT_DATABASE)
+    password: HiddenText | None = None
+
+    def reveal(self) -> str:
+        """The whole URL, password included: for the engine only."""
+        url = self.url.reveal()
+        if self.password is None:
+            return url
+        scheme, _, rest = url.partition("://")
+        where, slash, tail = rest.partition("/")
+        userinfo, _, host = where.rpartition("@")
+        password = quote(self.password.reveal(), safe="")
+        return f"{scheme}://{userinfo.partition(':')[0]}:{password}@{host}{slash}{tail}"
+
+    def secrets(self) -> list[str]:
+        return [*self.url.secrets(), *(self.password.secrets() if self.password else [])]
+
+    def problems(self) -> Problems:
+        if self.password is not None and "@" not in self.url.reveal():
+            yield "password", "needs a URL with a user: postgresql://user@host/name"
+
+
+class Reconcile(Struct, frozen=True, kw_only=True):
+    """When the whole list is compared with the table. Neither `every` nor `cron`: only by command."""
+
+    EXCLUSIVE: ClassVar[tuple[tuple[str, str], ...]] = (("every", "cron"),)
+    every: PositiveDuration | None = None
+    cron: Cron | None = None
+    timezone: TimeZone = "UTC"
+
+
+class Schedule(Struct, frozen=True, kw_only=True):
+    """When a source is synced: `every` so often, or by `cron` (then `every` is None)."""
+
+    EXCLUSIVE: ClassVar[tuple[tuple[str, str], ...]] = (("every", "cron"),)
+    every: PositiveDuration | None = 300.0
+    cron: Cron | None = None
+    timezone: TimeZone = "UTC"
+    jitter: Duration = 0.0
+    min_interval: PositiveDuration | None = None
+    max_interval: PositiveDuration | None = None
+    reconcile: Reconcile = Reconcile()
+
+    def problems(self) -> Problems:
+        every = self.every
+        if every is None:
+            if self.cron is None:
+                yield "every", "give either every or cron"
+            for key in ("min_interval", "max_interval"):
+                if getattr(self, key) is not None:
+                    yield key, "goes with every, not with cron"
+            return
+        if self.min_interval is not None and self.min_interval > every:
+            yield "min_interval", "is longer than every"
+        if self.max_interval is not None and self.max_interval < every:
+            yield "max_interval", "is shorter than every"
+
+
+_CONVERSATION = (
+    *("base_url", "provider", "api_key", "key_name", "key_id", "virtual_key", "username", "password"),
+    *("headers", "ca_bundle", "verify_tls", "client_cert", "proxy", "enabled"),
+)
+
+
+class Source(Struct, frozen=True, kw_only=True):
+    """One gateway × provider × key, and how it is read."""
+
+    EXCLUSIVE: ClassVar[tuple[tuple[str, str], ...]] = (("api_key", "username"), ("api_key", "password"))
+    name: Name
+    base_url: BaseUrl
+    enabled: bool = True
+    provider: Text | None = None
+    api_key: HeaderSecret | None = None
+    virtual_key: HeaderSecret | None = None
+    key_name: Text | None = None
+    key_id: Text | None = None
+    username: Text | None = None
+    password: HiddenText | None = None
+    headers: dict[str, HeaderSecret] = {}
+    ca_bundle: ExistingFile | None = None
+    verify_tls: bool = True
+    client_cert: ExistingFile | None = None
+    proxy: ProxyUrl | None = None
+    connect_timeout: PositiveDuration = 10.0
+    read_timeout: PositiveDuration = 60.0
+    max_attempts: Count = 6
+    max_retry_time: Duration = 300.0
+    max_backoff: Duration = 30.0
+    retry_after_cap: Duration = 300.0
+    max_body: Size = 64 * 1024 * 1024
+    requests_per_second: Annotated[float, Meta(gt=0)] | None = None
+    concurrency: Annotated[int, Meta(ge=1, le=64)] = 4
+    first_load_lanes: Annotated[int, Meta(ge=1, le=2)] = 2
+    page_size: Annotated[int, Meta(ge=1, le=100)] = 100
+    order: Literal["auto", "asc", "desc"] = "auto"
+    open_job_patience: Duration = 86400.0
+    rereads_per_run: Annotated[int, Meta(ge=0)] = 20
+    history_progress: bool = False
+    prompts: Literal["store", "hash", "drop"] = "store"
+    raw_payloads: Literal["drop", "store"] = "drop"
+    schedule: Schedule = Schedule()
+
+    def secrets(self) -> list[str]:
+        """Every text of this source that must never be printed, the Basic credentials' base64 included."""
+        held = [self.api_key, self.virtual_key, self.password, self.proxy, *self.headers.values()]
+        found = [text for item in held if item is not None for text in item.secrets()]
+        for text in [s for s in found if " " in s]:
+            found.append(text.split(" ", 1)[1])  # "Bearer xyz" in a header: xyz alone is secret as well
+        if self.username is not None and self.password is not None:
+            basic = f"{self.username}:{self.password.reveal()}"
+            found.append(base64.b64encode(basic.encode()).decode())
+        return found
+
+    def fingerprint(self) -> str:
+        """32 hex digits that change whenever a setting changes that the gateway's answers depend on."""
+        settings = {key: _plain(getattr(self, key)) for key in _CONVERSATION}
+        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:32]
+
+    def problems(self) -> Problems:
+        if (self.username is None) != (self.password is None):
+            yield "username" if self.password is None else "password", "username and password go together"
+        if self.ca_bundle is not None and not self.verify_tls:
+            yield "ca_bundle", "has no effect with verify_tls: false; keep one of them"
+        for header in self.headers:
+            if not header.replace("-", "").replace("_", "").isalnum() or not header.isascii():
+                yield "headers", "a header's name holds letters, digits and dashes only"
+            if header.lower() == "x-bf-cache-key":
+                yield "headers", "x-bf-cache-key would let the gateway answer from its cache; remove it"
+
+
+class Lease(Struct, frozen=True, kw_only=True):
+    """How long a source stays reserved for a process that no longer answers."""
+
+    seconds: PositiveDuration = 60.0
+
+    def problems(self) -> Problems:
+        if not 5 <= self.seconds <= 3600:
+            yield (
+                "seconds",
+                "expects 5s to 1h: shorter ones expire during a commit, longer ones delay a takeover",
+            )
+
+
+class Service(Struct, frozen=True, kw_only=True):
+    """The long-running service: health, metrics, page, logs."""
+
+    host: Text = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535)] = 9464
+    allow_remote: bool = False
+    token: HeaderSecret | None = None
+    log_format: Literal["auto", "console", "json"] = "auto"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    shutdown_timeout: PositiveDuration = 30.0
+    ready_max_age: PositiveDuration = 900.0
+
+    def problems(self) -> Problems:
+        if _is_loopback(self.host):
+            return
+        if not self.allow_remote:
+            yield "host", "is reachable from other machines: that needs allow_remote: true (and a token)"
+        elif self.token is None:
+            yield "allow_remote", "needs a token (token, or token_file)"
+
+
+class Reporting(Struct, frozen=True, kw_only=True):
+    """How reports cut days and name money."""
+
+    timezone: TimeZone = "UTC"
+    currency: Currency = "USD"
+
+
+class Price(Struct, frozen=True, kw_only=True):
+    """The price of one unit from `valid_from` (a UTC date) on. `*` is any; % in a model any text."""
+
+    model: Text
+    price: Annotated[Decimal, Meta(ge=0)]
+    valid_from: date
+    provider: Text = "*"
+    resolution: Text = "*"
+    currency: Currency = "USD"
+    unit: Literal["second"] = "second"
+
+
+class Notify(Struct, frozen=True, kw_only=True):
+    """Who is told what, through Apprise URLs. `max_age` is the age at which a source counts as stale."""
+
+    urls: tuple[HiddenText, ...] = ()
+    on: tuple[Literal["failure", "recovery", "staleness"], ...] = ("failure", "recovery", "staleness")
+    max_age: PositiveDuration = 3600.0
+
+
+class Destination(Struct, frozen=True, kw_only=True):
+    """A warehouse or lake that the change feed fills. `every` None: only by command."""
+
+    name: Name
+    type: Literal["filesystem", "duckdb", "delta", "iceberg", "postgres", "dlt"]
+    url: DatabaseUrl | None = None
+    options: dict[str, Any] = {}
+    every: PositiveDuration | None = None
+
+    def __repr__(self) -> str:
+        return f"Destination(name={self.name!r}, type={self.type!r}, url={self.url}, options=…)"
+
+    def secrets(self) -> list[str]:
+        hidden = list(self.url.secrets()) if self.url else []
+        return hidden + list(_secret_options(self.options, hidden=False))
+
+
+class Feed(Struct, frozen=True, kw_only=True):
+    """The change feed."""
+
+    destinations: tuple[Destination, ...] = ()
+
+
+class Retention(Struct, frozen=True, kw_only=True):
+    """How long what `prune` removes is kept; None keeps it for ever."""
+
+    page_log: PositiveDuration | None = None
+    runs: PositiveDuration | None = None
+    rejects: PositiveDuration | None = None
+    versions: PositiveDuration | None = None
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """Everything. `origin` says in words where it came from; `path` is the file, or None without one."""
+
+    sources: tuple[Source, ...] = ()
+    database: Database = Database()
+    lease: Lease = Lease()
+    service: Service = Service()
+    reporting: Reporting = Reporting()
+    prices: tuple[Price, ...] = ()
+    notify: Notify = Notify()
+    feed: Feed = Feed()
+    retention: Retention = Retention()
+    origin: str = "defaults"
+    path: Path | None = None
+
+    def secrets(self) -> list[str]:
+        """Every text that must never be printed; for the redactor."""
+        hidden = [item for item in (self.service.token, *self.notify.urls) if item is not None]
+        owners: tuple[Any, ...] = (*self.sources, self.database, *hidden, *self.feed.destinations)
+        return list(dict.fromkeys(text for owner in owners for text in owner.secrets()))
+
+    def choose(self, names: Sequence[str] = ()) -> tuple[Source, ...]:
+        """The sources of these names, in the order of the file; without names, all that are enabled.
+
+        Raises ConfigError for a name that does not exist, or when there is nothing to choose from.
+        """
+        if not self.sources:
+            hint = "Set BIFROST_BASE_URL, BIFROST_API_KEY and BIFROST_PROVIDER, or run: bifrost-etl init"
+            raise ConfigError(f"No source is configured ({self.origin})", hint=hint)
+        known = [source.name for source in self.sources]
+        for name in names:
+            if name not in known:
+                raise ConfigError(f"There is no source {name!r}", hint=f"Sources: {', '.join(known)}")
+        chosen = tuple(s for s in self.sources if (s.name in names if names else s.enabled))
+        if not chosen:
+            raise ConfigError("Every source is switched off (enabled: false)", hint="Name one to run it")
+        return chosen
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Secret):
+        return value.reveal()
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return value if value is None or isinstance(value, bool) else str(value)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _secret_options(value: Any, *, hidden: bool) -> Iterable[str]:
+    """Texts below a key that sounds secret."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _secret_options(item, hidden=hidden or looks_secret(str(key)))
+    elif isinstance(value, list):
+        for item in value:
+            yield from _secret_options(item, hidden=hidden)
+    elif hidden and isinstance(value, str):
+        yield value

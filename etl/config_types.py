@@ -1,0 +1,272 @@
+"""The kinds of value that a configuration holds: secrets, durations, sizes, URLs, time zones, cron lines.
+
+Each parser takes text (or a number) and returns the value; what is wrong raises ValueError. No message ever
+holds the value itself, because a secret can stand in the wrong place.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import SplitResult, unquote, urlsplit
+
+MASK = "****"
+_SECRET_WORD = re.compile(r"pass|secret|token|key|credential|pwd|signature|\bsig\b", re.I)
+
+
+class Secret:
+    """Text that must not be shown: `repr`, `str` and formatting give `****`, `reveal()` the text."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        return self._text
+
+    def __str__(self) -> str:
+        return MASK
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def secrets(self) -> list[str]:
+        """The texts that must never be printed."""
+        return [self._text]
+
+
+class SecretUrl(Secret):
+    """A URL whose password (and secret-looking query values) must not be shown; the rest may be."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        shown = self._text
+        for text in sorted(self.secrets(), key=len, reverse=True):
+            shown = shown.replace(text, MASK)
+        return shown
+
+    def secrets(self) -> list[str]:
+        userinfo, at, _ = self._text.partition("://")[2].split("/")[0].rpartition("@")
+        found = [userinfo.partition(":")[2]] if at else []
+        query = self._text.partition("?")[2].partition("#")[0]
+        for pair in re.split("[&;]", query):
+            key, _, value = pair.partition("=")
+            if _SECRET_WORD.search(key):
+                found.append(value)
+        return list(dict.fromkeys(form for text in found if text for form in (text, unquote(text))))
+
+
+def looks_secret(key: str) -> bool:
+    """Whether a setting of this name usually holds a secret."""
+    return bool(_SECRET_WORD.search(key))
+
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])")
+_DURATION = re.compile(rf"(?:{_PART.pattern})+")
+
+
+def duration(value: Any) -> float:
+    """Seconds, from `500ms`, `30s`, `15m`, `1h30m`, `7d`, `2w` or a number of seconds."""
+    if isinstance(value, str):
+        text = value.replace(" ", "")
+        if _DURATION.fullmatch(text):
+            return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
+        value = _number(text)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e10:
+        raise ValueError
+    return float(value)
+
+
+def positive_duration(value: Any) -> float:
+    """A duration longer than nothing."""
+    seconds = duration(value)
+    if seconds <= 0:
+        raise ValueError
+    return seconds
+
+
+def _number(text: str) -> float:
+    if not re.fullmatch(r"\d+(\.\d+)?", text):
+        raise ValueError
+    return float(text)
+
+
+_BYTES = {"": 1, "b": 1, **{f"{p}b": 1000**n for n, p in enumerate("kmgt", 1)}}
+_BYTES |= {f"{p}ib": 1024**n for n, p in enumerate("kmgt", 1)}
+
+
+def size(value: Any) -> int:
+    """Bytes, from `64MiB`, `10MB` or a number of bytes; at least one."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", str(value).lower())
+    if isinstance(value, bool) or match is None or match[2] not in _BYTES:
+        raise ValueError
+    count = int(float(match[1]) * _BYTES[match[2]])
+    if count < 1:
+        raise ValueError
+    return count
+
+
+def time_zone(value: Any) -> str:
+    """The name of a time zone that this machine knows."""
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+    if not isinstance(value, str) or not value:
+        raise ValueError
+    try:
+        return ZoneInfo(value).key
+    except (ZoneInfoNotFoundError, OSError) as exc:  # a folder of the database raises IsADirectoryError
+        raise ValueError from exc
+
+
+_WEEKDAYS = {"sun": 0, "mon": 1, "tue": 2, "wed": 3, "thu": 4, "fri": 5, "sat": 6}
+_MONTHS = {"jan": 1, "feb": 2, "mar": 3, "apr": 4, "may": 5, "jun": 6}
+_MONTHS |= {"jul": 7, "aug": 8, "sep": 9, "oct": 10, "nov": 11, "dec": 12}
+_CRON: tuple[tuple[str, int, int, dict[str, int]], ...] = (
+    ("minute", 0, 59, {}),
+    ("hour", 0, 23, {}),
+    ("day of month", 1, 31, {}),
+    ("month", 1, 12, _MONTHS),
+    ("day of week", 0, 7, _WEEKDAYS),
+)
+
+
+def cron(value: Any) -> str:
+    """A cron line of five fields: minute, hour, day of month, month, day of week (0 and 7 are Sunday)."""
+    fields = value.lower().split() if isinstance(value, str) else []
+    if len(fields) != len(_CRON):
+        raise ValueError("expects five fields: minute hour day-of-month month day-of-week")
+    for text, (name, low, high, names) in zip(fields, _CRON, strict=True):
+        if not all(_cron_item(item, low, high, names) for item in text.split(",")):
+            raise ValueError(f"the field for the {name} is wrong: it takes {low}–{high}, *, a-b, */n, a-b/n")
+    return " ".join(fields)
+
+
+def _cron_item(item: str, low: int, high: int, names: dict[str, int]) -> bool:
+    match = re.fullmatch(r"(?:\*|([a-z]+|\d+)(?:-([a-z]+|\d+))?)(?:/(\d+))?", item)
+    if match is None or (match[3] and not 1 <= int(match[3]) <= high):
+        return False
+    given = [text for text in match.group(1, 2) if text]
+    ends = [int(text) if text.isdigit() else names.get(text, -1) for text in given]
+    return all(low <= end <= high for end in ends) and ends == sorted(ends)
+
+
+def http_url(value: Any) -> SplitResult:
+    """An http or https URL with a host and a sound port; only the parts, nothing judged beyond that."""
+    if not isinstance(value, str) or re.search(r"[\s\x00-\x1f]", value):
+        raise ValueError("expects a URL such as http://localhost:8080, without spaces")
+    parts = _split(value)
+    if parts.scheme not in ("http", "https"):
+        raise ValueError("expects a URL that starts with http:// or https://")
+    if not parts.hostname:
+        raise ValueError("this URL names no host")
+    return parts
+
+
+def _split(value: str) -> SplitResult:
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError:
+        # The parser's own message repeats the URL.
+        raise ValueError("this URL cannot be read: look at its host and port") from None
+    return parts
+
+
+def base_url(value: Any) -> str:
+    """The gateway's address, without a trailing slash and without a trailing /v1."""
+    parts = http_url(value)
+    if "@" in parts.netloc:
+        raise ValueError("credentials do not belong in this URL: use api_key, or username and password")
+    if parts.query or parts.fragment:
+        raise ValueError("this URL ends in a query or fragment: give only the gateway's address")
+    path = parts.path.rstrip("/").removesuffix("/v1").rstrip("/")
+    return f"{parts.scheme}://{parts.netloc}{path}"
+
+
+def proxy_url(value: Any) -> SecretUrl:
+    """A proxy's address; may hold credentials, which stay hidden."""
+    http_url(value)
+    return SecretUrl(value)
+
+
+def secret_url(value: Any) -> SecretUrl:
+    """A URL with a scheme; its password stays hidden."""
+    if not isinstance(value, str) or not re.match(r"[A-Za-z][\w+.-]*:", value):
+        raise ValueError("expects a URL such as postgresql://user@host/name or sqlite:///file.db")
+    _split(value)
+    return SecretUrl(value)
+
+
+def secret(value: Any) -> Secret:
+    """Text that stays hidden."""
+    if not isinstance(value, str):
+        raise ValueError("expects text; put quotes around it")
+    if not value.strip():
+        raise ValueError("is empty")
+    return Secret(value)
+
+
+def header_secret(value: Any) -> Secret:
+    """A secret that can travel in an HTTP header."""
+    text = secret(value).reveal().strip()
+    if not re.fullmatch(r"[\x20-\x7e]+", text):
+        raise ValueError("holds a line break or a character that an HTTP header cannot carry")
+    return Secret(text)
+
+
+def existing_file(value: Any) -> Path:
+    """A file that is there; relative paths start at the current directory."""
+    if not isinstance(value, str) or not value:
+        raise ValueError("expects the path of a file")
+    path = Path(value).expanduser()
+    if not path.is_file():
+        raise ValueError("there is no such file")
+    return path
+
+
+def name(value: Any) -> str:
+    """A short name that can stand in a table, a metric and a command line."""
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
+        raise ValueError
+    return value
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """How a value is read, and what to tell someone whose value cannot be."""
+
+    parse: Callable[[Any], Any]
+    expects: str = "another value"
+
+
+_SPAN = "a duration such as 30s, 15m, 1h30m, 7d or 500ms, or a number of seconds"
+#: Seconds, 0 allowed.
+Duration = Annotated[float, Parsed(duration, _SPAN)]
+#: Seconds, more than 0.
+PositiveDuration = Annotated[float, Parsed(positive_duration, f"{_SPAN}, greater than 0")]
+#: Bytes.
+Size = Annotated[int, Parsed(size, "a size such as 64MiB, 10MB or a number of bytes, at least 1")]
+TimeZone = Annotated[str, Parsed(time_zone, "the name of a time zone, such as UTC or Europe/Berlin")]
+Cron = Annotated[str, Parsed(cron)]
+BaseUrl = Annotated[str, Parsed(base_url)]
+ProxyUrl = Annotated[SecretUrl, Parsed(proxy_url)]
+DatabaseUrl = Annotated[SecretUrl, Parsed(secret_url)]
+HiddenText = Annotated[Secret, Parsed(secret)]
+HeaderSecret = Annotated[Secret, Parsed(header_secret)]
+ExistingFile = Annotated[Path, Parsed(existing_file)]
+Name = Annotated[str, Parsed(name, "1 to 64 letters, digits, dots, dashes or underscores")]

@@ -1,0 +1,225 @@
+"""YAML text to a tree in which every value knows where it stands, with `${VAR}` expanded.
+
+Scalars follow YAML 1.2's core schema: `on`, `no` and `1:30` are text, dates stay text. Problems are collected
+in a list, never raised one by one, and never repeat a value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from etl.errors import ConfigError
+
+_VARIABLE = re.compile(r"\$(?:(\$)|\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}|(\{))")
+_KEY = re.compile(r"[A-Za-z_][\w.-]{0,39}")
+
+
+#: Stands for a value whose problem is already reported.
+BROKEN = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A value and where it stands. `value` is a dict of nodes, a list of nodes, or a scalar.
+
+    `expanded` says that variables were put in, so that the text may also mean a number or a boolean.
+    """
+
+    value: Any
+    where: str
+    expanded: bool = False
+
+    def plain(self) -> Any:
+        """The value without places."""
+        if isinstance(self.value, dict):
+            return {key: node.plain() for key, node in self.value.items()}
+        if isinstance(self.value, list):
+            return [node.plain() for node in self.value]
+        return self.value
+
+
+def shown(key: str) -> str:
+    """A key as a message may name it: not when it looks like a secret that slipped into its place."""
+    return key if _KEY.fullmatch(key) and not key.startswith("sk-") else "(not shown)"
+
+
+def read_secret_file(path: str) -> str:
+    """The text of a secret file without its trailing newline. ValueError says why not, without the path."""
+    try:
+        text = Path(path).expanduser().read_text(encoding="utf-8").rstrip("\r\n")
+    except FileNotFoundError:
+        raise ValueError("there is no such file") from None
+    except UnicodeDecodeError:
+        raise ValueError("this file is not UTF-8 text") from None
+    except (OSError, RuntimeError, ValueError) as exc:
+        reason = getattr(exc, "strerror", None) or "not a usable path"
+        raise ValueError(f"this file cannot be read: {reason}") from None
+    if not text.strip():
+        raise ValueError("this file is empty")
+    return text
+
+
+def variable(environ: Mapping[str, str], name: str) -> str | None:
+    """An environment variable, or the content of the file that NAME_FILE names; None when neither is set."""
+    text, file = environ.get(name), environ.get(f"{name}_FILE")
+    if text and file:
+        raise ValueError(f"{name} and {name}_FILE are both set; keep one")
+    if not file:
+        return text or None
+    try:
+        return read_secret_file(file)
+    except ValueError as exc:
+        raise ValueError(f"{name}_FILE: {exc}") from None
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader with YAML 1.2's core schema, so that `on:` is a key and `no` a word."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's own
+
+
+for _tag, _pattern, _first in (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?[0-9]+", "-+0123456789"),
+    (
+        "float",
+        r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*)([eE][-+]?[0-9]+)?|[-+]?[0-9]+[eE][-+]?[0-9]+",
+        "-+.0123456789",
+    ),
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), list(_first))
+
+
+def parse(data: bytes, file: str, environ: Mapping[str, str], problems: list[str]) -> Node:
+    """The document as a tree. Raises ConfigError when it is not YAML; other problems go to the list."""
+    try:
+        loader = _Loader(data.decode("utf-8-sig"))
+        root = loader.get_single_node()
+    except UnicodeDecodeError as exc:
+        line = data.count(b"\n", 0, exc.start) + 1
+        raise ConfigError(f"{file}:{line}: this file is not UTF-8 text") from None
+    except yaml.reader.ReaderError as exc:
+        line = data.decode("utf-8-sig")[: exc.position].count("\n") + 1
+        raise ConfigError(f"{file}:{line}: holds a control character that YAML does not allow") from None
+    except yaml.MarkedYAMLError as exc:
+        raise ConfigError(_syntax(file, exc)) from None
+    return (
+        _Reader(file, environ, problems, loader).node(root, f"{file}:1", "")
+        if root
+        else Node({}, f"{file}:1")
+    )
+
+
+def _syntax(file: str, exc: yaml.MarkedYAMLError) -> str:
+    mark = exc.problem_mark or exc.context_mark
+    place = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else file
+    # Names of anchors and tags are quoted in the parser's message, and could be the start of a key.
+    words = [re.sub(r"'[^']{2,}'", "…", text) for text in (exc.problem, exc.context) if text]
+    return f"{place}: not valid YAML: {', '.join(words)}"
+
+
+class _Reader:
+    """Walks PyYAML's nodes once; keeps what every step needs."""
+
+    def __init__(
+        self, file: str, environ: Mapping[str, str], problems: list[str], loader: yaml.SafeLoader
+    ) -> None:
+        self.file, self.environ, self.problems, self.loader = file, environ, problems, loader
+        self.depth = 0
+
+    def node(self, node: yaml.Node, where: str, path: str) -> Node:
+        self.depth += 1
+        try:
+            if self.depth > 20:
+                raise ConfigError(f"{where}: {path}: nested too deeply, or an alias inside itself")
+            if isinstance(node, yaml.MappingNode):
+                return Node(self._mapping(node, path), where)
+            if isinstance(node, yaml.SequenceNode):
+                items = enumerate(node.value)
+                return Node([self.node(n, self._where(n), f"{path}[{i}]") for i, n in items], where)
+            return self._scalar(node, where, path)
+        finally:
+            self.depth -= 1
+
+    def _where(self, node: yaml.Node) -> str:
+        return f"{self.file}:{node.start_mark.line + 1}"
+
+    def _mapping(self, node: yaml.MappingNode, path: str) -> dict[str, Node]:
+        found: dict[str, Node] = {}
+        for key_node, value_node in node.value:
+            where = self._where(key_node)
+            key = key_node.value
+            if not isinstance(key, str):
+                self.problems.append(f"{where}: {path or 'the file'}: a key must be a plain word")
+                continue
+            here = f"{path}.{shown(key)}" if path else shown(key)
+            if key in found:
+                first = found[key].where.rpartition(":")[2]
+                self.problems.append(f"{where}: {here}: this key stands here twice, first on line {first}")
+                continue
+            found[key] = self.node(value_node, where, here)
+        return found
+
+    def _scalar(self, node: yaml.Node, where: str, path: str) -> Node:
+        text = str(node.value)
+        if node.tag.startswith("tag:yaml.org,2002:") and node.tag.endswith(
+            (":int", ":float", ":bool", ":null")
+        ):
+            return Node(self._construct(node, where, path), where)
+        if node.tag != "tag:yaml.org,2002:str":
+            self.problems.append(
+                f"{where}: {path}: YAML tags (!…) are not used here; put quotes around the text"
+            )
+            return Node(BROKEN, where)
+        if "$" not in text:
+            return Node(text, where)
+        plain = getattr(node, "style", None) is None
+        before = len(self.problems)
+        expanded = self._expand(text, where, path)
+        if len(self.problems) > before:
+            return Node(BROKEN, where)
+        return Node(expanded if expanded or not plain else None, where, expanded=plain)
+
+    def _construct(self, node: yaml.Node, where: str, path: str) -> Any:
+        try:
+            if node.tag.endswith(":int"):
+                return int(node.value)  # YAML 1.1 would read 010 as eight
+            return self.loader.construct_object(node)
+        except (yaml.YAMLError, ValueError, KeyError):
+            self.problems.append(f"{where}: {path}: the value does not fit its tag")
+            return BROKEN
+
+    def _expand(self, text: str, where: str, path: str) -> str:
+        def put(match: re.Match[str]) -> str:
+            dollar, name, default, _brace = match.groups()
+            if dollar:
+                return "$"
+            if name is None:
+                self.problems.append(
+                    f"{where}: {path}: ${{ starts a variable: ${{NAME}}; write $$ for a dollar"
+                )
+                return ""
+            return self._variable(name, default, where, path)
+
+        return _VARIABLE.sub(put, text)
+
+    def _variable(self, name: str, default: str | None, where: str, path: str) -> str:
+        try:
+            value = variable(self.environ, name)
+        except ValueError as exc:
+            self.problems.append(f"{where}: {path}: {exc}")
+            return ""
+        if value is None and default is None:
+            self.problems.append(
+                f"{where}: {path}: the environment variable {name} is not set (or empty); "
+                f"set it, or write ${{{name}:-default}}"
+            )
+            return ""
+        return value if value is not None else str(default)
