@@ -8,17 +8,19 @@ The other keys belong to the fault.
 
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from etl.simulator import answers
-from etl.simulator.mangle import ASKS, ENVELOPES, ITEMS, RESPONSES
+from etl.simulator.items import INTRUDERS, ITEMS, KINDS
+from etl.simulator.mangle import ASKS, ENVELOPES, RESPONSES
 from etl.simulator.wire import Request
 from etl.simulator.world import World
 
 STANDING = ("poison", "dead_cursor", "health_down")
 PROXIES = ("proxy_502", "proxy_503")
 NAMES = sorted({*answers.TABLE, *PROXIES, *STANDING, *ASKS, *ITEMS, *ENVELOPES, *RESPONSES})
+DEAD_CURSORS = ("400", "404", "empty", "first_page")
 MATCHES = ("after", "order", "id", "on")
 
 
@@ -73,9 +75,12 @@ def parse(spec: str) -> Fault:
 
 
 def make(name: str, args: dict[str, object]) -> Fault:
-    if name not in NAMES:
-        raise ValueError(f"unknown fault {name!r}; known are: {', '.join(NAMES)}")
     texts = {key: str(value) for key, value in args.items()}
+    _check(name, "fault", NAMES)
+    if name == "bad_item":
+        _check(texts.get("kind", "null"), "kind of bad item", [*INTRUDERS, "duplicate", *KINDS])
+    elif name == "dead_cursor":
+        _check(texts.get("how", "404"), "end of a dead cursor", DEAD_CURSORS)
     # A poisoned job's id names the job, not the requests to spoil.
     matches = () if name in STANDING else MATCHES
     return Fault(
@@ -86,6 +91,11 @@ def make(name: str, args: dict[str, object]) -> Fault:
         match={key: texts.pop(key) for key in matches if key in texts},
         args=texts,
     )
+
+
+def _check(given: str, what: str, known: Sequence[str]) -> None:
+    if given not in known:
+        raise ValueError(f"unknown {what} {given!r}; known are: {', '.join(known)}")
 
 
 class Faults:

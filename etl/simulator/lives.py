@@ -87,7 +87,7 @@ class Fate:
     def life(self, index: int) -> Life:
         digest = self._draw(index)
         words = _WORDS.unpack(digest)
-        created = self.created(index)
+        created = self._created(index, words)
         begun = created + 1 + 60 * (words[6] * _UNIT) ** 3
         settled = begun + self._render_time(words)
         return Life(
@@ -104,12 +104,14 @@ class Fate:
 
     def created(self, index: int) -> float:
         """Never falls as the index rises, so positions can be computed instead of stored."""
+        return self._created(index, _WORDS.unpack(self._draw(index)))
+
+    def _created(self, index: int, words: tuple[int, ...]) -> float:
         plan = self.plan
-        words = _WORDS.unpack(self._draw(index))
         if index % 2 and index != plan.jobs and words[1] * _UNIT < plan.ties:
             index -= 1
             words = _WORDS.unpack(self._draw(index))
-        place: float = index - plan.jobs + int(words[0]) * _UNIT
+        place: float = index - plan.jobs + words[0] * _UNIT
         return plan.start + place * (plan.gap if place < 0 else self._step)
 
     def made_by(self, when: float) -> int:
@@ -153,7 +155,7 @@ class Fate:
             "created_at": int(life.created),
             "size": sizes[words[5] % len(sizes)],
             "seconds": lengths[words[4] % len(lengths)],
-            "prompt": prompts.write(words[12], words[13]),
+            "prompt": prompts.write(words[12]),
         }
         if words[11] % 12 == 0 and life.number:
             job["remixed_from_video_id"] = self.native(life.number - 1 - words[11] % min(life.number, 500))

@@ -1,5 +1,7 @@
 """Prompts as people write them: long and short, with quotes, markup, newlines and every script."""
 
+from functools import cache
+
 SUBJECTS = (
     "A red fox",
     "Two old fishermen",
@@ -27,7 +29,7 @@ ACTIONS = (
 )
 PLACES = (
     "on the Oregon coast",
-    "in a Kyoto alley, 5 a.m.",
+    "in a Kyoto alley, at dawn",
     "under the northern lights",
     "in a 1970s living room",
     "at C:\\studio\\set_4",
@@ -45,12 +47,17 @@ STYLES = (
 )
 
 
-def write(first: int, second: int) -> str:
-    """One prompt from two drawn numbers."""
-    parts = (
-        SUBJECTS[first % len(SUBJECTS)],
-        ACTIONS[(first >> 8) % len(ACTIONS)],
-        PLACES[(second >> 4) % len(PLACES)] + ".",
-        STYLES[(second >> 16) % len(STYLES)],
-    )
-    return " ".join(part for part in parts if part)
+VARIETY = len(SUBJECTS) * len(ACTIONS) * len(PLACES) * len(STYLES)
+
+
+@cache
+def _write(number: int) -> str:
+    number, subject = divmod(number, len(SUBJECTS))
+    number, action = divmod(number, len(ACTIONS))
+    style, place = divmod(number, len(PLACES))
+    return f"{SUBJECTS[subject]} {ACTIONS[action]} {PLACES[place]}. {STYLES[style]}".rstrip()
+
+
+def write(drawn: int) -> str:
+    """One prompt from a drawn number."""
+    return _write(drawn % VARIETY)

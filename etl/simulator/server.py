@@ -1,6 +1,8 @@
 """HTTP/1.1 with keep-alive on a bare asyncio.Protocol, and a Simulator that runs it in a thread."""
 
 import asyncio
+import socket
+import struct
 import threading
 import time
 from email.utils import formatdate
@@ -87,6 +89,10 @@ class Connection(asyncio.Protocol):
         if transport is None:
             return
         if response.delivery == "reset":
+            # Without lingering the kernel sends RST, not a polite FIN.
+            transport.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+            )
             transport.abort()
             return
         head = self._server.head(response, close)

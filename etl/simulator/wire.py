@@ -59,7 +59,8 @@ def dump(value: Any, escape: bool = True) -> bytes:
 def wire_id(native: str, provider: str, shape: str) -> str:
     if shape in ("openai", "litellm"):
         return native
-    return f"{quote(native, safe='')}:{provider}"
+    # Quoting is slow, and most ids have nothing to quote.
+    return f"{quote(native, safe='') if '/' in native else native}:{provider}"
 
 
 def dress(job: Job, provider: str, shape: str) -> Job:
@@ -67,7 +68,7 @@ def dress(job: Job, provider: str, shape: str) -> Job:
     dressed = dict(job, id=wire_id(job["id"], provider, shape))
     if source := job.get("remixed_from_video_id"):
         dressed["remixed_from_video_id"] = wire_id(source, provider, shape)
-    return finish(dressed, shape)
+    return dressed if shape == "bifrost" else finish(dressed, shape)
 
 
 def finish(job: Job, shape: str) -> Job:

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from etl.simulator.clock import Clock, ManualClock
-from etl.simulator.lives import Job, Plan
+from etl.simulator.lives import Plan
 from etl.simulator.shelf import DeadCursor, Shelf
 
 __all__ = ["START", "DeadCursor", "Listing", "World"]
@@ -113,17 +113,17 @@ class World:
             entry = self._shelf.listed(id, account, when)
             return entry.body if entry else None
 
-    def job(self, id: str, now: float | None = None) -> Job | None:
+    def job(self, id: str, now: float | None = None) -> Any:
         """The job as listed at `now`, or None."""
         body = self.raw(id, None, now)
-        return None if body is None else json.loads(body)
+        return None if body is None else _decoded(body)
 
     def expected(self, now: float | None = None, account: int | str | None = None) -> list[Any]:
-        """The truth: every listed job, oldest first, exactly as a page would show it."""
+        """The truth: every listed job, oldest first, exactly as a page would show it (bytes, if no JSON)."""
         with self._lock:
             when = self.now() if now is None else now
             place = self.account(account) if isinstance(account, str) else account
-            return [json.loads(entry.body) for entry in self._shelf.walk(None, True, place, when)]
+            return [_decoded(entry.body) for entry in self._shelf.walk(None, True, place, when)]
 
     def warm(self) -> None:
         """Render every listed job now, as far as the cache reaches, so that no page has to."""
@@ -167,3 +167,10 @@ class World:
         """The provider knows the job no longer, from now on."""
         with self._lock:
             self._shelf.remove(id, self.now())
+
+
+def _decoded(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return body
