@@ -1,0 +1,174 @@
+"""Logs: structured events to stderr, and the redactor that every text passes before it leaves.
+
+Nothing heavy is imported until `setup` or `get` is called.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+import os
+import re
+import sys
+from collections.abc import Iterable, Mapping, MutableMapping
+from typing import IO, TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote, quote_plus
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger, Processor
+
+MASK = "****"
+_CHATTY = ("urllib3", "apscheduler", "alembic", "uvicorn.access", "asyncio")
+T = TypeVar("T")
+Event = MutableMapping[str, Any]
+_SECRET_KEYS = {
+    "authorization",
+    "proxy-authorization",
+    "x-bf-vk",
+    "api_key",
+    "virtual_key",
+    "password",
+    "cookie",
+}
+_SHORTEST = 4  # shorter texts are masked only where a pattern finds them: "a" is in every word
+_PATTERNS = (
+    # An Authorization header as text, as JSON or as a dict's repr, whatever the scheme.
+    (r"((?:proxy-)?authorization['\"]?\s*[:=]\s*['\"]?)(?:[A-Za-z]+\s+)?[^\s'\",;}]+", r"\1"),
+    # A token has a digit or is long; "Basic credentials" is prose.
+    (r"(\b(?:bearer|basic)\s+)(?=\S*[0-9]|\S{20})[A-Za-z0-9._~+/=-]{6,}", r"\1"),
+    (r"()\bsk-bf-[A-Za-z0-9._-]+", r"\1"),
+    (r"(://[^\s/:@'\"]*:)[^\s/@'\"]+(?=@)", r"\1"),
+)
+
+
+class Redactor:
+    """Masks secrets in text or bytes: as they are, URL-encoded, in base64 and in JSON; longest first."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        found = {form for secret in secrets if len(secret) >= _SHORTEST for form in _forms(secret)}
+        alternatives = [re.escape(form) for form in sorted(found, key=lambda form: (-len(form), form))]
+        self._known = re.compile("|".join(alternatives)) if alternatives else None
+        self._known_bytes = re.compile("|".join(alternatives).encode()) if alternatives else None
+        self._patterns = [(re.compile(p, re.I), r + MASK) for p, r in _PATTERNS]
+        self._patterns_bytes = [(re.compile(p.encode(), re.I), (r + MASK).encode()) for p, r in _PATTERNS]
+
+    def __call__(self, text: T) -> T:
+        """The same text with secrets masked; what is neither str nor bytes comes back as it is."""
+        result: Any = text
+        if isinstance(text, str):
+            result = self._known.sub(MASK, text) if self._known else text
+            for pattern, mask in self._patterns:
+                result = pattern.sub(mask, result)
+        elif isinstance(text, bytes):
+            result = self._known_bytes.sub(MASK.encode(), text) if self._known_bytes else text
+            for pattern_bytes, mask_bytes in self._patterns_bytes:
+                result = pattern_bytes.sub(mask_bytes, result)
+        return result  # type: ignore[no-any-return]
+
+    def deep(self, value: Any) -> Any:
+        """A log value with secrets masked: containers are walked, objects are shown by their masked repr."""
+        if isinstance(value, str | bytes):
+            return self(value)
+        if value is None or isinstance(value, bool | int | float):
+            return value
+        if isinstance(value, Mapping):
+            return {self(str(key)): self.field(str(key), item) for key, item in value.items()}
+        if isinstance(value, list | tuple | set | frozenset):
+            return [self.deep(item) for item in value]
+        return self(str(value))
+
+    def field(self, key: str, value: Any) -> Any:
+        """A named log value: text under a name that says secret is masked whatever it is."""
+        return MASK if isinstance(value, str) and key.lower() in _SECRET_KEYS else self.deep(value)
+
+
+def _forms(secret: str) -> set[str]:
+    """How a secret may be written."""
+    import json
+
+    raw = secret.encode()
+    encoded = {base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode()}
+    forms = {secret, quote(secret), quote(secret, safe=""), quote_plus(secret)}
+    forms |= {repr(secret)[1:-1], json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+    return forms | encoded | {text.rstrip("=") for text in encoded}
+
+
+def get(name: str) -> FilteringBoundLogger:
+    """A logger; call it with an action and its facts: `log.info("page_loaded", source=…, run=…)`.
+
+    Before `setup`, records go to the standard library's logging, which drops what nobody listens to.
+    """
+    import structlog
+
+    if not structlog.is_configured():
+        _configure(logging.INFO, [structlog.processors.KeyValueRenderer(key_order=["event"])])
+    logger: FilteringBoundLogger = structlog.get_logger(name)
+    return logger
+
+
+def setup(level: str, format: str, redactor: Redactor, stream: IO[str] | None = None) -> None:
+    """Send structlog's and the standard library's records, redacted, to stderr (or `stream`).
+
+    `level` is debug, info, warning or error. `format` is json, console, or auto, which is console. Colour
+    only on a terminal without NO_COLOR. Times are ISO 8601 in UTC. The last call counts.
+    """
+    import structlog
+
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    common = _common()
+    wrap = structlog.stdlib.ProcessorFormatter.wrap_for_formatter
+    _configure(threshold, [structlog.contextvars.merge_contextvars, *common, wrap])
+    handler = _Handler(stream if stream is not None else sys.stderr)
+    handler.setFormatter(_formatter(handler.stream, format, common, redactor))
+    root = logging.getLogger()
+    for old in [h for h in root.handlers if isinstance(h, _Handler)]:
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(threshold)
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.DEBUG if threshold == logging.DEBUG else logging.WARNING)
+    logging.captureWarnings(True)
+
+
+class _Handler(logging.StreamHandler[IO[str]]):
+    """Ours, so that a second `setup` finds and replaces it."""
+
+
+def _configure(threshold: int, processors: list[Processor]) -> None:
+    import structlog
+
+    structlog.configure(
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+
+
+def _common() -> list[Processor]:
+    from structlog import processors, stdlib
+
+    stamp = processors.TimeStamper(fmt="iso", utc=True)
+    return [stdlib.add_log_level, stdlib.add_logger_name, stamp]
+
+
+def _formatter(out: IO[str], format: str, common: list[Processor], redactor: Redactor) -> logging.Formatter:
+    from structlog import dev, processors, stdlib
+
+    def redact(_logger: Any, _method: str, event: Event) -> Event:
+        return {key: redactor.field(key, value) for key, value in event.items()}
+
+    colours = out.isatty() and not os.environ.get("NO_COLOR")
+    as_json = processors.JSONRenderer(ensure_ascii=False)
+    # Tracebacks become text before redaction; structlog's own would show local variables.
+    console = dev.ConsoleRenderer(colors=colours, exception_formatter=dev.plain_traceback)
+    return stdlib.ProcessorFormatter(
+        foreign_pre_chain=common,
+        processors=[
+            stdlib.ProcessorFormatter.remove_processors_meta,
+            processors.StackInfoRenderer(),
+            processors.format_exc_info,
+            redact,
+            as_json if format == "json" else console,
+        ],
+    )
