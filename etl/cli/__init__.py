@@ -1,0 +1,24 @@
+"""The command `bifrost-etl`: parse, call, print. Everything heavy is imported by the command that needs it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from etl.cli.funnel import funnel
+from etl.cli.settings import Settings
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line (default: this process's) and return its exit code.
+
+    0 done, 1 failed, 2 wrong usage or configuration, 3 some sources failed and others did not, 130 interrupted.
+    """
+    from etl.cli.root import command
+
+    settings = Settings(environ=dict(os.environ))
+    argv = list(sys.argv[1:] if arguments is None else arguments)
+    return funnel(lambda: command()(argv, prog_name="bifrost-etl", obj=settings), settings)

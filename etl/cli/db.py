@@ -1,0 +1,82 @@
+"""`bifrost-etl db …`: the database's tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from etl.cli.settings import ConfigFile, Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+command = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+
+
+@command.callback()
+def group() -> None:
+    """Create, upgrade and inspect the database's tables."""
+
+
+@command.command()
+def upgrade(ctx: typer.Context, config: ConfigFile = None) -> None:
+    """Bring the tables to what this program needs. Safe to run twice, and from two places at once."""
+    from etl.db import schema
+
+    with _engine(ctx, config) as engine:
+        before = schema.current(engine)
+        after = schema.upgrade(engine)
+    print(f"already at {after}" if before == after else f"upgraded from {before or 'nothing'} to {after}")
+
+
+@command.command()
+def downgrade(
+    ctx: typer.Context,
+    revision: Annotated[str, typer.Argument(help="Revision to go back to; `base` removes every table.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    config: ConfigFile = None,
+) -> None:
+    """Go back to an earlier revision. What later revisions added is dropped, with its data."""
+    from etl.db import schema
+    from etl.errors import ConfigError
+
+    with _engine(ctx, config) as engine:
+        if not yes and not typer.confirm(f"Drop what came after {revision}, with its data?", err=True):
+            raise ConfigError("not confirmed; nothing was changed", hint="answer y, or give --yes")
+        schema.downgrade(engine, revision)
+        print(f"now at {schema.current(engine) or 'nothing'}")
+
+
+@command.command()
+def current(ctx: typer.Context, config: ConfigFile = None) -> None:
+    """Print the database's revision and this program's."""
+    from etl.db import schema
+
+    with _engine(ctx, config) as engine:
+        print(f"database {schema.current(engine) or 'empty'}, program {schema.head()}")
+
+
+@command.command()
+def check(ctx: typer.Context, config: ConfigFile = None) -> None:
+    """Exit 0 when the database is up to date, 1 when not."""
+    from etl.db import schema
+
+    with _engine(ctx, config) as engine:
+        schema.check(engine)
+        print(f"ok: {schema.head()}")
+
+
+@contextmanager
+def _engine(ctx: typer.Context, config: ConfigFile) -> Iterator[Engine]:
+    loaded = ctx.ensure_object(Settings).load(config)
+
+    from etl.db.engine import make_engine
+
+    engine = make_engine(loaded.database.reveal())
+    try:
+        yield engine
+    finally:
+        engine.dispose()

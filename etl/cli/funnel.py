@@ -1,0 +1,80 @@
+"""Where every error of every command ends: one line saying what, one saying what to do, and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from etl.cli.settings import Settings
+
+FAILED, USAGE, PARTLY, INTERRUPTED = 1, 2, 3, 130
+
+
+def funnel(run: Callable[[], Any], settings: Settings) -> int:
+    """Call `run` and turn however it ends into an exit code; errors go to stderr, without secrets."""
+    try:
+        run()
+        sys.stdout.flush()
+    except SystemExit as exc:
+        return _flushed(exc)
+    except BrokenPipeError:
+        return _closed_pipe()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except Exception as exc:  # noqa: BLE001 (the last seam: whatever comes is reported, never shown raw)
+        return _report(exc, settings)
+    return 0
+
+
+def _flushed(exc: SystemExit) -> int:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _closed_pipe()
+    return exc.code if isinstance(exc.code, int) else int(exc.code is not None)
+
+
+def _closed_pipe() -> int:
+    """The reader left, as `| head` does. Python would complain once more at exit, so stdout goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return FAILED
+
+
+def _report(exc: Exception, settings: Settings) -> int:
+    from etl.errors import ConfigError
+
+    for line in explain(exc):
+        print(settings.redact(line), file=sys.stderr)
+    if settings.log_level == "debug":
+        print(settings.redact("".join(traceback.format_exception(exc))), file=sys.stderr, end="")
+    return USAGE if isinstance(exc, ConfigError) else FAILED
+
+
+def explain(exc: BaseException) -> Iterator[str]:
+    """The lines that tell a person about an error: what, why (its causes), what to do."""
+    from etl.errors import EtlError
+
+    if not isinstance(exc, EtlError):
+        yield f"error: unexpected {type(exc).__name__}: {exc}"
+        yield "  hint: run it again with --log-level debug before the command, and report what it prints"
+        return
+    yield f"error: {exc}"
+    yield from (f"  because: {cause}" for cause in _causes(exc))
+    if exc.hint:
+        yield f"  hint: {exc.hint}"
+
+
+def _causes(exc: BaseException) -> Iterator[str]:
+    """What the error came from, as far as it adds anything to what was said already."""
+    said = str(exc)
+    while (cause := exc.__cause__) is not None:
+        text = " ".join(str(cause).split()) or type(cause).__name__
+        if text not in said:
+            yield text[:500]
+            said += text
+        exc = cause

@@ -1,0 +1,108 @@
+"""`bifrost-etl history JOB_ID`: one job's life, change by change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from etl.cli.output import BAD, DIM, GOOD, WARN, moment_text, say, say_json
+from etl.cli.settings import ConfigFile, Json, Settings
+
+if TYPE_CHECKING:
+    from etl.analytics.history import Change, JobHistory
+
+_STYLES = {"insert": GOOD, "update": None, "unlist": BAD, "relist": WARN}
+_WIDEST = 100  # characters of a value before it is cut
+
+
+def command(
+    ctx: typer.Context,
+    job_id: Annotated[
+        str,
+        typer.Argument(metavar="JOB_ID", help="The job's id as listed, suffix included.", show_default=False),
+    ],
+    source: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Only this source; otherwise every one that has the job."),
+    ] = None,
+    config: ConfigFile = None,
+    json: Json = False,
+) -> None:
+    """One job's life, change by change, with the moment at which each change was seen (UTC).
+
+    Progress alone makes no entry, unless the source is configured so.
+
+    --json prints {"jobs": [{source, job_id, now: {every column}, first_seen_at, last_changed_at, unlisted_at,
+    versions: [{version, op (insert, update, unlist, relist), valid_from, run_id, status, unlisted_reason,
+    changes: [{field, old, new}]}]}]}.
+    """
+    loaded = ctx.ensure_object(Settings).load(config)
+
+    from etl.analytics.history import read_history
+    from etl.db import schema
+    from etl.db.engine import make_engine
+
+    engine = make_engine(loaded.database.reveal())
+    try:
+        schema.check(engine)
+        jobs = read_history(engine, job_id, source)
+    finally:
+        engine.dispose()
+    if json:
+        say_json({"jobs": [asdict(job) for job in jobs]})
+        return
+    for job in jobs:
+        show(job)
+
+
+def show(job: JobHistory) -> None:
+    """The timeline of one job."""
+    say(f"{job.job_id} in {job.source}")
+    for line in _facts(job):
+        say(f"  {line}", DIM)
+    for change in job.versions:
+        say(f"{moment_text(change.valid_from)}  {_head(change)}", _STYLES[change.op])
+        for line in _changes(change):
+            say(f"{'':21}{line}")
+
+
+def _facts(job: JobHistory) -> Iterator[str]:
+    now = job.now
+    made = [now["model"], now["size"], None if now["seconds"] is None else f"{now['seconds']:g}s"]
+    yield ", ".join(str(part) for part in made if part is not None) or "nothing known but its id"
+    if now["prompt"]:
+        yield f"prompt: {_value(now['prompt'])}"
+    progress = "" if now["progress"] is None else f", {now['progress']:g}%"
+    gone = "" if job.unlisted_at is None else f", no longer listed since {moment_text(job.unlisted_at)}"
+    yield f"now {now['status']}{progress}{gone}; created {moment_text(now['created_at'])}"
+
+
+def _head(change: Change) -> str:
+    why = f" ({change.unlisted_reason})" if change.op == "unlist" and change.unlisted_reason else ""
+    what = {
+        "insert": "first seen",
+        "update": "changed",
+        "unlist": "no longer listed",
+        "relist": "listed again",
+    }
+    return f"v{change.version} {what[change.op]}{why}" + (
+        f", {change.status}" if change.op == "insert" else ""
+    )
+
+
+def _changes(change: Change) -> Iterator[str]:
+    for field in change.changes:
+        yield f"{field.field}: {_value(field.old)} → {_value(field.new)}"
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, datetime):
+        return moment_text(value)
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…"

@@ -1,0 +1,127 @@
+"""Printing: a table and marks on a terminal, plain aligned text into a pipe, one JSON document for programs."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+#: What a style means to Rich; into a pipe there are no styles.
+GOOD, BAD, WARN, DIM = "green", "bold red", "yellow", "dim"
+
+
+def on_terminal(stream: TextIO | None = None) -> bool:
+    """Whether a person watches `stream` (default stdout) on a terminal that can draw."""
+    return (stream or sys.stdout).isatty() and os.environ.get("TERM") != "dumb"
+
+
+def console(stream: TextIO | None = None) -> Console:
+    """A Rich console on `stream`; it honours NO_COLOR and the terminal's width by itself."""
+    from rich.console import Console
+
+    return Console(file=stream or sys.stdout, highlight=False, emoji=False, soft_wrap=True)
+
+
+def say(text: str = "", style: str | None = None, *, stream: TextIO | None = None) -> None:
+    """One line; coloured on a terminal. Control characters that came from outside are shown, not obeyed."""
+    text = printable(text)
+    if style is None or not on_terminal(stream):
+        print(text, file=stream or sys.stdout)
+    else:
+        console(stream).print(text, style=style, markup=False)
+
+
+def say_json(document: Any) -> None:
+    """The one JSON document of a command. Instants are ISO 8601 in UTC, ending in Z."""
+    print(json.dumps(document, ensure_ascii=False, indent=2, default=_plain))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return instant(value)
+    raise TypeError(f"no JSON form for {type(value).__name__}")
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:
+    """Rows under headings; columns in `right` hold numbers. A pipe gets aligned columns, two blanks apart."""
+    cells = [[printable(cell) for cell in row] for row in rows]
+    if on_terminal():
+        _drawn(headings, cells, right)
+        return
+    lines = [list(headings), *cells]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(headings))]
+    for line in lines:
+        padded = (
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        print("  ".join(padded).rstrip())
+
+
+def _drawn(headings: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence[int]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    for column, heading in enumerate(headings):
+        drawn.add_column(heading, justify="right" if column in right else "left", overflow="fold")
+    for row in cells:
+        drawn.add_row(*(Text(cell) for cell in row))
+    shown = console()
+    shown.soft_wrap = False
+    shown.print(drawn)
+
+
+def printable(text: str) -> str:
+    """`text` on one line, without control characters or lone surrogates: prompts and names come from outside."""
+    safe = "".join(
+        c if c.isprintable() else " " if c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text
+    )
+    return safe if _encodable() else safe.encode("ascii", "replace").decode()
+
+
+def _encodable() -> bool:
+    """Whether the output takes marks such as ✓: a C locale's may not."""
+    encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
+    return encoding.startswith("utf")
+
+
+def instant(moment: datetime | None) -> str | None:
+    """`2026-11-23T01:44:28Z`, with milliseconds when there are any."""
+    if moment is None:
+        return None
+    precision = "milliseconds" if moment.microsecond else "seconds"
+    return moment.isoformat(timespec=precision).replace("+00:00", "Z")
+
+
+def moment_text(moment: datetime | None) -> str:
+    """`2026-11-23 01:44:28` (UTC), or a dash."""
+    return "-" if moment is None else moment.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def span(length: timedelta | None) -> str:
+    """`42s`, `12m`, `3h 10m`, `5d 2h`; a dash when unknown."""
+    if length is None:
+        return "-"
+    seconds = max(0, int(length.total_seconds()))
+    for unit, size, part, smaller in (("d", 86400, "h", 3600), ("h", 3600, "m", 60), ("m", 60, "s", 1)):
+        if seconds >= size:
+            rest = seconds % size // smaller
+            return f"{seconds // size}{unit}" + (f" {rest}{part}" if rest else "")
+    return f"{seconds}s"
+
+
+def number(value: int | None) -> str:
+    return "-" if value is None else f"{value:,}"
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 job`, `2 jobs`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -1,0 +1,117 @@
+"""A run, watched: one moving line per source on a terminal, now and then a plain line anywhere else.
+
+Both go to stderr, so that a command's output stays clean; both are told from several threads at once.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from etl.cli.output import console, number, on_terminal, plural, printable
+from etl.records import Counts, Progress, RunKind, RunResult
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+
+#: Seconds between two plain lines of one source, and the shortest wait worth a line.
+PLAIN_EVERY, WORTH_A_LINE = 10.0, 1.0
+
+
+@contextmanager
+def watching(
+    redact: Callable[[str], str], *, expected: int | None = None, keep: bool = False
+) -> Iterator[Progress]:
+    """The progress that suits stderr. `expected` jobs make a bar that fills; `keep` leaves it on the screen."""
+    if not on_terminal(sys.stderr):
+        yield Plain(redact)
+        return
+    with _bars(keep) as bars:
+        yield Moving(bars, redact, expected)
+
+
+def _bars(keep: bool) -> Bars:
+    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
+
+    return Bars(
+        SpinnerColumn(finished_text="✓"),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=20),
+        TextColumn(
+            "{task.fields[jobs]:>9,} jobs {task.fields[pages]:>6,} pages {task.fields[rate]:>7,.0f}/s"
+        ),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}", style="yellow", markup=False),
+        console=console(sys.stderr),
+        transient=not keep,
+        redirect_stdout=False,
+    )
+
+
+class Moving:
+    """One line per source, drawn by Rich. The length of a list is not known before its end."""
+
+    def __init__(self, bars: Bars, redact: Callable[[str], str], expected: int | None = None) -> None:
+        self._bars, self._redact, self._expected = bars, redact, expected
+        self._tasks: dict[str, tuple[int, float]] = {}
+
+    def started(self, source: str, kind: RunKind) -> None:
+        name = f"{source} ({kind})"
+        task = self._bars.add_task(name, total=self._expected, jobs=0, pages=0, rate=0.0, note="")
+        self._tasks[source] = task, time.monotonic()
+
+    def advanced(self, source: str, counts: Counts) -> None:
+        task, began = self._tasks[source]
+        rate = counts.jobs_seen / max(time.monotonic() - began, 0.001)
+        self._update(
+            task, completed=counts.jobs_seen, jobs=counts.jobs_seen, pages=counts.pages, rate=rate, note=""
+        )
+
+    def waiting(self, source: str, why: str, seconds: float) -> None:
+        if source in self._tasks:
+            note = printable(self._redact(f"waiting {seconds:.0f}s: {why}"))
+            self._update(self._tasks[source][0], note=note)
+
+    def finished(self, result: RunResult) -> None:
+        if result.source in self._tasks:
+            task, _ = self._tasks[result.source]
+            if result.status == "ok":
+                self._update(task, total=result.counts.jobs_seen or 1, completed=result.counts.jobs_seen or 1)
+            self._update(task, note="" if result.status == "ok" else result.status)
+
+    def _update(self, task: int, **fields: object) -> None:
+        self._bars.update(task, **fields)  # type: ignore[arg-type]
+
+
+class Plain:
+    """Lines for a log file: waits, and every ten seconds how far a long run has come."""
+
+    def __init__(self, redact: Callable[[str], str], now: Callable[[], float] = time.monotonic) -> None:
+        self._redact, self._now = redact, now
+        self._said: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    def started(self, source: str, kind: RunKind) -> None:
+        self._said[source] = self._now()
+
+    def advanced(self, source: str, counts: Counts) -> None:
+        now = self._now()
+        if now - self._said.get(source, now) >= PLAIN_EVERY:
+            self._said[source] = now
+            self._print(f"{source}: {plural(counts.jobs_seen, 'job')}, {number(counts.pages)} pages so far")
+
+    def waiting(self, source: str, why: str, seconds: float) -> None:
+        if seconds >= WORTH_A_LINE:
+            self._print(f"{source}: waiting {seconds:.0f}s: {why}")
+
+    def finished(self, result: RunResult) -> None:
+        self._said.pop(result.source, None)
+
+    def _print(self, text: str) -> None:
+        with self._lock:
+            print(printable(self._redact(text)), file=sys.stderr, flush=True)

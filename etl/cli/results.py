@@ -1,0 +1,98 @@
+"""How runs ended: a line per source, or the JSON document, and the exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from etl.cli.funnel import FAILED, INTERRUPTED, PARTLY, explain
+from etl.cli.output import BAD, DIM, GOOD, WARN, instant, plural, say, say_json, span
+from etl.errors import EtlError
+from etl.records import RunResult
+
+Redact = Callable[[str], str]
+_MARKS = {"ok": ("✓", GOOD), "failed": ("✗", BAD), "interrupted": ("–", WARN), "skipped": ("–", DIM)}
+
+
+def show(results: Sequence[RunResult], redact: Redact, *, as_json: bool) -> int:
+    """Print every result and return the exit code."""
+    if as_json:
+        say_json({"sources": [document(result, redact) for result in results]})
+    else:
+        for result in results:
+            _show_one(result, redact)
+    return exit_code(results)
+
+
+def exit_code(results: Sequence[RunResult]) -> int:
+    """0 unless a run failed or was stopped; a source that another process is writing is no failure."""
+    if any(result.status == "interrupted" for result in results):
+        return INTERRUPTED
+    failed = sum(result.status == "failed" for result in results)
+    if not failed:
+        return 0
+    return FAILED if failed == len(results) else PARTLY
+
+
+def document(result: RunResult, redact: Redact) -> dict[str, Any]:
+    """The stable JSON form of a result; counts are named as the columns of `sync_runs`."""
+    return {
+        "source": result.source,
+        "kind": result.kind,
+        "status": result.status,
+        "run_id": result.run_id,
+        "started_at": instant(result.started_at),
+        "finished_at": instant(result.finished_at),
+        **asdict(result.counts),
+        "gaps": result.gaps,
+        "error": None if result.error is None else _error(result.error, redact),
+    }
+
+
+def _error(error: Exception, redact: Redact) -> dict[str, str | None]:
+    hint = error.hint if isinstance(error, EtlError) else None
+    return {
+        "class": type(error).__name__,
+        "message": redact(str(error)),
+        "hint": hint and redact(hint),
+    }
+
+
+def _show_one(result: RunResult, redact: Redact) -> None:
+    mark, style = _MARKS[result.status]
+    say(f"{mark} {result.source}: {summary(result)}", style)
+    if result.gaps:
+        noun = plural(result.gaps, "coverage gap")
+        say(f"  ! {noun}: the list no longer reached back to what was known; see `bifrost-etl status`", WARN)
+    if result.error is not None and result.status == "failed":
+        for line in explain(result.error):
+            say(
+                f"{result.source}: {redact(line)}" if line.startswith("error") else redact(line),
+                stream=sys.stderr,
+            )
+
+
+def summary(result: RunResult) -> str:
+    """What a run did, in one line."""
+    if result.status == "skipped":
+        return "skipped: another process is working on it"
+    counts = result.counts
+    parts = [
+        f"{counts.jobs_inserted:,} new",
+        f"{counts.jobs_updated:,} updated",
+        f"{counts.jobs_unchanged:,} unchanged",
+        f"{counts.jobs_rejected:,} rejected",
+        *([f"{counts.jobs_unlisted:,} unlisted"] if counts.jobs_unlisted else []),
+        plural(counts.requests, "request"),
+        *([f"{counts.retries:,} retried"] if counts.retries else []),
+    ]
+    how = "" if result.status == "ok" else f"{result.status}, "
+    return f"{how}{result.kind}, {', '.join(parts)} in {_took(result)}"
+
+
+def _took(result: RunResult) -> str:
+    length = result.finished_at - result.started_at
+    seconds = length.total_seconds()
+    return f"{seconds:.1f}s" if seconds < 60 else span(length)

@@ -1,0 +1,198 @@
+"""`bifrost-etl status`: how fresh and how complete each source is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from etl.cli.output import BAD, DIM, WARN, instant, moment_text, number, plural, say, say_json, span, table
+from etl.cli.settings import ConfigFile, Json, Settings
+from etl.errors import ConfigError
+
+if TYPE_CHECKING:
+    from etl.analytics.status import CoverageGap, SourceStatus
+    from etl.config import Config
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_HEADINGS = (
+    "SOURCE",
+    "LAST RUN",
+    "COMPLETE",
+    "NEWEST JOB",
+    "JOBS",
+    "OPEN",
+    "OLDEST OPEN",
+    "REJECTS",
+    "DRIFT",
+    "GAPS",
+)
+
+
+def command(
+    ctx: typer.Context,
+    max_age: Annotated[
+        str | None,
+        typer.Option(
+            metavar="AGE", help="Exit 1 when a source was last complete longer ago: 90s, 15m, 2h, 1d."
+        ),
+    ] = None,
+    config: ConfigFile = None,
+    json: Json = False,
+) -> None:
+    """How fresh and how complete each source is.
+
+    COMPLETE is the age of the last sync that read everything it had to; NEWEST JOB the age of the newest job;
+    GAPS counts spans in which jobs may have been missed, and every one of them is listed. Reads the database
+    only, never the gateway.
+
+    --json prints {"now", "max_age_seconds", "sources": [{source, base_url, provider, configured, stale,
+    complete_at, complete_age_seconds, reconciled_at, newest_job_at, lag_seconds, frontier_at, loading, failures,
+    disabled_at, disabled_reason, held_by, jobs, open_jobs, oldest_open_id, oldest_open_at, unlisted, rejects, drift,
+    last_run: null or {run_id, kind, status, started_at, finished_at, jobs_inserted, jobs_updated, error_class,
+    error_message}, gaps: [{detected_at, gap_from, gap_until, reason}]}]}.
+    """
+    limit = None if max_age is None else age(max_age)
+    settings = ctx.ensure_object(Settings)
+    loaded = settings.load(config)
+    now = datetime.now(UTC)
+    found = {status.source: status for status in _read(loaded, now)}
+    wanted = [source.name for source in loaded.sources if source.enabled]
+    stale = [name for name in wanted if limit is not None and _is_stale(found.get(name), now, limit)]
+    if json:
+        say_json(_document(found, wanted, stale, now, limit))
+    else:
+        _show(found, wanted, stale, now)
+    raise typer.Exit(int(bool(stale)))
+
+
+def age(text: str) -> timedelta:
+    """`90s`, `15m`, `2h`, `1d`, or a bare number of seconds. Raises ConfigError."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip().lower())
+    if match is None:
+        raise ConfigError(f"--max-age {text!r} is no length of time", hint="write 90s, 15m, 2h or 1d")
+    try:
+        return timedelta(seconds=float(match[1]) * _UNITS[match[2] or "s"])
+    except OverflowError:
+        raise ConfigError(f"--max-age {text} is too long", hint="write 90s, 15m, 2h or 1d") from None
+
+
+def _read(config: Config, now: datetime) -> list[SourceStatus]:
+    from etl.analytics.status import read_status
+    from etl.db import schema
+    from etl.db.engine import make_engine
+
+    engine = make_engine(config.database.reveal())
+    try:
+        schema.check(engine)
+        return read_status(engine, now)
+    finally:
+        engine.dispose()
+
+
+def _is_stale(status: SourceStatus | None, now: datetime, limit: timedelta) -> bool:
+    """A source that was never complete is staler than any limit."""
+    passed = None if status is None else status.age(now)
+    return passed is None or passed > limit
+
+
+def _document(
+    found: dict[str, SourceStatus],
+    wanted: Sequence[str],
+    stale: Sequence[str],
+    now: datetime,
+    limit: timedelta | None,
+) -> dict[str, Any]:
+    names = sorted({*found, *wanted})
+    return {
+        "now": instant(now),
+        "max_age_seconds": None if limit is None else limit.total_seconds(),
+        "sources": [
+            {
+                "source": name,
+                "configured": name in wanted,
+                "stale": name in stale if limit is not None else None,
+                **_fields(found.get(name), now),
+            }
+            for name in names
+        ],
+    }
+
+
+def _fields(status: SourceStatus | None, now: datetime) -> dict[str, Any]:
+    """A source that was never synced has no keys but its name's."""
+    if status is None:
+        return {
+            "loading": True,
+            "complete_at": None,
+            "complete_age_seconds": None,
+            "last_run": None,
+            "gaps": [],
+        }
+    from dataclasses import asdict
+
+    fields = asdict(status)
+    passed, lag = status.age(now), status.lag(now)
+    return fields | {
+        "complete_age_seconds": None if passed is None else round(passed.total_seconds(), 3),
+        "lag_seconds": None if lag is None else round(lag.total_seconds(), 3),
+    }
+
+
+def _show(found: dict[str, SourceStatus], wanted: Sequence[str], stale: Sequence[str], now: datetime) -> None:
+    names = sorted({*found, *wanted})
+    if not names:
+        say("no source is configured, and none was ever synced")
+        say("  run: bifrost-etl init", DIM)
+        return
+    table(_HEADINGS, [_row(name, found.get(name), now) for name in names], right=(4, 5, 7, 8, 9))
+    for name in names:
+        _remarks(name, found.get(name), name in wanted, name in stale)
+
+
+def _row(name: str, status: SourceStatus | None, now: datetime) -> list[str]:
+    if status is None:
+        return [name, "never", *["-"] * (len(_HEADINGS) - 2)]
+    run = status.last_run
+    last = "never" if run is None else f"{run.status} {span(now - (run.finished_at or run.started_at))} ago"
+    oldest = None if status.oldest_open_at is None else now - status.oldest_open_at
+    return [
+        name,
+        last,
+        "not yet" if status.loading else f"{span(status.age(now))} ago",
+        "-" if status.lag(now) is None else f"{span(status.lag(now))} ago",
+        number(status.jobs),
+        number(status.open_jobs),
+        span(oldest),
+        number(status.rejects),
+        number(status.drift),
+        number(len(status.gaps)),
+    ]
+
+
+def _remarks(name: str, status: SourceStatus | None, configured: bool, stale: bool) -> None:
+    """What a table has no room for, and nobody may overlook."""
+    if stale:
+        say(f"{name}: stale", BAD)
+    if status is None:
+        return
+    if not configured:
+        say(f"{name}: not synced by this configuration", DIM)
+    if status.disabled_at is not None:
+        say(f"{name}: disabled since {moment_text(status.disabled_at)} UTC: {status.disabled_reason}", BAD)
+    run = status.last_run
+    if run is not None and run.status == "failed":
+        times = "" if status.failures < 2 else f" ({status.failures} in a row)"
+        say(f"{name}: last run failed{times}: {run.error_class}: {run.error_message}", BAD)
+    if status.unlisted:
+        say(f"{name}: {plural(status.unlisted, 'job')} found to be no longer listed; kept here", DIM)
+    for gap in status.gaps:
+        say(f"{name}: coverage gap {_gap(gap)}", WARN)
+
+
+def _gap(gap: CoverageGap) -> str:
+    between = f"{moment_text(gap.gap_from)} to {moment_text(gap.gap_until)} UTC"
+    return f"{between}, noticed {moment_text(gap.detected_at)}: {gap.reason}"
