@@ -146,9 +146,22 @@ def _prepare_sqlite(engine: sa.Engine) -> None:
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
-    """Asked first: switching needs the whole file, and would fail where WAL is on and somebody reads."""
-    if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-        connection.execute("PRAGMA journal_mode = WAL")
+    """Asked first: switching needs the whole file, and would fail where WAL is on and somebody reads.
+
+    When several processes create one database, SQLite refuses the switch to all but one without waiting;
+    a write lock does wait, so it is taken and given back before looking again.
+    """
+    for _ in range(100):
+        if connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
+            return
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as exc:
+            if exc.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ROLLBACK")
 
 
 # --- PostgreSQL --------------------------------------------------------------------------------

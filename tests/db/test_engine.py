@@ -171,6 +171,30 @@ def test_a_writer_waits_for_another(engine):
     assert count(engine) == 2
 
 
+def test_many_may_create_one_sqlite_file(tmp_path):
+    """Each of a hundred times, four connections race for the switch to WAL."""
+    together = threading.Barrier(4, timeout=60)
+    failures: list[Exception] = []
+
+    def create() -> None:
+        for number in range(100):
+            engine = make_engine(f"sqlite:///{tmp_path}/{number}.db")
+            together.wait()
+            try:
+                with storage_errors(), engine.connect() as connection:
+                    assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+            except Exception as error:  # noqa: BLE001 - carried to the test's own thread
+                failures.append(error)
+            engine.dispose()
+
+    threads = [threading.Thread(target=create) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
 def _insert(engine: sa.Engine, name: str) -> None:
     with writing(engine) as connection:
         connection.execute(sa.insert(sources), SOURCE | {"name": name})
