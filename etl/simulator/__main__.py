@@ -1,3 +1,5 @@
+import sys
+
 from etl.simulator.cli import main
 
-main()
+sys.exit(main())

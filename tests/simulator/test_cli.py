@@ -11,13 +11,16 @@ import pytest
 
 from etl.simulator.cli import duration, main
 
+ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "etl.simulator", "--jobs", "5", "--until-stdin-closes"]
 
 
 @pytest.fixture
 def process(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     command = [*COMMAND, "--ready-file", str(tmp_path / "ready"), "--warm"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as running:
         try:
             yield running
         finally:
