@@ -106,6 +106,8 @@ def _line(problem: str) -> int:
 
 
 def _config(root: Node, environ: Mapping[str, str], reader: Reader) -> Config | None:
+    if root.value is None:
+        root = Node({}, root.where)
     if not isinstance(root.value, dict):
         reader.report(root.where, "", "the file must be a mapping: sources: …, database: …")
         return None

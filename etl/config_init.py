@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 _TEMPLATE = """\
-# bifrost-etl, written by `bifrost-etl init`. Every other setting: bifrost-etl init --full, or config.example.yaml.
+# bifrost-etl, written by `bifrost-etl init`. Every other setting: see config.example.yaml.
 # Secrets stay out of this file: ${{NAME}} reads an environment variable (or the file that NAME_FILE names).
 
 database:

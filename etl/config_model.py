@@ -12,7 +12,6 @@ import ipaddress
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
-from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import quote
@@ -27,6 +26,7 @@ from etl.config_types import (
     ExistingFile,
     HeaderSecret,
     HiddenText,
+    Money,
     Name,
     PositiveDuration,
     ProxyUrl,
@@ -224,7 +224,7 @@ class Price(Struct, frozen=True, kw_only=True):
     """The price of one unit from `valid_from` (a UTC date) on. `*` is any; % in a model any text."""
 
     model: Text
-    price: Annotated[Decimal, Meta(ge=0)]
+    price: Money
     valid_from: date
     provider: Text = "*"
     resolution: Text = "*"

@@ -6,14 +6,13 @@ values, each with its place), `build` turns fields into the record and asks it f
 
 from __future__ import annotations
 
-import difflib
 import types
 from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from etl.config_types import Parsed, Secret
+from etl.config_types import Parsed, Secret, Wrong
 from etl.config_yaml import BROKEN, Node, read_secret_file, shown
 
 _WORDS = {bool: "true or false", str: "text (put quotes around it)", int: "a whole number", float: "a number"}
@@ -35,7 +34,8 @@ class Fields(dict[str, Any]):
     def over(self, under: Fields) -> Fields:
         """These values laid over others: mappings key by key; a key drives out those that it excludes."""
         merged = Fields(self.struct, self.at, self.path)
-        barred = {other for pair in exclusive(self.struct) for key in pair if key in self for other in pair}
+        pairs = exclusive(self.struct)
+        barred = {other for pair in pairs for key in pair if self.get(key) is not None for other in pair}
         for fields in (under, self):
             for key, value in fields.items():
                 if fields is under and key in barred and key not in self:
@@ -102,6 +102,7 @@ class Reader:
             return fields
         if not isinstance(node.value, dict):
             self.report(node.where, path, "expects a mapping of keys to values")
+            fields.broken.update(_required(struct))
             return fields
         allowed = {key: hint for key, hint in keys(struct).items() if key not in without}
         for key, item in node.value.items():
@@ -113,6 +114,8 @@ class Reader:
         return fields
 
     def _unknown(self, where: str, path: str, key: str, allowed: list[str]) -> None:
+        import difflib  # only needed when something is wrong
+
         near = difflib.get_close_matches(key, allowed, 1, 0.6)
         hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(sorted(allowed))}"
         self.report(where, f"{path}.{shown(key)}" if path else shown(key), f"unknown key; {hint}")
@@ -223,11 +226,7 @@ def convert(node: Node, kind: Any) -> Any:
     """A scalar as the wanted type. Raises Invalid with what is expected."""
     for extra in getattr(kind, "__metadata__", ()):
         if isinstance(extra, Parsed):
-            try:
-                return extra.parse(node.value)
-            except (ValueError, OverflowError) as exc:
-                # OverflowError: a number beyond every float
-                raise Invalid(str(exc) if _ours(exc) else f"expects {extra.expects}") from None
+            return _parsed(node.value, extra)
     value = node.value
     base = get_args(kind)[0] if get_origin(kind) is Annotated else kind
     if isinstance(value, dict | list):
@@ -239,8 +238,13 @@ def convert(node: Node, kind: Any) -> Any:
         raise Invalid(f"expects {expected(kind)}") from None
 
 
-def _ours(exc: Exception) -> bool:
-    return type(exc) is ValueError and bool(exc.args) and exc.__cause__ is None
+def _parsed(value: Any, how: Parsed) -> Any:
+    try:
+        return how.parse(value)
+    except Wrong as exc:
+        raise Invalid(str(exc)) from None
+    except (ValueError, OverflowError):  # the second: a number beyond every float
+        raise Invalid(f"expects {how.expects}") from None
 
 
 def expected(kind: Any) -> str:
@@ -248,7 +252,7 @@ def expected(kind: Any) -> str:
     base = get_args(kind)[0] if get_origin(kind) is Annotated else kind
     if get_origin(base) is Literal:
         return "one of " + ", ".join(map(str, get_args(base)))
-    words = _WORDS.get(base) or {"date": "a date such as 2026-01-31", "Decimal": "a number"}[base.__name__]
+    words = _WORDS.get(base) or "a date such as 2026-01-31"
     for meta in getattr(kind, "__metadata__", ()):
         words += _bounds(meta)
     return words

@@ -1,7 +1,7 @@
 """The kinds of value that a configuration holds: secrets, durations, sizes, URLs, time zones, cron lines.
 
-Each parser takes text (or a number) and returns the value; what is wrong raises ValueError. No message ever
-holds the value itself, because a secret can stand in the wrong place.
+Each parser takes text (or a number) and returns the value; what is wrong raises ValueError. The message of a
+`Wrong` may be shown: it never holds the value, because a secret can stand in the wrong place.
 """
 
 from __future__ import annotations
@@ -9,12 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 MASK = "****"
 _SECRET_WORD = re.compile(r"pass|secret|token|key|credential|pwd|signature|\bsig\b", re.I)
+
+
+class Wrong(ValueError):
+    """A value is wrong, and this text says so without repeating it; other ValueErrors may repeat it."""
 
 
 class Secret:
@@ -30,6 +35,9 @@ class Secret:
 
     def __str__(self) -> str:
         return MASK
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self)!r})"
@@ -121,6 +129,14 @@ def size(value: Any) -> int:
     return count
 
 
+def price(value: Any) -> Decimal:
+    """An exact amount of money, 0 allowed: 0.10 stays 0.1 and does not become 0.1000000000000000055."""
+    text = str(value)
+    if isinstance(value, bool) or not re.fullmatch(r"\d{1,8}(\.\d+)?(e-\d\d?)?", text):
+        raise ValueError
+    return Decimal(text)
+
+
 def time_zone(value: Any) -> str:
     """The name of a time zone that this machine knows."""
     from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -149,10 +165,10 @@ def cron(value: Any) -> str:
     """A cron line of five fields: minute, hour, day of month, month, day of week (0 and 7 are Sunday)."""
     fields = value.lower().split() if isinstance(value, str) else []
     if len(fields) != len(_CRON):
-        raise ValueError("expects five fields: minute hour day-of-month month day-of-week")
+        raise Wrong("expects five fields: minute hour day-of-month month day-of-week")
     for text, (name, low, high, names) in zip(fields, _CRON, strict=True):
         if not all(_cron_item(item, low, high, names) for item in text.split(",")):
-            raise ValueError(f"the field for the {name} is wrong: it takes {low}–{high}, *, a-b, */n, a-b/n")
+            raise Wrong(f"the field for the {name} is wrong: it takes {low}–{high}, *, a-b, */n, a-b/n")
     return " ".join(fields)
 
 
@@ -168,12 +184,12 @@ def _cron_item(item: str, low: int, high: int, names: dict[str, int]) -> bool:
 def http_url(value: Any) -> SplitResult:
     """An http or https URL with a host and a sound port; only the parts, nothing judged beyond that."""
     if not isinstance(value, str) or re.search(r"[\s\x00-\x1f]", value):
-        raise ValueError("expects a URL such as http://localhost:8080, without spaces")
+        raise Wrong("expects a URL such as http://localhost:8080, without spaces")
     parts = _split(value)
     if parts.scheme not in ("http", "https"):
-        raise ValueError("expects a URL that starts with http:// or https://")
+        raise Wrong("expects a URL that starts with http:// or https://")
     if not parts.hostname:
-        raise ValueError("this URL names no host")
+        raise Wrong("this URL names no host")
     return parts
 
 
@@ -183,7 +199,7 @@ def _split(value: str) -> SplitResult:
         _ = parts.port
     except ValueError:
         # The parser's own message repeats the URL.
-        raise ValueError("this URL cannot be read: look at its host and port") from None
+        raise Wrong("this URL cannot be read: look at its host and port") from None
     return parts
 
 
@@ -191,9 +207,9 @@ def base_url(value: Any) -> str:
     """The gateway's address, without a trailing slash and without a trailing /v1."""
     parts = http_url(value)
     if "@" in parts.netloc:
-        raise ValueError("credentials do not belong in this URL: use api_key, or username and password")
+        raise Wrong("credentials do not belong in this URL: use api_key, or username and password")
     if parts.query or parts.fragment:
-        raise ValueError("this URL ends in a query or fragment: give only the gateway's address")
+        raise Wrong("this URL ends in a query or fragment: give only the gateway's address")
     path = parts.path.rstrip("/").removesuffix("/v1").rstrip("/")
     return f"{parts.scheme}://{parts.netloc}{path}"
 
@@ -207,7 +223,7 @@ def proxy_url(value: Any) -> SecretUrl:
 def secret_url(value: Any) -> SecretUrl:
     """A URL with a scheme; its password stays hidden."""
     if not isinstance(value, str) or not re.match(r"[A-Za-z][\w+.-]*:", value):
-        raise ValueError("expects a URL such as postgresql://user@host/name or sqlite:///file.db")
+        raise Wrong("expects a URL such as postgresql://user@host/name or sqlite:///file.db")
     _split(value)
     return SecretUrl(value)
 
@@ -215,9 +231,9 @@ def secret_url(value: Any) -> SecretUrl:
 def secret(value: Any) -> Secret:
     """Text that stays hidden."""
     if not isinstance(value, str):
-        raise ValueError("expects text; put quotes around it")
+        raise Wrong("expects text; put quotes around it")
     if not value.strip():
-        raise ValueError("is empty")
+        raise Wrong("is empty")
     return Secret(value)
 
 
@@ -225,17 +241,17 @@ def header_secret(value: Any) -> Secret:
     """A secret that can travel in an HTTP header."""
     text = secret(value).reveal().strip()
     if not re.fullmatch(r"[\x20-\x7e]+", text):
-        raise ValueError("holds a line break or a character that an HTTP header cannot carry")
+        raise Wrong("holds a line break or a character that an HTTP header cannot carry")
     return Secret(text)
 
 
 def existing_file(value: Any) -> Path:
     """A file that is there; relative paths start at the current directory."""
     if not isinstance(value, str) or not value:
-        raise ValueError("expects the path of a file")
+        raise Wrong("expects the path of a file")
     path = Path(value).expanduser()
     if not path.is_file():
-        raise ValueError("there is no such file")
+        raise Wrong("there is no such file")
     return path
 
 
@@ -261,6 +277,7 @@ Duration = Annotated[float, Parsed(duration, _SPAN)]
 PositiveDuration = Annotated[float, Parsed(positive_duration, f"{_SPAN}, greater than 0")]
 #: Bytes.
 Size = Annotated[int, Parsed(size, "a size such as 64MiB, 10MB or a number of bytes, at least 1")]
+Money = Annotated[Decimal, Parsed(price, "an amount such as 0.10, at least 0")]
 TimeZone = Annotated[str, Parsed(time_zone, "the name of a time zone, such as UTC or Europe/Berlin")]
 Cron = Annotated[str, Parsed(cron)]
 BaseUrl = Annotated[str, Parsed(base_url)]
