@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from importlib import resources
 from pathlib import Path
 
 from etl.config_model import (
@@ -23,14 +22,12 @@ from etl.config_model import (
     Lease,
     Notify,
     Price,
-    Reconcile,
     Reporting,
     Retention,
-    Schedule,
     Service,
-    Source,
 )
 from etl.config_reader import Fields, Reader
+from etl.config_source import Reconcile, Schedule, Source
 from etl.config_types import Secret, SecretUrl
 from etl.config_yaml import BROKEN, Node, parse, variable
 from etl.errors import ConfigError
@@ -67,6 +64,8 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
 
 def example() -> str:
     """The text of config.example.yaml: every key, its default, and why."""
+    from importlib import resources
+
     return resources.files("etl").joinpath("config.example.yaml").read_text(encoding="utf-8")
 
 

@@ -6,41 +6,29 @@ yields (key, message) for what only its fields together can tell; `EXCLUSIVE` na
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import ipaddress
-import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from msgspec import Meta, Struct
 
+from etl.config_source import Problems, Source, Text
 from etl.config_types import (
-    BaseUrl,
-    Cron,
     DatabaseUrl,
-    Duration,
-    ExistingFile,
     HeaderSecret,
     HiddenText,
     Money,
     Name,
     PositiveDuration,
-    ProxyUrl,
-    Secret,
     SecretUrl,
-    Size,
     TimeZone,
     looks_secret,
 )
 from etl.errors import ConfigError
 
-Problems = Iterator[tuple[str, str]]
-Count = Annotated[int, Meta(ge=1)]
-Text = Annotated[str, Meta(min_length=1)]
 Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$")]
 
 DEFAULT_DATABASE = "sqlite:///bifrost-etl.db"
@@ -69,114 +57,6 @@ class Database(Struct, frozen=True, kw_only=True):
     def problems(self) -> Problems:
         if self.password is not None and "@" not in self.url.reveal():
             yield "password", "needs a URL with a user: postgresql://user@host/name"
-
-
-class Reconcile(Struct, frozen=True, kw_only=True):
-    """When the whole list is compared with the table. Neither `every` nor `cron`: only by command."""
-
-    EXCLUSIVE: ClassVar[tuple[tuple[str, str], ...]] = (("every", "cron"),)
-    every: PositiveDuration | None = None
-    cron: Cron | None = None
-    timezone: TimeZone = "UTC"
-
-
-class Schedule(Struct, frozen=True, kw_only=True):
-    """When a source is synced: `every` so often, or by `cron` (then `every` is None)."""
-
-    EXCLUSIVE: ClassVar[tuple[tuple[str, str], ...]] = (("every", "cron"),)
-    every: PositiveDuration | None = 300.0
-    cron: Cron | None = None
-    timezone: TimeZone = "UTC"
-    jitter: Duration = 0.0
-    min_interval: PositiveDuration | None = None
-    max_interval: PositiveDuration | None = None
-    reconcile: Reconcile = Reconcile()
-
-    def problems(self) -> Problems:
-        every = self.every
-        if every is None:
-            if self.cron is None:
-                yield "every", "give either every or cron"
-            for key in ("min_interval", "max_interval"):
-                if getattr(self, key) is not None:
-                    yield key, "goes with every, not with cron"
-            return
-        if self.min_interval is not None and self.min_interval > every:
-            yield "min_interval", "is longer than every"
-        if self.max_interval is not None and self.max_interval < every:
-            yield "max_interval", "is shorter than every"
-
-
-_CONVERSATION = (
-    *("base_url", "provider", "api_key", "key_name", "key_id", "virtual_key", "username", "password"),
-    *("headers", "ca_bundle", "verify_tls", "client_cert", "proxy", "enabled"),
-)
-
-
-class Source(Struct, frozen=True, kw_only=True):
-    """One gateway × provider × key, and how it is read."""
-
-    EXCLUSIVE: ClassVar[tuple[tuple[str, str], ...]] = (("api_key", "username"), ("api_key", "password"))
-    name: Name
-    base_url: BaseUrl
-    enabled: bool = True
-    provider: Text | None = None
-    api_key: HeaderSecret | None = None
-    virtual_key: HeaderSecret | None = None
-    key_name: Text | None = None
-    key_id: Text | None = None
-    username: Text | None = None
-    password: HiddenText | None = None
-    headers: dict[str, HeaderSecret] = {}
-    ca_bundle: ExistingFile | None = None
-    verify_tls: bool = True
-    client_cert: ExistingFile | None = None
-    proxy: ProxyUrl | None = None
-    connect_timeout: PositiveDuration = 10.0
-    read_timeout: PositiveDuration = 60.0
-    max_attempts: Count = 6
-    max_retry_time: Duration = 300.0
-    max_backoff: Duration = 30.0
-    retry_after_cap: Duration = 300.0
-    max_body: Size = 64 * 1024 * 1024
-    requests_per_second: Annotated[float, Meta(gt=0)] | None = None
-    concurrency: Annotated[int, Meta(ge=1, le=64)] = 4
-    first_load_lanes: Annotated[int, Meta(ge=1, le=2)] = 2
-    page_size: Annotated[int, Meta(ge=1, le=100)] = 100
-    order: Literal["auto", "asc", "desc"] = "auto"
-    open_job_patience: Duration = 86400.0
-    rereads_per_run: Annotated[int, Meta(ge=0)] = 20
-    history_progress: bool = False
-    prompts: Literal["store", "hash", "drop"] = "store"
-    raw_payloads: Literal["drop", "store"] = "drop"
-    schedule: Schedule = Schedule()
-
-    def secrets(self) -> list[str]:
-        """Every text of this source that must never be printed, the Basic credentials' base64 included."""
-        held = [self.api_key, self.virtual_key, self.password, self.proxy, *self.headers.values()]
-        found = [text for item in held if item is not None for text in item.secrets()]
-        for text in [s for s in found if " " in s]:
-            found.append(text.split(" ", 1)[1])  # "Bearer xyz" in a header: xyz alone is secret as well
-        if self.username is not None and self.password is not None:
-            basic = f"{self.username}:{self.password.reveal()}"
-            found.append(base64.b64encode(basic.encode()).decode())
-        return found
-
-    def fingerprint(self) -> str:
-        """32 hex digits that change whenever a setting changes that the gateway's answers depend on."""
-        settings = {key: _plain(getattr(self, key)) for key in _CONVERSATION}
-        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:32]
-
-    def problems(self) -> Problems:
-        if (self.username is None) != (self.password is None):
-            yield "username" if self.password is None else "password", "username and password go together"
-        if self.ca_bundle is not None and not self.verify_tls:
-            yield "ca_bundle", "has no effect with verify_tls: false; keep one of them"
-        for header in self.headers:
-            if not header.replace("-", "").replace("_", "").isalnum() or not header.isascii():
-                yield "headers", "a header's name holds letters, digits and dashes only"
-            if header.lower() == "x-bf-cache-key":
-                yield "headers", "x-bf-cache-key would let the gateway answer from its cache; remove it"
 
 
 class Lease(Struct, frozen=True, kw_only=True):
@@ -309,14 +189,6 @@ class Config(Struct, frozen=True, kw_only=True):
         if not chosen:
             raise ConfigError("Every source is switched off (enabled: false)", hint="Name one to run it")
         return chosen
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Secret):
-        return value.reveal()
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return value if value is None or isinstance(value, bool) else str(value)
 
 
 def _is_loopback(host: str) -> bool:
