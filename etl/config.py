@@ -26,10 +26,10 @@ from etl.config_model import (
     Retention,
     Service,
 )
+from etl.config_node import BROKEN, Node, variable
 from etl.config_reader import Fields, Reader
 from etl.config_source import Reconcile, Schedule, Source
 from etl.config_types import Secret, SecretUrl
-from etl.config_yaml import BROKEN, Node, parse, variable
 from etl.errors import ConfigError
 
 __all__ = [
@@ -82,6 +82,8 @@ def _find(path: Path | None, environ: Mapping[str, str]) -> tuple[Path | None, s
 
 
 def _parse(file: Path, environ: Mapping[str, str], reader: Reader) -> Node:
+    from etl.config_yaml import parse  # PyYAML: only when there is a file
+
     try:
         data = file.read_bytes()
     except FileNotFoundError:

@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 import msgspec
 
+from etl.config_node import BROKEN, Node, read_secret_file, shown
 from etl.config_types import Parsed, Secret, Wrong
-from etl.config_yaml import BROKEN, Node, read_secret_file, shown
 
 _WORDS = {bool: "true or false", str: "text (put quotes around it)", int: "a whole number", float: "a number"}
 
