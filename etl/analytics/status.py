@@ -1,7 +1,7 @@
-"""How fresh and how complete every source is. Cheap at any size: indexes and small tables, never the whole history.
+"""How fresh and how complete every source is. Cheap at any size: indexes and small tables, no full scans.
 
-`jobs` is counted through an index. `unlisted` sums what the runs marked, because only a scan of all jobs could
-count those that still are.
+`jobs` is counted through an index. `unlisted` sums what the runs marked, because only a scan of all jobs
+could count those that still are.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from etl.db.models import (
 
 @dataclass(frozen=True, slots=True)
 class LastRun:
-    """The newest run of a source, as in `sync_runs`. Instants are UTC; counts of a running one are those so far."""
+    """The newest run of a source, as in `sync_runs`. Instants are UTC; a running one has counts so far."""
 
     run_id: int
     kind: str
@@ -54,8 +54,11 @@ class CoverageGap:
 
 @dataclass(frozen=True, slots=True)
 class SourceStatus:
-    """One source. `complete_at` is the end of the last sync that read everything it had to; `jobs` counts all ever
-    seen; `unlisted` how often one was found to be no longer listed; `drift` fields the contract does not name."""
+    """One source. Instants are UTC.
+
+    `complete_at` is the end of the last sync that read everything it had to. `jobs` counts all ever seen,
+    `unlisted` how often one was found to be no longer listed, `drift` fields that the contract does not name.
+    """
 
     source: str
     base_url: str
@@ -164,7 +167,7 @@ def _open(source_id: int) -> list[Any]:
     return [video_jobs.c.source_id == source_id, ~video_jobs.c.settled, video_jobs.c.unlisted_at.is_(None)]
 
 
-def _oldest_open(conn: sa.Connection, source_id: int) -> sa.Row[Any] | None:
+def _oldest_open(conn: sa.Connection, source_id: int) -> sa.Row[Any, Any] | None:
     query = sa.select(video_jobs.c.job_id, video_jobs.c.created_at).where(*_open(source_id))
     return conn.execute(query.order_by(video_jobs.c.list_position).limit(1)).one_or_none()
 
@@ -179,7 +182,7 @@ def _scalar(conn: sa.Connection, query: sa.Select[Any]) -> int:
 
 def _counts(conn: sa.Connection, table: sa.Table) -> dict[int, int]:
     query = sa.select(table.c.source_id, sa.func.count()).group_by(table.c.source_id)
-    return {source_id: count for source_id, count in conn.execute(query)}
+    return dict(conn.execute(query).tuples().all())
 
 
 def _gaps(conn: sa.Connection) -> defaultdict[int, list[CoverageGap]]:

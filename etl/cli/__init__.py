@@ -1,4 +1,4 @@
-"""The command `bifrost-etl`: parse, call, print. Everything heavy is imported by the command that needs it."""
+"""The command `bifrost-etl`: parse, call, print. A command imports what is heavy when it runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ __all__ = ["main"]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line (default: this process's) and return its exit code.
 
-    0 done, 1 failed, 2 wrong usage or configuration, 3 some sources failed and others did not, 130 interrupted.
+    0 done, 1 failed, 2 wrong usage or configuration, 3 some sources failed and others did not,
+    130 interrupted.
     """
     from etl.cli.root import command
 

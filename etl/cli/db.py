@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
@@ -44,7 +45,7 @@ def downgrade(
     from etl.errors import ConfigError
 
     with _engine(ctx, config) as engine:
-        if not yes and not typer.confirm(f"Drop what came after {revision}, with its data?", err=True):
+        if not yes and not _confirmed(f"Drop what came after {revision}, with its data?"):
             raise ConfigError("not confirmed; nothing was changed", hint="answer y, or give --yes")
         schema.downgrade(engine, revision)
         print(f"now at {schema.current(engine) or 'nothing'}")
@@ -67,6 +68,11 @@ def check(ctx: typer.Context, config: ConfigFile = None) -> None:
     with _engine(ctx, config) as engine:
         schema.check(engine)
         print(f"ok: {schema.head()}")
+
+
+def _confirmed(question: str) -> bool:
+    """Only a person at a terminal can say yes."""
+    return sys.stdin.isatty() and typer.confirm(question, err=True)
 
 
 @contextmanager

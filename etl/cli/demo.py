@@ -34,8 +34,8 @@ def command(
 ) -> None:
     """See it work, in a minute: first load, a few ticks, and what is then in the database.
 
-    Starts a simulated gateway on this machine and mirrors it into a SQLite file. With --config, BIFROST_ETL_CONFIG
-    or BIFROST_BASE_URL it does the same with your gateway and your database.
+    Starts a simulated gateway on this machine and mirrors it into a SQLite file. With --config,
+    BIFROST_ETL_CONFIG or BIFROST_BASE_URL it does the same with your gateway and your database.
     """
     settings = ctx.ensure_object(Settings)
     settings.choose(config)
@@ -75,8 +75,12 @@ def _simulated(settings: Settings, folder: Path, stop: Event) -> int:
 
 def _real(settings: Settings, stop: Event) -> int:
     _heading("Your gateway, your database")
+
+    def pause() -> None:
+        stop.wait(REAL_PAUSE)
+
     pace = f"{REAL_PAUSE:g} seconds between ticks, {TICKS} ticks"
-    return _show(settings, None, stop, lambda: stop.wait(REAL_PAUSE) and None, pace, None)
+    return _show(settings, None, stop, pause, pace, None)
 
 
 def _show(

@@ -46,10 +46,12 @@ def _closed_pipe() -> int:
 
 
 def _report(exc: Exception, settings: Settings) -> int:
+    from etl.cli.output import printable
     from etl.errors import ConfigError
 
     for line in explain(exc):
-        print(settings.redact(line), file=sys.stderr)
+        for part in settings.redact(line).splitlines():
+            print(printable(part), file=sys.stderr)
     if settings.log_level == "debug":
         print(settings.redact("".join(traceback.format_exception(exc))), file=sys.stderr, end="")
     return USAGE if isinstance(exc, ConfigError) else FAILED

@@ -43,15 +43,10 @@ def command(
     loaded = ctx.ensure_object(Settings).load(config)
 
     from etl.analytics.history import read_history
-    from etl.db import schema
-    from etl.db.engine import make_engine
+    from etl.cli.database import filled
 
-    engine = make_engine(loaded.database.reveal())
-    try:
-        schema.check(engine)
+    with filled(loaded) as engine:
         jobs = read_history(engine, job_id, source)
-    finally:
-        engine.dispose()
     if json:
         say_json({"jobs": [asdict(job) for job in jobs]})
         return

@@ -15,30 +15,6 @@ from etl.cli.output import DIM, GOOD, say
 from etl.cli.settings import Settings
 from etl.errors import ConfigError
 
-_TEMPLATE = """\
-# bifrost-etl: what is mirrored, from where, into what. Every key with its default: config.example.yaml
-# ${{NAME}} stands for an environment variable, ${{NAME:-text}} gives it a default. Keep secrets there, not here;
-# `api_key_file: /path` reads one from a file.
-
-database:
-  # sqlite:///FILE, postgresql://USER@HOST/NAME or mariadb://USER@HOST/NAME; `password: ${{DB_PASSWORD}}` beside it.
-  url: {database}
-
-sources:
-  # A source is one gateway × provider × key. With several keys behind a provider, write one source for each
-  # and pin it with `key_name`: otherwise successive pages come from different accounts.
-  - name: {name}
-    base_url: {base_url}
-    provider: {provider}
-    api_key: ${{{variable}}}
-    # key_name: the gateway's name of the key
-    # virtual_key: ${{BIFROST_VIRTUAL_KEY}}
-    # prompts: store            # or hash, drop: what is kept of the texts that users wrote
-    # open_job_patience: 24h    # after which an unfinished job is followed by id instead
-    # schedule:                 # for the service, `bifrost-etl run`
-    #   every: 5m
-    #   reconcile: {{every: 24h}}
-"""
 _QUESTIONS = {
     "base_url": ("Address of the gateway", "http://localhost:8080"),
     "provider": ("Provider whose videos it lists", "openai"),
@@ -58,22 +34,27 @@ def command(
     ] = None,
     database: Annotated[str | None, typer.Option(metavar="URL", help="Database to fill.")] = None,
     path: Annotated[Path, typer.Option(metavar="FILE", help="File to write.")] = Path("bifrost-etl.yaml"),
+    full: Annotated[
+        bool, typer.Option("--full", help="Write every setting with its default instead; asks nothing.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that exists.")] = False,
 ) -> None:
     """Write a commented configuration file.
 
-    Asks for what is not given, on a terminal; elsewhere takes the defaults. The key itself is never written: the
-    file refers to an environment variable.
+    Asks for what is not given, on a terminal; elsewhere takes the defaults. The key itself is never
+    written: the file refers to an environment variable.
     """
     if path.exists() and not force:
         raise ConfigError(f"{path} exists already", hint="edit it, name another with --path, or give --force")
     given = {"base_url": base_url, "provider": provider, "api_key_env": api_key_env, "database": database}
-    text = render({name: _answer(name, value) for name, value in given.items()})
-    _validate(text, path, ctx.ensure_object(Settings).environ)
+    text = _example() if full else _short({name: _answer(name, value) for name, value in given.items()})
+    if not full:
+        _validate(text, path, ctx.ensure_object(Settings).environ)
     _write(path, text, replace=force)
     say(f"✓ wrote {path}", GOOD)
-    variable = re.findall(r"^    api_key: \$\{(\w+)\}", text, re.M)[0]
-    say(f"  next: export {variable}=…  then  bifrost-etl check  and  bifrost-etl sync", DIM)
+    if not full:
+        variable = re.findall(r"api_key: \$\{(\w+)\}", text)[0]
+        say(f"  next: export {variable}=…, then bifrost-etl check and bifrost-etl sync", DIM)
 
 
 def _answer(name: str, given: str | None) -> str:
@@ -83,39 +64,37 @@ def _answer(name: str, given: str | None) -> str:
     return str(typer.prompt(question, default=default, err=True))
 
 
-def render(answers: Mapping[str, str]) -> str:
-    """The file's text. Raises ConfigError for what must not stand in it."""
-    variable = answers["api_key_env"]
+def _example() -> str:
+    from etl.config import example
+
+    return example()
+
+
+def _short(answers: Mapping[str, str]) -> str:
+    """The file's text. Raises ConfigError for a secret where only its name belongs."""
+    from etl.config_init import render_init
+
+    variable, database = answers["api_key_env"], answers["database"]
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", variable):
         raise ConfigError(
             "--api-key-env takes the name of an environment variable, not a key",
             hint="for example --api-key-env BIFROST_API_KEY; the key goes into that variable",
         )
-    if re.search(r"://[^/@]*:[^/@$]+@", answers["database"]):
+    if re.search(r"://[^/@]*:[^/@]+@", database.replace("${", "").replace("}", "")):
         raise ConfigError(
             "the database URL holds a password, which does not belong into the file",
-            hint="write postgresql://user:${DB_PASSWORD}@host/name and export DB_PASSWORD",
+            hint="write it without, and keep the whole URL in DATABASE_URL",
         )
-    return _TEMPLATE.format(
-        database=_quoted(answers["database"]),
-        name=_quoted(re.sub(r"[^a-z0-9-]+", "-", answers["provider"].lower()).strip("-") or "default"),
-        base_url=_quoted(answers["base_url"]),
-        provider=_quoted(answers["provider"]),
-        variable=variable,
-    )
+    text = render_init(base_url=answers["base_url"], provider=answers["provider"], api_key_env=variable)
+    return _with_database(text, database)
 
 
-def _quoted(text: str) -> str:
-    """As YAML: bare where that is safe, in quotes otherwise."""
-    if re.fullmatch(r"[A-Za-z][A-Za-z0-9_./:-]*[A-Za-z0-9_/]", text) and text.lower() not in (
-        "yes",
-        "no",
-        "null",
-    ):
-        return text
-    import json
-
-    return json.dumps(text, ensure_ascii=False)
+def _with_database(text: str, url: str) -> str:
+    """The same text with `url` as what is used when DATABASE_URL is not set."""
+    if "}" in url or not url.isprintable():
+        raise ConfigError("the database URL cannot be written into the file", hint="keep it in DATABASE_URL")
+    before, after = text.split(_QUESTIONS["database"][1], 1)
+    return before + url + after
 
 
 def _validate(text: str, path: Path, environ: Mapping[str, str]) -> None:
@@ -124,7 +103,7 @@ def _validate(text: str, path: Path, environ: Mapping[str, str]) -> None:
 
     from etl.config import load_config
 
-    names = dict.fromkeys(re.findall(r"\$\{(\w+)", text), "placeholder")
+    names = dict.fromkeys(re.findall(r"\$\{(\w+)\}", text), "placeholder")
     with tempfile.TemporaryDirectory() as folder:
         trial = Path(folder, path.name)
         trial.write_text(text, encoding="utf-8")

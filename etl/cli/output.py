@@ -1,4 +1,4 @@
-"""Printing: a table and marks on a terminal, plain aligned text into a pipe, one JSON document for programs."""
+"""Printing: tables and marks on a terminal, aligned text into a pipe, one JSON document for programs."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _drawn(headings: Sequence[str], cells: Sequence[Sequence[str]], right: Seque
 
 
 def printable(text: str) -> str:
-    """`text` on one line, without control characters or lone surrogates: prompts and names come from outside."""
+    """`text` on one line, without control characters and lone surrogates: much comes from outside."""
     safe = "".join(
         c if c.isprintable() else " " if c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text
     )

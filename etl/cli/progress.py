@@ -26,7 +26,7 @@ PLAIN_EVERY, WORTH_A_LINE = 10.0, 1.0
 def watching(
     redact: Callable[[str], str], *, expected: int | None = None, keep: bool = False
 ) -> Iterator[Progress]:
-    """The progress that suits stderr. `expected` jobs make a bar that fills; `keep` leaves it on the screen."""
+    """The progress that suits stderr. `expected` jobs make a bar that fills; `keep` leaves it there."""
     if not on_terminal(sys.stderr):
         yield Plain(redact)
         return

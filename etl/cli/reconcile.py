@@ -24,8 +24,8 @@ def command(
 ) -> None:
     """Read the whole list again and compare it with the table.
 
-    Finds changes of settled jobs and marks jobs that are no longer listed, with the evidence. A scan that looks
-    wrong fails and marks nothing. Output, --json and exit codes are those of `sync`.
+    Finds changes of settled jobs and marks jobs that are no longer listed, with the evidence. A scan that
+    looks wrong fails and marks nothing. Output, --json and exit codes are those of `sync`.
     """
     settings = ctx.ensure_object(Settings)
     loaded = settings.load(config)

@@ -1,4 +1,4 @@
-"""The command tree: global options, and every command by name. A command's module is imported when it is used.
+"""The command tree: global options, and every command by name, imported when it is used.
 
 To add a command: write `etl/cli/NAME.py` with a function (or a Typer app) called `command`, and a line below.
 """
@@ -79,14 +79,15 @@ def _build(target: Any) -> Any:
 
 
 def command() -> Callable[..., Any]:
-    """The whole command; call it with a list of arguments, `prog_name` and `obj=Settings`. Ends in SystemExit."""
+    """The command; takes a list of arguments, `prog_name` and `obj=Settings`, and ends in SystemExit."""
     app = typer.Typer(cls=_Lazy, rich_markup_mode=None, no_args_is_help=True, epilog=_EPILOG)
     app.callback()(_root)
     return typer.main.get_command(app).main
 
 
 _EPILOG = (
-    "Without a configuration file, BIFROST_BASE_URL, BIFROST_API_KEY, BIFROST_PROVIDER and DATABASE_URL are enough. "
+    "Without a configuration file, BIFROST_BASE_URL, BIFROST_API_KEY, BIFROST_PROVIDER and DATABASE_URL "
+    "are enough. "
     "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 some sources failed and others did not."
 )
 

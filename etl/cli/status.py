@@ -50,10 +50,11 @@ def command(
     only, never the gateway.
 
     --json prints {"now", "max_age_seconds", "sources": [{source, base_url, provider, configured, stale,
-    complete_at, complete_age_seconds, reconciled_at, newest_job_at, lag_seconds, frontier_at, loading, failures,
-    disabled_at, disabled_reason, held_by, jobs, open_jobs, oldest_open_id, oldest_open_at, unlisted, rejects, drift,
-    last_run: null or {run_id, kind, status, started_at, finished_at, jobs_inserted, jobs_updated, error_class,
-    error_message}, gaps: [{detected_at, gap_from, gap_until, reason}]}]}.
+    complete_at, complete_age_seconds, reconciled_at, newest_job_at, lag_seconds, frontier_at, loading,
+    failures, disabled_at, disabled_reason, held_by, jobs, open_jobs, oldest_open_id, oldest_open_at,
+    unlisted, rejects, drift, last_run: null or {run_id, kind, status, started_at, finished_at,
+    jobs_inserted, jobs_updated, error_class, error_message}, gaps: [{detected_at, gap_from, gap_until,
+    reason}]}]}.
     """
     limit = None if max_age is None else age(max_age)
     settings = ctx.ensure_object(Settings)
@@ -82,15 +83,10 @@ def age(text: str) -> timedelta:
 
 def _read(config: Config, now: datetime) -> list[SourceStatus]:
     from etl.analytics.status import read_status
-    from etl.db import schema
-    from etl.db.engine import make_engine
+    from etl.cli.database import opened
 
-    engine = make_engine(config.database.reveal())
-    try:
-        schema.check(engine)
-        return read_status(engine, now)
-    finally:
-        engine.dispose()
+    with opened(config) as engine:
+        return [] if engine is None else read_status(engine, now)
 
 
 def _is_stale(status: SourceStatus | None, now: datetime, limit: timedelta) -> bool:

@@ -16,8 +16,8 @@ def command(
     finishes the current batch.
 
     --json prints {"sources": [{source, kind, status (ok, failed, interrupted, skipped), run_id, started_at,
-    finished_at, pages, requests, retries, jobs_seen, jobs_inserted, jobs_updated, jobs_unchanged, jobs_rejected,
-    jobs_unlisted, gaps, error: null or {class, message, hint}}]}.
+    finished_at, pages, requests, retries, jobs_seen, jobs_inserted, jobs_updated, jobs_unchanged,
+    jobs_rejected, jobs_unlisted, gaps, error: null or {class, message, hint}}]}.
 
     Exit codes: 0 done (also when another process is at it), 1 failed, 2 wrong usage or configuration, 3 some
     sources failed and others did not, 130 interrupted.

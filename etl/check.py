@@ -1,0 +1,226 @@
+"""Probing: is everything there that a sync needs? Few requests, nothing written, one finding per question.
+
+What cannot be known, because too little is listed or an earlier question failed, is said, never passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from etl.config import Source
+from etl.db import schema
+from etl.db.engine import is_sqlite, make_engine
+from etl.errors import DatabaseUnavailable, EtlError, Forbidden, GatewayError, Unauthorized
+from etl.extract import Gateway
+from etl.records import Order, PageRows, Request
+from etl.transform import Options, transform_page
+
+#: Jobs asked for at a time: few, so that a short list still has a second page.
+LIMIT = 2
+#: How often the same page is asked for, to see whether several accounts take turns: with two keys of equal
+#: weight, as many answers from one of them alone come about once in sixty times.
+SAMPLES, SAMPLES_PINNED = 7, 2
+#: Seconds by which the gateway's clock may differ; its Date header counts whole seconds.
+SKEW = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One answer. `good` is None when it could not be checked; `hint` says what to do; `source` is None for
+    what concerns all of them."""
+
+    what: str
+    good: bool | None
+    detail: str
+    hint: str | None = None
+    source: str | None = None
+
+
+def check_database(url: str) -> Iterator[Finding]:
+    """Is the database reachable, and are its tables this program's? Creates nothing."""
+    try:
+        engine = make_engine(url)
+    except EtlError as exc:
+        yield Finding("database", False, str(exc), exc.hint)
+        return
+    try:
+        if is_sqlite(engine) and not Path(str(engine.url.database)).exists():
+            yield Finding("database", None, "the file does not exist yet; the first sync creates it")
+            return
+        yield from _tables(schema.current(engine), lambda: schema.check(engine))
+    except EtlError as exc:
+        yield Finding("database", False, str(exc), exc.hint or _database_hint(exc))
+    finally:
+        engine.dispose()
+
+
+def _tables(revision: str | None, check: Callable[[], None]) -> Iterator[Finding]:
+    yield Finding("database", True, "reachable")
+    if revision is None:
+        yield Finding("tables", None, "none yet; the first sync creates them, or: bifrost-etl db upgrade")
+        return
+    try:
+        check()
+    except EtlError as exc:
+        yield Finding("tables", False, str(exc), exc.hint)
+    else:
+        yield Finding("tables", True, f"at revision {revision}, as this program needs")
+
+
+def _database_hint(error: EtlError) -> str:
+    if isinstance(error, DatabaseUnavailable):
+        return "is the server running, and are host, port, user and password in the URL right?"
+    return "the database's own message says what is missing"
+
+
+class Probe:
+    """Questions to one source. Ask with `findings()`."""
+
+    def __init__(self, source: Source, gateway: Gateway) -> None:
+        self._source, self._gateway = source, gateway
+        self._options = Options(prompts="drop", raw_payloads="drop")
+        self._pages: list[PageRows] = []
+
+    def findings(self) -> Iterator[Finding]:
+        """Every finding about the source, in an order in which each makes sense after the last."""
+        yield self._health()
+        try:
+            first = self._page("asc")
+        except GatewayError as exc:
+            yield from self._refused(exc)
+            return
+        yield self._finding("credentials", True, "accepted")
+        yield self._finding("list", True, "answers" if first.jobs else "answers, with no job yet")
+        try:
+            yield from self._paging(first)
+        except GatewayError as exc:
+            yield self._finding("paging", False, str(exc), exc.hint)
+        yield self._clock(first)
+        yield self._cache()
+
+    def _finding(self, what: str, good: bool | None, detail: str, hint: str | None = None) -> Finding:
+        return Finding(what, good, detail, hint, self._source.name)
+
+    def _page(self, order: Order, after: str | None = None) -> PageRows:
+        page = self._gateway.page(Request(after, order, LIMIT), attempts=2)
+        rows = transform_page(page, self._options, source_provider=self._source.provider)
+        self._pages.append(rows)
+        return rows
+
+    # reachable, allowed, able
+
+    def _health(self) -> Finding:
+        try:
+            self._gateway.health()
+        except GatewayError as exc:
+            if exc.status is None:
+                return self._finding(
+                    "gateway", False, str(exc), exc.hint or "is base_url right, and is it running?"
+                )
+            return self._finding(
+                "gateway", None, f"answers, but /health says {exc.status}; not every gateway has it"
+            )
+        return self._finding("gateway", True, "reachable and healthy")
+
+    def _refused(self, exc: GatewayError) -> Iterator[Finding]:
+        if isinstance(exc, Unauthorized | Forbidden):
+            yield self._finding("credentials", False, str(exc), exc.hint)
+            yield self._finding("list", None, "not checked: the credentials were refused")
+            return
+        yield self._finding("credentials", None, "not checked: the list did not answer")
+        yield self._finding("list", False, str(exc), exc.hint)
+
+    # accounts, limit, order, cursor
+
+    def _paging(self, first: PageRows) -> Iterator[Finding]:
+        ids = _ids(first)
+        yield self._limit(ids)
+        one = self._accounts(ids)
+        yield one
+        if one.good is False:
+            for what in ("order", "cursor"):
+                yield self._finding(what, None, "not checked: several accounts take turns")
+        elif not ids:
+            for what in ("order", "cursor"):
+                yield self._finding(what, None, "not checked: the list is empty")
+        else:
+            yield self._order(ids)
+            yield self._cursor(first, ids)
+
+    def _limit(self, ids: list[str]) -> Finding:
+        if len(ids) > LIMIT:
+            return self._finding(
+                "limit", False, f"asked for {LIMIT} jobs, got {len(ids)}: the gateway ignores limit", _UNPAGED
+            )
+        good = True if len(ids) == LIMIT else None
+        return self._finding("limit", good, "honoured" if good else f"not checked: {_jobs(len(ids))} listed")
+
+    def _accounts(self, ids: list[str]) -> Finding:
+        pinned = self._source.key_name or self._source.key_id
+        samples = SAMPLES_PINNED if pinned else SAMPLES
+        for asked in range(2, samples + 1):
+            other = _ids(self._page("asc"))
+            if not set(ids) & set(other) and (ids or other):
+                return self._finding(
+                    "account", False, f"the same page, asked {asked} times, came from two", _PIN
+                )
+        if not ids:
+            return self._finding("account", None, "not checked: the list is empty")
+        return self._finding("account", True, f"{samples} answers to the same question came from one")
+
+    def _order(self, ids: list[str]) -> Finding:
+        if len(ids) < 2:
+            return self._finding("order", None, "not checked: one job listed")
+        if _ids(self._page("desc")) != ids:
+            return self._finding("order", True, "oldest first and newest first differ, as they should")
+        if self._source.order == "asc":
+            return self._finding("order", False, "ignored: both orders give the same page", "set order: auto")
+        return self._finding("order", True, "ignored by the gateway; the list is read newest first")
+
+    def _cursor(self, first: PageRows, ids: list[str]) -> Finding:
+        if first.page.has_more is False or len(ids) < LIMIT:
+            return self._finding("cursor", None, f"not checked: {_jobs(len(ids))} listed, no second page")
+        second = _ids(self._page("asc", after=first.page.last_id or ids[-1]))
+        if set(second) & set(ids):
+            return self._finding("cursor", False, "ignored: the second page repeats the first", _UNPAGED)
+        if not second and first.page.has_more:
+            return self._finding(
+                "cursor", False, "the second page is empty, though more was promised", _UNPAGED
+            )
+        return self._finding("cursor", True, "honoured: the second page continues the first")
+
+    # clock, cache
+
+    def _clock(self, first: PageRows) -> Finding:
+        date = first.page.gateway_date
+        if date is None:
+            return self._finding("clock", None, "not checked: answers carry no Date header")
+        skew = (date - first.page.received_at).total_seconds()
+        if abs(skew) <= SKEW:
+            return self._finding("clock", True, "the gateway's agrees with ours")
+        which = "ahead of" if skew > 0 else "behind"
+        hint = "set both machines' clocks by NTP: ages and durations compare the two"
+        return self._finding("clock", False, f"the gateway's is {abs(skew):.0f}s {which} ours", hint)
+
+    def _cache(self) -> Finding:
+        stale = sum(rows.stale for rows in self._pages)
+        if not stale:
+            return self._finding("cache", True, "pages come from the provider, not from the gateway's cache")
+        hint = "exclude this key from the gateway's semantic cache: a cached list is out of date"
+        return self._finding("cache", False, f"{stale} of {len(self._pages)} pages came from a cache", hint)
+
+
+_UNPAGED = "only the jobs that fit on one page can be mirrored from this gateway"
+_PIN = (
+    "the provider has several keys: make one source for each, pinned with key_name (see `bifrost-etl init`)"
+)
+
+
+def _ids(rows: PageRows) -> list[str]:
+    return [row.job_id for row in rows.jobs]
+
+
+def _jobs(count: int) -> str:
+    return {0: "no job", 1: "one job"}.get(count, f"{count} jobs")

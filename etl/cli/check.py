@@ -1,0 +1,110 @@
+"""`bifrost-etl check`: is everything there that a sync needs?"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from etl.cli.funnel import FAILED, USAGE
+from etl.cli.output import BAD, DIM, GOOD, say, say_json
+from etl.cli.settings import ConfigFile, Json, Settings, Sources
+from etl.errors import ConfigError
+
+if TYPE_CHECKING:
+    from etl.check import Finding
+    from etl.config import Config
+
+_MARKS = {True: ("✓", GOOD), False: ("✗", BAD), None: ("–", DIM)}
+_RESULTS = {True: "ok", False: "failed", None: "unknown"}
+
+
+def command(
+    ctx: typer.Context, sources: Sources = None, config: ConfigFile = None, json: Json = False
+) -> None:
+    """Test configuration, database and gateway, and say what to do about each failure.
+
+    Sends about ten small requests to each source, and writes nothing. ✓ is fine, ✗ is not, – could not be
+    checked. Exits 0 without ✗, 2 when the configuration is wrong, 1 otherwise.
+
+    --json prints {"ok", "findings": [{source: null or its name, what, result (ok, failed, unknown), detail,
+    hint}]}.
+    """
+    settings = ctx.ensure_object(Settings)
+    found = []
+    for finding in _findings(settings, config, sources or ()):
+        found.append(finding)
+        if not json:
+            _show(settings, finding, found)
+    bad = [finding for finding in found if finding.good is False]
+    if json:
+        say_json({"ok": not bad, "findings": [_document(settings, finding) for finding in found]})
+    raise typer.Exit(_code(bad))
+
+
+def _code(bad: Sequence[Finding]) -> int:
+    if not bad:
+        return 0
+    return USAGE if any(finding.what == "configuration" for finding in bad) else FAILED
+
+
+def _findings(settings: Settings, config: ConfigFile, names: Sequence[str]) -> Iterator[Finding]:
+    from etl.check import Finding, check_database
+
+    try:
+        loaded = settings.load(config)
+    except ConfigError as exc:
+        yield Finding("configuration", False, str(exc), exc.hint)
+        return
+    settings.start_logging(loaded)
+    try:
+        chosen = loaded.choose(names)
+        yield Finding("configuration", True, f"read from {loaded.origin}")
+    except ConfigError as exc:
+        chosen = ()
+        yield Finding("configuration", False, str(exc), exc.hint)
+    yield from check_database(loaded.database.reveal())
+    yield from _sources(loaded, [source.name for source in chosen])
+
+
+def _sources(config: Config, names: Sequence[str]) -> Iterator[Finding]:
+    from etl.app import App
+    from etl.check import Finding, Probe
+    from etl.errors import EtlError
+
+    if not names:
+        return
+    try:
+        app = App(config)
+    except EtlError:  # the database's finding has said it
+        yield Finding("gateway", None, "not checked: first make the database's address right")
+        return
+    with app:
+        for source in app.sources(names):
+            with app.gateway(source) as gateway:
+                yield from Probe(source, gateway).findings()
+
+
+def _show(settings: Settings, finding: Finding, found: Sequence[Finding]) -> None:
+    before = found[-2].source if len(found) > 1 else None
+    if finding.source != before:
+        say(f"{finding.source}:")
+    indent = "  " if finding.source else ""
+    mark, style = _MARKS[finding.good]
+    first, *more = settings.redact(finding.detail).splitlines() or [""]
+    say(f"{indent}{mark} {finding.what}: {first}", style)
+    for line in [*more, *([f"→ {settings.redact(finding.hint)}"] if finding.hint else [])]:
+        say(f"{indent}  {line}")
+    sys.stdout.flush()
+
+
+def _document(settings: Settings, finding: Finding) -> dict[str, Any]:
+    return {
+        "source": finding.source,
+        "what": finding.what,
+        "result": _RESULTS[finding.good],
+        "detail": settings.redact(finding.detail),
+        "hint": finding.hint and settings.redact(finding.hint),
+    }
