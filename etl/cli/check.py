@@ -15,7 +15,7 @@ from etl.errors import ConfigError
 
 if TYPE_CHECKING:
     from etl.check import Finding
-    from etl.config import Config
+    from etl.config import Config, Source
 
 _MARKS = {True: ("✓", GOOD), False: ("✗", BAD), None: ("–", DIM)}
 _RESULTS = {True: "ok", False: "failed", None: "unknown"}
@@ -66,15 +66,15 @@ def _findings(settings: Settings, config: ConfigFile, names: Sequence[str]) -> I
         chosen = ()
         yield Finding("configuration", False, str(exc), exc.hint)
     yield from check_database(loaded.database.reveal())
-    yield from _sources(loaded, [source.name for source in chosen])
+    yield from _sources(loaded, chosen)
 
 
-def _sources(config: Config, names: Sequence[str]) -> Iterator[Finding]:
+def _sources(config: Config, chosen: Sequence[Source]) -> Iterator[Finding]:
     from etl.app import App
     from etl.check import Finding, Probe
     from etl.errors import EtlError
 
-    if not names:
+    if not chosen:
         return
     try:
         app = App(config)
@@ -82,7 +82,7 @@ def _sources(config: Config, names: Sequence[str]) -> Iterator[Finding]:
         yield Finding("gateway", None, "not checked: first make the database's address right")
         return
     with app:
-        for source in app.sources(names):
+        for source in chosen:
             with app.gateway(source) as gateway:
                 yield from Probe(source, gateway).findings()
 

@@ -1,0 +1,88 @@
+"""The command as a user runs it: a process of its own, with an environment and a folder of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = [sys.executable, "-m", "etl.cli"]
+
+
+@dataclass
+class Done:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def all(self) -> str:
+        return self.out + self.err
+
+
+class Command:
+    """`command("sync", "--json")` runs it in `folder`; `environ` is all it sees of the environment's settings."""
+
+    def __init__(self, folder: Path, **environ: str) -> None:
+        self.folder, self.environ = folder, environ
+
+    def __call__(self, *arguments: str, **environ: str) -> Done:
+        done = subprocess.run(
+            [*PROGRAM, *arguments],
+            cwd=self.folder,
+            env=self._environment(environ),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def start(self, *arguments: str, **environ: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [*PROGRAM, *arguments],
+            cwd=self.folder,
+            env=self._environment(environ),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def on_terminal(self, *arguments: str, **environ: str) -> tuple[int, str]:
+        """Exit code and everything that a terminal was sent."""
+        ours, theirs = pty.openpty()
+        child = subprocess.Popen(
+            [*PROGRAM, *arguments],
+            cwd=self.folder,
+            env=self._environment({"TERM": "xterm-256color", "COLUMNS": "140"} | environ),
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+        )
+        os.close(theirs)
+        text = b"".join(iter(lambda: _read(ours), b"")).decode()
+        os.close(ours)
+        return child.wait(timeout=60), text
+
+    def _environment(self, more: Mapping[str, str]) -> dict[str, str]:
+        kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        return {**kept, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", **self.environ, **more}
+
+
+def _read(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, 65536)
+    except OSError:  # Linux's way of saying that the other end is closed
+        return b""

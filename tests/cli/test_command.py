@@ -1,0 +1,129 @@
+"""The tree, help, the error funnel and exit codes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from etl.cli.funnel import explain
+from etl.cli.root import COMMANDS
+from etl.errors import DatabaseUnavailable, EtlError
+from tests.cli.command import ROOT, Command
+
+NAMES = [name for group in COMMANDS.values() for name in group]
+
+
+def test_help_lists_every_command(command: Command):
+    done = command("--help")
+    assert done.code == 0
+    assert [name for name in NAMES if f"\n  {name} " not in done.out] == []
+    assert "\x1b" not in done.out
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_has_help(command: Command, name: str):
+    done = command(name, "--help")
+    assert (done.code, done.err) == (0, "")
+    assert "usage" in done.out.lower()
+
+
+def test_help_imports_nothing_heavy():
+    script = (
+        "import sys\nfrom etl.cli import main\ncode = main(['--help'])\n"
+        "heavy = {'sqlalchemy', 'requests', 'alembic', 'structlog', 'rich', 'msgspec', 'yaml', 'pydantic'}\n"
+        "print(code, sorted(heavy & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, timeout=60
+    )
+    assert done.stderr.strip() == "0 []"
+
+
+def test_version(command: Command):
+    done = command("--version")
+    assert (done.code, done.out.split()[0]) == (0, "bifrost-etl")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["snc"], "'sync'"),
+        (["sync", "--nonsense"], "--nonsense"),
+        (["history"], "JOB_ID"),
+        (["--log-level", "loud", "status"], "debug, info, warning, error"),
+        (["status", "--max-age", "soon"], "15m"),
+        (["--config", "absent.yaml", "status"], "absent.yaml"),
+        (["sync"], "BIFROST_BASE_URL"),
+        (["db", "downgrade", "base"], "--yes"),
+    ],
+)
+def test_wrong_usage_exits_2_and_says_what_is_wrong(command: Command, arguments: list[str], says: str):
+    done = command(*arguments, DATABASE_URL="sqlite:///x.db")
+    assert done.code == 2
+    assert says in done.err
+    assert done.out == ""
+    assert "Traceback" not in done.err
+
+
+def test_config_is_taken_before_and_after_the_command(command: Command):
+    (command.folder / "mine.yaml").write_text("database:\n  url: sqlite:///mine.db\n")
+    for arguments in (["--config", "mine.yaml", "db", "upgrade"], ["db", "upgrade", "--config", "mine.yaml"]):
+        assert command(*arguments).code == 0
+    assert command("db", "check", BIFROST_ETL_CONFIG="mine.yaml").code == 0
+    assert (command.folder / "mine.db").exists()
+
+
+def test_traceback_only_at_debug(command: Command):
+    assert "Traceback" not in command("sync").err
+    assert "Traceback" in command("--log-level", "debug", "sync").err
+
+
+def test_errors_are_explained_with_cause_and_hint():
+    error = DatabaseUnavailable("cannot reach the database", hint="start it")
+    error.__cause__ = OSError("connection refused")
+    assert list(explain(error)) == [
+        "error: cannot reach the database",
+        "  because: connection refused",
+        "  hint: start it",
+    ]
+
+
+def test_a_cause_that_says_nothing_new_is_left_out():
+    error = EtlError("failed: connection refused")
+    error.__cause__ = OSError("connection refused")
+    assert list(explain(error)) == ["error: failed: connection refused"]
+
+
+def test_the_unexpected_is_named_and_reported():
+    lines = list(explain(ZeroDivisionError("division by zero")))
+    assert lines[0] == "error: unexpected ZeroDivisionError: division by zero"
+    assert "--log-level debug" in lines[1]
+
+
+def test_a_closed_pipe_is_quiet(command: Command):
+    script = (
+        f'"{sys.executable}" -m etl.cli --help | true; "{sys.executable}" -m etl.cli simulate --help | true'
+    )
+    done = subprocess.run(
+        ["bash", "-c", script],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=60,
+        env=command._environment({}),
+    )
+    assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_db_commands(command: Command):
+    environ = {"DATABASE_URL": "sqlite:///etl.db"}
+    assert "empty" in command("db", "current", **environ).out
+    assert command("db", "check", **environ).code == 1
+    assert "upgraded from nothing" in command("db", "upgrade", **environ).out
+    assert "already at" in command("db", "upgrade", **environ).out
+    assert command("db", "check", **environ).code == 0
+    assert "now at nothing" in command("db", "downgrade", "base", "--yes", **environ).out
+    wrong = command("db", "downgrade", "nonsense", "--yes", **environ)
+    assert (wrong.code, "base" in wrong.err) == (2, True)
