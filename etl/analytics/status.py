@@ -182,7 +182,7 @@ def _scalar(conn: sa.Connection, query: sa.Select[Any]) -> int:
 
 def _counts(conn: sa.Connection, table: sa.Table) -> dict[int, int]:
     query = sa.select(table.c.source_id, sa.func.count()).group_by(table.c.source_id)
-    return dict(conn.execute(query).tuples().all())
+    return {row[0]: row[1] for row in conn.execute(query)}
 
 
 def _gaps(conn: sa.Connection) -> defaultdict[int, list[CoverageGap]]:

@@ -32,7 +32,7 @@ class Done:
 
 
 class Command:
-    """`command("sync", "--json")` runs it in `folder`; `environ` is all it sees of the environment's settings."""
+    """`command("sync", "--json")` runs it in `folder`; `environ` is all that it sees of the settings."""
 
     def __init__(self, folder: Path, **environ: str) -> None:
         self.folder, self.environ = folder, environ
