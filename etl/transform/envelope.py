@@ -1,0 +1,132 @@
+"""What a page says about itself: its `extra_fields`, its `cache_debug`, and members nobody told us about."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from etl.records import CacheLookup, PageFacts, RawPage
+from etl.transform import values
+from etl.transform.jobs import Context
+from etl.transform.prompts import Scrubber
+from etl.transform.text import Unusable, clean, decode, json_text
+
+_PATH = "page.extra_fields"
+#: Dropped without a trace: headers may hold cookies.
+_DROPPED = frozenset({"provider_response_headers"})
+_TEXTS = ("cache_id", "hit_type", "requested_provider", "requested_model", "provider_used", "model_used")
+_NUMBERS = ("threshold", "similarity")
+_CACHE_MEMBERS = frozenset({"cache_hit", "input_tokens", *_TEXTS, *_NUMBERS})
+_MAX_BIGINT = 2**63 - 1
+
+
+def page_facts(page: RawPage, context: Context) -> tuple[PageFacts, CacheLookup | None]:
+    """Facts and cache lookup; counts the envelope's unknown members."""
+    for name, value in page.unknown.items():
+        context.unknown(f"page.{clean(name)}", value)
+    if page.extra_fields is None:
+        return PageFacts(), None
+    try:
+        fields = decode(page.extra_fields)
+    except Unusable:
+        fields = page.extra_fields.decode("utf-8", "replace")
+    if type(fields) is dict:
+        return _facts(fields, context), _lookup(fields.get("cache_debug"), context)
+    if fields is not None:
+        context.unknown(_PATH, fields)
+    return PageFacts(), None
+
+
+def _facts(fields: dict[str, Any], context: Context) -> PageFacts:
+    left = {name: value for name, value in fields.items() if name not in _DROPPED and name != "cache_debug"}
+    raw_request, raw_response = left.pop("raw_request", None), left.pop("raw_response", None)
+    keeps_raw = context.options.keeps_raw
+    return PageFacts(
+        request_type=_take(left, "request_type"),
+        provider=_take(left, "provider"),
+        model_requested=_either(left, "model_requested", "original_model_requested"),
+        model_deployment=_either(left, "model_deployment", "resolved_model_used"),
+        latency_ms=_take_number(left, "latency"),
+        chunk_index=_take_int(left, "chunk_index"),
+        raw_request=_raw(raw_request) if keeps_raw else None,
+        raw_response=_raw(raw_response) if keeps_raw else None,
+        extra=_rest(left, context),
+    )
+
+
+def _take(fields: dict[str, Any], name: str) -> str | None:
+    """A text, taken out; another type stays behind for `extra`."""
+    value = fields.get(name)
+    if value is not None and type(value) is not str:
+        return None
+    return fields.pop(name, None) or None
+
+
+def _either(fields: dict[str, Any], name: str, newer: str) -> str | None:
+    first, second = _take(fields, name), _take(fields, newer)
+    return first or second
+
+
+def _take_number(fields: dict[str, Any], name: str) -> float | None:
+    try:
+        found = values.number(fields.get(name))
+    except ValueError:
+        return None
+    fields.pop(name, None)
+    return found
+
+
+def _take_int(fields: dict[str, Any], name: str) -> int | None:
+    value = fields.get(name)
+    if value is not None and (type(value) is not int or abs(value) > values.MAX_INT):
+        return None
+    fields.pop(name, None)
+    return value
+
+
+def _raw(value: Any) -> str | None:
+    if not value:
+        return None
+    return value if type(value) is str else json_text(value)
+
+
+def _rest(left: dict[str, Any], context: Context) -> str | None:
+    """What has no column, as JSON."""
+    for name, value in left.items():
+        context.unknown(f"{_PATH}.{name}", value)
+    if left and context.options.prompts != "store":
+        left = Scrubber(None, context.options).value(left)
+    return json_text(left) if left else None
+
+
+def _lookup(debug: Any, context: Context) -> CacheLookup | None:
+    if debug is None:
+        return None
+    if type(debug) is not dict:
+        context.unknown(f"{_PATH}.cache_debug", debug)
+        return None
+    for name in debug.keys() - _CACHE_MEMBERS:
+        context.unknown(f"{_PATH}.cache_debug.{name}", debug[name])
+    texts: dict[str, Any] = {name: _text(debug.get(name)) for name in _TEXTS}
+    numbers: dict[str, Any] = {name: _number(debug.get(name)) for name in _NUMBERS}
+    hit = debug.get("cache_hit")
+    return CacheLookup(
+        cache_hit=hit if type(hit) is bool else texts["hit_type"] is not None,
+        input_tokens=_tokens(debug.get("input_tokens")),
+        **texts,
+        **numbers,
+    )
+
+
+def _text(value: Any) -> str | None:
+    return value or None if type(value) is str else None
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return values.number(value)
+    except ValueError:
+        return None
+
+
+def _tokens(value: Any) -> int | None:
+    return value if type(value) is int and abs(value) <= _MAX_BIGINT else None

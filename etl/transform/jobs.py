@@ -1,0 +1,225 @@
+"""One decoded item to one `JobRow`. The hot path: 100 items per page, so known shapes take the short way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+
+from etl.records import SETTLED_STATUSES, JobRow, Unknown
+from etl.transform import values
+from etl.transform.options import Options
+from etl.transform.prompts import Scrubber, stored
+from etl.transform.text import Unusable, json_text, json_type
+
+MAX_ID = 512
+MAX_PATH = 255
+
+_ALIASES = {
+    "canceled": "cancelled",
+    "in-progress": "in_progress",
+    "processing": "in_progress",
+    "running": "in_progress",
+    "succeeded": "completed",
+    "error": "failed",
+    "pending": "queued",
+}
+_OPEN_STATUSES = frozenset({"queued", "in_progress"})
+#: Members that have a column, or are dropped on purpose: `videos` may hold megabytes of base64.
+_KNOWN = frozenset(
+    {
+        "id", "object", "provider", "model", "status", "progress", "prompt", "remixed_from_video_id", "seconds",
+        "size", "created_at", "completed_at", "expires_at", "error", "videos", "extra_fields",
+    }
+)  # fmt: skip
+_pack = msgspec.msgpack.Encoder().encode
+
+
+@dataclass(slots=True)
+class Context:
+    """What the jobs of one page share. `provider` comes from the page or the source; `drift` adds up."""
+
+    options: Options
+    provider: str | None = None
+    drift: Counter[Unknown] = field(default_factory=Counter)
+
+    def unknown(self, path: str, value: Any) -> None:
+        self.drift[Unknown(path[:MAX_PATH], json_type(value))] += 1
+
+
+def job_id(job: Any) -> str:
+    """The item's id. Raises Unusable when it has none that could be a key."""
+    if type(job) is not dict:
+        raise Unusable(f"not an object but {json_type(job)}", job)
+    found = job.get("id")
+    if type(found) is int:
+        found = str(found)
+    if type(found) is not str or not found.strip():
+        raise Unusable("no usable id", job)
+    if len(found) > MAX_ID:
+        raise Unusable(f"id longer than {MAX_ID} characters", job)
+    return found
+
+
+def job_row(job: dict[str, Any], context: Context) -> JobRow:
+    """The row of an item with a usable id. Raises Unusable for no other reason than its id."""
+    key = job_id(job)
+    extra = {} if _KNOWN.issuperset(job) else _unknown(job, context)
+    error_code, error_message, failed = _error(job.get("error"), extra, context)
+    created_at = _parsed(job, "created_at", values.moment, extra)
+    completed_at = _parsed(job, "completed_at", values.moment, extra)
+    expires_at = _parsed(job, "expires_at", values.moment, extra)
+    progress = _parsed(job, "progress", values.percent, extra)
+    seconds = _parsed(job, "seconds", values.seconds, extra)
+    reported, status = _status(job, extra, failed, completed_at, progress)
+    if progress == 1 and status == "completed":
+        progress = 100.0
+    model = _text(job, "model", extra)
+    remixed = _text(job, "remixed_from_video_id", extra)
+    size = _size(job, extra)
+    width, height = values.dimensions(size)
+    if job.get("object") not in ("video", None):
+        extra["object"] = job["object"]
+    prompt, provider = _text(job, "prompt", extra), _provider(job, key, context, extra)
+    if context.options.prompts != "store":
+        extra, error_message = _without_prompt(job, extra, error_message, context.options)
+        prompt = stored(prompt, context.options)
+    content = (
+        provider, model, status, reported, prompt, remixed, seconds, size, created_at, completed_at,
+        expires_at, error_code, error_message, _significant(extra) if extra else None,
+    )  # fmt: skip
+    return JobRow(
+        key, provider, model, status, reported, progress, prompt, remixed, seconds, size, width, height,
+        created_at, completed_at, expires_at, error_code, error_message, json_text(extra) if extra else None,
+        status in SETTLED_STATUSES or (status not in _OPEN_STATUSES and (failed or completed_at is not None)),
+        blake2b(_pack(content), digest_size=16).hexdigest(),
+    )  # fmt: skip
+
+
+def _unknown(job: dict[str, Any], context: Context) -> dict[str, Any]:
+    """Members without a column, counted as drift."""
+    extra = {name: value for name, value in job.items() if name not in _KNOWN}
+    for name, value in extra.items():
+        context.unknown(f"job.{name}", value)
+    return extra
+
+
+def _parsed(job: dict[str, Any], name: str, parse: Any, extra: dict[str, Any]) -> Any:
+    value = job.get(name)
+    if value is None:
+        return None
+    try:
+        return parse(value)
+    except (ValueError, OverflowError):
+        extra[name] = value
+        return None
+
+
+def _text(job: dict[str, Any], name: str, extra: dict[str, Any]) -> str | None:
+    """A text column; another type is kept twice, as text and as it came."""
+    value = job.get(name)
+    if type(value) is str:
+        return value or None
+    if value is None:
+        return None
+    extra[name] = value
+    return json_text(value) if value else None
+
+
+def _size(job: dict[str, Any], extra: dict[str, Any]) -> str | None:
+    size = job.get("size")
+    if type(size) is str:
+        return size or None
+    if size:
+        extra["size"] = size
+    return None
+
+
+def _provider(job: dict[str, Any], key: str, context: Context, extra: dict[str, Any]) -> str | None:
+    own = job.get("provider")
+    if own is not None and type(own) is not str:
+        extra["provider"] = own
+    elif own:
+        return str(own)
+    if context.provider:
+        return context.provider
+    _, colon, suffix = key.rpartition(":")
+    return suffix if colon and suffix else None
+
+
+def _status(
+    job: dict[str, Any],
+    extra: dict[str, Any],
+    failed: bool,
+    completed_at: datetime | None,
+    progress: float | None,
+) -> tuple[str | None, str]:
+    """(exactly as sent, normalised or derived)."""
+    reported = job.get("status")
+    if type(reported) is not str:
+        if reported is not None:
+            extra["status"] = reported
+        reported = None
+    status = reported.strip().lower() if reported else ""
+    if status:
+        return reported, _ALIASES.get(status, status)
+    return reported or None, _derived(failed, completed_at, progress)
+
+
+def _derived(failed: bool, completed_at: datetime | None, progress: float | None) -> str:
+    if failed:
+        return "failed"
+    if completed_at is not None or (progress or 0) >= 100:
+        return "completed"
+    return "in_progress" if progress else "queued"
+
+
+def _error(error: Any, extra: dict[str, Any], context: Context) -> tuple[str | None, str | None, bool]:
+    """(code, message, whether it is an error at all): the reference page shows an empty one on every job."""
+    if not error:
+        return None, None, False
+    if type(error) is str:
+        return None, error, bool(error.strip())
+    if type(error) is not dict:
+        extra["error"] = error
+        return None, json_text(error), True
+    code, message = error.get("code"), error.get("message")
+    others = {name: value for name, value in error.items() if name not in ("code", "message")}
+    for name, value in others.items():
+        context.unknown(f"job.error.{name}", value)
+    if others:
+        extra["error"] = others
+    return _word(code), _word(message), bool(_meaningful(error))
+
+
+def _word(value: Any) -> str | None:
+    if not value:
+        return None
+    return value if type(value) is str else json_text(value)
+
+
+def _meaningful(value: Any) -> Any:
+    """Without zero values, which an answer by id leaves out: both shapes of a job must hash the same."""
+    if type(value) is not dict:
+        return value
+    return {name: kept for name, child in value.items() if (kept := _meaningful(child))}
+
+
+def _significant(extra: dict[str, Any]) -> str | None:
+    """What of `extra` the hash covers: all but zero values and a strange progress."""
+    kept = _meaningful({name: value for name, value in extra.items() if name != "progress"})
+    return json_text(kept) if kept else None
+
+
+def _without_prompt(
+    job: dict[str, Any], extra: dict[str, Any], error_message: str | None, options: Options
+) -> tuple[dict[str, Any], str | None]:
+    if not extra and error_message is None:
+        return extra, None
+    extra.pop("prompt", None)
+    scrubber = Scrubber(job.get("prompt"), options)
+    return scrubber.value(extra), None if error_message is None else scrubber.text(error_message)
