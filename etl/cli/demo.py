@@ -5,24 +5,37 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from etl.cli.funnel import INTERRUPTED
 from etl.cli.output import DIM, GOOD, number, on_terminal, say, table
 from etl.cli.settings import ConfigFile, Settings
 
 if TYPE_CHECKING:
     from etl.app import App
+    from etl.config import Config
     from etl.records import RunResult
 
 #: The simulated world: jobs at the start, ticks, simulated seconds from one tick to the next.
 JOBS, TICKS, STEP = 5000, 5, 600
-#: Real seconds between two ticks: against a real gateway, and on a terminal so that an eye can follow.
+#: Seconds between two ticks, if --pause does not say: a real gateway's jobs take their time, and on a
+#: terminal an eye wants to follow.
 REAL_PAUSE, SHOW_PAUSE = 5.0, 0.4
 _ROW = "  {:<6} {:>9} {:>7} {:>9} {:>7}"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Where the story plays: how fast, what happens before each tick, and how many jobs are expected."""
+
+    pace: str
+    before_tick: Callable[[], object]
+    jobs: int | None = None
 
 
 def command(
@@ -30,6 +43,9 @@ def command(
     folder: Annotated[Path, typer.Option(metavar="DIR", help="Where the demo keeps its database.")] = Path(
         "demo"
     ),
+    pause: Annotated[
+        float | None, typer.Option(metavar="SECONDS", min=0, help="Real time between two ticks.")
+    ] = None,
     config: ConfigFile = None,
 ) -> None:
     """See it work, in a minute: first load, a few ticks, and what is then in the database.
@@ -43,9 +59,12 @@ def command(
     from etl.cli.stopping import stop_on_signals
 
     with stop_on_signals() as stop:
-        raise typer.Exit(
-            _real(settings, stop) if _has_gateway(settings) else _simulated(settings, folder, stop)
-        )
+        if _has_gateway(settings):
+            code = _real(settings, stop, REAL_PAUSE if pause is None else pause)
+        else:
+            shown = SHOW_PAUSE if on_terminal() else 0.0
+            code = _simulated(settings, folder, stop, shown if pause is None else pause)
+    raise typer.Exit(code)
 
 
 def _has_gateway(settings: Settings) -> bool:
@@ -53,7 +72,7 @@ def _has_gateway(settings: Settings) -> bool:
     return settings.config_file is not None or any(settings.environ.get(name) for name in named)
 
 
-def _simulated(settings: Settings, folder: Path, stop: Event) -> int:
+def _simulated(settings: Settings, folder: Path, stop: Event, pause: float) -> int:
     from etl.cli import demo_world
 
     path, database = demo_world.prepare(folder)
@@ -63,58 +82,59 @@ def _simulated(settings: Settings, folder: Path, stop: Event) -> int:
 
         def before_tick() -> None:
             demo_world.advance(base_url, STEP)
-            stop.wait(SHOW_PAUSE if on_terminal() else 0)
+            stop.wait(pause)
 
-        code = _show(
-            settings, path, stop, before_tick, f"10 simulated minutes between ticks, {TICKS} ticks", JOBS
-        )
+        scene = Scene(f"{STEP // 60} simulated minutes between ticks", before_tick, JOBS)
+        code = _play(settings, settings.load(path), scene, stop)
     if code == 0:
         _next_steps(path, database)
     return code
 
 
-def _real(settings: Settings, stop: Event) -> int:
+def _real(settings: Settings, stop: Event, pause: float) -> int:
     _heading("Your gateway, your database")
 
-    def pause() -> None:
-        stop.wait(REAL_PAUSE)
+    def before_tick() -> None:
+        stop.wait(pause)
 
-    pace = f"{REAL_PAUSE:g} seconds between ticks, {TICKS} ticks"
-    return _show(settings, None, stop, pause, pace, None)
+    return _play(settings, settings.load(), Scene(f"{pause:g} seconds between ticks", before_tick), stop)
 
 
-def _show(
-    settings: Settings,
-    path: Path | None,
-    stop: Event,
-    before_tick: Callable[[], None],
-    pace: str,
-    expected: int | None,
-) -> int:
+def _play(settings: Settings, config: Config, scene: Scene, stop: Event) -> int:
     """The story, the same for both; 0, or the exit code of the run that ended it."""
     from etl.app import App
+
+    config.choose()
+    settings.start_logging(config)
+    say(f"  database: {config.database.url}", DIM)
+    with App(config) as app:
+        code = _first_load(app, settings, scene, stop) or _ticks(app, settings, scene, stop)
+        if code == 0:
+            _summary(app)
+    return code
+
+
+def _first_load(app: App, settings: Settings, scene: Scene, stop: Event) -> int:
     from etl.cli import results
     from etl.cli.progress import watching
 
-    loaded = settings.load(path)
-    loaded.choose()
-    settings.start_logging(loaded)
-    with App(loaded) as app:
-        say(f"  database: {loaded.database.url}", DIM)
-        _heading("First load: the whole history, over HTTP")
-        with watching(settings.redact, expected=expected, keep=True) as progress:
-            first = app.sync(progress=progress, stop=stop)
-        code = results.show(first, settings.redact, as_json=False)
-        _heading(f"Then only what is new or unfinished: {pace}")
-        say(_ROW.format("tick", "requests", "new", "changed", "open"), DIM)
-        for tick in range(1, TICKS + 1):
-            if code or stop.is_set():
-                return code or results.exit_code(first)
-            before_tick()
-            ended = app.sync(stop=stop)
-            code = _tick(app, tick, ended, settings)
-        _summary(app)
-    return code
+    _heading("First load: the whole history, over HTTP")
+    with watching(settings.redact, expected=scene.jobs, keep=True) as progress:
+        ended = app.sync(progress=progress, stop=stop)
+    return results.show(ended, settings.redact, as_json=False)
+
+
+def _ticks(app: App, settings: Settings, scene: Scene, stop: Event) -> int:
+    _heading(f"Then only what is new or unfinished: {scene.pace}")
+    say(_ROW.format("tick", "requests", "new", "changed", "open"), DIM)
+    for tick in range(1, TICKS + 1):
+        scene.before_tick()
+        if stop.is_set():
+            return INTERRUPTED
+        code = _tick(app, tick, app.sync(stop=stop), settings)
+        if code:
+            return code
+    return 0
 
 
 def _tick(app: App, tick: int, ended: list[RunResult], settings: Settings) -> int:

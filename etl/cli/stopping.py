@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
+
+from etl.cli.funnel import INTERRUPTED
+
+_SHOW_CURSOR = "\x1b[?25h"
 
 
 @contextmanager
 def stop_on_signals() -> Iterator[threading.Event]:
-    """An event that the first signal sets. A second one raises KeyboardInterrupt wherever the program is."""
+    """An event that the first signal sets; the second ends the process."""
     stop = threading.Event()
 
     def ask(number: int, frame: FrameType | None) -> None:
         if stop.is_set():
-            raise KeyboardInterrupt
+            _leave()
         stop.set()
-        print("stopping after the current batch; once more to leave at once", file=sys.stderr)
+        print("stopping after the current batch; once more to leave at once", file=sys.stderr, flush=True)
 
     before: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():  # Python delivers signals only there
@@ -30,3 +35,11 @@ def stop_on_signals() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _leave() -> NoReturn:
+    """Without waiting for threads that wait for a gateway; the database stands even a power cut."""
+    if sys.stderr.isatty():
+        os.write(2, _SHOW_CURSOR.encode())
+    os.write(2, b"interrupted\n")
+    os._exit(INTERRUPTED)
