@@ -19,7 +19,7 @@ FLOORS = {
     **dict.fromkeys(("cli",), 7),
     **dict.fromkeys(("scheduler", "web"), 6),
     **dict.fromkeys(("app",), 5),
-    **dict.fromkeys(("pipeline",), 4),
+    **dict.fromkeys(("pipeline", "check"), 4),
     **dict.fromkeys(("extract", "transform", "load", "analytics", "feed"), 3),
     **dict.fromkeys(("db",), 2),
     **dict.fromkeys(("records", "config", "errors", "log"), 1),
