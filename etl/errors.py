@@ -118,7 +118,16 @@ class ServerFault(Retriable):
 
 
 class GarbledAnswer(Retriable):
-    """A 200 whose body is truncated, not JSON, of the wrong content type, or too large."""
+    """A 200 whose body is truncated, not JSON, of the wrong content type, or too large.
+
+    `hopeless` when trying again is unlikely to help: a web page, a body over the limit.
+    """
+
+    def __init__(
+        self, message: str, *, status: int | None = None, hint: str | None = None, hopeless: bool = False
+    ) -> None:
+        super().__init__(message, status=status, hint=hint)
+        self.hopeless = hopeless
 
 
 class Unparseable(GatewayError):

@@ -107,7 +107,8 @@ def _pass(
     """Move the edge past the batch; list the known jobs in the passed stretch that were not seen."""
     far = places[-1] if lane.order == "asc" else places[0]
     if lane.watch:
-        low, high = (lane.edge, far) if lane.order == "asc" else (far - 1, lane.edge)
+        newer = None if lane.edge is None else lane.edge - 1
+        low, high = (lane.edge, far) if lane.order == "asc" else (far - 1, newer)
         if low is None:  # what is older than the first job listed has aged out, and is the scan's to judge
             low = places[0] - 1
         if lane.order == "asc" and ended and not lane.bounded:

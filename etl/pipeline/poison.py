@@ -24,7 +24,7 @@ def narrow(run: Run, lane: str, request: Request, error: GatewayError) -> str | 
 
     Raises `error` again when it is not the kind that a record causes.
     """
-    if isinstance(error, ServerFault) and error.status != 500:
+    if (isinstance(error, ServerFault) and error.status != 500) or getattr(error, "hopeless", False):
         raise error
     left = request.limit
     size = max(1, left // 2)

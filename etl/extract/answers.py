@@ -1,0 +1,163 @@
+"""An HTTP answer that is not a page becomes a named error (gateway.md, "Errors"). The status decides."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from etl.errors import (
+    BadRequest,
+    DeadCursor,
+    Forbidden,
+    GatewayError,
+    NotFound,
+    RateLimited,
+    ServerFault,
+    TimedOut,
+    Unauthorized,
+    Unparseable,
+    Unsupported,
+)
+
+#: The gateway answers 400 although the same request may succeed in a moment.
+TRANSIENT = (
+    "network error occurred while connecting to provider api",
+    "failed to execute http request to provider api",
+    "html response received from provider",
+    "request dropped: queue is full",
+    "provider is shutting down",
+)
+_UNSUPPORTED = (
+    "failed to get config for provider",
+    "is not supported by",
+    "no keys found",
+    "no supported key found",
+)
+_CURSOR = ("after", "cursor", "not found", "no such", "does not exist", "pagination")
+CLIP = 300
+
+
+class Answer(NamedTuple):
+    """What is needed to judge it. `where` names request and source for the message."""
+
+    status: int
+    body: bytes
+    retry_after: float | None
+    where: str
+    after: str | None
+    by_id: bool = False
+
+
+class Complaint(NamedTuple):
+    message: str
+    kind: str
+    code: str
+    is_json: bool
+
+
+def error_of(answer: Answer) -> GatewayError:
+    """The error that an answer with a status other than 200 means."""
+    said = complaint(answer.body)
+    text = f"{answer.where}: HTTP {answer.status}: {said.message or 'no message'}"
+    if answer.status in _BY_STATUS:
+        return _BY_STATUS[answer.status](text, answer, said)
+    if answer.status >= 500:
+        return ServerFault(text, status=answer.status, hint="the gateway or its provider is in trouble")
+    if 300 <= answer.status < 400:
+        hint = (
+            "redirects are not followed, so that the key goes nowhere else: set base_url to the final address"
+        )
+        return BadRequest(text, status=answer.status, hint=hint)
+    return BadRequest(text, status=answer.status, hint="the gateway refused what was asked")
+
+
+def complaint(body: bytes) -> Complaint:
+    """Message, type and code of an error body: Bifrost's, plain OpenAI's, a proxy's HTML, or nothing."""
+    try:
+        parsed = json.loads(body)
+    except (ValueError, RecursionError):
+        return Complaint(_clip(body.decode("utf-8", "replace")), "", "", False)
+    if not isinstance(parsed, dict):
+        return Complaint(_clip(str(parsed)), "", "", True)
+    error = parsed.get("error")
+    error = (
+        error
+        if isinstance(error, dict)
+        else {"message": error if error is not None else parsed.get("message")}
+    )
+    kind = " ".join(str(part) for part in (parsed.get("type"), error.get("type")) if part)
+    return Complaint(_clip(str(error.get("message") or kind)), kind, str(error.get("code") or ""), True)
+
+
+def _clip(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= CLIP else text[:CLIP] + "…"
+
+
+def _bad_request(text: str, answer: Answer, said: Complaint) -> GatewayError:
+    lower = said.message.lower()
+    if any(mark in lower for mark in TRANSIENT):
+        return ServerFault(text, status=400, hint="the gateway had no luck with its provider; it may pass")
+    if said.code == "unsupported_operation" or any(mark in lower for mark in _UNSUPPORTED):
+        hint = "check `provider` and `key_name`; only OpenAI, Azure and OpenAI-shaped providers list videos"
+        return Unsupported(text, status=400, hint=hint)
+    if "missing_required_headers" in said.kind:
+        return BadRequest(text, status=400, hint="add the header under `headers:` of this source")
+    if "video_id must be" in lower:
+        return BadRequest(text, status=400, hint="this id does not belong to this gateway")
+    if answer.after is not None and not answer.by_id and any(mark in lower for mark in _CURSOR):
+        return DeadCursor(text, status=400)
+    return BadRequest(text, status=400, hint="the gateway refused what was asked; see `bifrost-etl check`")
+
+
+def _not_found(text: str, answer: Answer, said: Complaint) -> GatewayError:
+    if answer.by_id:
+        return NotFound(text, json_body=said.is_json)
+    if answer.after is not None and said.is_json:
+        return DeadCursor(text, status=404)
+    return NotFound(text, json_body=said.is_json, hint="is `base_url` right? /v1/videos is not there")
+
+
+def _server_error(text: str, answer: Answer, said: Complaint) -> GatewayError:
+    if "failed to unmarshal" in said.message.lower():
+        return Unparseable(
+            text, status=500, hint="a record on this page breaks the gateway; it will be narrowed"
+        )
+    return ServerFault(text, status=500, hint="the gateway or its provider is in trouble")
+
+
+def _forbidden(text: str, answer: Answer, said: Complaint) -> GatewayError:
+    spent = answer.status == 402
+    hint = "the budget is spent" if spent else "this key may not read this provider: ask who runs the gateway"
+    return Forbidden(text, status=answer.status, hint=hint)
+
+
+_Maker = Callable[[str, Answer, Complaint], GatewayError]
+_BY_STATUS: dict[int, _Maker] = {
+    400: _bad_request,
+    401: lambda text, a, s: Unauthorized(
+        text, status=401, hint="check api_key, or virtual_key if one is needed"
+    ),
+    402: _forbidden,
+    403: _forbidden,
+    404: _not_found,
+    408: lambda text, a, s: TimedOut(text, status=408),
+    425: lambda text, a, s: ServerFault(text, status=425),
+    429: lambda text, a, s: RateLimited(
+        text, retry_after=a.retry_after, hint="wait, or lower requests_per_second"
+    ),
+    500: _server_error,
+    504: lambda text, a, s: TimedOut(text, status=504, hint="the provider was too slow for the gateway"),
+}
+
+
+def embedded_error(envelope: dict[str, Any], answer: Answer) -> GatewayError | None:
+    """A 200 whose body is an error after all."""
+    if "data" in envelope or not (
+        envelope.get("is_bifrost_error") or isinstance(envelope.get("error"), dict)
+    ):
+        return None
+    status = envelope.get("status_code")
+    real = status if isinstance(status, int) and 400 <= status < 600 else 502
+    return error_of(answer._replace(status=real))

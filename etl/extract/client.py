@@ -1,0 +1,234 @@
+"""The gateway as this program sees it: pages of the list, single jobs, health."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from types import TracebackType
+from typing import Any
+from urllib.parse import quote
+
+from etl.config import Source
+from etl.errors import GarbledAnswer, GatewayError
+from etl.extract import answers
+from etl.extract.decode import Envelope, Garbled, decode
+from etl.extract.limits import RateLimit
+from etl.extract.retry import Retry
+from etl.extract.transport import Reply, Transport
+from etl.log import Redactor
+from etl.records import RawPage, Request
+
+_KNOWN = frozenset({"object", "first_id", "last_id", "has_more"})
+
+
+class Gateway:
+    """A client for one source. Thread-safe; close it, or use it as a context manager.
+
+    clock: our time, UTC. monotonic, sleep: seconds. on_retry(error, wait in seconds) is told before each wait.
+    `requests` and `retries` count what was sent.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        clock: Callable[[], datetime],
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        rng: random.Random,
+        on_retry: Callable[[GatewayError, float], None] | None = None,
+        redact: Redactor,
+    ) -> None:
+        self.source, self._clock, self._redact = source, clock, redact
+        self.requests = self.retries = 0
+        self._lock = threading.Lock()
+        self._on_retry = on_retry
+        self._transport = Transport(source, monotonic=monotonic)
+        self._limit = RateLimit(source.requests_per_second, monotonic=monotonic, sleep=sleep)
+        self._retry = Retry(source, rng=rng, sleep=sleep, monotonic=monotonic, on_retry=self._count_retry)
+
+    def __enter__(self) -> Gateway:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def page(self, request: Request, *, attempts: int | None = None) -> RawPage:
+        """One page of the list. Raises GatewayError; retriable failures only after their retries."""
+        query = {"limit": str(request.limit), "order": request.order}
+        if self.source.provider is not None:
+            query["provider"] = self.source.provider
+        if request.after is not None:
+            query["after"] = request.after
+        where = f"GET /v1/videos (source {self.source.name})"
+        reply, envelope, tried = self._ask("/v1/videos", query, where, request.after, attempts)
+        return self._page(request, reply, envelope, tried)
+
+    def job(self, job_id: str) -> RawPage:
+        """One job as a page of one item; NotFound when the gateway has none of that id."""
+        path = f"/v1/videos/{quote(job_id, safe='')}"
+        where = f"GET /v1/videos/ID (source {self.source.name})"
+        query = {} if self.source.provider is None or ":" in job_id else {"provider": self.source.provider}
+        request = Request(after=job_id, limit=1)
+        reply, body, tried = self._ask_job(path, query, where, job_id)
+        return RawPage(
+            request=request,
+            items=(body,),
+            first_id=None,
+            last_id=None,
+            has_more=False,
+            extra_fields=None,
+            received_at=self._clock(),
+            attempts=tried,
+            duration=reply.seconds,
+            size=len(reply.body),
+            gateway_date=_date(reply),
+        )
+
+    def health(self) -> dict[str, Any]:
+        """GET /health once, decoded. Raises GatewayError when there is none or it is not well."""
+        where = f"GET /health (source {self.source.name})"
+        reply = self._send("/health", {}, where, None, by_id=True)
+        return self._decode(reply, where).fields
+
+    def _ask(
+        self, path: str, query: dict[str, str], where: str, after: str | None, attempts: int | None
+    ) -> tuple[Reply, Envelope, int]:
+        tried = 0
+
+        def once() -> tuple[Reply, Envelope]:
+            nonlocal tried
+            tried += 1
+            reply = self._send(path, query, where, after)
+            envelope = self._decode(reply, where)
+            self._check_list(reply, envelope, where, after)
+            return reply, envelope
+
+        reply, envelope = self._retry.call(once, attempts=attempts)
+        return reply, envelope, tried
+
+    def _ask_job(self, path: str, query: dict[str, str], where: str, job_id: str) -> tuple[Reply, bytes, int]:
+        tried = 0
+
+        def once() -> tuple[Reply, bytes]:
+            nonlocal tried
+            tried += 1
+            reply = self._send(path, query, where, job_id, by_id=True)
+            self._check_json(reply, where)
+            return reply, reply.body
+
+        reply, body = self._retry.call(once)
+        return reply, body, tried
+
+    def _send(
+        self, path: str, query: dict[str, str], where: str, after: str | None, *, by_id: bool = False
+    ) -> Reply:
+        self._limit.wait()
+        with self._lock:
+            self.requests += 1
+        reply = self._transport.get(path, query, where)
+        reply = reply._replace(body=self._redact(reply.body))
+        if reply.status != 200:
+            wait = _retry_after(reply, self._clock)
+            raise answers.error_of(answers.Answer(reply.status, reply.body, wait, where, after, by_id))
+        return reply
+
+    def _decode(self, reply: Reply, where: str) -> Envelope:
+        self._check_json(reply, where)
+        try:
+            return decode(reply.body)
+        except Garbled as error:
+            raise GarbledAnswer(f"{where}: the body is {error}", status=200) from None
+
+    def _check_json(self, reply: Reply, where: str) -> None:
+        kind = reply.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        if kind and kind != "application/json" and not kind.endswith("+json"):
+            raise GarbledAnswer(
+                f"{where}: answered {kind}, not JSON",
+                status=200,
+                hint="is base_url the gateway's own address? A wrong path answers with its web page",
+                hopeless=True,
+            )
+
+    def _check_list(self, reply: Reply, envelope: Envelope, where: str, after: str | None) -> None:
+        fields = envelope.fields
+        found = answers.embedded_error(fields, answers.Answer(200, reply.body, None, where, after))
+        if found is not None and not envelope.listed:
+            raise found
+        if not envelope.listed and fields.get("object") != "list":
+            raise GarbledAnswer(f"{where}: JSON, but not a list of jobs", status=200, hopeless=True)
+
+    def _page(self, request: Request, reply: Reply, envelope: Envelope, tried: int) -> RawPage:
+        fields = envelope.fields
+        unknown = {name: value for name, value in fields.items() if name not in _KNOWN}
+        return RawPage(
+            request=request,
+            items=tuple(envelope.items),
+            first_id=_text(fields, "first_id", unknown),
+            last_id=_text(fields, "last_id", unknown),
+            has_more=_flag(fields, unknown),
+            extra_fields=envelope.extra_fields,
+            received_at=self._clock(),
+            http_status=reply.status,
+            attempts=tried,
+            duration=reply.seconds,
+            size=len(reply.body),
+            gateway_date=_date(reply),
+            unknown=unknown,
+        )
+
+    def _count_retry(self, error: GatewayError, wait: float) -> None:
+        with self._lock:
+            self.retries += 1
+        if self._on_retry is not None:
+            self._on_retry(error, wait)
+
+
+def _text(fields: dict[str, Any], name: str, unknown: dict[str, Any]) -> str | None:
+    value = fields.get(name)
+    if isinstance(value, str):
+        return value or None
+    if value is not None:
+        unknown[name] = value
+    return None
+
+
+def _flag(fields: dict[str, Any], unknown: dict[str, Any]) -> bool | None:
+    value = fields.get("has_more")
+    if value is None or isinstance(value, bool):
+        return value
+    unknown["has_more"] = value
+    return None
+
+
+def _retry_after(reply: Reply, clock: Callable[[], datetime]) -> float | None:
+    """Seconds until the time that Retry-After names, in either of its forms (RFC 9110, 10.2.3)."""
+    text = reply.headers.get("Retry-After", "").strip()
+    try:
+        return max(0.0, float(text))
+    except ValueError:
+        moment = _parse_date(text)
+    if moment is None:
+        return None
+    return max(0.0, (moment - (_date(reply) or clock())).total_seconds())
+
+
+def _date(reply: Reply) -> datetime | None:
+    return _parse_date(reply.headers.get("Date", ""))
+
+
+def _parse_date(text: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError):
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)

@@ -1,0 +1,130 @@
+"""A body becomes an envelope whose items are still bytes, so that one bad item is one reject.
+
+msgspec does it in one pass. It refuses the whole body for what is only one item's fault (a lone surrogate,
+NaN, a control character, a byte-order mark, deep nesting); then a scanner cuts the items out verbatim.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import msgspec
+
+_ITEM_END = re.compile(rb'["\[\]{},]')
+
+
+class Envelope(msgspec.Struct):
+    """The page as sent. `listed` says that there was a `data`, be it null; `fields` are the other members."""
+
+    items: list[bytes]
+    listed: bool
+    fields: dict[str, Any]
+    extra_fields: bytes | None
+
+
+class Garbled(Exception):
+    """The body is no JSON object; the message says what is wrong."""
+
+
+_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_ARRAY = msgspec.json.Decoder(list[msgspec.Raw] | None)
+
+
+def decode(body: bytes) -> Envelope:
+    """Raises Garbled."""
+    try:
+        members = {name: bytes(raw) for name, raw in _MEMBERS.decode(body).items()}
+        data, extra = members.pop("data", None), members.pop("extra_fields", None)
+        items = [bytes(item) for item in _ARRAY.decode(data or b"null") or []]
+        fields = {n: msgspec.json.decode(v) for n, v in members.items()}
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _scan(body)
+    return Envelope(items, data is not None, fields, None if extra == b"null" else extra)
+
+
+def _scan(body: bytes) -> Envelope:
+    """The same by hand: cut out `data`, take its elements verbatim, decode the rest leniently."""
+    body = body.removeprefix(b"\xef\xbb\xbf").strip()
+    start = _value_start(body, b"data")
+    if start is None or body[start : start + 1] != b"[":
+        fields = _lenient(body)
+        return Envelope([], "data" in fields, fields, None)
+    items, end = _elements(body, start)
+    fields = _lenient(body[:start] + b"null" + body[end:])
+    fields.pop("data", None)
+    extra = fields.pop("extra_fields", None)
+    return Envelope(items, True, fields, None if extra is None else json.dumps(extra).encode())
+
+
+def _lenient(body: bytes) -> dict[str, Any]:
+    try:
+        parsed = json.loads(body.decode(), strict=False)
+    except UnicodeDecodeError as error:
+        raise Garbled(f"not UTF-8 at byte {error.start}") from None
+    except RecursionError:
+        raise Garbled("nested too deep") from None
+    except ValueError as error:
+        raise Garbled(f"not JSON: {error}") from None
+    if not isinstance(parsed, dict):
+        raise Garbled(f"JSON, but not an object: {type(parsed).__name__}")
+    return parsed
+
+
+def _value_start(body: bytes, name: bytes) -> int | None:
+    """Where the value of a top-level member begins."""
+    depth, at = 0, 0
+    while match := _ITEM_END.search(body, at):
+        mark, at = match[0], match.end()
+        if mark == b'"':
+            end = _string_end(body, at)
+            after = end
+            while body[after : after + 1].isspace():
+                after += 1
+            if depth == 1 and body[at : end - 1] == name and body[after : after + 1] == b":":
+                after += 1
+                while body[after : after + 1].isspace():
+                    after += 1
+                return after
+            at = end
+        elif mark in b"{[":
+            depth += 1
+        elif mark in b"}]":
+            depth -= 1
+    return None
+
+
+def _string_end(body: bytes, at: int) -> int:
+    """Just behind the quote that closes the string whose first character is at `at`."""
+    while True:
+        end = body.find(b'"', at)
+        if end < 0:
+            raise Garbled("the body ends inside a text: truncated")
+        slashes = end
+        while body[slashes - 1 : slashes] == b"\\":
+            slashes -= 1
+        if (end - slashes) % 2 == 0:
+            return end + 1
+        at = end + 1
+
+
+def _elements(body: bytes, start: int) -> tuple[list[bytes], int]:
+    """The elements of the array at `start`, verbatim, and where it ends. No recursion."""
+    items: list[bytes] = []
+    depth, begin, at = 0, start + 1, start
+    while match := _ITEM_END.search(body, at):
+        mark, at = match[0], match.end()
+        if mark == b'"':
+            at = _string_end(body, at)
+        elif mark in b"[{":
+            depth += 1
+        elif mark == b"," and depth == 1:
+            items.append(body[begin : match.start()].strip())
+            begin = at
+        elif mark in b"]}":
+            depth -= 1
+            if depth == 0:
+                last = body[begin : match.start()].strip()
+                return items + ([last] if last or items else []), at
+    raise Garbled("the body ends inside the list: truncated")

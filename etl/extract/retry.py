@@ -1,0 +1,93 @@
+"""Which failures are worth another try, how often, and how long to wait before it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import TypeVar
+
+import tenacity
+
+from etl.config import Source
+from etl.errors import GarbledAnswer, GatewayError, RateLimited, Retriable, Unparseable
+
+_T = TypeVar("_T")
+
+#: A poison record fails for ever and a wrong address answers HTML for ever: one more try tells.
+_HOPELESS_AFTER = 2
+BASE_WAIT = 0.5
+
+
+class Retry:
+    """Exponential backoff with full jitter, bounded by attempts and by total time; honours Retry-After."""
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        rng: random.Random,
+        sleep: Callable[[float], None],
+        monotonic: Callable[[], float],
+        on_retry: Callable[[GatewayError, float], None] | None,
+    ) -> None:
+        self._source, self._rng, self._sleep, self._monotonic = source, rng, sleep, monotonic
+        self._on_retry = on_retry
+
+    def call(self, once: Callable[[], _T], *, attempts: int | None = None) -> _T:
+        """`once` until it succeeds or hope is gone; the last error is raised with its `attempts`."""
+        limit = attempts or self._source.max_attempts
+        begun = self._monotonic()
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(_worth_it),
+            stop=lambda state: self._is_over(state, limit, begun),
+            wait=self._wait,
+            sleep=self._sleep,
+            before_sleep=self._report,
+            reraise=True,
+        )
+        tried = 0
+
+        def counted() -> _T:
+            nonlocal tried
+            tried += 1
+            return once()
+
+        try:
+            return retrying(counted)
+        except GatewayError as error:
+            error.attempts = tried
+            raise
+
+    def _is_over(self, state: tenacity.RetryCallState, limit: int, begun: float) -> bool:
+        error = _error(state)
+        if isinstance(error, Unparseable) or (isinstance(error, GarbledAnswer) and error.hopeless):
+            limit = min(limit, _HOPELESS_AFTER)
+        spent = self._monotonic() - begun
+        return state.attempt_number >= limit or spent + self._planned(state) > self._source.max_retry_time
+
+    def _wait(self, state: tenacity.RetryCallState) -> float:
+        error = _error(state)
+        if isinstance(error, RateLimited) and error.retry_after is not None:
+            return min(max(error.retry_after, 0.0), self._source.retry_after_cap)
+        ceiling = min(self._source.max_backoff, BASE_WAIT * 2.0 ** (state.attempt_number - 1))
+        return self._rng.uniform(0.0, ceiling)
+
+    def _planned(self, state: tenacity.RetryCallState) -> float:
+        """The least that the next wait will take: a Retry-After is certain, a jittered wait may be none."""
+        error = _error(state)
+        known = isinstance(error, RateLimited) and error.retry_after is not None
+        return self._wait(state) if known else 0.0
+
+    def _report(self, state: tenacity.RetryCallState) -> None:
+        error = _error(state)
+        if self._on_retry is not None and isinstance(error, GatewayError):
+            wait = state.next_action.sleep if state.next_action is not None else 0.0
+            self._on_retry(error, wait)
+
+
+def _error(state: tenacity.RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome is not None else None
+
+
+def _worth_it(error: BaseException) -> bool:
+    return isinstance(error, Retriable | Unparseable)

@@ -1,0 +1,161 @@
+"""HTTP by requests: one session with a pool, lean per request, and one seam where its errors are ours."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+from urllib.parse import urlencode, urlsplit
+
+import requests
+import urllib3.exceptions
+from requests.adapters import HTTPAdapter
+
+from etl.config import Source
+from etl.errors import GarbledAnswer, GatewayError, TimedOut, Unreachable
+
+_CHUNK = 1 << 20
+#: A body may take this many read timeouts altogether, however steadily it drips.
+_PATIENCE = 4
+
+
+class Reply(NamedTuple):
+    """An answer, whole. Header names are case-insensitive; `seconds` is the time it took."""
+
+    status: int
+    headers: Any
+    body: bytes
+    seconds: float
+
+
+class Transport:
+    """Sends GET requests for one source. Thread-safe."""
+
+    def __init__(self, source: Source, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._source, self._monotonic = source, monotonic
+        self._session = requests.Session()
+        # requests would look for .netrc and proxies on every single request; here it happens once.
+        self._session.trust_env = False
+        size = max(4, source.concurrency, source.first_load_lanes) + 2
+        adapter = HTTPAdapter(pool_connections=2, pool_maxsize=size)
+        self._session.mount("http://", adapter)
+        self._session.mount("https://", adapter)
+        self._headers = _headers(source)
+        self._send_options: dict[str, Any] = {
+            "stream": True,
+            "allow_redirects": False,
+            "timeout": (source.connect_timeout, source.read_timeout),
+            "verify": _verify(source),
+            "cert": str(source.client_cert) if source.client_cert else None,
+            "proxies": _proxies(source),
+        }
+
+    def get(self, path: str, query: dict[str, str], where: str) -> Reply:
+        """Raises Unreachable, TimedOut or GarbledAnswer; any HTTP status is an answer."""
+        url = f"{self._source.base_url}{path}"
+        request = requests.PreparedRequest()
+        request.method, request.headers = "GET", self._headers
+        request.url = f"{url}?{urlencode(query)}" if query else url
+        request.hooks = requests.hooks.default_hooks()
+        begun = self._monotonic()
+        try:
+            with self._session.send(request, **self._send_options) as response:
+                body = self._read(response, where, begun)
+                return Reply(response.status_code, response.headers, body, self._monotonic() - begun)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            # The foreign error holds the request with its key: its kind and text suffice.
+            raise _translate(error, where) from None
+
+    def close(self) -> None:
+        self._session.close()
+
+    def _read(self, response: requests.Response, where: str, begun: float) -> bytes:
+        limit, raw = self._source.max_body, response.raw
+        chunks, size = [], 0
+        while chunk := raw.read(_CHUNK, decode_content=True):
+            size += len(chunk)
+            if size > limit:
+                raise GarbledAnswer(
+                    f"{where}: the body is larger than {limit:,} bytes",
+                    hint="raise max_body, or lower page_size",
+                    hopeless=True,
+                )
+            if self._monotonic() - begun > _PATIENCE * self._source.read_timeout:
+                raise TimedOut(f"{where}: the body came too slowly and was given up")
+            chunks.append(chunk)
+        _check_complete(response, where)
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _check_complete(response: requests.Response, where: str) -> None:
+    promised = response.headers.get("Content-Length", "")
+    got = response.raw.tell()
+    if promised.isdigit() and got != int(promised):
+        raise GarbledAnswer(f"{where}: truncated: {got} of {promised} bytes came")
+
+
+def _translate(error: Exception, where: str) -> GatewayError:
+    text = f"{where}: {type(error).__name__}: {_plain(error)}"
+    if isinstance(error, requests.ConnectTimeout):
+        return TimedOut(text, hint="nothing answers at this address within connect_timeout")
+    if isinstance(error, requests.Timeout | urllib3.exceptions.ReadTimeoutError | TimeoutError):
+        return TimedOut(text, hint="read_timeout must exceed the gateway's own 30 s")
+    if isinstance(error, requests.exceptions.SSLError):
+        return Unreachable(text, hint="the certificate is not trusted: set ca_bundle to the CA's file")
+    if isinstance(error, requests.exceptions.ProxyError):
+        return Unreachable(text, hint="the proxy does not answer: check `proxy` or HTTPS_PROXY")
+    if isinstance(error, urllib3.exceptions.DecodeError | requests.exceptions.ContentDecodingError):
+        return GarbledAnswer(f"{where}: the body is not the {'compression'} that its header says")
+    if isinstance(error, urllib3.exceptions.ProtocolError | requests.exceptions.ChunkedEncodingError):
+        return GarbledAnswer(f"{where}: truncated: the connection ended before the body did")
+    return Unreachable(text, hint="is base_url right, and does the gateway run?")
+
+
+def _plain(error: BaseException) -> str:
+    """The innermost reason, without the pool's and the request's dressing."""
+    reason = getattr(error, "reason", None) or (error.args[0] if error.args else None)
+    if isinstance(reason, BaseException) and reason is not error:
+        return _plain(reason)
+    return " ".join(str(error).split())[:200]
+
+
+def _headers(source: Source) -> Any:
+    headers = requests.structures.CaseInsensitiveDict(
+        {"Accept": "application/json", "Accept-Encoding": "gzip, deflate", "User-Agent": "bifrost-etl"}
+    )
+    key = source.api_key or source.virtual_key
+    if source.username is not None and source.password is not None:
+        headers["Authorization"] = requests.auth._basic_auth_str(source.username, source.password.reveal())
+    elif key is not None:
+        headers["Authorization"] = f"Bearer {key.reveal()}"
+    if source.virtual_key is not None:
+        headers["x-bf-vk"] = source.virtual_key.reveal()
+    if source.key_name is not None:
+        headers["x-bf-api-key"] = source.key_name
+    if source.key_id is not None:
+        headers["x-bf-api-key-id"] = source.key_id
+    if source.raw_payloads == "store":
+        headers["x-bf-send-back-raw-response"] = "true"
+    for name, value in source.headers.items():
+        headers[name] = value.reveal()
+    return headers
+
+
+def _verify(source: Source) -> bool | str:
+    if not source.verify_tls:
+        return False
+    given = source.ca_bundle or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+    return str(given) if given else True
+
+
+def _proxies(source: Source) -> dict[str, str]:
+    if source.proxy is not None:
+        proxy = source.proxy.reveal()
+        return {"http": proxy, "https": proxy}
+    found: dict[str, str] = requests.utils.get_environ_proxies(f"{source.base_url}/", no_proxy=None)
+    return found
+
+
+def host_of(url: str) -> str:
+    return urlsplit(url).netloc
