@@ -28,7 +28,9 @@ class Rig:
         fast = {"max_backoff": 0.0, "max_attempts": 3, "retry_after_cap": 0.0}
         values = {**defaults, **fast, "base_url": sim.base_url, **settings}
         self.source = Source(**values)
-        self.config = Config(sources=(self.source,), database=Database(url=Secret(url)), lease=Lease(seconds=60))
+        self.config = Config(
+            sources=(self.source,), database=Database(url=Secret(url)), lease=Lease(seconds=60)
+        )
         self.waits: list[float] = []
         self.app = App(self.config, clock=self.now, sleep=self.waits.append)
 

@@ -91,7 +91,7 @@ def test_history_keeps_the_value_before(database_url: str) -> None:
 def test_a_dead_cursor_never_means_nothing_new(database_url: str, behaviour: str) -> None:
     world = World(seed=8, jobs=300, rate=0)
     with rig(world, database_url) as r:
-        r.sim.fault("dead_cursor", answer=behaviour)
+        r.sim.fault("dead_cursor", how=behaviour)
         r.ok()
         world.advance(48 * HOUR)
         r.ok()
