@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,7 +10,7 @@ import typer
 from etl.cli.settings import ConfigFile, Settings
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from etl.config import Config
 
 command = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
@@ -25,9 +23,10 @@ def group() -> None:
 @command.command()
 def upgrade(ctx: typer.Context, config: ConfigFile = None) -> None:
     """Bring the tables to what this program needs. Safe to run twice, and from two places at once."""
+    from etl.analytics.opening import connected
     from etl.db import schema
 
-    with _engine(ctx, config) as engine:
+    with connected(_load(ctx, config)) as engine:
         before = schema.current(engine)
         after = schema.upgrade(engine)
     print(f"already at {after}" if before == after else f"upgraded from {before or 'nothing'} to {after}")
@@ -41,10 +40,11 @@ def downgrade(
     config: ConfigFile = None,
 ) -> None:
     """Go back to an earlier revision. What later revisions added is dropped, with its data."""
+    from etl.analytics.opening import connected
     from etl.db import schema
     from etl.errors import ConfigError
 
-    with _engine(ctx, config) as engine:
+    with connected(_load(ctx, config)) as engine:
         if not yes and not _confirmed(f"Drop what came after {revision}, with its data?"):
             raise ConfigError("not confirmed; nothing was changed", hint="answer y, or give --yes")
         schema.downgrade(engine, revision)
@@ -54,18 +54,20 @@ def downgrade(
 @command.command()
 def current(ctx: typer.Context, config: ConfigFile = None) -> None:
     """Print the database's revision and this program's."""
+    from etl.analytics.opening import connected
     from etl.db import schema
 
-    with _engine(ctx, config) as engine:
+    with connected(_load(ctx, config)) as engine:
         print(f"database {schema.current(engine) or 'empty'}, program {schema.head()}")
 
 
 @command.command()
 def check(ctx: typer.Context, config: ConfigFile = None) -> None:
     """Exit 0 when the database is up to date, 1 when not."""
+    from etl.analytics.opening import connected
     from etl.db import schema
 
-    with _engine(ctx, config) as engine:
+    with connected(_load(ctx, config)) as engine:
         schema.check(engine)
         print(f"ok: {schema.head()}")
 
@@ -75,14 +77,5 @@ def _confirmed(question: str) -> bool:
     return sys.stdin.isatty() and typer.confirm(question, err=True)
 
 
-@contextmanager
-def _engine(ctx: typer.Context, config: ConfigFile) -> Iterator[Engine]:
-    loaded = ctx.ensure_object(Settings).load(config)
-
-    from etl.db.engine import make_engine
-
-    engine = make_engine(loaded.database.reveal())
-    try:
-        yield engine
-    finally:
-        engine.dispose()
+def _load(ctx: typer.Context, config: ConfigFile) -> Config:
+    return ctx.ensure_object(Settings).load(config)

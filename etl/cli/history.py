@@ -43,7 +43,7 @@ def command(
     loaded = ctx.ensure_object(Settings).load(config)
 
     from etl.analytics.history import read_history
-    from etl.cli.database import filled
+    from etl.analytics.opening import filled
 
     with filled(loaded) as engine:
         jobs = read_history(engine, job_id, source)

@@ -82,8 +82,8 @@ def age(text: str) -> timedelta:
 
 
 def _read(config: Config, now: datetime) -> list[SourceStatus]:
+    from etl.analytics.opening import opened
     from etl.analytics.status import read_status
-    from etl.cli.database import opened
 
     with opened(config) as engine:
         return [] if engine is None else read_status(engine, now)

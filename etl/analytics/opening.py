@@ -1,40 +1,43 @@
-"""The configured database, opened to look at: never created, never migrated by a command that only reads."""
+"""The configured database, opened to look at: a command that only reads never creates nor migrates one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import sqlalchemy as sa
+
+from etl.config import Config
+from etl.db import schema
+from etl.db.engine import is_sqlite, make_engine
 from etl.errors import ConfigError
-
-if TYPE_CHECKING:
-    from sqlalchemy import Engine
-
-    from etl.config import Config
 
 
 @contextmanager
-def opened(config: Config) -> Iterator[Engine | None]:
-    """An engine on the database, or None when there is nothing in it yet. Raises StorageError."""
-    from etl.db import schema
-    from etl.db.engine import is_sqlite, make_engine
-
+def connected(config: Config) -> Iterator[sa.Engine]:
+    """An engine on the database, whatever is in it; its connections are closed at the end."""
     engine = make_engine(config.database.reveal())
     try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def opened(config: Config) -> Iterator[sa.Engine | None]:
+    """An engine on a database of ours, or None when there is nothing in it yet. Raises StorageError."""
+    with connected(config) as engine:
         missing = is_sqlite(engine) and not Path(str(engine.url.database)).exists()
         if missing or schema.current(engine) is None:
             yield None
         else:
             schema.check(engine)
             yield engine
-    finally:
-        engine.dispose()
 
 
 @contextmanager
-def filled(config: Config) -> Iterator[Engine]:
+def filled(config: Config) -> Iterator[sa.Engine]:
     """As `opened`, for commands that need something to look at. Raises ConfigError when there is nothing."""
     with opened(config) as engine:
         if engine is None:
