@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Annotated
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from etl.records import RunResult
 
 #: The simulated world: jobs at the start, ticks, simulated seconds from one tick to the next.
-JOBS, TICKS, STEP = 5000, 5, 600
+JOBS, TICKS, STEP = 5000, 5, 120
 #: Seconds between two ticks, if --pause does not say: a real gateway's jobs take their time, and on a
 #: terminal an eye wants to follow.
 REAL_PAUSE, SHOW_PAUSE = 5.0, 0.4
@@ -31,10 +32,11 @@ _ROW = "  {:<6} {:>9} {:>7} {:>9} {:>7}"
 
 @dataclass(frozen=True)
 class Scene:
-    """Where the story plays: how fast, what happens before each tick, and how many jobs are expected."""
+    """Where the story plays: how fast, what happens before each tick, whose time it is, how many jobs."""
 
     pace: str
     before_tick: Callable[[], object]
+    clock: Callable[[], datetime]
     jobs: int | None = None
 
 
@@ -76,15 +78,20 @@ def _simulated(settings: Settings, folder: Path, stop: Event, pause: float) -> i
     from etl.cli import demo_world
 
     path, database = demo_world.prepare(folder)
+    behind = [timedelta(seconds=TICKS * STEP)]  # the story ends in the present
     with demo_world.simulator(JOBS, time.time() - TICKS * STEP) as base_url:
         demo_world.write_config(path, database, base_url)
         _heading(f"A simulated gateway answers at {base_url}, with {JOBS:,} jobs")
 
         def before_tick() -> None:
-            demo_world.advance(base_url, STEP)
             stop.wait(pause)
+            demo_world.advance(base_url, STEP)
+            behind[0] -= timedelta(seconds=STEP)
 
-        scene = Scene(f"{STEP // 60} simulated minutes between ticks", before_tick, JOBS)
+        def clock() -> datetime:
+            return datetime.now(UTC) - behind[0]
+
+        scene = Scene(f"{STEP // 60} simulated minutes between ticks", before_tick, clock, JOBS)
         code = _play(settings, settings.load(path), scene, stop)
     if code == 0:
         _next_steps(path, database)
@@ -97,7 +104,8 @@ def _real(settings: Settings, stop: Event, pause: float) -> int:
     def before_tick() -> None:
         stop.wait(pause)
 
-    return _play(settings, settings.load(), Scene(f"{pause:g} seconds between ticks", before_tick), stop)
+    scene = Scene(f"{pause:g} seconds between ticks", before_tick, lambda: datetime.now(UTC))
+    return _play(settings, settings.load(), scene, stop)
 
 
 def _play(settings: Settings, config: Config, scene: Scene, stop: Event) -> int:
@@ -107,7 +115,7 @@ def _play(settings: Settings, config: Config, scene: Scene, stop: Event) -> int:
     config.choose()
     settings.start_logging(config)
     say(f"  database: {config.database.url}", DIM)
-    with App(config) as app:
+    with App(config, clock=scene.clock) as app:
         code = _first_load(app, settings, scene, stop) or _ticks(app, settings, scene, stop)
         if code == 0:
             _summary(app)
@@ -138,8 +146,6 @@ def _ticks(app: App, settings: Settings, scene: Scene, stop: Event) -> int:
 
 
 def _tick(app: App, tick: int, ended: list[RunResult], settings: Settings) -> int:
-    from datetime import UTC, datetime
-
     from etl.analytics.status import read_status
     from etl.cli import results
 

@@ -59,7 +59,7 @@ def simulator(jobs: int, start: float) -> Iterator[str]:
         "jobs": jobs,
         "seed": 7,
         "start": start,
-        "rate": 90,
+        "rate": 480,
         "latency": "25ms",
         "token": TOKEN,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +22,7 @@ def command(tmp_path: Path) -> Command:
 
 @pytest.fixture
 def gateway() -> Iterator[Simulator]:
-    with Simulator(World(seed=3, jobs=250, rate=60.0), token=CANARY) as sim:
+    with Simulator(World(seed=3, jobs=250, start=time.time(), rate=60.0), token=CANARY) as sim:
         yield sim
 
 

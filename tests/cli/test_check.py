@@ -99,10 +99,10 @@ def test_wrong_configuration_exits_2(command: Command):
     done = command("check", "--json")
     assert done.code == 2
     assert done.json["findings"][0]["what"] == "configuration"
-    (command.folder / "bifrost-etl.yaml").write_text("surces: []\n")
+    (command.folder / "bifrost-etl.yaml").write_text("databse: {}\n")
     done = command("check")
     assert done.code == 2
-    assert "✗ configuration: " in done.out and "sources" in done.out
+    assert "✗ configuration: " in done.out and "database" in done.out
 
 
 def test_a_database_that_cannot_be_used(configured: Command, gateway: Simulator):
