@@ -311,7 +311,11 @@ sync_state = _table(
     sa.Column("disabled_at", UtcDateTime, comment="When a fatal answer stopped the source (UTC)."),
     sa.Column("disabled_reason", Text, comment="What it was."),
     sa.Column("config_hash", sa.String(32), comment="Digest of the settings that were refused."),
-    sa.Column("last_commit", sa.String(32), comment="Mark of the newest commit: tells a lost answer from a lost commit."),
+    sa.Column(
+        "last_commit",
+        sa.String(32),
+        comment="Mark of the newest commit: tells a lost answer from a lost commit.",
+    ),
     comment="Where each source stands.",
 )
 

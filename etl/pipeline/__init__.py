@@ -77,7 +77,7 @@ def _walk(run: Run, *, accept_suspicious: bool) -> None:
         reconcile(run, accept_suspicious=accept_suspicious)
     else:
         tick(run)
-    if kind != "reconcile":
+    if kind == "incremental" or run.resumed:
         reread(run)
     run.complete()
 

@@ -27,13 +27,17 @@ def first_load(run: Run) -> None:
     if run.lists_newest_first:
         newest_first(run)
         return
-    head = run.fetch(run.request("desc"))
-    if backwards(head, "desc"):
-        run.distrust(head)
-        _oldest_first_only(run)
-        return
     load = FirstLoad(run)
-    load.take_head(head)
+    try:
+        head = run.fetch(run.request("desc"))
+    except POISON as error:
+        load.head_is_poisoned(error)
+    else:
+        if backwards(head, "desc"):
+            run.distrust(head)
+            _oldest_first_only(run)
+            return
+        load.take_head(head)
     if not load.met:
         load.read_both_ends()
     if run.lists_newest_first:
@@ -65,8 +69,13 @@ class FirstLoad:
         ] = {}  # lane → last readable id, at a poison record
         self._highest_old: datetime | None = None
         self._lowest_new: datetime | None = None
-        run.lane("old", "asc", bounded=True, watch=False)
+        self._open_old()
         run.lane("new", "desc", bounded=True, watch=False)
+
+    def _open_old(self) -> None:
+        """Far below the newest-first half, so that the two halves tell themselves apart by position."""
+        start = 0 if self.old is None else None
+        self.run.lane("old", "asc", bounded=True, watch=False, start=start)
 
     def take_head(self, head: PageRows) -> None:
         """The newest jobs are visible before anything else is asked."""
@@ -76,10 +85,15 @@ class FirstLoad:
         else:
             self.run.flush()
 
+    def head_is_poisoned(self, error: GatewayError) -> None:
+        """One of the newest jobs cannot be read: the newest-first half ends just above it."""
+        self.stuck["new"] = (narrow(self.run, "new", self.run.request("desc"), error), error)
+
     def read_both_ends(self) -> None:
+        both = self.run.source.first_load_lanes > 1 or len(self.below) > 1
         with Readers(self.run.fetch) as readers:
             readers.start("old", self.run.request("asc", self.old))
-            if self.run.source.first_load_lanes > 1 or len(self.below) > 1:
+            if both and "new" not in self.stuck:
                 readers.start("new", self.run.request("desc", self.below[0]))
             for event in readers:
                 self._handle(event, readers)
@@ -108,7 +122,8 @@ class FirstLoad:
         elif isinstance(error, DeadCursor | NotFound) and event.request.after is not None:
             # The list forgot the cursor meanwhile: begin again at its oldest job, or leave the rest to `old`.
             if event.lane == "old":
-                run.lane("old", "asc", bounded=True, watch=False)
+                self.old = None
+                self._open_old()
                 readers.start("old", run.request("asc"))
             elif not readers.running:
                 raise error

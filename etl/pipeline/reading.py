@@ -16,7 +16,7 @@ from etl.records import PageRows, Request
 
 Fetch = Callable[[Request], PageRows]
 #: Pages that wait to be stored; more would only cost memory.
-AHEAD = 8
+AHEAD = 4
 
 
 class Event(NamedTuple):

@@ -83,8 +83,11 @@ class Run:
         with self._lock:  # readers run in threads
             self.batch.distrusted.append(rows)
 
-    def lane(self, name: str, order: Order, *, bounded: bool = False, watch: bool = True) -> None:
-        self.store.now.lanes[name] = Lane(order, bounded=bounded, watch=watch)
+    def lane(
+        self, name: str, order: Order, *, bounded: bool = False, watch: bool = True, start: int | None = None
+    ) -> None:
+        """Open a lane; `start` is the position it begins at, unless its first cursor tells."""
+        self.store.now.lanes[name] = Lane(order, bounded, watch, start, started=start is not None)
         self._guards[name] = Guard(order)
 
     def check(self, lane: str, rows: PageRows) -> None:
