@@ -22,7 +22,7 @@ _MAX_BIGINT = 2**63 - 1
 def page_facts(page: RawPage, context: Context) -> tuple[PageFacts, CacheLookup | None]:
     """Facts and cache lookup; counts the envelope's unknown members."""
     for name, value in page.unknown.items():
-        context.unknown(f"page.{clean(name)}", value)
+        context.unknown("page", clean(name), value)
     if page.extra_fields is None:
         return PageFacts(), None
     try:
@@ -32,7 +32,7 @@ def page_facts(page: RawPage, context: Context) -> tuple[PageFacts, CacheLookup 
     if type(fields) is dict:
         return _facts(fields, context), _lookup(fields.get("cache_debug"), context)
     if fields is not None:
-        context.unknown(_PATH, fields)
+        context.unknown("page", "extra_fields", fields)
     return PageFacts(), None
 
 
@@ -92,7 +92,7 @@ def _raw(value: Any) -> str | None:
 def _rest(left: dict[str, Any], context: Context) -> str | None:
     """What has no column, as JSON."""
     for name, value in left.items():
-        context.unknown(f"{_PATH}.{name}", value)
+        context.unknown(_PATH, name, value)
     if left and context.options.prompts != "store":
         left = Scrubber(None, context.options).value(left)
     return json_text(left) if left else None
@@ -102,10 +102,10 @@ def _lookup(debug: Any, context: Context) -> CacheLookup | None:
     if debug is None:
         return None
     if type(debug) is not dict:
-        context.unknown(f"{_PATH}.cache_debug", debug)
+        context.unknown(_PATH, "cache_debug", debug)
         return None
     for name in debug.keys() - _CACHE_MEMBERS:
-        context.unknown(f"{_PATH}.cache_debug.{name}", debug[name])
+        context.unknown(f"{_PATH}.cache_debug", name, debug[name])
     texts: dict[str, Any] = {name: _text(debug.get(name)) for name in _TEXTS}
     numbers: dict[str, Any] = {name: _number(debug.get(name)) for name in _NUMBERS}
     hit = debug.get("cache_hit")

@@ -32,8 +32,8 @@ _OPEN_STATUSES = frozenset({"queued", "in_progress"})
 #: Members that have a column, or are dropped on purpose: `videos` may hold megabytes of base64.
 _KNOWN = frozenset(
     {
-        "id", "object", "provider", "model", "status", "progress", "prompt", "remixed_from_video_id", "seconds",
-        "size", "created_at", "completed_at", "expires_at", "error", "videos", "extra_fields",
+        "id", "object", "provider", "model", "status", "progress", "prompt", "remixed_from_video_id",
+        "seconds", "size", "created_at", "completed_at", "expires_at", "error", "videos", "extra_fields",
     }
 )  # fmt: skip
 _pack = msgspec.msgpack.Encoder().encode
@@ -45,16 +45,25 @@ class Context:
 
     options: Options
     provider: str | None = None
-    drift: Counter[Unknown] = field(default_factory=Counter)
+    _drift: dict[tuple[str, str, type], int] = field(default_factory=dict)
 
-    def unknown(self, path: str, value: Any) -> None:
-        self.drift[Unknown(path[:MAX_PATH], json_type(value))] += 1
+    def unknown(self, where: str, name: str, value: Any) -> None:
+        key = (where, name, type(value))
+        self._drift[key] = self._drift.get(key, 0) + 1
+
+    @property
+    def drift(self) -> dict[Unknown, int]:
+        """Fields that the contract does not name, and how often each came."""
+        total: Counter[Unknown] = Counter()
+        for (where, name, kind), count in self._drift.items():
+            total[Unknown(f"{where}.{name}"[:MAX_PATH], json_type(kind))] += count
+        return dict(total)
 
 
 def job_id(job: Any) -> str:
     """The item's id. Raises Unusable when it has none that could be a key."""
     if type(job) is not dict:
-        raise Unusable(f"not an object but {json_type(job)}", job)
+        raise Unusable(f"not an object but {json_type(type(job))}", job)
     found = job.get("id")
     if type(found) is int:
         found = str(found)
@@ -88,13 +97,14 @@ def job_row(job: dict[str, Any], context: Context) -> JobRow:
     if context.options.prompts != "store":
         extra, error_message = _without_prompt(job, extra, error_message, context.options)
         prompt = stored(prompt, context.options)
+    extra_text = json_text(extra) if extra else None
     content = (
         provider, model, status, reported, prompt, remixed, seconds, size, created_at, completed_at,
-        expires_at, error_code, error_message, _significant(extra) if extra else None,
+        expires_at, error_code, error_message, _significant(extra, extra_text) if extra_text else None,
     )  # fmt: skip
     return JobRow(
         key, provider, model, status, reported, progress, prompt, remixed, seconds, size, width, height,
-        created_at, completed_at, expires_at, error_code, error_message, json_text(extra) if extra else None,
+        created_at, completed_at, expires_at, error_code, error_message, extra_text,
         status in SETTLED_STATUSES or (status not in _OPEN_STATUSES and (failed or completed_at is not None)),
         blake2b(_pack(content), digest_size=16).hexdigest(),
     )  # fmt: skip
@@ -104,7 +114,7 @@ def _unknown(job: dict[str, Any], context: Context) -> dict[str, Any]:
     """Members without a column, counted as drift."""
     extra = {name: value for name, value in job.items() if name not in _KNOWN}
     for name, value in extra.items():
-        context.unknown(f"job.{name}", value)
+        context.unknown("job", name, value)
     return extra
 
 
@@ -190,7 +200,7 @@ def _error(error: Any, extra: dict[str, Any], context: Context) -> tuple[str | N
     code, message = error.get("code"), error.get("message")
     others = {name: value for name, value in error.items() if name not in ("code", "message")}
     for name, value in others.items():
-        context.unknown(f"job.error.{name}", value)
+        context.unknown("job.error", name, value)
     if others:
         extra["error"] = others
     return _word(code), _word(message), bool(_meaningful(error))
@@ -209,8 +219,17 @@ def _meaningful(value: Any) -> Any:
     return {name: kept for name, child in value.items() if (kept := _meaningful(child))}
 
 
-def _significant(extra: dict[str, Any]) -> str | None:
-    """What of `extra` the hash covers: all but zero values and a strange progress."""
+def _has_zero(members: dict[str, Any]) -> bool:
+    for child in members.values():  # noqa: SIM110 - as in text.deeper_than
+        if not child or (type(child) is dict and _has_zero(child)):
+            return True
+    return False
+
+
+def _significant(extra: dict[str, Any], text: str) -> str | None:
+    """What of `extra`, JSON text `text`, the hash covers: all but zero values and a strange progress."""
+    if "progress" not in extra and not _has_zero(extra):
+        return text
     kept = _meaningful({name: value for name, value in extra.items() if name != "progress"})
     return json_text(kept) if kept else None
 

@@ -34,7 +34,7 @@ def transform_page(page: RawPage, options: Options, *, source_provider: str | No
         page=page,
         jobs=tuple(jobs.values()),
         rejects=tuple(rejects),
-        unknown=dict(context.drift),
+        unknown=context.drift,
         cache=cache,
         facts=facts,
         duplicates=len(page.items) - len(jobs) - len(rejects),

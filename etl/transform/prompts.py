@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator
+from json.encoder import encode_basestring, encode_basestring_ascii
 from typing import Any
 
 from etl.records import Reject
@@ -69,7 +69,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 def _escaped(text: str) -> tuple[str, str]:
     """As it looks inside a JSON document that is itself a string."""
-    return json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]
+    return encode_basestring_ascii(text)[1:-1], encode_basestring(text)[1:-1]
 
 
 def safe_reject(reject: Reject, value: Any, options: Options) -> Reject:

@@ -21,7 +21,15 @@ _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _ESCAPED_NUL = b"\\u0000"
 _fast_decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder(order="sorted").encode
-_TYPES = {str: "string", bool: "boolean", int: "number", float: "number", dict: "object", list: "array"}
+_CONTAINERS = frozenset({dict, list})
+_TYPES: dict[type, str] = {
+    str: "string",
+    bool: "boolean",
+    int: "number",
+    float: "number",
+    dict: "object",
+    list: "array",
+}
 
 
 class Unusable(Exception):
@@ -39,11 +47,11 @@ def decode(raw: bytes) -> Any:
     """The JSON value, safe to store. Raises Unusable: not UTF-8, not JSON, too deep."""
     try:
         value = _fast_decode(raw)
-        # msgspec refuses all else that databases refuse, so clean bytes pay for one search only.
-        unsafe = _ESCAPED_NUL in raw
+        # msgspec refuses all else that databases refuse. Searches for one byte are the cheapest.
+        unsafe = b"\\" in raw and _ESCAPED_NUL in raw
     except (msgspec.MsgspecError, ValueError, RecursionError):
         value, unsafe = _patient_decode(raw), True
-    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and deeper_than(value, MAX_DEPTH):
+    if (raw.find(b"{", 1) > 0 or b"[" in raw) and deeper_than(value, MAX_DEPTH):
         raise Unusable(f"nested deeper than {MAX_DEPTH} levels", value)
     return _storable(value) if unsafe else value
 
@@ -73,12 +81,13 @@ def _int(digits: str) -> int | str:
 
 def deeper_than(value: Any, levels: int) -> bool:
     """True when arrays and objects are nested more than `levels` deep; looks no deeper than that."""
-    if not isinstance(value, dict | list):
-        return False
     if levels == 0:
-        return True
-    children = value.values() if isinstance(value, dict) else value
-    return any(deeper_than(child, levels - 1) for child in children)
+        return type(value) in _CONTAINERS
+    children = value.values() if type(value) is dict else value if type(value) is list else ()
+    for child in children:  # noqa: SIM110 - twice as fast as any(), and every drifting item comes by
+        if type(child) in _CONTAINERS and deeper_than(child, levels - 1):
+            return True
+    return False
 
 
 def clean(text: str) -> str:
@@ -99,6 +108,6 @@ def json_text(value: Any) -> str:
     return _encode(value).decode()
 
 
-def json_type(value: Any) -> str:
-    """string, number, boolean, object, array or null."""
-    return _TYPES.get(type(value), "null")
+def json_type(kind: type) -> str:
+    """string, number, boolean, object, array or null, of a decoded value's type."""
+    return _TYPES.get(kind, "null")

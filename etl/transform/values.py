@@ -90,6 +90,8 @@ def _iso(text: str) -> datetime | None:
 
 def percent(value: Any) -> float | None:
     """0–100; a fraction below 1 is scaled up. Exactly 1 is left for the caller, who knows the status."""
+    if type(value) is int and 1 <= value <= 100:
+        return float(value)
     found = number(value)
     if found is None:
         return None

@@ -1,0 +1,124 @@
+"""Whatever a gateway sends: everything accounted for, nothing unstorable, equal content equal hash."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from etl.transform import Options, transform_page
+from tests.hostile import ACCEPTED, HOSTILE, REJECTED
+from tests.transform.pages import assert_sound, page, row, transform
+
+NAMES = [
+    "id", "object", "provider", "model", "status", "progress", "prompt", "remixed_from_video_id", "seconds",
+    "size", "created_at", "completed_at", "expires_at", "error", "videos", "extra_fields", "quality", "usage",
+]  # fmt: skip
+TEXTS = st.one_of(
+    st.text(st.characters(codec=None, categories=None), max_size=12),
+    st.sampled_from(["", "0", "8s", "1e9", "completed", "1280x720", "2024-05-01T10:00:00Z", "\0", "\ud800"]),
+)
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.integers(10**9, 2 * 10**9),
+    st.integers(-(10**40), 10**40),
+    st.floats(),
+    TEXTS,
+)
+VALUES = st.recursive(
+    SCALARS, lambda v: st.lists(v, max_size=3) | st.dictionaries(TEXTS, v, max_size=3), max_leaves=8
+)
+ERRORS = st.dictionaries(st.sampled_from(["code", "message", "type", "prompt"]), VALUES, max_size=4)
+JOBS = st.fixed_dictionaries(
+    {"id": st.sampled_from(["a", "b", "c:openai", "d\0", 7, "", None, "x" * 513])},
+    optional={name: VALUES if name != "error" else ERRORS | VALUES for name in NAMES if name != "id"},
+)
+ITEMS = st.one_of(
+    JOBS.map(lambda v: json.dumps(v).encode()),
+    VALUES.map(lambda v: json.dumps(v, ensure_ascii=False).encode("utf-8", "surrogatepass")),
+    st.binary(max_size=40),
+    st.sampled_from(sorted(HOSTILE.values())),
+)
+OPTIONS = st.builds(Options, st.sampled_from(["store", "hash", "drop"]), st.sampled_from(["drop", "store"]))
+EXTRA_FIELDS = st.one_of(
+    st.none(),
+    st.binary(max_size=20),
+    VALUES.map(lambda v: json.dumps(v).encode()),
+    st.dictionaries(
+        st.sampled_from(
+            [
+                "request_type",
+                "provider",
+                "latency",
+                "chunk_index",
+                "cache_debug",
+                "raw_request",
+                "raw_response",
+            ]
+        ),
+        VALUES
+        | st.dictionaries(st.sampled_from(["cache_hit", "hit_type", "input_tokens", "threshold"]), VALUES),
+    ).map(lambda v: json.dumps(v).encode()),
+)
+
+
+@given(st.lists(ITEMS, max_size=6), EXTRA_FIELDS, OPTIONS, st.dictionaries(TEXTS, VALUES, max_size=2))
+@settings(deadline=None, max_examples=300)
+def test_everything_is_accounted_for_and_storable(
+    items: list[bytes], extra_fields: bytes | None, options: Options, unknown: dict[str, Any]
+) -> None:
+    raw = page(*items, extra_fields=extra_fields, unknown=unknown)
+    rows = transform_page(raw, options, source_provider=None)
+    assert_sound(rows)
+    assert rows == transform_page(raw, options, source_provider=None)
+
+
+@given(JOBS.filter(lambda v: v["id"] in ("a", "b", "c:openai")), st.randoms(use_true_random=False))
+@settings(deadline=None, max_examples=150)
+def test_the_order_of_members_means_nothing(job: dict[str, Any], chance: random.Random) -> None:
+    names = list(job)
+    chance.shuffle(names)
+    shuffled = {name: job[name] for name in names}
+    first, second = (transform(json.dumps(v).encode()).jobs for v in (job, shuffled))
+    assert first == second
+
+
+@given(JOBS, st.sampled_from(["hash", "drop"]))
+@settings(deadline=None, max_examples=200)
+def test_a_prompt_that_is_not_stored_is_nowhere(job: dict[str, Any], prompts: Any) -> None:
+    canary = 'canary "<7f3a9c>"'
+    job = {k: v for k, v in job.items() if k not in ("model", "status", "size", "provider")}
+    error = {"code": "x", "message": f"refused: {canary}", "hint": [canary]}
+    job = {**job, "prompt": canary, "error": error, "revised_prompt": "7f3a9c", "note": {"echo": canary}}
+    raw = json.dumps(job).encode()
+    extra_fields = {"raw_request": {"prompt": canary}, "raw_response": raw.decode(), "prompt": canary}
+    items = (raw, raw[:-1], raw[:-1] + b',"deep":' + b"[" * 99 + b"]" * 99 + b"}", b'["' + b'7f3a9c"]')
+    rows = transform(*items, extra_fields=extra_fields, prompts=prompts, raw_payloads="store")
+    assert "7f3a9c" not in repr((rows.jobs, rows.rejects, rows.facts, rows.cache, rows.unknown))
+
+
+@pytest.mark.parametrize("name", sorted(HOSTILE))
+@pytest.mark.parametrize("prompts", ["store", "drop"])
+def test_hostile_item(name: str, prompts: Any) -> None:
+    neighbour = b'{"id":"neighbour"}'
+    rows = transform(neighbour, HOSTILE[name], neighbour.replace(b"neigh", b"other-neigh"), prompts=prompts)
+    assert_sound(rows)
+    assert len(rows.rejects) == (name in REJECTED)
+    assert (name in ACCEPTED) == any(job.job_id.startswith(f"hostile-{name}") for job in rows.jobs)
+    if name in REJECTED and prompts == "store":
+        assert rows.rejects[0].payload == HOSTILE[name] and rows.rejects[0].position == 1
+
+
+@given(st.dictionaries(st.sampled_from(["quality", "usage", "n"]), VALUES, max_size=3))
+@settings(deadline=None, max_examples=50)
+def test_zero_values_may_be_left_out(extra: dict[str, Any]) -> None:
+    """An answer by id omits them; the job has not changed."""
+    kept = {name: value for name, value in extra.items() if value}
+    zeros = {"prompt": "", "seconds": 0, "size": "", "completed_at": 0, "progress": 0, "error": None}
+    assert row(**kept).content_hash == row(**extra, **zeros).content_hash
