@@ -90,7 +90,10 @@ def _head(change: Change) -> str:
 
 
 def _changes(change: Change) -> Iterator[str]:
+    changed = {field.field: field.new for field in change.changes}
     for field in change.changes:
+        if field.field == "reported_status" and field.new == changed.get("status"):
+            continue  # said already: it differs only where the gateway sends none
         yield f"{field.field}: {_value(field.old)} → {_value(field.new)}"
 
 

@@ -21,11 +21,11 @@ def on_terminal(stream: TextIO | None = None) -> bool:
     return (stream or sys.stdout).isatty() and os.environ.get("TERM") != "dumb"
 
 
-def console(stream: TextIO | None = None) -> Console:
-    """A Rich console on `stream`; it honours NO_COLOR and the terminal's width by itself."""
+def console(stream: TextIO | None = None, *, wrap: bool = False) -> Console:
+    """A Rich console on `stream`; it honours NO_COLOR by itself. `wrap` keeps lines within the width."""
     from rich.console import Console
 
-    return Console(file=stream or sys.stdout, highlight=False, emoji=False, soft_wrap=True)
+    return Console(file=stream or sys.stdout, highlight=False, emoji=False, soft_wrap=not wrap)
 
 
 def say(text: str = "", style: str | None = None, *, stream: TextIO | None = None) -> None:
@@ -74,9 +74,7 @@ def _drawn(headings: Sequence[str], cells: Sequence[Sequence[str]], right: Seque
         drawn.add_column(heading, justify="right" if column in right else "left", overflow="fold")
     for row in cells:
         drawn.add_row(*(Text(cell) for cell in row))
-    shown = console()
-    shown.soft_wrap = False
-    shown.print(drawn)
+    console(wrap=True).print(drawn)
 
 
 def printable(text: str) -> str:

@@ -47,7 +47,7 @@ def _bars(keep: bool) -> Bars:
         ),
         TimeElapsedColumn(),
         TextColumn("{task.fields[note]}", style="yellow", markup=False),
-        console=console(sys.stderr),
+        console=console(sys.stderr, wrap=True),
         transient=not keep,
         redirect_stdout=False,
     )

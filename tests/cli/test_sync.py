@@ -104,7 +104,7 @@ def test_some_fail_and_others_do_not(command: Command, gateway: Simulator):
 
 
 def test_a_terminal_gets_progress_and_colour(configured: Command):
-    code, text = configured.on_terminal("sync")
+    code, text = configured.on_terminal("sync", COLUMNS="60")
     assert code == 0
     assert "\x1b[" in text and "jobs" in text and "✓ default" in text
     code, table = configured.on_terminal("status", NO_COLOR="1")
