@@ -159,8 +159,9 @@ def test_a_repeated_job_keeps_its_place_and_its_last_content() -> None:
 def test_the_hash_covers_every_tracked_field_but_progress() -> None:
     base = row()
     changed: list[dict[str, Any]] = [
-        {"provider": "p"}, {"model": "m"}, {"status": "queued"}, {"prompt": "x"}, {"size": "1x1"}, {"seconds": 4},
-        {"remixed_from_video_id": "r"}, {"created_at": AT}, {"expires_at": AT}, {"completed_at": AT},
+        {"provider": "p"}, {"model": "m"}, {"status": "queued"}, {"prompt": "x"}, {"size": "1x1"},
+        {"seconds": 4}, {"remixed_from_video_id": "r"}, {"created_at": AT}, {"expires_at": AT},
+        {"completed_at": AT},
         {"error": {"code": "x"}}, {"error": "x"}, {"quality": "hd"}, {"model": "p"}, {"seconds": "four"},
     ]  # fmt: skip
     assert len({base.content_hash, *(row(**c).content_hash for c in changed)}) == len(changed) + 1
