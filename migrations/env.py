@@ -7,6 +7,7 @@ SQLite database that the migrations so far have built.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,6 +17,7 @@ from alembic.autogenerate.rewriter import Rewriter
 from alembic.ddl.mysql import MySQLImpl
 from alembic.operations import ops
 
+from etl.analytics import views
 from etl.db import schema, types
 from etl.db.engine import make_engine
 from etl.db.models import metadata
@@ -69,7 +71,7 @@ def _render(kind: str, item: Any, autogen: AutogenContext) -> str | bool:
     return name
 
 
-def _run(connection: sa.Connection) -> None:
+def _run(connection: sa.Connection, act: Callable[[sa.Connection], None]) -> None:
     context.configure(
         connection=connection,
         target_metadata=metadata,
@@ -79,7 +81,21 @@ def _run(connection: sa.Connection) -> None:
         process_revision_directives=again,
     )
     with context.begin_transaction():
-        context.run_migrations()
+        act(connection)
+
+
+def _migrate(connection: sa.Connection) -> None:
+    """Only the newest schema has views: they would hold on to the columns that a migration alters.
+
+    Views that are as they should be are left alone, with the rights that were granted on them.
+    """
+    goal = context.get_revision_argument()
+    if goal == schema._read(connection) and not views.missing(connection):
+        return
+    views.drop(connection)
+    context.run_migrations()
+    if goal == schema.head():
+        views.create(connection)
 
 
 def _scratch() -> None:
@@ -88,11 +104,11 @@ def _scratch() -> None:
         if any(schema._revisions()):
             schema.upgrade(engine)
         with engine.connect() as connection:
-            _run(connection)
+            _run(connection, lambda _: context.run_migrations())
         engine.dispose()
 
 
 if "connection" in context.config.attributes:
-    _run(context.config.attributes["connection"])
+    _run(context.config.attributes["connection"], _migrate)
 else:
     _scratch()

@@ -1,0 +1,47 @@
+"""What a view or a report is made of: columns that know what they hold, and the SQL that fills them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from etl.analytics.dialects import Dialect
+
+Kind = Literal["text", "integer", "number", "seconds", "money", "ratio", "instant", "day", "flag"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """`kind` tells how a value is read back and shown: `seconds` is a length, `ratio` 0 to 1."""
+
+    name: str
+    kind: Kind
+    comment: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which jobs a view reads. `where` is a condition on video_jobs, called j; `day` gives a moment's day.
+
+    The view itself reads all, by UTC days. A report puts in its range, which an index answers, and its
+    time zone.
+    """
+
+    where: str
+    day: Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A view: `sql(dialect, scope)` selects `columns`, in this order and by these names."""
+
+    name: str
+    comment: str
+    columns: tuple[Column, ...]
+    sql: Callable[[Dialect, Scope], str]
+
+
+def everything(d: Dialect) -> Scope:
+    """The scope of the views themselves."""
+    return Scope("1 = 1", d.day)

@@ -1,0 +1,95 @@
+"""The little SQL that differs between SQLite, PostgreSQL and MariaDB/MySQL: time, rounding, joining text.
+
+Every method takes SQL and gives SQL. Results are equal on all of them: lengths of time are rounded to
+milliseconds, money to millionths, days and hours are UTC.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """Snippets for one family: sqlite, postgresql or mysql. `now` is the database's clock, or a parameter."""
+
+    family: str
+    now: str
+
+    def seconds(self, start: str, end: str) -> str:
+        """From `start` to `end`, both UtcDateTime columns."""
+        return self._pick(
+            # julianday() knows milliseconds only in doubles of 2.4 million days; this is exact.
+            f"ROUND((strftime('%s', {end}) - strftime('%s', {start}))"
+            f" + (substr({end}, 21, 6) - substr({start}, 21, 6)) / 1e6, 3)",
+            f"CAST(ROUND(EXTRACT(EPOCH FROM ({end} - {start})), 3) AS double precision)",
+            f"ROUND(TIMESTAMPDIFF(MICROSECOND, {start}, {end}) / 1e6, 3)",
+        )
+
+    def later(self, moment: str, seconds: str) -> str:
+        """`moment` plus a number of seconds."""
+        return self._pick(
+            f"(strftime('%Y-%m-%d %H:%M:%f', {moment}, ({seconds}) || ' seconds') || '000')",
+            f"({moment} + ({seconds}) * INTERVAL '1 second')",
+            f"TIMESTAMPADD(MICROSECOND, ROUND(({seconds}) * 1e6), {moment})",
+        )
+
+    def day(self, moment: str) -> str:
+        """The UTC day: a date, on SQLite its text."""
+        return self._pick(
+            f"substr({moment}, 1, 10)", f"CAST({moment} AT TIME ZONE 'UTC' AS date)", f"DATE({moment})"
+        )
+
+    def midnight(self, day: str) -> str:
+        """The instant at which a `day` begins."""
+        return self._pick(
+            f"({day} || ' 00:00:00.000000')",
+            f"(CAST({day} AS timestamp) AT TIME ZONE 'UTC')",
+            f"CAST({day} AS DATETIME(6))",
+        )
+
+    def hour(self, moment: str) -> str:
+        """The UTC hour, 0 to 23."""
+        return self._pick(
+            f"CAST(substr({moment}, 12, 2) AS INTEGER)",
+            f"CAST(EXTRACT(HOUR FROM {moment} AT TIME ZONE 'UTC') AS integer)",
+            f"HOUR({moment})",
+        )
+
+    def joined(self, *parts: str) -> str:
+        """Texts and numbers one after the other."""
+        return f"CONCAT({', '.join(parts)})" if self.family == "mysql" else f"({' || '.join(parts)})"
+
+    def latest(self, one: str, other: str) -> str:
+        """The later of two instants that are there."""
+        return f"{self._pick('max', 'GREATEST', 'GREATEST')}({one}, {other})"
+
+    def rounded(self, number: str, digits: int) -> str:
+        """A double."""
+        return self._pick(
+            f"ROUND({number}, {digits})",
+            f"CAST(ROUND(CAST({number} AS numeric), {digits}) AS double precision)",
+            f"ROUND(CAST({number} AS double), {digits})",
+        )
+
+    def whole(self, number: str) -> str:
+        """An integer: PostgreSQL and MariaDB sum integers to decimals."""
+        return self._pick(
+            f"CAST({number} AS INTEGER)", f"CAST({number} AS bigint)", f"CAST({number} AS SIGNED)"
+        )
+
+    def _pick(self, sqlite: str, postgresql: str, mysql: str) -> str:
+        return {"sqlite": sqlite, "postgresql": postgresql, "mysql": mysql}[self.family]
+
+
+_NOW = {
+    "sqlite": "(strftime('%Y-%m-%d %H:%M:%f', 'now') || '000')",
+    "postgresql": "now()",
+    "mysql": "UTC_TIMESTAMP(6)",
+}
+
+
+def dialect(name: str, now: str | None = None) -> Dialect:
+    """The snippets for SQLAlchemy's dialect `name`. `now` (SQL) replaces the database's clock."""
+    family = "mysql" if name == "mariadb" else name
+    return Dialect(family, now or _NOW[family])

@@ -1,0 +1,167 @@
+"""Views of jobs that belong together: remixes of remixes, and the same request made again."""
+
+# ruff: noqa: S608 (SQL is put together from our own snippets; values come as parameters)
+
+from __future__ import annotations
+
+from etl.analytics.columns import Column, Scope, View
+from etl.analytics.dialects import Dialect
+from etl.analytics.facts import cost_of_job, price_of_job
+
+#: Longer chains are cut, and marked: a cycle would never end.
+DEEPEST = 50
+
+# --- remixes -----------------------------------------------------------------------------------
+
+
+def _members(scope: Scope) -> str:
+    """CTEs: every job with a tree, by climbing from each remix to its parents through the primary key.
+
+    `top` has a remix's root: the last ancestor met, or for a cycle the smallest one.
+    """
+    return f"""
+WITH RECURSIVE climb AS (
+  SELECT j.source_id, j.job_id, j.remixed_from_job_id AS ancestor, 1 AS depth FROM video_jobs j
+  WHERE j.remixed_from_job_id IS NOT NULL AND j.remixed_from_job_id <> j.job_id AND {scope.where}
+  UNION ALL
+  SELECT c.source_id, c.job_id, a.remixed_from_job_id, c.depth + 1
+  FROM climb c JOIN video_jobs a ON a.source_id = c.source_id AND a.job_id = c.ancestor
+  WHERE a.remixed_from_job_id IS NOT NULL AND a.remixed_from_job_id <> a.job_id
+    AND c.ancestor <> c.job_id AND c.depth < {DEEPEST}
+), ends AS (
+  SELECT source_id, job_id, MAX(depth) AS depth, MIN(ancestor) AS smallest,
+    MAX(CASE WHEN depth = {DEEPEST} OR ancestor = job_id THEN 1 ELSE 0 END) AS cyclic
+  FROM climb GROUP BY source_id, job_id
+), top AS (
+  SELECT e.source_id, e.job_id, e.depth, e.cyclic,
+    CASE e.cyclic WHEN 1 THEN e.smallest ELSE c.ancestor END AS root
+  FROM ends e JOIN climb c ON c.source_id = e.source_id AND c.job_id = e.job_id AND c.depth = e.depth
+), members AS (
+  SELECT source_id, root, job_id, depth, cyclic FROM top
+  UNION ALL
+  SELECT t.source_id, t.root, j.job_id, 0, 0
+  FROM (SELECT DISTINCT source_id, root FROM top WHERE cyclic = 0) t
+  JOIN video_jobs j ON j.source_id = t.source_id AND j.job_id = t.root
+)"""
+
+
+def _remix_jobs(d: Dialect, scope: Scope) -> str:
+    return f"""{_members(scope)}
+SELECT s.name AS source, m.root AS root_job_id, j.job_id, j.remixed_from_job_id, m.depth AS depth,
+  (m.cyclic = 1) AS is_cycle, j.provider, j.model, j.status, j.seconds, j.created_at,
+  {cost_of_job(d)} AS cost, p.currency
+FROM members m
+JOIN video_jobs j ON j.source_id = m.source_id AND j.job_id = m.job_id
+JOIN sources s ON s.id = m.source_id
+{price_of_job(d)}"""
+
+
+def _remix_trees(d: Dialect, scope: Scope) -> str:
+    one_currency = "MAX(currency) = MIN(currency)"
+    return f"""
+SELECT source, root_job_id, (MIN(depth) > 0 AND MAX(cycle_mark) = 0) AS is_orphan,
+  (MAX(cycle_mark) = 1) AS is_cycle, COUNT(*) AS jobs, MAX(depth) AS depth, SUM(seconds) AS seconds,
+  CASE WHEN {one_currency} THEN {d.rounded("SUM(cost)", 6)} END AS cost,
+  CASE WHEN {one_currency} THEN MAX(currency) END AS currency,
+  {d.whole("SUM(CASE WHEN status = 'completed' AND cost IS NULL THEN 1 ELSE 0 END)")} AS uncosted_jobs,
+  MIN(created_at) AS first_created_at, MAX(created_at) AS last_created_at
+FROM (SELECT f.*, CASE WHEN f.is_cycle THEN 1 ELSE 0 END AS cycle_mark FROM ({_remix_jobs(d, scope)}) f) m
+GROUP BY source, root_job_id"""
+
+
+_ROOT = Column("root_job_id", "text", "The job that the tree grew from, as far as it is known.")
+_DEPTH = (
+    f"Remixes from the root to it or its farthest job; a cycle ends where it closes, a chain after {DEEPEST}."
+)
+
+REMIX_JOBS = View(
+    "remix_jobs",
+    "One row per job of a remix tree, its root included.",
+    (
+        Column("source", "text", "Name of the source."),
+        _ROOT,
+        Column("job_id", "text", "The job."),
+        Column("remixed_from_job_id", "text", "Its parent; null for a root."),
+        Column("depth", "integer", _DEPTH),
+        Column("is_cycle", "flag", "Its ancestors go round in a circle, or never end."),
+        Column("provider", "text", "Provider."),
+        Column("model", "text", "Model."),
+        Column("status", "text", "Status: as reported, or derived."),
+        Column("seconds", "seconds", "Length of the clip."),
+        Column("created_at", "instant", "Creation, gateway's clock."),
+        Column("cost", "money", "Its cost; null when failed, open, unpriced or unknown."),
+        Column("currency", "text", "Currency of cost."),
+    ),
+    _remix_jobs,
+)
+
+REMIX_TREES = View(
+    "remix_trees",
+    "One row per family of remixes.",
+    (
+        Column("source", "text", "Name of the source."),
+        _ROOT,
+        Column("is_orphan", "flag", "The root is named by its remixes, but was never listed."),
+        Column("is_cycle", "flag", "Parents go round in a circle: the root is the smallest id of it."),
+        Column("jobs", "integer", "Jobs of the tree that are known."),
+        Column("depth", "integer", _DEPTH),
+        Column("seconds", "seconds", "Length of all its clips."),
+        Column("cost", "money", "Cost of the whole tree; null when unpriced or in several currencies."),
+        Column("currency", "text", "Currency of cost."),
+        Column("uncosted_jobs", "integer", "Completed jobs that are not in cost."),
+        Column("first_created_at", "instant", "Creation of its oldest job, gateway's clock."),
+        Column("last_created_at", "instant", "Creation of its newest job, gateway's clock."),
+    ),
+    _remix_trees,
+)
+
+
+# --- duplicate_requests ------------------------------------------------------------------------
+
+
+def _duplicates(d: Dialect, scope: Scope) -> str:
+    same = "j.provider, j.model, j.size, j.seconds, j.prompt"
+    cost = f"CASE WHEN j.done = 1 AND j.place > 1 THEN {d.rounded('j.seconds * p.price', 6)} END"
+    one_currency = "MAX(p.currency) = MIN(p.currency)"
+    return f"""
+SELECT {same}, COUNT(*) AS jobs, {d.whole("SUM(j.done)")} AS completed_jobs,
+  {d.whole("SUM(CASE WHEN j.done = 1 AND j.place > 1 THEN 1 ELSE 0 END)")} AS avoidable_jobs,
+  SUM(CASE WHEN j.done = 1 AND j.place > 1 THEN j.seconds END) AS avoidable_seconds,
+  CASE WHEN {one_currency} THEN {d.rounded(f"SUM({cost})", 6)} END AS avoidable_cost,
+  CASE WHEN {one_currency} THEN MAX(p.currency) END AS currency,
+  MIN(j.created_at) AS first_created_at, MAX(j.created_at) AS last_created_at
+FROM (
+  SELECT k.*, COUNT(*) OVER (PARTITION BY k.provider, k.model, k.size, k.seconds, k.prompt) AS n,
+    ROW_NUMBER() OVER (PARTITION BY k.provider, k.model, k.size, k.seconds, k.prompt
+      ORDER BY k.done DESC, k.created_at, k.job_id) AS place
+  FROM (
+    SELECT j.provider, j.model, j.size, j.seconds, j.prompt, j.width, j.height, j.created_at, j.job_id,
+      CASE WHEN j.status = 'completed' THEN 1 ELSE 0 END AS done
+    FROM video_jobs j WHERE j.prompt IS NOT NULL AND j.prompt <> '' AND {scope.where}
+  ) k
+) j
+{price_of_job(d)}
+WHERE j.n > 1
+GROUP BY {same}"""
+
+
+DUPLICATES = View(
+    "duplicate_requests",
+    "Requests made more than once: same provider, model, size, length and prompt.",
+    (
+        Column("provider", "text", "Provider."),
+        Column("model", "text", "Model."),
+        Column("size", "text", "Resolution as sent."),
+        Column("seconds", "seconds", "Length of the clip."),
+        Column("prompt", "text", "The prompt, or its sha256, as configured."),
+        Column("jobs", "integer", "How often it was asked for."),
+        Column("completed_jobs", "integer", "How often it was delivered."),
+        Column("avoidable_jobs", "integer", "Deliveries after the first: a cache would have had them."),
+        Column("avoidable_seconds", "seconds", "Length of those clips."),
+        Column("avoidable_cost", "money", "What those cost; null when unpriced."),
+        Column("currency", "text", "Currency of the cost."),
+        Column("first_created_at", "instant", "Creation of the first, gateway's clock."),
+        Column("last_created_at", "instant", "Creation of the last, gateway's clock."),
+    ),
+    _duplicates,
+)
