@@ -10,12 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from types import TracebackType
 
+from etl.app_watch import Observer, Unwatched, WatchedGateway, WatchedStore, is_refusal
 from etl.config import Config, Source
 from etl.db.engine import make_engine, storage_errors, writing
 from etl.db.schema import ensure
-from etl.errors import EtlError, GatewayError
+from etl.errors import EtlError, GatewayError, LeaseHeld, LeaseLost, StorageError
 from etl.extract import Gateway
 from etl.load import Lease, Store, register, registered, worker_name
+from etl.load.health import note_failure, note_success
 from etl.log import Redactor, get
 from etl.pipeline import Stopped, sync_source
 from etl.records import Counts, Progress, RunKind, RunResult
@@ -45,7 +47,9 @@ class App:
         clock: Callable[[], datetime] = now,
         sleep: Callable[[float], None] | None = None,
         rng: random.Random | None = None,
+        observer: Observer | None = None,
     ) -> None:
+        self.observer = observer or Unwatched()
         self.config, self._clock, self._sleep = config, clock, sleep
         self._rng = rng or random.Random()  # noqa: S311 (jitter, not secrets)
         self.redact = Redactor(config.secrets())
@@ -97,16 +101,20 @@ class App:
         *,
         progress: Progress | None = None,
         stop: threading.Event | None = None,
+        store: Store | None = None,
     ) -> Gateway:
-        """A client for one source; waits end early when `stop` is set."""
+        """A client for one source; waits end early when `stop` is set. `store` tells its logs the run."""
 
         def on_retry(error: GatewayError, wait: float) -> None:
-            get("extract").warning("retry", action="retry", source=source.name, error=str(error), wait=wait)
+            run = None if store is None else store.now.run_id
+            get("extract").warning("retry", source=source.name, run=run, error=str(error), wait=wait)
+            self.observer.retried(source.name, error)
             if progress is not None:
                 progress.waiting(source.name, str(error), wait)
 
-        return Gateway(
+        return WatchedGateway(
             source,
+            observer=self.observer,
             clock=self._clock,
             monotonic=time.monotonic,
             sleep=self._nap(stop),
@@ -147,14 +155,14 @@ class App:
         stop: threading.Event,
         accept_suspicious: bool = False,
     ) -> RunResult:
-        """One run of one source, start to end."""
+        """One run of one source, start to end; how it ended is noted in the database."""
         started = self._clock()
         try:
             store = self._store(source, kind, stop)
         except EtlError as error:
             return RunResult(source.name, kind, "failed", None, started, self._clock(), Counts(), error)
-        with self.gateway(source, progress=progress, stop=stop) as gateway:
-            return sync_source(
+        with self.gateway(source, progress=progress, stop=stop, store=store) as gateway:
+            result = sync_source(
                 source,
                 gateway,
                 store,
@@ -163,6 +171,26 @@ class App:
                 redact=self.redact,
                 accept_suspicious=accept_suspicious,
             )
+        self._note(source, result)
+        return result
+
+    def _note(self, source: Source, result: RunResult) -> None:
+        """Failures in a row, and settings that the gateway refuses, are known to every service."""
+        error = result.error
+        try:
+            if result.status == "ok":
+                note_success(self.engine, source.name)
+            elif result.status == "failed" and not isinstance(error, LeaseHeld | LeaseLost):
+                disabled = self.redact(str(error)) if is_refusal(error) else None
+                note_failure(
+                    self.engine,
+                    source.name,
+                    now=self._clock(),
+                    disabled=disabled,
+                    fingerprint=source.fingerprint(),
+                )
+        except StorageError as broken:  # the run itself is recorded, or failed for the same reason
+            get("app").warning("outcome_not_noted", source=source.name, error=self.redact(str(broken)))
 
     def _nap(self, stop: threading.Event | None) -> Callable[[float], None]:
         """A sleep that ends, with Stopped, as soon as somebody asks the run to stop."""
@@ -187,10 +215,12 @@ class App:
 
     def _store(self, source: Source, kind: RunKind, stop: threading.Event) -> Store:
         source_id = self._register(source)
-        return Store(
+        return WatchedStore(
             self.engine,
             source_id,
             Lease(source_id, worker_name(), self.config.lease.seconds),
+            source=source.name,
+            observer=self.observer,
             kind=kind,
             clock=self._clock,
             sleep=self._nap(stop),

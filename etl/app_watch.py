@@ -1,0 +1,68 @@
+"""Tell an observer (the service's metrics) what runs do: requests, batches, retries. Nothing else changes."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Protocol
+
+from etl.errors import Forbidden, Unauthorized, Unsupported
+from etl.extract import Gateway
+from etl.load import Batch, Store
+from etl.records import RawPage, Request
+
+
+class Observer(Protocol):
+    """Told from the threads that do the work. Lengths are seconds."""
+
+    def requested(self, source: str, seconds: float) -> None: ...
+    def stored(self, source: str, seconds: float) -> None: ...
+    def retried(self, source: str, error: Exception) -> None: ...
+
+
+class Unwatched:
+    """Nobody looks."""
+
+    def requested(self, source: str, seconds: float) -> None: ...
+    def stored(self, source: str, seconds: float) -> None: ...
+    def retried(self, source: str, error: Exception) -> None: ...
+
+
+class WatchedGateway(Gateway):
+    """A gateway whose answers are timed: the last request of each page, without waits between tries."""
+
+    def __init__(self, source: Any, *, observer: Observer, **wiring: Any) -> None:
+        super().__init__(source, **wiring)
+        self._observer = observer
+
+    def page(self, request: Request, *, attempts: int | None = None) -> RawPage:
+        page = super().page(request, attempts=attempts)
+        self._observer.requested(self.source.name, page.duration)
+        return page
+
+    def job(self, job_id: str) -> RawPage:
+        page = super().job(job_id)
+        self._observer.requested(self.source.name, page.duration)
+        return page
+
+
+class WatchedStore(Store):
+    """A store whose commits are timed, waits for a busy database included."""
+
+    def __init__(self, *facts: Any, source: str, observer: Observer, **wiring: Any) -> None:
+        super().__init__(*facts, **wiring)
+        self._source, self._observer = source, observer
+
+    def commit(self, batch: Batch) -> None:
+        begun = time.monotonic()
+        super().commit(batch)
+        self._observer.stored(self._source, time.monotonic() - begun)
+
+
+def is_refusal(error: BaseException | None) -> bool:
+    """The gateway refuses these settings, and will until somebody changes them: 401, 403, unsupported.
+
+    A spent budget (402) fills up again, and a 400 of an unknown kind may be about one request only.
+    """
+    if isinstance(error, Forbidden):
+        return error.status != 402
+    return isinstance(error, Unauthorized | Unsupported)
