@@ -25,7 +25,7 @@ clean:
 
 .venv/base.stamp: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(INSTALL) .
+	$(INSTALL) '.[postgres,mysql]' # so that DATABASE_URL may name any of the three
 	touch $@
 
 .venv/dev.stamp: pyproject.toml constraints.txt

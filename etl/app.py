@@ -18,7 +18,7 @@ from etl.errors import EtlError, GatewayError, LeaseHeld, LeaseLost, StorageErro
 from etl.extract import Gateway
 from etl.load import Lease, Store, register, registered, worker_name
 from etl.load.health import note_failure, note_success
-from etl.log import Redactor, get
+from etl.log import ContentRedactor, Redactor, get
 from etl.pipeline import Stopped, sync_source
 from etl.records import Counts, Progress, RunKind, RunResult
 
@@ -120,7 +120,7 @@ class App:
             sleep=self._nap(stop),
             rng=self._rng,
             on_retry=on_retry,
-            redact=self.redact,
+            redact=ContentRedactor(source.secrets()),
         )
 
     def _each(

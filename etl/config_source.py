@@ -23,6 +23,7 @@ from etl.config_types import (
     Secret,
     Size,
     TimeZone,
+    looks_secret,
 )
 
 Problems = Iterator[tuple[str, str]]
@@ -66,6 +67,8 @@ class Schedule(Struct, frozen=True, kw_only=True):
             yield "max_interval", "is shorter than every"
 
 
+#: A header's value of this length is taken for a secret, whatever the header's name.
+_LONG = 20
 _CONVERSATION = (
     *("base_url", "provider", "api_key", "key_name", "key_id", "virtual_key", "username", "password"),
     *("headers", "ca_bundle", "verify_tls", "client_cert", "proxy", "enabled"),
@@ -112,7 +115,9 @@ class Source(Struct, frozen=True, kw_only=True):
 
     def secrets(self) -> list[str]:
         """Every text of this source that must never be printed, the Basic credentials' base64 included."""
-        held = [self.api_key, self.virtual_key, self.password, self.proxy, *self.headers.values()]
+        # `custom-llm-provider: openai` is no secret, and masking "openai" everywhere would hide the facts.
+        headers = [v for n, v in self.headers.items() if looks_secret(n) or len(v.reveal()) >= _LONG]
+        held = [self.api_key, self.virtual_key, self.password, self.proxy, *headers]
         found = [text for item in held if item is not None for text in item.secrets()]
         for text in [s for s in found if " " in s]:
             found.append(text.split(" ", 1)[1])  # "Bearer xyz" in a header: xyz alone is secret as well

@@ -31,6 +31,7 @@ _SECRET_KEYS = {
     "cookie",
 }
 _SHORTEST = 4  # shorter texts are masked only where a pattern finds them: "a" is in every word
+_SHORTEST_IN_CONTENT = 6
 _PATTERNS = (
     # An Authorization header as text, as JSON or as a dict's repr, whatever the scheme.
     (r"((?:proxy-)?authorization['\"]?\s*[:=]\s*['\"]?)(?:[A-Za-z]+\s+)?[^\s'\",;}]+", r"\1"),
@@ -80,6 +81,24 @@ class Redactor:
     def field(self, key: str, value: Any) -> Any:
         """A named log value: text under a name that says secret is masked whatever it is."""
         return MASK if isinstance(value, str) and key.lower() in _SECRET_KEYS else self.deep(value)
+
+
+class ContentRedactor:
+    """Masks known secrets, and nothing else, in bytes that are somebody's data: no patterns, no short words.
+
+    A gateway may echo a key in an error; a prompt that talks of bearer tokens must stay what it is.
+    """
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        long = [secret for secret in secrets if len(secret) >= _SHORTEST_IN_CONTENT]
+        found = {form.encode() for secret in long for form in _forms(secret)}
+        self._forms = sorted(found, key=len, reverse=True)
+
+    def __call__(self, body: bytes) -> bytes:
+        for form in self._forms:
+            if form in body:
+                body = body.replace(form, MASK.encode())
+        return body
 
 
 def _forms(secret: str) -> set[str]:

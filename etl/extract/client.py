@@ -19,7 +19,6 @@ from etl.extract.decode import Envelope, Garbled, decode
 from etl.extract.limits import RateLimit
 from etl.extract.retry import Retry
 from etl.extract.transport import Reply, Transport
-from etl.log import Redactor
 from etl.records import RawPage, Request
 
 _KNOWN = frozenset({"object", "first_id", "last_id", "has_more"})
@@ -28,7 +27,7 @@ _KNOWN = frozenset({"object", "first_id", "last_id", "has_more"})
 class Gateway:
     """A client for one source. Thread-safe; close it, or use it as a context manager.
 
-    clock: our time, UTC. monotonic, sleep: seconds. on_retry(error, wait in seconds) is told before each wait.
+    clock: our time, UTC. monotonic, sleep: seconds. on_retry(error, seconds) is told before each wait.
     `requests` and `retries` count what was sent.
     """
 
@@ -41,7 +40,7 @@ class Gateway:
         sleep: Callable[[float], None] = time.sleep,
         rng: random.Random,
         on_retry: Callable[[GatewayError, float], None] | None = None,
-        redact: Redactor,
+        redact: Callable[[bytes], bytes],
     ) -> None:
         self.source, self._clock, self._redact = source, clock, redact
         self.requests = self.retries = 0

@@ -210,7 +210,10 @@ class Store:
         assert now.run_id is not None
         rows = {row.job_id: (row, p.page.received_at) for p in batch.by_id for row in p.jobs}
         known = knowledge.known_jobs(conn, self.source_id, list(rows))
-        now.counts.jobs_seen += len(known)
+        rejects = [(r, None, p.page.received_at) for p in batch.by_id for r in p.rejects]
+        page_rows.log_rejects(conn, self.source_id, now.run_id, rejects)
+        now.counts.jobs_rejected += len(rejects)
+        now.counts.jobs_seen += len(known) + len(rejects)
         seen = [
             Seen(row, known[i].list_position, at, known[i], True)
             for i, (row, at) in rows.items()

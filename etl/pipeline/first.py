@@ -29,7 +29,7 @@ def first_load(run: Run) -> None:
         return
     load = FirstLoad(run)
     try:
-        head = run.fetch(run.request("desc"))
+        head = run.first(run.request("desc"))
     except POISON as error:
         load.head_is_poisoned(error)
     else:
@@ -70,12 +70,15 @@ class FirstLoad:
         self._highest_old: datetime | None = None
         self._lowest_new: datetime | None = None
         self._open_old()
-        run.lane("new", "desc", bounded=True, watch=False)
+        self._open_new()
 
     def _open_old(self) -> None:
         """Far below the newest-first half, so that the two halves tell themselves apart by position."""
         start = 0 if self.old is None else None
         self.run.lane("old", "asc", bounded=True, watch=False, start=start)
+
+    def _open_new(self) -> None:
+        self.run.lane("new", "desc", bounded=True, watch=False)
 
     def take_head(self, head: PageRows) -> None:
         """The newest jobs are visible before anything else is asked."""
@@ -91,7 +94,7 @@ class FirstLoad:
 
     def read_both_ends(self) -> None:
         both = self.run.source.first_load_lanes > 1 or len(self.below) > 1
-        with Readers(self.run.fetch) as readers:
+        with self.run.readers() as readers:
             readers.start("old", self.run.request("asc", self.old))
             if both and "new" not in self.stuck:
                 readers.start("new", self.run.request("desc", self.below[0]))
@@ -161,6 +164,7 @@ class FirstLoad:
         if interrupted and readers is not None and self.below:
             readers.stop("new")
             run.flush()
+            self._open_new()
             readers.start("new", run.request("desc", self.below[0]))
         self.met = met_old and len(self.below) <= 1
         run.settle(self._checkpoint())

@@ -26,7 +26,7 @@ def _from_frontier(run: Run) -> bool:
     """Walk oldest-first from the frontier; False when the first page cannot be trusted."""
     request = run.request("asc", run.state.cursor)
     try:
-        first = run.fetch(request)
+        first = run.first(request)
     except (DeadCursor, NotFound):
         if request.after is None:
             raise

@@ -22,10 +22,10 @@ def newest_first(run: Run) -> None:
 
     When the list ends before anything known was met, what lies between is recorded as a coverage gap.
     """
-    run.lane("head", "desc")
     descent = Descent(run)
     following: Request | None = run.request("desc")
     while (request := following) is not None:
+        run.lane("head", "desc")  # anew after every jump: its first cursor says where it stands
         try:
             following = _descend(run, descent, request)
         except POISON as error:
@@ -43,7 +43,7 @@ def _descend(run: Run, descent: Descent, start: Request) -> Request | None:
         if descent.done:
             return None
         if descent.jump:
-            run.flush()  # the lane's edge must be stored before it moves
+            run.flush()  # what the lane passed is stored before the lane moves
             return run.request("desc", descent.below.pop(0))
     descent.reached_end = True
     return None

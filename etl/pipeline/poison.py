@@ -102,7 +102,6 @@ def isolate_from_above(run: Run, lane: str, request: Request, error: GatewayErro
         return None
     low = _up_to(run, below[0])
     record(run, low, high, error)
-    run.store.now.lanes[lane].edge = below[1]
     return run.request("desc", below[0])
 
 

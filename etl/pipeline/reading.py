@@ -17,6 +17,9 @@ from etl.records import PageRows, Request
 Fetch = Callable[[Request], PageRows]
 #: Pages that wait to be stored; more would only cost memory.
 AHEAD = 4
+_CHECK_SECONDS = 0.2
+_JOIN_SECONDS = 0.01
+_JOIN_TRIES = 50
 
 
 class Event(NamedTuple):
@@ -26,13 +29,17 @@ class Event(NamedTuple):
     request: Request
     rows: PageRows | None = None
     error: BaseException | None = None
+    reader: threading.Event | None = None  # the reading it comes from: a lane may be stopped and begun anew
 
 
 class Readers:
-    """Lanes that read at the same time. Use as a context manager: leaving it ends every thread."""
+    """Lanes that read at the same time. Use as a context manager: leaving it ends every thread.
 
-    def __init__(self, fetch: Fetch) -> None:
-        self._fetch = fetch
+    `check` is called while waiting; what it raises ends the waiting, however long the gateway stalls.
+    """
+
+    def __init__(self, fetch: Fetch, check: Callable[[], None] = lambda: None) -> None:
+        self._fetch, self._check = fetch, check
         self._events: queue.Queue[Event] = queue.Queue(AHEAD)
         self._closing = threading.Event()
         self._stops: dict[str, threading.Event] = {}
@@ -42,11 +49,14 @@ class Readers:
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Threads that hang in a stalled request are left behind: they find `_closing` set, and die."""
         self._closing.set()
-        while any(thread.is_alive() for thread in self._threads):
+        for _ in range(_JOIN_TRIES):
             self._drain()
             for thread in self._threads:
-                thread.join(0.01)
+                thread.join(_JOIN_SECONDS)
+            if not any(thread.is_alive() for thread in self._threads):
+                return
 
     def start(self, lane: str, request: Request, until: Callable[[PageRows], bool] | None = None) -> None:
         """Read from `request` to the end of the list, or to the page for which `until` is true."""
@@ -69,12 +79,19 @@ class Readers:
 
     def __iter__(self) -> Iterator[Event]:
         while self._stops:
-            event = self._events.get()
-            if event.lane not in self._stops:
+            event = self._next()
+            if self._stops.get(event.lane) is not event.reader:
                 continue
             if event.rows is None:
                 del self._stops[event.lane]
             yield event
+
+    def _next(self) -> Event:
+        while True:
+            try:
+                return self._events.get(timeout=_CHECK_SECONDS)
+            except queue.Empty:
+                self._check()
 
     def _read(
         self, lane: str, request: Request, stop: threading.Event, until: Callable[[PageRows], bool] | None
@@ -85,13 +102,15 @@ class Readers:
             try:
                 rows = self._fetch(request)
             except BaseException as error:  # noqa: BLE001 (carried to the consumer, which raises it)
-                self._put(Event(lane, request, error=error), stop)
+                self._put(Event(lane, request, error=error, reader=stop))
                 return
-            self._put(Event(lane, request, rows), stop)
+            self._put(Event(lane, request, rows, reader=stop))
             following = None if until is not None and until(rows) else next_request(rows.page)
-        self._put(Event(lane, request), stop)
+        self._put(Event(lane, request, reader=stop))
 
-    def _put(self, event: Event, stop: threading.Event) -> None:
+    def _put(self, event: Event) -> None:
+        stop = event.reader
+        assert stop is not None
         while not stop.is_set() and not self._closing.is_set():
             try:
                 self._events.put(event, timeout=0.1)
@@ -104,11 +123,13 @@ class Readers:
             self._events.get_nowait()
 
 
-def follow(fetch: Fetch, request: Request | None) -> Iterator[PageRows]:
-    """The pages of one lane, read ahead; raises what the reading raised."""
+def follow(
+    fetch: Fetch, request: Request | None, check: Callable[[], None] = lambda: None
+) -> Iterator[PageRows]:
+    """The pages of one lane, read ahead; raises what the reading raised, and what `check` raises."""
     if request is None:
         return
-    with Readers(fetch) as readers:
+    with Readers(fetch, check) as readers:
         readers.start("only", request)
         for event in readers:
             if event.error is not None:

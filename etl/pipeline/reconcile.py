@@ -61,7 +61,7 @@ def _segments(run: Run, listed: int) -> str | None:
     count = max(1, min(many * SEGMENTS_PER_REQUEST, listed // MIN_SEGMENT)) if many > 1 else 1
     marks = store.read(lambda conn: boundaries(conn, store.source_id, listed, count))
     work = Segments(run, [None, *marks, None])
-    with Readers(run.fetch) as readers:
+    with run.readers() as readers:
         work.begin(readers, many)
         for event in readers:
             work.handle(event, readers)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from etl.errors import Fatal, GatewayError, NotFound
 from etl.load import rereadable
 from etl.pipeline.run import Run
+from etl.records import PageRows
 
 
 def reread(run: Run) -> None:
@@ -32,6 +35,12 @@ def _read_one(run: Run, job_id: str) -> bool:
     except GatewayError:
         pass  # this job's trouble; its turn comes again
     else:
-        run.batch.by_id.append(rows)
+        run.batch.by_id.append(_named(rows, job_id))
     run.batch.reread.append(job_id)
     return True
+
+
+def _named(rows: PageRows, job_id: str) -> PageRows:
+    """The answer under the id that was asked for: some gateways answer with the provider's own."""
+    jobs = tuple(row._replace(job_id=job_id) for row in rows.jobs[:1] if job_id.startswith(row.job_id))
+    return replace(rows, jobs=jobs)

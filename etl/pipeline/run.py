@@ -110,11 +110,30 @@ class Run:
         """As `settle`, for a scan: it has no checkpoint, a killed one starts anew."""
         if len(self.batch.pages) >= PAGES_PER_BATCH or self._stop.is_set():
             self.flush()
-        if self._stop.is_set():
-            raise Stopped
+        self.obey()
 
     def follow(self, request: Request | None) -> Iterator[PageRows]:
-        return reading.follow(self.fetch, request)
+        """The pages from `request` on, read ahead."""
+        return reading.follow(self.fetch, request, self.obey)
+
+    def readers(self) -> reading.Readers:
+        """Several lanes at once."""
+        return reading.Readers(self.fetch, self.obey)
+
+    def first(self, request: Request) -> PageRows:
+        """One page alone; unlike `fetch` it gives way to a stop while the gateway stalls."""
+        with self.readers() as readers:
+            readers.start("first", request, until=lambda _: True)
+            event = next(iter(readers))
+        if event.error is not None:
+            raise event.error
+        assert event.rows is not None
+        return event.rows
+
+    def obey(self) -> None:
+        """Raise Stopped when somebody asked the run to stop."""
+        if self._stop.is_set():
+            raise Stopped
 
     def complete(self) -> None:
         """Everything that the source lists is stored with the next commit."""

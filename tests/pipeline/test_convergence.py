@@ -6,6 +6,7 @@ ticks and a reconcile must leave the table equal to the list, and a history that
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,10 @@ def assert_converged(r: Rig, observed: dict[str, list[dict[str, Any]]]) -> None:
         assert shown(row) in observed[row["job_id"]], "history tells what nobody showed"
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+# A longer search: EXAMPLES=1000 pytest tests/pipeline/test_convergence.py
+@settings(
+    max_examples=int(os.environ.get("EXAMPLES", "40")), deadline=None, suppress_health_check=list(HealthCheck)
+)
 @given(
     seed=st.integers(0, 1000),
     jobs=st.integers(0, 130),
