@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -67,8 +68,7 @@ class Schedule(Struct, frozen=True, kw_only=True):
             yield "max_interval", "is shorter than every"
 
 
-#: A header's value of this length is taken for a secret, whatever the header's name.
-_LONG = 20
+_WORD = re.compile(r"[a-z][a-z_-]{0,15}")  # no token looks like this
 _CONVERSATION = (
     *("base_url", "provider", "api_key", "key_name", "key_id", "virtual_key", "username", "password"),
     *("headers", "ca_bundle", "verify_tls", "client_cert", "proxy", "enabled"),
@@ -116,7 +116,7 @@ class Source(Struct, frozen=True, kw_only=True):
     def secrets(self) -> list[str]:
         """Every text of this source that must never be printed, the Basic credentials' base64 included."""
         # `custom-llm-provider: openai` is no secret, and masking "openai" everywhere would hide the facts.
-        headers = [v for n, v in self.headers.items() if looks_secret(n) or len(v.reveal()) >= _LONG]
+        headers = [v for n, v in self.headers.items() if looks_secret(n) or not _WORD.fullmatch(v.reveal())]
         held = [self.api_key, self.virtual_key, self.password, self.proxy, *headers]
         found = [text for item in held if item is not None for text in item.secrets()]
         for text in [s for s in found if " " in s]:
