@@ -17,7 +17,7 @@ from alembic.autogenerate.rewriter import Rewriter
 from alembic.ddl.mysql import MySQLImpl
 from alembic.operations import ops
 
-from etl.analytics import views
+from etl.analytics import prices, views
 from etl.db import schema, types
 from etl.db.engine import make_engine
 from etl.db.models import metadata
@@ -96,6 +96,7 @@ def _migrate(connection: sa.Connection) -> None:
     context.run_migrations()
     if goal == schema.head():
         views.create(connection)
+        prices.seed(connection)
 
 
 def _scratch() -> None:

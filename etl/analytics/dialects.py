@@ -7,6 +7,7 @@ milliseconds, money to millionths, days and hours are UTC.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,11 @@ class Dialect:
             f"substr({moment}, 1, 10)", f"CAST({moment} AT TIME ZONE 'UTC' AS date)", f"DATE({moment})"
         )
 
+    def instant(self, moment: datetime) -> str:
+        """A constant of our own making."""
+        text = moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+        return self._pick(f"'{text}'", f"TIMESTAMPTZ '{text}+00'", f"TIMESTAMP '{text}'")
+
     def midnight(self, day: str) -> str:
         """The instant at which a `day` begins."""
         return self._pick(
@@ -55,6 +61,16 @@ class Dialect:
             f"CAST(EXTRACT(HOUR FROM {moment} AT TIME ZONE 'UTC') AS integer)",
             f"HOUR({moment})",
         )
+
+    def matches(self, text: str, pattern: str) -> str:
+        """LIKE without case; only SQLite's knows no other way."""
+        return self._pick(
+            f"{text} LIKE {pattern}", f"{text} ILIKE {pattern}", f"LOWER({text}) LIKE LOWER({pattern})"
+        )
+
+    def unset(self, flag: str) -> str:
+        """A flag is false, said as the partial indexes say it."""
+        return self._pick(f"{flag} = 0", f"NOT {flag}", f"{flag} = 0")
 
     def joined(self, *parts: str) -> str:
         """Texts and numbers one after the other."""

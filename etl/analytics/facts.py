@@ -43,14 +43,12 @@ def price_id(d: Dialect, t: str, day: str) -> str:
     """The price in force on the UTC `day` for `t`'s provider, model and band; null when there is none.
 
     Imported before configured before published; then the more exact model, provider and resolution; then the
-    newest. Names are compared without case, because SQLite's LIKE knows no other way.
+    newest. Cheap tests first: this runs for every job or group.
     """
-    model = "REPLACE(REPLACE(LOWER(x.model_pattern), '!', '!!'), '_', '!_')"
     return (
         f"(SELECT x.id FROM prices x WHERE x.valid_from <= {d.midnight(day)}"
-        f" AND (x.provider = '*' OR LOWER(x.provider) = LOWER({t}.provider))"
-        f" AND LOWER({t}.model) LIKE {model} ESCAPE '!'"
-        f" AND (x.resolution = '*' OR LOWER(x.resolution) = {band(d, t)})"
+        f" AND x.provider IN ('*', {t}.provider) AND {d.matches(f'{t}.model', 'x.model_pattern')}"
+        f" AND x.resolution IN ('*', {band(d, t)})"
         " ORDER BY CASE x.origin WHEN 'import' THEN 0 WHEN 'config' THEN 1 ELSE 2 END,"
         " CASE WHEN x.model_pattern LIKE '%!%%' ESCAPE '!' THEN 1 ELSE 0 END, LENGTH(x.model_pattern) DESC,"
         " CASE x.provider WHEN '*' THEN 1 ELSE 0 END, CASE x.resolution WHEN '*' THEN 1 ELSE 0 END,"

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from etl.analytics.columns import Column, Scope, View
 from etl.analytics.dialects import Dialect
-from etl.analytics.facts import cost_of_job, price_of_job
+from etl.analytics.facts import cost_of_job, price_id, price_of_job
 
 #: Longer chains are cut, and marked: a cycle would never end.
 DEEPEST = 50
@@ -121,28 +121,21 @@ REMIX_TREES = View(
 
 def _duplicates(d: Dialect, scope: Scope) -> str:
     same = "j.provider, j.model, j.size, j.seconds, j.prompt"
-    cost = f"CASE WHEN j.done = 1 AND j.place > 1 THEN {d.rounded('j.seconds * p.price', 6)} END"
-    one_currency = "MAX(p.currency) = MIN(p.currency)"
+    avoidable = "CASE WHEN g.completed_jobs > 1 THEN g.completed_jobs - 1 ELSE 0 END"
     return f"""
-SELECT {same}, COUNT(*) AS jobs, {d.whole("SUM(j.done)")} AS completed_jobs,
-  {d.whole("SUM(CASE WHEN j.done = 1 AND j.place > 1 THEN 1 ELSE 0 END)")} AS avoidable_jobs,
-  SUM(CASE WHEN j.done = 1 AND j.place > 1 THEN j.seconds END) AS avoidable_seconds,
-  CASE WHEN {one_currency} THEN {d.rounded(f"SUM({cost})", 6)} END AS avoidable_cost,
-  CASE WHEN {one_currency} THEN MAX(p.currency) END AS currency,
-  MIN(j.created_at) AS first_created_at, MAX(j.created_at) AS last_created_at
+SELECT g.provider, g.model, g.size, g.seconds, g.prompt, g.jobs,
+  {d.whole("g.completed_jobs")} AS completed_jobs, {d.whole(avoidable)} AS avoidable_jobs, g.seconds * ({avoidable}) AS avoidable_seconds,
+  {d.rounded(f"g.seconds * ({avoidable}) * p.price", 6)} AS avoidable_cost, p.currency,
+  g.first_created_at, g.last_created_at
 FROM (
-  SELECT k.*, COUNT(*) OVER (PARTITION BY k.provider, k.model, k.size, k.seconds, k.prompt) AS n,
-    ROW_NUMBER() OVER (PARTITION BY k.provider, k.model, k.size, k.seconds, k.prompt
-      ORDER BY k.done DESC, k.created_at, k.job_id) AS place
-  FROM (
-    SELECT j.provider, j.model, j.size, j.seconds, j.prompt, j.width, j.height, j.created_at, j.job_id,
-      CASE WHEN j.status = 'completed' THEN 1 ELSE 0 END AS done
-    FROM video_jobs j WHERE j.prompt IS NOT NULL AND j.prompt <> '' AND {scope.where}
-  ) k
-) j
-{price_of_job(d)}
-WHERE j.n > 1
-GROUP BY {same}"""
+  SELECT {same}, j.width, j.height, {d.day("MAX(j.created_at)")} AS utc_day, COUNT(*) AS jobs,
+    SUM(CASE WHEN j.status = 'completed' THEN 1 ELSE 0 END) AS completed_jobs,
+    MIN(j.created_at) AS first_created_at, MAX(j.created_at) AS last_created_at
+  FROM video_jobs j WHERE j.prompt IS NOT NULL AND j.prompt <> '' AND {scope.where}
+  GROUP BY {same}, j.width, j.height
+  HAVING COUNT(*) > 1
+) g
+LEFT JOIN prices p ON p.id = {price_id(d, "g", "g.utc_day")}"""
 
 
 DUPLICATES = View(
@@ -158,7 +151,11 @@ DUPLICATES = View(
         Column("completed_jobs", "integer", "How often it was delivered."),
         Column("avoidable_jobs", "integer", "Deliveries after the first: a cache would have had them."),
         Column("avoidable_seconds", "seconds", "Length of those clips."),
-        Column("avoidable_cost", "money", "What those cost; null when unpriced."),
+        Column(
+            "avoidable_cost",
+            "money",
+            "What those cost, at the price of the last one's day; null when unpriced.",
+        ),
         Column("currency", "text", "Currency of the cost."),
         Column("first_created_at", "instant", "Creation of the first, gateway's clock."),
         Column("last_created_at", "instant", "Creation of the last, gateway's clock."),

@@ -29,9 +29,9 @@ _JOB_SQL = "s.name AS source, j.job_id, j.provider, j.model, j.size, j.seconds"
 def _median(keys: str) -> str:
     """Nearest-rank median of `recent`, by `keys`."""
     return f"""
-  SELECT {keys}, n, MIN(CASE WHEN place * 2 >= n THEN total END) AS median
-  FROM (SELECT {keys}, total, COUNT(*) OVER (PARTITION BY {keys}) AS n,
-      ROW_NUMBER() OVER (PARTITION BY {keys} ORDER BY total) AS place FROM recent) ranked
+  SELECT {keys}, n, MIN(CASE WHEN until * 2 >= n THEN total END) AS median
+  FROM (SELECT {keys}, total, SUM(jobs) OVER (PARTITION BY {keys}) AS n,
+      SUM(jobs) OVER (PARTITION BY {keys} ORDER BY total) AS until FROM recent) ranked
   GROUP BY {keys}, n"""
 
 
@@ -40,22 +40,23 @@ def _open_jobs(d: Dialect, scope: Scope) -> str:
     expected = "COALESCE(a.median, b.median)"
     return f"""
 WITH recent AS (
-  SELECT j.model, j.size, j.seconds, {d.seconds("j.created_at", "j.completed_at")} AS total
+  SELECT j.model, j.size, j.seconds, {d.seconds("j.created_at", "j.completed_at")} AS total, COUNT(*) AS jobs
   FROM (SELECT model, size, seconds, status, created_at, completed_at FROM video_jobs
     WHERE created_at IS NOT NULL ORDER BY created_at DESC LIMIT {COMPARED}) j
   WHERE j.status = 'completed' AND j.completed_at IS NOT NULL
+  GROUP BY j.model, j.size, j.seconds, 4
 ), alike AS ({_median("model, size, seconds")}
 ), same_model AS ({_median("model")}
 ), o AS (
   SELECT {_JOB_SQL}, j.status, j.progress, j.prompt, j.created_at, j.first_seen_at
   FROM video_jobs j JOIN sources s ON s.id = j.source_id
-  WHERE NOT j.settled AND j.unlisted_at IS NULL AND {scope.where}
+  WHERE {d.unset("j.settled")} AND j.unlisted_at IS NULL AND {scope.where}
 )
 SELECT o.source, o.job_id, o.provider, o.model, o.size, o.seconds, o.status, o.progress, o.prompt,
   o.created_at, o.first_seen_at, {age} AS age_seconds, {expected} AS expected_seconds,
-  CASE WHEN a.median IS NOT NULL THEN 'same model, size and length' 
+  CASE WHEN a.median IS NOT NULL THEN 'same model, size and length'
     WHEN b.median IS NOT NULL THEN 'same model' END AS compared_with,
-  COALESCE(a.n, b.n) AS compared_jobs, {d.later("o.created_at", expected)} AS expected_at,
+  {d.whole("COALESCE(a.n, b.n)")} AS compared_jobs, {d.later("o.created_at", expected)} AS expected_at,
   {age} > {LATE} AS is_late, {age} > {STALLED} AS is_stalled
 FROM o
 LEFT JOIN alike a ON a.model = o.model AND a.size = o.size AND a.seconds = o.seconds
@@ -176,7 +177,7 @@ SELECT s.name AS source, s.base_url, s.provider, t.complete_at,
   t.newest_job_at, t.reconciled_at, r.id AS last_run_id, r.kind AS last_run_kind, r.status AS last_run_status,
   r.started_at AS last_run_started_at, r.finished_at AS last_run_finished_at, r.error_class AS last_error,
   COALESCE(t.failures, 0) AS failures, t.disabled_at, t.disabled_reason,
-  {count("video_jobs", " AND NOT x.settled AND x.unlisted_at IS NULL")} AS open_jobs,
+  {count("video_jobs", f" AND {d.unset('x.settled')} AND x.unlisted_at IS NULL")} AS open_jobs,
   {count("rejected_items")} AS rejects, {count("coverage_gaps")} AS gaps
 FROM sources s
 LEFT JOIN sync_state t ON t.source_id = s.id

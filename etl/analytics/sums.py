@@ -47,8 +47,8 @@ def _daily_jobs(d: Dialect, scope: Scope) -> str:
     uncosted = "CASE WHEN g.status <> 'completed' THEN 0 WHEN p.price IS NULL THEN g.jobs ELSE g.unknown END"
     return f"""
 SELECT g.day AS day, s.name AS source, g.provider, g.model, g.size, g.status,
-  {d.whole("SUM(g.jobs)")} AS jobs, SUM(g.seconds) AS seconds, {d.rounded(f"SUM({cost})", 6)} AS cost, p.currency AS currency,
-  {d.whole(f"SUM({uncosted})")} AS uncosted_jobs
+  {d.whole("SUM(g.jobs)")} AS jobs, SUM(g.seconds) AS seconds, {d.rounded(f"SUM({cost})", 6)} AS cost,
+  p.currency AS currency, {d.whole(f"SUM({uncosted})")} AS uncosted_jobs
 {_priced(d, groups)}
 GROUP BY g.day, s.name, g.provider, g.model, g.size, g.status, p.currency"""
 
@@ -112,21 +112,23 @@ def _latency(d: Dialect, scope: Scope) -> str:
     keys = "j.source_id, j.provider, j.model"
     total = d.seconds("j.created_at", "j.completed_at")
     percentiles = ", ".join(
-        f"MIN(CASE WHEN t.place * 100 >= t.jobs * {n} THEN t.total END) AS p{n}" for n in (50, 90, 95, 99)
+        f"MIN(CASE WHEN t.until * 100 >= t.n * {n} THEN t.total END) AS p{n}" for n in (50, 90, 95, 99)
     )
+    # Lengths of time are few: counting equal ones first leaves little to rank.
     return f"""
-SELECT s.name AS source, t.provider, t.model, t.jobs AS jobs, MIN(t.total) AS fastest, {percentiles},
-  MAX(t.total) AS slowest
+SELECT s.name AS source, t.provider, t.model, {d.whole("MAX(t.n)")} AS jobs, MIN(t.total) AS fastest,
+  {percentiles}, MAX(t.total) AS slowest
 FROM (
-  SELECT u.*, ROW_NUMBER() OVER (PARTITION BY u.source_id, u.provider, u.model ORDER BY u.total) AS place,
-    COUNT(*) OVER (PARTITION BY u.source_id, u.provider, u.model) AS jobs
+  SELECT u.*, SUM(u.jobs) OVER (PARTITION BY u.source_id, u.provider, u.model) AS n,
+    SUM(u.jobs) OVER (PARTITION BY u.source_id, u.provider, u.model ORDER BY u.total) AS until
   FROM (
-    SELECT {keys}, {total} AS total FROM video_jobs j
+    SELECT {keys}, {total} AS total, COUNT(*) AS jobs FROM video_jobs j
     WHERE j.status = 'completed' AND j.completed_at IS NOT NULL AND j.created_at IS NOT NULL AND {scope.where}
+    GROUP BY {keys}, 4
   ) u
 ) t
 JOIN sources s ON s.id = t.source_id
-GROUP BY s.name, t.provider, t.model, t.jobs"""
+GROUP BY s.name, t.provider, t.model"""
 
 
 LATENCY = View(

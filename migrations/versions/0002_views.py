@@ -9,7 +9,7 @@ from __future__ import annotations
 revision = "0002"
 down_revision = "0001"
 
-VIEWS = "6fc661513d26708d"
+VIEWS = "b6bb7fe7d867fbd0"
 
 
 def upgrade() -> None:

@@ -1,0 +1,149 @@
+"""The price book: published prices, the configuration's, and imported ones, in the table `prices`.
+
+A price holds from the start of a UTC day. Imported prices go before configured ones, those before the
+published; among equals the more exact pattern wins, then the newest. The views do the pricing; this module
+fills the book and tells what it lacks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+
+from etl.analytics.price_list import DEFAULTS
+from etl.config import Price
+from etl.db.engine import storage_errors, writing
+from etl.db.models import prices
+from etl.errors import ConfigError
+
+_Key = tuple[str, str, str, datetime]
+_LIMITS = (("provider", 64), ("model", 191), ("resolution", 16))
+
+
+@dataclass(frozen=True, slots=True)
+class BookPrice:
+    """One line of the book, as stored. `valid_from` is the day's start (UTC)."""
+
+    provider: str
+    model: str
+    resolution: str
+    unit: str
+    price: Decimal
+    currency: str
+    valid_from: datetime
+    origin: str
+
+
+def ensure_prices(engine: sa.Engine, configured: Sequence[Price] = ()) -> bool:
+    """Makes the published and the configured prices those of this program and configuration.
+
+    Reads one small table and writes only when something differs; True when it did. Raises StorageError.
+    """
+    wanted = {"default": _book(DEFAULTS), "config": _book(configured)}
+    with storage_errors(), engine.connect() as conn:
+        if all(_stored(conn, origin) == book for origin, book in wanted.items()):
+            return False
+    with writing(engine) as conn:
+        for origin, book in wanted.items():
+            _replace(conn, origin, book)
+    return True
+
+
+def seed(conn: sa.Connection) -> None:
+    """The published prices, in the caller's transaction: for a schema that has just been made."""
+    _replace(conn, "default", _book(DEFAULTS))
+
+
+def import_prices(engine: sa.Engine, given: Iterable[Price]) -> tuple[int, int]:
+    """Adds prices to the book; one for the same provider, model, resolution and day replaces the old one.
+
+    Returns how many were new or changed, and how many were there already.
+    """
+    book = _book(given)
+    with writing(engine) as conn:
+        before = _stored(conn, "import")
+        changed = {key: value for key, value in book.items() if before.get(key) != value}
+        for key in changed.keys() & before.keys():
+            conn.execute(sa.delete(prices).where(prices.c.origin == "import", *_matches(key)))
+        _insert(conn, "import", changed)
+    return len(changed), len(book) - len(changed)
+
+
+def read_prices(engine: sa.Engine) -> list[BookPrice]:
+    """The whole book: imported, configured, published; each by provider, model, resolution and day."""
+    rank = {"import": 0, "config": 1, "default": 2}
+    with storage_errors(), engine.connect() as conn:
+        rows = [
+            BookPrice(r[0], r[1], r[2], r[3], _money(r[4]), r[5], r[6], r[7])
+            for r in conn.execute(sa.select(*_columns()))
+        ]
+    return sorted(
+        rows, key=lambda p: (rank.get(p.origin, 3), p.provider, p.model, p.resolution, p.valid_from)
+    )
+
+
+def _columns() -> list[sa.ColumnElement[Any]]:
+    c = prices.c
+    price = sa.cast(
+        c.price, sa.String(32)
+    )  # SQLite keeps numbers as doubles; text is exact enough for 6 places
+    return [c.provider, c.model_pattern, c.resolution, c.unit, price, c.currency, c.valid_from, c.origin]
+
+
+def _money(text: Any) -> Decimal:
+    return round(Decimal(str(text)), 6).normalize() + 0
+
+
+def _book(given: Iterable[Price]) -> dict[_Key, tuple[str, Decimal, str]]:
+    """By key; of two for one key the last stands. Raises ConfigError for a name that is too long."""
+    book: dict[_Key, tuple[str, Decimal, str]] = {}
+    for price in given:
+        _check(price)
+        key = (price.provider, price.model, price.resolution, midnight(price.valid_from))
+        book[key] = (price.unit, _money(price.price), price.currency)
+    return book
+
+
+def _check(price: Price) -> None:
+    for name, limit in _LIMITS:
+        if len(getattr(price, name)) > limit:
+            raise ConfigError(
+                f"a price's {name} has more than {limit} characters: {getattr(price, name)[:40]}…"
+            )
+    if price.price >= 10**8:
+        raise ConfigError(f"the price {price.price} of {price.model} is too large for one second")
+
+
+def midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)
+
+
+def _stored(conn: sa.Connection, origin: str) -> dict[_Key, tuple[str, Decimal, str]]:
+    rows = conn.execute(sa.select(*_columns()).where(prices.c.origin == origin))
+    return {(r[0], r[1], r[2], r[6]): (r[3], _money(r[4]), r[5]) for r in rows}
+
+
+def _matches(key: _Key) -> list[sa.ColumnElement[bool]]:
+    c = prices.c
+    return [
+        column == value
+        for column, value in zip((c.provider, c.model_pattern, c.resolution, c.valid_from), key, strict=True)
+    ]
+
+
+def _replace(conn: sa.Connection, origin: str, book: dict[_Key, tuple[str, Decimal, str]]) -> None:
+    if _stored(conn, origin) != book:
+        conn.execute(sa.delete(prices).where(prices.c.origin == origin))
+        _insert(conn, origin, book)
+
+
+def _insert(conn: sa.Connection, origin: str, book: dict[_Key, tuple[str, Decimal, str]]) -> None:
+    names = ("provider", "model_pattern", "resolution", "valid_from", "unit", "price", "currency")
+    rows = [dict(zip(names, (*key, *value), strict=True)) | {"origin": origin} for key, value in book.items()]
+    if rows:
+        conn.execute(sa.insert(prices), rows)

@@ -1,0 +1,172 @@
+"""Runs reports and reads what they give: rows of plain Python values, with columns that say what they are."""
+
+from __future__ import annotations
+
+# ruff: noqa: S608 (SQL is put together from our own snippets; values come as parameters)
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from etl.analytics.columns import Column, Kind, Scope
+from etl.analytics.dialects import Dialect, dialect
+from etl.analytics.ranges import local_day
+from etl.analytics.reports import REPORTS, Report
+from etl.db.engine import storage_errors
+from etl.db.models import coverage_gaps, sources, video_jobs
+from etl.db.types import UtcDateTime
+from etl.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which jobs: created from `since` up to, but not at, `until` (UTC); of these sources and models.
+
+    `now` is what "open for" and "expires in" count from; `zone` cuts the days; `currency` is that of sums.
+    `limit` rows at most; None for all.
+    """
+
+    now: datetime
+    since: datetime | None = None
+    until: datetime | None = None
+    sources: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    zone: str = "UTC"
+    currency: str = "USD"
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A report's answer. Values are str, int, float, bool, date, datetime (UTC) or None. `cut`: more exist."""
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    chart: str | None = None
+    cut: bool = False
+    ranged: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Jobs created between these instants (UTC, gateway's clock) may have come and gone unseen."""
+
+    source: str
+    since: datetime | None
+    until: datetime | None
+    reason: str
+
+
+def run(engine: sa.Engine, name: str, chosen: Filter) -> Table:
+    """The report `name`. Raises ConfigError for an unknown one, StorageError."""
+    if name not in REPORTS:
+        raise ConfigError(f"there is no report {name!r}", hint=f"one of: {', '.join(REPORTS)}")
+    report = REPORTS[name]
+    with storage_errors(), engine.connect() as conn:
+        statement = _statement(conn, report, chosen)
+        rows = [_values(report.columns, row) for row in conn.execute(statement)]
+    cut = chosen.limit is not None and len(rows) > chosen.limit
+    kept = tuple(rows[: chosen.limit])
+    return Table(name, report.title, report.columns, kept, report.chart, cut, report.time is not None)
+
+
+def gaps(engine: sa.Engine, chosen: Filter) -> list[Gap]:
+    """What the range may lack. Raises StorageError."""
+    c = coverage_gaps.c
+    query = sa.select(sources.c.name, c.gap_from, c.gap_until, c.reason).join(sources).order_by(c.id)
+    if chosen.since is not None:
+        query = query.where(sa.or_(c.gap_until.is_(None), c.gap_until >= chosen.since))
+    if chosen.until is not None:
+        query = query.where(sa.or_(c.gap_from.is_(None), c.gap_from < chosen.until))
+    if chosen.sources:
+        query = query.where(sources.c.name.in_(chosen.sources))
+    with storage_errors(), engine.connect() as conn:
+        return [Gap(*row) for row in conn.execute(query)]
+
+
+def check_sources(engine: sa.Engine, names: tuple[str, ...]) -> None:
+    """Raises ConfigError for a source that the database does not know."""
+    with storage_errors(), engine.connect() as conn:
+        known = list(conn.scalars(sa.select(sources.c.name).order_by(sources.c.name)))
+    for name in names:
+        if name not in known:
+            hint = f"sources: {', '.join(known) or 'none yet'}"
+            raise ConfigError(f"the database has no source named {name!r}", hint=hint)
+
+
+def _statement(conn: sa.Connection, report: Report, chosen: Filter) -> sa.TextClause:
+    d = dialect(conn.dialect.name, now=_moment("now", conn.dialect.name))
+    where = _conditions(report, chosen, conn.dialect.name)
+    inner, outer = (where, "1 = 1") if report.after == "scope" else ("1 = 1", where)
+    scope = Scope(inner, _day(conn, d, chosen))
+    order = f" ORDER BY {report.order}" if report.order else ""
+    limit = "" if chosen.limit is None else f" LIMIT {int(chosen.limit) + 1}"
+    text = f"SELECT * FROM ({report.sql(d, scope)}) report WHERE {outer}{order}{limit}"
+    values = {
+        "now": chosen.now,
+        "since": chosen.since,
+        "until": chosen.until,
+        "currency": chosen.currency,
+        "sources": list(chosen.sources),
+        "models": list(chosen.models),
+    }
+    return sa.text(text).bindparams(*(_bound(n, v) for n, v in values.items() if f":{n}" in text))
+
+
+def _bound(name: str, value: Any) -> sa.BindParameter[Any]:
+    if isinstance(value, datetime):
+        return sa.bindparam(name, value, type_=UtcDateTime())
+    return sa.bindparam(name, value, expanding=isinstance(value, list))
+
+
+def _moment(name: str, family: str) -> str:
+    """An instant as a parameter; PostgreSQL must be told what it is where only a difference is taken."""
+    return f"CAST(:{name} AS timestamptz)" if family == "postgresql" else f":{name}"
+
+
+def _conditions(report: Report, chosen: Filter, family: str) -> str:
+    parts = ["1 = 1"]
+    if report.time and chosen.since is not None:
+        parts.append(f"{report.time} >= {_moment('since', family)}")
+    if report.time and chosen.until is not None:
+        parts.append(f"{report.time} < {_moment('until', family)}")
+    if chosen.sources:
+        parts.append(report.source)
+    if chosen.models and report.model:
+        parts.append(f"{report.model} IN :models")
+    return " AND ".join(parts)
+
+
+def _day(conn: sa.Connection, d: Dialect, chosen: Filter) -> Any:
+    """Days of the reporting time zone. An open end is the oldest job, or tomorrow."""
+    if chosen.zone == "UTC":
+        return d.day
+    oldest = chosen.since or conn.scalar(sa.select(sa.func.min(video_jobs.c.created_at))) or chosen.now
+    until = chosen.until or max(chosen.now, oldest) + timedelta(days=1)
+    return lambda column: local_day(d, column, chosen.zone, oldest, until)
+
+
+# --- values ------------------------------------------------------------------------------------
+
+
+def _values(columns: tuple[Column, ...], row: Any) -> tuple[Any, ...]:
+    return tuple(value(column.kind, item) for column, item in zip(columns, row, strict=True))
+
+
+def value(kind: Kind, item: Any) -> Any:
+    """What a driver gave, as the same Python type whatever the database."""
+    if item is None:
+        return None
+    if kind == "instant":
+        found = datetime.fromisoformat(item) if isinstance(item, str) else item
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    if kind == "day":
+        return date.fromisoformat(item) if isinstance(item, str) else item
+    if kind == "flag":
+        return bool(item)
+    if kind == "integer":
+        return int(item)
+    return str(item) if kind == "text" else float(item)

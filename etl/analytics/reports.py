@@ -1,0 +1,213 @@
+"""The named reports: what each asks of the views' SQL, and in which order its rows come.
+
+A report of jobs reads those created in a range, through the index on created_at; `open`, `expiring` and
+`freshness` tell what is so now. Money is in the reporting currency; `cost` shows all of them.
+"""
+
+from __future__ import annotations
+
+# ruff: noqa: S608 (SQL is put together from our own snippets; values come as parameters)
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from etl.analytics.columns import Column, Scope, View
+from etl.analytics.dialects import Dialect
+from etl.analytics.facts import JOB_FACTS
+from etl.analytics.families import DUPLICATES, REMIX_TREES
+from etl.analytics.jobs_now import EXPIRING, FRESHNESS, OPEN_JOBS
+from etl.analytics.sums import CACHE_DAILY, DAILY_JOBS, FAILURES, LATENCY
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """`time` is the column that a range cuts, None when the report tells of now. `chart` is drawn as bars."""
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    sql: Callable[[Dialect, Scope], str]
+    order: str
+    time: str | None = "j.created_at"
+    model: str | None = "j.model"
+    source: str = "j.source_id IN (SELECT id FROM sources WHERE name IN :sources)"
+    chart: str | None = None
+    after: Literal["scope", "result"] = "scope"  # "result": the range cuts the finished rows
+
+
+def _of(view: View, *names: str) -> tuple[Column, ...]:
+    known = {column.name: column for column in view.columns}
+    return tuple(known[name] for name in names)
+
+
+_MONEY = "SUM(CASE WHEN currency = :currency THEN cost END)"
+_COUNTS = (
+    Column("jobs", "integer", "Jobs created."),
+    Column("completed", "integer", "Of these completed."),
+    Column("failed", "integer", "Of these failed."),
+    Column("unfinished", "integer", "Of these in any other state."),
+    Column("failure_rate", "ratio", "failed / (completed + failed)."),
+    Column("seconds", "seconds", "Length of the completed clips."),
+    Column("cost", "money", "What they cost, in the reporting currency; null when nothing is priced."),
+    Column("uncosted_jobs", "integer", "Completed jobs without a price or a length: not in cost."),
+)
+
+
+def _counts(keys: str) -> Callable[[Dialect, Scope], str]:
+    """`daily_jobs`, added up by `keys`."""
+
+    def status(name: str) -> str:
+        return f"SUM(CASE WHEN status = '{name}' THEN jobs ELSE 0 END)"
+
+    def sql(d: Dialect, scope: Scope) -> str:
+        rest = f"SUM(jobs) - {status('completed')} - {status('failed')}"
+        rate = f"{status('failed')} * 1.0 / NULLIF({status('completed')} + {status('failed')}, 0)"
+        return f"""
+SELECT {keys + "," if keys else ""} {d.whole("SUM(jobs)")} AS jobs, {d.whole(status("completed"))} AS completed,
+  {d.whole(status("failed"))} AS failed, {d.whole(rest)} AS unfinished, {d.rounded(rate, 4)} AS failure_rate,
+  SUM(CASE WHEN status = 'completed' THEN seconds END) AS seconds, {d.rounded(_MONEY, 6)} AS cost,
+  {d.whole("SUM(uncosted_jobs)")} AS uncosted_jobs
+FROM ({DAILY_JOBS.sql(d, scope)}) q{f" GROUP BY {keys}" if keys else ""}"""
+
+    return sql
+
+
+def _classes(d: Dialect, scope: Scope) -> str:
+    return f"""
+SELECT class, error_code, error_message, {d.whole("SUM(jobs)")} AS jobs, SUM(wasted_seconds) AS wasted_seconds,
+  {d.rounded("SUM(CASE WHEN currency = :currency THEN would_be_cost END)", 6)} AS would_be_cost,
+  MAX(last_created_at) AS last_created_at
+FROM ({FAILURES.sql(d, scope)}) q GROUP BY class, error_code, error_message"""
+
+
+def _cost(d: Dialect, scope: Scope) -> str:
+    return f"""
+SELECT provider, model, currency, {d.whole("SUM(jobs)")} AS jobs, SUM(seconds) AS seconds,
+  {d.rounded("SUM(cost)", 6)} AS cost, {d.whole("SUM(uncosted_jobs)")} AS uncosted_jobs
+FROM ({DAILY_JOBS.sql(d, scope)}) q WHERE status = 'completed' GROUP BY provider, model, currency"""
+
+
+def _chosen(view: View, columns: tuple[Column, ...]) -> Callable[[Dialect, Scope], str]:
+    names = ", ".join(column.name for column in columns)
+    return lambda d, scope: f"SELECT {names} FROM ({view.sql(d, scope)}) q"
+
+
+_JOBS = _of(
+    JOB_FACTS, "source", "job_id", "provider", "model", "status", "size", "seconds", "created_at",
+    "total_seconds", "cost", "currency", "cost_state", "error_code", "error_message", "is_unlisted",
+)  # fmt: skip
+_BY_MODEL = _of(DAILY_JOBS, "provider", "model")
+
+REPORTS = {
+    report.name: report
+    for report in (
+        Report("totals", "Jobs", _COUNTS, _counts(""), ""),
+        Report(
+            "daily",
+            "Jobs by day",
+            (*_of(DAILY_JOBS, "day"), *_COUNTS),
+            _counts("day"),
+            "day",
+            chart="jobs",
+        ),
+        Report(
+            "models",
+            "Jobs by model",
+            (*_BY_MODEL, *_COUNTS),
+            _counts("provider, model"),
+            "jobs DESC, provider, model",
+            chart="jobs",
+        ),
+        Report(
+            "failures",
+            "Failures by class and error",
+            _of(
+                FAILURES,
+                "class",
+                "error_code",
+                "error_message",
+                "jobs",
+                "wasted_seconds",
+                "would_be_cost",
+                "last_created_at",
+            ),
+            _classes,
+            "jobs DESC, class, error_code, error_message",
+            chart="jobs",
+        ),
+        Report(
+            "latency",
+            "Seconds from creation to completion",
+            LATENCY.columns,
+            LATENCY.sql,
+            "jobs DESC, source, provider, model",
+            chart="p50",
+        ),
+        Report(
+            "cost",
+            "Cost of completed jobs by model",
+            (
+                *_BY_MODEL,
+                *_of(DAILY_JOBS, "currency", "jobs", "seconds", "cost", "uncosted_jobs"),
+            ),
+            _cost,
+            "COALESCE(cost, 0) DESC, provider, model, currency",
+            chart="cost",
+        ),
+        Report(
+            "cache",
+            "Lookups in the gateway's cache by day",
+            CACHE_DAILY.columns,
+            CACHE_DAILY.sql,
+            "day, source",
+            time="j.looked_up_at",
+            model="j.requested_model",
+            chart="hit_rate",
+        ),
+        Report(
+            "open", "Open jobs", OPEN_JOBS.columns, OPEN_JOBS.sql, "created_at, source, job_id", time=None
+        ),
+        Report(
+            "expiring",
+            "Files that expire next",
+            EXPIRING.columns,
+            EXPIRING.sql,
+            "expires_at, source, job_id",
+            time=None,
+        ),
+        Report(
+            "remixes",
+            "Families of remixes",
+            REMIX_TREES.columns,
+            REMIX_TREES.sql,
+            "jobs DESC, source, root_job_id",
+            time="last_created_at",
+            model=None,
+            source="source IN :sources",
+            after="result",
+        ),
+        Report(
+            "duplicates",
+            "Requests made more than once",
+            DUPLICATES.columns,
+            DUPLICATES.sql,
+            "COALESCE(avoidable_cost, 0) DESC, jobs DESC, model, prompt",
+        ),
+        Report(
+            "freshness",
+            "How fresh each source is",
+            FRESHNESS.columns,
+            FRESHNESS.sql,
+            "source",
+            time=None,
+            model=None,
+            source="s.name IN :sources",
+        ),
+        Report(
+            "jobs", "Jobs, newest first", _JOBS, _chosen(JOB_FACTS, _JOBS), "created_at DESC, source, job_id"
+        ),
+    )
+}
+
+#: What `report` shows without a name.
+SUMMARY = ("totals", "models", "failures", "latency", "open", "freshness")
