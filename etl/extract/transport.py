@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import requests
 import urllib3.exceptions
@@ -58,6 +59,7 @@ class Transport:
         request.method, request.headers = "GET", self._headers
         request.url = f"{url}?{urlencode(query)}" if query else url
         request.hooks = requests.hooks.default_hooks()
+        request._cookies = requests.cookies.RequestsCookieJar()  # requests reads it when a redirect comes
         begun = self._monotonic()
         try:
             with self._session.send(request, **self._send_options) as response:
@@ -106,7 +108,7 @@ def _translate(error: Exception, where: str) -> GatewayError:
     if isinstance(error, requests.exceptions.ProxyError):
         return Unreachable(text, hint="the proxy does not answer: check `proxy` or HTTPS_PROXY")
     if isinstance(error, urllib3.exceptions.DecodeError | requests.exceptions.ContentDecodingError):
-        return GarbledAnswer(f"{where}: the body is not the {'compression'} that its header says")
+        return GarbledAnswer(f"{where}: the body is not compressed as its header says")
     if isinstance(error, urllib3.exceptions.ProtocolError | requests.exceptions.ChunkedEncodingError):
         return GarbledAnswer(f"{where}: truncated: the connection ended before the body did")
     return Unreachable(text, hint="is base_url right, and does the gateway run?")
@@ -126,7 +128,8 @@ def _headers(source: Source) -> Any:
     )
     key = source.api_key or source.virtual_key
     if source.username is not None and source.password is not None:
-        headers["Authorization"] = requests.auth._basic_auth_str(source.username, source.password.reveal())
+        credentials = f"{source.username}:{source.password.reveal()}".encode()  # UTF-8 (RFC 7617)
+        headers["Authorization"] = f"Basic {base64.b64encode(credentials).decode()}"
     elif key is not None:
         headers["Authorization"] = f"Bearer {key.reveal()}"
     if source.virtual_key is not None:
@@ -155,7 +158,3 @@ def _proxies(source: Source) -> dict[str, str]:
         return {"http": proxy, "https": proxy}
     found: dict[str, str] = requests.utils.get_environ_proxies(f"{source.base_url}/", no_proxy=None)
     return found
-
-
-def host_of(url: str) -> str:
-    return urlsplit(url).netloc
