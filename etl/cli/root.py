@@ -25,10 +25,14 @@ COMMANDS: dict[str, dict[str, str]] = {
     "Work": {
         "sync": "Bring sources up to date, once.",
         "reconcile": "Compare everything listed with everything stored.",
+        "run": "The service: schedules, health, metrics.",
     },
     "Look": {
         "status": "How fresh and how complete each source is.",
         "history": "One job's life, change by change.",
+        "report": "What was made, what failed, how long it took, what it cost.",
+        "prices": "The price book: list it, add to it, find what it lacks.",
+        "sql": "Ask the database in SQL, read-only.",
     },
     "Maintain": {
         "db": "Create, upgrade and inspect the database's tables.",

@@ -65,6 +65,15 @@ def abandoned(engine: sa.Engine) -> set[str]:
         return set(conn.scalars(query.where(dead)))
 
 
+def completed(engine: sa.Engine) -> dict[str, datetime | None]:
+    """When each source was last known complete. Raises StorageError."""
+    query = sa.select(sources.c.name, sync_state.c.complete_at).join(
+        sync_state, sync_state.c.source_id == sources.c.id
+    )
+    with storage_errors(), engine.connect() as conn:
+        return {row.name: row.complete_at for row in conn.execute(query)}
+
+
 def note_failure(
     engine: sa.Engine, name: str, *, now: datetime, disabled: str | None, fingerprint: str
 ) -> None:

@@ -1,0 +1,194 @@
+"""`bifrost-etl run`: the service."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from etl.cli.settings import ConfigFile, Json, Settings
+from etl.errors import ConfigError, EtlError
+
+if TYPE_CHECKING:
+    from etl.config import Config
+    from etl.scheduler import Service, Work
+    from etl.web.metrics import Metrics
+    from etl.web.state import State
+
+_STOPS = (signal.SIGTERM, signal.SIGINT)
+#: Seconds of the shutdown time that remain for closing the database, the page and the notifier.
+_CLOSING = 2.0
+
+
+def command(
+    ctx: typer.Context,
+    once: Annotated[
+        bool,
+        typer.Option("--once", help="One round: sync every source, reconcile those that are due, and exit."),
+    ] = False,
+    config: ConfigFile = None,
+    json: Json = False,
+) -> None:
+    """Run as a service: every source on its schedule, health and metrics over HTTP, until told to stop.
+
+    SIGTERM or Ctrl-C finishes the current batches, gives leases back and exits 0 within
+    service.shutdown_timeout; a second one leaves at once. SIGHUP reads the configuration again; when it is
+    wrong, the old one stays in force.
+
+    --once is for cron, Kubernetes and Airflow; its output, --json and exit codes are those of `sync`. A
+    disabled source counts as failed there.
+    """
+    settings = ctx.ensure_object(Settings)
+    loaded = settings.load(config)
+    loaded.choose()
+    if json and not once:
+        raise ConfigError("--json goes with --once", hint="the service writes logs: service.log_format: json")
+    if once:
+        settings.start_logging(loaded)
+        raise typer.Exit(_once(loaded, settings, as_json=json))
+    settings.start_logging(loaded, loaded.service.log_level)
+    raise typer.Exit(_serve(loaded, settings))
+
+
+def _once(config: Config, settings: Settings, *, as_json: bool) -> int:
+    from etl.app import App
+    from etl.cli import results
+    from etl.cli.progress import watching
+    from etl.cli.stopping import stop_on_signals
+    from etl.scheduler import run_once
+
+    with App(config) as app, stop_on_signals() as stop:
+        with watching(settings.redact) as progress:
+            ended = run_once(app, progress=progress, stop=stop)
+        return results.show(ended, settings.redact, as_json=as_json)
+
+
+def _serve(config: Config, settings: Settings) -> int:
+    """Until a signal; returns the exit code, or ends the process when runs had to be left behind."""
+    from etl.log import get
+    from etl.scheduler import BREAKER_AFTER, Service
+    from etl.web.app import build
+    from etl.web.metrics import Metrics
+    from etl.web.server import WebServer
+
+    metrics, log = Metrics(), get("service")
+    service = Service(_work(config, metrics), metrics)
+    _prepare(service.work)
+    state = _state(service, metrics)
+    metrics.watch(state.read, BREAKER_AFTER)
+    with WebServer(build(state), config.service.host, config.service.port) as web, _signals() as inbox:
+        service.start()
+        log.info(
+            "service_started", url=web.url, sources=_names(config), config=config.origin, pid=os.getpid()
+        )
+        while (number := inbox.get()) not in _STOPS:
+            _reload(service, settings, metrics)
+        timeout = service.work.app.config.service.shutdown_timeout
+        log.info("stopping", signal=signal.Signals(number).name, at_most_seconds=timeout)
+        orderly = service.stop(max(1.0, timeout - _CLOSING))
+    log.info("service_stopped", orderly=orderly)
+    if not orderly:  # a thread that waits for a gateway would keep the process alive
+        os._exit(0)
+    return 0
+
+
+def _work(config: Config, metrics: Metrics) -> Work:
+    from etl.app import App
+    from etl.notify import Notifier
+    from etl.scheduler import Work
+
+    app = App(config, observer=metrics)
+    return Work(app, Notifier(config.notify, app.redact))
+
+
+def _prepare(work: Work) -> None:
+    """Tables are made or checked; a database that is merely away may come back while we run."""
+    from etl.db.schema import ensure
+    from etl.errors import DatabaseBusy, DatabaseUnavailable
+    from etl.log import get
+
+    try:
+        ensure(work.app.engine)
+    except (DatabaseBusy, DatabaseUnavailable) as error:
+        get("service").error("database_away", error=work.app.redact(str(error)), hint=error.hint)
+
+
+def _state(service: Service, metrics: Metrics) -> State:
+    from etl.app import now
+    from etl.scheduler import slowest
+    from etl.web.state import State
+
+    def limits() -> Mapping[str, float]:
+        """A source that is asked once an hour cannot be fresher than that."""
+        config = service.work.app.config
+        least, moment = config.service.ready_max_age, now()
+        return {s.name: max(least, 2 * slowest(s.schedule, moment)) for s in config.sources if s.enabled}
+
+    return State(
+        app=lambda: service.work.app,
+        service=service.work.app.config.service,
+        metrics=metrics,
+        alive=lambda: service.alive,
+        limits=limits,
+    )
+
+
+def _reload(service: Service, settings: Settings, metrics: Metrics) -> None:
+    """Read the configuration again; anything wrong with it leaves the old one in force."""
+    from etl.db.schema import ensure
+    from etl.log import get
+
+    old = service.work.app.config
+    secrets = settings.secrets
+    try:
+        fresh = settings.load()
+        fresh.choose()
+        settings.secrets = tuple({*settings.secrets, *secrets})  # runs that go on still know the old ones
+        work = _work(fresh, metrics)
+        if fresh.database != old.database:
+            ensure(work.app.engine)
+    except EtlError as error:
+        settings.secrets = tuple({*settings.secrets, *secrets})
+        text = settings.redact(str(error))
+        get("service").error("reload_refused", error=text, hint=error.hint, in_force=old.origin)
+        return
+    settings.start_logging(fresh, fresh.service.log_level)
+    service.reload(work)
+    get("service").info("reloaded", sources=_names(fresh), config=fresh.origin)
+    fixed = ("host", "port", "token", "allow_remote")
+    if any(getattr(fresh.service, key) != getattr(old.service, key) for key in fixed):
+        get("service").warning("restart_needed", why="service.host, port and token are read at the start")
+
+
+def _names(config: Config) -> list[str]:
+    return [source.name for source in config.sources if source.enabled]
+
+
+@contextmanager
+def _signals() -> Iterator[queue.SimpleQueue[int]]:
+    """SIGTERM, SIGINT and SIGHUP as they come; a second request to stop ends the process."""
+    inbox: queue.SimpleQueue[int] = queue.SimpleQueue()
+    stopping = False
+
+    def receive(number: int, frame: FrameType | None) -> None:
+        nonlocal stopping
+        if number in _STOPS:
+            if stopping:
+                os.write(2, b"leaving at once\n")
+                os._exit(128 + number)
+            stopping = True
+        inbox.put(number)
+
+    wanted = [*_STOPS, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+    before: dict[int, Any] = {number: signal.signal(number, receive) for number in wanted}
+    try:
+        yield inbox
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,66 @@
+"""One round of everything due, for cron, Kubernetes and Airflow, which bring their own clock."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+
+from etl.app import App, now
+from etl.config import Source
+from etl.db.schema import ensure
+from etl.errors import EtlError
+from etl.load.health import Health, read_health
+from etl.records import Counts, Progress, RunResult
+from etl.scheduler.timing import reconcile_verdict
+
+
+def run_once(app: App, *, progress: Progress, stop: threading.Event) -> list[RunResult]:
+    """Sync every enabled source side by side, and reconcile those whose schedule says so.
+
+    A disabled source is not asked: its result is a failure that says why. Raises ConfigError and
+    StorageError as `App.sync` does.
+    """
+    chosen = app.config.choose()
+    ensure(app.engine)
+    with ThreadPoolExecutor(max_workers=min(16, len(chosen))) as pool:
+        rounds = pool.map(lambda source: list(_round(app, source, progress, stop)), chosen)
+        return [result for results in rounds for result in results]
+
+
+def _round(app: App, source: Source, progress: Progress, stop: threading.Event) -> Iterator[RunResult]:
+    begun = now()
+    try:
+        health = read_health(app.engine, source.name, begun)
+    except EtlError as error:
+        yield _failure(source, begun, error)
+        return
+    if health is not None and health.disabled_at is not None and health.config_hash == source.fingerprint():
+        yield _failure(source, begun, disabled(source, health))
+        return
+    synced = app.run_source(source, "incremental", progress=progress, stop=stop)
+    yield synced
+    if synced.status == "ok" and not stop.is_set() and _reconcile_due(app, source):
+        yield app.run_source(source, "reconcile", progress=progress, stop=stop)
+
+
+def _reconcile_due(app: App, source: Source) -> bool:
+    plan = source.schedule.reconcile
+    if plan.every is None and plan.cron is None:
+        return False
+    moment = now()
+    health = read_health(app.engine, source.name, moment - timedelta(seconds=1))
+    return reconcile_verdict(health, source, moment, None).run
+
+
+def _failure(source: Source, begun: datetime, error: Exception) -> RunResult:
+    return RunResult(source.name, "incremental", "failed", None, begun, now(), Counts(), error)
+
+
+def disabled(source: Source, health: Health) -> EtlError:
+    """What to say of a source that is not asked any more."""
+    return EtlError(
+        f"disabled since {health.disabled_at:%Y-%m-%d %H:%M:%S} UTC: {health.disabled_reason}",
+        hint=f"correct the source's settings, or try it again with: bifrost-etl sync {source.name}",
+    )

@@ -1,0 +1,233 @@
+"""The service: APScheduler's triggers turned into runs, until it is told to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import random
+import threading
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+from apscheduler.events import EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.jobstores.base import JobLookupError
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from etl.app import App, now
+from etl.config import Source
+from etl.errors import EtlError
+from etl.load import worker_name
+from etl.load.health import abandoned, completed, release_all
+from etl.log import get
+from etl.notify import Notifier
+from etl.records import Progress, RunResult
+from etl.scheduler.slots import Slots
+from etl.scheduler.timing import pace, slowest, trigger, usual
+from etl.scheduler.turns import Turns
+
+#: Runs at once; threads start only when needed. More sources than this wait for each other.
+MAX_THREADS = 64
+#: Seconds of the shutdown time that are kept for giving leases back by force.
+LAST_RESORT = 3.0
+#: The first runs of all sources begin within so many seconds.
+SPREAD = 2.0
+
+
+class Telemetry(Progress, Protocol):
+    """What the service tells its metrics."""
+
+    def ended(self, result: RunResult) -> None: ...
+    def skipped(self, source: str, reason: str) -> None: ...
+    def misfired(self, source: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One configuration at work; a reload replaces it as a whole."""
+
+    app: App
+    notifier: Notifier
+
+    def close(self) -> None:
+        self.notifier.close()
+        self.app.close()
+
+
+class Service:
+    """Start it, reload it, stop it. Runs happen in its threads; the caller's is free."""
+
+    def __init__(self, work: Work, telemetry: Telemetry, *, rng: random.Random | None = None) -> None:
+        self.work = work
+        self.stopping = threading.Event()
+        self._slots = Slots()
+        self._process = worker_name().rpartition(":")[0]
+        self._turns = Turns(self._process, telemetry, self.stopping)
+        self._telemetry = telemetry
+        self._rng = rng or random.Random()  # noqa: S311 (spreads load, keeps no secret)
+        self._paces: dict[str, float] = {}
+        self._tried: dict[str, datetime] = {}
+        self._log = get("service")
+        self._scheduler = self._make_scheduler()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def alive(self) -> bool:
+        """The thread that starts runs lives."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def start(self) -> None:
+        """Every enabled source runs within SPREAD seconds, then on its schedule."""
+        self._scheduler.start()
+        self._thread = self._scheduler._thread
+        for source in self._enabled():
+            self._add(source)
+        self._watch_every(self.work.app.config.lease.seconds / 3)
+
+    def reload(self, work: Work) -> None:
+        """Go on with another configuration; runs that have begun end as they began."""
+        before = {source.name: source for source in self._enabled()}
+        old, self.work = self.work, work
+        after = {source.name: source for source in self._enabled()}
+        for name in before.keys() - after.keys():
+            self._drop(name)
+        for name, source in after.items():
+            if before.get(name) != source:
+                self._drop(name)
+                self._add(source)
+        self._watch_every(work.app.config.lease.seconds / 3)
+        old.close()
+
+    def stop(self, timeout: float) -> bool:
+        """Runs finish their batch and give their leases back; True when that took less than `timeout`.
+
+        A run that takes longer loses its lease: what it has not committed is read again by the next one.
+        """
+        deadline = time.monotonic() + timeout
+        self.stopping.set()
+        self._slots.close()
+        self._scheduler.shutdown(wait=False)
+        while not self._slots.wait_idle(min(1.0, max(0.0, deadline - LAST_RESORT - time.monotonic()))):
+            self._log.info("stopping", waiting_for=self._slots.busy())
+            if time.monotonic() >= deadline - LAST_RESORT:
+                return self._abandon()
+        self.work.close()
+        return True
+
+    def tick(self, name: str, kind: str = "incremental") -> None:
+        """Run the source if it is due, in this thread; a run that is on makes it wait or skip."""
+        if self.stopping.is_set() or not self._slots.enter(name, kind):
+            return
+        again = True
+        while again:
+            try:
+                self._turn(name, kind)
+            except Exception:  # noqa: BLE001 (a thread's last seam: the next tick must come)
+                self._log.exception("tick_failed", source=name, kind=kind)
+            finally:
+                again, kind = self._slots.leave(name), "reconcile"
+
+    def _turn(self, name: str, kind: str) -> None:
+        source = next((s for s in self._enabled() if s.name == name), None)
+        if source is None or self.stopping.is_set():
+            return
+        if kind == "reconcile":
+            wait = usual(source.schedule)
+            try:
+                wait = self._turns.reconcile(self.work, source, self._tried)
+            finally:
+                self._once(f"reconcile:{name}", wait, name, "reconcile")
+            return
+        outlook = self._turns.sync(self.work, source)
+        if outlook.again is not None:
+            self._once(f"again:{name}", outlook.again, name)
+        if outlook.health is not None and source.schedule.every is not None:
+            self._keep_pace(source, outlook.health.open_jobs, outlook.health.changed)
+
+    def _keep_pace(self, source: Source, open_jobs: bool, changed: bool) -> None:
+        current = self._paces.get(source.name, usual(source.schedule))
+        wanted = pace(current, source.schedule, open_jobs=open_jobs, changed=changed)
+        if wanted != current and not self.stopping.is_set():
+            self._paces[source.name] = wanted
+            self._log.info("pace", source=source.name, seconds=wanted, open_jobs=open_jobs)
+            with contextlib.suppress(JobLookupError):  # a reload removed the source meanwhile
+                self._scheduler.reschedule_job(
+                    f"sync:{source.name}", trigger=trigger(source.schedule, wanted)
+                )
+
+    def _enabled(self) -> list[Source]:
+        return [source for source in self.work.app.config.sources if source.enabled]
+
+    def _add(self, source: Source) -> None:
+        self._paces[source.name] = usual(source.schedule)
+        self._scheduler.add_job(
+            self.tick,
+            trigger(source.schedule, usual(source.schedule)),
+            args=[source.name],
+            id=f"sync:{source.name}",
+            next_run_time=_later(self._rng.uniform(0.0, min(SPREAD, usual(source.schedule) / 4))),
+        )
+        if source.schedule.reconcile.every is not None or source.schedule.reconcile.cron is not None:
+            self._once(f"reconcile:{source.name}", SPREAD, source.name, "reconcile")
+
+    def _drop(self, name: str) -> None:
+        for job in (f"sync:{name}", f"again:{name}", f"reconcile:{name}"):
+            with contextlib.suppress(JobLookupError):
+                self._scheduler.remove_job(job)
+
+    def _once(self, job: str, seconds: float, name: str, kind: str = "incremental") -> None:
+        if not self.stopping.is_set():
+            when = _later(max(0.1, seconds))
+            self._scheduler.add_job(
+                self.tick, "date", run_date=when, args=[name, kind], id=job, replace_existing=True
+            )
+
+    def _watch_every(self, seconds: float) -> None:
+        self._scheduler.add_job(self._watch, "interval", seconds=seconds, id="watch", replace_existing=True)
+
+    def _watch(self) -> None:
+        """Take over what a dead process left, and notice sources that have grown stale."""
+        work, names = self.work, {source.name for source in self._enabled()}
+        try:
+            for name in (abandoned(work.app.engine) & names) - set(self._slots.busy()):
+                self._once(f"again:{name}", 0.0, name)
+            if work.notifier.active:
+                limits = {s.name: slowest(s.schedule, now()) for s in self._enabled()}
+                work.notifier.look(completed(work.app.engine), limits, now())
+        except EtlError as error:  # runs report a broken database themselves
+            self._log.debug("watch_failed", error=str(error))
+
+    def _abandon(self) -> bool:
+        """Give leases back over the heads of runs that do not end."""
+        self._log.warning("leaving_runs_behind", sources=self._slots.busy())
+        thread = threading.Thread(target=self._release, daemon=True)
+        thread.start()
+        thread.join(LAST_RESORT)
+        return False
+
+    def _release(self) -> None:
+        try:
+            release_all(self.work.app.engine, self._process)
+        except EtlError as error:
+            self._log.error("leases_not_released", error=str(error))
+
+    def _make_scheduler(self) -> Any:
+        logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)  # we count overruns ourselves
+        scheduler = BackgroundScheduler(
+            timezone=UTC,
+            executors={"default": ThreadPoolExecutor(MAX_THREADS, {"thread_name_prefix": "run"})},
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        )
+        scheduler.add_listener(self._missed, EVENT_JOB_MAX_INSTANCES | EVENT_JOB_MISSED)
+        return scheduler
+
+    def _missed(self, event: Any) -> None:
+        kind, _, name = event.job_id.partition(":")
+        if kind == "sync":
+            self._telemetry.misfired(name)
+
+
+def _later(seconds: float) -> datetime:
+    return now() + timedelta(seconds=seconds)

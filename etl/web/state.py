@@ -1,0 +1,41 @@
+"""What pages may ask of the running service. Callables, because a reload replaces what is behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from etl.analytics.status import SourceStatus, read_status
+from etl.app import App
+from etl.config import Service
+from etl.db.schema import check
+from etl.web.metrics import Metrics
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """`app` is the configuration at work. `alive` says that runs are started. `limits` gives the age in
+    seconds up to which each enabled source counts as fresh. `service` is fixed: host, port, token."""
+
+    app: Callable[[], App]
+    service: Service
+    metrics: Metrics
+    alive: Callable[[], bool]
+    limits: Callable[[], Mapping[str, float]]
+    clock: Callable[[], datetime] = _now
+
+    def read(self) -> list[SourceStatus]:
+        """How every source stands. Raises StorageError."""
+        return read_status(self.app().engine, self.clock())
+
+    def check_schema(self) -> None:
+        """Raises SchemaMismatch, or another StorageError when the database cannot be asked."""
+        check(self.app().engine)
+
+    def redact(self, text: str) -> str:
+        return self.app().redact(text)
