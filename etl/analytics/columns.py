@@ -8,12 +8,12 @@ from typing import Literal
 
 from etl.analytics.dialects import Dialect
 
-Kind = Literal["text", "integer", "number", "seconds", "money", "ratio", "instant", "day", "flag"]
+Kind = Literal["text", "integer", "number", "seconds", "money", "ratio", "instant", "day", "flag", "any"]
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`kind` tells how a value is read back and shown: `seconds` is a length, `ratio` 0 to 1."""
+    """`kind` tells how a value is read and shown: `seconds` is a length, `ratio` 0 to 1, `any` unknown."""
 
     name: str
     kind: Kind

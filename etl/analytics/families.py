@@ -124,7 +124,8 @@ def _duplicates(d: Dialect, scope: Scope) -> str:
     avoidable = "CASE WHEN g.completed_jobs > 1 THEN g.completed_jobs - 1 ELSE 0 END"
     return f"""
 SELECT g.provider, g.model, g.size, g.seconds, g.prompt, g.jobs,
-  {d.whole("g.completed_jobs")} AS completed_jobs, {d.whole(avoidable)} AS avoidable_jobs, g.seconds * ({avoidable}) AS avoidable_seconds,
+  {d.whole("g.completed_jobs")} AS completed_jobs, {d.whole(avoidable)} AS avoidable_jobs,
+  g.seconds * ({avoidable}) AS avoidable_seconds,
   {d.rounded(f"g.seconds * ({avoidable}) * p.price", 6)} AS avoidable_cost, p.currency,
   g.first_created_at, g.last_created_at
 FROM (

@@ -7,6 +7,7 @@ fills the book and tells what it lacks.
 
 from __future__ import annotations
 
+# ruff: noqa: S608 (SQL is put together from our own snippets; values come as parameters)
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
@@ -15,13 +16,18 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from etl.analytics.columns import Kind
+from etl.analytics.dialects import dialect
+from etl.analytics.facts import band, price_id
 from etl.analytics.price_list import DEFAULTS
+from etl.analytics.queries import value
 from etl.config import Price
 from etl.db.engine import storage_errors, writing
 from etl.db.models import prices
 from etl.errors import ConfigError
 
 _Key = tuple[str, str, str, datetime]
+_UNPRICED: tuple[Kind, ...] = ("text", "text", "text", "integer", "seconds", "instant", "instant")
 _LIMITS = (("provider", 64), ("model", 191), ("resolution", 16))
 
 
@@ -85,6 +91,29 @@ def read_prices(engine: sa.Engine) -> list[BookPrice]:
     return sorted(
         rows, key=lambda p: (rank.get(p.origin, 3), p.provider, p.model, p.resolution, p.valid_from)
     )
+
+
+def unpriced(engine: sa.Engine) -> list[list[tuple[Any, Kind]]]:
+    """Provider, model, resolution, jobs, seconds, first and last creation of what was completed unpriced.
+
+    Reads every completed job, grouped by day: prices change by the day.
+    """
+    with storage_errors(), engine.connect() as conn:
+        d = dialect(conn.dialect.name)
+        groups = f"""
+  SELECT j.provider, j.model, j.size, j.width, j.height, {d.day("j.created_at")} AS utc_day, COUNT(*) AS jobs,
+    SUM(j.seconds) AS seconds, MIN(j.created_at) AS first_at, MAX(j.created_at) AS last_at
+  FROM video_jobs j WHERE j.status = 'completed'
+  GROUP BY j.provider, j.model, j.size, j.width, j.height, 6"""
+        query = f"""
+SELECT g.provider, g.model, {band(d, "g")} AS resolution, SUM(g.jobs), SUM(g.seconds),
+  MIN(g.first_at), MAX(g.last_at)
+FROM ({groups}) g WHERE {price_id(d, "g", "g.utc_day")} IS NULL
+GROUP BY g.provider, g.model, {band(d, "g")} ORDER BY 4 DESC, 1, 2, 3"""
+        return [
+            [(value(kind, item), kind) for kind, item in zip(_UNPRICED, row, strict=True)]
+            for row in conn.execute(sa.text(query))
+        ]
 
 
 def _columns() -> list[sa.ColumnElement[Any]]:

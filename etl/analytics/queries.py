@@ -39,7 +39,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A report's answer. Values are str, int, float, bool, date, datetime (UTC) or None. `cut`: more exist."""
+    """A report's answer. Values are str, int, float, bool, date, datetime (UTC), None. `cut`: more exist."""
 
     name: str
     title: str

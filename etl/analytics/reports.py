@@ -63,7 +63,8 @@ def _counts(keys: str) -> Callable[[Dialect, Scope], str]:
         rest = f"SUM(jobs) - {status('completed')} - {status('failed')}"
         rate = f"{status('failed')} * 1.0 / NULLIF({status('completed')} + {status('failed')}, 0)"
         return f"""
-SELECT {keys + "," if keys else ""} {d.whole("SUM(jobs)")} AS jobs, {d.whole(status("completed"))} AS completed,
+SELECT {keys + "," if keys else ""} {d.whole("SUM(jobs)")} AS jobs,
+  {d.whole(status("completed"))} AS completed,
   {d.whole(status("failed"))} AS failed, {d.whole(rest)} AS unfinished, {d.rounded(rate, 4)} AS failure_rate,
   SUM(CASE WHEN status = 'completed' THEN seconds END) AS seconds, {d.rounded(_MONEY, 6)} AS cost,
   {d.whole("SUM(uncosted_jobs)")} AS uncosted_jobs
@@ -74,7 +75,8 @@ FROM ({DAILY_JOBS.sql(d, scope)}) q{f" GROUP BY {keys}" if keys else ""}"""
 
 def _classes(d: Dialect, scope: Scope) -> str:
     return f"""
-SELECT class, error_code, error_message, {d.whole("SUM(jobs)")} AS jobs, SUM(wasted_seconds) AS wasted_seconds,
+SELECT class, error_code, error_message, {d.whole("SUM(jobs)")} AS jobs,
+  SUM(wasted_seconds) AS wasted_seconds,
   {d.rounded("SUM(CASE WHEN currency = :currency THEN would_be_cost END)", 6)} AS would_be_cost,
   MAX(last_created_at) AS last_created_at
 FROM ({FAILURES.sql(d, scope)}) q GROUP BY class, error_code, error_message"""

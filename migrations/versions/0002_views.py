@@ -9,7 +9,7 @@ from __future__ import annotations
 revision = "0002"
 down_revision = "0001"
 
-VIEWS = "b6bb7fe7d867fbd0"
+VIEWS = "7888e0c0233db09a"
 
 
 def upgrade() -> None:

@@ -1,0 +1,102 @@
+"""Every table, view and column with its meaning, from the models themselves; and questions in SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+import sqlalchemy as sa
+
+from etl.analytics.columns import Column
+from etl.analytics.queries import Table
+from etl.analytics.views import VIEWS
+from etl.db.models import metadata
+from etl.db.types import JsonText, UtcDateTime
+from etl.errors import ConfigError
+
+_TYPES: tuple[tuple[type[Any], str], ...] = (
+    (UtcDateTime, "instant"),
+    (JsonText, "JSON"),
+    (sa.Boolean, "flag"),
+    (sa.Numeric, "number"),
+    (sa.Integer, "integer"),
+    (sa.LargeBinary, "bytes"),
+)
+
+_HEAD = """# Asking in SQL
+
+<!-- Written by docs/build_sql.py from the code; a test compares them. -->
+
+Any SQL client will do; `bifrost-etl sql` opens the configured database so that it can only be read.
+Ask the **views**: they are stable, and the same on SQLite, PostgreSQL and MariaDB. The tables below them are
+for what the views do not show.
+
+- All instants are UTC. *Gateway's clock* and *our clock* differ, and are never in one column.
+- An *instant* is `timestamptz` on PostgreSQL, `DATETIME(6)` on MariaDB, and text that sorts
+  (`2026-05-04 12:00:00.000000`) on SQLite. A *flag* is a boolean on PostgreSQL, 0 or 1 elsewhere.
+- Money is null, never 0, where nothing is charged or no price is known. A price holds from the start of a UTC
+  day; a job costs what was in force on the day it was created.
+- A range of `created_at` is answered by an index at any size. A view over *all* jobs reads all jobs: some
+  seconds per million. `bifrost-etl report` puts its range inside the view.
+- The views belong to the newest schema: `bifrost-etl db upgrade` makes them anew. On PostgreSQL, grant a
+  reader its rights with `ALTER DEFAULT PRIVILEGES`, so that they outlive an upgrade.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """`title` is in words; `sql` runs on every database."""
+
+    title: str
+    sql: str
+
+
+def questions() -> list[Question]:
+    """The questions of questions.sql."""
+    text = resources.files("etl.analytics").joinpath("questions.sql").read_text(encoding="utf-8")
+    parts = (part.strip().partition("\n") for part in text.split("\n\n"))
+    return [Question(title.removeprefix("-- "), sql.rstrip(";")) for title, _, sql in parts]
+
+
+def describe(name: str) -> Table:
+    """The names of all views and tables, or the columns of one. Raises ConfigError for an unknown one."""
+    found = dict(_relations())
+    if not name:
+        rows = tuple((key, kind, comment) for key, (kind, comment, _) in found.items())
+        return _table(("name", "kind", "what it holds"), rows)
+    if name not in found:
+        raise ConfigError(f"there is no table or view {name!r}", hint="\\d lists them")
+    return _table(("column", "type", "what it holds"), tuple(found[name][2]))
+
+
+def markdown() -> str:
+    """docs/sql.md."""
+    asked = questions()
+    parts = [_HEAD, f"## {len(asked)} questions, answered\n"]
+    parts += [f"### {q.title}\n\n```sql\n{q.sql};\n```\n" for q in asked]
+    for kind, title in (("view", "Views"), ("table", "Tables")):
+        parts.append(f"## {title}\n")
+        for name, (what, comment, columns) in _relations():
+            if what == kind:
+                rows = "\n".join(f"| `{column}` | {of} | {text} |" for column, of, text in columns)
+                parts.append(f"### {name}\n\n{comment}\n\n| column | type | |\n|---|---|---|\n{rows}\n")
+    return "\n".join(parts)
+
+
+def _relations() -> Iterator[tuple[str, tuple[str, str, list[tuple[str, str, str]]]]]:
+    for view in VIEWS:
+        columns = [(c.name, str(c.kind), c.comment) for c in view.columns]
+        yield view.name, ("view", view.comment, columns)
+    for table in metadata.sorted_tables:
+        described = [(column.name, _type(column.type), column.comment or "") for column in table.columns]
+        yield table.name, ("table", table.comment or "", described)
+
+
+def _type(of: sa.types.TypeEngine[object]) -> str:
+    return next((name for kind, name in _TYPES if isinstance(of, kind)), "text")
+
+
+def _table(headings: tuple[str, ...], rows: tuple[tuple[str, ...], ...]) -> Table:
+    return Table("catalogue", "", tuple(Column(name, "any", "") for name in headings), rows, ranged=False)

@@ -1,0 +1,124 @@
+-- What did we spend on which model?
+SELECT model, currency, ROUND(SUM(cost), 2) AS cost, SUM(jobs) AS jobs, SUM(uncosted_jobs) AS without_a_price
+FROM daily_jobs
+WHERE status = 'completed' AND day >= '2026-05-01' AND day < '2026-05-08'
+GROUP BY model, currency
+ORDER BY model, currency;
+
+-- What failed, and why?
+SELECT class, error_code, SUM(jobs) AS jobs, ROUND(SUM(would_be_cost), 2) AS not_charged
+FROM failures
+WHERE day >= '2026-05-01' AND day < '2026-05-08'
+GROUP BY class, error_code
+ORDER BY jobs DESC, class, error_code;
+
+-- What is stuck right now?
+SELECT source, job_id, model, status, progress, age_seconds, expected_seconds
+FROM open_jobs
+WHERE is_stalled
+ORDER BY age_seconds DESC, job_id;
+
+-- How many jobs a day, and how many of them failed?
+SELECT day, SUM(jobs) AS jobs, SUM(CASE WHEN status = 'failed' THEN jobs ELSE 0 END) AS failed
+FROM daily_jobs
+GROUP BY day
+ORDER BY day;
+
+-- Which model fails most often?
+SELECT model, ROUND(100.0 * SUM(CASE WHEN status = 'failed' THEN jobs ELSE 0 END) / SUM(jobs), 1) AS percent_failed
+FROM daily_jobs
+WHERE status IN ('completed', 'failed')
+GROUP BY model
+ORDER BY percent_failed DESC, model;
+
+-- How long does each model take?
+SELECT source, provider, model, jobs, p50, p90, p95, p99
+FROM latency_percentiles
+ORDER BY p95 DESC, source, provider, model;
+
+-- How long do jobs wait in the queue, and how sure is that?
+SELECT model, COUNT(*) AS jobs, ROUND(AVG(queue_seconds)) AS queued, ROUND(AVG(queue_error_seconds)) AS give_or_take
+FROM job_facts
+WHERE queue_seconds IS NOT NULL AND created_at >= '2026-05-01'
+GROUP BY model
+ORDER BY model;
+
+-- At which hours of the day (UTC) are jobs made?
+SELECT created_hour, COUNT(*) AS jobs
+FROM job_facts
+WHERE created_at >= '2026-05-01' AND created_at < '2026-05-08'
+GROUP BY created_hour
+ORDER BY created_hour;
+
+-- Which single jobs were the most expensive?
+SELECT job_id, model, size, seconds, cost, currency
+FROM job_facts
+WHERE cost IS NOT NULL AND created_at >= '2026-05-01'
+ORDER BY cost DESC, job_id
+LIMIT 10;
+
+-- Which completed jobs have no cost, and why?
+SELECT model, resolution, cost_state, COUNT(*) AS jobs
+FROM job_facts
+WHERE status = 'completed' AND cost IS NULL
+GROUP BY model, resolution, cost_state
+ORDER BY jobs DESC, model, resolution, cost_state;
+
+-- Which files can be downloaded for less than another day?
+SELECT job_id, model, expires_at, seconds_left
+FROM expiring_assets
+WHERE seconds_left < 86400
+ORDER BY expires_at, job_id;
+
+-- Which ideas were remixed most, and what did the whole family cost?
+SELECT root_job_id, jobs, depth, cost, currency, is_orphan
+FROM remix_trees
+ORDER BY jobs DESC, root_job_id
+LIMIT 10;
+
+-- Who is in one of these families?
+SELECT depth, job_id, remixed_from_job_id, status, cost
+FROM remix_jobs
+WHERE root_job_id = 'video_01:openai'
+ORDER BY depth, job_id;
+
+-- Which requests were made more than once, and what would a cache have saved?
+SELECT model, size, seconds, prompt, jobs, avoidable_jobs, avoidable_cost, currency
+FROM duplicate_requests
+ORDER BY avoidable_jobs DESC, model, prompt
+LIMIT 10;
+
+-- How often did the gateway's cache serve a page?
+SELECT day, source, lookups, hits, hit_rate
+FROM cache_daily
+ORDER BY day, source;
+
+-- How fresh is each source, and did its last run succeed?
+SELECT source, complete_at, age_seconds, last_run_status, last_error, open_jobs
+FROM sync_freshness
+ORDER BY source;
+
+-- Is anything missing?
+SELECT s.name AS source, g.gap_from, g.gap_until, g.reason
+FROM coverage_gaps g
+JOIN sources s ON s.id = g.source_id
+ORDER BY g.detected_at, s.name;
+
+-- What did we know about a job at a certain moment?
+SELECT version, status, progress, valid_from, valid_to
+FROM job_history
+WHERE job_id = 'video_01:openai' AND valid_from <= '2026-05-04 12:00:00'
+  AND (valid_to > '2026-05-04 12:00:00' OR valid_to IS NULL);
+
+-- Which jobs does the gateway no longer list, and why?
+SELECT s.name AS source, j.job_id, j.status, j.unlisted_at, j.unlisted_reason
+FROM video_jobs j
+JOIN sources s ON s.id = j.source_id
+WHERE j.unlisted_at IS NOT NULL
+ORDER BY j.unlisted_at, j.job_id;
+
+-- What could not be understood, and which fields are new?
+SELECT 'reject' AS kind, reason AS what, SUM(times_seen) AS times FROM rejected_items GROUP BY reason
+UNION ALL
+SELECT 'field', path, SUM(count) FROM unknown_fields GROUP BY path
+ORDER BY 1, 2;

@@ -1,0 +1,269 @@
+"""Tables as documents: CSV, JSON, Markdown, HTML, Parquet. Much of what they hold was written by strangers.
+
+Texts are escaped for where they go: a spreadsheet runs a cell that begins with = + - or @, Markdown and HTML
+take markup. Numbers stay numbers. Instants are ISO 8601 in UTC; Markdown and HTML, which people read, have
+them in the reporting time zone.
+"""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from etl.analytics.columns import Column, Kind
+from etl.analytics.queries import Table
+from etl.errors import ConfigError
+
+FORMATS = ("table", "csv", "json", "markdown", "html", "parquet")
+_DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n")
+_NUMBERS = ("integer", "number", "seconds", "money", "ratio")
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What is rendered: tables, and in words which range they cover and what is missing from it."""
+
+    title: str
+    tables: tuple[Table, ...]
+    zone: str = "UTC"
+    since: datetime | None = None
+    until: datetime | None = None
+    made_at: datetime | None = None
+    notes: tuple[str, ...] = ()
+
+
+def render(document: Document, form: str) -> str:
+    """The document as text in one of FORMATS, except table and parquet. Raises ConfigError."""
+    writers: dict[str, Callable[[Document], str]] = {
+        "csv": to_csv,
+        "json": to_json,
+        "markdown": to_markdown,
+        "html": to_html,
+    }
+    return writers[form](document)
+
+
+def one_table(document: Document, form: str) -> Table:
+    if len(document.tables) != 1:
+        names = ", ".join(table.name for table in document.tables)
+        raise ConfigError(f"a {form} file holds one table", hint=f"name one of its reports: {names}")
+    return document.tables[0]
+
+
+# --- for programs ------------------------------------------------------------------------------
+
+
+def to_csv(document: Document) -> str:
+    table = one_table(document, "csv")
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([guarded(column.name) for column in table.columns])
+    writer.writerows([_cell(value) for value in row] for row in table.rows)
+    return out.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, str):
+        return guarded(value)
+    if isinstance(value, float):
+        return number(value)
+    return value if value is None or type(value) is int else _plain(value)
+
+
+def guarded(text: str) -> str:
+    """Text that a spreadsheet shows instead of running it."""
+    return f"'{text}" if text.lstrip(" ").startswith(_DANGEROUS) else text
+
+
+def number(value: float) -> str:
+    """As short as it can be without a change, never in powers of ten."""
+    text = f"{value:.6f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
+def to_json(document: Document) -> str:
+    tables = {
+        table.name: {
+            "columns": [{"name": c.name, "kind": c.kind, "comment": c.comment} for c in table.columns],
+            "rows": [dict(zip((c.name for c in table.columns), row, strict=True)) for row in table.rows],
+            "cut": table.cut,
+        }
+        for table in document.tables
+    }
+    whole = {
+        "title": document.title,
+        "since": document.since,
+        "until": document.until,
+        "timezone": document.zone,
+        "made_at": document.made_at,
+        "notes": list(document.notes),
+        "tables": tables,
+    }
+    return json.dumps(whole, ensure_ascii=False, indent=2, default=_plain) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, bytes):
+        return value.hex()
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def to_parquet(document: Document, path: Path) -> None:
+    """Writes a file. Raises ConfigError when pyarrow is not installed or the file cannot be written."""
+    table = one_table(document, "parquet")
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError:
+        raise ConfigError(
+            "Parquet needs pyarrow, which is not installed", hint="pip install 'bifrost-etl[parquet]'"
+        ) from None
+    types = {"integer": pa.int64(), "instant": pa.timestamp("us", tz="UTC"), "day": pa.date32()}
+    types |= {"flag": pa.bool_(), "text": pa.string(), "any": None}
+    fields, arrays = [], []
+    for position, column in enumerate(table.columns):
+        values = [row[position] for row in table.rows]
+        if column.kind == "any" and len({type(value) for value in values if value is not None}) > 1:
+            values = [value if value is None else str(value) for value in values]
+        arrays.append(pa.array(values, type=types.get(column.kind, pa.float64())))
+        fields.append(pa.field(column.name, arrays[-1].type, metadata={"comment": column.comment}))
+    try:
+        pq.write_table(pa.Table.from_arrays(arrays, schema=pa.schema(fields)), path)
+    except OSError as exc:
+        raise ConfigError(f"{path}: cannot be written: {exc.strerror or exc}") from None
+
+
+# --- for people --------------------------------------------------------------------------------
+
+
+def shown(value: Any, kind: Kind, zone: str = "UTC") -> str:
+    """A value in words; a dash when there is none."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return value.astimezone(ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M:%S") if value.tzinfo else str(value)
+    if kind == "ratio":
+        return f"{value:.1%}"
+    if kind == "money":
+        return _money(value)
+    if isinstance(value, float):
+        return f"{value:,.3f}".rstrip("0").rstrip(".")
+    return f"{value:,}" if isinstance(value, int) and kind == "integer" else str(value)
+
+
+def _money(value: float) -> str:
+    whole, _, parts = f"{value:,.6f}".partition(".")
+    return f"{whole}.{parts.rstrip('0').ljust(2, '0')}"
+
+
+def is_number(column: Column, rows: Sequence[Sequence[Any]], position: int) -> bool:
+    """Whether a column is set flush right."""
+    if column.kind != "any":
+        return column.kind in _NUMBERS
+    values = [row[position] for row in rows if row[position] is not None]
+    return bool(values) and all(isinstance(value, int | float) for value in values)
+
+
+def lines(document: Document) -> list[str]:
+    """What people must know beside the tables: the range, and what is missing from it."""
+    since, until = (shown(at, "instant", document.zone) for at in (document.since, document.until))
+    ranged = any(table.ranged for table in document.tables)
+    covers = f"Jobs created {_between(document.since, document.until, since, until)} ({document.zone})"
+    return [*([covers] if ranged else []), *document.notes]
+
+
+def _between(since: datetime | None, until: datetime | None, first: str, last: str) -> str:
+    if since is None:
+        return "at any time" if until is None else f"before {last}"
+    return f"since {first}" if until is None else f"from {first} to {last}"
+
+
+def to_markdown(document: Document) -> str:
+    parts = [f"# {_marked(document.title)}", *(_marked(line) for line in lines(document))]
+    for table in document.tables:
+        if len(document.tables) > 1:
+            parts.append(f"## {_marked(table.title)}")
+        rows = [[_marked(text) for text in row] for row in _texts(table, document.zone)]
+        rule = ["---:" if is_number(c, table.rows, i) else "---" for i, c in enumerate(table.columns)]
+        grid = [[_marked(column.name) for column in table.columns], rule, *rows]
+        parts.append("\n".join(f"| {' | '.join(row)} |" for row in grid) if rows else "Nothing.")
+    return "\n\n".join(parts) + "\n"
+
+
+def _texts(table: Table, zone: str) -> list[list[str]]:
+    kinds = [column.kind for column in table.columns]
+    return [[shown(v, kind, zone) for v, kind in zip(row, kinds, strict=True)] for row in table.rows]
+
+
+def _marked(text: str) -> str:
+    """Text that Markdown shows as it is."""
+    flat = html.escape(" ".join(text.split()), quote=False)
+    return "".join(f"\\{c}" if c in "\\`*[]|#!~" else c for c in flat).replace("_", "\\_")
+
+
+_STYLE = (
+    ":root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:90rem;"
+    "padding:0 1rem}table{border-collapse:collapse;display:block;overflow-x:auto}th,td{padding:.3rem .7rem;"
+    "border-bottom:1px solid #8884;text-align:left;vertical-align:top;overflow-wrap:anywhere}"
+    "td.n,th.n{text-align:right;white-space:nowrap}"
+)
+
+
+def to_html(document: Document) -> str:
+    """One file without scripts, pictures or links."""
+    esc = html.escape
+    body = [f"<h1>{esc(document.title)}</h1>", *(f"<p>{esc(line)}</p>" for line in lines(document))]
+    for table in document.tables:
+        if len(document.tables) > 1:
+            body.append(f"<h2>{esc(table.title)}</h2>")
+        body.append(_html_table(table, document.zone) if table.rows else "<p>Nothing.</p>")
+    policy = "default-src 'none'; style-src 'unsafe-inline'"
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{esc(document.title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+        + "\n".join(body)
+        + "\n</body>\n</html>\n"
+    )
+
+
+def _html_table(table: Table, zone: str) -> str:
+    marks = [' class="n"' if is_number(c, table.rows, i) else "" for i, c in enumerate(table.columns)]
+    head = "".join(
+        f'<th scope="col"{mark} title="{html.escape(c.comment)}">{html.escape(c.name)}</th>'
+        for mark, c in zip(marks, table.columns, strict=True)
+    )
+    rows = (
+        "<tr>"
+        + "".join(f"<td{mark}>{html.escape(text)}</td>" for mark, text in zip(marks, row, strict=True))
+        + "</tr>"
+        for row in _texts(table, zone)
+    )
+    return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n" + "\n".join(rows) + "\n</tbody>\n</table>"
+
+
+def bars(values: Sequence[Any], width: int = 20) -> list[str]:
+    """A bar for each number, the largest `width` characters long."""
+    numbers = [float(value or 0) for value in values]
+    top = max(numbers, default=0)
+    return ["" if top <= 0 or v <= 0 else _bar(v / top * width) for v in numbers]
+
+
+def _bar(length: float) -> str:
+    eighths = max(1, round(length * 8))
+    return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()

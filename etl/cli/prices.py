@@ -1,0 +1,102 @@
+"""`bifrost-etl prices …`: what a second of video costs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from etl.cli.output import BAD, DIM, GOOD, plural, say, table
+from etl.cli.settings import ConfigFile, Settings
+
+if TYPE_CHECKING:
+    from etl.config import Config
+
+command = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+
+
+@command.callback()
+def group() -> None:
+    """The price book: published prices, the configuration's, and imported ones.
+
+    A job is priced by what was in force when it was created. Imported prices go before configured ones, those
+    before the published.
+    """
+
+
+@command.command("list")
+def list_prices(ctx: typer.Context, config: ConfigFile = None) -> None:
+    """Print the book, the strongest first."""
+    loaded = ctx.ensure_object(Settings).load(config)
+
+    from etl.analytics.opening import filled
+    from etl.analytics.prices import ensure_prices, read_prices
+
+    with filled(loaded) as engine:
+        ensure_prices(engine, loaded.prices)
+        book = read_prices(engine)
+    rows = [
+        [
+            p.origin,
+            p.provider,
+            p.model,
+            p.resolution,
+            f"{p.price:f}",
+            p.currency,
+            p.unit,
+            f"{p.valid_from:%Y-%m-%d}",
+        ]
+        for p in book
+    ]
+    headings = ["origin", "provider", "model", "resolution", "price", "currency", "per", "valid from"]
+    table(headings, rows, right=(4,))
+
+
+@command.command("import")
+def import_file(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .csv, .yaml or .json file.")],
+    config: ConfigFile = None,
+) -> None:
+    """Add a file's prices to the book. Running it twice changes nothing more.
+
+    The keys, or CSV headings, are the configuration's: model, price and valid_from (a date) are required;
+    provider, resolution (720p, 1024p, 1080p, 4k), currency and unit are optional. Nothing is imported from a
+    file with an error.
+    """
+    loaded = ctx.ensure_object(Settings).load(config)
+
+    from etl.analytics.opening import filled
+    from etl.analytics.price_files import read_file
+    from etl.analytics.prices import import_prices
+
+    found = read_file(file)
+    with filled(loaded) as engine:
+        new, known = import_prices(engine, found)
+    say(f"imported {plural(new, 'price')}; {known:,} were there already", GOOD if new else None)
+
+
+@command.command()
+def check(ctx: typer.Context, config: ConfigFile = None) -> None:
+    """List what was completed without a price. Exits 1 when there is anything."""
+    loaded = ctx.ensure_object(Settings).load(config)
+    rows = _unpriced(loaded)
+    if not rows:
+        say("every completed job has a price", GOOD)
+        return
+    table(["provider", "model", "resolution", "jobs", "seconds", "first", "last"], rows, right=(3, 4))
+    say("give them prices: in the configuration (prices:), or with bifrost-etl prices import FILE", DIM)
+    say(f"{plural(len(rows), 'combination')} without a price", BAD)
+    raise typer.Exit(1)
+
+
+def _unpriced(config: Config) -> list[list[str]]:
+    from etl.analytics.opening import filled
+    from etl.analytics.prices import ensure_prices, unpriced
+    from etl.analytics.rendering import shown
+
+    with filled(config) as engine:
+        ensure_prices(engine, config.prices)
+        found = unpriced(engine)
+    return [[shown(value, kind) for value, kind in row] for row in found]

@@ -1,0 +1,152 @@
+"""`bifrost-etl report`: answers at the terminal, or as a file."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from etl.cli.output import DIM, say
+from etl.cli.settings import ConfigFile, Settings
+from etl.errors import ConfigError, DatabaseRefused
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from etl.analytics.queries import Filter, Gap, Table
+    from etl.analytics.rendering import Document
+    from etl.config import Config
+
+_FORMATS = ("table", "csv", "json", "markdown", "html", "parquet")
+_ROWS = 50  # of each table, when people read it
+Format = Annotated[
+    str, typer.Option("--format", metavar="FORMAT", help="table, csv, json, markdown, html or parquet.")
+]
+Output = Annotated[Path | None, typer.Option(metavar="FILE", help="Write there instead.", show_default=False)]
+
+
+def command(
+    ctx: typer.Context,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Which report; a summary without one.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Jobs created from then on.", show_default="30d")
+    ] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="Jobs created before.")] = None,
+    source: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this source.")] = None,
+    model: Annotated[list[str] | None, typer.Option(metavar="MODEL", help="Only this model.")] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            min=0, metavar="ROWS", help="Rows of each table; 0 for all.", show_default="50 for people"
+        ),
+    ] = None,
+    format: Format = "table",
+    output: Output = None,
+    names: Annotated[bool, typer.Option("--list", help="List the reports.")] = False,
+    config: ConfigFile = None,
+) -> None:
+    """What was made, what failed, how long it took, what it cost.
+
+    TIME is 7d or 24h (back from now), today, yesterday, a date (--until includes that day), or a date and
+    time, in the reporting time zone. --source and --model may be given more than once.
+
+    --format json prints {"title", "since", "until", "timezone", "made_at", "notes": […], "tables": {NAME:
+    {"columns": [{name, kind, comment}], "rows": [{…}], "cut"}}}.
+    """
+    if names:
+        _list()
+        return
+    from etl.cli.documents import check_output, write
+
+    check_output(format, output)
+    loaded = ctx.ensure_object(Settings).load(config)
+    people = format in ("table", "markdown", "html")
+
+    from etl.analytics.opening import filled
+    from etl.analytics.queries import check_sources, run
+
+    chosen = _filter(
+        loaded, since, until, source, model, _ROWS if limit is None and people else limit or None
+    )
+    with filled(loaded) as engine:
+        check_sources(engine, chosen.sources)
+        _renew_prices(engine, loaded)
+        tables = [run(engine, each, chosen) for each in _chosen(name)]
+        document = _document(engine, name, chosen, tables)
+    write(document, format, output)
+
+
+def _list() -> None:
+    from etl.analytics.reports import REPORTS
+
+    for report in REPORTS.values():
+        say(f"{report.name:12}{report.title}")
+
+
+def _chosen(name: str | None) -> tuple[str, ...]:
+    from etl.analytics.reports import REPORTS, SUMMARY
+
+    if name not in (None, "summary", *REPORTS):
+        raise ConfigError(f"there is no report {name!r}", hint=f"one of: {', '.join(REPORTS)}")
+    return SUMMARY if name in (None, "summary") else (str(name),)
+
+
+def _filter(
+    config: Config,
+    since: str | None,
+    until: str | None,
+    sources: list[str] | None,
+    models: list[str] | None,
+    limit: int | None,
+) -> Filter:
+    from etl.analytics.queries import Filter
+    from etl.analytics.ranges import moment
+
+    now, zone = datetime.now(UTC), config.reporting.timezone
+    start = moment(since or "30d", now, zone)
+    end = None if until is None else moment(until, now, zone, end=True)
+    if end is not None and end <= start:
+        raise ConfigError("the range is empty: --until is not after --since")
+    return Filter(
+        now, start, end, tuple(sources or ()), tuple(models or ()), zone, config.reporting.currency, limit
+    )
+
+
+def _renew_prices(engine: Engine, config: Config) -> None:
+    from etl.analytics.prices import ensure_prices
+
+    try:
+        ensure_prices(engine, config.prices)
+    except DatabaseRefused:  # a read-only replica: its own book has to do
+        say("prices are as the database has them: it cannot be written to", DIM, stream=sys.stderr)
+
+
+def _document(engine: Engine, name: str | None, chosen: Filter, tables: list[Table]) -> Document:
+    from etl.analytics.queries import gaps
+    from etl.analytics.rendering import Document
+
+    notes = [_gap(gap, chosen.zone) for gap in gaps(engine, chosen)]
+    notes += [f"{t.title}: the first {len(t.rows)} rows; --limit 0 shows all" for t in tables if t.cut]
+    uncosted = next((t for t in tables if t.name in ("totals", "cost", "daily", "models")), None)
+    missing = 0 if uncosted is None else _sum(uncosted, "uncosted_jobs")
+    if missing:
+        notes.append(f"{missing:,} completed jobs are not in the cost: see `bifrost-etl prices check`")
+    title = "Summary" if len(tables) != 1 else tables[0].title
+    return Document(title, tuple(tables), chosen.zone, chosen.since, chosen.until, chosen.now, tuple(notes))
+
+
+def _sum(table: Table, column: str) -> int:
+    position = next(i for i, c in enumerate(table.columns) if c.name == column)
+    return sum(row[position] or 0 for row in table.rows)
+
+
+def _gap(gap: Gap, zone: str) -> str:
+    from etl.analytics.rendering import shown
+
+    first, last = shown(gap.since, "instant", zone), shown(gap.until, "instant", zone)
+    return f"Coverage gap in {gap.source}: jobs created from {first} to {last} may be missing ({gap.reason})"

@@ -1,0 +1,134 @@
+"""`bifrost-etl sql`: questions to the configured database, which cannot be changed by them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from etl.cli.output import BAD, DIM, say
+from etl.cli.report import Format, Output
+from etl.cli.settings import ConfigFile, Settings
+from etl.errors import EtlError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+_HELP = "A statement ends with ; — \\d lists tables and views, \\d NAME its columns, \\q leaves."
+
+
+def command(
+    ctx: typer.Context,
+    statement: Annotated[
+        str | None, typer.Argument(metavar="STATEMENT", help="One question; a prompt without it.")
+    ] = None,
+    format: Format = "table",
+    output: Output = None,
+    limit: Annotated[int, typer.Option(min=0, metavar="ROWS", help="Rows at most; 0 for all.")] = 1000,
+    timeout: Annotated[
+        float, typer.Option(min=0.001, metavar="SECONDS", help="How long it may take.")
+    ] = 60.0,
+    config: ConfigFile = None,
+) -> None:
+    """Ask the database in SQL, read-only: one statement, or a prompt.
+
+    The tables and views are described in docs/sql.md. Statements also come from a pipe, each ending with ;.
+    """
+    from etl.cli.documents import check_output
+
+    check_output(format, output)
+    settings = ctx.ensure_object(Settings)
+    loaded = settings.load(config)
+
+    from etl.analytics.opening import filled
+
+    with filled(loaded) as engine:
+        if statement is not None:
+            _answer(engine, statement, format, output, limit, timeout)
+            return
+        for text in _typed() if sys.stdin.isatty() else _statements(sys.stdin):
+            try:
+                if text.startswith("\\d"):
+                    _describe(text)
+                else:
+                    _answer(engine, text, format, output, limit, timeout)
+            except EtlError as exc:
+                if not sys.stdin.isatty():
+                    raise
+                say(settings.redact(str(exc)), BAD, stream=sys.stderr)
+
+
+def _answer(
+    engine: Engine, statement: str, form: str, output: Path | None, limit: int, timeout: float
+) -> None:
+    from etl.analytics.readonly import ask
+    from etl.analytics.rendering import Document
+    from etl.cli.documents import write
+
+    answer = ask(engine, statement, timeout=timeout, limit=limit or None)
+    notes = (f"the first {len(answer.rows)} rows; --limit 0 shows all",) if answer.cut else ()
+    write(Document("Answer", (answer,), notes=notes), form, output)
+    if form in ("csv", "parquet"):
+        for note in notes:
+            say(note, DIM, stream=sys.stderr)
+
+
+def _describe(text: str) -> None:
+    """`\\d` and `\\d NAME`: the same on every database, and with what things mean."""
+    from etl.analytics.catalogue import describe
+    from etl.cli.documents import show_table
+
+    show_table(describe(text[2:].strip().rstrip(";")), "UTC")
+
+
+def _statements(lines: Iterable[str]) -> Iterator[str]:
+    """Statements end with a semicolon at the end of a line; the last may do without."""
+    waiting: list[str] = []
+    for line in lines:
+        waiting.append(line)
+        if line.rstrip().endswith(";") or (len(waiting) == 1 and line.startswith("\\")):
+            yield "".join(waiting).strip()
+            waiting = []
+    if "".join(waiting).strip():
+        yield "".join(waiting).strip()
+
+
+def _typed() -> Iterator[str]:
+    _remember()
+    say(_HELP, DIM)
+    yield from _statements(_lines())
+
+
+def _lines() -> Iterator[str]:
+    while True:
+        try:
+            line = input("sql> ")
+        except EOFError:
+            print()
+            return
+        if line.strip() in ("\\q", "quit", "exit"):
+            return
+        yield line + "\n"
+
+
+def _remember() -> None:
+    """Arrow keys, and what was typed before, where the system has readline."""
+    try:
+        import atexit
+        import readline
+    except ImportError:
+        return
+    home = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "bifrost-etl"
+    file = home / "sql_history"
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if file.exists():
+            readline.read_history_file(file)
+        readline.set_history_length(1000)
+        atexit.register(readline.write_history_file, file)
+    except OSError:  # a home that cannot be written: nothing is remembered
+        return
