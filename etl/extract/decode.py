@@ -52,10 +52,22 @@ def _scan(body: bytes) -> Envelope:
         fields = _lenient(body)
         return Envelope([], "data" in fields, fields, None)
     items, end = _elements(body, start)
+    for item in items:
+        _check_item(item)
     fields = _lenient(body[:start] + b"null" + body[end:])
     fields.pop("data", None)
     extra = fields.pop("extra_fields", None)
     return Envelope(items, True, fields, None if extra is None else json.dumps(extra).encode())
+
+
+def _check_item(item: bytes) -> None:
+    """An element that is no JSON at all may have swallowed its neighbours: then the body is broken."""
+    try:
+        json.loads(item.decode("utf-8", "surrogateescape"), strict=False)
+    except json.JSONDecodeError as error:
+        raise Garbled(f"not JSON: {error}") from None
+    except (RecursionError, ValueError):
+        return  # too deep, or a number too long: its own fault, and its own reject
 
 
 def _lenient(body: bytes) -> dict[str, Any]:

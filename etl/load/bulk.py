@@ -37,6 +37,11 @@ def update(
         conn.exec_driver_sql(_update_sql(conn.dialect.name, table, columns, keys), _tuples(rows))
 
 
+def storable(text: str | None) -> str | None:
+    """The text as every database takes it: cursors and messages come from the gateway unseen."""
+    return None if text is None else text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+
+
 def adapter(dialect: str) -> Callable[[datetime | None], Any]:
     """How this database's driver wants an instant that does not pass through SQLAlchemy's types."""
     return {"postgresql": _same, "sqlite": _sqlite_text}.get(dialect, _naive)

@@ -105,7 +105,11 @@ def _open(source_id: int) -> list[Any]:
 
 
 def _fresh(since: datetime | None) -> list[Any]:
-    return [] if since is None else [sa.func.coalesce(jobs.c.created_at, jobs.c.first_seen_at) > since]
+    """Created since then; a creation after our first sight of it is no creation but a wrong clock."""
+    if since is None:
+        return []
+    seen = jobs.c.first_seen_at
+    return [sa.case((jobs.c.created_at < seen, jobs.c.created_at), else_=seen) > since]
 
 
 def newest_known(conn: sa.Connection, source_id: int, ground: int) -> tuple[str, datetime | None] | None:

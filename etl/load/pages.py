@@ -37,11 +37,11 @@ def _page_row(source_id: int, run_id: int, rows: PageRows, accepted: bool) -> di
     return {
         "source_id": source_id,
         "run_id": run_id,
-        "cursor": page.request.after,
+        "cursor": bulk.storable(page.request.after),
         "order": page.request.order,
         "limit": page.request.limit,
-        "first_id": page.first_id,
-        "last_id": page.last_id,
+        "first_id": bulk.storable(page.first_id),
+        "last_id": bulk.storable(page.last_id),
         "has_more": page.has_more,
         "items": len(page.items),
         "http_status": page.http_status,
@@ -101,14 +101,14 @@ def _reject_row(
         "run_id": run_id,
         "rejected_at": at,
         "last_seen_at": at,
-        "reason": reject.reason,
+        "reason": bulk.storable(reject.reason),
         "payload": reject.payload,
         "payload_hash": digest,
         "position": reject.position,
-        "cursor": cursor,
+        "cursor": bulk.storable(cursor),
         "job_id": reject.job_id,
-        "after_id": reject.after_id,
-        "before_id": reject.before_id,
+        "after_id": bulk.storable(reject.after_id),
+        "before_id": bulk.storable(reject.before_id),
     }
 
 
@@ -136,7 +136,7 @@ def _count_drift(
     conn: sa.Connection, source_id: int, unknown: Unknown, count: int, first: datetime, last: datetime
 ) -> None:
     table = unknown_fields
-    key = {"source_id": source_id, "path": unknown.path, "type": unknown.type}
+    key = {"source_id": source_id, "path": bulk.storable(unknown.path), "type": unknown.type}
     where = [table.c[name] == value for name, value in key.items()]
     again = conn.execute(
         sa.update(table).where(*where).values(count=table.c.count + count, last_seen_at=last)

@@ -51,8 +51,9 @@ def update(conn: sa.Connection, run_id: int, kind: RunKind, counts: Counts) -> N
 
 
 def end(conn: sa.Connection, run_id: int, kind: RunKind, counts: Counts, how: RunEnd, at: datetime) -> None:
+    values = {name: bulk.storable(text) for name, text in asdict(how).items()}
     conn.execute(
         sa.update(sync_runs)
         .where(sync_runs.c.id == run_id)
-        .values(kind=kind, finished_at=at, **asdict(how), **asdict(counts))
+        .values(kind=kind, finished_at=at, **values, **asdict(counts))
     )

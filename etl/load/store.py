@@ -10,7 +10,7 @@ import copy
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -31,6 +31,9 @@ from etl.load.state import Gap, State
 from etl.records import Counts, PageRows, Reject, RunKind
 
 _T = TypeVar("_T")
+
+#: A job created later than this from now has a wrong clock, and says nothing of freshness.
+_CLOCK_SKEW = timedelta(hours=1)
 
 #: A batch that says nothing of the checkpoint leaves it as it is.
 KEEP: Any = object()
@@ -236,7 +239,9 @@ class Store:
             state.checkpoint = None
         if state.checkpoint is None:
             more = states.advance_frontier(conn, self.source_id, state, self.clock(), self.patience)
-        newest = [row.created_at for _, page in batch.pages for row in page.jobs if row.created_at]
+        latest = self.clock() + _CLOCK_SKEW
+        times = (row.created_at for _, page in batch.pages for row in page.jobs)
+        newest = [moment for moment in times if moment is not None and moment <= latest]
         states.write(conn, self.source_id, state, newest=max(newest, default=None), last_commit=mark, **more)
 
     def _write_run(self, conn: sa.Connection, batch: Batch, now: Standing) -> None:

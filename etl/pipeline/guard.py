@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from itertools import pairwise
+
 from etl.errors import OrderIgnored, RepeatedPage
 from etl.extract import next_request
 from etl.records import Order, PageRows
 
 
 def direction(rows: PageRows) -> int:
-    """1 when the page's jobs go from older to newer, -1 from newer to older, 0 when times cannot tell."""
-    times = [row.created_at for row in rows.jobs if row.created_at is not None]
-    if len(times) < 2 or times[0] == times[-1]:
+    """1 when the page's jobs go from older to newer, -1 from newer to older, 0 when times cannot tell.
+
+    By majority of neighbours, and never on one pair alone: a single absurd time must not condemn a page.
+    """
+    times = created(rows)
+    later = sum(a < b for a, b in pairwise(times))
+    earlier = sum(a > b for a, b in pairwise(times))
+    if max(later, earlier) < 2 or later == earlier:
         return 0
-    return 1 if times[0] < times[-1] else -1
+    return 1 if later > earlier else -1
+
+
+def created(rows: PageRows) -> list[datetime]:
+    """Creation times of the page's jobs, in page order, where known."""
+    return [row.created_at for row in rows.jobs if row.created_at is not None]
 
 
 def backwards(rows: PageRows, order: Order) -> bool:
@@ -52,12 +65,11 @@ class Guard:
             )
 
     def _check_backwards(self, last: PageRows, rows: PageRows) -> None:
-        old = [row.created_at for row in last.jobs if row.created_at is not None]
-        new = [row.created_at for row in rows.jobs if row.created_at is not None]
-        if not old or not new:
+        old, new = sorted(created(last)), sorted(created(rows))
+        if len(old) < 3 or len(new) < 3:
             return
-        wrong = max(new) < min(old) if self._order == "asc" else min(new) > max(old)
-        if wrong:
+        before, after = old[len(old) // 2], new[len(new) // 2]
+        if (after < before) if self._order == "asc" else (after > before):
             raise OrderIgnored(
                 f"the page after {rows.page.request.after!r} goes backwards in time",
                 hint="the gateway does not keep order across pages, or several accounts answer: run `check`",

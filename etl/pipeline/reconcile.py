@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import pairwise
 
 from etl.errors import DeadCursor, NotFound, SuspiciousScan
 from etl.extract import next_request
 from etl.load import Boundary, Scan, boundaries, neighbour, scan
-from etl.pipeline.guard import backwards
+from etl.pipeline.guard import backwards, created
 from etl.pipeline.poison import POISON, narrow, record
 from etl.pipeline.reading import Event, Readers
 from etl.pipeline.run import Run
@@ -204,8 +203,8 @@ def _reaches(end: Boundary | None) -> Callable[[PageRows], bool]:
     def reached(rows: PageRows) -> bool:
         if end is None:
             return False
-        last: datetime | None = rows.jobs[-1].created_at if rows.jobs else None
-        past = last is not None and end.created_at is not None and last > end.created_at
+        times = created(rows)  # one absurd time must not end a segment
+        past = len(times) > 1 and end.created_at is not None and min(times) > end.created_at
         return past or any(row.job_id == end.job_id for row in rows.jobs)
 
     return reached
