@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from etl.cli.funnel import INTERRUPTED
-from etl.cli.output import DIM, GOOD, number, on_terminal, say, table
+from etl.cli.output import DIM, GOOD, number, on_terminal, program, say, table
 from etl.cli.settings import ConfigFile, Settings
 
 if TYPE_CHECKING:
@@ -191,9 +191,11 @@ def _next_steps(config: Path, database: Path) -> None:
     say(f'  sqlite3 {database} "{sql}"')
     python = f"import sqlite3; print(*sqlite3.connect('{database}').execute('{sql}'), sep='\\n')"
     say(f'  python3 -c "{python}"')
-    say(f"  bifrost-etl --config {config} status")
+    us = program()
+    say(f"  {us} --config {config} status")
+    say(f"  {us} --config {config} report")
     say()
-    say("  With your gateway:  bifrost-etl init && bifrost-etl check && bifrost-etl sync", GOOD)
+    say(f"  With your gateway:  {us} init && {us} check && {us} sync", GOOD)
 
 
 def _heading(text: str) -> None:

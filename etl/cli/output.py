@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
@@ -123,3 +125,11 @@ def number(value: int | None) -> str:
 def plural(count: int, noun: str) -> str:
     """`1 job`, `2 jobs`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def program() -> str:
+    """How to call this command from here: by name when it is on the PATH, else by its path."""
+    found, own = shutil.which("bifrost-etl"), Path(sys.argv[0])
+    if own.name != "bifrost-etl" or (found is not None and Path(found).resolve() == own.resolve()):
+        return "bifrost-etl"
+    return os.path.relpath(own)

@@ -59,7 +59,7 @@ class Transport:
         request.method, request.headers = "GET", self._headers
         request.url = f"{url}?{urlencode(query)}" if query else url
         request.hooks = requests.hooks.default_hooks()
-        request._cookies = requests.cookies.RequestsCookieJar()  # requests reads it when a redirect comes
+        request._cookies = requests.cookies.RequestsCookieJar()  # type: ignore[attr-defined]  # for redirects
         begun = self._monotonic()
         try:
             with self._session.send(request, **self._send_options) as response:

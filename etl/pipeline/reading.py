@@ -51,7 +51,7 @@ class Readers:
     def __exit__(self, *_: object) -> None:
         """Threads that hang in a stalled request are left behind: they find `_closing` set, and die."""
         self._closing.set()
-        for _ in range(_JOIN_TRIES):
+        for _try in range(_JOIN_TRIES):
             self._drain()
             for thread in self._threads:
                 thread.join(_JOIN_SECONDS)
