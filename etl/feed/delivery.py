@@ -1,0 +1,190 @@
+"""Deliver what is new to a destination: exactly once in effect, wherever it is interrupted."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+import sqlalchemy as sa
+
+from etl.config import Config, Destination
+from etl.db.engine import storage_errors
+from etl.db.models import sources
+from etl.errors import ConfigError, EtlError
+from etl.feed import reading
+from etl.feed.locks import only_one
+from etl.feed.marks import START, Mark, Marks
+from etl.feed.reading import Batch
+from etl.feed.shaping import shaped, undelivered
+from etl.feed.sink import Part, Sink, open_sink
+from etl.feed.tables import STREAMS, VERSIONS, Stream, schema, targets
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+#: Told after every batch: destination, table, rows of it delivered so far.
+Watch = Callable[[str, str, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class FeedResult:
+    """How one delivery ended. `status`: ok, failed, interrupted (asked to stop) or skipped (another process
+    delivers there). `rows` counts what was delivered, by table; `error` is set when failed."""
+
+    destination: str
+    status: Literal["ok", "failed", "interrupted", "skipped"]
+    rows: dict[str, int] = field(default_factory=dict)
+    error: Exception | None = None
+
+
+def run(
+    engine: sa.Engine,
+    config: Config,
+    names: Sequence[str] = (),
+    *,
+    watch: Watch | None = None,
+    stop: threading.Event | None = None,
+) -> list[FeedResult]:
+    """Deliver to the named destinations (all configured ones, if none is named), one after the other.
+
+    Raises ConfigError for an unknown name; a destination's own failure is in its result.
+    """
+    chosen = choose(config, names)
+    return [one(engine, destination, watch=watch, stop=stop) for destination in chosen]
+
+
+def choose(config: Config, names: Sequence[str] = ()) -> tuple[Destination, ...]:
+    """The destinations of these names. Raises ConfigError for an unknown one, or when none is configured."""
+    known = {destination.name: destination for destination in config.feed.destinations}
+    if not known:
+        raise ConfigError(
+            f"no feed destination is configured ({config.origin})", hint="add one under feed: destinations:"
+        )
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"there is no destination {name!r}", hint=f"destinations: {', '.join(known)}")
+    return tuple(known[name] for name in names) or tuple(known.values())
+
+
+def one(
+    engine: sa.Engine,
+    destination: Destination,
+    *,
+    watch: Watch | None = None,
+    stop: threading.Event | None = None,
+    streams: Sequence[Stream] = STREAMS,
+    batch_rows: int = reading.BATCH_ROWS,
+) -> FeedResult:
+    """Deliver to one destination. Rows that commit meanwhile are the next delivery's."""
+    rows: Counter[str] = Counter()
+    try:
+        with only_one(engine, destination.name) as alone:
+            if not alone:
+                return FeedResult(destination.name, "skipped")
+            sink = open_sink(destination)
+            try:
+                work = _Delivery(
+                    engine, sink, stop or threading.Event(), batch_rows, rows, destination, watch
+                )
+                done = work.run(streams)
+            finally:
+                sink.close()
+    except Exception as error:  # noqa: BLE001 - a destination's library may raise anything; it is reported
+        return FeedResult(destination.name, "failed", dict(rows), _named(destination, error))
+    return FeedResult(destination.name, "ok" if done else "interrupted", dict(rows))
+
+
+def _named(destination: Destination, error: Exception) -> Exception:
+    """An error that says where; its text is redacted where it is printed."""
+    if isinstance(error, EtlError):
+        return error
+    named = EtlError(f"delivery to {destination.name!r} failed: {type(error).__name__}")
+    named.__cause__ = error
+    return named
+
+
+@dataclass(slots=True)
+class _Delivery:
+    engine: sa.Engine
+    sink: Sink
+    stop: threading.Event
+    batch_rows: int
+    rows: Counter[str]
+    destination: Destination
+    watch: Watch | None
+
+    def run(self, streams: Sequence[Stream]) -> bool:
+        """False when it was asked to stop before the end."""
+        marks = {s.name: self._marks(s) for s in streams}
+        low = {name: _lowest(found.values()) for name, found in marks.items()}
+        for stream in streams:
+            for found in marks[stream.name].values():
+                reading.verify(self.engine, stream, found)
+        bounds = reading.bounds(self.engine, streams, low)
+        for stream in streams:
+            if not self._stream(stream, marks[stream.name], low[stream.name], bounds.upper[stream.name]):
+                return False
+        if self.rows:
+            self.sink.replace(sources.name, _sources(self.engine))
+        return True
+
+    def _marks(self, stream: Stream) -> dict[str, dict[int, Mark]]:
+        return {name: self.sink.marks(name) for name in targets(stream, state=self.sink.keeps_state)}
+
+    def _stream(
+        self, stream: Stream, marks: dict[str, dict[int, Mark]], low: Marks, upper: Mapping[int, int]
+    ) -> bool:
+        batches = reading.read(
+            self.engine,
+            stream,
+            low,
+            upper,
+            first_seen=stream is VERSIONS and self.sink.keeps_state,
+            batch_rows=self.batch_rows,
+        )
+        for batch in batches:
+            if self.stop.is_set():
+                return False
+            self._deliver(stream, batch, marks)
+        return True
+
+    def _deliver(self, stream: Stream, batch: Batch, marks: dict[str, dict[int, Mark]]) -> None:
+        parts = []
+        for name, delivered in marks.items():
+            new = undelivered(batch.rows, stream.key, delivered)
+            if new.num_rows:
+                marks[name] = _advanced(delivered, batch.marks)
+                parts.append(Part(name, shaped(name, new), marks[name]))
+        if parts:
+            self.sink.deliver(parts)
+        for part in parts:
+            self.rows[part.table] += part.rows.num_rows
+            if self.watch is not None:
+                self.watch(self.destination.name, part.table, self.rows[part.table])
+
+
+def _lowest(found: Iterable[Marks]) -> dict[int, Mark]:
+    """Per source, the mark of the table that is behind the others."""
+    several = list(found)
+    names = set.intersection(*(set(marks) for marks in several)) if several else set()
+    return {source: min(marks[source] for marks in several) for source in names}
+
+
+def _advanced(before: Marks, batch: Marks) -> dict[int, Mark]:
+    after = dict(before)
+    for source, mark in batch.items():
+        after[source] = max(mark, after.get(source, START))
+    return after
+
+
+def _sources(engine: sa.Engine) -> pa.Table:
+    import pyarrow as pa
+
+    with storage_errors(), engine.connect() as conn:
+        rows = conn.execute(sa.select(sources).order_by(sources.c.id)).fetchall()
+    fields = schema(sources)
+    columns = list(zip(*rows, strict=True))
+    return pa.table([pa.array(c, f.type) for c, f in zip(columns, fields, strict=True)], schema=fields)

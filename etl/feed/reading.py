@@ -1,0 +1,215 @@
+"""Rows out of the database, in the order of their keys, as Arrow: bounded memory, no long transaction.
+
+Each query reads a few thousand rows after the last key and ends its transaction, so that a slow destination
+holds up nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from etl.db.engine import is_sqlite, storage_errors
+from etl.db.models import sources, sync_runs, video_jobs
+from etl.errors import DatabaseBusy, StorageError
+from etl.feed import marks as watermarks
+from etl.feed.marks import START, Mark, Marks
+from etl.feed.tables import RUNS, VERSIONS, Stream, schema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+#: Rows of a query, rows and bytes of a batch. Raw answers make rows large, hence the bytes.
+FETCH, BATCH_ROWS, BATCH_BYTES = 2_000, 50_000, 64 * 1024 * 1024
+_QUERY_BYTES = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some rows, and how far they reach: the last key of each source in them."""
+
+    rows: pa.Table
+    marks: dict[int, Mark]
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What is deliverable now: per stream, source id → last visible key."""
+
+    upper: Mapping[str, Mapping[int, int]]
+
+
+def source_ids(conn: sa.Connection) -> list[int]:
+    return list(conn.scalars(sa.select(sources.c.id).order_by(sources.c.id)))
+
+
+def bounds(engine: sa.Engine, streams: Sequence[Stream], delivered: Mapping[str, Marks]) -> Bounds:
+    """How far each source may be delivered now. Runs are looked at first: see `tables.STREAMS`.
+
+    On SQLite a power cut may take back commits that were seen already; a checkpoint makes them durable
+    before anybody hands them on.
+    """
+    runs = delivered.get(RUNS.name, {})
+    with storage_errors(), engine.connect() as conn:
+        news = {source: _news(conn, source, runs.get(source, START).key) for source in source_ids(conn)}
+        upper = {
+            stream.name: _upper(conn, stream, delivered.get(stream.name, {}), news) for stream in streams
+        }
+    if is_sqlite(engine) and any(upper.values()):
+        _make_durable(engine)
+    return Bounds(upper)
+
+
+def _news(conn: sa.Connection, source: int, after: int) -> sa.Row[Any]:
+    """What the runs since the last delivered one did; only the newest run can still be running."""
+    runs = sync_runs.c
+    total = [
+        sa.func.coalesce(sa.func.sum(runs[name]), 0).label(name) for name in (*VERSIONS.changes, "pages")
+    ]
+    finished = sa.func.max(sa.case((runs.status != "running", runs.id))).label("finished")
+    query = sa.select(finished, *total).where(runs.source_id == source, runs.id > after)
+    return conn.execute(query).one()
+
+
+def _upper(
+    conn: sa.Connection, stream: Stream, delivered: Marks, news: Mapping[int, sa.Row[Any]]
+) -> dict[int, int]:
+    if stream is RUNS:
+        return {source: row.finished for source, row in news.items() if row.finished is not None}
+    active = [s for s, row in news.items() if any(getattr(row, name) for name in stream.changes)]
+    if not active:
+        return {}
+    key, source_id = stream.table.c[stream.key], stream.table.c.source_id
+    low = min(delivered.get(source, START).key for source in active)
+    query = sa.select(source_id, sa.func.max(key)).where(key > low).group_by(source_id)
+    found = {source: top for source, top in conn.execute(query) if source in set(active)}
+    return {s: top for s, top in found.items() if top > delivered.get(s, START).key}
+
+
+def _make_durable(engine: sa.Engine) -> None:
+    with storage_errors(), engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+        busy = conn.exec_driver_sql("PRAGMA wal_checkpoint(FULL)").one()[0]
+    if busy:
+        raise DatabaseBusy("the database cannot be checkpointed: another process reads or writes for long")
+
+
+def verify(engine: sa.Engine, stream: Stream, delivered: Marks) -> None:
+    """Raises StorageError when the rows at the marks are not the ones that were delivered."""
+    wanted = {mark.key: (source, mark) for source, mark in delivered.items() if mark.key}
+    columns = stream.table.c
+    chosen = [columns[name] for name in (stream.key, "source_id", *stream.proof)]
+    keys = list(wanted)
+    for start in range(0, len(keys), 500):
+        chunk = keys[start : start + 500]
+        query = sa.select(*chosen).where(columns[stream.key].in_(chunk))
+        with storage_errors(), engine.connect() as conn:
+            found = {row[0]: (row[1], watermarks.proof(row[2:])) for row in conn.execute(query)}
+        for key in chunk:
+            source, mark = wanted[key]
+            if found.get(key) != (source, mark.proof):
+                raise _another_history(stream, source, key)
+
+
+def _another_history(stream: Stream, source: int, key: int) -> StorageError:
+    return StorageError(
+        f"the destination holds {stream.name} of source {source} up to {stream.key} {key}, "
+        "and this database does not have that row: it was restored from a backup, or it is another database",
+        hint="empty the destination, or name another one (a new url or dataset): it is filled from the start",
+    )
+
+
+def read(
+    engine: sa.Engine,
+    stream: Stream,
+    delivered: Marks,
+    upper: Mapping[int, int],
+    *,
+    first_seen: bool = False,
+    batch_rows: int = BATCH_ROWS,
+) -> Iterator[Batch]:
+    """The rows after `delivered` up to `upper`, per source, in the order of their keys.
+
+    `first_seen` adds the column `first_seen_at`, which history alone does not know once it is pruned.
+    """
+    collected: list[pa.RecordBatch] = []
+    rows = size = 0
+    latest: dict[int, Mark] = {}
+    for part, marks in _parts(engine, stream, delivered, upper, first_seen, min(FETCH, batch_rows)):
+        collected.append(part)
+        latest.update(marks)
+        rows, size = rows + part.num_rows, size + part.nbytes
+        if rows >= batch_rows or size >= BATCH_BYTES:
+            yield _batch(collected, latest)
+            collected, latest, rows, size = [], {}, 0, 0
+    if collected:
+        yield _batch(collected, latest)
+
+
+def _batch(parts: list[pa.RecordBatch], marks: dict[int, Mark]) -> Batch:
+    import pyarrow as pa
+
+    return Batch(pa.Table.from_batches(parts), marks)
+
+
+def _parts(
+    engine: sa.Engine,
+    stream: Stream,
+    delivered: Marks,
+    upper: Mapping[int, int],
+    first_seen: bool,
+    limit: int,
+) -> Iterator[tuple[pa.RecordBatch, dict[int, Mark]]]:
+    if not upper:
+        return
+    after, high = min(delivered.get(source, START).key for source in upper), max(upper.values())
+    query = _query(stream, list(upper), first_seen)
+    names = [column.name for column in query.selected_columns]
+    source_at, key_at = names.index("source_id"), names.index(stream.key)
+    lows = {source: delivered.get(source, START).key for source in upper}
+    at = [names.index(name) for name in stream.proof]
+    fields = _schema(stream, first_seen)
+    size = limit
+    while after < high:
+        with storage_errors(), engine.connect() as conn:
+            found = conn.execute(query.limit(size), {"after": after, "high": high}).fetchall()
+        if not found:
+            return
+        after = found[-1][key_at]
+        wanted = [
+            row for row in found if lows.get(row[source_at], high) < row[key_at] <= upper[row[source_at]]
+        ]
+        if wanted:
+            part = _record_batch(wanted, fields)
+            last = {row[source_at]: row for row in wanted}
+            yield (
+                part,
+                {s: Mark(row[key_at], watermarks.proof([row[i] for i in at])) for s, row in last.items()},
+            )
+            size = max(1, min(limit, _QUERY_BYTES * part.num_rows // max(part.nbytes, 1)))
+
+
+def _query(stream: Stream, chosen: list[int], first_seen: bool) -> sa.Select[Any]:
+    table, key = stream.table, stream.table.c[stream.key]
+    query = sa.select(*table.columns)
+    if first_seen:
+        same = (video_jobs.c.source_id == table.c.source_id) & (video_jobs.c.job_id == table.c.job_id)
+        query = query.add_columns(video_jobs.c.first_seen_at).join_from(table, video_jobs, same)
+    if len(chosen) <= 500:  # with more, most rows are wanted anyway
+        query = query.where(table.c.source_id.in_(chosen))
+    return query.where(key > sa.bindparam("after"), key <= sa.bindparam("high")).order_by(key)
+
+
+def _schema(stream: Stream, first_seen: bool) -> pa.Schema:
+    fields = schema(stream.table)
+    return fields.append(schema(video_jobs).field("first_seen_at")) if first_seen else fields
+
+
+def _record_batch(rows: Sequence[Sequence[Any]], fields: pa.Schema) -> pa.RecordBatch:
+    import pyarrow as pa
+
+    columns = zip(*rows, strict=True)
+    arrays = [pa.array(values, field.type) for values, field in zip(columns, fields, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=fields)

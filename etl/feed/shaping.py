@@ -1,0 +1,49 @@
+"""From rows of history to what a destination's tables hold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from etl.feed.marks import START, Marks
+from etl.feed.tables import STATE, STATE_COLUMNS, state_schema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_SETTLED = ("completed", "failed")
+
+
+def undelivered(rows: pa.Table, key: str, delivered: Marks) -> pa.Table:
+    """The rows behind their source's mark. A crash can leave one table of a destination ahead of another."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    present = pc.unique(rows["source_id"]).to_pylist()
+    lows = [delivered.get(source, START).key for source in present]
+    place = pc.index_in(rows["source_id"], pa.array(present, pa.int64()))
+    return rows.filter(pc.greater(rows[key], pc.take(pa.array(lows, pa.int64()), place)))
+
+
+def shaped(table: str, rows: pa.Table) -> pa.Table:
+    """What `table` of a destination gets out of rows that were read with `first_seen_at`."""
+    if table == STATE:
+        return _state(rows)
+    return rows.drop_columns(["first_seen_at"]) if "first_seen_at" in rows.column_names else rows
+
+
+def _state(versions: pa.Table) -> pa.Table:
+    """The newest version of each job, as `video_jobs` shows it."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    newest = versions.group_by(["source_id", "job_id"]).aggregate([("change_seq", "max")])
+    last = versions.filter(pc.is_in(versions["change_seq"], newest["change_seq_max"].combine_chunks()))
+    unlisted = pc.equal(last["op"], "unlist")
+    made = {
+        "last_changed_at": last["valid_from"],
+        "unlisted_at": pc.if_else(unlisted, last["valid_from"], pa.scalar(None, last["valid_from"].type)),
+        "unlisted_reason": last["unlisted_reason"],
+        "settled": pc.is_in(last["status"], pa.array(_SETTLED)),
+    }
+    columns = {name: made[name] if name in made else last[name] for name in STATE_COLUMNS}
+    return pa.table(columns, schema=state_schema())

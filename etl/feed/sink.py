@@ -1,0 +1,80 @@
+"""What a destination must be able to do, and which module does it for which kind."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol
+
+from etl.config import Destination
+from etl.errors import ConfigError
+from etl.feed.marks import Mark
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Rows for one table of a destination, and that table's marks once they are in, of every source.
+
+    The state's rows are the newest per job; others are new, or (after a crash) the same as before.
+    """
+
+    table: str
+    rows: pa.Table
+    marks: dict[int, Mark]
+
+
+class Sink(Protocol):
+    """An open destination. `keeps_state` says that it can replace rows, so it gets `video_jobs` as well."""
+
+    keeps_state: bool
+
+    def marks(self, table: str) -> dict[int, Mark]:
+        """How far this table is filled, as the destination itself tells. Nothing for a new one."""
+        ...
+
+    def deliver(self, parts: Sequence[Part]) -> None:
+        """Make the parts durable. Whatever kills this half-way, `marks` and a repetition lead to each row
+        once."""
+        ...
+
+    def replace(self, table: str, rows: pa.Table) -> None:
+        """Let a small table hold exactly these rows."""
+        ...
+
+    def close(self) -> None: ...
+
+
+#: Kind of destination → module with `open_sink(destination)`, and the package that it needs.
+_KINDS = {
+    "filesystem": ("etl.feed.to_parquet", "pyarrow"),
+    "delta": ("etl.feed.to_delta", "deltalake"),
+    "iceberg": ("etl.feed.to_iceberg", "pyiceberg"),
+    "duckdb": ("etl.feed.to_warehouse", "dlt"),
+    "postgres": ("etl.feed.to_warehouse", "dlt"),
+    "dlt": ("etl.feed.to_warehouse", "dlt"),
+}
+
+
+def open_sink(destination: Destination) -> Sink:
+    """Raises ConfigError for a destination that lacks a setting or a package."""
+    module, package = _KINDS[destination.type]
+    for needed in ("pyarrow", package):
+        if importlib.util.find_spec(needed) is None:
+            raise ConfigError(
+                f"feed destination {destination.name!r} needs the package {needed}",
+                hint="pip install 'bifrost-etl[warehouse]'",
+            )
+    sink: Sink = import_module(module).open_sink(destination)
+    return sink
+
+
+def required_url(destination: Destination) -> str:
+    """The destination's URL, secrets included. Raises ConfigError when there is none."""
+    if destination.url is None:
+        raise ConfigError(f"feed destination {destination.name!r} needs a url")
+    return destination.url.reveal()

@@ -1,0 +1,103 @@
+"""What the feed delivers: which tables, in which order of change, as which Arrow columns.
+
+Every table is read by a key that grows within a source, because each commit of a source holds its lease row:
+the next commit's keys are larger, and come into sight later. Between sources there is no such order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from etl.db.models import cache_lookups, list_pages, sync_runs, video_job_versions, video_jobs
+from etl.db.types import UtcDateTime
+from etl.records import TRACKED
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+#: The current state's columns, as far as history knows them: those that change with a version only.
+STATE = "video_jobs"
+_STATE_ONLY = ("first_seen_at", "last_changed_at", "unlisted_at", "unlisted_reason")
+STATE_COLUMNS = ("source_id", "job_id", *TRACKED, "settled", "version", *_STATE_ONLY)
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A table that is read by a growing key. `proof` names columns that tell two rows of one key apart.
+
+    `changes` are the run counters one of which is above zero when a run added rows here.
+    """
+
+    table: sa.Table
+    key: str
+    proof: tuple[str, ...]
+    changes: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return self.table.name
+
+
+VERSIONS = Stream(
+    video_job_versions,
+    "change_seq",
+    ("job_id", "version", "valid_from"),
+    ("jobs_inserted", "jobs_updated", "jobs_unlisted"),
+)
+PAGES = Stream(list_pages, "id", ("run_id", "received_at"), ("pages",))
+LOOKUPS = Stream(cache_lookups, "id", ("page_id", "looked_up_at"), ("pages",))
+RUNS = Stream(sync_runs, "id", ("started_at", "worker"), ())
+#: Runs come last: a delivered run says that all it wrote has been delivered.
+STREAMS = (VERSIONS, PAGES, LOOKUPS, RUNS)
+#: Names of what stands in a destination, and the columns that identify a row there.
+KEYS = {
+    VERSIONS.name: ("change_seq",),
+    STATE: ("source_id", "job_id"),
+    PAGES.name: ("id",),
+    LOOKUPS.name: ("id",),
+    RUNS.name: ("id",),
+}
+
+
+def targets(stream: Stream, *, state: bool) -> tuple[str, ...]:
+    """The destination's tables that a stream fills."""
+    return (stream.name, STATE) if state and stream is VERSIONS else (stream.name,)
+
+
+def schema(table: sa.Table) -> pa.Schema:
+    """The Arrow schema of a table: 64-bit integers, UTC microseconds, JSON as text."""
+    import pyarrow as pa
+
+    return pa.schema([_field(column) for column in table.columns])
+
+
+def state_schema() -> pa.Schema:
+    """The Arrow schema of the current state."""
+    import pyarrow as pa
+
+    return pa.schema([_field(video_jobs.c[name]) for name in STATE_COLUMNS])
+
+
+def _field(column: sa.Column[Any]) -> pa.Field:
+    import pyarrow as pa
+
+    return pa.field(column.name, _arrow(column.type))
+
+
+def _arrow(kind: sa.types.TypeEngine[Any]) -> pa.DataType:
+    import pyarrow as pa
+
+    if isinstance(kind, UtcDateTime):
+        return pa.timestamp("us", tz="UTC")
+    if isinstance(kind, sa.Boolean):
+        return pa.bool_()
+    if isinstance(kind, sa.Integer):
+        return pa.int64()
+    if isinstance(kind, sa.Float):
+        return pa.float64()
+    if isinstance(kind, sa.LargeBinary):
+        return pa.binary()
+    return pa.string()
