@@ -57,7 +57,7 @@ def abandoned(engine: sa.Engine) -> set[str]:
     query = (
         sa.select(sources.c.name)
         .join(leases, leases.c.source_id == sources.c.id)
-        .join(sync_runs, sync_runs.c.id == _newest_run())
+        .join(sync_runs, _is_newest_run())
         .where(sync_runs.c.status == "running")
     )
     with storage_errors(), engine.connect() as conn:
@@ -120,10 +120,11 @@ def _id_of(name: str) -> sa.ScalarSelect[int]:
     return sa.select(sources.c.id).where(sources.c.name == name).scalar_subquery()
 
 
-def _newest_run() -> sa.ScalarSelect[Any]:
+def _is_newest_run() -> sa.ColumnElement[bool]:
     runs = sync_runs.alias()
     newest = sa.select(sa.func.max(runs.c.id)).where(runs.c.source_id == sources.c.id)
-    return newest.correlate(sources).scalar_subquery()
+    newest_id = newest.correlate(sources).scalar_subquery()
+    return sa.and_(sync_runs.c.source_id == sources.c.id, sync_runs.c.id == newest_id)
 
 
 def _query(open_since: datetime) -> sa.Select[Any]:
@@ -148,7 +149,7 @@ def _query(open_since: datetime) -> sa.Select[Any]:
         )
         .join(sync_state, sync_state.c.source_id == sources.c.id)
         .outerjoin(leases, leases.c.source_id == sources.c.id)
-        .outerjoin(sync_runs, sync_runs.c.id == _newest_run())
+        .outerjoin(sync_runs, _is_newest_run())
     )
 
 
