@@ -133,7 +133,7 @@ def _book(given: Iterable[Price]) -> dict[_Key, tuple[str, Decimal, str]]:
     book: dict[_Key, tuple[str, Decimal, str]] = {}
     for price in given:
         _check(price)
-        key = (price.provider, price.model, price.resolution, midnight(price.valid_from))
+        key = (price.provider, price.model, price.resolution.lower(), midnight(price.valid_from))
         book[key] = (price.unit, _money(price.price), price.currency)
     return book
 

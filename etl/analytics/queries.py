@@ -18,6 +18,9 @@ from etl.db.models import coverage_gaps, sources, video_jobs
 from etl.db.types import UtcDateTime
 from etl.errors import ConfigError
 
+#: For the commands, which pass one on without knowing what it is.
+Engine = sa.Engine
+
 
 @dataclass(frozen=True, slots=True)
 class Filter:

@@ -1,12 +1,12 @@
 -- What did we spend on which model?
-SELECT model, currency, ROUND(SUM(cost), 2) AS cost, SUM(jobs) AS jobs, SUM(uncosted_jobs) AS without_a_price
+SELECT model, currency, CAST(SUM(cost) AS DECIMAL(14, 2)) AS cost, SUM(jobs) AS jobs, SUM(uncosted_jobs) AS without_a_price
 FROM daily_jobs
 WHERE status = 'completed' AND day >= '2026-05-01' AND day < '2026-05-08'
 GROUP BY model, currency
 ORDER BY model, currency;
 
 -- What failed, and why?
-SELECT class, error_code, SUM(jobs) AS jobs, ROUND(SUM(would_be_cost), 2) AS not_charged
+SELECT class, error_code, SUM(jobs) AS jobs, CAST(SUM(would_be_cost) AS DECIMAL(14, 2)) AS not_charged
 FROM failures
 WHERE day >= '2026-05-01' AND day < '2026-05-08'
 GROUP BY class, error_code

@@ -98,6 +98,10 @@ _JOBS = _of(
     JOB_FACTS, "source", "job_id", "provider", "model", "status", "size", "seconds", "created_at",
     "total_seconds", "cost", "currency", "cost_state", "error_code", "error_message", "is_unlisted",
 )  # fmt: skip
+_OPEN = _of(
+    OPEN_JOBS, "source", "job_id", "model", "size", "seconds", "status", "progress", "created_at",
+    "age_seconds", "expected_seconds", "expected_at", "is_late", "is_stalled",
+)  # fmt: skip
 _BY_MODEL = _of(DAILY_JOBS, "provider", "model")
 
 REPORTS = {
@@ -167,7 +171,7 @@ REPORTS = {
             chart="hit_rate",
         ),
         Report(
-            "open", "Open jobs", OPEN_JOBS.columns, OPEN_JOBS.sql, "created_at, source, job_id", time=None
+            "open", "Open jobs", _OPEN, _chosen(OPEN_JOBS, _OPEN), "created_at, source, job_id", time=None
         ),
         Report(
             "expiring",

@@ -14,14 +14,12 @@ from etl.cli.settings import ConfigFile, Settings
 from etl.errors import ConfigError, DatabaseRefused
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
-
-    from etl.analytics.queries import Filter, Gap, Table
+    from etl.analytics.queries import Engine, Filter, Gap, Table
     from etl.analytics.rendering import Document
     from etl.config import Config
 
 _FORMATS = ("table", "csv", "json", "markdown", "html", "parquet")
-_ROWS = 50  # of each table, when people read it
+_ROWS, _ROWS_IN_SUMMARY = 50, 10  # of each table, when people read it
 Format = Annotated[
     str, typer.Option("--format", metavar="FORMAT", help="table, csv, json, markdown, html or parquet.")
 ]
@@ -42,7 +40,10 @@ def command(
     limit: Annotated[
         int | None,
         typer.Option(
-            min=0, metavar="ROWS", help="Rows of each table; 0 for all.", show_default="50 for people"
+            min=0,
+            metavar="ROWS",
+            help="Rows of each table; 0 for all.",
+            show_default="50 for people, 10 in the summary",
         ),
     ] = None,
     format: Format = "table",
@@ -70,9 +71,7 @@ def command(
     from etl.analytics.opening import filled
     from etl.analytics.queries import check_sources, run
 
-    chosen = _filter(
-        loaded, since, until, source, model, _ROWS if limit is None and people else limit or None
-    )
+    chosen = _filter(loaded, since, until, source, model, _rows(name, people, limit))
     with filled(loaded) as engine:
         check_sources(engine, chosen.sources)
         _renew_prices(engine, loaded)
@@ -86,6 +85,12 @@ def _list() -> None:
 
     for report in REPORTS.values():
         say(f"{report.name:12}{report.title}")
+
+
+def _rows(name: str | None, people: bool, limit: int | None) -> int | None:
+    if limit is None and people:
+        return _ROWS_IN_SUMMARY if name in (None, "summary") else _ROWS
+    return limit or None
 
 
 def _chosen(name: str | None) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from etl.cli.settings import ConfigFile, Settings
 from etl.errors import EtlError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from etl.analytics.queries import Engine
 
 _HELP = "A statement ends with ; — \\d lists tables and views, \\d NAME its columns, \\q leaves."
 

@@ -1,0 +1,162 @@
+"""Reports: the range, the time zone, what a filter leaves, and what is said beside the numbers."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+import sqlalchemy as sa
+
+from etl.analytics.prices import ensure_prices, import_prices
+from etl.analytics.queries import Filter, Gap, Table, check_sources, gaps, run
+from etl.analytics.ranges import moment
+from etl.analytics.reports import REPORTS
+from etl.config import Price
+from etl.errors import ConfigError
+from tests.analytics.world import NOW, at
+
+WEEK = Filter(NOW, since=at("05-01"), until=NOW)
+
+
+def columns(table: Table, *names: str) -> list[tuple]:
+    places = [next(i for i, c in enumerate(table.columns) if c.name == name) for name in names]
+    return [tuple(row[place] for place in places) for row in table.rows]
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_every_report_runs_with_every_filter(world, name):
+    for chosen in (
+        Filter(NOW),
+        WEEK,
+        Filter(NOW, at("05-01"), NOW, ("a", "b"), ("sora-2", "veo-3.1"), "Europe/Berlin", "EUR", 2),
+    ):
+        table = run(world, name, chosen)
+        assert all(len(row) == len(table.columns) for row in table.rows)
+        if chosen is WEEK and name != "cache":
+            assert table.rows, "a report that shows nothing of this world shows nothing at all"
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_reports_of_an_empty_database_are_empty(engine, name):
+    table = run(engine, name, WEEK)
+    empty = ((0, 0, 0, 0, None, None, None, 0), (None,) * 8)
+    assert table.rows == () or (name == "totals" and table.rows[0][:1] in ((0,), (None,))), table.rows
+    assert name != "totals" or table.rows[0] in empty
+
+
+def test_totals_and_models(world):
+    assert run(world, "totals", WEEK).rows == ((10, 5, 2, 3, 0.2857, 28.0, 9.6, 1),)
+    found = columns(
+        run(world, "models", WEEK), "model", "jobs", "completed", "failed", "cost", "uncosted_jobs"
+    )
+    assert found == [
+        ("sora-2", 6, 3, 1, 0.8, 1),
+        ("sora-2-pro", 2, 1, 0, 4.0, 0),
+        ("mystery", 1, 0, 1, None, 0),
+        ("veo-3.1", 1, 1, 0, 4.8, 0),
+    ]
+
+
+def test_days_are_those_of_the_reporting_time_zone(world):
+    """j3 was made at 23:30 UTC on the second: in Berlin that is the third, 01:30."""
+    for zone, days in (
+        ("UTC", [2, 3, 1, 2, 2]),
+        ("Europe/Berlin", [2, 2, 2, 2, 2]),
+        ("Asia/Kolkata", [2, 2, 2, 2, 2]),
+    ):
+        chosen = Filter(NOW, since=at("05-01"), until=NOW, zone=zone)
+        found = columns(run(world, "daily", chosen), "day", "jobs")
+        assert found == [(date(2026, 5, day), jobs) for day, jobs in zip((1, 2, 3, 4, 8), days, strict=True)]
+
+
+def test_a_day_on_which_the_clocks_change(world):
+    """Berlin's 29 March has 23 hours: from 23:00 UTC the day before until 22:00."""
+    with world.begin() as conn:
+        for job_id, created in (
+            ("j1", "03-28 22:59"),
+            ("j2", "03-28 23:00"),
+            ("j3", "03-29 21:59"),
+            ("j4", "03-29 22:00"),
+        ):
+            text = sa.text("UPDATE video_jobs SET created_at = :at WHERE job_id = :id")
+            bound = text.bindparams(sa.bindparam("at", at(created), type_=_stored()))
+            conn.execute(bound, {"id": job_id})
+    chosen = Filter(NOW, since=at("03-01"), until=at("04-15"), zone="Europe/Berlin")
+    assert columns(run(world, "daily", chosen), "day", "jobs") == [
+        (date(2026, 3, 28), 1), (date(2026, 3, 29), 2), (date(2026, 3, 30), 1),
+    ]  # fmt: skip
+
+
+def _stored():
+    from etl.db.types import UtcDateTime
+
+    return UtcDateTime()
+
+
+def test_the_range_takes_its_start_and_not_its_end(world):
+    found = run(world, "jobs", Filter(NOW, since=at("05-01 10:00:00"), until=at("05-01 11:00:00")))
+    assert columns(found, "job_id") == [("j1",)]
+
+
+def test_sources_models_and_limits(world):
+    table = run(world, "jobs", Filter(NOW, sources=("b",), models=("veo-3.1", "sora-2")))
+    assert columns(table, "job_id") == [("j10",), ("j9",)]
+    short = run(world, "jobs", Filter(NOW, limit=3))
+    assert (len(short.rows), short.cut) == (3, True)
+    assert not run(world, "jobs", Filter(NOW, limit=12)).cut
+    with pytest.raises(ConfigError, match="no source named 'c'"):
+        check_sources(world, ("a", "c"))
+    with pytest.raises(ConfigError, match="no report 'costs'"):
+        run(world, "costs", WEEK)
+
+
+def test_money_in_another_currency_is_not_added(world):
+    import_prices(
+        world, [Price(model="veo-3.1", price=Decimal("0.5"), valid_from=date(2026, 5, 4), currency="EUR")]
+    )
+    assert columns(run(world, "totals", WEEK), "cost") == [(4.8,)]
+    found = columns(run(world, "cost", WEEK), "model", "currency", "cost")
+    assert ("veo-3.1", "EUR", 4.0) in found and ("sora-2", None, None) in found
+
+
+def test_gaps_of_the_range(world):
+    gap = Gap("b", at("05-05"), at("05-05 12:00"), "the list was cut")
+    assert gaps(world, WEEK) == [gap]
+    assert gaps(world, Filter(NOW, since=at("05-06"))) == []
+    assert gaps(world, Filter(NOW, until=at("05-04"))) == []
+    assert gaps(world, Filter(NOW, sources=("a",))) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "end", "meant"),
+    [
+        ("7d", False, NOW - timedelta(days=7)),
+        ("24h", False, NOW - timedelta(hours=24)),
+        ("yesterday", False, datetime(2026, 5, 6, 22, tzinfo=UTC)),
+        ("yesterday", True, datetime(2026, 5, 7, 22, tzinfo=UTC)),
+        ("2026-03-29", True, datetime(2026, 3, 29, 22, tzinfo=UTC)),
+        ("2026-03-29", False, datetime(2026, 3, 28, 23, tzinfo=UTC)),
+        ("2026-05-01T10:00", False, datetime(2026, 5, 1, 8, tzinfo=UTC)),
+        ("2026-05-01t10:00z", False, datetime(2026, 5, 1, 10, tzinfo=UTC)),
+        ("now", True, NOW),
+    ],
+)
+def test_times_as_people_say_them(text, end, meant):
+    assert moment(text, NOW, "Europe/Berlin", end=end) == meant
+
+
+@pytest.mark.parametrize("text", ["soon", "", "2026-13-01", "7y", "-3d", "999999w"])
+def test_what_is_no_time(text):
+    with pytest.raises(ConfigError, match="no date, time or length"):
+        moment(text, NOW, "UTC")
+
+
+def test_prices_follow_configuration_and_publication(world):
+    assert ensure_prices(world) is False, "the migration has written the published prices"
+    own = Price(model="sora-2", price=Decimal("0.2"), valid_from=date(2026, 5, 1))
+    assert ensure_prices(world, [own]) is True
+    assert ensure_prices(world, [own]) is False
+    assert columns(run(world, "totals", WEEK), "cost") == [(11.2,)], "two of 0.8, 4.0 and 4.8 as before"
+    assert ensure_prices(world, []) is True
+    assert columns(run(world, "totals", WEEK), "cost") == [(9.6,)]

@@ -1,0 +1,128 @@
+"""SQL that people type: answered, never obeyed; and the document that tells them what there is to ask."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from etl.analytics.catalogue import describe, markdown, questions
+from etl.analytics.readonly import ask
+from etl.analytics.views import VIEWS
+from etl.db.models import metadata
+from etl.errors import ConfigError, EtlError, StorageError
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "sql.md"
+
+
+def test_the_document_is_what_the_code_says():
+    assert DOCUMENT.read_text(encoding="utf-8") == markdown(), "run: python docs/build_sql.py"
+
+
+def test_every_table_view_and_column_is_documented():
+    text = markdown()
+    for name in [*metadata.tables, *(view.name for view in VIEWS)]:
+        assert f"### {name}\n" in text
+        assert all(row[2] for row in describe(name).rows), name
+    with pytest.raises(ConfigError, match="no table or view 'nope'"):
+        describe("nope")
+
+
+def test_there_are_twenty_questions():
+    assert len({question.title for question in questions()}) == 20
+
+
+@pytest.mark.parametrize("question", questions(), ids=lambda question: question.title)
+def test_every_question_is_answered(world, question):
+    with world.begin() as conn:  # the questions' examples: a job and a family of this world
+        text = question.sql.replace("video_01:openai", "j1")
+        expected = [tuple(row) for row in conn.execute(sa.text(text))]
+    answer = ask(world, text)
+    assert len(answer.rows) == len(expected)
+    # NOW is not now: what depends on the clock may be empty.
+    silent = ("files can be downloaded", "stuck right now", "could not be understood")
+    assert answer.rows or any(words in question.title for words in silent)
+
+
+def test_answers_by_hand(world):
+    spent, failed = (
+        next(q for q in questions() if words in q.title) for words in ("did we spend", "What failed")
+    )
+    rows = [(r[0], r[1], r[2], int(r[3])) for r in ask(world, spent.sql).rows]
+    by_model = {(model, currency): (cost, jobs) for model, currency, cost, jobs in rows}
+    assert by_model[("sora-2-pro", "USD")] == (4.0, 1) and by_model[("sora-2", "USD")] == (0.8, 2)
+    assert by_model[("sora-2", None)] == (None, 1)
+    assert [row[:2] for row in ask(world, failed.sql).rows] == [
+        ("moderation", "moderation_blocked"),
+        ("unknown", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM video_jobs",
+        "  -- a comment\n/* and */ UPDATE video_jobs SET model = 'x'",
+        "WITH x AS (SELECT 1) DELETE FROM video_jobs",
+        "SELECT 1; DELETE FROM video_jobs",
+        "SELECT 1; COMMIT; DELETE FROM video_jobs",
+        "EXPLAIN ANALYZE DELETE FROM video_jobs",
+        "DROP TABLE video_jobs",
+        "PRAGMA query_only = OFF",
+        "PRAGMA user_version = 7",
+        "ATTACH DATABASE 'x.db' AS x",
+        "SET default_transaction_read_only = off",
+        "COMMIT",
+        "CREATE TABLE x (y INTEGER)",
+        "SELECT * INTO stolen FROM video_jobs",
+        "",
+        "-- nothing",
+    ],
+)
+def test_nothing_can_be_changed(world, statement):
+    before = ask(world, "SELECT COUNT(*) FROM video_jobs").rows
+    tables = set(sa.inspect(world).get_table_names())
+    try:
+        ask(world, statement)
+    except EtlError:
+        pass
+    else:
+        assert statement.startswith("EXPLAIN"), (
+            "MariaDB explains without doing, everything else must be refused"
+        )
+    assert ask(world, "SELECT COUNT(*) FROM video_jobs").rows == before == ((12,),)
+    assert set(sa.inspect(world).get_table_names()) == tables
+
+
+def test_the_connection_is_as_before_afterwards(world):
+    ask(world, "SELECT 1")
+    with world.begin() as conn:
+        conn.exec_driver_sql("DELETE FROM coverage_gaps")
+
+
+def test_percent_and_colon_are_nothing_special(world):
+    answer = ask(world, "SELECT job_id, 'a:b' AS t FROM video_jobs WHERE model LIKE 'veo%' ORDER BY job_id;")
+    assert answer.rows == (("j11", "a:b"), ("j12", "a:b"), ("j9", "a:b"))
+    assert [column.name for column in answer.columns] == ["job_id", "t"]
+
+
+def test_a_limit_cuts(world):
+    answer = ask(world, "SELECT job_id FROM video_jobs", limit=5)
+    assert (len(answer.rows), answer.cut) == (5, True)
+
+
+def test_a_statement_that_takes_too_long_is_ended(world):
+    endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT COUNT(*) FROM n"
+    if world.dialect.name in ("mysql", "mariadb"):
+        endless = (
+            "SELECT COUNT(*) FROM video_jobs a, video_jobs b, video_jobs c, video_jobs d, video_jobs e, "
+            + ("video_jobs f, video_jobs g, video_jobs h, video_jobs i, video_jobs k")
+        )
+    with pytest.raises(StorageError, match=r"took longer than 0\.2s"):
+        ask(world, endless, timeout=0.2)
+
+
+def test_an_error_is_the_database_s_own_words(world):
+    with pytest.raises(StorageError, match="nowhere"):
+        ask(world, "SELECT * FROM nowhere")

@@ -1,0 +1,143 @@
+"""report, prices and sql as a user runs them, over the known world in a file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from etl.db import schema
+from etl.db.engine import make_engine
+from tests.analytics.world import fill
+from tests.cli.command import PROGRAM, Command
+
+RANGE = ("--since", "2026-05-01", "--until", "2026-05-08")
+
+
+@pytest.fixture
+def asked(tmp_path: Path) -> Command:
+    engine = make_engine(f"sqlite:///{tmp_path / 'etl.db'}")
+    schema.upgrade(engine)
+    fill(engine)
+    engine.dispose()
+    return Command(tmp_path, DATABASE_URL="sqlite:///etl.db")
+
+
+def test_the_summary(asked):
+    done = asked("report", *RANGE)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("Jobs created from 2026-05-01 00:00:00 to 2026-05-09 00:00:00 (UTC)\n")
+    for words in (
+        "Jobs by model",
+        "sora-2-pro",
+        "moderation_blocked",
+        "Open jobs",
+        "j7",
+        "How fresh each source is",
+    ):
+        assert words in done.out
+    assert "Coverage gap in b: jobs created from 2026-05-05 00:00:00" in done.out
+    assert "1 completed jobs are not in the cost" in done.out
+
+
+def test_one_report_in_each_format(asked, tmp_path):
+    rows = list(csv.reader(io.StringIO(asked("report", "models", *RANGE, "--format", "csv").out)))
+    assert rows[1][:5] == ["openai", "sora-2", "6", "3", "1"]
+    document = asked("report", "models", *RANGE, "--format", "json").json
+    assert document["tables"]["models"]["rows"][1]["cost"] == 4.0
+    assert document["notes"][0].startswith("Coverage gap in b")
+    assert "| openai | sora-2 |" in asked("report", "models", *RANGE, "--format", "markdown").out
+    for form in ("html", "parquet"):
+        file = tmp_path / f"models.{form}"
+        done = asked("report", "models", *RANGE, "--format", form, "--output", file.name)
+        assert (done.code, done.all) == (0, "") and file.stat().st_size > 500
+
+
+def test_what_strangers_wrote_cannot_run_in_a_spreadsheet(asked):
+    rows = list(csv.reader(io.StringIO(asked("report", "failures", *RANGE, "--format", "csv").out)))
+    assert "'=odd()" in [row[2] for row in rows]
+
+
+def test_an_empty_range_is_said_kindly(asked):
+    done = asked("report", "jobs", "--since", "2020-01-01", "--until", "2020-01-02")
+    assert (done.code, done.err) == (0, "") and "nothing in this range" in done.out
+
+
+def test_a_terminal_gets_bars(asked):
+    code, text = asked.on_terminal("report", "daily", *RANGE)
+    assert code == 0 and "█" in text
+    assert "█" not in asked("report", "daily", *RANGE).out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("report", "costs"), "there is no report 'costs'"),
+        (("report", "--since", "soon"), "no date, time or length of time"),
+        (("report", "--since", "2026-05-02", "--until", "2026-05-01"), "the range is empty"),
+        (("report", "--source", "c"), "no source named 'c'"),
+        (("report", "--format", "pdf"), "no format 'pdf'"),
+        (("report", "jobs", "--format", "parquet"), "needs a name"),
+        (("report", "--format", "csv"), "a csv file holds one table"),
+        (("report", "jobs", "--format", "csv", "--output", "no/such/folder.csv"), "cannot be written"),
+        (("prices", "import", "none.csv"), "cannot be read"),
+        (("sql", "DELETE FROM video_jobs"), "only questions are run here"),
+    ],
+)
+def test_wrong_usage_is_said_and_exits_2(asked, arguments, said):
+    done = asked(*arguments)
+    assert (done.code, done.out) == (2, "") and said in done.err
+
+
+def test_reports_are_listed(asked):
+    names = [line.split()[0] for line in asked("report", "--list").out.splitlines()]
+    assert "totals" in names and "freshness" in names
+
+
+def test_prices(asked, tmp_path):
+    assert "veo-3.1" in asked("prices", "list").out
+    done = asked("prices", "check")
+    assert done.code == 1 and "sora-2" in done.out and "1080p" in done.out
+    (tmp_path / "own.csv").write_text("model,price,valid_from,resolution\nsora-2,0.5,2026-01-01,1080p\n")
+    assert "imported 1 price; 0 were there already" in asked("prices", "import", "own.csv").out
+    assert "imported 0 prices; 1 were there already" in asked("prices", "import", "own.csv").out
+    assert asked("prices", "check").code == 0
+    (tmp_path / "bad.csv").write_text("model,price,valid_from\nsora-2,free,2026-01-01\n")
+    done = asked("prices", "import", "bad.csv")
+    assert done.code == 2 and "bad.csv:2: price 1.price" in done.err
+
+
+def test_prices_of_the_configuration_are_used_at_once(asked, tmp_path):
+    (tmp_path / "bifrost-etl.yaml").write_text(
+        "database: {url: 'sqlite:///etl.db'}\n"
+        "prices:\n  - {model: sora-2, price: 2, valid_from: 2026-01-01}\n"
+    )
+    rows = list(csv.reader(io.StringIO(asked("report", "cost", *RANGE, "--format", "csv").out)))
+    assert ["openai", "sora-2", "USD", "3", "12", "24", "0"] in rows
+
+
+def test_sql(asked):
+    done = asked("sql", "SELECT job_id, cost FROM job_facts WHERE cost > 1 ORDER BY 1", "--format", "csv")
+    assert (done.code, done.out) == (0, "job_id,cost\nj3,4\nj9,4.8\n")
+    assert "the first 1 rows" in asked("sql", "SELECT job_id FROM video_jobs", "--limit", "1").out
+    done = asked("sql", "SELECT nowhere")
+    assert done.code == 1 and "no such column: nowhere" in done.err
+
+
+def test_statements_from_a_pipe(asked):
+    done = subprocess.run(
+        [*PROGRAM, "sql"], cwd=asked.folder, env=asked._environment({}), capture_output=True, text=True,
+        input="\\d open_jobs\nSELECT 1\n  AS a;\nSELECT 2 AS b", timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "expected_at" in done.stdout and done.stdout.endswith("a\n1\nb\n2\n")
+
+
+def test_without_a_database_there_is_nothing_to_ask(tmp_path):
+    for arguments in (("report",), ("prices", "check"), ("sql", "SELECT 1")):
+        done = Command(tmp_path, DATABASE_URL="sqlite:///none.db")(*arguments)
+        assert done.code == 2 and "bifrost-etl sync" in done.err
+    assert not (tmp_path / "none.db").exists()
