@@ -51,11 +51,13 @@ def _same(moment: datetime | None) -> datetime | None:
     return moment
 
 
+@lru_cache(maxsize=8192)  # a page's own time comes with each of its jobs
 def _sqlite_text(moment: datetime | None) -> str | None:
     # What SQLAlchemy's own type writes: fixed width, so that text sorts as time.
     return None if moment is None else moment.isoformat(" ", "microseconds")[:26]
 
 
+@lru_cache(maxsize=8192)
 def _naive(moment: datetime | None) -> datetime | None:
     return None if moment is None else moment.astimezone(UTC).replace(tzinfo=None)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -16,8 +17,10 @@ from etl.pipeline.guard import Guard
 from etl.records import Order, PageRows, Progress, RawPage, Request
 from etl.transform import Options, transform_page
 
-#: Pages per transaction: large enough that commits cost little, small enough that little is read twice.
-PAGES_PER_BATCH = 10
+#: Pages per transaction at most, and seconds: large enough that commits cost little (each one about as much
+#: as 500 rows), small enough that a kill loses little and progress shows.
+PAGES_PER_BATCH = 50
+SECONDS_PER_BATCH = 1.0
 #: How often a page from the gateway's cache is asked for again, each time with another limit.
 CACHE_RETRIES = 3
 
@@ -38,6 +41,7 @@ class Run:
         self.resumed = False
         self.shown: set[str] = set()  # jobs this run has seen on pages; kept for incremental runs only
         self._stop = stop
+        self._flushed = time.monotonic()
         self._options = Options(prompts=source.prompts, raw_payloads=source.raw_payloads)
         self._guards: dict[str, Guard] = {}
         self._lock = threading.Lock()
@@ -108,7 +112,8 @@ class Run:
 
     def settle_scan(self) -> None:
         """As `settle`, for a scan: it has no checkpoint, a killed one starts anew."""
-        if len(self.batch.pages) >= PAGES_PER_BATCH or self._stop.is_set():
+        late = time.monotonic() - self._flushed >= SECONDS_PER_BATCH
+        if len(self.batch.pages) >= PAGES_PER_BATCH or late or self._stop.is_set():
             self.flush()
         self.obey()
 
@@ -146,6 +151,7 @@ class Run:
         batch.requests, batch.retries = self.gateway.requests, self.gateway.retries
         self.store.commit(batch)
         self.pending.clear()
+        self._flushed = time.monotonic()
         self.progress.advanced(self.source.name, self.store.now.counts)
 
     def end(self, error: BaseException | None, redact: Callable[[str], str]) -> None:
