@@ -115,6 +115,7 @@ class _Delivery:
     rows: Counter[str]
     destination: Destination
     watch: Watch | None
+    waiting: list[Part] = field(default_factory=list)
 
     def run(self, streams: Sequence[Stream]) -> bool:
         """False when it was asked to stop before the end."""
@@ -124,12 +125,11 @@ class _Delivery:
             for found in marks[stream.name].values():
                 reading.verify(self.engine, stream, found)
         bounds = reading.bounds(self.engine, streams, low)
-        for stream in streams:
-            if not self._stream(stream, marks[stream.name], low[stream.name], bounds.upper[stream.name]):
-                return False
-        if self.rows:
+        done = all(self._stream(s, marks[s.name], low[s.name], bounds.upper[s.name]) for s in streams)
+        if self.waiting:
             self.sink.replace(sources.name, _sources(self.engine))
-        return True
+            self._flush()
+        return done
 
     def _marks(self, stream: Stream) -> dict[str, dict[int, Mark]]:
         return {name: self.sink.marks(name) for name in targets(stream, state=self.sink.keeps_state)}
@@ -158,6 +158,14 @@ class _Delivery:
             if new.num_rows:
                 marks[name] = _advanced(delivered, batch.marks)
                 parts.append(Part(name, shaped(name, new), marks[name]))
+        full = sum(part.rows.num_rows for part in (*self.waiting, *parts)) > self.batch_rows
+        if full or {part.table for part in parts} & {part.table for part in self.waiting}:
+            self._flush()
+        self.waiting += parts
+
+    def _flush(self) -> None:
+        """Small parts of several tables travel together: a warehouse takes a second or so for each load."""
+        parts, self.waiting = self.waiting, []
         if parts:
             self.sink.deliver(parts)
         for part in parts:

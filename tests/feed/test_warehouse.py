@@ -1,0 +1,72 @@
+"""SQL warehouses through dlt: DuckDB and a second PostgreSQL, row by row what the database holds."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import Any
+
+import duckdb
+import psycopg
+import pytest
+import sqlalchemy as sa
+
+from etl.config import Destination, SecretUrl
+from etl.feed import delivery
+from etl.feed.tables import KEYS, STATE_COLUMNS
+from tests.feed.history import Writer, add_source, stored
+
+pytest.importorskip("dlt")
+sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
+
+def duck(folder, **options) -> Destination:
+    url = SecretUrl(f"duckdb:///{folder}/warehouse.duckdb")
+    return Destination(name="duck", type="duckdb", url=url, options=options)
+
+
+def feed(engine, destination: Destination, **options) -> dict[str, int]:
+    result = delivery.one(engine, destination, **options)
+    if result.error is not None:
+        raise result.error.__cause__ or result.error
+    assert result.status == "ok"
+    return result.rows
+
+
+def plain(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{k: v.astimezone(UTC) if isinstance(v, datetime) else v for k, v in row.items()} for row in rows]
+
+
+def in_duckdb(folder, table: str) -> list[dict[str, Any]]:
+    with closing(duckdb.connect(f"{folder}/warehouse.duckdb")) as conn:
+        key = ", ".join(KEYS[table])
+        return plain(conn.sql(f"SELECT * FROM bifrost.{table} ORDER BY {key}").to_arrow_table().to_pylist())
+
+
+def expected(engine: sa.Engine, table: str) -> list[dict[str, Any]]:
+    return stored(engine, table, STATE_COLUMNS if table == "video_jobs" else None)
+
+
+def test_duckdb_holds_history_and_state(engine, tmp_path):
+    writers = [Writer(engine, add_source(engine, name), seed) for seed, name in enumerate("ab")]
+    for turn in range(2):
+        for writer in writers[: turn + 1]:
+            writer.step(new=6, changes=4)
+        feed(engine, duck(tmp_path), batch_rows=30)
+    for table in KEYS:
+        assert in_duckdb(tmp_path, table) == expected(engine, table)
+    assert feed(engine, duck(tmp_path)) == {}
+
+
+@sqlite
+def test_a_second_postgresql(engine, postgres, tmp_path):
+    url = postgres.create("warehouse")
+    destination = Destination(name="pg", type="postgres", url=SecretUrl(url))
+    writer = Writer(engine, add_source(engine, "a"))
+    for _ in range(2):
+        writer.step(new=15, changes=8)
+        feed(engine, destination, batch_rows=25)
+    with psycopg.connect(url, row_factory=psycopg.rows.dict_row) as conn:
+        for table, key in KEYS.items():
+            found: Any = conn.execute(f"SELECT * FROM bifrost.{table} ORDER BY {', '.join(key)}").fetchall()
+            assert plain(found) == expected(engine, table)
