@@ -17,7 +17,10 @@ def test_new_jobs_in_an_empty_table_ascend(count: int, from_top: bool) -> None:
     assert all((p >= TOP // 2) == from_top for p in placed)
 
 
-@given(known=st.lists(SPOTS, unique=True, max_size=20).map(sorted), holes=st.lists(st.integers(0, 20), max_size=20))
+@given(
+    known=st.lists(SPOTS, unique=True, max_size=20).map(sorted),
+    holes=st.lists(st.integers(0, 20), max_size=20),
+)
 def test_known_places_stay_and_new_ones_fit_between(known: list[int], holes: list[int]) -> None:
     items: list[int | None] = list(known)
     for hole in sorted(holes, reverse=True):
