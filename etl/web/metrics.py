@@ -1,13 +1,12 @@
 """What Prometheus sees. Labels never hold more than a source and one of a few words.
 
-Counters and histograms are of this process. Gauges about sources come from the database, read at the scrape
-and kept for a few seconds, so that every service on one database shows the same.
+Counters and histograms are of this process. Gauges about sources come from the database, read at the scrape,
+so that every service on one database shows the same.
 """
 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
@@ -25,8 +24,6 @@ from etl.analytics.status import SourceStatus
 from etl.errors import EtlError
 from etl.records import Counts, RunKind, RunResult
 
-#: Seconds that what was read from the database is shown again.
-CACHE = 5.0
 _REQUEST = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _BATCH = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15)
 _OUTCOMES = ("inserted", "updated", "unchanged", "rejected", "unlisted")
@@ -114,30 +111,21 @@ class _Database(Collector):
 
     def __init__(self, read: Read, breaker_after: int) -> None:
         self._read, self._breaker_after = read, breaker_after
-        self._lock = threading.Lock()
-        self._kept: tuple[float, list[SourceStatus] | None] | None = None
 
     def describe(self) -> Iterator[Metric]:
         """Nothing: registering must not ask the database."""
         yield from ()
 
     def collect(self) -> Iterator[Metric]:
-        found = self._cached()
+        try:
+            found = self._read()
+        except EtlError:
+            found = None
         up = GaugeMetricFamily("bifrost_etl_database_up", "1 when the database answered the last question.")
         up.add_metric((), float(found is not None))
         yield up
         if found is not None:
             yield from self._gauges(found, datetime.now(UTC))
-
-    def _cached(self) -> list[SourceStatus] | None:
-        with self._lock:
-            if self._kept is None or time.monotonic() - self._kept[0] > CACHE:
-                try:
-                    found = self._read()
-                except EtlError:
-                    found = None
-                self._kept = (time.monotonic(), found)
-            return self._kept[1]
 
     def _gauges(self, found: list[SourceStatus], now: datetime) -> Iterator[Metric]:
         for name, (text, value) in _GAUGES.items():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from etl.analytics.status import SourceStatus, read_status
@@ -17,6 +19,24 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+class Cache:
+    """Keeps an answer for `seconds`, and for twenty times as long as it took: counting a long history for
+    every scrape must not become the database's main work. Errors are not kept."""
+
+    def __init__(self, seconds: float = 5.0) -> None:
+        self._seconds, self._lock = seconds, threading.Lock()
+        self._until, self._kept = 0.0, list[SourceStatus]()
+
+    def get(self, read: Callable[[], list[SourceStatus]]) -> list[SourceStatus]:
+        with self._lock:
+            begun = time.monotonic()
+            if begun >= self._until:
+                self._kept = read()
+                now = time.monotonic()
+                self._until = now + max(self._seconds, 20 * (now - begun)) if self._seconds else 0.0
+            return self._kept
+
+
 @dataclass(frozen=True, slots=True)
 class State:
     """`app` is the configuration at work. `alive` says that runs are started. `limits` gives the age in
@@ -28,10 +48,13 @@ class State:
     alive: Callable[[], bool]
     limits: Callable[[], Mapping[str, float]]
     clock: Callable[[], datetime] = _now
+    cache: Cache = field(default_factory=Cache)
 
     def read(self) -> list[SourceStatus]:
-        """How every source stands. Raises StorageError."""
-        return read_status(self.app().engine, self.clock())
+        """How every enabled source stands, as of a few seconds ago at most. Raises StorageError."""
+        found = self.cache.get(lambda: read_status(self.app().engine, self.clock()))
+        enabled = self.limits()
+        return [status for status in found if status.source in enabled]
 
     def check_schema(self) -> None:
         """Raises SchemaMismatch, or another StorageError when the database cannot be asked."""

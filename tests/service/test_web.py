@@ -20,13 +20,13 @@ from starlette.routing import Route
 from etl.app import App
 from etl.config import Config, Database, Secret, SecretUrl, Service, Source
 from etl.db import schema
-from etl.errors import ConfigError
+from etl.errors import ConfigError, StorageError
 from etl.records import Counts, RunResult
 from etl.simulator import World
 from etl.web.app import build
 from etl.web.metrics import Metrics
 from etl.web.server import WebServer
-from etl.web.state import State
+from etl.web.state import Cache, State
 from tests.rig import Rig, rig
 
 CANARY = "canary-11c2aa0e5f"
@@ -37,13 +37,15 @@ class Site:
 
     def __init__(self, app: App, pages: Sequence[Route] = (), **service: Any) -> None:
         self.metrics, self.alive = Metrics(), True
+        self.limits = {source.name: 900.0 for source in app.config.sources}
         self.service = Service(**service)
         self.state = State(
             app=lambda: app,
             service=self.service,
             metrics=self.metrics,
             alive=lambda: self.alive,
-            limits=lambda: {source.name: 900.0 for source in app.config.sources},
+            limits=lambda: self.limits,
+            cache=Cache(0.0),
         )
         self.metrics.watch(self.state.read, 3)
         hello = Route("/hello", lambda request: PlainTextResponse("hello"))
@@ -106,6 +108,7 @@ def test_ready_only_when_whole_and_fresh(site: Site, made: Rig):
         alive=lambda: True,
         limits=site.state.limits,
         clock=made.now,
+        cache=Cache(0.0),
     )
     from etl.web.health import ready
 
@@ -214,3 +217,27 @@ def test_pages_find_the_state(made: Rig):
     site = Site(made.app, pages=[Route("/", names)])
     with site.server:
         assert site.get("/")[:2] == (200, "main")
+
+
+def test_what_was_read_is_kept_for_a_while_but_errors_are_not():
+    asked: list[int] = []
+
+    def read() -> list[Any]:
+        asked.append(1)
+        if len(asked) == 1:
+            raise StorageError("away")
+        return []
+
+    cache = Cache(3600.0)
+    with pytest.raises(StorageError):
+        cache.get(read)
+    cache.get(read)
+    cache.get(read)
+    assert len(asked) == 2
+
+
+def test_a_source_that_is_no_longer_configured_is_not_shown(site: Site, made: Rig):
+    made.ok()
+    assert 'source="main"' in site.get("/metrics")[1]
+    site.limits.clear()
+    assert 'source="main"' not in site.get("/metrics")[1]

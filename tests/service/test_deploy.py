@@ -1,0 +1,130 @@
+"""The deployment files and their page: they parse, load, and name what exists."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from etl.config import Config, load_config
+from etl.web.metrics import _GAUGES, Metrics
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+PAGE = (ROOT / "docs" / "operations.md").read_text()
+
+
+def documents(name: str) -> list[Any]:
+    return list(yaml.safe_load_all((DEPLOY / name).read_text()))
+
+
+def load(text: str, secrets: str, folder: Path, **environ: str) -> Config:
+    """The configuration, with its secret files where the test may write."""
+    for name in re.findall(rf"{secrets}/([\w-]+)", text):
+        value = "postgresql://etl@db/etl" if "url" in name else "secret-of-the-test"
+        (folder / name).write_text(value)
+    path = folder / "bifrost-etl.yaml"
+    path.write_text(text.replace(secrets, str(folder)))
+    return load_config(path, environ)
+
+
+def metric_names() -> set[str]:
+    names = {f"bifrost_etl_{name}" for name in _GAUGES}
+    for family in Metrics().registry.collect():
+        suffixes = ("_bucket", "_count", "_sum") if family.type == "histogram" else ("_total",)
+        names |= {family.name + suffix for suffix in suffixes}
+    return names | {"bifrost_etl_breaker_open", "bifrost_etl_database_up"}
+
+
+def rules() -> list[dict[str, str]]:
+    return [rule for group in documents("alerts.yml")[0]["groups"] for rule in group["rules"]]
+
+
+def test_alerts_name_metrics_that_exist():
+    named = {name for rule in rules() for name in re.findall(r"bifrost_etl_\w+", rule["expr"])}
+    assert named and named <= metric_names()
+
+
+def test_every_alert_and_metric_is_explained():
+    for rule in rules():
+        assert f"| `{rule['alert']}` |" in PAGE
+    short = {
+        re.sub(r"_(bucket|count|sum)$", "", name).removeprefix("bifrost_etl_") for name in metric_names()
+    }
+    assert {name for name in short if f"`{name}" not in PAGE} == set()
+    explained = set(re.findall(r"^\| `(\w+)", PAGE, re.M)) - {rule["alert"] for rule in rules()}
+    assert explained <= short
+
+
+def test_compose(tmp_path: Path):
+    [compose] = documents("compose.yaml")
+    service, database = compose["services"]["etl"], compose["services"]["database"]
+    for used in service["secrets"] + database["secrets"]:
+        assert used in compose["secrets"]
+    assert (DEPLOY / service["build"]["context"] / service["build"]["dockerfile"]).is_file()
+    text = (DEPLOY / "bifrost-etl.yaml").read_text()
+    config = load(text, "/run/secrets", tmp_path, BIFROST_BASE_URL="http://gateway.example")
+    assert config.database.reveal() == "postgresql://etl:secret-of-the-test@database/etl"
+    assert f":{config.service.port}" in service["ports"][0]
+    assert int(service["stop_grace_period"].removesuffix("s")) > config.service.shutdown_timeout
+    mounted = {item.split(":")[1] for item in service["volumes"]}
+    assert service["command"][1] in mounted
+
+
+def test_dockerfile_copies_and_installs_what_exists():
+    lines = (DEPLOY / "Dockerfile").read_text().replace("\\\n", " ").splitlines()
+    copied = [
+        word
+        for line in lines
+        if line.startswith("COPY ") and "--from" not in line
+        for word in line.split()[1:-1]
+    ]
+    ignored = (DEPLOY / "Dockerfile.dockerignore").read_text().split()
+    for name in copied:
+        assert (ROOT / name).exists() and f"!{name}" in ignored, name
+    extras = re.search(r"'\.\[([\w,]+)\]'", "\n".join(lines))
+    known = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert extras is not None and set(extras[1].split(",")) <= set(known)
+    probe = next(line for line in lines if "HEALTHCHECK" in line)
+    assert "/healthz" in probe and f":{Config().service.port}/" in probe
+
+
+def test_cronjob(tmp_path: Path):
+    settings, job = documents("cronjob.yaml")
+    spec = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    [container] = spec["containers"]
+    config = load(settings["data"]["bifrost-etl.yaml"], "/var/run/secrets/bifrost-etl", tmp_path)
+    assert config.sources[0].api_key is not None
+    assert container["args"][2:] == ["run", "--once", "--json"]
+    assert spec["terminationGracePeriodSeconds"] > config.service.shutdown_timeout
+    assert {m["name"] for m in container["volumeMounts"]} == {v["name"] for v in spec["volumes"]}
+
+
+def test_crontab():
+    [line] = [line for line in (DEPLOY / "crontab").read_text().splitlines() if line.startswith("*")]
+    assert shlex.split(line.split(None, 6)[6])[-3:] == ["run", "--once", ">/dev/null"]
+
+
+def test_systemd_unit(tmp_path: Path):
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is not installed")
+    program = tmp_path / "bifrost-etl"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    unit = tmp_path / "bifrost-etl.service"
+    text = (DEPLOY / "bifrost-etl.service").read_text()
+    assert "/opt/bifrost-etl/bin/bifrost-etl" in text
+    unit.write_text(text.replace("/opt/bifrost-etl/bin/bifrost-etl", str(program)))
+    done = subprocess.run(
+        ["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    limit = re.search(r"TimeoutStopSec=(\d+)", text)
+    assert limit is not None and int(limit[1]) > Config().service.shutdown_timeout
