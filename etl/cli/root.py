@@ -34,6 +34,9 @@ COMMANDS: dict[str, dict[str, str]] = {
         "prices": "The price book: list it, add to it, find what it lacks.",
         "sql": "Ask the database in SQL, read-only.",
     },
+    "Deliver": {
+        "feed": "Deliver every change to warehouses and lakes.",
+    },
     "Maintain": {
         "db": "Create, upgrade and inspect the database's tables.",
         "simulate": "Run a simulated gateway, for trying and testing.",

@@ -15,6 +15,7 @@ from etl.db.engine import storage_errors
 from etl.db.models import sources
 from etl.errors import ConfigError, EtlError
 from etl.feed import reading
+from etl.feed.lag import lowest, named
 from etl.feed.locks import only_one
 from etl.feed.marks import START, Mark, Marks
 from etl.feed.reading import Batch
@@ -93,17 +94,8 @@ def one(
             finally:
                 sink.close()
     except Exception as error:  # noqa: BLE001 - a destination's library may raise anything; it is reported
-        return FeedResult(destination.name, "failed", dict(rows), _named(destination, error))
+        return FeedResult(destination.name, "failed", dict(rows), named(destination, error))
     return FeedResult(destination.name, "ok" if done else "interrupted", dict(rows))
-
-
-def _named(destination: Destination, error: Exception) -> Exception:
-    """An error that says where; its text is redacted where it is printed."""
-    if isinstance(error, EtlError):
-        return error
-    named = EtlError(f"delivery to {destination.name!r} failed: {type(error).__name__}")
-    named.__cause__ = error
-    return named
 
 
 @dataclass(slots=True)
@@ -120,7 +112,7 @@ class _Delivery:
     def run(self, streams: Sequence[Stream]) -> bool:
         """False when it was asked to stop before the end."""
         marks = {s.name: self._marks(s) for s in streams}
-        low = {name: _lowest(found.values()) for name, found in marks.items()}
+        low = {name: lowest(found.values()) for name, found in marks.items()}
         for stream in streams:
             for found in marks[stream.name].values():
                 reading.verify(self.engine, stream, found)
@@ -172,13 +164,6 @@ class _Delivery:
             self.rows[part.table] += part.rows.num_rows
             if self.watch is not None:
                 self.watch(self.destination.name, part.table, self.rows[part.table])
-
-
-def _lowest(found: Iterable[Marks]) -> dict[int, Mark]:
-    """Per source, the mark of the table that is behind the others."""
-    several = list(found)
-    names = set.intersection(*(set(marks) for marks in several)) if several else set()
-    return {source: min(marks[source] for marks in several) for source in names}
 
 
 def _advanced(before: Marks, batch: Marks) -> dict[int, Mark]:

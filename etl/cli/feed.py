@@ -1,0 +1,167 @@
+"""`bifrost-etl feed`: deliver what is new to warehouses and lakes, or say how far behind they are."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from etl.cli.settings import ConfigFile, Json, Settings
+
+if TYPE_CHECKING:
+    from etl.config import Config
+    from etl.feed.delivery import FeedResult
+    from etl.feed.lag import Standing
+
+_STATUS = "status"
+Destinations = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[status] DESTINATION", help="Names of destinations; all of them when none is given."),
+]
+
+
+def command(
+    ctx: typer.Context, destinations: Destinations = None, config: ConfigFile = None, json: Json = False
+) -> None:
+    """Deliver every change to the configured destinations, exactly once in effect.
+
+    Can be stopped or killed at any moment; the next one goes on where the destination says that it is.
+    `feed status [DESTINATION...]` delivers nothing and shows how far behind each destination is.
+
+    --json prints {"destinations": [{destination, status (ok, failed, interrupted, skipped), rows: {table:
+    rows}, error: null or {class, message, hint}}]}; for `feed status`, {"destinations": [{destination,
+    sources: [{source, delivered_to, pending, oldest_pending, lag_seconds}], error}]}.
+
+    Exit codes: 0 done (also when another process is at it), 1 failed, 2 wrong usage or configuration, 3 some
+    destinations failed and others did not, 130 interrupted.
+    """
+    settings = ctx.ensure_object(Settings)
+    names = list(destinations or ())
+    asked_status = names[:1] == [_STATUS]
+    loaded = settings.load(config)
+
+    from etl.feed.delivery import choose
+
+    choose(loaded, names[1:] if asked_status else names)
+    settings.start_logging(loaded)
+    if asked_status:
+        raise typer.Exit(_show_status(loaded, names[1:], settings.redact, as_json=json))
+    raise typer.Exit(_deliver(loaded, names, settings.redact, as_json=json))
+
+
+def _deliver(config: Config, names: Sequence[str], redact: Callable[[str], str], *, as_json: bool) -> int:
+    from etl.analytics.opening import filled
+    from etl.cli.stopping import stop_on_signals
+    from etl.feed.delivery import run
+
+    with filled(config) as engine, stop_on_signals() as stop:
+        results = run(engine, config, names, watch=_watch, stop=stop)
+    if as_json:
+        from etl.cli.output import say_json
+
+        say_json({"destinations": [_document(result, redact) for result in results]})
+    else:
+        for result in results:
+            _say(result, redact)
+    return _code(results)
+
+
+def _watch(destination: str, table: str, rows: int) -> None:
+    """A line per batch: batches are large, so lines are few."""
+    print(f"{destination}: {table} {rows:,} rows", file=sys.stderr, flush=True)
+
+
+def _document(result: FeedResult, redact: Callable[[str], str]) -> dict[str, Any]:
+    return {
+        "destination": result.destination,
+        "status": result.status,
+        "rows": result.rows,
+        "error": _error(result.error, redact),
+    }
+
+
+def _error(error: Exception | None, redact: Callable[[str], str]) -> dict[str, str | None] | None:
+    if error is None:
+        return None
+    hint = getattr(error, "hint", None)
+    return {"class": type(error).__name__, "message": redact(_told(error)), "hint": hint and redact(hint)}
+
+
+def _told(error: Exception) -> str:
+    cause = f": {error.__cause__}" if error.__cause__ is not None else ""
+    return f"{error}{cause}"
+
+
+def _say(result: FeedResult, redact: Callable[[str], str]) -> None:
+    from etl.cli.output import BAD, GOOD, say
+
+    rows = ", ".join(f"{count:,} {table}" for table, count in result.rows.items()) or "nothing new"
+    say(f"{result.destination}: {result.status}, {rows}", BAD if result.error else GOOD)
+    if result.error is not None:
+        say(f"  {redact(_told(result.error))}", stream=sys.stderr)
+        hint = getattr(result.error, "hint", None)
+        if hint:
+            say(f"  hint: {redact(hint)}", stream=sys.stderr)
+
+
+def _code(results: Sequence[FeedResult]) -> int:
+    from etl.cli.funnel import FAILED, INTERRUPTED, PARTLY
+
+    failed = sum(result.status == "failed" for result in results)
+    if any(result.status == "interrupted" for result in results):
+        return INTERRUPTED
+    return 0 if not failed else FAILED if failed == len(results) else PARTLY
+
+
+def _show_status(config: Config, names: Sequence[str], redact: Callable[[str], str], *, as_json: bool) -> int:
+    from etl.analytics.opening import filled
+    from etl.feed.delivery import choose
+    from etl.feed.lag import standings
+
+    with filled(config) as engine:
+        found = standings(engine, choose(config, names))
+    if as_json:
+        from etl.cli.output import say_json
+
+        say_json({"destinations": [_standing(standing, redact) for standing in found]})
+    else:
+        _table(found, redact)
+    return int(any(standing.error for standing in found))
+
+
+def _standing(standing: Standing, redact: Callable[[str], str]) -> dict[str, Any]:
+    lags = [
+        {
+            "source": lag.source,
+            "delivered_to": lag.delivered_to,
+            "pending": lag.pending,
+            "oldest_pending": lag.oldest_pending,
+            "lag_seconds": _age(lag.oldest_pending),
+        }
+        for lag in standing.lags
+    ]
+    error = _error(standing.error, redact)
+    return {"destination": standing.destination, "sources": lags, "error": error}
+
+
+def _age(oldest: datetime | None) -> float | None:
+    return None if oldest is None else round((datetime.now(UTC) - oldest).total_seconds(), 1)
+
+
+def _table(found: Sequence[Standing], redact: Callable[[str], str]) -> None:
+    from datetime import timedelta
+
+    from etl.cli.output import number, say, span, table
+
+    rows = []
+    for standing in found:
+        if standing.error is not None:
+            say(f"{standing.destination}: {redact(_told(standing.error))}", stream=sys.stderr)
+        for lag in standing.lags:
+            age = _age(lag.oldest_pending)
+            behind = "up to date" if age is None else span(timedelta(seconds=age))
+            rows.append([standing.destination, lag.source, number(lag.pending), behind])
+    table(("DESTINATION", "SOURCE", "PENDING", "BEHIND"), rows, right=(2,))

@@ -1,0 +1,101 @@
+"""How far behind each destination is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from etl.config import Destination
+from etl.db.engine import storage_errors
+from etl.db.models import sources, video_job_versions
+from etl.errors import EtlError
+from etl.feed import reading
+from etl.feed.marks import START, Mark, Marks
+from etl.feed.sink import Sink, open_sink
+from etl.feed.tables import RUNS, STREAMS, VERSIONS, targets
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """One source in one destination. `delivered_to` is a change_seq; `pending` counts changes that wait, and
+    `oldest_pending` is when the oldest of them was seen (our clock, UTC)."""
+
+    source: str
+    delivered_to: int
+    pending: int
+    oldest_pending: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A destination's lags, or why they could not be read."""
+
+    destination: str
+    lags: tuple[Lag, ...] = ()
+    error: Exception | None = None
+
+
+def standings(engine: sa.Engine, destinations: Iterable[Destination]) -> list[Standing]:
+    """Where each destination stands; nothing is written."""
+    return [_standing(engine, destination) for destination in destinations]
+
+
+def _standing(engine: sa.Engine, destination: Destination) -> Standing:
+    try:
+        sink = open_sink(destination)
+        try:
+            marks = {stream.name: lowest_marks(sink, stream.name) for stream in STREAMS}
+        finally:
+            sink.close()
+    except Exception as error:  # noqa: BLE001 - a destination's library may raise anything; it is reported
+        return Standing(destination.name, error=named(destination, error))
+    return Standing(destination.name, tuple(_lags(engine, marks)))
+
+
+def named(destination: Destination, error: Exception) -> Exception:
+    """An error that says where; its text is redacted where it is printed."""
+    if isinstance(error, EtlError):
+        return error
+    told = EtlError(f"feed destination {destination.name!r} failed ({type(error).__name__})")
+    told.__cause__ = error
+    return told
+
+
+def lowest_marks(sink: Sink, stream: str) -> dict[int, Mark]:
+    """Per source, how far every table that this stream fills has come."""
+    chosen = next(s for s in STREAMS if s.name == stream)
+    return lowest(sink.marks(name) for name in targets(chosen, state=sink.keeps_state))
+
+
+def lowest(found: Iterable[Marks]) -> dict[int, Mark]:
+    """Per source, the mark of the table that is behind the others."""
+    several = list(found)
+    common = set.intersection(*(set(marks) for marks in several)) if several else set()
+    return {source: min(marks[source] for marks in several) for source in common}
+
+
+def _lags(engine: sa.Engine, marks: Mapping[str, Marks]) -> list[Lag]:
+    upper = reading.bounds(engine, (VERSIONS, RUNS), marks).upper[VERSIONS.name]
+    delivered = marks[VERSIONS.name]
+    with storage_errors(), engine.connect() as conn:
+        names = conn.execute(sa.select(sources.c.id, sources.c.name).order_by(sources.c.name)).all()
+        return [
+            Lag(name, delivered.get(source, START).key, *_pending(conn, source, delivered, upper.get(source)))
+            for source, name in names
+        ]
+
+
+def _pending(
+    conn: sa.Connection, source: int, delivered: Marks, upper: int | None
+) -> tuple[int, datetime | None]:
+    if upper is None:
+        return 0, None
+    table = video_job_versions.c
+    query = sa.select(sa.func.count(), sa.func.min(table.valid_from)).where(
+        table.source_id == source, table.change_seq > delivered.get(source, START).key
+    )
+    count, oldest = conn.execute(query).one()
+    return count, oldest
