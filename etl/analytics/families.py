@@ -17,12 +17,13 @@ DEEPEST = 50
 def _members(scope: Scope) -> str:
     """CTEs: every job with a tree, by climbing from each remix to its parents through the primary key.
 
-    `top` has a remix's root: the last ancestor met, or for a cycle the smallest one.
+    `top` has a remix's root: the last ancestor met, or for a cycle the smallest one. The scope chooses whole
+    trees: those with a remix in it.
     """
     return f"""
 WITH RECURSIVE climb AS (
   SELECT j.source_id, j.job_id, j.remixed_from_job_id AS ancestor, 1 AS depth FROM video_jobs j
-  WHERE j.remixed_from_job_id IS NOT NULL AND j.remixed_from_job_id <> j.job_id AND {scope.where}
+  WHERE j.remixed_from_job_id IS NOT NULL AND j.remixed_from_job_id <> j.job_id
   UNION ALL
   SELECT c.source_id, c.job_id, a.remixed_from_job_id, c.depth + 1
   FROM climb c JOIN video_jobs a ON a.source_id = c.source_id AND a.job_id = c.ancestor
@@ -36,11 +37,16 @@ WITH RECURSIVE climb AS (
   SELECT e.source_id, e.job_id, e.depth, e.cyclic,
     CASE e.cyclic WHEN 1 THEN e.smallest ELSE c.ancestor END AS root
   FROM ends e JOIN climb c ON c.source_id = e.source_id AND c.job_id = e.job_id AND c.depth = e.depth
+), chosen AS (
+  SELECT DISTINCT t.source_id, t.root, t.cyclic
+  FROM top t JOIN video_jobs j ON j.source_id = t.source_id AND j.job_id = t.job_id
+  WHERE {scope.where}
 ), members AS (
-  SELECT source_id, root, job_id, depth, cyclic FROM top
+  SELECT t.source_id, t.root, t.job_id, t.depth, t.cyclic
+  FROM top t JOIN chosen c ON c.source_id = t.source_id AND c.root = t.root
   UNION ALL
   SELECT t.source_id, t.root, j.job_id, 0, 0
-  FROM (SELECT DISTINCT source_id, root FROM top WHERE cyclic = 0) t
+  FROM (SELECT source_id, root FROM chosen WHERE cyclic = 0) t
   JOIN video_jobs j ON j.source_id = t.source_id AND j.job_id = t.root
 )"""
 

@@ -103,11 +103,10 @@ def check_sources(engine: sa.Engine, names: tuple[str, ...]) -> None:
 def _statement(conn: sa.Connection, report: Report, chosen: Filter) -> sa.TextClause:
     d = dialect(conn.dialect.name, now=_moment("now", conn.dialect.name))
     where = _conditions(report, chosen, conn.dialect.name)
-    inner, outer = (where, "1 = 1") if report.after == "scope" else ("1 = 1", where)
-    scope = Scope(inner, _day(conn, d, chosen))
+    scope = Scope(where, _day(conn, d, chosen))
     order = f" ORDER BY {report.order}" if report.order else ""
     limit = "" if chosen.limit is None else f" LIMIT {int(chosen.limit) + 1}"
-    text = f"SELECT * FROM ({report.sql(d, scope)}) report WHERE {outer}{order}{limit}"
+    text = f"SELECT * FROM ({report.sql(d, scope)}) report{order}{limit}"
     values = {
         "now": chosen.now,
         "since": chosen.since,

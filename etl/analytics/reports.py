@@ -9,7 +9,6 @@ from __future__ import annotations
 # ruff: noqa: S608 (SQL is put together from our own snippets; values come as parameters)
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 from etl.analytics.columns import Column, Scope, View
 from etl.analytics.dialects import Dialect
@@ -32,7 +31,6 @@ class Report:
     model: str | None = "j.model"
     source: str = "j.source_id IN (SELECT id FROM sources WHERE name IN :sources)"
     chart: str | None = None
-    after: Literal["scope", "result"] = "scope"  # "result": the range cuts the finished rows
 
 
 def _of(view: View, *names: str) -> tuple[Column, ...]:
@@ -183,14 +181,10 @@ REPORTS = {
         ),
         Report(
             "remixes",
-            "Families of remixes",
+            "Families of remixes that grew",
             REMIX_TREES.columns,
             REMIX_TREES.sql,
             "jobs DESC, source, root_job_id",
-            time="last_created_at",
-            model=None,
-            source="source IN :sources",
-            after="result",
         ),
         Report(
             "duplicates",

@@ -9,7 +9,7 @@ from __future__ import annotations
 revision = "0002"
 down_revision = "0001"
 
-VIEWS = "7888e0c0233db09a"
+VIEWS = "59c15d091d3b0242"
 
 
 def upgrade() -> None:

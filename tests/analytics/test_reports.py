@@ -160,3 +160,10 @@ def test_prices_follow_configuration_and_publication(world):
     assert columns(run(world, "totals", WEEK), "cost") == [(11.2,)], "two of 0.8, 4.0 and 4.8 as before"
     assert ensure_prices(world, []) is True
     assert columns(run(world, "totals", WEEK), "cost") == [(9.6,)]
+
+
+def test_a_range_chooses_whole_families(world):
+    """Only j3 was added after the first of May, but its family counts with all it has."""
+    table = run(world, "remixes", Filter(NOW, since=at("05-02"), until=at("05-04")))
+    assert columns(table, "root_job_id", "jobs", "depth", "cost") == [("j1", 3, 2, 4.8)]
+    assert run(world, "remixes", Filter(NOW, since=at("05-06"))).rows == ()
