@@ -86,7 +86,9 @@ class BadRequest(Fatal):
 
 
 class Retriable(GatewayError):
-    """The same request may succeed in a moment."""
+    """The same request may succeed in a moment; in `retry_after` seconds, when the answer named a time."""
+
+    retry_after: float | None = None
 
 
 class Unreachable(Retriable):
@@ -98,7 +100,7 @@ class TimedOut(Retriable):
 
 
 class RateLimited(Retriable):
-    """429. `retry_after` is in seconds, when the answer named a time."""
+    """429: too many requests or tokens."""
 
     def __init__(
         self,

@@ -13,6 +13,7 @@ from etl.errors import (
     GatewayError,
     NotFound,
     RateLimited,
+    Retriable,
     ServerFault,
     TimedOut,
     Unauthorized,
@@ -36,6 +37,10 @@ _UNSUPPORTED = (
 )
 _CURSOR = ("after", "cursor", "not found", "no such", "does not exist", "pagination")
 CLIP = 300
+_READ = 4000  # of a message; more is not looked at
+_CURSOR_GONE = "the job that the cursor names is gone from the list; a walk from the newest job finds the way"
+_TROUBLE = "the gateway or its provider is in trouble"
+_REDIRECT = "redirects are not followed, so that the key goes nowhere else: set base_url to the final address"
 
 
 class Answer(NamedTuple):
@@ -50,49 +55,57 @@ class Answer(NamedTuple):
 
 
 class Complaint(NamedTuple):
+    """What an error body says. `param` is the parameter it blames."""
+
     message: str
-    kind: str
-    code: str
-    is_json: bool
+    kind: str = ""
+    code: str = ""
+    param: str = ""
+    is_json: bool = True
 
 
-def error_of(answer: Answer) -> GatewayError:
+def error_of(answer: Answer, redact: Callable[[bytes], bytes]) -> GatewayError:
     """The error that an answer with a status other than 200 means."""
     said = complaint(answer.body)
-    text = f"{answer.where}: HTTP {answer.status}: {said.message or 'no message'}"
+    text = f"{answer.where}: HTTP {answer.status}: {_shown(said, redact)}"
+    error = _judged(text, answer, said)
+    if isinstance(error, Retriable) and answer.retry_after is not None:
+        error.retry_after = answer.retry_after
+    return error
+
+
+def _judged(text: str, answer: Answer, said: Complaint) -> GatewayError:
     if answer.status in _BY_STATUS:
         return _BY_STATUS[answer.status](text, answer, said)
     if answer.status >= 500:
-        return ServerFault(text, status=answer.status, hint="the gateway or its provider is in trouble")
+        return ServerFault(text, status=answer.status, hint=_TROUBLE)
     if 300 <= answer.status < 400:
-        hint = (
-            "redirects are not followed, so that the key goes nowhere else: set base_url to the final address"
-        )
-        return BadRequest(text, status=answer.status, hint=hint)
+        return BadRequest(text, status=answer.status, hint=_REDIRECT)
     return BadRequest(text, status=answer.status, hint="the gateway refused what was asked")
 
 
 def complaint(body: bytes) -> Complaint:
-    """Message, type and code of an error body: Bifrost's, plain OpenAI's, a proxy's HTML, or nothing."""
+    """What an error body says: Bifrost's, plain OpenAI's, a proxy's HTML, or nothing."""
     try:
         parsed = json.loads(body)
     except (ValueError, RecursionError):
-        return Complaint(_clip(body.decode("utf-8", "replace")), "", "", False)
+        return Complaint(body[:_READ].decode("utf-8", "replace"), is_json=False)
     if not isinstance(parsed, dict):
-        return Complaint(_clip(str(parsed)), "", "", True)
+        return Complaint(str(parsed))
     error = parsed.get("error")
-    error = (
-        error
-        if isinstance(error, dict)
-        else {"message": error if error is not None else parsed.get("message")}
-    )
+    if not isinstance(error, dict):
+        error = {"message": error if error is not None else parsed.get("message")}
     kind = " ".join(str(part) for part in (parsed.get("type"), error.get("type")) if part)
-    return Complaint(_clip(str(error.get("message") or kind)), kind, str(error.get("code") or ""), True)
+    code, param = str(error.get("code") or ""), str(error.get("param") or "")
+    return Complaint(str(error.get("message") or ""), kind, code, param)
 
 
-def _clip(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= CLIP else text[:CLIP] + "…"
+def _shown(said: Complaint, redact: Callable[[bytes], bytes]) -> str:
+    """Clipped for a log line, after masking: decoding may have brought to light what JSON's escapes hid."""
+    kind = f" ({said.kind})" if said.kind and said.kind not in said.message else ""
+    masked = redact(f"{said.message[:_READ]}{kind}".encode("utf-8", "replace"))
+    text = " ".join(masked.decode("utf-8", "replace").split())
+    return (text if len(text) <= CLIP else text[:CLIP] + "…") or "no message"
 
 
 def _bad_request(text: str, answer: Answer, said: Complaint) -> GatewayError:
@@ -106,16 +119,20 @@ def _bad_request(text: str, answer: Answer, said: Complaint) -> GatewayError:
         return BadRequest(text, status=400, hint="add the header under `headers:` of this source")
     if "video_id must be" in lower:
         return BadRequest(text, status=400, hint="this id does not belong to this gateway")
-    if answer.after is not None and not answer.by_id and any(mark in lower for mark in _CURSOR):
-        return DeadCursor(text, status=400)
+    if answer.after is not None and not answer.by_id and _blames_cursor(lower, said.param):
+        return DeadCursor(text, status=400, hint=_CURSOR_GONE)
     return BadRequest(text, status=400, hint="the gateway refused what was asked; see `bifrost-etl check`")
+
+
+def _blames_cursor(message: str, param: str) -> bool:
+    return param == "after" if param else any(mark in message for mark in _CURSOR)
 
 
 def _not_found(text: str, answer: Answer, said: Complaint) -> GatewayError:
     if answer.by_id:
-        return NotFound(text, json_body=said.is_json)
+        return NotFound(text, json_body=said.is_json, hint="this job is gone, or belongs to another key")
     if answer.after is not None and said.is_json:
-        return DeadCursor(text, status=404)
+        return DeadCursor(text, status=404, hint=_CURSOR_GONE)
     return NotFound(text, json_body=said.is_json, hint="is `base_url` right? /v1/videos is not there")
 
 
@@ -124,7 +141,7 @@ def _server_error(text: str, answer: Answer, said: Complaint) -> GatewayError:
         return Unparseable(
             text, status=500, hint="a record on this page breaks the gateway; it will be narrowed"
         )
-    return ServerFault(text, status=500, hint="the gateway or its provider is in trouble")
+    return ServerFault(text, status=500, hint=_TROUBLE)
 
 
 def _forbidden(text: str, answer: Answer, said: Complaint) -> GatewayError:
@@ -142,22 +159,25 @@ _BY_STATUS: dict[int, _Maker] = {
     402: _forbidden,
     403: _forbidden,
     404: _not_found,
-    408: lambda text, a, s: TimedOut(text, status=408),
-    425: lambda text, a, s: ServerFault(text, status=425),
-    429: lambda text, a, s: RateLimited(
-        text, retry_after=a.retry_after, hint="wait, or lower requests_per_second"
+    408: lambda text, a, s: TimedOut(
+        text, status=408, hint="the request did not arrive in time; it may pass"
     ),
+    409: lambda text, a, s: ServerFault(text, status=409, hint=_TROUBLE),
+    425: lambda text, a, s: ServerFault(text, status=425, hint=_TROUBLE),
+    429: lambda text, a, s: RateLimited(text, hint="wait, or lower requests_per_second"),
     500: _server_error,
     504: lambda text, a, s: TimedOut(text, status=504, hint="the provider was too slow for the gateway"),
 }
 
 
-def embedded_error(envelope: dict[str, Any], answer: Answer) -> GatewayError | None:
-    """A 200 whose body is an error after all."""
-    if "data" in envelope or not (
-        envelope.get("is_bifrost_error") or isinstance(envelope.get("error"), dict)
-    ):
+def embedded_status(members: dict[str, Any]) -> int | None:
+    """The status of a 200 whose body is an error after all; None when it is none.
+
+    An empty or null-valued `error` is no error, and a job's own `error` is not the answer's.
+    """
+    error = members.get("error")
+    blamed = any(error.values()) if isinstance(error, dict) else bool(error)
+    if members.get("is_bifrost_error") is not True and not blamed:
         return None
-    status = envelope.get("status_code")
-    real = status if isinstance(status, int) and 400 <= status < 600 else 502
-    return error_of(answer._replace(status=real))
+    status = members.get("status_code")
+    return status if type(status) is int and 400 <= status < 600 else 502

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from types import TracebackType
 from typing import Any
 from urllib.parse import quote
@@ -15,7 +16,7 @@ from urllib.parse import quote
 from etl.config import Source
 from etl.errors import GarbledAnswer, GatewayError
 from etl.extract import answers
-from etl.extract.decode import Envelope, Garbled, decode
+from etl.extract.decode import Envelope, Garbled, decode, decode_object
 from etl.extract.limits import RateLimit
 from etl.extract.retry import Retry
 from etl.extract.transport import Reply, Transport
@@ -69,7 +70,14 @@ class Gateway:
         if request.after is not None:
             query["after"] = request.after
         where = f"GET /v1/videos (source {self.source.name})"
-        reply, envelope, tried = self._ask("/v1/videos", query, where, request.after, attempts)
+
+        def once() -> tuple[Reply, Envelope]:
+            reply = self._send("/v1/videos", query, where, request.after)
+            envelope = self._decode(reply, where)
+            self._check_list(reply, envelope, where, request.after)
+            return reply, envelope
+
+        (reply, envelope), tried = self._retry.call(once, attempts=attempts)
         return self._page(request, reply, envelope, tried)
 
     def job(self, job_id: str) -> RawPage:
@@ -77,56 +85,20 @@ class Gateway:
         path = f"/v1/videos/{quote(job_id, safe='')}"
         where = f"GET /v1/videos/ID (source {self.source.name})"
         query = {} if self.source.provider is None or ":" in job_id else {"provider": self.source.provider}
-        request = Request(after=job_id, limit=1)
-        reply, body, tried = self._ask_job(path, query, where, job_id)
-        return RawPage(
-            request=request,
-            items=(body,),
-            first_id=None,
-            last_id=None,
-            has_more=False,
-            extra_fields=None,
-            received_at=self._clock(),
-            attempts=tried,
-            duration=reply.seconds,
-            size=len(reply.body),
-            gateway_date=_date(reply),
-        )
+
+        def once() -> tuple[Reply, bytes, dict[str, bytes]]:
+            reply = self._send(path, query, where, job_id, by_id=True)
+            return reply, *self._job_body(reply, where, job_id)
+
+        (reply, body, cut), tried = self._retry.call(once)
+        envelope = Envelope([body], True, {"has_more": False}, cut.get("extra_fields"))
+        return self._page(Request(after=job_id, limit=1), reply, envelope, tried)
 
     def health(self) -> dict[str, Any]:
         """GET /health once, decoded. Raises GatewayError when there is none or it is not well."""
         where = f"GET /health (source {self.source.name})"
         reply = self._send("/health", {}, where, None, by_id=True)
         return self._decode(reply, where).fields
-
-    def _ask(
-        self, path: str, query: dict[str, str], where: str, after: str | None, attempts: int | None
-    ) -> tuple[Reply, Envelope, int]:
-        tried = 0
-
-        def once() -> tuple[Reply, Envelope]:
-            nonlocal tried
-            tried += 1
-            reply = self._send(path, query, where, after)
-            envelope = self._decode(reply, where)
-            self._check_list(reply, envelope, where, after)
-            return reply, envelope
-
-        reply, envelope = self._retry.call(once, attempts=attempts)
-        return reply, envelope, tried
-
-    def _ask_job(self, path: str, query: dict[str, str], where: str, job_id: str) -> tuple[Reply, bytes, int]:
-        tried = 0
-
-        def once() -> tuple[Reply, bytes]:
-            nonlocal tried
-            tried += 1
-            reply = self._send(path, query, where, job_id, by_id=True)
-            self._check_json(reply, where)
-            return reply, reply.body
-
-        reply, body = self._retry.call(once)
-        return reply, body, tried
 
     def _send(
         self, path: str, query: dict[str, str], where: str, after: str | None, *, by_id: bool = False
@@ -138,15 +110,31 @@ class Gateway:
         reply = reply._replace(body=self._redact(reply.body))
         if reply.status != 200:
             wait = _retry_after(reply, self._clock)
-            raise answers.error_of(answers.Answer(reply.status, reply.body, wait, where, after, by_id))
+            raise self._error(answers.Answer(reply.status, reply.body, wait, where, after, by_id))
         return reply
+
+    def _error(self, answer: answers.Answer) -> GatewayError:
+        return answers.error_of(answer, self._redact)
+
+    def _job_body(self, reply: Reply, where: str, job_id: str) -> tuple[bytes, dict[str, bytes]]:
+        """The job, and what was cut out of it. Raises GarbledAnswer, or the error that it is in disguise."""
+        self._check_json(reply, where)
+        try:
+            body, cut = decode_object(reply.body)
+        except Garbled as error:
+            raise _garbled(where, error) from None
+        if b'"id"' not in body or b'"is_bifrost_error"' in body:
+            status = answers.embedded_status(self._decode(reply, where).fields)
+            if status is not None:
+                raise self._error(answers.Answer(status, reply.body, None, where, job_id, True))
+        return body, cut
 
     def _decode(self, reply: Reply, where: str) -> Envelope:
         self._check_json(reply, where)
         try:
             return decode(reply.body)
         except Garbled as error:
-            raise GarbledAnswer(f"{where}: the body is {error}", status=200) from None
+            raise _garbled(where, error) from None
 
     def _check_json(self, reply: Reply, where: str) -> None:
         kind = reply.headers.get("Content-Type", "").partition(";")[0].strip().lower()
@@ -159,12 +147,14 @@ class Gateway:
             )
 
     def _check_list(self, reply: Reply, envelope: Envelope, where: str, after: str | None) -> None:
-        fields = envelope.fields
-        found = answers.embedded_error(fields, answers.Answer(200, reply.body, None, where, after))
-        if found is not None and not envelope.listed:
-            raise found
-        if not envelope.listed and fields.get("object") != "list":
-            raise GarbledAnswer(f"{where}: JSON, but not a list of jobs", status=200, hopeless=True)
+        status = None if envelope.items else answers.embedded_status(envelope.fields)
+        if status is not None:
+            raise self._error(answers.Answer(status, reply.body, None, where, after))
+        if not envelope.listed and envelope.fields.get("object") != "list":
+            hint = "is base_url a gateway? Something else answered"
+            raise GarbledAnswer(
+                f"{where}: JSON, but not a list of jobs", status=200, hint=hint, hopeless=True
+            )
 
     def _page(self, request: Request, reply: Reply, envelope: Envelope, tried: int) -> RawPage:
         fields = envelope.fields
@@ -190,6 +180,11 @@ class Gateway:
             self.retries += 1
         if self._on_retry is not None:
             self._on_retry(error, wait)
+
+
+def _garbled(where: str, error: Garbled) -> GarbledAnswer:
+    hint = "look at the proxy in front of the gateway; a smaller page_size may pass"
+    return GarbledAnswer(f"{where}: the body is {error}", status=200, hint=hint)
 
 
 def _text(fields: dict[str, Any], name: str, unknown: dict[str, Any]) -> str | None:
@@ -225,6 +220,7 @@ def _date(reply: Reply) -> datetime | None:
     return _parse_date(reply.headers.get("Date", ""))
 
 
+@lru_cache(maxsize=64)  # a Date header changes once a second; pages come faster
 def _parse_date(text: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(text)

@@ -9,7 +9,7 @@ from typing import TypeVar
 import tenacity
 
 from etl.config import Source
-from etl.errors import GarbledAnswer, GatewayError, RateLimited, Retriable, Unparseable
+from etl.errors import GarbledAnswer, GatewayError, Retriable, Unparseable
 
 _T = TypeVar("_T")
 
@@ -33,11 +33,32 @@ class Retry:
         self._source, self._rng, self._sleep, self._monotonic = source, rng, sleep, monotonic
         self._on_retry = on_retry
 
-    def call(self, once: Callable[[], _T], *, attempts: int | None = None) -> _T:
-        """`once` until it succeeds or hope is gone; the last error is raised with its `attempts`."""
-        limit = attempts or self._source.max_attempts
+    def call(self, once: Callable[[], _T], *, attempts: int | None = None) -> tuple[_T, int]:
+        """`once` until it succeeds or hope is gone, and how often; the last error carries its `attempts`."""
         begun = self._monotonic()
-        retrying = tenacity.Retrying(
+        try:
+            return once(), 1  # nearly always; the loop below costs as much as decoding a page
+        except (Retriable, Unparseable) as error:
+            first = [error]
+        tried = 0
+
+        def again() -> _T:
+            nonlocal tried
+            tried += 1
+            if first:
+                raise first.pop()
+            return once()
+
+        try:
+            return self._loop(attempts or self._source.max_attempts, begun)(again), tried
+        except GatewayError as error:
+            error.attempts = tried
+            if tried > 1:
+                error.args = (f"{error} (asked {tried} times)",)
+            raise
+
+    def _loop(self, limit: int, begun: float) -> tenacity.Retrying:
+        return tenacity.Retrying(
             retry=tenacity.retry_if_exception(_worth_it),
             stop=lambda state: self._is_over(state, limit, begun),
             wait=self._wait,
@@ -45,18 +66,6 @@ class Retry:
             before_sleep=self._report,
             reraise=True,
         )
-        tried = 0
-
-        def counted() -> _T:
-            nonlocal tried
-            tried += 1
-            return once()
-
-        try:
-            return retrying(counted)
-        except GatewayError as error:
-            error.attempts = tried
-            raise
 
     def _is_over(self, state: tenacity.RetryCallState, limit: int, begun: float) -> bool:
         error = _error(state)
@@ -66,17 +75,14 @@ class Retry:
         return state.attempt_number >= limit or spent + self._planned(state) > self._source.max_retry_time
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
-        error = _error(state)
-        if isinstance(error, RateLimited) and error.retry_after is not None:
-            return min(max(error.retry_after, 0.0), self._source.retry_after_cap)
-        ceiling = min(self._source.max_backoff, BASE_WAIT * 2.0 ** (state.attempt_number - 1))
-        return self._rng.uniform(0.0, ceiling)
+        ceiling = min(self._source.max_backoff, BASE_WAIT * 2.0 ** min(state.attempt_number - 1, 60))
+        return max(self._rng.uniform(0.0, ceiling), self._planned(state))
 
     def _planned(self, state: tenacity.RetryCallState) -> float:
         """The least that the next wait will take: a Retry-After is certain, a jittered wait may be none."""
         error = _error(state)
-        known = isinstance(error, RateLimited) and error.retry_after is not None
-        return self._wait(state) if known else 0.0
+        named = error.retry_after if isinstance(error, Retriable) else None
+        return 0.0 if named is None else min(max(named, 0.0), self._source.retry_after_cap)
 
     def _report(self, state: tenacity.RetryCallState) -> None:
         error = _error(state)

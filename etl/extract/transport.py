@@ -1,4 +1,4 @@
-"""HTTP by requests: one session with a pool, lean per request, and one seam where its errors are ours."""
+"""HTTP by requests: one pool of connections, lean per request, and one seam where its errors are ours."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from requests.adapters import HTTPAdapter
 
 from etl.config import Source
 from etl.errors import GarbledAnswer, GatewayError, TimedOut, Unreachable
+from etl.extract.bodies import CUT, read_body
 
-_CHUNK = 1 << 20
 #: A body may take this many read timeouts altogether, however steadily it drips.
 _PATIENCE = 4
 
@@ -35,17 +35,12 @@ class Transport:
 
     def __init__(self, source: Source, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._source, self._monotonic = source, monotonic
-        self._session = requests.Session()
-        # requests would look for .netrc and proxies on every single request; here it happens once.
-        self._session.trust_env = False
         size = max(4, source.concurrency, source.first_load_lanes) + 2
-        adapter = HTTPAdapter(pool_connections=2, pool_maxsize=size)
-        self._session.mount("http://", adapter)
-        self._session.mount("https://", adapter)
+        # A session would read redirects' bodies, keep cookies, and look for .netrc and proxies each time.
+        self._adapter = HTTPAdapter(pool_connections=2, pool_maxsize=size)
         self._headers = _headers(source)
         self._send_options: dict[str, Any] = {
             "stream": True,
-            "allow_redirects": False,
             "timeout": (source.connect_timeout, source.read_timeout),
             "verify": _verify(source),
             "cert": str(source.client_cert) if source.client_cert else None,
@@ -58,43 +53,33 @@ class Transport:
         request = requests.PreparedRequest()
         request.method, request.headers = "GET", self._headers
         request.url = f"{url}?{urlencode(query)}" if query else url
-        request.hooks = requests.hooks.default_hooks()
-        request._cookies = requests.cookies.RequestsCookieJar()  # type: ignore[attr-defined]  # for redirects
         begun = self._monotonic()
         try:
-            with self._session.send(request, **self._send_options) as response:
+            with self._adapter.send(request, **self._send_options) as response:
                 body = self._read(response, where, begun)
                 return Reply(response.status_code, response.headers, body, self._monotonic() - begun)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            # The foreign error holds the request with its key: its kind and text suffice.
-            raise _translate(error, where) from None
+            translated = _translate(error, where)
+        # Raised out here: as its context, the foreign error would carry the request and its key along.
+        raise translated
 
     def close(self) -> None:
-        self._session.close()
+        self._adapter.close()
 
     def _read(self, response: requests.Response, where: str, begun: float) -> bytes:
-        limit, raw = self._source.max_body, response.raw
-        chunks, size = [], 0
-        while chunk := raw.read(_CHUNK, decode_content=True):
-            size += len(chunk)
-            if size > limit:
-                raise GarbledAnswer(
-                    f"{where}: the body is larger than {limit:,} bytes",
-                    hint="raise max_body, or lower page_size",
-                    hopeless=True,
-                )
-            if self._monotonic() - begun > _PATIENCE * self._source.read_timeout:
-                raise TimedOut(f"{where}: the body came too slowly and was given up")
-            chunks.append(chunk)
-        _check_complete(response, where)
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        deadline = begun + _PATIENCE * self._source.read_timeout
 
+        def on_piece() -> None:
+            if self._monotonic() > deadline:
+                hint = "read_timeout bounds the whole answer too: a body may take four times as long"
+                raise TimedOut(f"{where}: the body came too slowly and was given up", hint=hint)
 
-def _check_complete(response: requests.Response, where: str) -> None:
-    promised = response.headers.get("Content-Length", "")
-    got = response.raw.tell()
-    if promised.isdigit() and got != int(promised):
-        raise GarbledAnswer(f"{where}: truncated: {got} of {promised} bytes came")
+        try:
+            return read_body(response.raw, self._source.max_body, where, on_piece)
+        except GarbledAnswer:
+            if response.status_code == 200:
+                raise
+            return b""  # a broken error page says no less than its status
 
 
 def _translate(error: Exception, where: str) -> GatewayError:
@@ -107,10 +92,9 @@ def _translate(error: Exception, where: str) -> GatewayError:
         return Unreachable(text, hint="the certificate is not trusted: set ca_bundle to the CA's file")
     if isinstance(error, requests.exceptions.ProxyError):
         return Unreachable(text, hint="the proxy does not answer: check `proxy` or HTTPS_PROXY")
-    if isinstance(error, urllib3.exceptions.DecodeError | requests.exceptions.ContentDecodingError):
-        return GarbledAnswer(f"{where}: the body is not compressed as its header says")
     if isinstance(error, urllib3.exceptions.ProtocolError | requests.exceptions.ChunkedEncodingError):
-        return GarbledAnswer(f"{where}: truncated: the connection ended before the body did")
+        text = f"{where}: truncated: the connection ended before the body did"
+        return GarbledAnswer(text, hint=CUT)
     return Unreachable(text, hint="is base_url right, and does the gateway run?")
 
 
@@ -124,7 +108,7 @@ def _plain(error: BaseException) -> str:
 
 def _headers(source: Source) -> Any:
     headers = requests.structures.CaseInsensitiveDict(
-        {"Accept": "application/json", "Accept-Encoding": "gzip, deflate", "User-Agent": "bifrost-etl"}
+        {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "bifrost-etl"}
     )
     key = source.api_key or source.virtual_key
     if source.username is not None and source.password is not None:

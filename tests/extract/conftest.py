@@ -25,15 +25,27 @@ class Client:
         self.time = 0.0
         values = {"name": "main", "base_url": sim.base_url, "provider": "openai", "api_key": Secret(CANARY)}
         self.source = Source(**{**values, "max_attempts": 4, **settings})
-        self.gateway = Gateway(
+        self.gateway = self._wired(self._sleep)
+
+    def _wired(self, sleep: Callable[[float], None]) -> Gateway:
+        return Gateway(
             self.source,
             clock=lambda: datetime.now(UTC),
             monotonic=lambda: self.time,
-            sleep=self._sleep,
+            sleep=sleep,
             rng=random.Random(1),
             on_retry=lambda error, wait: self.told.append((error, wait)),
             redact=ContentRedactor(self.source.secrets()),
         )
+
+    def interrupted_by(self, error: Exception) -> None:
+        """From now on, every wait is broken off."""
+
+        def sleep(seconds: float) -> None:
+            raise error
+
+        self.gateway.close()
+        self.gateway = self._wired(sleep)
 
     waits: list[float]
     told: list[tuple[Exception, float]]

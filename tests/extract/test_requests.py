@@ -5,12 +5,15 @@ from __future__ import annotations
 import base64
 import contextlib
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from etl.config import Secret
+from etl.config import Secret, Source
 from etl.errors import GatewayError
 from etl.extract import next_request
+from etl.extract.transport import Transport
 from etl.records import RawPage, Request
 from etl.simulator import World
 from tests.extract.conftest import CANARY, Client
@@ -108,3 +111,38 @@ def test_lone_surrogates_and_control_characters_cost_no_neighbour(client: Callab
     assert [page.items[i] for i in (2, 4, 6, 8)] == list(bodies.values())
     assert page.has_more is False and page.first_id == world.id_at(0)
     assert isinstance(page, RawPage)
+
+
+def options(monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], **settings: Any) -> dict[str, Any]:
+    for name in ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    source = Source(**{"name": "main", "base_url": "https://gateway.example", **settings})
+    return Transport(source)._send_options
+
+
+def test_the_environments_proxy_and_bundle_are_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
+    environ = {"HTTPS_PROXY": "http://proxy.example:3128", "REQUESTS_CA_BUNDLE": "/etc/bundle.pem"}
+    assert options(monkeypatch, environ)["proxies"]["https"] == "http://proxy.example:3128"
+    assert options(monkeypatch, environ)["verify"] == "/etc/bundle.pem"
+    assert options(monkeypatch, {**environ, "NO_PROXY": "gateway.example"})["proxies"] == {}
+
+
+def test_the_configuration_comes_before_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    environ = {"HTTPS_PROXY": "http://proxy.example:3128", "REQUESTS_CA_BUNDLE": "/etc/bundle.pem"}
+    given = options(monkeypatch, environ, proxy=Secret("http://own.example:1"), ca_bundle=tmp_path / "ca.pem")
+    assert given["proxies"]["https"] == "http://own.example:1"
+    assert given["verify"] == str(tmp_path / "ca.pem")
+    assert options(monkeypatch, environ, verify_tls=False)["verify"] is False
+
+
+def test_no_credentials_come_from_netrc(
+    client: Callable[..., Client], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login surprise password surprise\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    assert "authorization" not in sent(client(settings={"api_key": None}))

@@ -56,3 +56,48 @@ def test_a_rate_limit_is_shared_by_all_who_ask() -> None:
     now[0] = 10.0
     limit.wait()
     assert len(waits) == 3
+
+
+def test_any_passing_trouble_may_name_its_time(client: Callable[..., Client]) -> None:
+    c = client("upstream_503:retry_after=9,times=1")
+    c.gateway.page(Request())
+    assert c.waits == [9.0]
+
+
+@pytest.mark.parametrize("named", ["0", "-5", "nan", "soon", "Mon, 01 Jan 1990 00:00:00 GMT"])
+def test_no_named_time_makes_the_client_hammer(client: Callable[..., Client], named: str) -> None:
+    c = client(f"upstream_429:retry_after={named}")
+    with pytest.raises(errors.RateLimited):
+        c.gateway.page(Request())
+    assert len(c.waits) == 3 and all(wait > 0 for wait in c.waits)
+
+
+def test_the_caller_may_allow_fewer_attempts(client: Callable[..., Client]) -> None:
+    c = client("upstream_503")
+    with pytest.raises(errors.ServerFault) as caught:
+        c.gateway.page(Request(), attempts=2)
+    assert c.gateway.requests == caught.value.attempts == 2
+    assert "asked 2 times" in str(caught.value)
+
+
+class Stopped(Exception):
+    pass
+
+
+def test_a_sleep_that_is_broken_off_ends_the_retries(client: Callable[..., Client]) -> None:
+    c = client("upstream_503")
+    c.interrupted_by(Stopped())
+    with pytest.raises(Stopped):
+        c.gateway.page(Request())
+    assert c.gateway.requests == 1
+
+
+def test_an_error_carries_no_foreign_one(client: Callable[..., Client]) -> None:
+    """A requests exception holds the request, and that the key."""
+    for fault in ("reset", "truncated", "lying_gzip"):
+        with pytest.raises(errors.Retriable) as caught:
+            client(fault).gateway.page(Request())
+        error: BaseException | None = caught.value
+        while error is not None:
+            assert isinstance(error, errors.GatewayError) or not hasattr(error, "request"), fault
+            error = error.__cause__ or error.__context__
