@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from etl.cli.funnel import FAILED
 from etl.cli.settings import ConfigFile, Json, Settings
 from etl.errors import ConfigError, EtlError
 
@@ -94,7 +95,7 @@ def _serve(config: Config, settings: Settings) -> int:
         orderly = service.stop(max(1.0, timeout - _CLOSING))
     log.info("service_stopped", orderly=orderly)
     if not orderly:  # a thread that waits for a gateway would keep the process alive
-        os._exit(0)
+        os._exit(0 if service.released else FAILED)
     return 0
 
 

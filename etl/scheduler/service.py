@@ -72,6 +72,7 @@ class Service:
         self._log = get("service")
         self._scheduler = self._make_scheduler()
         self._thread: threading.Thread | None = None
+        self.released = True
 
     @property
     def alive(self) -> bool:
@@ -104,6 +105,7 @@ class Service:
         """Runs finish their batch and give their leases back; True when that took less than `timeout`.
 
         A run that takes longer loses its lease: what it has not committed is read again by the next one.
+        `released` is False afterwards when even that failed.
         """
         deadline = time.monotonic() + timeout
         self.stopping.set()
@@ -202,6 +204,7 @@ class Service:
     def _abandon(self) -> bool:
         """Give leases back over the heads of runs that do not end."""
         self._log.warning("leaving_runs_behind", sources=self._slots.busy())
+        self.released = False
         thread = threading.Thread(target=self._release, daemon=True)
         thread.start()
         thread.join(LAST_RESORT)
@@ -212,6 +215,8 @@ class Service:
             release_all(self.work.app.engine, self._process)
         except EtlError as error:
             self._log.error("leases_not_released", error=str(error))
+        else:
+            self.released = True
 
     def _make_scheduler(self) -> Any:
         logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)  # we count overruns ourselves

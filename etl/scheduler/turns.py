@@ -121,7 +121,8 @@ class Turns:
             self._log.error("run_failed", error=type(result.error).__name__, message=text, hint=hint, **facts)
             self._say_disabled(source, before, after)
         else:
-            self._log.info("run_finished", **facts)
+            why = {} if result.error is None else {"why": type(result.error).__name__}
+            self._log.info("run_finished", **facts, **why)
 
     def _say_disabled(self, source: Source, before: Health | None, after: Health | None) -> None:
         if after is None or after.disabled_at is None:

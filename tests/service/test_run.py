@@ -27,8 +27,10 @@ def url(tmp_path: Path) -> str:
 
 
 def test_it_syncs_by_itself_and_stops_in_order(tmp_path: Path, url: str, sim: Simulator):
-    configure(tmp_path, url, [source(sim, schedule={"every": "500ms", "reconcile": {"every": "2s"}})])
+    plan = {"every": "500ms", "min_interval": "250ms", "reconcile": {"every": "2s"}}
+    configure(tmp_path, url, [source(sim, schedule=plan)])
     with Service(tmp_path) as service:
+        service.event("pace", source="main", seconds=0.25, open_jobs=True)
         service.event("run_finished", source="main", kind="first", status="ok")
         service.event("run_finished", source="main", kind="incremental", status="ok")
         service.event("run_finished", source="main", kind="reconcile", status="ok")

@@ -1,0 +1,77 @@
+"""A database that goes away and comes back, and a process that freezes and wakes up late."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+from etl.simulator import Simulator, World
+from tests.cli.command import Command
+from tests.conftest import unavailable
+from tests.databases import Missing, postgres_server
+from tests.service.running import TOKEN, Service, configure, source, until
+
+
+def test_the_database_goes_away_and_comes_back(tmp_path: Path):
+    try:
+        with postgres_server() as postgres, Simulator(World(jobs=300), token=TOKEN) as sim:
+            configure(tmp_path, postgres.create("etl"), [source(sim)])
+            with Service(tmp_path) as service:
+                until(lambda: service.get("/readyz")[0] == 200, "ready")
+                postgres.kill()
+                code, body = service.get("/readyz")
+                assert (code, '"problem":null' in body) == (503, False)
+                assert service.get("/healthz")[0] == 200
+                until(lambda: service.metric("database_up") == 0, "the metric")
+                postgres.start()
+                until(lambda: service.get("/readyz")[0] == 200, "ready again")
+                seen = len(service.events("run_finished", status="ok"))
+                until(lambda: len(service.events("run_finished", status="ok")) > seen + 1, "runs again")
+                service.signal(signal.SIGTERM)
+                assert service.wait() == 0, service.output
+                assert not service.events("tick_failed")
+    except Missing as missing:
+        unavailable(str(missing))
+
+
+def test_a_service_may_start_before_its_database(tmp_path: Path):
+    try:
+        with postgres_server() as postgres, Simulator(World(jobs=300), token=TOKEN) as sim:
+            url = postgres.create("etl")
+            postgres.stop()
+            configure(tmp_path, url, [source(sim)])
+            with Service(tmp_path) as service:
+                assert service.events("database_away")
+                assert service.get("/readyz")[0] == 503
+                postgres.start()
+                service.event("run_finished", kind="first", status="ok")
+    except Missing as missing:
+        unavailable(str(missing))
+
+
+def test_a_frozen_process_writes_nothing_when_it_wakes(tmp_path: Path):
+    """On a server, which ends a frozen transaction; SQLite's lock would stay with the frozen process."""
+    try:
+        with postgres_server() as postgres, Simulator(World(jobs=30_000), token=TOKEN, latency=0.03) as slow:
+            lease = {"seconds": "5s"}
+            configure(tmp_path, postgres.create("etl"), [source(slow, schedule={"every": "1h"})], lease=lease)
+            _freeze(tmp_path, slow)
+            [status] = Command(tmp_path)("status", "--json").json["sources"]
+            assert (status["jobs"], status["failures"]) == (slow.world.created_count(), 0)
+    except Missing as missing:
+        unavailable(str(missing))
+
+
+def _freeze(folder: Path, slow: Simulator) -> None:
+    with Service(folder, name="frozen") as frozen:
+        until(lambda: len(slow.requests) > 30, "it loads")
+        frozen.signal(signal.SIGSTOP)
+        with Service(folder, name="other") as other:
+            slow.gateway.latency = 0.0
+            other.event("takeover", source="main")
+            other.event("run_finished", kind="first", status="ok")
+            frozen.signal(signal.SIGCONT)
+            frozen.event("run_finished", status="skipped", why="LeaseLost", kind="first")
+            for service in (frozen, other):
+                service.signal(signal.SIGTERM)
+                assert service.wait() == 0, service.output
