@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from etl.config import Config, Destination
 from etl.db.engine import storage_errors
 from etl.db.models import sources
-from etl.errors import ConfigError, EtlError
+from etl.errors import ConfigError
 from etl.feed import reading
 from etl.feed.lag import lowest, named
 from etl.feed.locks import only_one
