@@ -123,6 +123,13 @@ class App:
             redact=ContentRedactor(source.secrets()),
         )
 
+    def _price(self) -> None:
+        """Prices of the configuration are in force from the first sync on; the published ones are there."""
+        if self.config.prices:
+            from etl.analytics.prices import ensure_prices
+
+            ensure_prices(self.engine, self.config.prices)
+
     def _each(
         self,
         names: Sequence[str],
@@ -134,6 +141,7 @@ class App:
     ) -> list[RunResult]:
         chosen = self.config.choose(names)
         ensure(self.engine)
+        self._price()
         progress, stop = progress or Silent(), stop or threading.Event()
 
         def one(source: Source) -> RunResult:
