@@ -44,7 +44,9 @@ def storable(text: str | None) -> str | None:
 
 def adapter(dialect: str) -> Callable[[datetime | None], Any]:
     """How this database's driver wants an instant that does not pass through SQLAlchemy's types."""
-    return {"postgresql": _same, "sqlite": _sqlite_text}.get(dialect, _naive)
+    if dialect == "postgresql":
+        return _same
+    return _sqlite_text if dialect == "sqlite" else _naive
 
 
 def _same(moment: datetime | None) -> datetime | None:
