@@ -2,7 +2,8 @@
 
 The first commit of a run takes the lease, provided that nobody took it since the run looked (the token is
 unchanged); each further commit renews it; the last one gives it back. So a tick with nothing new is still
-one transaction. Expiry is judged by the database's clock, so machines need not agree on the time.
+one transaction. Expiry is judged by the database's clock, so machines need not agree on the time. A holder
+that is known to be dead, a process of this host that was killed, need not be waited for.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import secrets
 import socket
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import sqlalchemy as sa
 
@@ -26,8 +28,30 @@ _NOW = {
 
 
 def worker_name() -> str:
-    """Host, process and a nonce: unique for every holder."""
-    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+    """Host (and its namespace of processes), process and a nonce: unique for every holder."""
+    return f"{_host()}:{os.getpid()}:{secrets.token_hex(4)}"
+
+
+def _host() -> str:
+    try:
+        namespace = f"/{Path('/proc/self/ns/pid').stat().st_ino}"  # containers may share a host name
+    except OSError:
+        namespace = ""
+    return f"{socket.gethostname()}{namespace}"
+
+
+def is_dead(holder: str) -> bool:
+    """The holder was a process of this host that no longer exists; a false yes costs only the fenced-off run."""
+    host, _, rest = holder.rpartition(":")[0].rpartition(":")
+    if os.name != "posix" or host != _host() or not rest.isdigit():
+        return False
+    try:
+        os.kill(int(rest), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def database_now(conn: sa.Connection) -> datetime:
@@ -112,7 +136,9 @@ class Lease:
         return conn.execute(query.with_for_update() if lock else query).one_or_none()
 
     def _refuse_if_alive(self, row: sa.Row[tuple[int, str, int, datetime, datetime]], now: datetime) -> None:
-        if row.holder not in (None, self.holder) and row.expires_at is not None and row.expires_at > now:
+        if row.holder in (None, self.holder) or is_dead(row.holder):
+            return
+        if row.expires_at is not None and row.expires_at > now:
             raise LeaseHeld(
                 f"{row.holder} is writing this source",
                 hint=f"its lease ends at {row.expires_at:%Y-%m-%d %H:%M:%S} UTC if it does not renew it",

@@ -1,0 +1,89 @@
+"""One writer per source, on every database: taken, renewed, refused, lost, and not waited for when dead."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from etl.db.engine import writing
+from etl.db.models import leases
+from etl.errors import LeaseHeld, LeaseLost
+from etl.load import Lease, register, worker_name
+from etl.load.lease import is_dead
+
+
+@pytest.fixture
+def source_id(engine: sa.Engine) -> int:
+    with writing(engine) as conn:
+        return register(conn, "main", "http://x", "openai", None, datetime.now(UTC))
+
+
+def look(engine: sa.Engine, lease: Lease) -> None:
+    with engine.connect() as conn:
+        lease.look(conn)
+
+
+def write(engine: sa.Engine, lease: Lease, *, last: bool = False) -> None:
+    with writing(engine) as conn:
+        lease.write(conn)
+        if last:
+            lease.release(conn)
+    lease.committed(released=last)
+
+
+def test_a_living_lease_keeps_others_out_and_a_released_one_does_not(
+    engine: sa.Engine, source_id: int
+) -> None:
+    one, two = (Lease(source_id, f"elsewhere:{n}:x", 60) for n in (1, 2))
+    look(engine, one)
+    write(engine, one)
+    with pytest.raises(LeaseHeld, match="elsewhere:1:x"):
+        look(engine, two)
+    write(engine, one, last=True)
+    look(engine, two)
+    write(engine, two)
+    assert (one.token, two.token) == (1, 2)
+
+
+def test_who_looked_before_somebody_else_wrote_may_not_write(engine: sa.Engine, source_id: int) -> None:
+    one, two = (Lease(source_id, f"elsewhere:{n}:x", 60) for n in (1, 2))
+    look(engine, one)
+    look(engine, two)
+    write(engine, two, last=True)
+    with pytest.raises(LeaseLost):
+        write(engine, one)
+
+
+def test_a_lease_that_ran_out_writes_nothing_even_if_nobody_took_it(
+    engine: sa.Engine, source_id: int
+) -> None:
+    lease = Lease(source_id, "elsewhere:1:x", 60)
+    look(engine, lease)
+    write(engine, lease)
+    with writing(engine) as conn:
+        conn.execute(sa.update(leases).values(expires_at=datetime.now(UTC) - timedelta(seconds=1)))
+    with pytest.raises(LeaseLost):
+        write(engine, lease)
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_killed_process_of_this_host_is_not_waited_for(engine: sa.Engine, source_id: int) -> None:
+    code = "from etl.load import worker_name; print(worker_name())"
+    dead = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    assert (
+        is_dead(dead) and not is_dead(worker_name()) and not is_dead("elsewhere:1:x") and not is_dead("odd")
+    )
+    first = Lease(source_id, dead, 3600)
+    look(engine, first)
+    write(engine, first)
+    second = Lease(source_id, worker_name(), 60)
+    look(engine, second)
+    write(engine, second)
+    with pytest.raises(LeaseLost):
+        write(engine, first)
