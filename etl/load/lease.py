@@ -41,7 +41,7 @@ def _host() -> str:
 
 
 def is_dead(holder: str) -> bool:
-    """The holder was a process of this host that no longer exists; a false yes costs only the fenced-off run."""
+    """The holder was a process of this host that is gone; a false yes costs only the fenced-off run."""
     host, _, rest = holder.rpartition(":")[0].rpartition(":")
     if os.name != "posix" or host != _host() or not rest.isdigit():
         return False
