@@ -36,8 +36,10 @@ COMMANDS: dict[str, dict[str, str]] = {
     },
     "Deliver": {
         "feed": "Deliver every change to warehouses and lakes.",
+        "export": "Write the mirror as Parquet, CSV or JSON lines.",
     },
     "Maintain": {
+        "prune": "Remove what is older than the configured retention.",
         "db": "Create, upgrade and inspect the database's tables.",
         "simulate": "Run a simulated gateway, for trying and testing.",
     },

@@ -182,7 +182,7 @@ def _parts(
             row for row in found if lows.get(row[source_at], high) < row[key_at] <= upper[row[source_at]]
         ]
         if wanted:
-            part = _record_batch(wanted, fields)
+            part = record_batch(wanted, fields)
             last = {row[source_at]: row for row in wanted}
             yield (
                 part,
@@ -207,7 +207,8 @@ def _schema(stream: Stream, first_seen: bool) -> pa.Schema:
     return fields.append(schema(video_jobs).field("first_seen_at")) if first_seen else fields
 
 
-def _record_batch(rows: Sequence[Sequence[Any]], fields: pa.Schema) -> pa.RecordBatch:
+def record_batch(rows: Sequence[Sequence[Any]], fields: pa.Schema) -> pa.RecordBatch:
+    """Rows as Arrow, column by column in the order of `fields`."""
     import pyarrow as pa
 
     columns = zip(*rows, strict=True)

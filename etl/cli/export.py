@@ -1,0 +1,86 @@
+"""`bifrost-etl export`: a copy of the mirror as files."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from etl.cli.settings import ConfigFile, Json, Settings
+from etl.errors import ConfigError
+
+if TYPE_CHECKING:
+    from etl.feed.export_formats import Format
+
+_WHEN = "Day (2026-11-23) or instant (2026-11-23T08:00Z), UTC."
+
+
+def command(
+    ctx: typer.Context,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to make; it must be new or empty.")],
+    kind: Annotated[str, typer.Option("--format", help="parquet, csv or jsonl.")] = "parquet",
+    table: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only this table; can be repeated.")
+    ] = None,
+    since: Annotated[str | None, typer.Option(metavar="WHEN", help=f"From here on. {_WHEN}")] = None,
+    until: Annotated[str | None, typer.Option(metavar="WHEN", help=f"Before this. {_WHEN}")] = None,
+    raw: Annotated[
+        bool,
+        typer.Option("--raw", help="CSV: leave texts that a spreadsheet takes for formulas as they are."),
+    ] = False,
+    config: ConfigFile = None,
+    json: Json = False,
+) -> None:
+    """Write the mirror as files: DIR/TABLE/day=YYYY-MM-DD/part-0001.parquet, and DIR/manifest.json.
+
+    The folder appears when all of it is written. Days are UTC: of creation for video_jobs, of the change for
+    video_job_versions. In CSV a text beginning with = + - @ tab or CR gets a ' in front, unless --raw.
+
+    --json prints the manifest: {version, format, exported_at, since, until, files: [{path, table, day, rows,
+    bytes, sha256, first_change, last_change}]}.
+    """
+    settings = ctx.ensure_object(Settings)
+    chosen, first, last = _format(kind), _moment(since, "--since"), _moment(until, "--until")
+    loaded = settings.load(config)
+    settings.start_logging(loaded)
+
+    from etl.analytics.opening import filled
+    from etl.cli.output import plural, say
+    from etl.feed.export import DAYS, Selection, export
+
+    selection = Selection(tuple(table or DAYS), first, last)
+    with filled(loaded) as engine:
+        manifest = export(engine, folder, chosen, selection, raw=raw, watch=_Watch())
+    if json:
+        print((folder / "manifest.json").read_text(), end="")
+        return
+    rows, size = sum(f.rows for f in manifest.files), sum(f.bytes for f in manifest.files)
+    say(f"{folder}: {plural(rows, 'row')} in {plural(len(manifest.files), 'file')}, {size:,} bytes")
+
+
+class _Watch:
+    """A line for every 100,000 rows of a table."""
+
+    def __call__(self, table: str, rows: int) -> None:
+        if rows % 100_000 == 0:
+            print(f"{table}: {rows:,} rows", file=sys.stderr, flush=True)
+
+
+def _format(kind: str) -> Format:
+    formats: dict[str, Format] = {"parquet": "parquet", "csv": "csv", "jsonl": "jsonl"}
+    if kind not in formats:
+        raise ConfigError(f"no format {kind!r}", hint=f"one of: {', '.join(formats)}")
+    return formats[kind]
+
+
+def _moment(text: str | None, option: str) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(f"{option}: {text!r} is no day and no instant", hint=_WHEN) from None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

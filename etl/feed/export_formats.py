@@ -1,0 +1,117 @@
+"""Files of one format each: open, take rows, close. Only Parquet needs a package, pyarrow."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import msgspec
+import sqlalchemy as sa
+
+from etl.db.types import JsonText
+from etl.feed import tables
+
+Format = Literal["parquet", "csv", "jsonl"]
+Rows = Sequence[Sequence[Any]]
+#: A spreadsheet takes a cell that begins like this for a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+class Writer(Protocol):
+    """One open file of one table's rows."""
+
+    def write(self, rows: Rows) -> None: ...
+    def close(self) -> None: ...
+
+
+def opener(kind: Format, table: sa.Table, *, raw: bool) -> Callable[[Path], Writer]:
+    """How to open a file of this format. `raw` leaves CSV cells that look like formulas as they are."""
+    if kind == "csv":
+        return lambda path: CsvFile(path, table, raw=raw)
+    if kind == "jsonl":
+        return lambda path: JsonLines(path, table)
+    return lambda path: ParquetFile(path, table)
+
+
+class CsvFile:
+    """UTF-8, a header, every text quoted (RFC 4180). An empty cell is null, `""` an empty text."""
+
+    def __init__(self, path: Path, table: sa.Table, *, raw: bool) -> None:
+        self._file = path.open("w", encoding="utf-8", newline="")
+        self._cell = _cell if raw else _guarded
+        self._file.write(",".join(table.columns.keys()) + "\r\n")
+
+    def write(self, rows: Rows) -> None:
+        lines = (",".join([self._cell(value) for value in row]) for row in rows)
+        self._file.write("".join(f"{line}\r\n" for line in lines))
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _guarded(value: Any) -> str:
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return _cell(f"'{value}")
+    return _cell(value)
+
+
+def _cell(value: Any) -> str:
+    """Python's csv module cannot tell null from an empty text before 3.12."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return '"' + value.replace('"', '""') + '"'
+    if isinstance(value, datetime):
+        return _instant(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
+
+
+class JsonLines:
+    """One JSON object per line; JSON columns are nested, bytes are base64."""
+
+    def __init__(self, path: Path, table: sa.Table) -> None:
+        self._file = path.open("wb")
+        self._names = [str(name) for name in table.columns.keys()]  # noqa: SIM118 (not a dict)
+        self._json = {column.name for column in table.columns if isinstance(column.type, JsonText)}
+        self._encoder = msgspec.json.Encoder()
+
+    def write(self, rows: Rows) -> None:
+        documents = ({n: self._value(n, v) for n, v in zip(self._names, row, strict=True)} for row in rows)
+        self._file.write(self._encoder.encode_lines(documents))
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _value(self, name: str, value: Any) -> Any:
+        if value is None:
+            return None
+        if name in self._json:
+            return msgspec.Raw(value.encode())
+        return _instant(value) if isinstance(value, datetime) else value
+
+
+class ParquetFile:
+    """Zstandard-compressed; types as the feed delivers them."""
+
+    def __init__(self, path: Path, table: sa.Table) -> None:
+        import pyarrow.parquet as pq
+
+        self._schema = tables.schema(table)
+        self._writer = pq.ParquetWriter(path, self._schema, compression="zstd")
+
+    def write(self, rows: Rows) -> None:
+        from etl.feed.reading import record_batch
+
+        self._writer.write_batch(record_batch(rows, self._schema))
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+def _instant(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")

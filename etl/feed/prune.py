@@ -1,0 +1,178 @@
+"""Remove what is old: page logs, runs, rejects and superseded versions, in small transactions.
+
+What stays, whatever its age: rows that a configured feed destination does not have yet, the newest version
+of every job, the newest row of every source in each table that the feed reads (it proves to a destination
+that this is the history it knows), and runs that other rows or an unfinished walk still need.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from etl.config import Destination, Retention
+from etl.db.engine import storage_errors, writing
+from etl.db.models import (
+    coverage_gaps,
+    list_pages,
+    rejected_items,
+    sync_runs,
+    sync_state,
+    video_job_versions,
+    video_jobs,
+)
+from etl.feed.lag import lowest, named
+from etl.feed.marks import Marks
+from etl.feed.sink import open_sink
+from etl.feed.tables import LOOKUPS, PAGES, RUNS, VERSIONS, Stream, targets
+
+#: Rows of one transaction: a writer waits for it a fraction of a second at most.
+BATCH = 2_000
+Watch = Callable[[str, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Rows of one table that may go: those that fulfil `where`, in the order of `key`."""
+
+    table: sa.Table
+    key: sa.Column[int]
+    where: tuple[sa.ColumnElement[bool], ...]
+
+
+def prune(
+    engine: sa.Engine,
+    retention: Retention,
+    destinations: Iterable[Destination] = (),
+    *,
+    now: datetime,
+    dry_run: bool = False,
+    stop: threading.Event | None = None,
+    watch: Watch | None = None,
+) -> dict[str, int]:
+    """Rows removed (or, in a dry run, removable) per table; a kind whose retention is None is left alone.
+
+    Raises EtlError when a destination cannot say what it has: then nothing is removed.
+    """
+    limits = _limits([_delivered(destination) for destination in destinations])
+    removed: dict[str, int] = {}
+    for task in tasks(retention, limits, now):
+        act = _count if dry_run else _remove
+        removed[str(task.table.name)] = act(engine, task, stop or threading.Event(), watch)
+    return removed
+
+
+def tasks(retention: Retention, limits: Mapping[str, Marks] | None, now: datetime) -> list[Task]:
+    """What each kind's age allows. `limits` None: no destination is configured, nothing waits."""
+    made: list[Task] = []
+    pages: Task | None = None
+    if retention.versions is not None:
+        made.append(_versions(now - timedelta(seconds=retention.versions), limits))
+    if retention.page_log is not None:
+        edge = now - timedelta(seconds=retention.page_log)
+        pages = _log(PAGES, "received_at", edge, limits)
+        made += [_log(LOOKUPS, "looked_up_at", edge, limits), pages]
+    if retention.rejects is not None:
+        edge = now - timedelta(seconds=retention.rejects)
+        columns = rejected_items.c
+        made.append(Task(rejected_items, columns.id, (columns.last_seen_at < edge,)))
+    if retention.runs is not None:
+        made.append(_runs(now - timedelta(seconds=retention.runs), limits, pages))
+    return made
+
+
+def _versions(edge: datetime, limits: Mapping[str, Marks] | None) -> Task:
+    """A version may go when the next one is older than the edge: "as of" questions after it stay right."""
+    old, newer = video_job_versions, video_job_versions.alias("newer")
+    superseded = sa.exists().where(
+        newer.c.source_id == old.c.source_id,
+        newer.c.job_id == old.c.job_id,
+        newer.c.version == old.c.version + 1,
+        newer.c.valid_from < edge,
+    )
+    return Task(old, old.c.change_seq, (old.c.valid_from < edge, superseded, *_passed(VERSIONS, limits)))
+
+
+def _log(stream: Stream, at: str, edge: datetime, limits: Mapping[str, Marks] | None) -> Task:
+    table, key = stream.table, stream.table.c[stream.key]
+    return Task(table, key, (table.c[at] < edge, _not_newest(stream), *_passed(stream, limits)))
+
+
+def _runs(edge: datetime, limits: Mapping[str, Marks] | None, pages: Task | None) -> Task:
+    """A run stays while something points to it. `pages`: which of its pages go, in a dry run before it."""
+    runs = sync_runs.c
+    staying = () if pages is None else (sa.not_(sa.and_(*pages.where)),)
+    needed = [
+        sa.exists().where(list_pages.c.run_id == runs.id, *staying),
+        sa.exists().where(coverage_gaps.c.run_id == runs.id),
+        sa.exists().where(sync_state.c.complete_run_id == runs.id),
+        sa.exists().where(video_jobs.c.suspect_run_id == runs.id),
+    ]
+    where = (runs.finished_at < edge, runs.status != "running", *(~other for other in needed))
+    return Task(sync_runs, runs.id, (*where, _not_newest(RUNS), *_passed(RUNS, limits)))
+
+
+def _not_newest(stream: Stream) -> sa.ColumnElement[bool]:
+    newer = stream.table.alias("newer")
+    later = newer.c[stream.key] > stream.table.c[stream.key]
+    return sa.exists().where(newer.c.source_id == stream.table.c.source_id, later)
+
+
+def _passed(stream: Stream, limits: Mapping[str, Marks] | None) -> tuple[sa.ColumnElement[bool], ...]:
+    """Before every destination's mark; the row at the mark stays, as its proof."""
+    if limits is None:
+        return ()
+    columns, marks = stream.table.c, limits[stream.name]
+    passed = [
+        sa.and_(columns.source_id == source, columns[stream.key] < mark.key) for source, mark in marks.items()
+    ]
+    return (sa.or_(*passed) if passed else sa.false(),)
+
+
+def _delivered(destination: Destination) -> dict[str, Marks]:
+    try:
+        sink = open_sink(destination)
+        try:
+            return {
+                stream.name: lowest(sink.marks(name) for name in targets(stream, state=sink.keeps_state))
+                for stream in (VERSIONS, PAGES, LOOKUPS, RUNS)
+            }
+        finally:
+            sink.close()
+    except Exception as error:
+        raise named(destination, error) from error
+
+
+def _limits(delivered: list[dict[str, Marks]]) -> dict[str, Marks] | None:
+    if not delivered:
+        return None
+    return {name: lowest(marks[name] for marks in delivered) for name in delivered[0]}
+
+
+def _count(engine: sa.Engine, task: Task, _stop: threading.Event, _watch: Watch | None) -> int:
+    query = sa.select(sa.func.count()).select_from(task.table).where(*task.where)
+    with storage_errors(), engine.connect() as conn:
+        return int(conn.execute(query).scalar_one())
+
+
+def _remove(engine: sa.Engine, task: Task, stop: threading.Event, watch: Watch | None) -> int:
+    """By key upwards, so that every transaction looks only at rows that no earlier one looked at."""
+    done = after = 0
+    while not stop.is_set():
+        query = sa.select(task.key).where(task.key > after, *task.where).order_by(task.key).limit(BATCH)
+        with storage_errors(), engine.connect() as conn:
+            keys = list(conn.scalars(query))
+        if not keys:
+            break
+        with writing(
+            engine
+        ) as conn:  # what may go once may always go (a reject seen again meanwhile is written anew)
+            done += conn.execute(sa.delete(task.table).where(task.key.in_(keys))).rowcount
+        after = keys[-1]
+        if watch is not None:
+            watch(str(task.table.name), done)
+    return done

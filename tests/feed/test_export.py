@@ -1,0 +1,109 @@
+"""Exports: everything once, by day, whole or not at all, and harmless in a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+from datetime import timedelta
+
+import duckdb
+import pytest
+import sqlalchemy as sa
+
+from etl.db.engine import writing
+from etl.db.models import video_jobs
+from etl.errors import ConfigError
+from etl.feed import export as exporting
+from etl.feed.export import DAYS, Selection, export
+from tests.feed.history import START, Writer, add_source, stored
+from tests.feed.reading_back import plain
+
+sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def filled(engine):
+    for name in "ab":
+        writer = Writer(engine, add_source(engine, name))
+        for _ in range(4):
+            writer.step()
+            writer.at += timedelta(hours=10)
+    return engine
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])
+def test_every_row_once_under_its_day(filled, tmp_path, kind, monkeypatch):
+    monkeypatch.setattr(exporting, "_OPEN", 1)  # days come back: the second source starts over
+    monkeypatch.setattr(exporting, "_CHUNK", 7)
+    manifest = export(filled, tmp_path / "out", kind, Selection())
+    for file in manifest.files:
+        content = (tmp_path / "out" / file.path).read_bytes()
+        assert (len(content), hashlib.sha256(content).hexdigest()) == (file.bytes, file.sha256)
+        assert f"/day={file.day}/" in file.path
+    for table in DAYS:
+        count = sum(file.rows for file in manifest.files if file.table == table)
+        assert count == len(stored(filled, table))
+    versions = [file for file in manifest.files if file.table == "video_job_versions"]
+    assert len({file.day for file in versions}) == 2
+    assert min(file.first_change for file in versions) == 1
+    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["format"] == kind
+
+
+@sqlite
+def test_parquet_read_by_duckdb_equals_the_table(filled, tmp_path):
+    export(filled, tmp_path / "out", "parquet", Selection())
+    for table in ("video_jobs", "video_job_versions"):
+        query = f"SELECT * EXCLUDE day FROM '{tmp_path}/out/{table}/*/*.parquet' ORDER BY 1, 2"
+        assert plain(duckdb.sql(query).to_arrow_table().to_pylist()) == stored(filled, table)
+
+
+@sqlite
+@pytest.mark.parametrize(("raw", "cell"), [(False, "'=1+1"), (True, "=1+1")])
+def test_csv_cells_are_no_formulas(filled, tmp_path, raw, cell):
+    with writing(filled) as conn:
+        conn.execute(sa.update(video_jobs).values(prompt="=1+1"))
+    export(filled, tmp_path / "out", "csv", Selection(("video_jobs",)), raw=raw)
+    texts = [path.read_text(encoding="utf-8") for path in (tmp_path / "out").rglob("*.csv")]
+    rows = [row for text in texts for row in csv.DictReader(io.StringIO(text))]
+    assert {row["prompt"] for row in rows} == {cell}
+    assert len(rows) == 40
+
+
+@sqlite
+def test_hostile_texts_survive_csv_and_null_is_not_empty(filled, tmp_path):
+    export(filled, tmp_path / "out", "csv", Selection(("video_jobs",)), raw=True)
+    query = (
+        f"SELECT prompt FROM read_csv('{tmp_path}/out/video_jobs/*/*.csv', all_varchar = true, nullstr = '',"
+        " allow_quoted_nulls = false) ORDER BY source_id::int, job_id"
+    )
+    wanted = [row["prompt"] for row in stored(filled, "video_jobs")]
+    assert [row[0] for row in duckdb.sql(query).fetchall()] == wanted
+    assert "" in wanted and None in wanted
+
+
+@sqlite
+def test_since_and_until(filled, tmp_path):
+    edge = START.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    first = export(filled, tmp_path / "a", "jsonl", Selection(("video_job_versions",), until=edge))
+    second = export(filled, tmp_path / "b", "jsonl", Selection(("video_job_versions",), since=edge))
+    rows = [sum(file.rows for file in manifest.files) for manifest in (first, second)]
+    assert min(rows) > 0 and sum(rows) == len(stored(filled, "video_job_versions"))
+
+
+@sqlite
+def test_all_or_nothing(filled, tmp_path):
+    def fail(table: str, _rows: int) -> None:
+        if table == "list_pages":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        export(filled, tmp_path / "out", "csv", Selection(), watch=fail)
+    assert [path.name for path in tmp_path.iterdir() if "out" in path.name] == []
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "x").touch()
+    with pytest.raises(ConfigError, match="not empty"):
+        export(filled, tmp_path / "full", "csv", Selection())
+    with pytest.raises(ConfigError, match="cannot be exported"):
+        Selection(("leases",))

@@ -1,0 +1,114 @@
+"""Pruning removes what is old, and nothing that anybody still needs."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from etl.config import Destination, Retention, SecretUrl
+from etl.db.engine import writing
+from etl.db.models import rejected_items, video_job_versions
+from etl.errors import EtlError
+from etl.feed import delivery
+from etl.feed import prune as pruning
+from etl.feed.prune import prune
+from tests.feed.history import Writer, add_source, stored
+from tests.feed.reading_back import assert_equal, destination, held
+
+DAY = 86400.0
+ALL = Retention(page_log=DAY, runs=DAY, rejects=DAY, versions=DAY)
+sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def writer(engine) -> Writer:
+    """Ten runs, ten hours apart."""
+    made = Writer(engine, add_source(engine, "a"))
+    for _ in range(10):
+        made.step()
+        made.at += timedelta(hours=10)
+    return made
+
+
+def keys(engine, table: str) -> set[int]:
+    return {next(iter(row.values())) for row in stored(engine, table)}
+
+
+def test_old_rows_go_and_the_state_stays(engine, writer, monkeypatch):
+    monkeypatch.setattr(pruning, "BATCH", 3)
+    jobs, before = stored(engine, "video_jobs"), stored(engine, "video_job_versions")
+    now = writer.at
+    expected = prune(engine, ALL, now=now, dry_run=True)
+    assert stored(engine, "video_job_versions") == before
+    assert prune(engine, ALL, now=now) == expected
+    assert set(prune(engine, ALL, now=now).values()) == {0}
+    assert expected["list_pages"] == expected["cache_lookups"] == expected["sync_runs"] == 8
+    left = stored(engine, "video_job_versions")
+    assert expected["video_job_versions"] == len(before) - len(left) > 5
+    assert stored(engine, "video_jobs") == jobs
+    newest = {row["job_id"]: row["version"] for row in left}
+    assert newest == {row["job_id"]: row["version"] for row in jobs}
+
+
+def test_questions_after_the_edge_keep_their_answers(engine, writer):
+    edge = writer.at - timedelta(days=2)
+
+    def as_of(moment) -> dict:
+        table = video_job_versions
+        query = sa.select(table.c.job_id, table.c.version).where(table.c.valid_from <= moment)
+        with engine.connect() as conn:
+            return dict(list(conn.execute(query.order_by(table.c.version))))
+
+    answers = [as_of(edge + timedelta(hours=hours)) for hours in range(0, 48, 5)]
+    removed = prune(engine, Retention(versions=2 * DAY), now=writer.at)
+    assert removed["video_job_versions"] > 0
+    assert [as_of(edge + timedelta(hours=hours)) for hours in range(0, 48, 5)] == answers
+
+
+@sqlite
+def test_what_a_destination_lacks_stays(engine, writer, tmp_path):
+    lake = destination("filesystem", tmp_path)
+    now = writer.at + timedelta(days=30)
+    removable = prune(engine, ALL, [lake], now=now, dry_run=True)
+    assert removable == dict.fromkeys(removable, 0)
+    assert delivery.one(engine, lake).error is None
+    whole = {table: stored(engine, table) for table in ("video_job_versions", "list_pages", "sync_runs")}
+    writer.step()
+    removed = prune(engine, ALL, [lake], now=now)
+    assert removed["video_job_versions"] > 0 and removed["sync_runs"] == 9
+    assert delivery.one(engine, lake).error is None  # the row that proves the mark is still there
+    for table, rows in whole.items():
+        assert held("filesystem", tmp_path, table)[: len(rows)] == rows
+    second = destination("duckdb", tmp_path)
+    before = keys(engine, "video_job_versions")
+    assert set(prune(engine, ALL, [lake, second], now=now + timedelta(days=9)).values()) == {0}
+    assert keys(engine, "video_job_versions") == before
+
+
+@sqlite
+def test_a_new_destination_after_pruning_has_the_whole_state(engine, writer, tmp_path):
+    prune(engine, ALL, now=writer.at + timedelta(days=30))
+    assert delivery.one(engine, destination("iceberg", tmp_path)).error is None
+    assert_equal(engine, "iceberg", tmp_path)
+
+
+@sqlite
+def test_an_unreachable_destination_keeps_everything(engine, writer, tmp_path):
+    (tmp_path / "file").touch()
+    broken = Destination(name="gone", type="filesystem", url=SecretUrl("s3://"))
+    with pytest.raises(EtlError):
+        prune(engine, ALL, [broken], now=writer.at + timedelta(days=30))
+    assert len(stored(engine, "sync_runs")) == 10
+
+
+@sqlite
+def test_old_rejects_go(engine, writer):
+    row = {"source_id": writer.source, "run_id": 1, "reason": "bad", "times_seen": 1, "payload": b"x"}
+    with writing(engine) as conn:
+        for n, age in enumerate((0.5, 3)):
+            at = writer.at - timedelta(days=age)
+            values = {**row, "payload_hash": str(n), "rejected_at": writer.at, "last_seen_at": at}
+            conn.execute(sa.insert(rejected_items), values)
+    assert prune(engine, Retention(rejects=DAY), now=writer.at) == {"rejected_items": 1}
