@@ -109,6 +109,9 @@ def _forms(secret: str) -> set[str]:
     encoded = {base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode()}
     forms = {secret, quote(secret), quote(secret, safe=""), quote_plus(secret)}
     forms |= {repr(secret)[1:-1], json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+    forms.add(
+        json.dumps(secret)[1:-1].translate({ord(c): f"\\u{ord(c):04x}" for c in "<>&"})
+    )  # as Go writes it
     return forms | encoded | {text.rstrip("=") for text in encoded}
 
 

@@ -17,9 +17,10 @@ _CHUNK = 500
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """A complete, consistent scan. `oldest_position` is the oldest listed job's."""
+    """A complete, consistent scan. `oldest_position` is the oldest listed job's; `empty`: none was listed."""
 
     oldest_position: int | None
+    empty: bool = False
 
 
 def suspect(conn: sa.Connection, source_id: int, run_id: int, missing: Sequence[str]) -> None:
@@ -102,7 +103,12 @@ def conclude(
     """Mark what the scan proves: suspects are missing, all that is older than the oldest listed aged out."""
     missing = sa.select(jobs.c.job_id).where(*_suspects(source_id, run_id))
     counts.jobs_unlisted += _unlist_all(conn, source_id, run_id, missing, "missing", at)
-    if scan.oldest_position is not None:
+    if scan.empty:
+        everything = sa.select(jobs.c.job_id).where(
+            jobs.c.source_id == source_id, jobs.c.unlisted_at.is_(None)
+        )
+        counts.jobs_unlisted += _unlist_all(conn, source_id, run_id, everything, "unknown", at)
+    elif scan.oldest_position is not None:
         older = sa.select(jobs.c.job_id).where(
             jobs.c.source_id == source_id,
             jobs.c.unlisted_at.is_(None),

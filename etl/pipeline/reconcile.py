@@ -36,7 +36,7 @@ def reconcile(run: Run, *, accept_suspicious: bool = False) -> None:
         run.flush()
         if not accept_suspicious:
             _judge(run, listed, oldest)
-        run.batch.scan = Scan(_position(run, oldest))
+        run.batch.scan = Scan(_position(run, oldest), empty=store.now.counts.jobs_seen == 0)
     except BaseException:
         store.forget_suspects()
         raise

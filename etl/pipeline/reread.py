@@ -35,7 +35,10 @@ def _read_one(run: Run, job_id: str) -> bool:
     except GatewayError:
         pass  # this job's trouble; its turn comes again
     else:
-        run.batch.by_id.append(_named(rows, job_id))
+        if rows.stale:
+            run.distrust(rows)  # the gateway's cache: logged, not believed
+        else:
+            run.batch.by_id.append(_named(rows, job_id))
     run.batch.reread.append(job_id)
     return True
 

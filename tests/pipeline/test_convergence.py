@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from etl.db import schema
@@ -99,6 +99,8 @@ def assert_converged(r: Rig, observed: dict[str, list[dict[str, Any]]]) -> None:
 @settings(
     max_examples=int(os.environ.get("EXAMPLES", "40")), deadline=None, suppress_health_check=list(HealthCheck)
 )
+@example(0, 9, 0.0, 72000.0, 1, "auto", [("sync", None), ("advance", 108000.0)])
+@example(0, 11, 0.0, None, 1, "desc", [("killed", 2)])
 @given(
     seed=st.integers(0, 1000),
     jobs=st.integers(0, 130),

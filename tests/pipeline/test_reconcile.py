@@ -66,6 +66,17 @@ def test_an_empty_list_is_refused_and_marks_nothing(database_url: str) -> None:
         assert len(r.listed()) == 200
 
 
+def test_a_list_that_forgot_everything_is_believed_when_a_person_says_so(database_url: str) -> None:
+    world = World(seed=26, jobs=9, rate=0, retention=20 * HOUR)
+    with rig(world, database_url, settings={"page_size": 1}) as r:
+        r.ok()
+        world.advance(30 * HOUR)
+        assert r.reconcile().status == "failed"
+        assert len(r.listed()) == 9
+        assert r.reconcile(accept_suspicious=True).counts.jobs_unlisted == 9
+        assert {row["unlisted_reason"] for row in r.jobs().values()} == {"unknown"}
+
+
 def test_another_accounts_pages_are_refused(database_url: str) -> None:
     world = World(seed=24, jobs=2500, rate=0)
     with rig(world, database_url) as r:
