@@ -1,1 +1,8 @@
-"""The change feed: what is new in the mirror, into warehouses and lakes; exports; and pruning."""
+"""The change feed: what is new in the mirror, into warehouses and lakes; exports; and pruning.
+
+`run(engine, config, names)` delivers, from a command, a schedule, or after each sync.
+"""
+
+from etl.feed.delivery import FeedResult, run
+
+__all__ = ["FeedResult", "run"]

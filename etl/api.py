@@ -1,0 +1,149 @@
+"""The public Python API: what the commands do, for schedulers and notebooks. Stable and typed.
+
+    import etl
+    for result in etl.sync("bifrost.yaml"):
+        print(result.source, result.status, result.counts.jobs_inserted)
+
+`config` is a path, a `Config`, or None: then BIFROST_ETL_CONFIG or the environment says, as for the command.
+Every function raises ConfigError for wrong settings or unknown names and StorageError for an unusable
+database; what goes wrong with one source or destination is in its result, and `raise_failed` raises it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING
+
+from etl.config import Config, load_config
+from etl.errors import EtlError
+
+if TYPE_CHECKING:
+    from etl.app import App
+    from etl.feed.delivery import FeedResult, Watch
+    from etl.feed.export import Manifest
+    from etl.feed.export_formats import Format
+    from etl.feed.lag import Standing
+    from etl.records import Progress, RunResult
+
+Settings = str | os.PathLike[str] | Config | None
+
+
+def sync(
+    config: Settings = None,
+    names: Sequence[str] = (),
+    *,
+    progress: Progress | None = None,
+    stop: Event | None = None,
+) -> list[RunResult]:
+    """Bring sources (all enabled ones, if none is named) up to date, side by side; a result for each.
+
+    Safe to call from many processes at once: a source that another one is writing is `skipped`. Setting
+    `stop` ends it after the current batch.
+    """
+    with _app(config) as app:
+        return app.sync(names, progress=progress, stop=stop)
+
+
+def reconcile(
+    config: Settings = None,
+    names: Sequence[str] = (),
+    *,
+    accept_suspicious: bool = False,
+    progress: Progress | None = None,
+    stop: Event | None = None,
+) -> list[RunResult]:
+    """Compare everything listed with everything stored, and mark what is no longer listed; as `sync`."""
+    with _app(config) as app:
+        return app.reconcile(names, progress=progress, accept_suspicious=accept_suspicious, stop=stop)
+
+
+def deliver(
+    config: Settings = None,
+    names: Sequence[str] = (),
+    *,
+    watch: Watch | None = None,
+    stop: Event | None = None,
+) -> list[FeedResult]:
+    """Deliver every change to the named destinations (all configured ones, if none is named).
+
+    `watch` is told (destination, table, rows so far) after every batch. Needs the extra `warehouse`.
+    """
+    from etl.feed.delivery import run
+
+    with _app(config) as app:
+        return run(app.engine, app.config, names, watch=watch, stop=stop)
+
+
+def delivery_status(config: Settings = None, names: Sequence[str] = ()) -> list[Standing]:
+    """How far behind each destination is, per source; nothing is delivered."""
+    from etl.feed.delivery import choose
+    from etl.feed.lag import standings
+
+    with _app(config) as app:
+        return standings(app.engine, choose(app.config, names))
+
+
+def export(
+    folder: str | os.PathLike[str],
+    config: Settings = None,
+    *,
+    format: Format = "parquet",
+    tables: Sequence[str] = (),
+    since: datetime | None = None,
+    until: datetime | None = None,
+    raw: bool = False,
+) -> Manifest:
+    """Write the mirror (or only `tables`) into a new folder. `since` and `until` are aware; until is outside.
+
+    `raw` leaves texts in CSV that look like a spreadsheet's formulas as they are.
+    """
+    from etl.feed.export import DAYS, Selection
+    from etl.feed.export import export as write
+
+    chosen = Selection(tuple(tables or DAYS), since, until)
+    with _app(config) as app:
+        return write(app.engine, Path(folder), format, chosen, raw=raw)
+
+
+def prune(config: Settings = None, *, dry_run: bool = False) -> dict[str, int]:
+    """Remove what is older than the configured `retention`; rows removed (or removable) per table."""
+    from etl.feed.prune import prune as remove
+
+    with _app(config) as app:
+        return remove(
+            app.engine,
+            app.config.retention,
+            app.config.feed.destinations,
+            now=datetime.now(UTC),
+            dry_run=dry_run,
+        )
+
+
+def raise_failed(results: Iterable[RunResult | FeedResult]) -> None:
+    """Raise the first failure among the results, with the others as notes; nothing when there is none."""
+    failed = [result for result in results if result.status == "failed"]
+    if not failed:
+        return
+    first = failed[0].error or EtlError("a run failed")
+    for other in failed[1:]:
+        first.add_note(f"also failed: {other.error}")
+    raise first
+
+
+@contextmanager
+def _app(config: Settings) -> Iterator[App]:
+    from etl.app import App
+
+    with App(_loaded(config)) as app:
+        yield app
+
+
+def _loaded(config: Settings) -> Config:
+    if isinstance(config, Config):
+        return config
+    return load_config(None if config is None else Path(config), os.environ)
