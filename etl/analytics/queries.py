@@ -24,7 +24,7 @@ Engine = sa.Engine
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which jobs: created from `since` up to, but not at, `until` (UTC); of these sources and models.
+    """Which jobs: created from `since` up to, but not at, `until` (UTC); of these sources, models, statuses.
 
     `now` is what "open for" and "expires in" count from; `zone` cuts the days; `currency` is that of sums.
     `limit` rows at most; None for all.
@@ -38,6 +38,7 @@ class Filter:
     zone: str = "UTC"
     currency: str = "USD"
     limit: int | None = None
+    statuses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,7 @@ def _statement(conn: sa.Connection, report: Report, chosen: Filter) -> sa.TextCl
         "currency": chosen.currency,
         "sources": list(chosen.sources),
         "models": list(chosen.models),
+        "statuses": list(chosen.statuses),
     }
     return sa.text(text).bindparams(*(_bound(n, v) for n, v in values.items() if f":{n}" in text))
 
@@ -139,6 +141,8 @@ def _conditions(report: Report, chosen: Filter, family: str) -> str:
         parts.append(report.source)
     if chosen.models and report.model:
         parts.append(f"{report.model} IN :models")
+    if chosen.statuses and report.status:
+        parts.append(f"{report.status} IN :statuses")
     return " AND ".join(parts)
 
 

@@ -29,6 +29,7 @@ class Report:
     order: str
     time: str | None = "j.created_at"
     model: str | None = "j.model"
+    status: str | None = "j.status"
     source: str = "j.source_id IN (SELECT id FROM sources WHERE name IN :sources)"
     chart: str | None = None
 
@@ -166,6 +167,7 @@ REPORTS = {
             "day, source",
             time="j.looked_up_at",
             model="j.requested_model",
+            status=None,
             chart="hit_rate",
         ),
         Report(
@@ -201,6 +203,7 @@ REPORTS = {
             "source",
             time=None,
             model=None,
+            status=None,
             source="s.name IN :sources",
         ),
         Report(

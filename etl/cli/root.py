@@ -31,6 +31,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "status": "How fresh and how complete each source is.",
         "history": "One job's life, change by change.",
         "report": "What was made, what failed, how long it took, what it cost.",
+        "dashboard": "The same and more in a browser: jobs, failures, runs, what is open.",
         "prices": "The price book: list it, add to it, find what it lacks.",
         "sql": "Ask the database in SQL, read-only.",
     },

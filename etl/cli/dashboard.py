@@ -1,0 +1,88 @@
+"""`bifrost-etl dashboard`: the pages alone, without the service."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from etl.cli.output import DIM, say
+from etl.cli.settings import ConfigFile, Settings
+
+if TYPE_CHECKING:
+    from etl.app import App
+    from etl.config import Config, Service
+    from etl.web.state import State
+
+
+def command(
+    ctx: typer.Context,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65535, metavar="PORT", help="0 for any free one.", show_default="service.port"
+        ),
+    ] = None,
+    open_browser: Annotated[bool, typer.Option("--open", help="Open a browser.")] = False,
+    config: ConfigFile = None,
+) -> None:
+    """The dashboard in a browser, until Ctrl-C. It only reads the database, and never creates one.
+
+    Where it listens, and the token it asks for, are service.host, allow_remote and token. `run` serves the
+    same pages.
+    """
+    settings = ctx.ensure_object(Settings)
+    loaded = settings.load(config)
+    settings.start_logging(loaded)
+
+    from etl.app import App
+    from etl.web.app import build
+    from etl.web.dashboard import routes
+    from etl.web.server import WebServer
+
+    service = loaded.service
+    with App(loaded) as app, _until_stopped() as stopped:
+        site = build(_state(app, service), routes())
+        with WebServer(site, service.host, service.port if port is None else port) as web:
+            say(f"{web.url}/")
+            say("Ctrl-C ends it", DIM)
+            if open_browser:
+                import webbrowser
+
+                webbrowser.open(f"{web.url}/")
+            stopped.wait()
+
+
+def _state(app: App, service: Service) -> State:
+    from etl.web.metrics import Metrics
+    from etl.web.state import State
+
+    limits = _limits(app.config)
+    return State(
+        app=lambda: app, service=service, metrics=Metrics(), alive=lambda: True, limits=lambda: limits
+    )
+
+
+def _limits(config: Config) -> dict[str, float]:
+    """As for the service: a source that is asked once an hour cannot be fresher than that."""
+    from etl.app import now
+    from etl.scheduler import slowest
+
+    least, moment = config.service.ready_max_age, now()
+    return {s.name: max(least, 2 * slowest(s.schedule, moment)) for s in config.sources if s.enabled}
+
+
+@contextmanager
+def _until_stopped() -> Iterator[threading.Event]:
+    stopped = threading.Event()
+    wanted = (signal.SIGTERM, signal.SIGINT)
+    before: dict[int, Any] = {n: signal.signal(n, lambda *_: stopped.set()) for n in wanted}
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

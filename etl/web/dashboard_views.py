@@ -1,0 +1,62 @@
+"""The tables of the dashboard: what each is called and explains, and which columns a small space shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """`few` are the columns on the first page. `later`: fetched when that is there. `nothing`: when empty."""
+
+    name: str
+    title: str
+    about: str
+    few: tuple[str, ...]
+    nothing: str
+    later: bool = False
+
+
+VIEWS = {
+    view.name: view
+    for view in (
+        View("daily", "By day", "Jobs by day of creation.",
+             ("day", "jobs", "completed", "failed", "failure_rate", "cost"), "No jobs in this range."),
+        View("models", "By model", "What was made and spent, model by model.",
+             ("model", "provider", "jobs", "failed", "failure_rate", "seconds", "cost", "uncosted_jobs"),
+             "No jobs in this range."),
+        View("cost", "Cost", "Of completed jobs by model, every currency.", (), "Nothing was completed."),
+        View("latency", "Time to finish", "From creation to completion, gateway's clock, nearest rank.",
+             ("source", "model", "jobs", "p50", "p90", "p95", "p99", "slowest"), "Nothing was completed."),
+        View("failures", "Failures", "By a class the same for all providers, and the provider's error.",
+             ("class", "error_code", "error_message", "jobs", "wasted_seconds", "would_be_cost",
+              "last_created_at"), "Nothing failed in this range."),
+        View("cache", "Cache", "Lookups in the gateway's cache by day.", (), "No page told of a cache."),
+        View("open", "Open jobs", "Not finished; expected finish from comparable jobs. Oldest first.",
+             ("job_id", "source", "model", "status", "progress", "age_seconds", "expected_at", "is_late",
+              "is_stalled"), "Nothing is open."),
+        View("jobs", "Jobs", "Newest first.",
+             ("job_id", "created_at", "model", "status", "prompt", "size", "seconds", "total_seconds", "cost",
+              "error_code", "source"), "No jobs match."),
+        View("expiring", "Files that expire next", "Still downloadable, soonest end first.",
+             ("job_id", "source", "model", "seconds_left", "expires_at", "cost"),
+             "No file is about to expire.", later=True),
+        View("remixes", "Remix trees", "Families of remixes that grew in this range, with their whole cost.",
+             ("root_job_id", "source", "jobs", "depth", "seconds", "cost", "is_orphan", "last_created_at"),
+             "No remixes in this range.", later=True),
+        View("duplicates", "Asked more than once", "The same prompt, model, size and length.",
+             ("prompt", "model", "jobs", "avoidable_jobs", "avoidable_cost"), "Nothing was asked for twice.",
+             later=True),
+        View("runs", "Runs", "What each sync read, and how it ended.",
+             ("run", "source", "kind", "status", "started_at", "duration_seconds", "pages", "retries",
+              "inserted", "updated", "rejected", "error_class"), "No run yet.", later=True),
+        View("pages", "Pages", "Each page of the list that was fetched.", (), "No page yet."),
+        View("rejects", "Rejected items", "What could not be understood, verbatim.",
+             ("last_seen_at", "source", "times_seen", "reason", "job_id", "payload"), "Nothing was rejected.",
+             later=True),
+        View("drift", "Schema drift", "Fields that the contract does not name.",
+             ("path", "type", "source", "times", "first_seen_at", "last_seen_at"), "No unknown field.",
+             later=True),
+        View("freshness", "Freshness", "When each source was last complete.", (), "No source yet."),
+    )
+}  # fmt: skip
