@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 _STATUS = "status"
 Destinations = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[status] DESTINATION", help="Names of destinations; all of them when none is given."),
+    typer.Argument(
+        metavar="[status] DESTINATION", help="Names of destinations; all of them when none is given."
+    ),
 ]
 
 
