@@ -12,8 +12,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from etl.analytics.columns import Column, Scope
-from etl.analytics.dialects import dialect
-from etl.analytics.facts import COST_STATE, JOB_FACTS, cost_of_job, failure_class, price_of_job
+from etl.analytics.dialects import Dialect, dialect
+from etl.analytics.facts import COST_STATE, JOB_FACTS, cost_of_job, failure_class, price_id, price_of_job
 from etl.analytics.queries import Filter, Table, value
 from etl.db import schema
 from etl.db.engine import is_sqlite, make_engine, storage_errors
@@ -132,34 +132,72 @@ def list_jobs(engine: sa.Engine, choice: Choice, offset: int, limit: int) -> Tab
 
 
 def every_job(engine: sa.Engine, choice: Choice) -> Iterator[Table]:
-    """All chosen jobs, newest first, a few thousand at a time; at least one table."""
+    """All chosen jobs, newest first, a few thousand at a time; at least one table. May take its time."""
     with storage_errors(), engine.connect().execution_options(yield_per=_CHUNK) as conn:
-        found = False
-        for rows in conn.execute(_listing(conn, choice, "")).partitions():
-            found = True
-            yield _jobs(rows)
-        if not found:
-            yield _jobs([])
+        _unhurried(conn)
+        try:
+            found = False
+            for rows in conn.execute(_listing(conn, choice, None)).partitions():
+                found = True
+                yield _jobs(rows)
+            if not found:
+                yield _jobs([])
+        finally:
+            conn.invalidate()  # the time limit is back with the next connection
+
+
+def _unhurried(conn: sa.Connection) -> None:
+    if conn.dialect.name == "sqlite":
+        raw: Any = conn.connection.driver_connection
+        raw.set_progress_handler(None, 0)
+    elif conn.dialect.name == "postgresql":
+        conn.exec_driver_sql("SET LOCAL statement_timeout = 0")
+    else:
+        name = "max_statement_time" if conn.dialect.name == "mariadb" else "max_execution_time"
+        conn.exec_driver_sql(f"SET SESSION {name} = 0")
 
 
 def _jobs(rows: Any) -> Table:
     return as_table("jobs", "Jobs, newest first", _JOBS, rows)
 
 
-def _listing(conn: sa.Connection, choice: Choice, part: str) -> sa.TextClause:
-    """Rows are chosen and cut first: only those shown are priced."""
+def _listing(conn: sa.Connection, choice: Choice, part: str | None) -> sa.TextClause:
+    """Rows are chosen and cut first: only those shown are priced. All of them are priced by groups."""
     d = dialect(conn.dialect.name)
     where, values = _where(choice)
+    prices = price_of_job(d) if part is not None else _grouped_prices(d, where)
     text = f"""
 SELECT s.name AS source, j.job_id, j.provider, j.model, j.status, j.prompt, j.size, j.seconds, j.created_at,
   j.completed_at, j.expires_at, {d.seconds("j.created_at", "j.completed_at")} AS total_seconds,
   {cost_of_job(d)} AS cost, p.currency, {COST_STATE} AS cost_state, j.error_code, j.error_message,
   j.remixed_from_job_id, j.version AS versions, (j.unlisted_at IS NOT NULL) AS is_unlisted
-FROM (SELECT * FROM video_jobs j WHERE {where} ORDER BY {_NEWEST} {part}) j
+FROM (SELECT * FROM video_jobs j WHERE {where} ORDER BY {_NEWEST} {part or ""}) j
 JOIN sources s ON s.id = j.source_id
-{price_of_job(d)}
+{prices}
 ORDER BY {_NEWEST}"""
     return bound(text, values)
+
+
+def _grouped_prices(d: Dialect, where: str) -> str:
+    """A join that gives job j its price p, looked up once for all jobs that must have the same."""
+    names = ("provider", "model", "size", "width", "height")
+    day = d.day("j.created_at")
+    key = d.joined(
+        *(part for name in names for part in (f"COALESCE({_text(d, name)}, '-')", "'|'")), _text(d, day)
+    )
+    groups = f"""
+  SELECT {key} AS price_key, j.provider, j.model, j.size, j.width, j.height, {day} AS utc_day
+  FROM video_jobs j WHERE j.created_at IS NOT NULL AND {where}
+  GROUP BY 1, j.provider, j.model, j.size, j.width, j.height, 7"""
+    return (
+        f"LEFT JOIN (SELECT g.price_key, {price_id(d, 'g', 'g.utc_day')} AS price_id FROM ({groups}) g) q"
+        f" ON q.price_key = {key} LEFT JOIN prices p ON p.id = q.price_id"
+    )
+
+
+def _text(d: Dialect, name: str) -> str:
+    column = name if "(" in name else f"j.{name}"
+    return f"CAST({column} AS {'CHAR' if d.family == 'mysql' else 'TEXT'})"
 
 
 def _where(choice: Choice) -> tuple[str, dict[str, Any]]:

@@ -75,6 +75,7 @@ def _serve(config: Config, settings: Settings) -> int:
     from etl.log import get
     from etl.scheduler import BREAKER_AFTER, Service
     from etl.web.app import build
+    from etl.web.dashboard import routes
     from etl.web.metrics import Metrics
     from etl.web.server import WebServer
 
@@ -83,7 +84,10 @@ def _serve(config: Config, settings: Settings) -> int:
     _prepare(service.work)
     state = _state(service, metrics)
     metrics.watch(state.read, BREAKER_AFTER)
-    with WebServer(build(state), config.service.host, config.service.port) as web, _signals() as inbox:
+    with (
+        WebServer(build(state, routes()), config.service.host, config.service.port) as web,
+        _signals() as inbox,
+    ):
         service.start()
         log.info(
             "service_started", url=web.url, sources=_names(config), config=config.origin, pid=os.getpid()

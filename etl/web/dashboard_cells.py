@@ -29,7 +29,6 @@ _LABELS = {
     "seconds_left": "left",
     "expected_at": "expected",
     "error_code": "code",
-    "error_message": "message",
     "error_class": "error",
     "uncosted_jobs": "without price",
     "wasted_seconds": "wasted",
@@ -40,6 +39,8 @@ _LABELS = {
     "is_orphan": "orphan",
     "is_unlisted": "unlisted",
     "cost_state": "cost is",
+    "seconds": "video",
+    "error_message": "message",
 }
 
 

@@ -57,11 +57,15 @@ def by_day(
     heights: Callable[[tuple[float, ...]], tuple[float, ...]] = lambda values: values,
     top: float | None = None,
     show_top: Callable[[float], str] = lambda number: f"{number:,.0f}",
+    ends: tuple[date | None, date | None] = (None, None),
 ) -> Chart:
-    """`days` holds numbers; `join` adds up several days, `heights` makes bars of them, `top` is 100 %."""
+    """`days` holds numbers; `join` adds up several days, `heights` makes bars of them, `top` is 100 %.
+
+    `ends` are the first and last day of the range, where it has them: days without anything are shown too.
+    """
     if not days:
         return Chart(title, (), "")
-    spans = list(_spans(min(days), max(days)))
+    spans = list(_spans(min(ends[0] or min(days), min(days)), max(ends[1] or max(days), max(days))))
     sums = [join([days[day] for day in _each(*span) if day in days]) for span in spans]
     tall = top or max((sum(heights(values)) for values in sums), default=0) or 1
     columns = tuple(

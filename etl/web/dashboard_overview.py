@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from etl.analytics import queries
 from etl.analytics.browsing import latencies
@@ -49,7 +50,7 @@ def collect(engine: Engine, chosen: Filter) -> Overview:
     sums = _sums(daily)
     return Overview(
         tiles=_tiles(sums, latencies(engine, chosen), _sums(cache), chosen.currency),
-        charts=_charts(daily, cache, chosen.currency),
+        charts=_charts(daily, cache, chosen),
         daily=replace(daily, rows=daily.rows[::-1]),
         models=models,
         latency=queries.run(engine, "latency", chosen),
@@ -97,8 +98,8 @@ def _tiles(
             "Failure rate", _share(failed, ended), f"{failed:,.0f} failed", "failed", "bad" if failed else ""
         ),
         Tile(
-            "Cost",
-            money(sums.get("cost"), currency),
+            f"Cost, {currency}",
+            money(sums.get("cost"), ""),
             f"{uncosted:,} without a price" if uncosted else "all priced" if jobs else "",
         ),
         Tile("Video made", span(sums.get("seconds")), "length of completed clips"),
@@ -128,22 +129,36 @@ def _notes(engine: Engine, chosen: Filter, sums: dict[str, float]) -> tuple[str,
 # --- charts ------------------------------------------------------------------------------------
 
 
-def _charts(daily: Table, cache: Table, currency: str) -> tuple[Chart, ...]:
-    rows = _dicts(daily)
-    states = ("completed", "failed", "unfinished")
-    volume: Values = {
-        row["day"]: tuple(float(row[name] or 0) for name in states) for row in rows if row["day"]
-    }
-    cost: Values = {row["day"]: (float(row["cost"] or 0),) for row in rows if row["day"]}
+def _charts(daily: Table, cache: Table, chosen: Filter) -> tuple[Chart, ...]:
+    rows = [row for row in _dicts(daily) if row["day"]]
+    states, currency = ("completed", "failed", "unfinished"), chosen.currency
+    volume: Values = {row["day"]: tuple(float(row[name] or 0) for name in states) for row in rows}
+    cost: Values = {row["day"]: (float(row["cost"] or 0),) for row in rows}
+    ended, lookups, ends = _ended(volume), _lookups(cache), _ends(chosen)
+    rate: Any = {"join": _added(2), "heights": _percent, "show_top": lambda top: f"{top:.0%}", "ends": ends}
     return (
-        by_day("Jobs", volume, states, _counted, join=_added(3)),
-        by_day("Failure rate", _ended(volume), ("failed",), _rate("failed"), join=_added(2), heights=_percent,
-               top=1.0, show_top=lambda _: "100%"),
-        by_day(f"Cost, {currency}", cost, ("cost",), lambda v: money(v[0], currency), join=_added(1),
-               show_top=lambda number: f"{number:,.2f}"),
-        by_day("Cache hit rate", _lookups(cache), ("cache",), _rate("hits"), join=_added(2), heights=_percent,
-               top=1.0, show_top=lambda _: "100%"),
+        by_day("Jobs", volume, states, _counted, join=_added(3), ends=ends),
+        by_day("Failure rate", ended, ("failed",), _rate("failed"), top=_ceiling(ended), **rate),
+        by_day(
+            f"Cost, {currency}", cost, ("cost",), lambda v: money(v[0], currency), join=_added(1),
+            show_top=lambda number: f"{number:,.2f}", ends=ends,
+        ),
+        by_day("Cache hit rate", lookups, ("cache",), _rate("hits"), top=1.0, **rate),
     )  # fmt: skip
+
+
+def _ends(chosen: Filter) -> tuple[date | None, date | None]:
+    """First and last day of the range, in the reporting time zone."""
+    zone = ZoneInfo(chosen.zone)
+    last = (chosen.until or chosen.now) - timedelta(microseconds=1)
+    first = None if chosen.since is None else chosen.since.astimezone(zone).date()
+    return first, last.astimezone(zone).date()
+
+
+def _ceiling(ended: Values) -> float:
+    """A round rate above all of them, so that small ones can be told apart."""
+    worst = max((failed / whole for failed, whole in ended.values() if whole), default=0.0)
+    return next(top for top in (0.05, 0.1, 0.25, 0.5, 1.0) if worst <= top)
 
 
 def _ended(volume: Values) -> Values:

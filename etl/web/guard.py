@@ -8,7 +8,7 @@ from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 COOKIE = "bifrost_etl_token"
@@ -39,6 +39,8 @@ class Guard:
             return JSONResponse({"error": "this name is not mine; ask for localhost"}, status_code=421)
         if any(matches(shown, self._token) for shown in _shown(headers)):
             return None
+        if "text/html" in headers.get("accept", ""):  # a person with a browser
+            return RedirectResponse("/login", 303, headers={"Cache-Control": "no-store"})
         return JSONResponse(
             {"error": "a token is needed: Authorization: Bearer …"},
             status_code=401,
