@@ -6,13 +6,14 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from types import TracebackType
+from typing import TYPE_CHECKING, Literal
 
-from etl.app_watch import Observer, Unwatched, WatchedGateway, WatchedStore, is_refusal
+from etl.app_pool import side_by_side
+from etl.app_watch import Observer, Silent, Unwatched, WatchedGateway, WatchedStore, is_refusal
 from etl.config import Config, Source
-from etl.db.engine import make_engine, storage_errors, writing
+from etl.db.engine import Engine, make_engine, storage_errors, writing
 from etl.db.schema import ensure
 from etl.errors import EtlError, GatewayError, LeaseHeld, LeaseLost, StorageError
 from etl.extract import Gateway
@@ -22,23 +23,20 @@ from etl.log import ContentRedactor, Redactor, get
 from etl.pipeline import Stopped, sync_source
 from etl.records import Counts, Progress, RunKind, RunResult
 
+if TYPE_CHECKING:
+    from etl.app_fleet import Fleet
+
 
 def now() -> datetime:
     """Our clock, UTC."""
     return datetime.now(UTC)
 
 
-class Silent:
-    """A progress that nobody watches."""
-
-    def started(self, source: str, kind: RunKind) -> None: ...
-    def advanced(self, source: str, counts: Counts) -> None: ...
-    def waiting(self, source: str, why: str, seconds: float) -> None: ...
-    def finished(self, result: RunResult) -> None: ...
-
-
 class App:
-    """One configuration at work. A context manager: leaving it closes connections."""
+    """One configuration at work. A context manager: leaving it closes connections.
+
+    `engine` is somebody else's, who closes it.
+    """
 
     def __init__(
         self,
@@ -48,16 +46,21 @@ class App:
         sleep: Callable[[float], None] | None = None,
         rng: random.Random | None = None,
         observer: Observer | None = None,
+        engine: Engine | None = None,
     ) -> None:
         self.observer = observer or Unwatched()
         self.config, self._clock, self._sleep = config, clock, sleep
         self._rng = rng or random.Random()  # noqa: S311 (jitter, not secrets)
         self.redact = Redactor(config.secrets())
-        self.engine = make_engine(
+        self._shared = engine is not None
+        # A run has at most one transaction open, its heartbeat now and then another, the page three.
+        self.engine = engine or make_engine(
             config.database.reveal(),
-            pool_size=2 * max(1, len(config.sources)) + 3,
+            pool_size=min(config.parallel, max(1, len(config.sources))) + 3,
             idle_transaction_timeout=config.lease.seconds,
         )
+        self._fleet: Fleet | None = None
+        self._lock = threading.Lock()
 
     def __enter__(self) -> App:
         return self
@@ -68,7 +71,23 @@ class App:
         self.close()
 
     def close(self) -> None:
-        self.engine.dispose()
+        if self._fleet is not None:
+            self._fleet.close()
+        if not self._shared:
+            self.engine.dispose()
+
+    def fleet(self) -> Fleet | None:
+        """The cluster that runs sources, connected when first asked for; None: they run here.
+
+        Raises EtlError when it cannot be reached.
+        """
+        if self.config.executor == "threads":
+            return None
+        from etl.app_fleet import Fleet
+
+        with self._lock:
+            self._fleet = self._fleet or Fleet(self.config)
+            return self._fleet
 
     def sync(
         self,
@@ -144,15 +163,22 @@ class App:
         self._price()
         progress, stop = progress or Silent(), stop or threading.Event()
 
-        def one(source: Source) -> RunResult:
-            return self.run_source(
-                source, kind, progress=progress, stop=stop, accept_suspicious=accept_suspicious
-            )
+        self.fleet()  # one that is not there is said once, not for every source
 
-        if len(chosen) == 1:
-            return [one(chosen[0])]
-        with ThreadPoolExecutor(max_workers=min(8, len(chosen) or 1)) as pool:
-            return list(pool.map(one, chosen))
+        def one(source: Source) -> RunResult:
+            if stop.is_set() and len(chosen) > 1:  # the rest of a long list need not begin
+                return self._ended(source, kind, "interrupted")
+            try:
+                return self.run_source(
+                    source, kind, progress=progress, stop=stop, accept_suspicious=accept_suspicious
+                )
+            except Exception as error:
+                if len(chosen) == 1:
+                    raise
+                get("app").exception("run_broke", source=source.name)
+                return self._ended(source, kind, "failed", error)
+
+        return side_by_side(one, chosen, self.config.parallel)
 
     def run_source(
         self,
@@ -163,10 +189,31 @@ class App:
         stop: threading.Event,
         accept_suspicious: bool = False,
     ) -> RunResult:
-        """One run of one source, start to end; how it ended is noted in the database."""
+        """One run of one source, start to end, where `executor` says; its outcome is noted."""
+        try:
+            fleet = self.fleet()
+            if fleet is not None:
+                return fleet.run(
+                    source, kind, progress=progress, stop=stop, accept_suspicious=accept_suspicious
+                )
+        except EtlError as error:
+            return self._ended(source, kind, "failed", error)
+        return self.run_here(source, kind, progress=progress, stop=stop, accept_suspicious=accept_suspicious)
+
+    def run_here(
+        self,
+        source: Source,
+        kind: RunKind,
+        *,
+        progress: Progress,
+        stop: threading.Event,
+        accept_suspicious: bool = False,
+        job: str | None = None,
+    ) -> RunResult:
+        """The same in this process. `job` names what this is an attempt at: see `Lease`."""
         started = self._clock()
         try:
-            store = self._store(source, kind, stop)
+            store = self._store(source, kind, stop, job)
         except EtlError as error:
             return RunResult(source.name, kind, "failed", None, started, self._clock(), Counts(), error)
         with self.gateway(source, progress=progress, stop=stop, store=store) as gateway:
@@ -181,6 +228,17 @@ class App:
             )
         self._note(source, result)
         return result
+
+    def _ended(
+        self,
+        source: Source,
+        kind: RunKind,
+        status: Literal["failed", "interrupted"],
+        error: Exception | None = None,
+    ) -> RunResult:
+        """The result of a run that never began."""
+        moment = self._clock()
+        return RunResult(source.name, kind, status, None, moment, moment, Counts(), error)
 
     def _note(self, source: Source, result: RunResult) -> None:
         """Failures in a row, and settings that the gateway refuses, are known to every service."""
@@ -221,12 +279,12 @@ class App:
                 source_id = register(conn, *facts, self._clock())
         return source_id
 
-    def _store(self, source: Source, kind: RunKind, stop: threading.Event) -> Store:
+    def _store(self, source: Source, kind: RunKind, stop: threading.Event, job: str | None) -> Store:
         source_id = self._register(source)
         return WatchedStore(
             self.engine,
             source_id,
-            Lease(source_id, worker_name(), self.config.lease.seconds),
+            Lease(source_id, worker_name(), self.config.lease.seconds, job=job),
             source=source.name,
             observer=self.observer,
             kind=kind,

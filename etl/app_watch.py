@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from etl.errors import Forbidden, Unauthorized, Unsupported
 from etl.extract import Gateway
 from etl.load import Batch, Store
-from etl.records import RawPage, Request
+from etl.records import Counts, RawPage, Request, RunKind, RunResult
 
 
 class Observer(Protocol):
@@ -25,6 +25,15 @@ class Unwatched:
     def requested(self, source: str, seconds: float) -> None: ...
     def stored(self, source: str, seconds: float) -> None: ...
     def retried(self, source: str, error: Exception) -> None: ...
+
+
+class Silent:
+    """A progress that nobody watches."""
+
+    def started(self, source: str, kind: RunKind) -> None: ...
+    def advanced(self, source: str, counts: Counts) -> None: ...
+    def waiting(self, source: str, why: str, seconds: float) -> None: ...
+    def finished(self, result: RunResult) -> None: ...
 
 
 class WatchedGateway(Gateway):

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from etl.config_model import (
     Config,
+    Dask,
     Database,
     Destination,
     Feed,
@@ -33,7 +34,7 @@ from etl.config_types import Secret, SecretUrl
 from etl.errors import ConfigError
 
 __all__ = [
-    "Config", "Database", "Destination", "Feed", "Lease", "Notify", "Price", "Reconcile", "Reporting",
+    "Config", "Dask", "Database", "Destination", "Feed", "Lease", "Notify", "Price", "Reconcile", "Reporting",
     "Retention", "Schedule", "Secret", "SecretUrl", "Service", "Source", "example", "load_config",
 ]  # fmt: skip
 

@@ -7,6 +7,7 @@ yields (key, message) for what only its fields together can tell; `EXCLUSIVE` na
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
@@ -69,6 +70,35 @@ class Lease(Struct, frozen=True, kw_only=True):
             yield (
                 "seconds",
                 "expects 5s to 1h: shorter ones expire during a commit, longer ones delay a takeover",
+            )
+
+
+class Dask(Struct, frozen=True, kw_only=True):
+    """The cluster of `executor: dask`. Without an address: `workers` processes of `threads` on this machine.
+
+    With `config_file` the workers read the configuration themselves, from that path of theirs.
+    """
+
+    address: Text | None = None
+    config_file: Text | None = None
+    workers: Annotated[int, Meta(ge=1, le=256)] = 2
+    threads: Annotated[int, Meta(ge=1, le=64)] = 4
+
+    @property
+    def far(self) -> bool:
+        """The cluster is, or may be, on other machines."""
+        return self.address is not None and not _is_loopback(_host(self.address))
+
+    def problems(self) -> Problems:
+        if self.address is None:
+            return
+        if not re.fullmatch(r"(tcp|tls)://[^/@]+:\d+", self.address):
+            yield "address", "expects tcp://host:port or tls://host:port, the scheduler's"
+        elif self.far and self.config_file is None and not self.address.startswith("tls:"):
+            yield (
+                "address",
+                "would carry keys over the network in clear text: use tls://, or give config_file, "
+                "the path of the configuration on the workers",
             )
 
 
@@ -153,11 +183,17 @@ class Retention(Struct, frozen=True, kw_only=True):
 
 
 class Config(Struct, frozen=True, kw_only=True):
-    """Everything. `origin` says in words where it came from; `path` is the file, or None without one."""
+    """Everything. `origin` says in words where it came from; `path` is the file, or None without one.
+
+    `parallel` bounds how many sources are worked on at once: here, or on the cluster from here.
+    """
 
     sources: tuple[Source, ...] = ()
     database: Database = Database()
     lease: Lease = Lease()
+    executor: Literal["threads", "dask"] = "threads"
+    parallel: Annotated[int, Meta(ge=1, le=1000)] = 32
+    dask: Dask = Dask()
     service: Service = Service()
     reporting: Reporting = Reporting()
     prices: tuple[Price, ...] = ()
@@ -166,6 +202,10 @@ class Config(Struct, frozen=True, kw_only=True):
     retention: Retention = Retention()
     origin: str = "defaults"
     path: Path | None = None
+
+    def problems(self) -> Problems:
+        if self.executor == "dask" and self.dask.far and self.database.url.reveal().startswith("sqlite"):
+            yield "executor", "a cluster of machines cannot share a SQLite file: give it a database server"
 
     def secrets(self) -> list[str]:
         """Every text that must never be printed; for the redactor."""
@@ -196,6 +236,11 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _host(address: str) -> str:
+    """The host of tcp://host:port, without the brackets of IPv6."""
+    return address.partition("://")[2].rpartition(":")[0].strip("[]")
 
 
 def _secret_options(value: Any, *, hidden: bool) -> Iterable[str]:

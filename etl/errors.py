@@ -33,6 +33,8 @@ EtlError
 
 from __future__ import annotations
 
+from typing import Any
+
 from etl.records import Request
 
 
@@ -42,6 +44,19 @@ class EtlError(Exception):
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
         self.hint = hint
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travels between processes, whatever its constructor wants; of its cause the words do."""
+        cause = self.__cause__
+        why = None if cause is None else " ".join(str(cause).split()) or type(cause).__name__
+        return _revived, (type(self), self.args, dict(self.__dict__), why)
+
+
+def _revived(kind: type[EtlError], args: tuple[Any, ...], state: dict[str, Any], why: str | None) -> EtlError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    error.__cause__ = None if why is None else EtlError(why)
+    return error
 
 
 class ConfigError(EtlError):

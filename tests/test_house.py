@@ -36,6 +36,8 @@ AT_HOME = {
     "uvicorn": {"web"},
     "prometheus_client": {"web"},
     "apprise": {"notify"},
+    "distributed": {"app"},
+    "dask": {"app"},
     "typer": {"cli"},
     "rich": {"cli"},
 }
@@ -49,6 +51,7 @@ HEAVY = {
     "uvicorn",
     "plotly",
     "pyarrow",
+    "distributed",
 }
 
 

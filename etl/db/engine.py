@@ -18,7 +18,9 @@ import sqlalchemy as sa
 from etl.db.faults import note_place, storage_errors
 from etl.errors import ConfigError, DatabaseRefused
 
-__all__ = ["is_sqlite", "make_engine", "storage_errors", "writing"]
+__all__ = ["Engine", "is_sqlite", "make_engine", "storage_errors", "writing"]
+
+Engine = sa.Engine
 
 #: Seconds that a statement waits for another transaction's lock before DatabaseBusy.
 LOCK_WAIT = 30

@@ -64,11 +64,16 @@ def database_now(conn: sa.Connection) -> datetime:
 
 
 class Lease:
-    """The right to write one source. `seconds` is how long it lasts without renewal."""
+    """The right to write one source. `seconds` is how long it lasts without renewal.
 
-    def __init__(self, source_id: int, holder: str, seconds: float) -> None:
+    `job` names the work of which this is one attempt: an earlier attempt's lease is not waited for. Whoever
+    started this one took the other for lost; if it lives after all, its token is out of date.
+    """
+
+    def __init__(self, source_id: int, holder: str, seconds: float, *, job: str | None = None) -> None:
         self.source_id = source_id
-        self.holder = holder
+        self.holder = holder if job is None else f"{holder}.{job}"
+        self._job = job
         self.seconds = seconds
         self.token: int | None = None  # as seen before taking, as taken after
         self.held = False
@@ -136,13 +141,16 @@ class Lease:
         return conn.execute(query.with_for_update() if lock else query).one_or_none()
 
     def _refuse_if_alive(self, row: sa.Row[tuple[int, str, int, datetime, datetime]], now: datetime) -> None:
-        if row.holder in (None, self.holder) or is_dead(row.holder):
+        if row.holder in (None, self.holder) or is_dead(row.holder) or self._is_earlier(row.holder):
             return
         if row.expires_at is not None and row.expires_at > now:
             raise LeaseHeld(
                 f"{row.holder} is writing this source",
                 hint=f"its lease ends at {row.expires_at:%Y-%m-%d %H:%M:%S} UTC if it does not renew it",
             )
+
+    def _is_earlier(self, holder: str) -> bool:
+        return self._job is not None and holder.endswith(f".{self._job}")
 
     def _refuse_if_late(self, row: sa.Row[tuple[int, str, int, datetime, datetime]], now: datetime) -> None:
         if row.holder != self.holder or row.expires_at is None or row.expires_at <= now:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 from etl.app import App, now
+from etl.app_pool import side_by_side
 from etl.config import Source
 from etl.db.schema import ensure
 from etl.errors import EtlError
@@ -24,9 +24,10 @@ def run_once(app: App, *, progress: Progress, stop: threading.Event) -> list[Run
     """
     chosen = app.config.choose()
     ensure(app.engine)
-    with ThreadPoolExecutor(max_workers=min(16, len(chosen))) as pool:
-        rounds = pool.map(lambda source: list(_round(app, source, progress, stop)), chosen)
-        return [result for results in rounds for result in results]
+    rounds = side_by_side(
+        lambda source: list(_round(app, source, progress, stop)), chosen, app.config.parallel
+    )
+    return [result for results in rounds for result in results]
 
 
 def _round(app: App, source: Source, progress: Progress, stop: threading.Event) -> Iterator[RunResult]:

@@ -28,8 +28,6 @@ from etl.scheduler.slots import Slots
 from etl.scheduler.timing import pace, slowest, trigger, usual
 from etl.scheduler.turns import Turns
 
-#: Runs at once; threads start only when needed. More sources than this wait for each other.
-MAX_THREADS = 64
 #: Seconds of the shutdown time that are kept for giving leases back by force.
 LAST_RESORT = 3.0
 #: The first runs of all sources begin within so many seconds.
@@ -220,9 +218,11 @@ class Service:
 
     def _make_scheduler(self) -> Any:
         logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)  # we count overruns ourselves
+        # Threads start only when needed; more sources than this wait for each other.
+        threads = self.work.app.config.parallel
         scheduler = BackgroundScheduler(
             timezone=UTC,
-            executors={"default": ThreadPoolExecutor(MAX_THREADS, {"thread_name_prefix": "run"})},
+            executors={"default": ThreadPoolExecutor(threads, {"thread_name_prefix": "run"})},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
         scheduler.add_listener(self._missed, EVENT_JOB_MAX_INSTANCES | EVENT_JOB_MISSED)
