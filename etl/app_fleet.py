@@ -142,6 +142,7 @@ def _connect(dask: Dask) -> tuple[Any, Any]:
         raise ConfigError(
             "executor: dask needs a package that is not installed", hint="pip install 'bifrost-etl[dask]'"
         ) from None
+    logging.getLogger("distributed").setLevel(max(logging.WARNING, logging.getLogger().level))
     cluster = None if dask.address else _start(dask)
     where = dask.address or "this machine"
     client = None
@@ -171,7 +172,7 @@ def _start(dask: Dask) -> Any:
         protocol="tls",
         security=Security.temporary(),
         dashboard_address=None,
-        local_directory=None,
+        preload=["etl.app_worker_start"],
         silence_logs=logging.ERROR,
     )
 

@@ -66,6 +66,8 @@ def run_source(order: Order) -> RunResult:
     stop = _stop_of(order.job)
     redact: Callable[[str], str] = log.Redactor()
     try:
+        if stop.is_set():
+            return RunResult(order.source, order.kind, "interrupted", None, begun, now(), Counts())
         config, source = _settings(order)
         _log(config, order.log_level)
         redact = log.Redactor(config.secrets())

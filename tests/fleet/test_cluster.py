@@ -112,7 +112,8 @@ def everything_shown(cluster: Cluster, address: str) -> str:
     from distributed import Client
 
     def inside(dask_scheduler: Any) -> str:
-        tasks = [(key, repr(task), repr(task.run_spec)) for key, task in dask_scheduler.tasks.items()]
+        specs = {key: task.run_spec for key, task in dask_scheduler.tasks.items()}
+        tasks = [(key, repr(spec), repr(spec.args)) for key, spec in specs.items() if spec]
         return f"{tasks} {dask_scheduler.get_events()!r} {dask_scheduler.transition_log!r}"
 
     with Client(address, set_as_default=False) as client:

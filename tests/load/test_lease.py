@@ -87,3 +87,20 @@ def test_a_killed_process_of_this_host_is_not_waited_for(engine: sa.Engine, sour
     write(engine, second)
     with pytest.raises(LeaseLost):
         write(engine, first)
+
+
+def test_an_earlier_attempt_at_the_same_job_is_not_waited_for_and_is_fenced_off(
+    engine: sa.Engine, source_id: int
+) -> None:
+    """A worker that its cluster took for dead is only frozen: the attempt that follows it wins."""
+    frozen, second = (Lease(source_id, f"machine{n}:7:x", 60, job="job-1") for n in (1, 2))
+    look(engine, frozen)
+    write(engine, frozen)
+    with pytest.raises(LeaseHeld):
+        look(engine, Lease(source_id, "machine3:7:x", 60, job="another-job-1"))
+    look(engine, second)
+    write(engine, second)
+    assert (frozen.token, second.token) == (1, 2)
+    with pytest.raises(LeaseLost):
+        write(engine, frozen)
+    write(engine, second, last=True)
