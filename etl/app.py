@@ -14,8 +14,15 @@ from etl.app_pool import side_by_side
 from etl.app_watch import Observer, Silent, Unwatched, WatchedGateway, WatchedStore, is_refusal
 from etl.config import Config, Source
 from etl.db.engine import Engine, make_engine, storage_errors, writing
+from etl.db.partitions import make_ahead
 from etl.db.schema import ensure
-from etl.errors import EtlError, GatewayError, LeaseHeld, LeaseLost, StorageError
+from etl.errors import (
+    EtlError,
+    GatewayError,
+    LeaseHeld,
+    LeaseLost,
+    StorageError,
+)
 from etl.extract import Gateway
 from etl.load import Lease, Store, register, registered, worker_name
 from etl.load.health import note_failure, note_success
@@ -213,6 +220,7 @@ class App:
         """The same in this process. `job` names what this is an attempt at: see `Lease`."""
         started = self._clock()
         try:
+            make_ahead(self.engine, self._clock())
             store = self._store(source, kind, stop, job)
         except EtlError as error:
             return RunResult(source.name, kind, "failed", None, started, self._clock(), Counts(), error)

@@ -65,11 +65,33 @@ def current(ctx: typer.Context, config: ConfigFile = None) -> None:
 def check(ctx: typer.Context, config: ConfigFile = None) -> None:
     """Exit 0 when the database is up to date, 1 when not."""
     from etl.analytics.opening import connected
-    from etl.db import schema
+    from etl.db import partitions, schema
 
     with connected(_load(ctx, config)) as engine:
         schema.check(engine)
         print(f"ok: {schema.head()}")
+        if (shape := partitions.shape(engine)) is not None:
+            print(f"history stands in months: {shape}")
+
+
+@command.command()
+def partition(
+    ctx: typer.Context,
+    undo: Annotated[bool, typer.Option("--undo", help="Back to one table.")] = False,
+    config: ConfigFile = None,
+) -> None:
+    """Keep history in a partition per month (PostgreSQL only), so that `prune` can drop whole months.
+
+    One transaction that copies the history: it needs its size once more on disk, and syncs wait meanwhile.
+    Coming months are made by every sync.
+    """
+    from etl.analytics.opening import connected
+    from etl.app import now
+    from etl.db import partitions, reshape
+
+    with connected(_load(ctx, config)) as engine:
+        moved = reshape.unpartition(engine) if undo else reshape.partition(engine, now())
+        print(f"{moved:,} versions moved; history stands in {partitions.shape(engine) or 'one table'}")
 
 
 def _confirmed(question: str) -> bool:

@@ -135,13 +135,14 @@ def _refuse_strangers(connection: sa.Connection) -> None:
 @contextmanager
 def _migrating(engine: sa.Engine) -> Iterator[tuple[sa.Connection, str | None]]:
     """A write transaction in which nobody else migrates, and the revision found in it."""
-    with writing(engine) as connection, _only_one(connection):
+    with writing(engine) as connection, exclusive(connection):
         yield connection, _read(connection)
 
 
 @contextmanager
-def _only_one(connection: sa.Connection) -> Iterator[None]:
-    """SQLite's BEGIN IMMEDIATE already excludes others; PostgreSQL's lock ends with the transaction."""
+def exclusive(connection: sa.Connection) -> Iterator[None]:
+    """While nobody else changes tables. SQLite's BEGIN IMMEDIATE excludes others already; PostgreSQL's lock
+    ends with the transaction."""
     family = connection.dialect.name
     if family == "postgresql":
         connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({_LOCK})"))

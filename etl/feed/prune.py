@@ -27,6 +27,7 @@ from etl.db.models import (
 )
 from etl.feed.lag import lowest, named
 from etl.feed.marks import Marks
+from etl.feed.prune_months import prune_months
 from etl.feed.sink import open_sink
 from etl.feed.tables import LOOKUPS, PAGES, RUNS, VERSIONS, Stream, targets
 
@@ -60,9 +61,14 @@ def prune(
     """
     limits = _limits([_delivered(destination) for destination in destinations])
     removed: dict[str, int] = {}
+    stop = stop or threading.Event()
     for task in tasks(retention, limits, now):
-        act = _count if dry_run else _remove
-        removed[str(task.table.name)] = act(engine, task, stop or threading.Event(), watch)
+        name = str(task.table.name)
+        if dry_run:
+            removed[name] = _count(engine, task)
+            continue
+        removed[name] = _months(engine, retention, limits, now, stop) if name == VERSIONS.name else 0
+        removed[name] += _remove(engine, task, stop, watch)
     return removed
 
 
@@ -85,16 +91,32 @@ def tasks(retention: Retention, limits: Mapping[str, Marks] | None, now: datetim
     return made
 
 
-def _versions(edge: datetime, limits: Mapping[str, Marks] | None) -> Task:
-    """A version may go when the next one is older than the edge: "as of" questions after it stay right."""
-    old, newer = video_job_versions, video_job_versions.alias("newer")
+def _versions(edge: datetime, limits: Mapping[str, Marks] | None, old: sa.Table = video_job_versions) -> Task:
+    """A version may go when the next one is older than the edge: "as of" questions after it stay right.
+
+    `old` is the whole history or a month's part of it.
+    """
+    newer = video_job_versions.alias("newer")
     superseded = sa.exists().where(
         newer.c.source_id == old.c.source_id,
         newer.c.job_id == old.c.job_id,
         newer.c.version == old.c.version + 1,
         newer.c.valid_from < edge,
     )
-    return Task(old, old.c.change_seq, (old.c.valid_from < edge, superseded, *_passed(VERSIONS, limits)))
+    return Task(old, old.c.change_seq, (old.c.valid_from < edge, superseded, *_passed(VERSIONS, limits, old)))
+
+
+def _months(
+    engine: sa.Engine,
+    retention: Retention,
+    limits: Mapping[str, Marks] | None,
+    now: datetime,
+    stop: threading.Event,
+) -> int:
+    """Rows removed with whole months, where history stands in months."""
+    assert retention.versions is not None
+    edge = now - timedelta(seconds=retention.versions)
+    return prune_months(engine, edge, lambda part: _versions(edge, limits, part).where, stop)
 
 
 def _log(stream: Stream, at: str, edge: datetime, limits: Mapping[str, Marks] | None) -> Task:
@@ -122,11 +144,13 @@ def _not_newest(stream: Stream) -> sa.ColumnElement[bool]:
     return sa.exists().where(newer.c.source_id == stream.table.c.source_id, later)
 
 
-def _passed(stream: Stream, limits: Mapping[str, Marks] | None) -> tuple[sa.ColumnElement[bool], ...]:
+def _passed(
+    stream: Stream, limits: Mapping[str, Marks] | None, table: sa.Table | None = None
+) -> tuple[sa.ColumnElement[bool], ...]:
     """Before every destination's mark; the row at the mark stays, as its proof."""
     if limits is None:
         return ()
-    columns, marks = stream.table.c, limits[stream.name]
+    columns, marks = (stream.table if table is None else table).c, limits[stream.name]
     passed = [
         sa.and_(columns.source_id == source, columns[stream.key] < mark.key) for source, mark in marks.items()
     ]
@@ -153,7 +177,7 @@ def _limits(delivered: list[dict[str, Marks]]) -> dict[str, Marks] | None:
     return {name: lowest(marks[name] for marks in delivered) for name in delivered[0]}
 
 
-def _count(engine: sa.Engine, task: Task, _stop: threading.Event, _watch: Watch | None) -> int:
+def _count(engine: sa.Engine, task: Task) -> int:
     query = sa.select(sa.func.count()).select_from(task.table).where(*task.where)
     with storage_errors(), engine.connect() as conn:
         return int(conn.execute(query).scalar_one())
