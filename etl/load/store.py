@@ -129,8 +129,12 @@ class Store:
         def once() -> Standing:
             nonlocal tried
             with storage_errors(), writing(self.engine) as conn:
-                # A cut connection may have lost only the answer, not the commit.
-                if tried is not None and states.last_commit(conn, self.source_id) == mark:
+                # A cut connection may have lost only the answer, not the commit; one still at work is waited for.
+                if (
+                    tried is not None
+                    and self.lease.locked(conn)
+                    and states.last_commit(conn, self.source_id) == mark
+                ):
                     return tried
                 tried = copy.deepcopy(self.now)
                 self._apply(conn, batch, tried, mark)
