@@ -117,9 +117,9 @@ class Lease:
         self._taken = token
         return token
 
-    def locked(self, conn: sa.Connection) -> bool:
-        """Wait for whatever transaction writes this source now; whether the source is there at all."""
-        return self._row(conn, lock=True) is not None
+    def lock(self, conn: sa.Connection) -> None:
+        """Wait for whatever transaction writes this source now, and keep others out."""
+        self._row(conn, lock=True)
 
     def committed(self, *, released: bool) -> None:
         """The transaction that called `write` (and perhaps `release`) is durable."""

@@ -129,12 +129,8 @@ class Store:
         def once() -> Standing:
             nonlocal tried
             with storage_errors(), writing(self.engine) as conn:
-                # A cut connection may have lost only the answer, not the commit; one still at work is waited for.
-                if (
-                    tried is not None
-                    and self.lease.locked(conn)
-                    and states.last_commit(conn, self.source_id) == mark
-                ):
+                # A cut connection may have lost only the answer, not the commit.
+                if tried is not None and self._is_stored(conn, mark):
                     return tried
                 tried = copy.deepcopy(self.now)
                 self._apply(conn, batch, tried, mark)
@@ -142,6 +138,11 @@ class Store:
 
         self.now = self._patiently(once)
         self.lease.committed(released=batch.end is not None)
+
+    def _is_stored(self, conn: sa.Connection, mark: str) -> bool:
+        """A commit that is still at work behind a cut connection holds the lease row: it is waited for."""
+        self.lease.lock(conn)
+        return states.last_commit(conn, self.source_id) == mark
 
     def forget_suspects(self) -> None:
         """The scan proved nothing: take back what it suspected. A crash before leaves mere suspicion."""

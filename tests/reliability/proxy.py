@@ -9,6 +9,7 @@ It reads no protocol; it looks for the statements' texts in what the client send
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import struct
@@ -140,8 +141,6 @@ def _reset(end: socket.socket) -> None:
 
 
 def _shut(end: socket.socket) -> None:
-    try:
+    with contextlib.suppress(OSError):
         end.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass
     end.close()
