@@ -171,7 +171,7 @@ def _start(dask: Dask) -> Any:
         host="127.0.0.1",
         protocol="tls",
         security=Security.temporary(),
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",
         preload=["etl.app_worker_start"],
         silence_logs=logging.ERROR,
     )
