@@ -194,6 +194,7 @@ def _next_steps(config: Path, database: Path) -> None:
     us = program()
     say(f"  {us} --config {config} status")
     say(f"  {us} --config {config} report")
+    say(f"  {us} --config {config} dashboard --open")
     say()
     say(f"  With your gateway:  {us} init && {us} check && {us} sync", GOOD)
 
