@@ -3,9 +3,9 @@
     python -m benchmarks.scaling_fleet [SOURCES JOBS LATENCY_MS PAGE]          (16 2000 100 20)
 
 Gateways are simulated in processes of their own and answer after LATENCY_MS, PAGE jobs at a time: pages are
-small so that waiting, not the processor, is what is shared out. Every measurement is a first load, then a tick, then a reconcile, into a
-PostgreSQL database of its own. `threads` is the same without a cluster, in one process. At the end: one
-source's reconcile by the number of its requests at once.
+small so that waiting, not the processor, is what is shared out. Every measurement is a first load, then a
+tick, then a reconcile, into a PostgreSQL database of its own. `threads` is the same without a cluster, in one
+process. At the end: one source's reconcile by the number of its requests at once.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -77,19 +78,14 @@ def _reshaping(engine: sa.Engine, *, partitioned: bool) -> Iterator[sa.Connectio
     with writing(engine) as conn, exclusive(conn):
         if is_partitioned(conn) != partitioned:
             raise ConfigError(f"history stands in {'one table' if partitioned else 'months'} already")
+        _bind(conn, _views(conn))  # locks them before the table, as queries do: nobody waits in a circle
         run(conn, f"LOCK TABLE {TABLE} IN ACCESS EXCLUSIVE MODE")
         yield conn
 
 
 def _rebuild(conn: sa.Connection, make: Callable[[], None], finish: Callable[[], None]) -> int:
     """A new table of the same name and content. `make` creates it, `finish` gives it its keys."""
-    views = conn.execute(sa.text(_VIEWS), {"name": TABLE}).all()
-    frozen = sorted(view.name for view in views if view.kind != "v")
-    if frozen:
-        raise ConfigError(
-            f"materialized views depend on {TABLE}: {', '.join(frozen)}",
-            hint="drop them, and create them anew after",
-        )
+    views = _views(conn)
     grants = conn.execute(sa.text(_GRANTS), {"name": TABLE}).all()
     run(conn, f"ALTER TABLE {TABLE} RENAME TO {_OLD}")
     _free_names(conn)
@@ -100,15 +96,31 @@ def _rebuild(conn: sa.Connection, make: Callable[[], None], finish: Callable[[],
     run(conn, f"ALTER SEQUENCE {sequence} OWNED BY {TABLE}.change_seq")
     comment = str(video_job_versions.comment).replace("'", "''")
     run(conn, f"COMMENT ON TABLE {TABLE} IS '{comment}'")
-    for view in views:
-        options = f" WITH ({view.options})" if view.options else ""
-        run(conn, f"CREATE OR REPLACE VIEW {view.name}{options} AS {view.body}".replace("%", "%%"))
+    _bind(conn, views)
     for grant in grants:
         onward = " WITH GRANT OPTION" if grant.onward else ""
         run(conn, f"GRANT {grant.what} ON {TABLE} TO {grant.whom}{onward}")
     run(conn, f"DROP TABLE {_OLD}")
     run(conn, f"ANALYZE {TABLE}")
     return moved
+
+
+def _views(conn: sa.Connection) -> list[sa.Row[Any]]:
+    """The views that read the table. Raises ConfigError for materialized ones: they cannot be bound anew."""
+    views = list(conn.execute(sa.text(_VIEWS), {"name": TABLE}))
+    if frozen := sorted(view.name for view in views if view.kind != "v"):
+        raise ConfigError(
+            f"materialized views depend on {TABLE}: {', '.join(frozen)}",
+            hint="drop them, and create them anew afterwards",
+        )
+    return sorted(views, key=lambda view: str(view.name))
+
+
+def _bind(conn: sa.Connection, views: list[sa.Row[Any]]) -> None:
+    """Each view reads the table that has the name now; who may read the view stays as it was."""
+    for view in views:
+        options = f" WITH ({view.options})" if view.options else ""
+        run(conn, f"CREATE OR REPLACE VIEW {view.name}{options} AS {view.body}".replace("%", "%%"))
 
 
 def _free_names(conn: sa.Connection) -> None:
