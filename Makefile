@@ -3,13 +3,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt --editable
 
-.PHONY: demo test lint format clean
+.PHONY: demo test bench lint format clean
 
 demo: .venv/base.stamp ## a simulated gateway, a first load, a few ticks, and what is now in SQLite
 	$(BIN)/bifrost-etl demo
 
 test: .venv/dev.stamp ## all tests; REQUIRE_ALL=1 fails where a database server is missing instead of skipping
 	$(BIN)/python -m pytest $(ARGS)
+
+bench: .venv/dev.stamp ## measures against a yardstick and writes docs/performance.md; ARGS=--help
+	$(BIN)/python -m benchmarks $(ARGS)
 
 lint: .venv/dev.stamp ## formatting, lint and types; changes nothing
 	$(BIN)/ruff format --check .

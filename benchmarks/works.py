@@ -1,0 +1,174 @@
+"""What is measured: each work once per round, by us and by the others, each pair beside its own yardstick."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from benchmarks import process
+from benchmarks.gateways import TOKEN
+from benchmarks.process import OURS, Used
+from benchmarks.stores import Store, Stores
+
+TICKS = 20
+STARTS = 10
+
+
+@dataclass
+class Sample:
+    """One measurement. `yardstick` is R in seconds, measured just before on the same gateway."""
+
+    work: str
+    who: str
+    database: str
+    jobs: int
+    seconds: float
+    user: float = 0.0
+    system: float = 0.0
+    peak_mb: float = 0.0
+    yardstick: float | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+class Bench:
+    """Takes measurements and keeps them. `base_url` and `jobs` are the gateway's of the moment."""
+
+    def __init__(self, stores: Stores, wanted: Callable[[str, str], bool], others: tuple[str, ...]) -> None:
+        self.stores, self.wanted, self.others = stores, wanted, others
+        self.samples: list[Sample] = []
+        self.base_url, self.jobs = "", 0
+        self._yardstick: float | None = None
+
+    def raw(self) -> list[dict[str, Any]]:
+        return [asdict(sample) for sample in self.samples]
+
+    def keep(
+        self, work: str, who: str, database: str, measure: Callable[[], Used], **facts: Any
+    ) -> tuple[Sample, str]:
+        """Take one measurement, show it, and return it with the command's output."""
+        with showing(f"{work} {database} {who}"):
+            used = measure()
+        sample = Sample(
+            work, who, database, self.jobs, *used[:4], yardstick=self._yardstick, facts=dict(facts)
+        )
+        self.samples.append(sample)
+        say(line(sample))
+        return sample, used.output
+
+    def yardstick(self, latency: bool = False) -> None:
+        """R, against which everything until the next one is held."""
+        self._yardstick = None
+        name = "R20" if latency else "R"
+        sample, output = self.keep(name, "R", "", lambda: process.module("yardstick", self.base_url, TOKEN))
+        _must(int(output) == self.jobs, f"R saw {output.strip()} jobs of {self.jobs}")
+        self._yardstick = sample.seconds
+
+    # ours
+
+    def ours(self, work: str, database: str, command: str, config: str) -> None:
+        """A sync or a reconcile; what it says it did must be what there was to do."""
+        run = (*OURS, command, "--config", config, "--json")
+        sample, output = self.keep(work, "ours", database, lambda: process.run(*run))
+        done = json.loads(output)["sources"][0]
+        _must(done["status"] == "ok" and done["jobs_updated"] == 0, output)
+        new = self.jobs if work.startswith("first") else 0
+        _must(done["jobs_inserted"] == new and (command == "sync" or done["jobs_seen"] >= self.jobs), output)
+        sample.facts = {name: done[name] for name in ("requests", "pages", "jobs_seen")}
+
+    def tick(self, database: str, config: str) -> None:
+        """The whole command once, and ticks inside one process."""
+        self.ours("tick command", database, "sync", config)
+        sample, output = self.keep(
+            "tick", "ours", database, lambda: process.module("tick", config, str(TICKS))
+        )
+        sample.facts, sample.yardstick = {"ticks": json.loads(output)}, None
+
+    def starts(self) -> None:
+        """--help, and status of a database with one source in it."""
+        self._yardstick = None
+        with self.stores.empty("sqlite") as store:
+            config = store.config("http://127.0.0.1:9")
+            process.run(*OURS, "db", "upgrade", "--config", config)
+            for name, rest in (("--help", ("--help",)), ("status", ("status", "--config", config))):
+                process.run(*OURS, *rest)  # compiled files and the disk's cache are warm from here on
+                for _ in range(STARTS):
+                    self.keep(f"start {name}", "ours", "sqlite", lambda rest=rest: process.run(*OURS, *rest))  # type: ignore[misc]
+
+    # groups
+
+    def plain(self, database: str) -> None:
+        """Without latency: first load, re-read, ticks; then the same by the others."""
+        if any(self.wanted(work, database) for work in ("first", "reread", "tick")):
+            self.yardstick()
+            with self.stores.empty(database) as store:
+                config = store.config(self.base_url)
+                self.ours("first", database, "sync", config)
+                if self.wanted("reread", database):
+                    self.ours("reread", database, "reconcile", config)
+                if self.wanted("tick", database):
+                    self.tick(database, config)
+        for who in self.others:
+            if who == "dlt" or database in ("sqlite", "postgresql"):
+                self._other(who, database)
+
+    def delayed(self, database: str) -> None:
+        """With latency: first load, and a reconcile with eight requests at once."""
+        if not any(self.wanted(work, database) for work in ("first20", "reconcile20")):
+            return
+        self.yardstick(latency=True)
+        with self.stores.empty(database) as store:
+            self.ours("first20", database, "sync", store.config(self.base_url))
+            if self.wanted("reconcile20", database):
+                config = store.config(self.base_url, concurrency=8)
+                self.ours("reconcile20", database, "reconcile", config)
+
+    def _other(self, who: str, database: str) -> None:
+        again = self.wanted("reread", database)
+        if not (again or self.wanted("first", database)) or (who == "dlt" and database == "mariadb"):
+            return
+        self.yardstick()
+        with self.stores.empty(database) as store:
+            for work in ("first", "reread") if again else ("first",):
+                _, output = self.keep(work, who, database, lambda: _their(who, self.base_url, store))
+                _must(int(output.split()[-1]) == self.jobs, f"{who}: {output}")
+
+
+def _their(who: str, base_url: str, store: Store) -> Used:
+    name, rest = ("with_dlt", [str(store.folder / "dlt")]) if who == "dlt" else ("handwritten", [])
+    return process.module(name, base_url, TOKEN, store.url, *rest)
+
+
+def line(sample: Sample) -> str:
+    """One measurement for people who wait."""
+    beside = f"{sample.seconds / sample.yardstick:6.2f} R" if sample.yardstick else " " * 8
+    used = f"{sample.user + sample.system:6.2f} s processor {sample.peak_mb:6.1f} MB"
+    return f"{sample.work:14} {sample.database:10} {sample.who:11} {sample.seconds:7.2f} s {beside} {used}"
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+class showing:
+    """What is being measured, on a terminal only, until it is."""
+
+    def __init__(self, what: str) -> None:
+        self._what, self._shown = what, sys.stderr.isatty()
+
+    def __enter__(self) -> None:
+        if self._shown:
+            sys.stderr.write(f"\r{time.strftime('%H:%M:%S')} {self._what} …")
+            sys.stderr.flush()
+
+    def __exit__(self, *_: object) -> None:
+        if self._shown:
+            sys.stderr.write("\r\x1b[K")
+
+
+def _must(true: bool, otherwise: str) -> None:
+    if not true:
+        raise RuntimeError(f"a measured command did not do its work: {otherwise[-2000:]}")
