@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from etl.cli.settings import Settings
 
+#: What SQLAlchemy puts around a driver's own words.
+_TRIMMINGS = re.compile(r"^\([\w.]+\) | \[SQL parameters hidden .*| \(Background on this error .*")
 FAILED, USAGE, PARTLY, INTERRUPTED = 1, 2, 3, 130
 
 
@@ -73,9 +76,9 @@ def explain(exc: BaseException) -> Iterator[str]:
 
 def _causes(exc: BaseException) -> Iterator[str]:
     """What the error came from, as far as it adds anything to what was said already."""
-    said = str(exc)
+    said = " ".join(str(exc).split())
     while (cause := exc.__cause__) is not None:
-        text = " ".join(str(cause).split()) or type(cause).__name__
+        text = _TRIMMINGS.sub("", " ".join(str(cause).split())) or type(cause).__name__
         if text not in said:
             yield text[:500]
             said += text

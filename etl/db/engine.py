@@ -15,7 +15,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from etl.db.faults import note_place, storage_errors
+from etl.db.faults import note_place, place_of, storage_errors
 from etl.errors import ConfigError, DatabaseRefused
 
 __all__ = ["Engine", "is_sqlite", "make_engine", "storage_errors", "writing"]
@@ -77,7 +77,8 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
     SQLite takes the write lock at once (BEGIN IMMEDIATE): a reader that turns writer could not wait for it.
     Elsewhere it is READ COMMITTED.
     """
-    with storage_errors(), engine.execution_options(etl_begin="BEGIN IMMEDIATE").begin() as connection:
+    begun = engine.execution_options(etl_begin="BEGIN IMMEDIATE").begin()
+    with storage_errors(place_of(engine)), begun as connection:
         yield connection
 
 
@@ -130,7 +131,8 @@ def _sqlite_file(url: sa.URL) -> sa.URL:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
-        raise DatabaseRefused(f"cannot create the folder {path.parent}: {exc.strerror}") from exc
+        hint = "may this user write there, and is the path in the database URL right?"
+        raise DatabaseRefused(f"cannot create the folder {path.parent}: {exc.strerror}", hint=hint) from exc
     return url.set(database=str(path))
 
 

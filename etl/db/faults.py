@@ -11,77 +11,96 @@ import sqlalchemy as sa
 
 from etl.errors import DatabaseBusy, DatabaseRefused, DatabaseUnavailable, StorageError
 
-_HINTS: dict[type[StorageError], str] = {
-    DatabaseBusy: "another process is writing; the same command may succeed in a moment",
-    DatabaseUnavailable: "is the database server running, and reachable from here?",
-    DatabaseRefused: "free space, grant the rights, or correct the database URL",
-}
+#: A kind of error, and what a person can do about it.
+Meaning = tuple[type[StorageError], str]
 
-_SQLITE: dict[int, type[StorageError]] = {
-    sqlite3.SQLITE_BUSY: DatabaseBusy,
-    sqlite3.SQLITE_LOCKED: DatabaseBusy,
-    sqlite3.SQLITE_PERM: DatabaseRefused,
-    sqlite3.SQLITE_READONLY: DatabaseRefused,
-    sqlite3.SQLITE_IOERR: DatabaseRefused,
-    sqlite3.SQLITE_FULL: DatabaseRefused,
-    sqlite3.SQLITE_CANTOPEN: DatabaseRefused,
-    sqlite3.SQLITE_NOTADB: DatabaseRefused,
+_BUSY: Meaning = (DatabaseBusy, "another process is writing; the same command may succeed in a moment")
+_AWAY: Meaning = (DatabaseUnavailable, "is the database server running, and reachable from here?")
+_FULL: Meaning = (DatabaseRefused, "free space on the database's disk; the next run goes on where this ended")
+_READ_ONLY: Meaning = (DatabaseRefused, "the database is read-only: a standby, a mount, or file rights?")
+_RIGHTS: Meaning = (DatabaseRefused, "grant this user the right to create, read and write these tables")
+_LOGIN: Meaning = (DatabaseRefused, "check user and password in the database URL, and who may connect")
+_NOWHERE: Meaning = (DatabaseRefused, "create the database, or correct its name in the database URL")
+_NO_FILE: Meaning = (DatabaseRefused, "may this user write the file and its folder, and is the path right?")
+_OTHER_FILE: Meaning = (DatabaseRefused, "correct the path in the database URL: this file is something else")
+_SICK: Meaning = (DatabaseRefused, "look at the database server's log, its memory and its disk")
+
+_SQLITE: dict[int, Meaning] = {
+    sqlite3.SQLITE_BUSY: _BUSY,
+    sqlite3.SQLITE_LOCKED: _BUSY,
+    sqlite3.SQLITE_PERM: _NO_FILE,
+    sqlite3.SQLITE_READONLY: _READ_ONLY,
+    sqlite3.SQLITE_IOERR: _FULL,  # a quota, a limit on file sizes, or a disk that fails
+    sqlite3.SQLITE_FULL: _FULL,
+    sqlite3.SQLITE_CANTOPEN: _NO_FILE,
+    sqlite3.SQLITE_NOTADB: _OTHER_FILE,
 }
 
 # SQLSTATEs, or their two-character classes. The longer match wins.
-_POSTGRES: dict[str, type[StorageError]] = {
-    "40001": DatabaseBusy,  # serialisation failure
-    "40P01": DatabaseBusy,  # deadlock
-    "55P03": DatabaseBusy,  # lock_timeout
-    "57014": DatabaseBusy,  # statement_timeout
-    "08": DatabaseUnavailable,
-    "25P03": DatabaseUnavailable,  # idle_in_transaction_session_timeout cut us
-    "53300": DatabaseUnavailable,  # too many connections
-    "57P": DatabaseUnavailable,  # shutdown, crash, still starting
-    "25006": DatabaseRefused,  # read-only: a standby
-    "28": DatabaseRefused,  # credentials
-    "3D": DatabaseRefused,  # no such database
-    "42501": DatabaseRefused,
-    "53": DatabaseRefused,  # disk full, out of memory
-    "58030": DatabaseRefused,  # I/O error
+_POSTGRES: dict[str, Meaning] = {
+    "40001": _BUSY,  # serialisation failure
+    "40P01": _BUSY,  # deadlock
+    "55P03": _BUSY,  # lock_timeout
+    "57014": _BUSY,  # statement_timeout
+    "08": _AWAY,
+    "25P03": _AWAY,  # idle_in_transaction_session_timeout cut us
+    "53300": _AWAY,  # too many connections
+    "57P": _AWAY,  # shutdown, crash, still starting
+    "25006": _READ_ONLY,
+    "28": _LOGIN,
+    "3D": _NOWHERE,
+    "42501": _RIGHTS,
+    "53100": _FULL,
+    "53": _SICK,  # out of memory
+    "58030": _SICK,  # I/O error
 }
 # A refused connection carries no SQLSTATE, only the server's words.
-_POSTGRES_REFUSALS = ("authentication failed", "no pg_hba.conf entry", "does not exist", "permission denied")
+_POSTGRES_REFUSALS = {
+    "authentication failed": _LOGIN,
+    "no pg_hba.conf entry": _LOGIN,
+    "permission denied": _RIGHTS,
+    "not permitted to log in": _LOGIN,
+    'role "': _LOGIN,  # … does not exist
+    "does not exist": _NOWHERE,
+}
 
-_MYSQL: dict[int, type[StorageError]] = dict.fromkeys(
-    (1020, 1205, 1213, 3024, 1969), DatabaseBusy
-)  # record changed, lock wait, deadlock, statement timeouts
+# record changed, lock wait, deadlock, statement timeouts
+_MYSQL: dict[int, Meaning] = dict.fromkeys((1020, 1205, 1213, 3024, 1969), _BUSY)
 # too many connections, shutdown, killed, network, idle timeouts, 20xx: the client's own
 _MYSQL |= dict.fromkeys(
-    (0, 1040, 1053, 1152, 1159, 1161, 1927, 2002, 2003, 2006, 2013, 2014, 2055, 4031), DatabaseUnavailable
+    (0, 1040, 1053, 1152, 1159, 1161, 1927, 2002, 2003, 2006, 2013, 2014, 2055, 4031), _AWAY
 )
-# disk full, table full, credentials, rights, unknown database, host barred, read-only server
-_MYSQL |= dict.fromkeys(
-    (1021, 1044, 1045, 1049, 1114, 1129, 1130, 1142, 1143, 1227, 1290, 1370, 1698, 1792, 1836, 3),
-    DatabaseRefused,
-)
+_MYSQL |= dict.fromkeys((3, 1021, 1114), _FULL)
+_MYSQL |= dict.fromkeys((1290, 1792, 1836), _READ_ONLY)
+_MYSQL |= dict.fromkeys((1044, 1142, 1143, 1227, 1370), _RIGHTS)
+_MYSQL |= dict.fromkeys((1045, 1129, 1130, 1698), _LOGIN)
+_MYSQL[1049] = _NOWHERE
 
 
 @contextmanager
-def storage_errors() -> Iterator[None]:
+def storage_errors(place: str = "") -> Iterator[None]:
     """Turns what SQLAlchemy and the drivers raise into DatabaseBusy, DatabaseUnavailable, DatabaseRefused or
-    StorageError. Messages hold what the server said and which database, never a password or a row."""
+    StorageError. Messages hold what the server said and which database, never a password or a row.
+
+    `place` is said of errors that come straight from the driver; others know theirs.
+    """
     try:
         yield
     except sa.exc.TimeoutError as exc:
         raise DatabaseBusy("all database connections of this process are in use") from exc
     except sa.exc.DBAPIError as exc:
-        raise _translated(exc.orig, getattr(exc, "etl_place", ""), cut=exc.connection_invalidated) from exc
+        said = getattr(exc, "etl_place", place)
+        raise _translated(exc.orig, said, cut=exc.connection_invalidated) from exc
     except Exception as exc:
-        # COPY goes straight to the driver.
+        # COPY goes straight to the driver, and so does what sets a new connection up.
         if _driver(exc) is None:
             raise
-        raise _translated(exc, "") from exc
+        raise _translated(exc, place) from exc
 
 
 def note_place(engine: sa.Engine) -> None:
     """Lets every error of this engine say where it happened."""
-    place = _place(engine.url)
+    place = place_of(engine)
 
     @sa.event.listens_for(engine, "handle_error")
     def _note(context: sa.engine.ExceptionContext) -> None:
@@ -89,7 +108,9 @@ def note_place(engine: sa.Engine) -> None:
             context.sqlalchemy_exception.etl_place = place  # type: ignore[attr-defined]
 
 
-def _place(url: sa.URL) -> str:
+def place_of(engine: sa.Engine) -> str:
+    """Which database this is, in brackets, without user and password."""
+    url = engine.url
     if url.get_backend_name() == "sqlite":
         return f" ({url.database})"
     host = url.host or "the local socket"
@@ -97,8 +118,8 @@ def _place(url: sa.URL) -> str:
 
 
 def _translated(error: BaseException | None, place: str, *, cut: bool = False) -> StorageError:
-    kind = _kind(error) or (DatabaseUnavailable if cut else StorageError)
-    return kind(f"{_text(error)}{place}", hint=_HINTS.get(kind))
+    kind, hint = _meaning(error) or (_AWAY if cut else (StorageError, None))
+    return kind(f"{_text(error)}{place}", hint=hint)
 
 
 def _driver(error: BaseException | None) -> str | None:
@@ -106,22 +127,22 @@ def _driver(error: BaseException | None) -> str | None:
     return module if module in ("sqlite3", "psycopg", "pymysql") else None
 
 
-def _kind(error: Any) -> type[StorageError] | None:
+def _meaning(error: Any) -> Meaning | None:
     driver = _driver(error)
     if driver == "sqlite3":
         return _SQLITE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
     if driver == "psycopg":
-        return _postgres_kind(error)
+        return _postgres_meaning(error)
     code = error.args[0] if driver == "pymysql" and error.args else None
     return _MYSQL.get(code) if isinstance(code, int) else None
 
 
-def _postgres_kind(error: Any) -> type[StorageError] | None:
+def _postgres_meaning(error: Any) -> Meaning | None:
     if error.sqlstate is None:
         if type(error).__name__ not in ("OperationalError", "ConnectionTimeout"):
             return None
-        refused = any(words in str(error) for words in _POSTGRES_REFUSALS)
-        return DatabaseRefused if refused else DatabaseUnavailable
+        refused = (meaning for words, meaning in _POSTGRES_REFUSALS.items() if words in str(error))
+        return next(refused, _AWAY)
     return next((_POSTGRES[error.sqlstate[:n]] for n in (5, 3, 2) if error.sqlstate[:n] in _POSTGRES), None)
 
 

@@ -38,6 +38,8 @@ def sync_source(
         state = store.open()
     except EtlError as error:
         return _result(source, store, "skipped" if isinstance(error, LeaseHeld) else "failed", error)
+    except Stopped as stopped:  # while a broken database was waited for
+        return _result(source, store, "interrupted", stopped)
     if state.complete_run_id is None:
         store.kind = "first"
     run = Run(source, gateway, store, progress, stop)
@@ -58,7 +60,7 @@ def _run(run: Run, redact: Callable[[str], str], *, accept_suspicious: bool) -> 
         try:
             if not isinstance(error, LeaseLost):
                 run.end(error, redact)
-        except EtlError as caught:
+        except (EtlError, Stopped) as caught:  # the next run finds this one open, and closes it
             error = error or caught
     if error is None:
         return _result(run.source, run.store, "ok", None)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from etl.errors import EtlError
 from etl.load import Store
+from etl.pipeline.run import Stopped
 
 
 @contextmanager
@@ -30,5 +31,5 @@ def _beat(store: Store, ended: threading.Event) -> None:
     while not ended.wait(store.lease.seconds / 3):
         try:
             store.renew()
-        except EtlError:
+        except (EtlError, Stopped):
             return

@@ -7,10 +7,11 @@ looks right; a scan that does not is refused, and marks nothing.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 
-from etl.errors import DeadCursor, NotFound, SuspiciousScan
+from etl.errors import DeadCursor, EtlError, NotFound, SuspiciousScan
 from etl.extract import next_request
 from etl.load import Boundary, Scan, boundaries, neighbour, scan
 from etl.pipeline.guard import backwards, created
@@ -38,7 +39,8 @@ def reconcile(run: Run, *, accept_suspicious: bool = False) -> None:
             _judge(run, listed, oldest)
         run.batch.scan = Scan(_position(run, oldest), empty=store.now.counts.jobs_seen == 0)
     except BaseException:
-        store.forget_suspects()
+        with suppress(EtlError):  # left behind, they stay mere suspicion; what went wrong is what counts
+            store.forget_suspects()
         raise
 
 
