@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 import requests
-import urllib3.exceptions
+import urllib3
 from requests.adapters import HTTPAdapter
+from urllib3 import exceptions as broken
 
 from etl.config import Source
 from etl.errors import GarbledAnswer, GatewayError, TimedOut, Unreachable
@@ -38,35 +39,66 @@ class Transport:
         size = max(4, source.concurrency, source.first_load_lanes) + 2
         # A session would read redirects' bodies, keep cookies, and look for .netrc and proxies each time.
         self._adapter = HTTPAdapter(pool_connections=2, pool_maxsize=size)
-        self._headers = _headers(source)
-        self._send_options: dict[str, Any] = {
-            "stream": True,
-            "timeout": (source.connect_timeout, source.read_timeout),
-            "verify": _verify(source),
-            "cert": str(source.client_cert) if source.client_cert else None,
-            "proxies": _proxies(source),
+        self._options: dict[str, Any] = {
+            "headers": dict(_headers(source)),
+            "timeout": urllib3.Timeout(connect=source.connect_timeout, read=source.read_timeout),
+            "redirect": False,
+            "retries": False,
+            "preload_content": False,
+            "decode_content": False,
+            "assert_same_host": False,
         }
+        self._opened: tuple[Any, str] | None = None
 
     def get(self, path: str, query: dict[str, str], where: str) -> Reply:
         """Raises Unreachable, TimedOut or GarbledAnswer; any HTTP status is an answer."""
-        url = f"{self._source.base_url}{path}"
-        request = requests.PreparedRequest()
-        request.method, request.headers = "GET", self._headers
-        request.url = f"{url}?{urlencode(query)}" if query else url
         begun = self._monotonic()
         try:
-            with self._adapter.send(request, **self._send_options) as response:
-                body = self._read(response, where, begun)
-                return Reply(response.status_code, response.headers, body, self._monotonic() - begun)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            pool, prefix = self._opened or self._open()
+            target = f"{prefix}{path}?{urlencode(query)}" if query else f"{prefix}{path}"
+            response = self._ask(pool, target)
+            body = self._body(response, where, begun)
+            return Reply(response.status, response.headers, body, self._monotonic() - begun)
+        except (requests.RequestException, broken.HTTPError, OSError) as error:
             translated = _translate(error, where)
         # Raised out here: as its context, the foreign error would carry the request and its key along.
         raise translated
 
+    def _ask(self, pool: Any, target: str) -> Any:
+        try:
+            return pool.urlopen("GET", target, **self._options)
+        except broken.ProtocolError as error:
+            raise ConnectionError(_plain(error)) from None  # before any body: nothing was cut short
+
+    def _open(self) -> tuple[Any, str]:
+        """The pool as requests sets it up (TLS, proxy), and what stands before a path.
+
+        Pages are asked of the pool itself: `HTTPAdapter.send` costs as much as all the rest of a page.
+        """
+        source, verify = self._source, _verify(self._source)
+        certificate, proxies = str(source.client_cert) if source.client_cert else None, _proxies(source)
+        request = requests.Request("GET", source.base_url).prepare()
+        pool = self._adapter.get_connection_with_tls_context(
+            request, verify, proxies=proxies, cert=certificate
+        )
+        self._adapter.cert_verify(pool, source.base_url, verify, certificate)
+        self._opened = pool, self._adapter.request_url(request, proxies).rstrip("/")
+        return self._opened
+
     def close(self) -> None:
         self._adapter.close()
 
-    def _read(self, response: requests.Response, where: str, begun: float) -> bytes:
+    def _body(self, response: Any, where: str, begun: float) -> bytes:
+        """The whole body; its connection goes back to the pool, or is closed with what is left in it."""
+        try:
+            body = self._read(response, where, begun)
+        except BaseException:
+            response.close()
+            raise
+        response.release_conn()
+        return body
+
+    def _read(self, response: Any, where: str, begun: float) -> bytes:
         deadline = begun + _PATIENCE * self._source.read_timeout
 
         def on_piece() -> None:
@@ -75,24 +107,25 @@ class Transport:
                 raise TimedOut(f"{where}: the body came too slowly and was given up", hint=hint)
 
         try:
-            return read_body(response.raw, self._source.max_body, where, on_piece)
+            return read_body(response, self._source.max_body, where, on_piece)
         except GarbledAnswer:
-            if response.status_code == 200:
+            if response.status == 200:
                 raise
+            response.close()
             return b""  # a broken error page says no less than its status
 
 
 def _translate(error: Exception, where: str) -> GatewayError:
     text = f"{where}: {type(error).__name__}: {_plain(error)}"
-    if isinstance(error, requests.ConnectTimeout):
+    if isinstance(error, broken.ConnectTimeoutError) and not isinstance(error, broken.NewConnectionError):
         return TimedOut(text, hint="nothing answers at this address within connect_timeout")
-    if isinstance(error, requests.Timeout | urllib3.exceptions.ReadTimeoutError | TimeoutError):
+    if isinstance(error, broken.ReadTimeoutError | TimeoutError):
         return TimedOut(text, hint="read_timeout must exceed the gateway's own 30 s")
-    if isinstance(error, requests.exceptions.SSLError):
+    if isinstance(error, broken.SSLError):
         return Unreachable(text, hint="the certificate is not trusted: set ca_bundle to the CA's file")
-    if isinstance(error, requests.exceptions.ProxyError):
+    if isinstance(error, broken.ProxyError | requests.exceptions.InvalidProxyURL):
         return Unreachable(text, hint="the proxy does not answer: check `proxy` or HTTPS_PROXY")
-    if isinstance(error, urllib3.exceptions.ProtocolError | requests.exceptions.ChunkedEncodingError):
+    if isinstance(error, broken.ProtocolError):
         text = f"{where}: truncated: the connection ended before the body did"
         return GarbledAnswer(text, hint=CUT)
     return Unreachable(text, hint="is base_url right, and does the gateway run?")
@@ -100,7 +133,7 @@ def _translate(error: Exception, where: str) -> GatewayError:
 
 def _plain(error: BaseException) -> str:
     """The innermost reason, without the pool's and the request's dressing."""
-    reason = getattr(error, "reason", None) or (error.args[0] if error.args else None)
+    reason = getattr(error, "reason", None) or error.__cause__ or (error.args[0] if error.args else None)
     if isinstance(reason, BaseException) and reason is not error:
         return _plain(reason)
     return " ".join(str(error).split())[:200]

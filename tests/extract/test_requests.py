@@ -113,31 +113,40 @@ def test_lone_surrogates_and_control_characters_cost_no_neighbour(client: Callab
     assert isinstance(page, RawPage)
 
 
-def options(monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], **settings: Any) -> dict[str, Any]:
+def pool(monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], **settings: Any) -> Any:
+    """The connection pool that pages would be asked of."""
     for name in ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     source = Source(**{"name": "main", "base_url": "https://gateway.example", **settings})
-    return Transport(source)._send_options
+    return Transport(source)._open()[0]
 
 
-def test_the_environments_proxy_and_bundle_are_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
-    environ = {"HTTPS_PROXY": "http://proxy.example:3128", "REQUESTS_CA_BUNDLE": "/etc/bundle.pem"}
-    assert options(monkeypatch, environ)["proxies"]["https"] == "http://proxy.example:3128"
-    assert options(monkeypatch, environ)["verify"] == "/etc/bundle.pem"
-    assert options(monkeypatch, {**environ, "NO_PROXY": "gateway.example"})["proxies"] == {}
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    for name in ("environ.pem", "own.pem"):
+        (tmp_path / name).touch()
+    return {"HTTPS_PROXY": "http://proxy.example:3128", "REQUESTS_CA_BUNDLE": str(tmp_path / "environ.pem")}
+
+
+def test_the_environments_proxy_and_bundle_are_honoured(
+    monkeypatch: pytest.MonkeyPatch, environ: dict[str, str]
+) -> None:
+    given = pool(monkeypatch, environ)
+    assert (given.proxy.host, given.proxy.port) == ("proxy.example", 3128)
+    assert given.ca_certs == environ["REQUESTS_CA_BUNDLE"] and given.cert_reqs == "CERT_REQUIRED"
+    assert pool(monkeypatch, {**environ, "NO_PROXY": "gateway.example"}).proxy is None
 
 
 def test_the_configuration_comes_before_the_environment(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], tmp_path: Path
 ) -> None:
-    environ = {"HTTPS_PROXY": "http://proxy.example:3128", "REQUESTS_CA_BUNDLE": "/etc/bundle.pem"}
-    given = options(monkeypatch, environ, proxy=Secret("http://own.example:1"), ca_bundle=tmp_path / "ca.pem")
-    assert given["proxies"]["https"] == "http://own.example:1"
-    assert given["verify"] == str(tmp_path / "ca.pem")
-    assert options(monkeypatch, environ, verify_tls=False)["verify"] is False
+    own = tmp_path / "own.pem"
+    given = pool(monkeypatch, environ, proxy=Secret("http://own.example:1"), ca_bundle=own)
+    assert given.proxy.host == "own.example" and given.ca_certs == str(own)
+    assert pool(monkeypatch, environ, verify_tls=False).cert_reqs == "CERT_NONE"
 
 
 def test_no_credentials_come_from_netrc(
