@@ -38,7 +38,7 @@ class Transport:
         self._source, self._monotonic = source, monotonic
         size = max(4, source.concurrency, source.first_load_lanes) + 2
         # A session would read redirects' bodies, keep cookies, and look for .netrc and proxies each time.
-        self._adapter = HTTPAdapter(pool_connections=2, pool_maxsize=size)
+        self._adapter: Any = HTTPAdapter(pool_connections=2, pool_maxsize=size)
         self._options: dict[str, Any] = {
             "headers": dict(_headers(source)),
             "timeout": urllib3.Timeout(connect=source.connect_timeout, read=source.read_timeout),

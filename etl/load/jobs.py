@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
@@ -31,11 +31,23 @@ _UPDATE = (*TRACKED, "settled", "content_hash", "version", "last_changed_at", "l
 _CLEARED = ("unlisted_at", "unlisted_reason", "suspect_run_id")
 _VERSION = (*_HEAD, "version", "op", "valid_from", "changed_fields", *TRACKED, "unlisted_reason", "run_id")
 _FIRST, _LAST = 1, 1 + len(TRACKED)  # where the tracked columns stand in a JobRow
-_TIMES = tuple(i for i, name in enumerate(TRACKED) if name.endswith("_at"))
+_CREATED = JobRow._fields.index("created_at")  # completed_at and expires_at follow
+#: What a version says that its job says otherwise, at the moment of its insert.
+_AT_INSERT = {
+    "version": "1",
+    "op": "'insert'",
+    "valid_from": "first_seen_at",
+    "changed_fields": "NULL",
+    "unlisted_reason": "NULL",
+    "run_id": "first_run_id",
+}
+_COPY_FIRST_VERSIONS = (
+    f"INSERT INTO video_job_versions ({', '.join(_VERSION)}) "  # noqa: S608 (our own names)
+    f"SELECT {', '.join(_AT_INSERT.get(name, name) for name in _VERSION)} FROM video_jobs"
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """One job on one page: where it stands, when the page came, and what is known of it.
 
     `partial` marks an answer by id, which leaves out zero values: what it does not say has not changed.
@@ -70,15 +82,16 @@ class JobWriter:
         self._source_id = source_id
         self._run_id = run_id
         self._history_progress = history_progress
-        self._time = bulk.adapter(conn.dialect.name)
+        self._time = bulk.instant(conn.dialect.name)
 
     def write(self, seen: Sequence[Seen], counts: Counts) -> None:
         """Write jobs, each at most once in `seen`, and count what became of them."""
         plan = _Plan()
         changed: list[Seen] = []
+        received = {at: self._time(at) for at in {job.at for job in seen}}  # a page's jobs share their time
         for job in seen:
             if job.known is None:
-                self._insert(plan, job)
+                self._insert(plan, job, received[job.at])
             elif self._differs(job.row, job.known):
                 changed.append(job)
             else:
@@ -94,14 +107,11 @@ class JobWriter:
             or (self._history_progress and row.progress != known.progress)
         )
 
-    def _insert(self, plan: _Plan, job: Seen) -> None:
-        row, at = job.row, self._time(job.at)
-        tracked = self._tracked(row)
-        key = (self._source_id, row.job_id)
-        plan.inserts.append(
-            (*key, *tracked, row.settled, row.content_hash, 1, at, at, job.position, self._run_id)
-        )
-        plan.versions.append((*key, 1, "insert", at, None, *tracked, None, self._run_id))
+    def _insert(self, plan: _Plan, job: Seen, at: str) -> None:
+        row, source_id = job.row, self._source_id
+        tracked, settled = self._tracked(row), int(row.settled)
+        place = (at, at, job.position, self._run_id)
+        plan.inserts.append((source_id, row.job_id, *tracked, settled, row.content_hash, 1, *place))
 
     def _touch(self, plan: _Plan, job: Seen, counts: Counts) -> None:
         """A job that says nothing new, but perhaps for its progress or its place."""
@@ -163,20 +173,33 @@ class JobWriter:
         return rows
 
     def _tracked(self, row: JobRow) -> tuple[Any, ...]:
-        values: list[Any] = list(row[_FIRST:_LAST])
-        for i in _TIMES:
-            if values[i] is not None:
-                values[i] = self._time(values[i])
-        return tuple(values)
+        time, created, completed, expires = self._time, row.created_at, row.completed_at, row.expires_at
+        return (
+            *row[_FIRST:_CREATED],
+            None if created is None else time(created),
+            None if completed is None else time(completed),
+            None if expires is None else time(expires),
+            *row[_CREATED + 3 : _LAST],
+        )
 
     def _execute(self, plan: _Plan) -> None:
         conn, table = self._conn, video_jobs
-        bulk.insert(conn, table, _INSERT, plan.inserts)
+        self._insert_all(plan.inserts)
         bulk.update(conn, table, (*_UPDATE, *_CLEARED), _HEAD, plan.updates)
         bulk.update(conn, table, ("progress",), _HEAD, plan.progress)
         bulk.update(conn, table, ("list_position", "suspect_run_id"), _HEAD, plan.moves)
         bulk.update(conn, table, ("content_hash",), _HEAD, plan.rehashes)
         bulk.insert(conn, video_job_versions, _VERSION, plan.versions)
+
+    def _insert_all(self, rows: list[tuple[Any, ...]]) -> None:
+        """New jobs, and their first versions: those are copied inside the database, so they travel once."""
+        if not rows:
+            return
+        new = bulk.rows_to_come(self._conn, video_jobs)
+        bulk.insert(self._conn, video_jobs, _INSERT, rows)
+        which, ids = new or bulk.of_jobs(self._conn, self._source_id, [row[1] for row in rows])
+        order = "rowid" if new else "list_position"
+        bulk.run(self._conn, f"{_COPY_FIRST_VERSIONS} WHERE {which} ORDER BY {order}", ids)
 
 
 def unlist(
@@ -199,12 +222,12 @@ def unlist(
 def _unlist_rows(
     conn: sa.Connection, rows: list[Any], reasons: dict[str, str], run_id: int, at: datetime
 ) -> int:
-    time = bulk.adapter(conn.dialect.name)
+    time = bulk.instant(conn.dialect.name)
     updates, versions = [], []
     for row in rows:
         key, reason = (row["source_id"], row["job_id"]), reasons[row["job_id"]]
         moment = time(max(utc(at), row["last_changed_at"]))
-        tracked = [time(row[n]) if n.endswith("_at") else row[n] for n in TRACKED]
+        tracked = [time(v) if isinstance(v := row[n], datetime) else v for n in TRACKED]
         version = row["version"] + 1
         updates.append((version, moment, moment, reason, None, *key))
         versions.append((*key, version, "unlist", moment, '["unlisted_at"]', *tracked, reason, run_id))

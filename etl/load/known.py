@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-import msgspec
 import sqlalchemy as sa
 
 from etl.db.models import video_jobs as jobs
+from etl.load import bulk
+from etl.records import JobRow
 
 
 class Known(NamedTuple):
@@ -25,29 +26,30 @@ class Known(NamedTuple):
     first_run_id: int
     suspect_run_id: int | None
 
+    def stands(self, row: JobRow, position: int) -> bool:
+        """This sight of the job at this position says nothing that is not stored."""
+        return (
+            self.content_hash == row.content_hash
+            and self.progress == row.progress
+            and self.list_position == position
+            and self.suspect_run_id is None
+            and not self.unlisted
+        )
 
-_COLUMNS = (
-    "job_id, content_hash, version, progress, list_position, settled, unlisted_at IS NOT NULL, "
-    "first_run_id, suspect_run_id"
+
+_SELECT = (
+    "SELECT job_id, content_hash, version, progress, list_position, settled, unlisted_at IS NOT NULL, "
+    "first_run_id, suspect_run_id FROM video_jobs"
 )
-_WHERE = f"SELECT {_COLUMNS} FROM video_jobs WHERE source_id = "  # noqa: S608 (our own names)
 
 
 def known_jobs(conn: sa.Connection, source_id: int, ids: Sequence[str]) -> dict[str, Known]:
     """The stored jobs among `ids`, by id."""
     if not ids:
         return {}
-    dialect = conn.dialect.name
-    if dialect == "sqlite":
-        # One parameter whatever the number of ids, so that SQLite prepares the statement once.
-        sql = _WHERE + "? AND job_id IN (SELECT value FROM json_each(?))"  # noqa: S608
-        result = conn.exec_driver_sql(sql, (source_id, msgspec.json.encode(ids).decode()))
-    elif dialect == "postgresql":
-        result = conn.exec_driver_sql(_WHERE + "%s AND job_id = ANY(%s)", (source_id, list(ids)))
-    else:
-        marks = ", ".join(["%s"] * len(ids))
-        result = conn.exec_driver_sql(_WHERE + f"%s AND job_id IN ({marks})", (source_id, *ids))
-    return {row[0]: Known._make(row) for row in result.cursor.fetchall()} if result.cursor else {}
+    where, parameters = bulk.of_jobs(conn, source_id, ids)
+    cursor = bulk.run(conn, f"{_SELECT} WHERE {where}", parameters).cursor
+    return {row[0]: Known._make(row) for row in cursor.fetchall()} if cursor is not None else {}
 
 
 def neighbour(

@@ -32,10 +32,13 @@ class Lane:
 
 @dataclass(slots=True)
 class Placed:
-    """A lane's pages, placed: what to write, and how many sights were repeats of a job within the batch."""
+    """A lane's pages, placed: what to write, and how many sights said nothing new.
+
+    Those are repeats of a job within the batch, and jobs that stand as they are stored.
+    """
 
     seen: list[Seen] = field(default_factory=list)
-    repeats: int = 0
+    unchanged: int = 0
     missing: list[str] = field(default_factory=list)
 
 
@@ -49,12 +52,16 @@ def place_lane(
         lane.started = True
     jobs, repeats = _unique(pages)
     ordered = positions.oldest_first(jobs, lane.order)
-    places = _places(conn, source_id, lane, [known.get(row.job_id) for row, _ in ordered])
-    placed = Placed(repeats=repeats)
-    for (row, page), position in zip(ordered, places, strict=True):
-        placed.seen.append(Seen(row, position, page.page.received_at, known.get(row.job_id)))
+    stored = [known.get(row.job_id) for row, _ in ordered]
+    places = _places(conn, source_id, lane, stored)
+    placed = Placed(unchanged=repeats)
+    for (row, page), position, job in zip(ordered, places, stored, strict=True):
+        if job is not None and job.stands(row, position):
+            placed.unchanged += 1
+        else:
+            placed.seen.append(Seen(row, position, page.page.received_at, job))
     if places:
-        _pass(conn, source_id, lane, places, placed, ended=pages[-1].page.has_more is False)
+        _pass(conn, source_id, lane, places, stored, placed, ended=pages[-1].page.has_more is False)
     return placed
 
 
@@ -102,7 +109,14 @@ def _beyond(conn: sa.Connection, source_id: int, position: int | None, *, above:
 
 
 def _pass(
-    conn: sa.Connection, source_id: int, lane: Lane, places: list[int], placed: Placed, *, ended: bool
+    conn: sa.Connection,
+    source_id: int,
+    lane: Lane,
+    places: list[int],
+    stored: Sequence[Known | None],
+    placed: Placed,
+    *,
+    ended: bool,
 ) -> None:
     """Move the edge past the batch; list the known jobs in the passed stretch that were not seen."""
     far = places[-1] if lane.order == "asc" else places[0]
@@ -113,17 +127,27 @@ def _pass(
             low = places[0] - 1
         if lane.order == "asc" and ended and not lane.bounded:
             high = None
-        seen = {job.row.job_id for job in placed.seen}
-        placed.missing = [i for i in _listed(conn, source_id, low, high) if i not in seen]
+        placed.missing = _missing(conn, source_id, low, high, [job for job in stored if job is not None])
     lane.edge = far
 
 
-def _listed(conn: sa.Connection, source_id: int, low: int | None, high: int | None) -> list[str]:
-    """Jobs believed to be listed with low < position <= high (None: no bound)."""
+def _missing(
+    conn: sa.Connection, source_id: int, low: int, high: int | None, seen: Sequence[Known]
+) -> list[str]:
+    """Jobs believed to be listed with low < position <= high (None: no bound) that are not among `seen`.
+
+    Counted first: nearly always as many stand there as were seen, and then those are they.
+    """
     table = video_jobs
-    query = sa.select(table.c.job_id).where(table.c.source_id == source_id, table.c.unlisted_at.is_(None))
-    if low is not None:
-        query = query.where(table.c.list_position > low)
+    where = [table.c.source_id == source_id, table.c.unlisted_at.is_(None), table.c.list_position > low]
     if high is not None:
-        query = query.where(table.c.list_position <= high)
-    return list(conn.scalars(query))
+        where.append(table.c.list_position <= high)
+    expected = sum(
+        1
+        for job in seen
+        if not job.unlisted and job.list_position > low and (high is None or job.list_position <= high)
+    )
+    if conn.scalar(sa.select(sa.func.count()).where(*where).select_from(table)) == expected:
+        return []
+    ids = {job.job_id for job in seen}
+    return [i for i in conn.scalars(sa.select(table.c.job_id).where(*where)) if i not in ids]

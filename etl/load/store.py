@@ -210,7 +210,7 @@ class Store:
         wanted = [*ids, cursor] if cursor is not None and cursor not in ids else list(ids)
         known = knowledge.known_jobs(conn, self.source_id, wanted)
         placed = place_lane(conn, self.source_id, lane, pages, known)
-        now.counts.jobs_unchanged += placed.repeats + sum(page.duplicates for page in pages)
+        now.counts.jobs_unchanged += placed.unchanged + sum(page.duplicates for page in pages)
         writer.write(placed.seen, now.counts)
         scan.suspect(conn, self.source_id, now.run_id, placed.missing)
 

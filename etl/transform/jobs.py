@@ -112,9 +112,14 @@ def job_row(job: dict[str, Any], context: Context) -> JobRow:
         key, provider, model, status, reported, progress, prompt, remixed, seconds, size, width, height,
         created_at, completed_at, expires_at, error_code, error_message, extra_text,
         status in SETTLED_STATUSES or (status not in _OPEN_STATUSES and (failed or completed_at is not None)),
-        blake2b(_pack(content), digest_size=16).hexdigest(),
+        digest(content),
     )  # fmt: skip
     return JobRow._make(row)  # a third cheaper than JobRow(...)
+
+
+def digest(content: tuple[Any, ...]) -> str:
+    """The content hash: 32 hexadecimal digits."""
+    return blake2b(_pack(content), digest_size=16).hexdigest()
 
 
 def _unknown(job: dict[str, Any], context: Context) -> dict[str, Any]:
@@ -165,8 +170,11 @@ def _provider(job: dict[str, Any], key: str, context: Context, extra: dict[str, 
         extra["provider"] = own
     elif own:
         return str(own)
-    if context.provider:
-        return context.provider
+    return context.provider or provider_of(key)
+
+
+def provider_of(key: str) -> str | None:
+    """The provider that an id's suffix names."""
     _, colon, suffix = key.rpartition(":")
     return suffix if colon and suffix else None
 

@@ -8,6 +8,7 @@ from etl.records import JobRow, PageRows, RawPage, Reject
 from etl.transform.envelope import page_facts
 from etl.transform.jobs import MAX_ID, Context, job_row
 from etl.transform.options import Options
+from etl.transform.ordinary import ordinary_row
 from etl.transform.prompts import safe_reject
 from etl.transform.text import Unusable, clean, decode
 
@@ -23,9 +24,10 @@ def transform_page(page: RawPage, options: Options, *, source_provider: str | No
     context.provider = facts.provider or source_provider
     jobs: dict[str, JobRow] = {}
     rejects: list[Reject] = []
+    as_sent = options.prompts == "store"
     for position, raw in enumerate(page.items):
         try:
-            row = job_row(decode(raw), context)
+            row = (ordinary_row(raw, context) if as_sent else None) or job_row(decode(raw), context)
         except Unusable as exc:
             rejects.append(_reject(exc, raw, position, options))
         else:

@@ -47,14 +47,17 @@ class Unusable(Exception):
 def decode(raw: bytes) -> Any:
     """The JSON value, safe to store. Raises Unusable: not UTF-8, not JSON, too deep."""
     try:
-        value = _fast_decode(raw)
-        # msgspec refuses all else that databases refuse. Clean bytes pay for single-byte searches only.
-        unsafe = _BACKSLASH in raw and _ESCAPED_NUL in raw
+        value, unsafe = _fast_decode(raw), has_escaped_nul(raw)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         value, unsafe = _patient_decode(raw), True
     if (_BRACKET in raw or raw.rfind(b"{") > 0) and deeper_than(value, MAX_DEPTH):
         raise Unusable(f"nested deeper than {MAX_DEPTH} levels", value)
     return _storable(value) if unsafe else value
+
+
+def has_escaped_nul(raw: bytes) -> bool:
+    """True when a text may hold NUL; msgspec itself refuses all else that databases refuse."""
+    return _BACKSLASH in raw and _ESCAPED_NUL in raw  # clean bytes pay for a single-byte search only
 
 
 def _patient_decode(raw: bytes) -> Any:

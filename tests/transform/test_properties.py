@@ -11,6 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl.transform import Options, transform_page
+from etl.transform.jobs import Context, job_row
+from etl.transform.ordinary import ordinary_row
+from etl.transform.text import decode
 from tests.hostile import ACCEPTED, HOSTILE, REJECTED
 from tests.transform.pages import assert_sound, page, row, transform
 
@@ -122,3 +125,40 @@ def test_zero_values_may_be_left_out(extra: dict[str, Any]) -> None:
     kept = {name: value for name, value in extra.items() if value}
     zeros = {"prompt": "", "seconds": 0, "size": "", "completed_at": 0, "progress": 0, "error": None}
     assert row(**kept).content_hash == row(**extra, **zeros).content_hash
+
+
+LIKELY = st.fixed_dictionaries(
+    {"id": st.sampled_from(["a", "c:openai", " ", "d:"])},
+    optional={
+        "object": st.sampled_from(["video", "", None, "image"]),
+        "provider": st.sampled_from(["", "azure", None]),
+        "model": st.sampled_from(["sora-2", "", None]),
+        "status": st.sampled_from(["queued", "completed", "failed", "in_progress", "Completed", "", None]),
+        "progress": st.sampled_from([0, 1, 1.0, 0.5, 50, 100, 101, -1, None]),
+        "prompt": TEXTS,
+        "remixed_from_video_id": st.sampled_from(["", "a", None]),
+        "seconds": st.sampled_from(["4", "8s", "", 4, 4.5, 0, -1, "x", None]),
+        "size": st.sampled_from(["1280x720", "", "big", None]),
+        "created_at": st.sampled_from([0, 1, 1_700_000_000, 1.5, -1, 10**11, 10**12, None]),
+        "completed_at": st.sampled_from([0, 1_700_000_100, None]),
+        "expires_at": st.sampled_from([0, 1_700_000_200, None]),
+        "error": st.sampled_from(
+            [None, {}, "", "gone", {"code": "", "message": ""}, {"code": "x"}, {"code": 1}, {"hint": "y"}]
+        ),
+    },
+)
+
+
+@given(st.one_of(LIKELY, JOBS), st.sampled_from([None, "azure"]))
+@settings(deadline=None, max_examples=500)
+def test_the_short_way_and_the_long_way_agree(item: dict[str, Any], provider: str | None) -> None:
+    raw = json.dumps(item).encode()
+    context = Context(Options(), provider)
+    short = ordinary_row(raw, context)
+    assert short is None or short == job_row(decode(raw), context)
+
+
+def test_an_ordinary_job_takes_the_short_way() -> None:
+    assert ordinary_row(
+        b'{"id":"a:openai","object":"video","status":"queued","created_at":1}', Context(Options())
+    )
