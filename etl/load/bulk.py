@@ -128,11 +128,8 @@ def _copy_line(row: Row) -> str:
 
 
 def _escaped(text: str) -> str:
-    text = text.translate(_COPY_ESCAPES)
+    text = text.replace("\\", r"\\").replace("\n", r"\n").replace("\r", r"\r").replace("\t", r"\t")
     return f"\\{text}" if text == "None" else text
-
-
-_COPY_ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", "\r": r"\r", "\t": r"\t"})
 
 
 def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
@@ -161,11 +158,10 @@ def _literals(row: Row) -> str:
 
 
 def _literal(value: Any) -> str:
-    return "NULL" if value is None else f"'{str(value).translate(_QUOTES)}'"
-
-
-#: Enough in UTF-8 and with backslash escapes on, which is what every session of ours has.
-_QUOTES = str.maketrans({"\\": r"\\", "'": r"\'", "\0": r"\0"})
+    if value is None:
+        return "NULL"
+    # Enough in UTF-8 and with backslash escapes on, which is what every session of ours has.
+    return "'" + str(value).replace("\\", r"\\").replace("'", r"\'").replace("\0", r"\0") + "'"
 
 
 @lru_cache(maxsize=64)

@@ -184,6 +184,8 @@ class FirstLoad:
 
     def _meets(self, rows: PageRows, known: dict[str, Known], lane: str) -> bool:
         """A job on the page was stored by the other half."""
+        if not known and self.run.pending.keys().isdisjoint([row.job_id for row in rows.jobs]):
+            return False  # nearly always
         return any(self._half(row.job_id, known) == lane for row in rows.jobs)
 
     def _half(self, job_id: str, known: dict[str, Known]) -> str | None:

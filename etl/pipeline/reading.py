@@ -15,8 +15,8 @@ from etl.extract import next_request
 from etl.records import PageRows, Request
 
 Fetch = Callable[[Request], PageRows]
-#: Pages that wait to be stored; more would only cost memory.
-AHEAD = 4
+#: Pages that wait to be stored: half a batch, so that reading goes on while a batch is being committed.
+AHEAD = 25
 _CHECK_SECONDS = 0.2
 _JOIN_SECONDS = 0.01
 _JOIN_TRIES = 50
