@@ -10,7 +10,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, quote_plus
 
@@ -123,7 +123,7 @@ def get(name: str) -> FilteringBoundLogger:
     import structlog
 
     if not structlog.is_configured():
-        _configure(logging.INFO, [structlog.processors.KeyValueRenderer(key_order=["event"])])
+        _configure()
     logger: FilteringBoundLogger = structlog.get_logger(name)
     return logger
 
@@ -134,33 +134,50 @@ def setup(level: str, format: str, redactor: Redactor, stream: IO[str] | None = 
     `level` is debug, info, warning or error. `format` is json, console, or auto, which is console. Colour
     only on a terminal without NO_COLOR. Times are ISO 8601 in UTC. The last call counts.
     """
-    import structlog
-
-    threshold = logging.getLevelNamesMapping()[level.upper()]
-    common = _common()
-    wrap = structlog.stdlib.ProcessorFormatter.wrap_for_formatter
-    _configure(threshold, [structlog.contextvars.merge_contextvars, *common, wrap])
-    handler = _Handler(stream if stream is not None else sys.stderr)
-    handler.setFormatter(_formatter(handler.stream, format, common, redactor))
+    global _threshold
+    _threshold = logging.getLevelNamesMapping()[level.upper()]
+    if "structlog" in sys.modules:
+        _configure()
+    out = stream if stream is not None else sys.stderr
+    handler = _Handler(out, lambda: _formatter(out, format, redactor))
     root = logging.getLogger()
     for old in [h for h in root.handlers if isinstance(h, _Handler)]:
         root.removeHandler(old)
     root.addHandler(handler)
-    root.setLevel(threshold)
+    root.setLevel(_threshold)
     for name in _CHATTY:
-        logging.getLogger(name).setLevel(logging.DEBUG if threshold == logging.DEBUG else logging.WARNING)
+        logging.getLogger(name).setLevel(logging.DEBUG if _threshold == logging.DEBUG else logging.WARNING)
     logging.captureWarnings(True)
 
 
 class _Handler(logging.StreamHandler[IO[str]]):
-    """Ours, so that a second `setup` finds and replaces it."""
+    """Ours, so that a second `setup` finds and replaces it. Structlog is imported for its first record:
+    a run without one starts 0.1 s sooner."""
+
+    def __init__(self, stream: IO[str], formatter: Callable[[], logging.Formatter]) -> None:
+        super().__init__(stream)
+        self._make_formatter = formatter
+
+    def format(self, record: logging.LogRecord) -> str:
+        if self.formatter is None:
+            self.setFormatter(self._make_formatter())
+        return super().format(record)
 
 
-def _configure(threshold: int, processors: list[Processor]) -> None:
+#: The level that `setup` chose; None before.
+_threshold: int | None = None
+
+
+def _configure() -> None:
     import structlog
 
+    threshold = logging.INFO if _threshold is None else _threshold
+    plain: list[Processor] = [structlog.processors.KeyValueRenderer(key_order=["event"])]
+    wrap = structlog.stdlib.ProcessorFormatter.wrap_for_formatter
     structlog.configure(
-        processors=processors,
+        processors=plain
+        if _threshold is None
+        else [structlog.contextvars.merge_contextvars, *_common(), wrap],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
@@ -174,7 +191,7 @@ def _common() -> list[Processor]:
     return [stdlib.add_log_level, stdlib.add_logger_name, stamp]
 
 
-def _formatter(out: IO[str], format: str, common: list[Processor], redactor: Redactor) -> logging.Formatter:
+def _formatter(out: IO[str], format: str, redactor: Redactor) -> logging.Formatter:
     from structlog import dev, processors, stdlib
 
     def redact(_logger: Any, _method: str, event: Event) -> Event:
@@ -185,7 +202,7 @@ def _formatter(out: IO[str], format: str, common: list[Processor], redactor: Red
     # Tracebacks become text before redaction; structlog's own would show local variables.
     console = dev.ConsoleRenderer(colors=colours, exception_formatter=dev.plain_traceback)
     return stdlib.ProcessorFormatter(
-        foreign_pre_chain=common,
+        foreign_pre_chain=_common(),
         processors=[
             stdlib.ProcessorFormatter.remove_processors_meta,
             processors.StackInfoRenderer(),

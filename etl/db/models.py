@@ -84,6 +84,9 @@ def _tracked() -> list[sa.Column[Any]]:
     ]
 
 
+# A partial index names its condition in `info`: as `postgresql_where` it would cost every command the import
+# of that dialect, 0.05 s. The migrations say it as Alembic wants it.
+
 sources = _table(
     "sources",
     sa.Column("id", sa.Integer, primary_key=True, comment="Key of the source."),
@@ -218,14 +221,12 @@ video_jobs = _table(
         "source_id",
         "settled",
         "list_position",
-        sqlite_where=sa.text("settled = 0"),
-        postgresql_where=sa.text("NOT settled"),
+        info={"where": {"sqlite": "settled = 0", "postgresql": "NOT settled"}},
     ),
     sa.Index(
         "ix_video_jobs_suspect_run_id",
         "suspect_run_id",
-        sqlite_where=sa.text("suspect_run_id IS NOT NULL"),
-        postgresql_where=sa.text("suspect_run_id IS NOT NULL"),
+        info={"where": dict.fromkeys(("sqlite", "postgresql"), "suspect_run_id IS NOT NULL")},
     ),
     comment="Every job ever seen, in its current state.",
 )
