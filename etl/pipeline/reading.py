@@ -106,6 +106,8 @@ class Readers:
                 return
             self._put(Event(lane, request, rows, reader=stop))
             following = None if until is not None and until(rows) else next_request(rows.page)
+            if following == request:  # it leads to itself: whoever takes the page will say so
+                following = None
         self._put(Event(lane, request, reader=stop))
 
     def _put(self, event: Event) -> None:
