@@ -11,7 +11,7 @@ from datetime import datetime
 from etl.errors import DeadCursor, GatewayError, NotFound, OrderIgnored
 from etl.extract import next_request
 from etl.load import TOP, Known
-from etl.pipeline.guard import backwards
+from etl.pipeline.guard import backwards, created
 from etl.pipeline.newest_first import newest_first
 from etl.pipeline.poison import POISON, narrow, record
 from etl.pipeline.reading import Event, Readers
@@ -67,6 +67,8 @@ class FirstLoad:
         self.stuck: dict[
             str, tuple[str | None, GatewayError]
         ] = {}  # lane → last readable id, at a poison record
+        self._read_old: datetime | None = None  # how far each half was read, stored or not
+        self._read_new: datetime | None = None
         self._highest_old: datetime | None = None
         self._lowest_new: datetime | None = None
         self._open_old()
@@ -95,9 +97,9 @@ class FirstLoad:
     def read_both_ends(self) -> None:
         both = self.run.source.first_load_lanes > 1 or len(self.below) > 1
         with self.run.readers() as readers:
-            readers.start("old", self.run.request("asc", self.old))
+            readers.start("old", self.run.request("asc", self.old), hold=self._old_has_met)
             if both and "new" not in self.stuck:
-                readers.start("new", self.run.request("desc", self.below[0]))
+                readers.start("new", self.run.request("desc", self.below[0]), hold=self._new_has_met)
             for event in readers:
                 self._handle(event, readers)
                 if self.met:
@@ -121,17 +123,29 @@ class FirstLoad:
         if isinstance(error, POISON):
             self.stuck[event.lane] = (narrow(run, event.lane, event.request, error), error)
             if event.lane == "old" and not readers.running and "new" not in self.stuck:
-                readers.start("new", run.request("desc", self.below[0]))
+                readers.start("new", run.request("desc", self.below[0]), hold=self._new_has_met)
         elif isinstance(error, DeadCursor | NotFound) and event.request.after is not None:
             # The list forgot the cursor meanwhile: begin again at its oldest job, or leave the rest to `old`.
             if event.lane == "old":
                 self.old = None
                 self._open_old()
-                readers.start("old", run.request("asc"))
+                readers.start("old", run.request("asc"), hold=self._old_has_met)
             elif not readers.running:
                 raise error
         else:
             raise error
+
+    def _old_has_met(self, rows: PageRows) -> bool:
+        """In a reader's thread: the other half has probably been reached, so do not read on unasked."""
+        self._read_old = max(created(rows), default=self._read_old)
+        other = self._read_new or self._lowest_new
+        return self._read_old is None or other is None or self._read_old >= other
+
+    def _new_has_met(self, rows: PageRows) -> bool:
+        """As above; a resumed half soon meets what an earlier run stored."""
+        self._read_new = min(created(rows), default=self._read_new)
+        other = self._read_old
+        return self.run.resumed or self._read_new is None or other is None or self._read_new <= other
 
     def _take_old(self, rows: PageRows, readers: Readers) -> None:
         run = self.run
@@ -165,7 +179,7 @@ class FirstLoad:
             readers.stop("new")
             run.flush()
             self._open_new()
-            readers.start("new", run.request("desc", self.below[0]))
+            readers.start("new", run.request("desc", self.below[0]), hold=self._new_has_met)
         self.met = met_old and len(self.below) <= 1
         run.settle(self._checkpoint())
 

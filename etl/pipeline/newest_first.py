@@ -12,6 +12,7 @@ from datetime import timedelta
 from etl.errors import DeadCursor, NotFound
 from etl.extract import next_request
 from etl.load import Gap, Known, newest_known, open_jobs
+from etl.pipeline.guard import created
 from etl.pipeline.poison import POISON, isolate_from_above
 from etl.pipeline.run import Run
 from etl.records import PageRows, Request
@@ -38,7 +39,7 @@ def newest_first(run: Run) -> None:
 
 def _descend(run: Run, descent: Descent, start: Request) -> Request | None:
     """Read on from `start`; returns where to jump, or None at the end of the walk."""
-    for rows in run.follow(start):
+    for rows in run.follow(start, hold=descent.nears_ground):
         descent.take(rows)
         if descent.done:
             return None
@@ -64,6 +65,12 @@ class Descent:
         self.met_known = self.newest is None
         self.done = self.jump = self.reached_end = False
         self.last: PageRows | None = None
+
+    def nears_ground(self, rows: PageRows) -> bool:
+        """In the reader's thread: this page may be the last one needed, so nothing is read on unasked."""
+        known = None if self.newest is None else self.newest[1]
+        oldest = min(created(rows), default=None)
+        return bool(self.below) or (known is not None and (oldest is None or oldest <= known))
 
     def take(self, rows: PageRows) -> None:
         """Store the page; afterwards `done` and `jump` say how to go on."""

@@ -14,6 +14,7 @@ from etl.errors import GatewayError
 from etl.extract import next_request
 from etl.records import PageRows, Request
 
+Test = Callable[[PageRows], bool]
 Fetch = Callable[[Request], PageRows]
 #: Pages that wait to be stored: half a batch, so that reading goes on while a batch is being committed.
 AHEAD = 25
@@ -58,10 +59,13 @@ class Readers:
             if not any(thread.is_alive() for thread in self._threads):
                 return
 
-    def start(self, lane: str, request: Request, until: Callable[[PageRows], bool] | None = None) -> None:
-        """Read from `request` to the end of the list, or to the page for which `until` is true."""
+    def start(self, lane: str, request: Request, until: Test | None = None, hold: Test | None = None) -> None:
+        """Read from `request` to the end of the list, or to the page for which `until` is true.
+
+        After a page for which `hold` is true nothing is read ahead: it may be the last one that is needed.
+        """
         self._stops[lane] = stop = threading.Event()
-        thread = threading.Thread(target=self._read, args=(lane, request, stop, until), daemon=True)
+        thread = threading.Thread(target=self._read, args=(lane, request, stop, until, hold), daemon=True)
         self._threads.append(thread)
         thread.start()
 
@@ -81,10 +85,12 @@ class Readers:
         while self._stops:
             event = self._next()
             if self._stops.get(event.lane) is not event.reader:
+                self._events.task_done()
                 continue
             if event.rows is None:
                 del self._stops[event.lane]
             yield event
+            self._events.task_done()
 
     def _next(self) -> Event:
         while True:
@@ -94,7 +100,7 @@ class Readers:
                 self._check()
 
     def _read(
-        self, lane: str, request: Request, stop: threading.Event, until: Callable[[PageRows], bool] | None
+        self, lane: str, request: Request, stop: threading.Event, until: Test | None, hold: Test | None
     ) -> None:
         following: Request | None = request
         while following is not None and not stop.is_set() and not self._closing.is_set():
@@ -108,7 +114,14 @@ class Readers:
             following = None if until is not None and until(rows) else next_request(rows.page)
             if following == request:  # it leads to itself: whoever takes the page will say so
                 following = None
+            if hold is not None and hold(rows):
+                self._wait_until_handled(stop)
         self._put(Event(lane, request, reader=stop))
+
+    def _wait_until_handled(self, stop: threading.Event) -> None:
+        while self._events.unfinished_tasks and not stop.is_set() and not self._closing.is_set():
+            with self._events.all_tasks_done:
+                self._events.all_tasks_done.wait(0.05)
 
     def _put(self, event: Event) -> None:
         stop = event.reader
@@ -126,13 +139,16 @@ class Readers:
 
 
 def follow(
-    fetch: Fetch, request: Request | None, check: Callable[[], None] = lambda: None
+    fetch: Fetch,
+    request: Request | None,
+    check: Callable[[], None] = lambda: None,
+    hold: Test | None = None,
 ) -> Iterator[PageRows]:
     """The pages of one lane, read ahead; raises what the reading raised, and what `check` raises."""
     if request is None:
         return
     with Readers(fetch, check) as readers:
-        readers.start("only", request)
+        readers.start("only", request, hold=hold)
         for event in readers:
             if event.error is not None:
                 if isinstance(event.error, GatewayError):

@@ -117,9 +117,9 @@ class Run:
             self.flush()
         self.obey()
 
-    def follow(self, request: Request | None) -> Iterator[PageRows]:
-        """The pages from `request` on, read ahead."""
-        return reading.follow(self.fetch, request, self.obey)
+    def follow(self, request: Request | None, hold: reading.Test | None = None) -> Iterator[PageRows]:
+        """The pages from `request` on, read ahead until `hold` is true for one."""
+        return reading.follow(self.fetch, request, self.obey, hold)
 
     def readers(self) -> reading.Readers:
         """Several lanes at once."""
