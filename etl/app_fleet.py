@@ -32,7 +32,8 @@ class Fleet:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._topic = f"bifrost-etl-{secrets.token_hex(4)}"
-        self._watching: dict[str, tuple[str, Progress]] = {}
+        self._watching: dict[str, tuple[str, Progress, threading.Event]] = {}
+        self._asking = threading.Lock()
         self._idle = threading.Condition()
         self._closing = False
         self._cluster, self._client = _connect(config.dask)
@@ -49,7 +50,7 @@ class Fleet:
         accept_suspicious: bool = False,
     ) -> RunResult:
         """One run of one source on some worker. Raises EtlError when the cluster could not do it."""
-        from etl.app_worker import Order, ask_to_stop, digest
+        from etl.app_worker import Order, digest
         from etl.app_worker import run_source as work
 
         config, file = self._config, self._config.dask.config_file
@@ -65,9 +66,9 @@ class Fleet:
             digest=digest(config, source),
         )
         with self._idle:
-            self._watching[order.job] = source.name, progress
+            self._watching[order.job] = source.name, progress, stop
         try:
-            result = self._result(self._executor.submit(work, order), source, stop, ask_to_stop, order.job)
+            result = self._result(self._executor.submit(work, order), source, stop)
         finally:
             with self._idle:
                 del self._watching[order.job]
@@ -94,16 +95,27 @@ class Fleet:
         if self._cluster is not None:
             self._cluster.close()
 
-    def _result(
-        self, future: Future[RunResult], source: Source, stop: threading.Event, ask: Any, job: str
-    ) -> RunResult:
+    def _result(self, future: Future[RunResult], source: Source, stop: threading.Event) -> RunResult:
         while not wait_for([future], LOOK if not stop.is_set() else 4 * LOOK).done:
             if stop.is_set():  # again and again: a worker that comes later has to know as well
-                self._client.run(ask, job, on_error="ignore")
+                self._ask_to_stop()
         try:
             return future.result()
         except (Exception, CancelledError) as error:
             raise _lost(source, error) from error
+
+    def _ask_to_stop(self) -> None:
+        """Tell every worker of all runs that are to stop, so that the end of one begins no other."""
+        from etl.app_worker import ask_to_stop
+
+        if not self._asking.acquire(blocking=False):
+            return  # another thread is at it
+        try:
+            with self._idle:
+                jobs = [job for job, (_, _, stop) in self._watching.items() if stop.is_set()]
+            self._client.run(ask_to_stop, jobs, on_error="ignore")
+        finally:
+            self._asking.release()
 
     def _told(self, event: tuple[float, dict[str, Any]]) -> None:
         """A worker's progress; what comes after the result is too late to matter."""
@@ -112,7 +124,7 @@ class Fleet:
             found = self._watching.get(facts["job"])
         if found is None:
             return
-        name, progress = found
+        name, progress, _ = found
         if facts["what"] == "started":
             progress.started(name, facts["kind"])
         elif facts["what"] == "advanced":

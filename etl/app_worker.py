@@ -90,12 +90,13 @@ def run_source(order: Order) -> RunResult:
             _stops.pop(order.job, None)
 
 
-def ask_to_stop(job: str) -> None:
-    """Sent to every worker: who has the order ends it after its batch, who gets it later does not begin."""
+def ask_to_stop(jobs: list[str]) -> None:
+    """Sent to every worker: who has an order ends it after its batch, who gets it later does not begin."""
     with _guard:
         if len(_stops) > 10_000:  # of orders that other workers had
             _stops.clear()
-    _stop_of(job).set()
+        for job in jobs:
+            _stop_of(job).set()
 
 
 def _stop_of(job: str) -> threading.Event:

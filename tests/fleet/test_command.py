@@ -20,6 +20,7 @@ from etl.errors import ConfigError
 from tests.cli.command import PROGRAM, Command
 from tests.fleet.cluster import Cluster, until
 from tests.fleet.conftest import TOKEN
+from tests.service import running
 
 
 def configure(folder: Path, fleet: Any, **more: Any) -> str:
@@ -43,7 +44,7 @@ def test_ctrl_c_ends_in_order(tmp_path: Path, gateways: Any) -> None:
     """As a terminal does it: the signal goes to the command and to the workers that it started."""
     fleet = gateways(3, jobs=2000, latency=0.05)
     url = configure(tmp_path, fleet, dask={"workers": 1, "threads": 2})
-    running = subprocess.Popen(
+    process = subprocess.Popen(
         [*PROGRAM, "sync", "--json"],
         cwd=tmp_path,
         env=Command(tmp_path)._environment({}),
@@ -53,12 +54,12 @@ def test_ctrl_c_ends_in_order(tmp_path: Path, gateways: Any) -> None:
         text=True,
         start_new_session=True,
     )
-    running_runs = sa.select(sync_runs.c.id).where(sync_runs.c.pages > 0)
+    begun = sa.select(sync_runs.c.id).where(sync_runs.c.pages > 0)
     until(lambda: (tmp_path / "etl.db").exists(), "a database")
-    until(lambda: tables(url) and scalars(url, running_runs), "a first commit")
-    os.killpg(running.pid, signal.SIGINT)
-    out, err = running.communicate(timeout=60)
-    assert running.returncode == 130, err
+    until(lambda: tables(url) and scalars(url, begun), "a first commit")
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
     document = json.loads(out)
     assert {source["status"] for source in document["sources"]} == {"interrupted"}, document
     assert TOKEN not in out + err and "Traceback" not in err
@@ -111,3 +112,26 @@ def test_settings_that_cannot_work(tmp_path: Path, given: str, said: str) -> Non
     with pytest.raises(ConfigError) as error:
         load_config(file, {})
     assert said in str(error.value)
+
+
+def test_the_service_on_a_cluster(tmp_path: Path, cluster: Cluster, gateways: Any) -> None:
+    fleet = gateways(2, jobs=40, latency=0.01)
+    sources = [running.source(sim, f"s{n}", api_key=TOKEN) for n, sim in enumerate(fleet.sims)]
+    more = {"executor": "dask", "dask": {"address": cluster.address}}
+    url = f"sqlite:///{tmp_path}/etl.db"
+    running.configure(tmp_path, url, sources, **more)
+    with running.Service(tmp_path) as service:
+        for name in ("s0", "s1"):
+            assert service.event("run_finished", source=name, kind="first")["new"] == 40
+        running.configure(tmp_path, url, sources[:1], **more)
+        service.signal(signal.SIGHUP)
+        service.event("reloaded")
+        done = len(service.events("run_finished", source="s0"))
+        running.until(
+            lambda: len(service.events("run_finished", source="s0")) > done, "a run after the reload"
+        )
+        service.signal(signal.SIGTERM)
+        assert service.wait() == 0, service.output
+    assert not service.events("tick_failed") and TOKEN not in service.output
+    workers = {worker.split(":")[1] for worker in scalars(url, sa.select(sync_runs.c.worker))}
+    assert workers <= {str(pid) for pid in cluster.workers}
