@@ -62,6 +62,14 @@ class Dialect:
             f"HOUR({moment})",
         )
 
+    def hours(self, moment: str) -> str:
+        """The UTC hour with its day, as text: 2026-01-31 14."""
+        return self._pick(
+            f"substr({moment}, 1, 13)",
+            f"substr(CAST({moment} AT TIME ZONE 'UTC' AS text), 1, 13)",
+            f"SUBSTR({moment}, 1, 13)",
+        )
+
     def matches(self, text: str, pattern: str) -> str:
         """LIKE without case; only SQLite's knows no other way."""
         return self._pick(

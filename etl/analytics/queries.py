@@ -24,7 +24,8 @@ Engine = sa.Engine
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which jobs: created from `since` up to, but not at, `until` (UTC); of these sources, models, statuses.
+    """Which jobs: created from `since` up to, but not at, `until` (UTC); of these sources, models, statuses
+    and providers.
 
     `now` is what "open for" and "expires in" count from; `zone` cuts the days; `currency` is that of sums.
     `limit` rows at most; None for all.
@@ -39,6 +40,7 @@ class Filter:
     currency: str = "USD"
     limit: int | None = None
     statuses: tuple[str, ...] = ()
+    providers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ def check_sources(engine: sa.Engine, names: tuple[str, ...]) -> None:
 def _statement(conn: sa.Connection, report: Report, chosen: Filter) -> sa.TextClause:
     d = dialect(conn.dialect.name, now=_moment("now", conn.dialect.name))
     where = _conditions(report, chosen, conn.dialect.name)
-    scope = Scope(where, _day(conn, d, chosen))
+    scope = Scope(where, days_of(conn, d, chosen))
     order = f" ORDER BY {report.order}" if report.order else ""
     limit = "" if chosen.limit is None else f" LIMIT {int(chosen.limit) + 1}"
     text = f"SELECT * FROM ({report.sql(d, scope)}) report{order}{limit}"
@@ -116,6 +118,7 @@ def _statement(conn: sa.Connection, report: Report, chosen: Filter) -> sa.TextCl
         "sources": list(chosen.sources),
         "models": list(chosen.models),
         "statuses": list(chosen.statuses),
+        "providers": list(chosen.providers),
     }
     return sa.text(text).bindparams(*(_bound(n, v) for n, v in values.items() if f":{n}" in text))
 
@@ -143,10 +146,12 @@ def _conditions(report: Report, chosen: Filter, family: str) -> str:
         parts.append(f"{report.model} IN :models")
     if chosen.statuses and report.status:
         parts.append(f"{report.status} IN :statuses")
+    if chosen.providers and report.provider:
+        parts.append(f"{report.provider} IN :providers")
     return " AND ".join(parts)
 
 
-def _day(conn: sa.Connection, d: Dialect, chosen: Filter) -> Any:
+def days_of(conn: sa.Connection, d: Dialect, chosen: Filter) -> Any:
     """Days of the reporting time zone. An open end is the oldest job, or tomorrow."""
     if chosen.zone == "UTC":
         return d.day

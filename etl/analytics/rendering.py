@@ -75,7 +75,7 @@ def _cell(value: Any) -> Any:
         return guarded(value)
     if isinstance(value, float):
         return number(value)
-    return value if value is None or type(value) is int else _plain(value)
+    return value if value is None or type(value) is int else plain(value)
 
 
 def guarded(text: str) -> str:
@@ -107,10 +107,11 @@ def to_json(document: Document) -> str:
         "notes": list(document.notes),
         "tables": tables,
     }
-    return json.dumps(whole, ensure_ascii=False, indent=2, default=_plain) + "\n"
+    return json.dumps(whole, ensure_ascii=False, indent=2, default=plain) + "\n"
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """What JSON does not know, as text."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, datetime):

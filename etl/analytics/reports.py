@@ -8,7 +8,7 @@ from __future__ import annotations
 
 # ruff: noqa: S608 (SQL is put together from our own snippets; values come as parameters)
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from etl.analytics.columns import Column, Scope, View
 from etl.analytics.dialects import Dialect
@@ -30,6 +30,7 @@ class Report:
     time: str | None = "j.created_at"
     model: str | None = "j.model"
     status: str | None = "j.status"
+    provider: str | None = "j.provider"
     source: str = "j.source_id IN (SELECT id FROM sources WHERE name IN :sources)"
     chart: str | None = None
 
@@ -70,6 +71,11 @@ SELECT {keys + "," if keys else ""} {d.whole("SUM(jobs)")} AS jobs,
 FROM ({DAILY_JOBS.sql(d, scope)}) q{f" GROUP BY {keys}" if keys else ""}"""
 
     return sql
+
+
+def _hourly(d: Dialect, scope: Scope) -> str:
+    hours = replace(scope, day=d.hours)
+    return f"SELECT day AS hour, {', '.join(c.name for c in _COUNTS)} FROM ({_counts('day')(d, hours)}) q"
 
 
 def _classes(d: Dialect, scope: Scope) -> str:
@@ -113,6 +119,14 @@ REPORTS = {
             (*_of(DAILY_JOBS, "day"), *_COUNTS),
             _counts("day"),
             "day",
+            chart="jobs",
+        ),
+        Report(
+            "hourly",
+            "Jobs by hour",
+            (Column("hour", "instant", "Start of the hour of creation, gateway's clock."), *_COUNTS),
+            _hourly,
+            "hour",
             chart="jobs",
         ),
         Report(
@@ -167,6 +181,7 @@ REPORTS = {
             "day, source",
             time="j.looked_up_at",
             model="j.requested_model",
+            provider="j.requested_provider",
             status=None,
             chart="hit_rate",
         ),
@@ -204,6 +219,7 @@ REPORTS = {
             time=None,
             model=None,
             status=None,
+            provider=None,
             source="s.name IN :sources",
         ),
         Report(

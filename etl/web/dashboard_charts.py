@@ -1,102 +1,179 @@
-"""Bars, drawn on the server: no script, no inline style, a few kilobytes. Text stays outside the drawing, so
-that it keeps its size on a phone."""
+"""Charts, drawn on the server: no script, no inline style, a few kilobytes. Places are percentages, so that
+bars fit any width and texts keep their size."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
-from math import ceil
+from math import ceil, floor, log10
 
-#: More bars than this are joined, so that each can still be seen.
-MOST = 120
+from etl.web.dashboard_time import Slot
+
+#: Labels below a chart, at most.
+_LABELS = 6
+_ROUND = (1, 2, 4, 6, 8, 10)
+_SPANS = (10, 20, 30, 60, 120, 240, 360, 600, 1200, 1800, 3600, 7200, 14400, 28800, 43200, 86400)
+_SHARES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A rectangle in a field of 100 units height; `part` names its colour."""
+    """Percentages of the field, from its upper left corner; `part` names the colour."""
 
     part: str
+    x: float
     y: float
+    width: float
     height: float
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """What stands over one day, or a few."""
+    """What stands over one slot: the place that a pointer finds, what is said of it, where it leads."""
 
-    x: int
-    first: date
-    last: date
+    x: float
+    width: float
     bars: tuple[Bar, ...]
     label: str
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """`paths` are runs of points in a field of len(columns) × 100; a gap is where nothing is known."""
+
+    part: str
+    paths: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
+    """`ticks` are the values at the top, in the middle and at the foot; `below` the labels of time."""
+
     title: str
+    rest: str
     columns: tuple[Column, ...]
-    top: str
+    ticks: tuple[str, str, str]
+    below: tuple[tuple[float, str], ...]
     parts: tuple[str, ...] = ()
-
-    @property
-    def empty(self) -> bool:
-        return not any(bar.height for column in self.columns for bar in column.bars)
+    lines: tuple[Line, ...] = ()
+    empty: bool = False
 
 
-Values = dict[date, tuple[float, ...]]
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How values become heights: the round number at the top, and how one is written."""
+
+    top: Callable[[float], float]
+    show: Callable[[float], str]
 
 
-def by_day(
+Point = tuple[float | None, ...]
+
+
+def bars(
     title: str,
-    days: Values,
+    rest: str,
+    axis: Sequence[Slot],
+    points: Sequence[Point],
     parts: Sequence[str],
-    show: Callable[[tuple[float, ...]], str],
-    *,
-    join: Callable[[Sequence[tuple[float, ...]]], tuple[float, ...]],
-    heights: Callable[[tuple[float, ...]], tuple[float, ...]] = lambda values: values,
-    top: float | None = None,
-    show_top: Callable[[float], str] = lambda number: f"{number:,.0f}",
-    ends: tuple[date | None, date | None] = (None, None),
+    scale: Scale,
+    said: Callable[[int], str],
+    link: Callable[[Slot], str],
 ) -> Chart:
-    """`days` holds numbers; `join` adds up several days, `heights` makes bars of them, `top` is 100 %.
-
-    `ends` are the first and last day of the range, where it has them: days without anything are shown too.
-    """
-    if not days:
-        return Chart(title, (), "")
-    spans = list(_spans(min(ends[0] or min(days), min(days)), max(ends[1] or max(days), max(days))))
-    sums = [join([days[day] for day in _each(*span) if day in days]) for span in spans]
-    tall = top or max((sum(heights(values)) for values in sums), default=0) or 1
+    """Stacked: one part over the other."""
+    top = scale.top(max((sum(v or 0 for v in point) for point in points), default=0))
+    wide = 100 / max(1, len(axis))
     columns = tuple(
         Column(
-            place, first, last, _stack(heights(values), parts, tall), f"{_name(first, last)}: {show(values)}"
+            round(n * wide, 3),
+            round(wide, 3),
+            _stack(points[n], parts, top, (n + 0.1) * wide, 0.8 * wide),
+            f"{slot.label}: {said(n)}",
+            link(slot),
         )
-        for place, ((first, last), values) in enumerate(zip(spans, sums, strict=True))
+        for n, slot in enumerate(axis)
     )
-    return Chart(title, columns, show_top(tall), tuple(parts) if len(parts) > 1 else ())
+    empty = not any(column.bars for column in columns)
+    legend = tuple(parts) if len(parts) > 1 else ()
+    return Chart(title, rest, columns, _ticks(scale, top), _below(axis), legend, empty=empty)
 
 
-def _spans(first: date, last: date) -> list[tuple[date, date]]:
-    days = (last - first).days + 1
-    step = ceil(days / MOST)
-    starts = [first + timedelta(days=n) for n in range(0, days, step)]
-    return [(start, min(last, start + timedelta(days=step - 1))) for start in starts]
+def lines(
+    title: str,
+    rest: str,
+    axis: Sequence[Slot],
+    points: Sequence[Point],
+    parts: Sequence[str],
+    scale: Scale,
+    link: Callable[[Slot], str],
+) -> Chart:
+    """One line for each part; a point is None where nothing is known."""
+    top = scale.top(max((v for point in points for v in point if v is not None), default=0))
+    wide = 100 / max(1, len(axis))
+    columns = tuple(
+        Column(round(n * wide, 3), round(wide, 3), (), _said(slot, points[n], parts, scale), link(slot))
+        for n, slot in enumerate(axis)
+    )
+    drawn = tuple(Line(part, _paths([point[n] for point in points], top)) for n, part in enumerate(parts))
+    empty = all(value is None for point in points for value in point)
+    return Chart(title, rest, columns, _ticks(scale, top), _below(axis), tuple(parts), drawn, empty)
 
 
-def _each(first: date, last: date) -> list[date]:
-    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
-
-
-def _stack(values: tuple[float, ...], parts: Sequence[str], tall: float) -> tuple[Bar, ...]:
-    bars, base = [], 100.0
-    for part, value in zip(parts, values, strict=True):
-        height = round(min(100.0, value / tall * 100), 3)
-        base = round(base - height, 3)
+def _stack(point: Point, parts: Sequence[str], top: float, x: float, width: float) -> tuple[Bar, ...]:
+    found, base = [], 100.0
+    for part, value in zip(parts, point, strict=True):
+        height = min(100.0, (value or 0) / top * 100)
+        base -= height
         if height > 0:
-            bars.append(Bar(part, base, height))
-    return tuple(bars)
+            found.append(Bar(part, round(x, 3), round(base, 3), round(width, 3), round(height, 3)))
+    return tuple(found)
 
 
-def _name(first: date, last: date) -> str:
-    return f"{first:%a %d %b}" if first == last else f"{first:%d %b} to {last:%d %b}"
+def _paths(values: Sequence[float | None], top: float) -> tuple[str, ...]:
+    runs: list[list[str]] = [[]]
+    for n, value in enumerate(values):
+        if value is None:
+            runs.append([])
+        else:
+            runs[-1].append(f"{n + 0.5:g} {100 - min(100.0, value / top * 100):.2f}")
+    # A lone point is a line of no length: its round ends make a dot.
+    return tuple("M" + " L".join(run if len(run) > 1 else run * 2) for run in runs if run)
+
+
+def _said(slot: Slot, point: Point, parts: Sequence[str], scale: Scale) -> str:
+    known = [f"{part} {scale.show(v)}" for part, v in zip(parts, point, strict=True) if v is not None]
+    return f"{slot.label}: {', '.join(known) or 'nothing'}"
+
+
+def _ticks(scale: Scale, top: float) -> tuple[str, str, str]:
+    half = scale.show(top / 2)
+    return scale.show(top), "" if half in (scale.show(top), scale.show(0)) else half, scale.show(0)
+
+
+def _below(axis: Sequence[Slot]) -> tuple[tuple[float, str], ...]:
+    """Every nth slot is named, and none so near the end that its name would not fit."""
+    step = max(1, ceil(len(axis) / _LABELS))
+    places = ((100 * n / len(axis), axis[n].tick) for n in range(0, len(axis), step))
+    return tuple((round(x, 3), text) for x, text in places if x <= 90)
+
+
+# --- round numbers at the top ------------------------------------------------------------------
+
+
+def round_number(most: float) -> float:
+    if most <= 0:
+        return 1.0
+    unit = 10.0 ** floor(log10(most))
+    return next(n * unit for n in _ROUND if n * unit >= most * 0.9999)
+
+
+def round_span(most: float) -> float:
+    """A round length of time, in seconds."""
+    if most > _SPANS[-1]:
+        return round_number(most / 86400) * 86400
+    return next(float(span) for span in _SPANS if span >= most)
+
+
+def round_share(most: float) -> float:
+    return next(share for share in _SHARES if most <= share)

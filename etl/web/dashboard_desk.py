@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +15,22 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from etl import __version__
+from etl.analytics import logbook
 from etl.analytics.browsing import exists, reading_engine
-from etl.analytics.queries import Engine
-from etl.web.dashboard_cells import job_url, money, short, short_time, span
+from etl.analytics.joblist import Choice
+from etl.analytics.queries import Engine, Filter
+from etl.config import Reporting
+from etl.errors import ConfigError
+from etl.web.dashboard_cells import Setting, job_url, tree_url
+from etl.web.dashboard_query import Query
+from etl.web.dashboard_words import clipped, money, short, short_time, span
 from etl.web.state import State
 
 #: Seconds that one question of a page may take.
 PATIENCE = 20.0
 _HERE = Path(__file__).parent
 STATIC = _HERE / "static"
+STATUSES = ("completed", "failed", "in_progress", "queued")
 #: Nothing but our own files: no inline script, no inline style, no other origin, no frame around us.
 HEADERS = {
     "Content-Security-Policy": (
@@ -40,6 +49,10 @@ class NothingYet(Exception):
     """The database is not there, or has none of our tables."""
 
 
+class Missing(Exception):
+    """What the address names is not there: what, why, and what to do."""
+
+
 class Desk:
     """One per application. The engine follows the configuration when the service reloads it."""
 
@@ -53,8 +66,14 @@ class Desk:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._pages.globals |= {"version": __version__, "mark": _mark(), "job_url": job_url}
+        self._pages.globals |= {
+            "version": __version__,
+            "mark": _mark(),
+            "job_url": job_url,
+            "tree_url": tree_url,
+        }
         self._pages.filters |= {"span": span, "money": money, "short": short, "short_time": short_time}
+        self._pages.filters["clipped"] = clipped
 
     def engine(self, state: State) -> Engine:
         """Raises NothingYet, StorageError."""
@@ -71,6 +90,68 @@ class Desk:
 
     def page(self, template: str, values: Mapping[str, Any], status: int = 200) -> Response:
         return HTMLResponse(self._pages.get_template(template).render(values), status, headers=HEADERS)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request: what was asked for, and what it takes to answer."""
+
+    desk: Desk
+    request: Request
+    state: State
+    query: Query
+
+    @staticmethod
+    def of(desk: Desk, request: Request) -> Call:
+        return Call(desk, request, state_of(request), Query.of(request.query_params))
+
+    @cached_property
+    def engine(self) -> Engine:
+        return self.desk.engine(self.state)
+
+    @property
+    def reporting(self) -> Reporting:
+        return self.state.app().config.reporting
+
+    @cached_property
+    def source_names(self) -> list[str]:
+        return logbook.source_names(self.engine)
+
+    def chosen(self, limit: int | None = None) -> Filter:
+        return self.query.chosen(self.state.clock(), self.reporting, limit)
+
+    def choice(self) -> Choice:
+        return self.query.choice(self.state.clock(), self.reporting)
+
+    def setting(self, *, unfold: bool = False) -> Setting:
+        """A column that says the same in every row is left out."""
+        hidden = ("source",) if len(self.source_names) == 1 else ()
+        return Setting(self.query, self.reporting.timezone, self.reporting.currency, unfold, hidden)
+
+    def job_named(self) -> tuple[str, str | None]:
+        """The job and source in the address. Raises ConfigError."""
+        given = self.request.query_params
+        job_id = given.get("id", "").strip()
+        if not job_id:
+            raise ConfigError("no job was named", hint="write its id into the field at the top")
+        return job_id, given.get("source") or None
+
+    def frame(self, models: tuple[str, ...] = (), providers: tuple[str, ...] = ()) -> dict[str, Any]:
+        """What the page around everything and the filter form need."""
+        return {
+            "query": self.query,
+            "now": self.state.clock(),
+            "zone": self.reporting.timezone,
+            "choices": [
+                ("source", "Source", self.source_names),
+                ("provider", "Provider", providers or self.query.provider),
+                ("model", "Model", models or self.query.model),
+                ("status", "Status", sorted({*STATUSES, *self.query.status})),
+            ],
+        }
+
+    def page(self, template: str, values: Mapping[str, Any], status: int = 200) -> Response:
+        return self.desk.page(template, values, status)
 
 
 def state_of(request: Request) -> State:

@@ -2,31 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from etl.analytics import queries
-from etl.analytics.browsing import latencies
+from etl.analytics import queries, series
+from etl.analytics.joblist import OpenNow, count_open
 from etl.analytics.queries import Engine, Filter, Table
 from etl.analytics.rendering import shown
-from etl.web.dashboard_cells import money, span
-from etl.web.dashboard_charts import Chart, Values, by_day
+from etl.web.dashboard_charts import (
+    Chart,
+    Point,
+    Scale,
+    bars,
+    lines,
+    round_number,
+    round_share,
+    round_span,
+)
+from etl.web.dashboard_query import SLOWEST, Query
+from etl.web.dashboard_time import Slot, is_hourly, slots
+from etl.web.dashboard_words import money, share, span
 
 #: Rows of a table on the first page.
 FEW = 8
+#: Coverage gaps that are told one by one.
+_GAPS = 3
+#: Longer ranges are not compared with the time before: that would read as much again.
+_COMPARED_UP_TO = timedelta(days=90)
+STATES = ("completed", "failed", "unfinished")
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One number. `link` names the section or page behind it; `tone` is good, bad or nothing."""
+    """One number, what is said below it, and where it leads."""
 
     name: str
     text: str
     more: str = ""
-    link: str = ""
+    href: str = ""
     tone: str = ""
 
 
@@ -34,40 +49,51 @@ class Tile:
 class Overview:
     tiles: tuple[Tile, ...]
     charts: tuple[Chart, ...]
-    daily: Table
+    volume: Table
     models: Table
-    latency: Table
     failures: Table
+    latency: Table
     notes: tuple[str, ...]
     known_models: tuple[str, ...]
+    known_providers: tuple[str, ...]
     jobs: int
 
 
-def collect(engine: Engine, chosen: Filter) -> Overview:
-    """Seven questions, each over the jobs of the range. Raises StorageError."""
-    daily, models = (queries.run(engine, name, chosen) for name in ("daily", "models"))
-    cache = queries.run(engine, "cache", chosen)
-    sums = _sums(daily)
+def collect(engine: Engine, chosen: Filter, query: Query) -> Overview:
+    """A handful of questions, each over the jobs of the range. Raises StorageError."""
+    volume = queries.run(engine, "hourly" if is_hourly(chosen) else "daily", chosen)
+    models, cache = (queries.run(engine, name, chosen) for name in ("models", "cache"))
+    sums, took = _sums(volume), series.latencies(engine, chosen)
+    names, providers = _known(engine, chosen, models)
     return Overview(
-        tiles=_tiles(sums, latencies(engine, chosen), _sums(cache), chosen.currency),
-        charts=_charts(daily, cache, chosen),
-        daily=replace(daily, rows=daily.rows[::-1]),
-        models=models,
-        latency=queries.run(engine, "latency", chosen),
+        tiles=_tiles(sums, _before(engine, chosen), took, _sums(cache), chosen, query),
+        charts=_charts(volume, cache, sums, chosen, query),
+        volume=replace(volume, rows=volume.rows[::-1]),
+        models=_dearest(models),
         failures=queries.run(engine, "failures", chosen),
+        latency=queries.run(engine, "latency", chosen),
         notes=_notes(engine, chosen, sums),
-        known_models=_known_models(engine, chosen, models),
+        known_models=names,
+        known_providers=providers,
         jobs=int(sums.get("jobs", 0)),
     )
 
 
-def _known_models(engine: Engine, chosen: Filter, models: Table) -> tuple[str, ...]:
-    """To choose from: those of the range, whichever is chosen now."""
+def _known(engine: Engine, chosen: Filter, models: Table) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Models and providers to choose from: those of the range, whichever are chosen now."""
     every = models
-    if chosen.models or chosen.statuses:
-        every = queries.run(engine, "models", replace(chosen, models=(), statuses=()))
-    place = [column.name for column in every.columns].index("model")
-    return tuple(sorted({row[place] for row in every.rows if row[place]} | set(chosen.models)))
+    if chosen.models or chosen.statuses or chosen.providers:
+        every = queries.run(engine, "models", replace(chosen, models=(), statuses=(), providers=()))
+    rows = _dicts(every)
+    names = {row["model"] for row in rows if row["model"]} | set(chosen.models)
+    return tuple(sorted(names)), tuple(
+        sorted({r["provider"] for r in rows if r["provider"]} | set(chosen.providers))
+    )
+
+
+def _dearest(models: Table) -> Table:
+    place = [column.name for column in models.columns].index("cost")
+    return replace(models, rows=tuple(sorted(models.rows, key=lambda row: -(row[place] or 0))))
 
 
 def _dicts(table: Table) -> list[dict[str, Any]]:
@@ -85,39 +111,28 @@ def _sums(table: Table) -> dict[str, float]:
     return found
 
 
-def _tiles(
-    sums: dict[str, float], took: dict[int, float], cache: dict[str, float], currency: str
-) -> tuple[Tile, ...]:
-    jobs, failed = sums.get("jobs", 0), sums.get("failed", 0)
-    ended = sums.get("completed", 0) + failed
-    lookups, hits = cache.get("lookups", 0), cache.get("hits", 0)
-    uncosted = int(sums.get("uncosted_jobs", 0))
-    return (
-        Tile("Jobs", f"{jobs:,.0f}", f"{sums.get('completed', 0):,.0f} completed", "jobs"),
-        Tile(
-            "Failure rate", _share(failed, ended), f"{failed:,.0f} failed", "failed", "bad" if failed else ""
-        ),
-        Tile(
-            f"Cost, {currency}",
-            money(sums.get("cost"), ""),
-            f"{uncosted:,} without a price" if uncosted else "all priced" if jobs else "",
-        ),
-        Tile("Video made", span(sums.get("seconds")), "length of completed clips"),
-        Tile("Time to finish", span(took.get(50)), f"95 % within {span(took.get(95))}" if took else "median"),
-        Tile("Cache hit rate", _share(hits, lookups), f"{lookups:,.0f} lookups"),
-    )
+def _before(engine: Engine, chosen: Filter) -> dict[str, float]:
+    """The same sums of the time just before, as long as the range; nothing when that says nothing."""
+    if chosen.since is None:
+        return {}
+    length = (chosen.until or chosen.now) - chosen.since
+    if length > _COMPARED_UP_TO:
+        return {}
+    earlier = replace(chosen, since=chosen.since - length, until=chosen.since)
+    return _sums(queries.run(engine, "totals", earlier))
 
 
-def _share(part: float, whole: float) -> str:
-    return f"{part / whole:.1%}" if whole else "–"
-
-
-def _notes(engine: Engine, chosen: Filter, sums: dict[str, float]) -> tuple[str, ...]:
+def _notes(engine: Engine, chosen: Filter, sums: Mapping[str, float]) -> tuple[str, ...]:
+    gaps = queries.gaps(engine, chosen)
     notes = [
         f"Coverage gap in {gap.source}: jobs created from {shown(gap.since, 'instant', chosen.zone)} to "
         f"{shown(gap.until, 'instant', chosen.zone)} may be missing ({gap.reason})."
-        for gap in queries.gaps(engine, chosen)
+        for gap in gaps[-_GAPS:]
     ]
+    if len(gaps) > _GAPS:
+        notes.append(
+            f"{len(gaps) - _GAPS:,} more coverage gaps in this range: `bifrost-etl status` lists them."
+        )
     missing = int(sums.get("uncosted_jobs", 0))
     if missing:
         notes.append(
@@ -126,70 +141,176 @@ def _notes(engine: Engine, chosen: Filter, sums: dict[str, float]) -> tuple[str,
     return tuple(notes)
 
 
+# --- tiles -------------------------------------------------------------------------------------
+
+
+def _tiles(
+    sums: Mapping[str, float],
+    before: Mapping[str, float],
+    took: Mapping[int, float],
+    cache: Mapping[str, float],
+    chosen: Filter,
+    query: Query,
+) -> tuple[Tile, ...]:
+    failed, ended = sums.get("failed", 0), sums.get("completed", 0) + sums.get("failed", 0)
+    rate = f"{failed:,.0f} failed" + _rate_before(before)
+    slow = f"95 % within {span(took.get(95))}" if took else "creation to completion"
+    tiles = [
+        Tile("Jobs", f"{sums.get('jobs', 0):,.0f}", _change("jobs", sums, before), query.url("/jobs")),
+        Tile(
+            "Failure rate", share(failed, ended), rate, query.url("/tables/failures"), "bad" if failed else ""
+        ),
+        _cost(sums, before, chosen.currency, query),
+        Tile("Median time to finish", span(took.get(50)), slow, query.url("/jobs", sort=SLOWEST)),
+    ]
+    if cache.get("lookups"):
+        hits = share(cache.get("hits", 0), cache["lookups"])
+        tiles.append(
+            Tile("Cache hit rate", hits, f"{cache['lookups']:,.0f} lookups", query.url("/tables/cache"))
+        )
+    return tuple(tiles)
+
+
+def _cost(sums: Mapping[str, float], before: Mapping[str, float], currency: str, query: Query) -> Tile:
+    missing = int(sums.get("uncosted_jobs", 0))
+    if missing:
+        return Tile(
+            f"Cost, {currency}",
+            money(sums.get("cost"), "") if "cost" in sums else "unpriced",
+            f"+ {missing:,} jobs without a price",
+            query.url("/jobs", only="unpriced"),
+            "warn",
+        )
+    more = _change("cost", sums, before) or f"{span(sums.get('seconds'))} of video"
+    return Tile(f"Cost, {currency}", money(sums.get("cost"), ""), more, query.url("/tables/cost"))
+
+
+def _change(name: str, sums: Mapping[str, float], before: Mapping[str, float]) -> str:
+    """Against the time before, where there was something."""
+    if not before.get(name) or name not in sums:
+        return ""
+    change = sums[name] / before[name] - 1
+    return (
+        "as in the time before"
+        if abs(change) < 0.005
+        else f"{'▲' if change > 0 else '▼'} {abs(change):,.0%} on the time before"
+    )
+
+
+def _rate_before(before: Mapping[str, float]) -> str:
+    ended = before.get("completed", 0) + before.get("failed", 0)
+    return f", {share(before.get('failed', 0), ended)} before" if ended else ""
+
+
+def open_tile(engine: Engine, chosen: Filter, query: Query) -> Tile:
+    """What is open now, and whether something is stuck."""
+    now: OpenNow = count_open(engine, chosen)
+    ever = {"since": "all", "until": ""}
+    if now.stalled:
+        href = query.url("/jobs", only="stalled", **ever)
+        return Tile("Open now", f"{now.jobs:,}", f"{now.stalled:,} stuck for over an hour", href, "bad")
+    if now.late:
+        href = query.url("/jobs", only="late", **ever)
+        return Tile("Open now", f"{now.jobs:,}", f"{now.late:,} late", href, "warn")
+    return Tile("Open now", f"{now.jobs:,}", "none is stuck", query.url("/tables/open"))
+
+
 # --- charts ------------------------------------------------------------------------------------
 
-
-def _charts(daily: Table, cache: Table, chosen: Filter) -> tuple[Chart, ...]:
-    rows = [row for row in _dicts(daily) if row["day"]]
-    states, currency = ("completed", "failed", "unfinished"), chosen.currency
-    volume: Values = {row["day"]: tuple(float(row[name] or 0) for name in states) for row in rows}
-    cost: Values = {row["day"]: (float(row["cost"] or 0),) for row in rows}
-    ended, lookups, ends = _ended(volume), _lookups(cache), _ends(chosen)
-    rate: Any = {"join": _added(2), "heights": _percent, "show_top": lambda top: f"{top:.0%}", "ends": ends}
-    return (
-        by_day("Jobs", volume, states, _counted, join=_added(3), ends=ends),
-        by_day("Failure rate", ended, ("failed",), _rate("failed"), top=_ceiling(ended), **rate),
-        by_day(
-            f"Cost, {currency}", cost, ("cost",), lambda v: money(v[0], currency), join=_added(1),
-            show_top=lambda number: f"{number:,.2f}", ends=ends,
-        ),
-        by_day("Cache hit rate", lookups, ("cache",), _rate("hits"), top=1.0, **rate),
-    )  # fmt: skip
+_COUNT = Scale(round_number, lambda n: f"{n:,.0f}" if n == int(n) else f"{n:,.1f}")
+_PERCENT = Scale(round_share, lambda n: f"{100 * n:.3g}%")
+_SPAN = Scale(round_span, span)
 
 
-def _ends(chosen: Filter) -> tuple[date | None, date | None]:
-    """First and last day of the range, in the reporting time zone."""
-    zone = ZoneInfo(chosen.zone)
-    last = (chosen.until or chosen.now) - timedelta(microseconds=1)
-    first = None if chosen.since is None else chosen.since.astimezone(zone).date()
-    return first, last.astimezone(zone).date()
+def _charts(
+    volume: Table, cache: Table, sums: Mapping[str, float], chosen: Filter, query: Query
+) -> tuple[Chart, ...]:
+    """Of one axis: how many, how many failed, what it cost, and how often the cache helped."""
+    rows = {row[volume.columns[0].name]: row for row in _dicts(volume) if row[volume.columns[0].name]}
+    axis, currency = slots(chosen, rows), chosen.currency
+    counts = _added(axis, rows, STATES)
+    costs = _added(axis, rows, ("cost", "uncosted_jobs"))
+    ended = [(failed, done + failed) for done, failed, _ in counts]
+    fees = Scale(round_number, lambda n: f"{n:,.0f}" if n >= 10 else f"{n:,.2f}")
+    failed, finished = sums.get("failed", 0), sums.get("failed", 0) + sums.get("completed", 0)
+    charts = [
+        bars("Jobs", f"{sums.get('jobs', 0):,.0f}", axis, counts, STATES, _COUNT,
+             lambda n: _counted(counts[n]), _to(query)),
+        bars("Failure rate", share(failed, finished), axis, _rates(ended), ("failed",), _PERCENT,
+             lambda n: _of(ended[n], "failed"), _to(query, status=("failed",))),
+        bars(f"Cost, {currency}", money(sums.get("cost"), currency), axis, [c[:1] for c in costs], ("cost",),
+             fees, lambda n: _priced(costs[n], currency), _to(query, status=("completed",))),
+    ]  # fmt: skip
+    return (*charts, *_cache_chart(cache, chosen, query))
 
 
-def _ceiling(ended: Values) -> float:
-    """A round rate above all of them, so that small ones can be told apart."""
-    worst = max((failed / whole for failed, whole in ended.values() if whole), default=0.0)
-    return next(top for top in (0.05, 0.1, 0.25, 0.5, 1.0) if worst <= top)
-
-
-def _ended(volume: Values) -> Values:
-    """Per day: failed, and all that ended."""
-    return {day: (failed, completed + failed) for day, (completed, failed, _) in volume.items()}
-
-
-def _lookups(cache: Table) -> Values:
-    found: dict[date, tuple[float, ...]] = {}
+def _cache_chart(cache: Table, chosen: Filter, query: Query) -> list[Chart]:
+    """Lookups are counted by day only: a chart of hours has none."""
+    found: dict[Any, dict[str, float]] = {}
     for row in _dicts(cache):
-        hits, lookups = found.get(row["day"], (0.0, 0.0))
-        found[row["day"]] = hits + row["hits"], lookups + row["lookups"]
+        of_day = found.setdefault(row["day"], {"hits": 0.0, "lookups": 0.0})
+        for name in of_day:
+            of_day[name] += row[name]
+    if not found or is_hourly(chosen):
+        return []
+    axis = slots(chosen, found)
+    pairs = _added(axis, found, ("hits", "lookups"))
+    whole = share(sum(hits for hits, _ in pairs), sum(every for _, every in pairs))
+    full = Scale(lambda _: 1.0, _PERCENT.show)
+    link = _to(query, path="/tables/cache")
+    return [
+        bars(
+            "Cache hit rate",
+            whole,
+            axis,
+            _rates(pairs),
+            ("cache",),
+            full,
+            lambda n: _of(pairs[n], "hits"),
+            link,
+        )
+    ]
+
+
+def pace_charts(table: Table, chosen: Filter, query: Query) -> list[Chart]:
+    """Percentiles over time: all of it, waiting, and rendering."""
+    titles = {"total": "Total", "queue": "Queued", "render": "Rendering"}
+    axis = slots(chosen, (row[0] for row in table.rows if row[0]), join=False)
+    found = []
+    for part, title in titles.items():
+        known = {key: ranks for key, *ranks in series.rows_of(table, part)}
+        points: list[Point] = [tuple(known.get(slot.keys[0], (None,) * 3)) for slot in axis]
+        link = _to(query, status=("completed",), sort=SLOWEST)
+        found.append(lines(title, "", axis, points, ("p50", "p90", "p99"), _SPAN, link))
     return found
 
 
-def _added(width: int) -> Any:
-    def join(days: Sequence[tuple[float, ...]]) -> tuple[float, ...]:
-        return tuple(sum(day[n] for day in days) for n in range(width))
-
-    return join
-
-
-def _percent(values: tuple[float, ...]) -> tuple[float, ...]:
-    part, whole = values
-    return (part / whole if whole else 0.0,)
+def _added(axis: Sequence[Slot], rows: Mapping[Any, Mapping[str, Any]], names: Sequence[str]) -> list[Any]:
+    """For each slot the sums of these columns."""
+    return [
+        tuple(sum(float(rows[key][name] or 0) for key in slot.keys if key in rows) for name in names)
+        for slot in axis
+    ]
 
 
-def _rate(word: str) -> Any:
-    return lambda values: f"{_share(*values)} ({values[0]:,.0f} {word} of {values[1]:,.0f})"
+def _rates(pairs: Sequence[tuple[float, float]]) -> list[Point]:
+    return [(part / whole if whole else None,) for part, whole in pairs]
 
 
-def _counted(values: tuple[float, ...]) -> str:
+def _to(query: Query, *, path: str = "/jobs", **changes: Any) -> Callable[[Slot], str]:
+    return lambda slot: query.url(path, since=slot.since, until=slot.until, **changes)
+
+
+def _of(pair: tuple[float, float], word: str) -> str:
+    return f"{share(*pair)} ({pair[0]:,.0f} {word} of {pair[1]:,.0f})"
+
+
+def _priced(pair: tuple[float, float], currency: str) -> str:
+    cost, missing = pair
+    return money(cost, currency) + (f", {missing:,.0f} jobs unpriced" if missing else "")
+
+
+def _counted(values: Sequence[float]) -> str:
     completed, failed, unfinished = values
-    return f"{completed:,.0f} completed, {failed:,.0f} failed, {unfinished:,.0f} unfinished"
+    rest = f", {unfinished:,.0f} unfinished" if unfinished else ""
+    return f"{completed:,.0f} completed, {failed:,.0f} failed{rest}"

@@ -1,0 +1,49 @@
+"""Numbers, times and ids in few characters."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+_UNITS = (("d", 86400, "h", 3600), ("h", 3600, "m", 60), ("m", 60, "s", 1))
+
+
+def short(job_id: str) -> str:
+    """An id that can be told from others at a glance; the whole one is in the title."""
+    bare = job_id.partition(":")[0]
+    return bare if len(bare) <= 16 else f"{bare[:9]}…{bare[-5:]}"
+
+
+def money(value: float | None, currency: str) -> str:
+    """With its currency; a sum below a cent is not nothing."""
+    if value is None:
+        return "–"
+    small = 0 < abs(value) < 0.01
+    return f"{value:,.{4 if small else 2}f} {currency}".strip()
+
+
+def span(seconds: float | None) -> str:
+    """`8s`, `1m 42s`, `3h 10m`, `5d 2h`."""
+    if seconds is None:
+        return "–"
+    sign, whole = "-" if seconds < 0 else "", round(abs(seconds))
+    if whole < 60:
+        return f"{seconds:.3g}s" if abs(seconds) < 10 else f"{sign}{whole}s"
+    unit, size, part, smaller = next(row for row in _UNITS if whole >= row[1])
+    rest = whole % size // smaller
+    return f"{sign}{whole // size:,}{unit}" + (f" {rest}{part}" if rest else "")
+
+
+def short_time(moment: datetime, zone: str) -> str:
+    """To the second; with the year unless it is this one."""
+    here = moment.astimezone(ZoneInfo(zone))
+    this_year = here.year == datetime.now(UTC).year
+    return here.strftime("%d %b %H:%M:%S" if this_year else "%d %b %Y %H:%M")
+
+
+def share(part: float, whole: float) -> str:
+    return f"{part / whole:.1%}" if whole else "–"
+
+
+def clipped(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[: length - 1]}…"
