@@ -93,6 +93,13 @@ def gaps(engine: sa.Engine, chosen: Filter) -> list[Gap]:
         return [Gap(*row) for row in conn.execute(query)]
 
 
+def oldest_job_at(engine: sa.Engine) -> datetime | None:
+    """Creation of the oldest job, gateway's clock. Raises StorageError."""
+    with storage_errors(), engine.connect() as conn:
+        found: datetime | None = conn.scalar(sa.select(sa.func.min(video_jobs.c.created_at)))
+        return found
+
+
 def check_sources(engine: sa.Engine, names: tuple[str, ...]) -> None:
     """Raises ConfigError for a source that the database does not know."""
     with storage_errors(), engine.connect() as conn:

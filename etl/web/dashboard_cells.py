@@ -114,7 +114,8 @@ def _whole(table: Table, names: list[str]) -> float:
 def _heading(table: Table, place: int) -> tuple[str, str, bool]:
     column = table.columns[place]
     label = _LABELS.get(column.name, column.name.replace("_", " "))
-    return label, column.comment, is_number(column, table.rows, place)
+    right = column.name != "progress" and is_number(column, table.rows, place)
+    return label, column.comment, right
 
 
 def _cell(column: Column, row: Mapping[str, Any], setting: Setting) -> Cell:

@@ -40,10 +40,12 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """`paths` are runs of points in a field of len(columns) × 100; a gap is where nothing is known."""
+    """`paths` are runs of points in a field of len(columns) × 100; a gap is where nothing is known. A point
+    alone is a dot: a line of no length with round ends."""
 
     part: str
     paths: tuple[str, ...]
+    dots: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ def lines(
         Column(round(n * wide, 3), round(wide, 3), (), _said(slot, points[n], parts, scale), link(slot))
         for n, slot in enumerate(axis)
     )
-    drawn = tuple(Line(part, _paths([point[n] for point in points], top)) for n, part in enumerate(parts))
+    drawn = tuple(_line(part, [point[n] for point in points], top) for n, part in enumerate(parts))
     empty = all(value is None for point in points for value in point)
     return Chart(title, rest, columns, _ticks(scale, top), _below(axis), tuple(parts), drawn, empty)
 
@@ -130,15 +132,15 @@ def _stack(point: Point, parts: Sequence[str], top: float, x: float, width: floa
     return tuple(found)
 
 
-def _paths(values: Sequence[float | None], top: float) -> tuple[str, ...]:
+def _line(part: str, values: Sequence[float | None], top: float) -> Line:
     runs: list[list[str]] = [[]]
     for n, value in enumerate(values):
         if value is None:
             runs.append([])
         else:
             runs[-1].append(f"{n + 0.5:g} {100 - min(100.0, value / top * 100):.2f}")
-    # A lone point is a line of no length: its round ends make a dot.
-    return tuple("M" + " L".join(run if len(run) > 1 else run * 2) for run in runs if run)
+    paths = tuple(f"M{' L'.join(run)}" for run in runs if len(run) > 1)
+    return Line(part, paths, tuple(f"M{run[0]} h0" for run in runs if len(run) == 1))
 
 
 def _said(slot: Slot, point: Point, parts: Sequence[str], scale: Scale) -> str:

@@ -112,11 +112,12 @@ def _sums(table: Table) -> dict[str, float]:
 
 
 def _before(engine: Engine, chosen: Filter) -> dict[str, float]:
-    """The same sums of the time just before, as long as the range; nothing when that says nothing."""
+    """The same sums of the time just before, as long as the range; nothing when our history begins later."""
     if chosen.since is None:
         return {}
     length = (chosen.until or chosen.now) - chosen.since
-    if length > _COMPARED_UP_TO:
+    oldest = queries.oldest_job_at(engine)
+    if length > _COMPARED_UP_TO or oldest is None or oldest > chosen.since - length:
         return {}
     earlier = replace(chosen, since=chosen.since - length, until=chosen.since)
     return _sums(queries.run(engine, "totals", earlier))
@@ -155,8 +156,9 @@ def _tiles(
     failed, ended = sums.get("failed", 0), sums.get("completed", 0) + sums.get("failed", 0)
     rate = f"{failed:,.0f} failed" + _rate_before(before)
     slow = f"95 % within {span(took.get(95))}" if took else "creation to completion"
+    made = _change("jobs", sums, before) or f"{sums.get('completed', 0):,.0f} completed"
     tiles = [
-        Tile("Jobs", f"{sums.get('jobs', 0):,.0f}", _change("jobs", sums, before), query.url("/jobs")),
+        Tile("Jobs", f"{sums.get('jobs', 0):,.0f}", made, query.url("/jobs")),
         Tile(
             "Failure rate", share(failed, ended), rate, query.url("/tables/failures"), "bad" if failed else ""
         ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hmac
 from http.cookies import CookieError, SimpleCookie
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -29,10 +29,10 @@ class Guard:
         if scope["type"] not in ("http", "websocket") or scope["path"] in self._open:
             await self._app(scope, receive, send)
             return
-        refusal = self._refusal(Headers(scope=scope))
+        refusal = self._refusal(Headers(scope=scope), scope)
         await (refusal or self._app)(scope, receive, send)
 
-    def _refusal(self, headers: Headers) -> Response | None:
+    def _refusal(self, headers: Headers, scope: Scope) -> Response | None:
         if self._token is None:
             if _host(headers.get("host", "")) in self._hosts:
                 return None
@@ -40,7 +40,7 @@ class Guard:
         if any(matches(shown, self._token) for shown in _shown(headers)):
             return None
         if "text/html" in headers.get("accept", ""):  # a person with a browser
-            return RedirectResponse("/login", 303, headers={"Cache-Control": "no-store"})
+            return RedirectResponse(f"/login{_back_to(scope)}", 303, headers={"Cache-Control": "no-store"})
         return JSONResponse(
             {"error": "a token is needed: Authorization: Bearer …"},
             status_code=401,
@@ -51,6 +51,12 @@ class Guard:
 def matches(shown: str, token: str) -> bool:
     """Compared in constant time."""
     return hmac.compare_digest(shown.encode(), token.encode())
+
+
+def _back_to(scope: Scope) -> str:
+    """Who has signed in comes back to the page that was asked for."""
+    asked = scope["path"] + (f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else "")
+    return "" if asked == "/" else f"?next={quote(asked, safe='')}"
 
 
 def _host(header: str) -> str | None:

@@ -2,37 +2,85 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qs
+import hashlib
+from base64 import b64encode
+from html import escape
+from urllib.parse import parse_qs, quote, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from etl.web.guard import COOKIE, matches
 
-_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>bifrost-etl</title>
-<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">
-<form method="post" action="/login"><p>{said}</p>
-<label>Token <input type="password" name="token" autocomplete="current-password" autofocus></label>
-<button>Open</button></form></html>
+# Nothing is loaded: who has no token sees this page and no file of ours.
+_STYLE = (
+    ":root{color-scheme:light dark;--back:#f6f7fa;--panel:#fff;--ink:#181c2a;--dim:#566080;--edge:#9aa5bf;"
+    "--accent:#4338ca;--on:#fff;--bad:#b42318}"
+    "@media(prefers-color-scheme:dark){:root{--back:#0e1118;--panel:#161a24;--ink:#e6e9f2;--dim:#9ba6c2;"
+    "--edge:#566078;--accent:#a9b4ff;--on:#161a24;--bad:#ff9d94}}"
+    "*{box-sizing:border-box}body{margin:0;min-height:100vh;display:grid;place-items:center;padding:1rem;"
+    "background:var(--back);color:var(--ink);font:15px/1.5 system-ui,sans-serif}"
+    "main{width:min(24rem,100%);background:var(--panel);border:1px solid var(--edge);border-radius:12px;"
+    "padding:1.6rem}h1{font-size:1.2rem;margin:0 0 .3rem}p{margin:0 0 1rem;color:var(--dim)}"
+    "p.bad{color:var(--bad);font-weight:600}label{display:block;font-weight:550;margin-bottom:.3rem}"
+    "input,button{font:inherit;width:100%;padding:.5rem .7rem;border-radius:8px;border:1px solid var(--edge)}"
+    "input{background:var(--back);color:var(--ink);margin-bottom:.8rem}"
+    "button{background:var(--accent);color:var(--on);border:0;font-weight:600;cursor:pointer}"
+    ":focus-visible{outline:2px solid var(--accent);outline-offset:2px}"
+)
+_PAGE = """<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><title>Sign in · bifrost-etl</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark"><style>{style}</style></head>
+<body><main><h1>Bifrost videos</h1>
+<p{tone}>{said}</p>
+<form method="post" action="/login{where}">
+<label for="token">Token</label>
+<input id="token" type="password" name="token" autocomplete="current-password" required autofocus>
+<button>Sign in</button></form></main></body></html>
 """
+_DIGEST = b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 _HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; form-action 'self'; frame-ancestors 'none'",
+    "Content-Security-Policy": (
+        f"default-src 'none'; style-src 'sha256-{_DIGEST}'; form-action 'self'; base-uri 'none'; "
+        "frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
 _LONGEST = 4096
 
 
 async def login(request: Request) -> Response:
-    """GET shows the form, POST checks it; the cookie ends with the browser's session."""
+    """GET shows the form, POST checks it and goes on to `next`; the cookie ends with the browser."""
+    wanted = here(request.query_params.get("next", ""))
     if request.method != "POST":
-        return HTMLResponse(_PAGE.format(said="This page needs the token of the service."), headers=_HEADERS)
+        return _form("Show the token of the service: service.token in its configuration.", wanted)
     token = request.app.state.service.service.token.reveal()
     if not matches(await _token(request), token):
-        return HTMLResponse(_PAGE.format(said="That is not the token."), 403, headers=_HEADERS)
-    answer = RedirectResponse("/", 303)
+        return _form("That is not the token.", wanted, 403)
+    answer = RedirectResponse(wanted, 303)
     secure = request.url.scheme == "https"
     answer.set_cookie(COOKIE, token, httponly=True, samesite="strict", secure=secure)
     return answer
+
+
+def here(address: str) -> str:
+    """The address if it is one of our own pages, else the first page: nobody is sent elsewhere."""
+    parts = urlsplit(address.replace("\\", "/")) if address.isprintable() else urlsplit("")
+    inside = (
+        not parts.scheme and not parts.netloc and address.startswith("/") and not address.startswith("//")
+    )
+    return address if inside and parts.path != "/login" else "/"
+
+
+def _form(said: str, wanted: str, status: int = 200) -> Response:
+    where = "" if wanted == "/" else f"?next={quote(wanted, safe='')}"
+    tone = ' class="bad" role="alert"' if status != 200 else ""
+    page = _PAGE.format(style=_STYLE, said=escape(said), tone=tone, where=where)
+    return HTMLResponse(page, status, headers=_HEADERS)
 
 
 async def _token(request: Request) -> str:
