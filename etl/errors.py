@@ -26,6 +26,7 @@ EtlError
 │   ├── DatabaseUnavailable     not reachable, restarted, connection cut (retriable)
 │   ├── DatabaseBusy            locked, deadlocked, serialisation failure (retriable)
 │   ├── DatabaseRefused         full, read-only, missing rights
+│   ├── CommitLost              the database forgot what it had confirmed; the next run reads on from there
 │   └── SchemaMismatch          database older or newer than this code
 ├── LeaseHeld               another process is writing this source: skip it now
 └── LeaseLost               our lease ran out; nothing of this transaction was written
@@ -199,6 +200,16 @@ class DatabaseBusy(StorageError):
 
 class DatabaseRefused(StorageError):
     """Disk full, read-only, or missing rights: a person must act."""
+
+
+class CommitLost(StorageError):
+    """A commit that was confirmed is gone: restored from a backup, or a standby took over that lagged."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the database has lost a commit that it had confirmed; nothing more was written",
+            hint="was it restored, or did a standby take over? The next run reads on from what is there",
+        )
 
 
 class SchemaMismatch(StorageError):

@@ -17,7 +17,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from etl.db.models import leases
-from etl.errors import LeaseHeld, LeaseLost
+from etl.errors import CommitLost, LeaseHeld, LeaseLost
 from etl.records import utc
 
 _NOW = {
@@ -96,6 +96,8 @@ class Lease:
         """
         row = self._row(conn, lock=True)
         now = database_now(conn)
+        if self.held and (row is None or row.token < self._taken):
+            raise CommitLost  # tokens only grow
         if row is None or not self._is_ours(row):
             raise LeaseLost("another process wrote this source meanwhile; nothing was written")
         held = row.holder == self.holder

@@ -50,6 +50,13 @@ def update(conn: sa.Connection, run_id: int, kind: RunKind, counts: Counts) -> N
     conn.execute(sa.update(sync_runs).where(sync_runs.c.id == run_id).values(kind=kind, **asdict(counts)))
 
 
+def close(conn: sa.Connection, run_id: int, token: int | None, how: RunEnd, at: datetime) -> None:
+    """End a run whose last commit failed: its counts stay what they were at the commit before."""
+    ours = (sync_runs.c.id == run_id, sync_runs.c.lease_token == token, sync_runs.c.status == "running")
+    values = {name: bulk.storable(text) for name, text in asdict(how).items()}
+    conn.execute(sa.update(sync_runs).where(*ours).values(finished_at=at, **values))
+
+
 def end(conn: sa.Connection, run_id: int, kind: RunKind, counts: Counts, how: RunEnd, at: datetime) -> None:
     values = {name: bulk.storable(text) for name, text in asdict(how).items()}
     conn.execute(

@@ -10,6 +10,7 @@ import msgspec
 import sqlalchemy as sa
 
 from etl.db.models import coverage_gaps, leases, sources, sync_state, video_jobs
+from etl.errors import CommitLost
 from etl.load import bulk, known
 
 
@@ -24,6 +25,7 @@ class State:
     complete_run_id: int | None = None
     complete_at: datetime | None = None
     reconciled_at: datetime | None = None
+    last_commit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,20 +78,31 @@ def read(conn: sa.Connection, source_id: int) -> State:
         complete_run_id=row.complete_run_id,
         complete_at=row.complete_at,
         reconciled_at=row.reconciled_at,
+        last_commit=row.last_commit,
     )
 
 
 def write(
-    conn: sa.Connection, source_id: int, state: State, *, newest: datetime | None = None, **more: Any
+    conn: sa.Connection,
+    source_id: int,
+    state: State,
+    *,
+    mark: str,
+    newest: datetime | None = None,
+    **more: Any,
 ) -> None:
-    """Store `state`; `newest` (creation of the newest job of this batch) only ever moves forward."""
+    """Store `state`, under the new commit's mark, over what the last commit left; CommitLost if that is gone.
+
+    `newest` (creation of the newest job of this batch) only ever moves forward.
+    """
     column = sync_state.c.newest_job_at
     if newest is not None:
         more["newest_job_at"] = sa.case((column >= newest, column), else_=newest)
     checkpoint = None if state.checkpoint is None else msgspec.json.encode(state.checkpoint).decode()
-    conn.execute(
+    before, state.last_commit = state.last_commit, mark
+    found = conn.execute(
         sa.update(sync_state)
-        .where(sync_state.c.source_id == source_id)
+        .where(sync_state.c.source_id == source_id, sync_state.c.last_commit.is_not_distinct_from(before))
         .values(
             frontier_id=state.frontier_id,
             cursor=state.cursor,
@@ -98,9 +111,12 @@ def write(
             complete_run_id=state.complete_run_id,
             complete_at=state.complete_at,
             reconciled_at=state.reconciled_at,
+            last_commit=mark,
             **more,
         )
     )
+    if found.rowcount != 1:
+        raise CommitLost
 
 
 def last_commit(conn: sa.Connection, source_id: int) -> str | None:

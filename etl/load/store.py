@@ -144,6 +144,13 @@ class Store:
         self.lease.lock(conn)
         return states.last_commit(conn, self.source_id) == mark
 
+    def abandon(self, how: RunEnd) -> None:
+        """After a last commit that was refused: say how the run ended, as far as it came; free the source."""
+        if self.lease.held and self.now.run_id is not None:
+            with writing(self.engine) as conn:
+                runs.close(conn, self.now.run_id, self.lease.token, how, self.clock())
+                self.lease.release(conn)
+
     def forget_suspects(self) -> None:
         """The scan proved nothing: take back what it suspected. A crash before leaves mere suspicion."""
         run_id = self.now.run_id
@@ -247,7 +254,7 @@ class Store:
         latest = self.clock() + _CLOCK_SKEW
         times = (row.created_at for _, page in batch.pages for row in page.jobs)
         newest = [moment for moment in times if moment is not None and moment <= latest]
-        states.write(conn, self.source_id, state, newest=max(newest, default=None), last_commit=mark, **more)
+        states.write(conn, self.source_id, state, mark=mark, newest=max(newest, default=None), **more)
 
     def _write_run(self, conn: sa.Connection, batch: Batch, now: Standing) -> None:
         assert now.run_id is not None

@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
 from etl.config import Source
-from etl.errors import EtlError, StalePage
+from etl.errors import CommitLost, DatabaseRefused, EtlError, StalePage
 from etl.extract import Gateway
 from etl.load import Batch, Lane, RunEnd, State, Store
 from etl.pipeline import reading
@@ -156,11 +157,19 @@ class Run:
 
     def end(self, error: BaseException | None, redact: Callable[[str], str]) -> None:
         """The last commit: what is gathered, the run's end, and the lease's release, together."""
-        if error is None:
-            self.batch.end = RunEnd("ok")
-        elif isinstance(error, Stopped):
-            self.batch.end = RunEnd("interrupted", "Stopped", "asked to stop")
-        else:
-            hint = f" ({error.hint})" if isinstance(error, EtlError) and error.hint else ""
-            self.batch.end = RunEnd("failed", type(error).__name__, redact(f"{error}{hint}"))
-        self.flush()
+        self.batch.end = _how(error, redact)
+        try:
+            self.flush()
+        except (CommitLost, DatabaseRefused) as refused:
+            with suppress(EtlError):  # a small write may pass where a batch does not
+                self.store.abandon(_how(error or refused, redact))
+            raise
+
+
+def _how(error: BaseException | None, redact: Callable[[str], str]) -> RunEnd:
+    if error is None:
+        return RunEnd("ok")
+    if isinstance(error, Stopped):
+        return RunEnd("interrupted", "Stopped", "asked to stop")
+    hint = f" ({error.hint})" if isinstance(error, EtlError) and error.hint else ""
+    return RunEnd("failed", type(error).__name__, redact(f"{error}{hint}"))

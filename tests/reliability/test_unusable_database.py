@@ -19,7 +19,7 @@ from tests.databases import PASSWORD, Server
 from tests.rig import TOKEN, Rig
 from tests.service.running import configure, source
 
-JOBS = 6000
+JOBS = 3000
 NOBODY = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--"]
 
 
@@ -91,7 +91,7 @@ def test_a_sqlite_file_that_cannot_grow(tmp_path: Path, sim: Simulator) -> None:
     url = f"sqlite:///{tmp_path / 'etl.db'}"
     configure(tmp_path, url, [source(sim, api_key=TOKEN)])
     refused(limited(tmp_path, 64 << 10), "etl.db", "hint: free space")
-    refused(limited(tmp_path, 2 << 20), "etl.db", "hint: free space")
+    refused(limited(tmp_path, 3 << 19), "etl.db", "hint: free space")
     assert stored(sim, url) > 0, "the newest jobs were there before the end"
     made_whole(sim, url, tmp_path)
 
@@ -115,7 +115,7 @@ def test_a_postgres_disk_that_is_full(
         url = postgres.url("full_disk")
         configure(tmp_path, url, [source(sim, api_key=TOKEN)])
         ballast = disk / "ballast"
-        ballast.write_bytes(bytes(shutil.disk_usage(disk).free - (1 << 20)))
+        ballast.write_bytes(bytes(shutil.disk_usage(disk).free - (1 << 19)))
         refused(Command(tmp_path)("sync"), "No space left on device", "(database full_disk at", "free space")
         assert stored(sim, url) > 0
         ballast.unlink()
