@@ -89,9 +89,9 @@ def oldest_open(conn: sa.Connection, source_id: int, since: datetime) -> int | N
 
 def rereadable(conn: sa.Connection, source_id: int, limit: int) -> list[str]:
     """Listed jobs that are open, or that a walk missed; those longest not read by id first."""
-    missed = jobs.c.suspect_run_id.is_not(None)
+    missed = [by_suspicion(source_id), jobs.c.suspect_run_id.is_not(None), jobs.c.unlisted_at.is_(None)]
     found: dict[str, None] = {}
-    for where in (_open(source_id), [jobs.c.source_id == source_id, missed, jobs.c.unlisted_at.is_(None)]):
+    for where in (_open(source_id), missed):
         query = (
             sa.select(jobs.c.job_id)
             .where(*where)
@@ -100,6 +100,11 @@ def rereadable(conn: sa.Connection, source_id: int, limit: int) -> list[str]:
         )
         found.update(dict.fromkeys(conn.scalars(query)))
     return list(found)
+
+
+def by_suspicion(source_id: int) -> sa.ColumnElement[bool]:
+    """Of this source, said so that SQLite looks up the few suspects, and not all jobs of the source."""
+    return jobs.c.source_id + 0 == source_id
 
 
 def _open(source_id: int) -> list[Any]:

@@ -24,17 +24,8 @@ class RunEnd:
 def begin(
     conn: sa.Connection, source_id: int, kind: RunKind, started_at: datetime, worker: str, token: int
 ) -> int:
-    """Open the run's row and close what earlier, killed runs of this source left open."""
-    conn.execute(
-        sa.update(sync_runs)
-        .where(sync_runs.c.source_id == source_id, sync_runs.c.status == "running")
-        .values(
-            status="interrupted",
-            finished_at=started_at,
-            error_class="Interrupted",
-            error_message="the process ended without finishing this run",
-        )
-    )
+    """Open the run's row and close what an earlier, killed run of this source left open."""
+    _close_last(conn, source_id, started_at)
     values = {
         "source_id": source_id,
         "kind": kind,
@@ -44,6 +35,25 @@ def begin(
         "lease_token": token,
     }
     return bulk.insert_one(conn, sync_runs, values)
+
+
+def _close_last(conn: sa.Connection, source_id: int, at: datetime) -> None:
+    """Only the newest can be open: each run closes the one before. So this costs the same after years."""
+    mine = sync_runs.c.source_id == source_id
+    newest = sa.select(sync_runs.c.id, sync_runs.c.status).where(mine).order_by(sync_runs.c.id.desc())
+    last = conn.execute(newest.limit(1)).one_or_none()
+    if last is None or last.status != "running":
+        return
+    conn.execute(
+        sa.update(sync_runs)
+        .where(sync_runs.c.id == last.id)
+        .values(
+            status="interrupted",
+            finished_at=at,
+            error_class="Interrupted",
+            error_message="the process ended without finishing this run",
+        )
+    )
 
 
 def update(conn: sa.Connection, run_id: int, kind: RunKind, counts: Counts) -> None:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from etl.db.models import video_jobs as jobs
 from etl.load.jobs import unlist
+from etl.load.known import by_suspicion
 from etl.records import Counts
 
 _CHUNK = 500
@@ -118,7 +119,7 @@ def conclude(
 
 
 def _suspects(source_id: int, run_id: int) -> tuple[sa.ColumnElement[bool], ...]:
-    return (jobs.c.source_id == source_id, jobs.c.suspect_run_id == run_id, jobs.c.unlisted_at.is_(None))
+    return (by_suspicion(source_id), jobs.c.suspect_run_id == run_id, jobs.c.unlisted_at.is_(None))
 
 
 def _unlist_all(

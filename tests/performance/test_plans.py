@@ -1,0 +1,40 @@
+"""A quiet tick looks rows up; none of its statements walks a table, however large the history grows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from etl.simulator import World
+from tests.rig import rig
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_no_statement_of_a_tick_reads_all_jobs_or_runs(database_url: str) -> None:
+    with rig(World(seed=60, jobs=300, rate=0), database_url) as r:
+        r.ok()
+        statements: list[tuple[str, Any]] = []
+
+        @sa.event.listens_for(r.app.engine, "before_cursor_execute")
+        def note(_c: Any, _cursor: Any, statement: str, parameters: Any, _x: Any, many: bool) -> None:
+            if not many and statement.startswith(("SELECT", "UPDATE")):
+                statements.append((statement, parameters))
+
+        r.ok()
+        with r.app.engine.connect() as conn:
+            plans = {s: _plan(conn, s, p) for s, p in statements}
+    assert any("video_jobs" in s for s in plans) and any("sync_runs" in s for s in plans)
+    for statement, plan in plans.items():
+        for step in plan:
+            walks = step.startswith("SCAN ") and "json_each" not in step and "CONSTANT" not in step
+            assert not walks or step == "SCAN bifrost_etl_revision", (statement, plan)
+            # In list order with a LIMIT is a look; by the primary key it is every job of the source.
+            whole = "autoindex_video_jobs" in step and step.endswith("(source_id=?)")
+            running = "sync_runs" in step and "status" in statement and "ORDER" not in statement
+            assert not whole and not (running and "source_id=?" in step), (statement, plan)
+
+
+def _plan(conn: sa.Connection, statement: str, parameters: Any) -> list[str]:
+    return [row[3] for row in conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)]
