@@ -27,6 +27,8 @@ from etl.analytics.queries import Filter, Table
 from etl.db.engine import storage_errors
 
 _CHUNK = 2000
+#: Among how many of the newest jobs names are looked for: a look at all of them would cost what all cost.
+_RECENT = 20_000
 Only = Literal["", "open", "late", "stalled", "unpriced"]
 Order = Literal["newest", "slowest"]
 
@@ -98,6 +100,19 @@ def count_open(engine: sa.Engine, chosen: Filter) -> OpenNow:
         text = f"SELECT COUNT(*), {sums} FROM video_jobs j WHERE {where}"
         row = conn.execute(bound(text, values | marks)).one()
         return OpenNow(*(int(number or 0) for number in row))
+
+
+def recent_names(engine: sa.Engine, chosen: Filter) -> tuple[set[str], set[str]]:
+    """Providers and models of the newest jobs in the range, whatever else is chosen: to choose from."""
+    ranged = Choice(Filter(chosen.now, chosen.since, chosen.until))
+    with storage_errors(), engine.connect() as conn:
+        where, values = conditions_of(dialect(conn.dialect.name), ranged)
+        text = f"""
+SELECT DISTINCT provider, model FROM (
+  SELECT j.provider, j.model FROM video_jobs j WHERE {where} ORDER BY j.created_at DESC LIMIT {_RECENT}
+) newest"""
+        rows = conn.execute(bound(text, values)).all()
+    return {row[0] for row in rows if row[0]}, {row[1] for row in rows if row[1]}
 
 
 def list_jobs(engine: sa.Engine, choice: Choice, offset: int, limit: int) -> Table:

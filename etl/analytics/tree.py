@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -23,34 +22,23 @@ _DEPTH = Column("depth", "integer", "Remixes from the root to it.")
 _c = video_jobs.c
 
 
-@dataclass(frozen=True, slots=True)
-class Tree:
-    """`jobs` has its jobs, parents before children. `orphan`: `root` is only named by its remixes."""
-
-    root: str
-    source: str
-    orphan: bool
-    jobs: Table
-
-
-def read_tree(engine: sa.Engine, job_id: str, source: str | None = None) -> Tree:
-    """The tree that `job_id` is in; alone, it is a tree of one. Raises ConfigError when nobody names the job.
+def read_tree(engine: sa.Engine, job_id: str, source: str | None = None) -> Table:
+    """The tree that `job_id` is in, parents before children; alone, it is a tree of one. An orphan's root is
+    not in it: only its remixes name it. Raises ConfigError when nobody names the job.
 
     Children are found by one pass over the jobs made since the root: their parents are not indexed.
     """
     with storage_errors(), engine.connect() as conn:
-        source_id, name = _source(conn, job_id, source)
+        source_id = _source(conn, job_id, source)
         root, born = _climbed(conn, source_id, job_id)
-        below = _children(conn, source_id, born)
-    order = _descended(root, below)
-    if order == [(root, 0)] and born is None and not _known(engine, source_id, root):
+        order = _descended(root, _children(conn, source_id, born))
+    found = these_jobs(engine, source_id, [one for one, _ in order[:LARGEST]])
+    if not found.rows:
         raise ConfigError(f"no job {job_id!r} in the database")
-    ids = [one for one, _ in order[:LARGEST]]
-    table = _table(these_jobs(engine, source_id, ids), dict(order), len(order) > LARGEST)
-    return Tree(root, name, not _known(engine, source_id, root), table)
+    return _table(found, dict(order), len(order) > LARGEST)
 
 
-def _source(conn: sa.Connection, job_id: str, source: str | None) -> tuple[int, str]:
+def _source(conn: sa.Connection, job_id: str, source: str | None) -> int:
     """The source that has the job, or a remix of it."""
     query = sa.select(sources.c.id, sources.c.name).order_by(sources.c.id)
     if source is not None:
@@ -58,10 +46,10 @@ def _source(conn: sa.Connection, job_id: str, source: str | None) -> tuple[int, 
     rows = conn.execute(query).all()
     for row in rows:
         if _parent(conn, row.id, job_id) is not None:
-            return row.id, row.name
+            return int(row.id)
     if not rows:
         raise ConfigError(f"the database has no source named {source!r}" if source else "there is no source")
-    return rows[0].id, rows[0].name
+    return int(rows[0].id)
 
 
 def _parent(conn: sa.Connection, source_id: int, job_id: str) -> sa.Row[Any, Any] | None:
@@ -103,11 +91,6 @@ def _descended(root: str, below: dict[str, list[str]]) -> list[tuple[str, int]]:
             found[job_id] = depth
             waiting.extend((child, depth + 1) for child in reversed(below.get(job_id, [])))
     return list(found.items())
-
-
-def _known(engine: sa.Engine, source_id: int, job_id: str) -> bool:
-    with storage_errors(), engine.connect() as conn:
-        return _parent(conn, source_id, job_id) is not None
 
 
 def _table(found: Table, depths: dict[str, int], cut: bool) -> Table:

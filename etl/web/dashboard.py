@@ -111,7 +111,7 @@ def _overview(call: Call) -> Response:
         for name in ("models", "failures", "latency")
     }
     volume = VIEWS[found.volume.name]
-    values = call.frame(found.known_models, found.known_providers) | {
+    values = call.frame() | {
         "page": "overview",
         "found": found,
         "volume": volume,

@@ -155,8 +155,9 @@ def _ticks(scale: Scale, top: float) -> tuple[str, str, str]:
 
 def _below(axis: Sequence[Slot]) -> tuple[tuple[float, str], ...]:
     """Every nth slot is named, and none so near the end that its name would not fit."""
-    step = max(1, ceil(len(axis) / _LABELS))
-    places = ((100 * n / len(axis), axis[n].tick) for n in range(0, len(axis), step))
+    named = [n for n, slot in enumerate(axis) if slot.named] or [0]
+    step = ceil(len(named) / _LABELS)
+    places = ((100 * n / len(axis), axis[n].tick) for n in named[::step])
     return tuple((round(x, 3), text) for x, text in places if x <= 90)
 
 

@@ -17,7 +17,7 @@ from starlette.responses import HTMLResponse, Response
 from etl import __version__
 from etl.analytics import logbook
 from etl.analytics.browsing import exists, reading_engine
-from etl.analytics.joblist import Choice
+from etl.analytics.joblist import Choice, recent_names
 from etl.analytics.queries import Engine, Filter
 from etl.config import Reporting
 from etl.errors import ConfigError
@@ -136,16 +136,17 @@ class Call:
             raise ConfigError("no job was named", hint="write its id into the field at the top")
         return job_id, given.get("source") or None
 
-    def frame(self, models: tuple[str, ...] = (), providers: tuple[str, ...] = ()) -> dict[str, Any]:
+    def frame(self) -> dict[str, Any]:
         """What the page around everything and the filter form need."""
+        providers, models = recent_names(self.engine, self.chosen())
         return {
             "query": self.query,
             "now": self.state.clock(),
             "zone": self.reporting.timezone,
             "choices": [
                 ("source", "Source", self.source_names),
-                ("provider", "Provider", providers or self.query.provider),
-                ("model", "Model", models or self.query.model),
+                ("provider", "Provider", sorted(providers)),
+                ("model", "Model", sorted(models)),
                 ("status", "Status", sorted({*STATUSES, *self.query.status})),
             ],
         }

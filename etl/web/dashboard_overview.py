@@ -54,8 +54,6 @@ class Overview:
     failures: Table
     latency: Table
     notes: tuple[str, ...]
-    known_models: tuple[str, ...]
-    known_providers: tuple[str, ...]
     jobs: int
 
 
@@ -64,7 +62,6 @@ def collect(engine: Engine, chosen: Filter, query: Query) -> Overview:
     volume = queries.run(engine, "hourly" if is_hourly(chosen) else "daily", chosen)
     models, cache = (queries.run(engine, name, chosen) for name in ("models", "cache"))
     sums, took = _sums(volume), series.latencies(engine, chosen)
-    names, providers = _known(engine, chosen, models)
     return Overview(
         tiles=_tiles(sums, _before(engine, chosen), took, _sums(cache), chosen, query),
         charts=_charts(volume, cache, sums, chosen, query),
@@ -73,21 +70,7 @@ def collect(engine: Engine, chosen: Filter, query: Query) -> Overview:
         failures=queries.run(engine, "failures", chosen),
         latency=queries.run(engine, "latency", chosen),
         notes=_notes(engine, chosen, sums),
-        known_models=names,
-        known_providers=providers,
         jobs=int(sums.get("jobs", 0)),
-    )
-
-
-def _known(engine: Engine, chosen: Filter, models: Table) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Models and providers to choose from: those of the range, whichever are chosen now."""
-    every = models
-    if chosen.models or chosen.statuses or chosen.providers:
-        every = queries.run(engine, "models", replace(chosen, models=(), statuses=(), providers=()))
-    rows = _dicts(every)
-    names = {row["model"] for row in rows if row["model"]} | set(chosen.models)
-    return tuple(sorted(names)), tuple(
-        sorted({r["provider"] for r in rows if r["provider"]} | set(chosen.providers))
     )
 
 

@@ -15,6 +15,7 @@ from etl.web.dashboard_desk import Call, Missing
 from etl.web.dashboard_overview import pace_charts
 from etl.web.dashboard_time import is_hourly
 from etl.web.dashboard_views import VIEWS, View
+from etl.web.dashboard_words import money
 
 #: Rows of a table that is shown whole; more are in the files.
 MANY = 500
@@ -44,7 +45,7 @@ def _table(call: Call, name: str, limit: int | None) -> Table:
 
 def _tree(call: Call) -> Table:
     try:
-        return read_tree(call.engine, *call.job_named()).jobs
+        return read_tree(call.engine, *call.job_named())
     except ConfigError as error:
         raise Missing("There is no such tree", str(error), error.hint) from None
 
@@ -60,8 +61,24 @@ def table_values(call: Call, view: View, table: Table) -> dict[str, Any]:
     drawn = grid(table, call.setting(unfold=True), only=few)
     charts = pace_charts(table, call.chosen(), call.query) if view.name == "pace" else []
     depths = [row[0] for row in table.rows] if view.name == "tree" else []
+    view = replace(view, about=_family(table)) if view.name == "tree" else view
     values = {"page": view.name, "view": view, "run": run_of(call), "charts": charts, "depths": depths}
     return values | {"ranged": table.ranged, "grid": drawn, "file": _file(call, view)}
+
+
+def _family(table: Table) -> str:
+    """How large the tree is, what it cost, and whether its root was never listed."""
+    rows = [dict(zip((column.name for column in table.columns), row, strict=True)) for row in table.rows]
+    sums: dict[str, float] = {}
+    for row in rows:
+        if row["cost"] is not None:
+            sums[row["currency"]] = sums.get(row["currency"], 0) + row["cost"]
+    parts = [f"{len(rows):,} jobs" if len(rows) != 1 else "1 job: it remixes none and none remixes it"]
+    parts += [money(cost, currency) for currency, cost in sums.items()]
+    unpriced = sum(row["cost_state"] in ("unpriced", "unknown") for row in rows)
+    parts += [f"{unpriced:,} unpriced"] if unpriced else []
+    parts += ["its root was never listed"] if rows[0]["depth"] else []
+    return " · ".join(parts)
 
 
 def _file(call: Call, view: View) -> str:

@@ -22,13 +22,15 @@ Key = date | datetime
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """What one bar stands for: the `keys` in it; `since` and `until` as an address has them."""
+    """What one bar stands for: the `keys` in it; `since` and `until` as an address has them. `named`: may have
+    a label below."""
 
     keys: tuple[Key, ...]
     since: str
     until: str
     label: str
     tick: str
+    named: bool = True
 
 
 def is_hourly(chosen: Filter) -> bool:
@@ -55,16 +57,17 @@ def _hours(chosen: Filter) -> list[Slot]:
     first = chosen.since.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     count = max(1, ceil(((chosen.until or chosen.now) - first) / _HOUR))
     zone = ZoneInfo(chosen.zone)
-    return [_hour(first + n * _HOUR, zone) for n in range(count)]
+    return [_hour(first + n * _HOUR, zone, 4 if count <= 30 else 12) for n in range(count)]
 
 
-def _hour(start: datetime, zone: ZoneInfo) -> Slot:
-    here, end = start.astimezone(zone), (start + _HOUR).astimezone(zone)
+def _hour(start: datetime, zone: ZoneInfo, every: int) -> Slot:
+    here = start.astimezone(zone)
     return Slot(
         keys=(start,),
         **hour_of(start),
-        label=f"{here:%a %d %b %H:%M} to {end:%H:%M}",
+        label=f"{here:%a %d %b %H:%M}",
         tick=f"{here:%d %b}" if here.hour == 0 else f"{here:%H:%M}",
+        named=here.hour % every == 0,
     )
 
 
