@@ -49,7 +49,6 @@ HEAVY = {
     "rich",
     "starlette",
     "uvicorn",
-    "plotly",
     "pyarrow",
     "distributed",
 }

@@ -22,8 +22,8 @@ Key = date | datetime
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """What one bar stands for: the `keys` in it; `since` and `until` as an address has them. `named`: may have
-    a label below."""
+    """What one bar stands for: the `keys` in it; `since` and `until` as an address has them. `named`: it may
+    have a label below."""
 
     keys: tuple[Key, ...]
     since: str
