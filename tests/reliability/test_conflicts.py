@@ -1,0 +1,221 @@
+"""Other sessions in the way: deadlocks, locks held too long, sessions killed, SQLite's one writer."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from etl.db import engine as engines
+from etl.db.models import leases, sync_state
+from etl.errors import DatabaseBusy
+from etl.simulator import World
+from tests.rig import Rig, rig
+from tests.service.running import until
+
+SERVERS = pytest.mark.parametrize("database", ["postgresql", "mariadb"], indirect=True)
+WAITING = {
+    "postgresql": "SELECT pid FROM pg_stat_activity"
+    " WHERE wait_event_type = 'Lock' AND datname = current_database()",
+    # InnoDB's own list of waits is as old as its last reader leaves it.
+    "mariadb": "SELECT id FROM information_schema.processlist"
+    " WHERE db = DATABASE() AND info LIKE 'UPDATE sync_state%%' AND time_ms > 20",
+}
+KILL = {"postgresql": "SELECT pg_terminate_backend({})", "mariadb": "KILL CONNECTION {}"}
+DEADLOCKS = {
+    "postgresql": "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()",
+    "mariadb": "SELECT variable_value FROM information_schema.global_status"
+    " WHERE variable_name = 'innodb_deadlocks'",
+}
+
+
+class Rival:
+    """A session that holds the row which every commit of a run writes last."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self.engine, self.kind = engine, engine.dialect.name
+        self._conn = engine.connect()
+        if self.kind == "postgresql":
+            self._conn.exec_driver_sql("SET LOCAL deadlock_timeout = '30s'")  # the other finds out first
+        else:  # the one that has written less is chosen to lose
+            numbers = "WITH RECURSIVE n AS (SELECT 1 i UNION ALL SELECT i + 1 FROM n WHERE i < 900) "
+            self._conn.exec_driver_sql(f"INSERT INTO weight {numbers} SELECT i FROM n")
+        self._conn.execute(sa.update(sync_state).values(failures=sync_state.c.failures))
+
+    def victim(self) -> int:
+        """The session that waits for us, as soon as one does."""
+
+        def look() -> int | None:
+            with self.engine.connect() as other:
+                return other.exec_driver_sql(WAITING[self.kind]).scalar()
+
+        return until(look, "a run that waits for us") or 0
+
+    def embrace(self) -> None:
+        """Want what the run holds, while it wants what we hold."""
+        self.victim()
+        self._conn.execute(sa.update(leases).values(token=leases.c.token))
+
+    def kill(self) -> None:
+        victim = self.victim()
+        with self.engine.connect() as other:
+            other.exec_driver_sql(KILL[self.kind].format(victim))
+
+    def leave(self) -> None:
+        self._conn.close()
+
+
+@pytest.fixture
+def told(engine: sa.Engine, engine_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+    """A source with a history and news, about to be synced, by one that waits a second for locks."""
+    if engine.dialect.name != "postgresql":
+        with engine.begin() as conn:
+            conn.exec_driver_sql("CREATE TABLE weight (i INT)")
+    monkeypatch.setattr(engines, "LOCK_WAIT", 2)
+    world = World(seed=95, jobs=300, rate=60)
+    with rig(world, engine_url) as made:
+        made.ok()
+        world.advance(3600.0)
+        yield made
+
+
+def right_after_a_retry(told: Rig) -> None:
+    told.ok()
+    assert told.waits == [0.05], "one try too many, or none"
+    told.assert_equals_gateway()
+    told.assert_accounts()
+    assert [run["status"] for run in told.rows("sync_runs")] == ["ok", "ok"]
+
+
+@contextmanager
+def meanwhile(act: Callable[[], None]) -> Iterator[None]:
+    failed: list[BaseException] = []
+
+    def guarded() -> None:
+        try:
+            act()
+        except BaseException as error:  # noqa: BLE001 - carried to the test's own thread
+            failed.append(error)
+
+    thread = threading.Thread(target=guarded)
+    thread.start()
+    yield
+    thread.join(60)
+    assert not failed and not thread.is_alive(), failed
+
+
+@SERVERS
+def test_a_deadlock_is_lost_and_tried_again(told: Rig, engine: sa.Engine) -> None:
+    def deadlocks() -> int:
+        with engine.connect() as conn:
+            return int(conn.exec_driver_sql(DEADLOCKS[rival.kind]).scalar_one())
+
+    rival = Rival(engine)
+    before = deadlocks()
+
+    def act() -> None:
+        rival.embrace()
+        rival.leave()
+
+    with meanwhile(act):
+        right_after_a_retry(told)
+    until(lambda: deadlocks() == before + 1, "the server's count of deadlocks")
+
+
+@SERVERS
+def test_a_session_killed_in_mid_transaction_is_replaced(told: Rig, engine: sa.Engine) -> None:
+    rival = Rival(engine)
+
+    def act() -> None:
+        rival.kill()
+        rival.leave()
+
+    with meanwhile(act):
+        right_after_a_retry(told)
+
+
+@SERVERS
+def test_a_lock_held_too_long_is_tried_again(told: Rig, engine: sa.Engine) -> None:
+    rival = Rival(engine)
+
+    def wait(seconds: float) -> None:
+        told.waits.append(seconds)
+        rival.leave()
+
+    told.app._sleep = wait
+    right_after_a_retry(told)
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_what_passes_is_tried_again(told: Rig, engine: sa.Engine) -> None:
+    """Serialisation failure, deadlock, shutdown, too many connections: one after the other."""
+    with engine.begin() as conn:
+        for statement in FAILING_FOUR_TIMES:
+            conn.exec_driver_sql(statement)
+    told.ok()
+    assert told.waits == [0.05, 0.2, 0.5, 1.0]
+    told.assert_equals_gateway()
+    told.assert_accounts()
+
+
+FAILING_FOUR_TIMES = (
+    "CREATE SEQUENCE tries",  # no rollback takes its numbers back
+    """CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$
+    DECLARE state text := (ARRAY['40001', '40P01', '57P01', '53300'])[nextval('tries')];
+    BEGIN
+        IF state IS NOT NULL THEN RAISE EXCEPTION 'not now' USING ERRCODE = state; END IF;
+        RETURN NULL;
+    END $$
+    """,
+    "CREATE TRIGGER fail AFTER UPDATE ON sync_state FOR EACH STATEMENT EXECUTE FUNCTION fail()",
+)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield other
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "LOCK_WAIT", 0.05)
+
+
+def test_a_sqlite_file_that_stays_locked_is_named(tmp_path: Path, impatient: None) -> None:
+    path = tmp_path / "etl.db"
+    with rig(World(seed=96, jobs=300, rate=0), f"sqlite:///{path}") as told:
+        told.ok()
+        with locked(path):
+            result = told.sync()
+        assert isinstance(result.error, DatabaseBusy) and "another process is writing" in result.error.hint
+        assert "database is locked" in str(result.error) and str(path) in str(result.error)
+        assert result.status == "failed" and sum(told.waits) > 30, told.waits
+        told.ok()
+        told.assert_accounts()
+
+
+def test_a_sqlite_file_that_is_given_free_in_time(tmp_path: Path, impatient: None) -> None:
+    path = tmp_path / "etl.db"
+    world = World(seed=97, jobs=300, rate=60)
+    with rig(world, f"sqlite:///{path}") as told:
+        told.ok()
+        world.advance(3600.0)
+        with locked(path) as other:
+
+            def wait(seconds: float) -> None:
+                told.waits.append(seconds)
+                if len(told.waits) == 4:
+                    other.execute("ROLLBACK")
+
+            told.app._sleep = wait
+            told.ok()
+        assert len(told.waits) == 4
+        told.assert_equals_gateway()
+        told.assert_accounts()
