@@ -123,11 +123,12 @@ def list_jobs(engine: sa.Engine, choice: Choice, offset: int, limit: int) -> Tab
 
 def every_job(engine: sa.Engine, choice: Choice) -> Iterator[Table]:
     """All chosen jobs, a few thousand at a time; at least one table. May take its time."""
-    with storage_errors(), engine.connect().execution_options(yield_per=_CHUNK) as conn:
+    with storage_errors(), engine.connect() as conn:
         unhurried(conn)
         try:
             found = False
-            for rows in conn.execute(_listing(conn, choice, None)).partitions():
+            result = conn.execute(_listing(conn, choice, None), execution_options={"yield_per": _CHUNK})
+            for rows in result.partitions():
                 found = True
                 yield _jobs(rows)
             if not found:

@@ -59,14 +59,14 @@ def _parent(conn: sa.Connection, source_id: int, job_id: str) -> sa.Row[Any, Any
 
 def _climbed(conn: sa.Connection, source_id: int, job_id: str) -> tuple[str, datetime | None]:
     """The farthest ancestor, and the creation of the oldest one that is known."""
-    met, born = [job_id], None
+    met, born = [job_id], list[datetime]()
     while (row := _parent(conn, source_id, met[-1])) is not None:
-        born = row.created_at or born
+        born += [row.created_at] if row.created_at else []
         above = row.remixed_from_job_id
         if above is None or above in met or len(met) > DEEPEST:
             break
         met.append(above)
-    return met[-1], born
+    return met[-1], min(born, default=None)
 
 
 def _children(conn: sa.Connection, source_id: int, born: datetime | None) -> dict[str, list[str]]:
