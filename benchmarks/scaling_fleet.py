@@ -15,7 +15,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from etl.app import App
@@ -33,9 +33,11 @@ def serve(seeds: list[int], jobs: int, latency: float, pipe: Any) -> None:
     worlds = [World(seed=seed, jobs=jobs, start=time.time()) for seed in seeds]
     sims = [Simulator(world, token=TOKEN, latency=latency).start() for world in worlds]
     for world in worlds:
+        world.advance(86400)  # every job is settled
         world.expected()
     pipe.send([sim.base_url for sim in sims])
-    pipe.recv()
+    with suppress(EOFError):  # whoever asked is gone
+        pipe.recv()
 
 
 @contextmanager
