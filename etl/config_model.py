@@ -11,13 +11,14 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import quote
 
 from msgspec import Meta, Struct
 
 from etl.config_source import Problems, Source, Text
 from etl.config_types import (
+    Cron,
     DatabaseUrl,
     HeaderSecret,
     HiddenText,
@@ -151,13 +152,23 @@ class Notify(Struct, frozen=True, kw_only=True):
 
 
 class Destination(Struct, frozen=True, kw_only=True):
-    """A warehouse or lake that the change feed fills. `every` None: only by command."""
+    """A warehouse or lake that the change feed fills. The service delivers `every` so often or by `cron`,
+    and after syncs (`after_sync`); with none of them, only the command does."""
 
+    EXCLUSIVE: ClassVar[tuple[tuple[str, str], ...]] = (("every", "cron"),)
     name: Name
     type: Literal["filesystem", "duckdb", "delta", "iceberg", "postgres", "dlt"]
     url: DatabaseUrl | None = None
     options: dict[str, Any] = {}
     every: PositiveDuration | None = None
+    cron: Cron | None = None
+    timezone: TimeZone = "UTC"
+    after_sync: bool = False
+
+    @property
+    def scheduled(self) -> bool:
+        """The service delivers here by itself."""
+        return self.after_sync or self.every is not None or self.cron is not None
 
     def __repr__(self) -> str:
         return f"Destination(name={self.name!r}, type={self.type!r}, url={self.url}, options=…)"

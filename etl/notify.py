@@ -1,4 +1,4 @@
-"""Tell people through Apprise: a source fails, is refused, recovers, or has grown stale.
+"""Tell people through Apprise: a source or a feed fails, recovers, or has grown stale; a source is refused.
 
 Messages go out from a thread of their own: a mail server that hangs delays nobody. Failure and recovery are
 told when the count of failed runs in the database crosses the line, so of several services only one tells.
@@ -14,6 +14,7 @@ from typing import Any
 
 from etl.config import Notify
 from etl.errors import ConfigError, SuspiciousScan
+from etl.feed import FeedResult
 from etl.load.health import Health
 from etl.log import get
 from etl.records import RunResult
@@ -62,6 +63,15 @@ class Notifier:
             return
         kind, title, text = news
         self._tell(kind, result.source, title, text, result.finished_at)
+
+    def fed(self, result: FeedResult, before: int, after: int, moment: datetime) -> None:
+        """A delivery ended; so many failed in a row before it, and now."""
+        name = f"feed {result.destination}"
+        if result.status == "ok" and before >= FAILURES:
+            self._tell("recovery", name, f"{name} works again", "Everything is delivered.", moment)
+        elif result.status == "failed" and after == FAILURES:
+            text = f"{type(result.error).__name__}: {result.error}"
+            self._tell("failure", name, f"{name} failed {FAILURES} times in a row", text, moment)
 
     def look(
         self, completed: Mapping[str, datetime | None], limits: Mapping[str, float], moment: datetime

@@ -60,23 +60,23 @@ def _deliver(config: Config, names: Sequence[str], redact: Callable[[str], str],
     from etl.feed.delivery import run
 
     with filled(config) as engine, stop_on_signals() as stop:
-        results = run(engine, config, names, watch=_watch, stop=stop)
+        results = run(engine, config, names, watch=watch, stop=stop)
     if as_json:
         from etl.cli.output import say_json
 
-        say_json({"destinations": [_document(result, redact) for result in results]})
+        say_json({"destinations": [document(result, redact) for result in results]})
     else:
         for result in results:
-            _say(result, redact)
+            show_one(result, redact)
     return _code(results)
 
 
-def _watch(destination: str, table: str, rows: int) -> None:
+def watch(destination: str, table: str, rows: int) -> None:
     """A line per batch: batches are large, so lines are few."""
     print(f"{destination}: {table} {rows:,} rows", file=sys.stderr, flush=True)
 
 
-def _document(result: FeedResult, redact: Callable[[str], str]) -> dict[str, Any]:
+def document(result: FeedResult, redact: Callable[[str], str]) -> dict[str, Any]:
     return {
         "destination": result.destination,
         "status": result.status,
@@ -97,7 +97,7 @@ def _told(error: Exception) -> str:
     return f"{error}{cause}"
 
 
-def _say(result: FeedResult, redact: Callable[[str], str]) -> None:
+def show_one(result: FeedResult, redact: Callable[[str], str]) -> None:
     from etl.cli.output import BAD, GOOD, say
 
     rows = ", ".join(f"{count:,} {table}" for table, count in result.rows.items()) or "nothing new"

@@ -5,28 +5,37 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from etl.cli import feed
 from etl.cli.funnel import FAILED, INTERRUPTED, PARTLY, explain
 from etl.cli.output import BAD, DIM, GOOD, WARN, instant, plural, say, say_json, span
 from etl.errors import EtlError
 from etl.records import RunResult
 
+if TYPE_CHECKING:
+    from etl.feed.delivery import FeedResult
+
 Redact = Callable[[str], str]
 _MARKS = {"ok": ("✓", GOOD), "failed": ("✗", BAD), "interrupted": ("–", WARN), "skipped": ("–", DIM)}
 
 
-def show(results: Sequence[RunResult], redact: Redact, *, as_json: bool) -> int:
+def show(
+    results: Sequence[RunResult], redact: Redact, *, as_json: bool, delivered: Sequence[FeedResult] = ()
+) -> int:
     """Print every result and return the exit code."""
     if as_json:
-        say_json({"sources": [document(result, redact) for result in results]})
+        fed = {"destinations": [feed.document(result, redact) for result in delivered]} if delivered else {}
+        say_json({"sources": [document(result, redact) for result in results], **fed})
     else:
         for result in results:
             _show_one(result, redact)
-    return exit_code(results)
+        for delivery in delivered:
+            feed.show_one(delivery, redact)
+    return exit_code([*results, *delivered])
 
 
-def exit_code(results: Sequence[RunResult]) -> int:
+def exit_code(results: Sequence[RunResult | FeedResult]) -> int:
     """0 unless a run failed or was stopped; a source that another process is writing is no failure."""
     if any(result.status == "interrupted" for result in results):
         return INTERRUPTED

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from etl.config import Config
     from etl.scheduler import Service, Work
     from etl.web.metrics import Metrics
+    from etl.web.metrics_feed import Delivered
     from etl.web.state import State
 
 _STOPS = (signal.SIGTERM, signal.SIGINT)
@@ -31,7 +32,9 @@ def command(
     ctx: typer.Context,
     once: Annotated[
         bool,
-        typer.Option("--once", help="One round: sync every source, reconcile those that are due, and exit."),
+        typer.Option(
+            "--once", help="One round: sync every source, reconcile those that are due, deliver, and exit."
+        ),
     ] = False,
     config: ConfigFile = None,
     json: Json = False,
@@ -42,8 +45,12 @@ def command(
     service.shutdown_timeout; a second one leaves at once. SIGHUP reads the configuration again; when it is
     wrong, the old one stays in force.
 
+    Destinations of the feed with a schedule are delivered to, each by a process of its own.
+
     --once is for cron, Kubernetes and Airflow; its output, --json and exit codes are those of `sync`. A
-    disabled source counts as failed there.
+    disabled source counts as failed there. After the sources it delivers to every destination that has a
+    schedule, whatever it says; these count like sources, and stand in --json under "destinations" as `feed`
+    prints them.
     """
     settings = ctx.ensure_object(Settings)
     loaded = settings.load(config)
@@ -59,15 +66,16 @@ def command(
 
 def _once(config: Config, settings: Settings, *, as_json: bool) -> int:
     from etl.app import App
-    from etl.cli import results
+    from etl.cli import feed, results
     from etl.cli.progress import watching
     from etl.cli.stopping import stop_on_signals
-    from etl.scheduler import run_once
+    from etl.scheduler import deliver_once, run_once
 
     with App(config) as app, stop_on_signals() as stop:
         with watching(settings.redact) as progress:
             ended = run_once(app, progress=progress, stop=stop)
-        return results.show(ended, settings.redact, as_json=as_json)
+        delivered = deliver_once(app, watch=feed.watch, stop=stop)
+        return results.show(ended, settings.redact, as_json=as_json, delivered=delivered)
 
 
 def _serve(config: Config, settings: Settings) -> int:
@@ -77,13 +85,17 @@ def _serve(config: Config, settings: Settings) -> int:
     from etl.web.app import build
     from etl.web.dashboard import routes
     from etl.web.metrics import Metrics
+    from etl.web.metrics_feed import Delivered
     from etl.web.server import WebServer
+    from etl.web.state import Cache
 
     metrics, log = Metrics(), get("service")
     service = Service(_work(config, metrics), metrics)
     _prepare(service.work)
     state = _state(service, metrics)
     metrics.watch(state.read, BREAKER_AFTER)
+    waiting = Cache[Delivered]()
+    metrics.feed.watch(lambda: waiting.get(lambda: _delivered(service)))
     with (
         WebServer(build(state, routes()), config.service.host, config.service.port) as web,
         _signals() as inbox,
@@ -142,6 +154,18 @@ def _state(service: Service, metrics: Metrics) -> State:
         alive=lambda: service.alive,
         limits=limits,
     )
+
+
+def _delivered(service: Service) -> list[Delivered]:
+    """How the feed stands. Raises StorageError."""
+    from etl.feed.lag import lags
+    from etl.web.metrics_feed import Delivered
+
+    engine = service.work.app.engine
+    return [
+        Delivered(s.destination, s.failures, s.last_ok, () if s.reached is None else lags(engine, s.reached))
+        for s in service.feeds.standings()
+    ]
 
 
 def _reload(service: Service, settings: Settings, metrics: Metrics) -> None:

@@ -33,12 +33,14 @@ Watch = Callable[[str, str, int], None]
 @dataclass(frozen=True, slots=True)
 class FeedResult:
     """How one delivery ended. `status`: ok, failed, interrupted (asked to stop) or skipped (another process
-    delivers there). `rows` counts what was delivered, by table; `error` is set when failed."""
+    delivers there). `rows` counts what was delivered, by table; `error` is set when failed. `reached` says
+    how far each table that is read has been delivered, per source id; it is empty when failed or skipped."""
 
     destination: str
     status: Literal["ok", "failed", "interrupted", "skipped"]
     rows: dict[str, int] = field(default_factory=dict)
     error: Exception | None = None
+    reached: dict[str, dict[int, Mark]] = field(default_factory=dict)
 
 
 def run(
@@ -95,7 +97,8 @@ def one(
                 sink.close()
     except Exception as error:  # noqa: BLE001 - a destination's library may raise anything; it is reported
         return FeedResult(destination.name, "failed", dict(rows), named(destination, error))
-    return FeedResult(destination.name, "ok" if done else "interrupted", dict(rows))
+    status: Literal["ok", "interrupted"] = "ok" if done else "interrupted"
+    return FeedResult(destination.name, status, dict(rows), reached=work.reached)
 
 
 @dataclass(slots=True)
@@ -108,6 +111,7 @@ class _Delivery:
     destination: Destination
     watch: Watch | None
     waiting: list[Part] = field(default_factory=list)
+    reached: dict[str, dict[int, Mark]] = field(default_factory=dict)
 
     def run(self, streams: Sequence[Stream]) -> bool:
         """False when it was asked to stop before the end."""
@@ -121,6 +125,7 @@ class _Delivery:
         if self.waiting:
             self.sink.replace(sources.name, _sources(self.engine))
             self._flush()
+        self.reached = {name: lowest(found.values()) for name, found in marks.items()}
         return done
 
     def _marks(self, stream: Stream) -> dict[str, dict[int, Mark]]:

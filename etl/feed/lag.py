@@ -52,7 +52,7 @@ def _standing(engine: sa.Engine, destination: Destination) -> Standing:
             sink.close()
     except Exception as error:  # noqa: BLE001 - a destination's library may raise anything; it is reported
         return Standing(destination.name, error=named(destination, error))
-    return Standing(destination.name, tuple(_lags(engine, marks)))
+    return Standing(destination.name, lags(engine, marks))
 
 
 def named(destination: Destination, error: Exception) -> Exception:
@@ -77,15 +77,16 @@ def lowest(found: Iterable[Marks]) -> dict[int, Mark]:
     return {source: min(marks[source] for marks in several) for source in common}
 
 
-def _lags(engine: sa.Engine, marks: Mapping[str, Marks]) -> list[Lag]:
-    upper = reading.bounds(engine, (VERSIONS, RUNS), marks).upper[VERSIONS.name]
+def lags(engine: sa.Engine, marks: Mapping[str, Marks]) -> tuple[Lag, ...]:
+    """What a destination lacks that has been delivered up to these marks, per source. Raises StorageError."""
+    upper = reading.visible(engine, (VERSIONS, RUNS), marks).upper[VERSIONS.name]
     delivered = marks[VERSIONS.name]
     with storage_errors(), engine.connect() as conn:
         names = conn.execute(sa.select(sources.c.id, sources.c.name).order_by(sources.c.name)).all()
-        return [
+        return tuple(
             Lag(name, delivered.get(source, START).key, *_pending(conn, source, delivered, upper.get(source)))
             for source, name in names
-        ]
+        )
 
 
 def _pending(

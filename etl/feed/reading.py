@@ -52,15 +52,18 @@ def bounds(engine: sa.Engine, streams: Sequence[Stream], delivered: Mapping[str,
     On SQLite a power cut may take back commits that were seen already; a checkpoint makes them durable
     before anybody hands them on.
     """
+    found = visible(engine, streams, delivered)
+    if is_sqlite(engine) and any(found.upper.values()):
+        _make_durable(engine)
+    return found
+
+
+def visible(engine: sa.Engine, streams: Sequence[Stream], delivered: Mapping[str, Marks]) -> Bounds:
+    """The bounds as they look now; nothing is written, so a power cut may still take some of it back."""
     runs = delivered.get(RUNS.name, {})
     with storage_errors(), engine.connect() as conn:
         news = {source: _news(conn, source, runs.get(source, START).key) for source in source_ids(conn)}
-        upper = {
-            stream.name: _upper(conn, stream, delivered.get(stream.name, {}), news) for stream in streams
-        }
-    if is_sqlite(engine) and any(upper.values()):
-        _make_durable(engine)
-    return Bounds(upper)
+        return Bounds({s.name: _upper(conn, s, delivered.get(s.name, {}), news) for s in streams})
 
 
 def _news(conn: sa.Connection, source: int, after: int) -> sa.Row[Any]:

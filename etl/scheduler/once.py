@@ -11,6 +11,7 @@ from etl.app_pool import side_by_side
 from etl.config import Source
 from etl.db.schema import ensure
 from etl.errors import EtlError
+from etl.feed.delivery import FeedResult, Watch, run
 from etl.load.health import Health, read_health
 from etl.records import Counts, Progress, RunResult
 from etl.scheduler.timing import reconcile_verdict
@@ -28,6 +29,12 @@ def run_once(app: App, *, progress: Progress, stop: threading.Event) -> list[Run
         lambda source: list(_round(app, source, progress, stop)), chosen, app.config.parallel
     )
     return [result for results in rounds for result in results]
+
+
+def deliver_once(app: App, *, watch: Watch, stop: threading.Event) -> list[FeedResult]:
+    """Deliver to every destination that has a schedule: here somebody else keeps the time."""
+    names = [destination.name for destination in app.config.feed.destinations if destination.scheduled]
+    return run(app.engine, app.config, names, watch=watch, stop=stop) if names else []
 
 
 def _round(app: App, source: Source, progress: Progress, stop: threading.Event) -> Iterator[RunResult]:

@@ -19,11 +19,13 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from etl.app import App, now
 from etl.config import Source
 from etl.errors import EtlError
+from etl.feed import FeedResult
 from etl.load import worker_name
 from etl.load.health import abandoned, completed, release_all
 from etl.log import get
 from etl.notify import Notifier
 from etl.records import Progress, RunResult
+from etl.scheduler.feeds import Feeds
 from etl.scheduler.slots import Slots
 from etl.scheduler.timing import pace, slowest, trigger, usual
 from etl.scheduler.turns import Turns
@@ -40,6 +42,7 @@ class Telemetry(Progress, Protocol):
     def ended(self, result: RunResult) -> None: ...
     def skipped(self, source: str, reason: str) -> None: ...
     def misfired(self, source: str) -> None: ...
+    def delivered(self, result: FeedResult, seconds: float) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,8 @@ class Service:
         self.stopping = threading.Event()
         self._slots = Slots()
         self._process = worker_name().rpartition(":")[0]
-        self._turns = Turns(self._process, telemetry, self.stopping)
+        self.feeds = Feeds(lambda: self.work, telemetry)
+        self._turns = Turns(self._process, telemetry, self.stopping, self.feeds.synced)
         self._telemetry = telemetry
         self._rng = rng or random.Random()  # noqa: S311 (spreads load, keeps no secret)
         self._paces: dict[str, float] = {}
@@ -83,6 +87,7 @@ class Service:
         self._thread = self._scheduler._thread
         for source in self._enabled():
             self._add(source)
+        self.feeds.follow()
         self._watch_every(self.work.app.config.lease.seconds / 3)
 
     def reload(self, work: Work) -> None:
@@ -96,6 +101,7 @@ class Service:
             if before.get(name) != source:
                 self._drop(name)
                 self._add(source)
+        self.feeds.follow()
         self._watch_every(work.app.config.lease.seconds / 3)
         old.close()
 
@@ -108,11 +114,14 @@ class Service:
         deadline = time.monotonic() + timeout
         self.stopping.set()
         self._slots.close()
+        self.feeds.ask_to_stop()
         self._scheduler.shutdown(wait=False)
         while not self._slots.wait_idle(min(1.0, max(0.0, deadline - LAST_RESORT - time.monotonic()))):
             self._log.info("stopping", waiting_for=self._slots.busy())
             if time.monotonic() >= deadline - LAST_RESORT:
+                self.feeds.end(deadline - LAST_RESORT)
                 return self._abandon()
+        self.feeds.end(deadline - LAST_RESORT)
         self.work.close()
         return True
 
@@ -196,6 +205,7 @@ class Service:
             if work.notifier.active:
                 limits = {s.name: slowest(s.schedule, now()) for s in self._enabled()}
                 work.notifier.look(completed(work.app.engine), limits, now())
+                work.notifier.look(self.feeds.completed(), self.feeds.limits(max(limits.values())), now())
         except EtlError as error:  # runs report a broken database themselves
             self._log.debug("watch_failed", error=str(error))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -31,10 +32,13 @@ class Outlook:
 
 
 class Turns:
-    """`process` is our `host:pid`, by which we know our own runs in the database."""
+    """`process` is our `host:pid`, by which we know our own runs in the database. `ran` is told of every run
+    that has ended, well or badly."""
 
-    def __init__(self, process: str, telemetry: Telemetry, stop: threading.Event) -> None:
-        self._process, self._telemetry, self._stop = process, telemetry, stop
+    def __init__(
+        self, process: str, telemetry: Telemetry, stop: threading.Event, ran: Callable[[], None]
+    ) -> None:
+        self._process, self._telemetry, self._stop, self._ran = process, telemetry, stop, ran
         self._ensured: App | None = None
         self._log = get("service")
 
@@ -104,6 +108,8 @@ class Turns:
         self, work: Work, source: Source, before: Health | None, after: Health | None, result: RunResult
     ) -> None:
         self._telemetry.ended(result)
+        if result.run_id is not None:
+            self._ran()
         work.notifier.ended(result, before, after)
         facts: dict[str, Any] = {
             "source": source.name,

@@ -22,7 +22,9 @@ from prometheus_client.registry import Collector
 
 from etl.analytics.status import SourceStatus
 from etl.errors import EtlError
+from etl.feed import FeedResult
 from etl.records import Counts, RunKind, RunResult
+from etl.web.metrics_feed import FeedMetrics
 
 _REQUEST = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _BATCH = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15)
@@ -47,6 +49,7 @@ class Metrics:
         self._misfires = self._counter("scheduler_misfires", "Ticks due while the run before went on.")
         self._latency = self._histogram("request_seconds", "Time of a request that was answered.", _REQUEST)
         self._batch = self._histogram("batch_seconds", "Time to store a batch of pages.", _BATCH)
+        self.feed = FeedMetrics(self.registry)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"bifrost_etl_{name}", text, ("source", *labels), registry=self.registry)
@@ -96,6 +99,9 @@ class Metrics:
 
     def misfired(self, source: str) -> None:
         self._misfires.labels(source).inc()
+
+    def delivered(self, result: FeedResult, seconds: float) -> None:
+        self.feed.delivered(result, seconds)
 
     def watch(self, read: Read, breaker_after: int) -> None:
         """Show the database's gauges too. Call once."""

@@ -46,6 +46,8 @@ def _parquet(folder: Path, table: str) -> Rows:
     import duckdb
 
     place = folder / "filesystem" / table
+    if not place.exists():  # nothing of it was there to deliver
+        return []
     query = f"SELECT * FROM read_parquet('{place}/*.parquet', union_by_name = true)"
     rows: Rows = duckdb.sql(query).to_arrow_table().to_pylist()
     return rows
