@@ -1,0 +1,68 @@
+"""When to strike: somewhere in a run's time, at its n-th request, or while it writes."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+
+from harness.processes import Gateway, Process
+from harness.stores import Store
+
+PAUSE = 0.002
+
+
+@dataclass(frozen=True)
+class Usual:
+    """What a run of this kind took when nobody disturbed it."""
+
+    seconds: float = 2.0
+    requests: int = 60
+
+
+@dataclass(frozen=True)
+class Aim:
+    """`seconds` after the start; or at request number `requests`; or `seconds` into a transaction."""
+
+    how: str
+    seconds: float = 0.0
+    requests: int = 0
+    transactions: int = 1
+
+
+def draw(rng: random.Random, usual: Usual) -> Aim:
+    how = rng.choices(("time", "request", "transaction"), (3, 3, 4))[0]
+    if how == "time":
+        return Aim(how, rng.uniform(0.0, usual.seconds * 1.1))
+    if how == "request":
+        return Aim(how, rng.uniform(0.0, 0.02), requests=rng.randint(1, max(1, usual.requests)))
+    return Aim(how, rng.choice((0.0, rng.uniform(0.0, 0.03))), transactions=rng.choice((1, 1, 2, 3)))
+
+
+def wait(aim: Aim, process: Process, gateway: Gateway, store: Store) -> bool:
+    """Wait for the moment; False when the process ended before it came."""
+    if aim.how == "time":
+        deadline = time.monotonic() + aim.seconds
+        while process.alive and time.monotonic() < deadline:
+            time.sleep(PAUSE)
+        return process.alive
+    if aim.how == "request":
+        wanted = gateway.served() + aim.requests
+        while process.alive and gateway.served() < wanted:
+            time.sleep(PAUSE)
+    else:
+        _wait_for_transactions(aim.transactions, process, store)
+    if process.alive:
+        time.sleep(aim.seconds)
+    return process.alive
+
+
+def _wait_for_transactions(number: int, process: Process, store: Store) -> None:
+    """Until the `number`-th transaction that we notice is open."""
+    for _ in range(number):
+        before = store.mark() if store.path else None
+        while process.alive and not store.at_work(before):
+            time.sleep(PAUSE / 4)
+        if store.path is None and number > 1:
+            while process.alive and store.at_work():
+                time.sleep(PAUSE / 4)

@@ -1,0 +1,283 @@
+"""Kill the program with SIGKILL at random instants, over and over, and compare what is left with the truth.
+
+    python -m harness.crash --database all --kills 100 --seed 1
+
+A simulated gateway grows, changes, deletes, and holds records that nobody can read. `sync`, `reconcile` and
+`run` are started as processes and killed: in their first moments, at their n-th request, inside transactions.
+Between kills the world may move on. Some moments are also read to the end, by us and by a twin that is never
+disturbed. In the end both are compared with what the gateway showed, and with each other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from etl.simulator.items import INTRUDERS
+from harness import aims, report, truth
+from harness.processes import Gateway, Process, Stuck, configure, end
+from harness.stores import FAMILIES, Store, server, store
+
+SOURCE = "main"
+ODDITIES = tuple(f"bad_item:rate=0.04,kind={kind}" for kind in ("null", "empty", "duplicate"))
+HARMS = ("reset:rate=0.01", "truncated:rate=0.01", "upstream_503:rate=0.01", "queue_full:rate=0.01")
+COMMANDS = {"sync": ("sync",), "reconcile": ("reconcile", "--accept-suspicious"), "run": ("run",)}
+#: A run that has used up its retries is started again, so many times.
+TRIES = 4
+
+
+@dataclass
+class Tally:
+    """What was done to one database, and what came of it."""
+
+    database: str
+    seed: int
+    kills: int = 0
+    missed: int = 0
+    moments: int = 0
+    by_command: Counter[str] = field(default_factory=Counter)
+    by_stage: Counter[str] = field(default_factory=Counter)
+    by_aim: Counter[str] = field(default_factory=Counter)
+    in_transaction: int = 0
+    upgrades_completed: int = 0
+    undisturbed_runs: int = 0
+    interrupted_runs: int = 0
+    jobs: int = 0
+    versions: int = 0
+    seconds: float = 0.0
+    findings: list[str] = field(default_factory=list)
+
+    @property
+    def in_mid_work(self) -> int:
+        """Kills of a process that had begun to ask the gateway and had not yet finished its run."""
+        return self.by_stage["before its first commit"] + self.by_stage["between commits"]
+
+
+def poison(jobs: int) -> tuple[int, int, int]:
+    """Records that the gateway itself cannot read: one amid the history, two among what comes later."""
+    return jobs // 4, jobs + 100, jobs + 900
+
+
+class Scene:
+    """A gateway, a database that is hurt, and its twin that is not."""
+
+    def __init__(self, folder: Path, gateway: Gateway, ours: Store, twin: Store, seed: int) -> None:
+        self.folder, self.gateway, self.ours, self.twin = folder, gateway, ours, twin
+        self.rng = random.Random(seed)
+        self.tally = Tally(ours.family, seed)
+        self.observed = truth.Observed(gateway.world, poison(gateway.plan["jobs"]))
+        self.archive = truth.Archive()
+        self.dead: set[int] = set()
+        self.usual = dict.fromkeys(COMMANDS, aims.Usual())
+        for made in (ours, twin):
+            configure(folder, f"{made.name}.yaml", made.url, [self._source()])
+        self.observed.look()
+
+    def _source(self) -> dict[str, Any]:
+        pace = {"every": "1s", "reconcile": {"every": "4s"}}
+        return {
+            "name": SOURCE,
+            "base_url": self.gateway.base_url,
+            "open_job_patience": "1h",
+            "schedule": pace,
+        }
+
+    def start(self, made: Store, *arguments: str) -> Process:
+        log = self.folder / f"{made.name}.log"
+        return Process(self.folder, ("--config", f"{made.name}.yaml", *arguments), log)
+
+    def strike(self) -> None:
+        """Start something and kill it; what it left is noted, and nothing else is done about it."""
+        command = self.rng.choices(tuple(COMMANDS), (6, 2, 2))[0]
+        aim = aims.draw(self.rng, self.usual[command])
+        newest, served = self._newest_run(), self.gateway.served()
+        process = self.start(self.ours, *COMMANDS[command])
+        try:
+            aims.wait(aim, process, self.gateway, self.ours)
+            writing = self.ours.family != "sqlite" and process.alive and self.ours.at_work()
+        finally:
+            hit = process.kill()
+        self.ours.settle()
+        if not hit:
+            self.tally.missed += 1
+            self._complete_upgrade()
+            return
+        self.tally.kills += 1
+        self.tally.in_transaction += writing
+        self.tally.by_command[command] += 1
+        self.tally.by_aim[aim.how] += 1
+        self.tally.by_stage[self._stage(newest, self.gateway.served() - served)] += 1
+
+    def _newest_run(self) -> tuple[int, str]:
+        with contextlib.suppress(Exception), self.ours.engine.connect() as conn:
+            row = conn.exec_driver_sql(
+                "SELECT id, status FROM sync_runs ORDER BY id DESC LIMIT 1"
+            ).one_or_none()
+            return (0, "") if row is None else (row[0], row[1])
+        return (0, "")  # not even tables yet
+
+    def _stage(self, before: tuple[int, str], served: int) -> str:
+        run, status = self._newest_run()
+        if run == before[0]:
+            return "before its first commit" if served else "at its start"
+        if status != "running":
+            return "after its last commit"
+        self.dead.add(run)
+        return "between commits"
+
+    def complete(self) -> None:
+        """Read this moment to its end, here and in the twin."""
+        commands = ["sync", "reconcile"] if self.rng.random() < 0.3 else ["sync"]
+        for command in commands:
+            self.undisturbed(command)
+        self.observed.was_read()
+        self.tally.findings += self.archive.check(truth.Tables(self.ours.engine, SOURCE))
+
+    def undisturbed(self, command: str) -> None:
+        served, began = self.gateway.served(), time.monotonic()
+        self._run_to_end(self.ours, command)
+        requests = self.gateway.served() - served
+        self.usual[command] = aims.Usual(time.monotonic() - began, requests)
+        if command == "sync":  # the service does what a sync does, and then goes on
+            self.usual["run"] = aims.Usual(3 * (time.monotonic() - began), 2 * requests)
+        self._run_to_end(self.twin, command)
+        self.tally.undisturbed_runs += 1
+
+    def _run_to_end(self, made: Store, command: str) -> None:
+        for _ in range(TRIES):
+            process = self.start(made, *COMMANDS[command])
+            try:
+                code = process.wait()
+            finally:
+                end(process)
+            if code == 0:
+                return
+            self._complete_upgrade()
+        raise Stuck(f"{command} failed {TRIES} times, undisturbed; see {self.folder / made.name}.log")
+
+    def _complete_upgrade(self) -> None:
+        """MariaDB commits each change of a table by itself: who killed an upgrade is told to repeat it."""
+        if "db upgrade" in (self.folder / f"{self.ours.name}.log").read_text()[-2000:]:
+            self.tally.upgrades_completed += self.start(self.ours, "db", "upgrade").wait() == 0
+
+    def move(self, seconds: float) -> None:
+        self.gateway.advance(seconds)
+        self.observed.look()
+        self.tally.moments += 1
+
+    def verdict(self) -> None:
+        """Everything at rest, compared with the truth and with the twin."""
+        self.gateway.ask("clear")
+        for spec in _standing(self.gateway.plan["jobs"]):
+            self.gateway.ask("fault", spec=spec)
+        for command in ("sync", "reconcile", "sync"):
+            self.undisturbed(command)
+        self.observed.was_read()
+        ours, twin = (truth.Tables(made.engine, SOURCE) for made in (self.ours, self.twin))
+        payloads = set(INTRUDERS.values())
+        told = self.tally.findings + self.archive.check(ours)
+        told += truth.everything(ours, self.observed, killed=self.dead, payloads=payloads)
+        told += [
+            f"twin: {text}" for text in truth.everything(twin, self.observed, killed=set(), payloads=payloads)
+        ]
+        self.tally.findings = told + truth.same_story(ours, twin)
+        self.tally.jobs = sum(1 for _ in ours.rows("video_jobs", "list_position"))
+        self.tally.versions = sum(1 for _ in ours.rows("video_job_versions", "change_seq"))
+        self.tally.interrupted_runs = len(self.dead)
+
+
+def _standing(jobs: int) -> list[str]:
+    """Faults that are there from the first moment to the last."""
+    return ["drift", *(f"poison:index={index}" for index in poison(jobs))]
+
+
+@contextlib.contextmanager
+def scene(family: str, seed: int, folder: Path, jobs: int) -> Iterator[Scene]:
+    plan = {"seed": seed, "jobs": jobs, "start": int(time.time()), "rate": 3600.0, "deletions": 0.03}
+    plan |= {"stuck": 0.003, "failures": 0.1, "latency": 0.003}
+    faults = [*_standing(jobs), *ODDITIES, *HARMS]
+    options = [part for fault in faults for part in ("--fault", fault)]
+    with (
+        server(family) as running,
+        store(family, running, folder, "ours") as ours,
+        store(family, running, folder, "twin") as twin,
+        Gateway(folder, "gateway", plan, *options) as gateway,
+    ):
+        yield Scene(folder, gateway, ours, twin, seed)
+
+
+def play(family: str, kills: int, seed: int, folder: Path, jobs: int = 3000) -> Tally:
+    """Until so many kills have hit a process in mid-work; then the verdict."""
+    began = time.monotonic()
+    with scene(family, seed, folder, jobs) as on:
+        tally, rng = on.tally, on.rng
+        while tally.in_mid_work < kills:
+            for _ in range(rng.randint(1, 4)):
+                on.strike()
+            report.say(f"{family}: {tally.kills} kills, {tally.in_mid_work} in mid-work")
+            # The history holds a record that hides what lies between it and the next such one.
+            if tally.moments == 0 or rng.random() < 0.5:
+                on.complete()
+            on.move(rng.choice((5.0, 60.0, 300.0, 600.0)))
+        on.verdict()
+        tally.seconds = round(time.monotonic() - began, 1)
+    return tally
+
+
+def main() -> int:
+    options = _parser().parse_args()
+    families = FAMILIES if options.database == "all" else (options.database,)
+    tallies = []
+    for family in families:
+        with report.folder(options.keep, f"crash-{family}") as folder:
+            tallies.append(play(family, options.kills, options.seed, folder, options.jobs))
+    print(table(tallies))
+    options.report.parent.mkdir(parents=True, exist_ok=True)
+    told = [{**vars(tally), "in_mid_work": tally.in_mid_work} for tally in tallies]
+    options.report.write_text(json.dumps(told, indent=1) + "\n")
+    print(f"written: {options.report}")
+    return report.judged(finding for tally in tallies for finding in tally.findings)
+
+
+def table(tallies: list[Tally]) -> str:
+    rows: dict[str, list[object]] = {
+        "kills that hit a living process": [t.kills for t in tallies],
+        "… of them in mid-work": [t.in_mid_work for t in tallies],
+        "… seen inside a transaction": [
+            "not visible" if t.database == "sqlite" else t.in_transaction for t in tallies
+        ],
+    }
+    for name in ("at its start", "before its first commit", "between commits", "after its last commit"):
+        rows[f"killed {name}"] = [t.by_stage[name] for t in tallies]
+    for name in COMMANDS:
+        rows[f"`{name}` killed"] = [t.by_command[name] for t in tallies]
+    for name in ("interrupted_runs", "upgrades_completed", "undisturbed_runs", "moments", "jobs", "versions"):
+        rows[name.replace("_", " ")] = [getattr(t, name) for t in tallies]
+    rows["minutes"] = [round(t.seconds / 60, 1) for t in tallies]
+    rows["**findings**"] = [len(t.findings) for t in tallies]
+    return report.table(["", *(t.database for t in tallies)], rows)
+
+
+def _parser() -> argparse.ArgumentParser:
+    cli = argparse.ArgumentParser(prog="python -m harness.crash", description=__doc__)
+    cli.formatter_class = argparse.RawDescriptionHelpFormatter
+    cli.add_argument("--database", choices=(*FAMILIES, "all"), default="sqlite")
+    cli.add_argument("--kills", type=int, default=100, help="in mid-work, per database (%(default)s)")
+    cli.add_argument("--seed", type=int, default=1)
+    cli.add_argument("--jobs", type=int, default=3000, help="in the list at the start (%(default)s)")
+    cli.add_argument("--keep", type=Path, help="folder for databases and logs (a temporary one)")
+    cli.add_argument("--report", type=Path, default=Path("build/crash.json"))
+    return cli
+
+
+if __name__ == "__main__":
+    sys.exit(main())
