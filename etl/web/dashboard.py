@@ -111,15 +111,17 @@ def _overview(call: Call) -> Response:
         for name in ("models", "failures", "latency")
     }
     volume = VIEWS[found.volume.name]
+    sources = freshness(call)
     values = call.frame() | {
         "page": "overview",
         "found": found,
+        "synced": any(source["status"] for source in sources),
         "volume": volume,
         "volume_grid": grid(found.volume, setting, only=volume.few),
         "grids": small,
         "views": VIEWS,
         "later": [view for view in VIEWS.values() if view.later],
-        "sources": freshness(call),
+        "sources": sources,
         "open": open_grid(call, FEW),
         "open_tile": open_tile(engine, chosen, query),
     }

@@ -40,8 +40,9 @@ def jobs(call: Call) -> Response:
 
 def job(call: Call) -> Response:
     """One job with every version."""
+    named = call.job_named()
     try:
-        found = read_history(call.engine, *call.job_named())
+        found = read_history(call.engine, *named)
     except ConfigError as error:
         raise Missing("There is no such job", str(error), error.hint) from None
     text = json.dumps({"jobs": [asdict(one) for one in found]}, default=plain, ensure_ascii=False, indent=2)

@@ -60,8 +60,9 @@ def freshness(call: Call) -> list[dict[str, Any]]:
 
 def job_values(call: Call) -> dict[str, Any]:
     """The job in every source that has it; `live` while it may still change."""
+    named = call.job_named()
     try:
-        jobs = read_history(call.engine, *call.job_named())
+        jobs = read_history(call.engine, *named)
     except ConfigError as error:
         raise Missing("There is no such job", str(error), error.hint) from None
     found = [(job, browsing.facts_of(call.engine, job.source, job.job_id)) for job in jobs]

@@ -44,8 +44,9 @@ def _table(call: Call, name: str, limit: int | None) -> Table:
 
 
 def _tree(call: Call) -> Table:
+    named = call.job_named()
     try:
-        return read_tree(call.engine, *call.job_named())
+        return read_tree(call.engine, *named)
     except ConfigError as error:
         raise Missing("There is no such tree", str(error), error.hint) from None
 

