@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -16,7 +17,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from etl.db.engine import storage_errors, writing
-from etl.errors import DatabaseBusy, DatabaseUnavailable
+from etl.errors import DatabaseBusy, DatabaseUnavailable, StorageError
 from etl.load import jobs as job_rows
 from etl.load import known as knowledge
 from etl.load import pages as page_rows
@@ -40,6 +41,9 @@ KEEP: Any = object()
 
 #: Waits between tries of one transaction, in seconds; a restarting database is back within their sum.
 RETRY_WAITS = (0.05, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0)
+
+#: What jobs are found by.
+_LOOKED_UP = ("source_id", "job_id", "list_position", "settled", "unlisted_at", "suspect_run_id")
 
 
 @dataclass(slots=True)
@@ -136,8 +140,20 @@ class Store:
                 self._apply(conn, batch, tried, mark)
                 return tried
 
+        fresh = self.kind == "first" and self.now.run_id is None
         self.now = self._patiently(once)
         self.lease.committed(released=batch.end is not None)
+        if fresh:
+            self._learn()
+
+    def _learn(self) -> None:
+        """PostgreSQL reads the whole of a new table for a few rows, until it has looked at it once.
+
+        Measured: 1.5 million rows read in a first load of 20,000 jobs, 20,000 with this.
+        """
+        if self.engine.dialect.name == "postgresql":
+            with suppress(StorageError), storage_errors(), writing(self.engine) as conn:
+                conn.exec_driver_sql(f"ANALYZE (SKIP_LOCKED) video_jobs ({', '.join(_LOOKED_UP)})")
 
     def _is_stored(self, conn: sa.Connection, mark: str) -> bool:
         """A commit that is still at work behind a cut connection holds the lease row: it is waited for."""

@@ -1,0 +1,54 @@
+"""What commands need not load, they do not: `sys.modules` tells, a clock would only guess."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from etl.db import schema
+from etl.db.engine import make_engine
+from etl.simulator import Simulator, World
+
+SCRIPT = (
+    "import sys\nfrom etl.cli import main\ncode = main(sys.argv[1:])\n"
+    "print(*{name.partition('.')[0] for name in sys.modules}, file=sys.stderr)\nsys.exit(code)"
+)
+SERVICES = {"apscheduler", "starlette", "uvicorn", "jinja2", "prometheus_client", "dask", "distributed"}
+DELIVERY = {"dlt", "pyarrow", "deltalake", "pyiceberg", "duckdb", "apprise"}
+DRIVERS = {"psycopg", "psycopg2", "pymysql"}
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """A database at the current revision."""
+    url = f"sqlite:///{tmp_path / 'etl.db'}"
+    engine = make_engine(url)
+    schema.upgrade(engine)
+    engine.dispose()
+    return {"DATABASE_URL": url, "BIFROST_BASE_URL": "http://127.0.0.1:9", "BIFROST_PROVIDER": "openai"}
+
+
+def loaded(environment: dict[str, str], *arguments: str) -> set[str]:
+    command = [sys.executable, "-c", SCRIPT, *arguments]
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=60, cwd=Path(__file__).parents[2]
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.splitlines()[-1].split())
+
+
+def test_status_reads_the_database_and_loads_nothing_else(environment: dict[str, str]) -> None:
+    heavy = {"alembic", "mako", "requests", "tenacity", *SERVICES, *DELIVERY, *DRIVERS}
+    found = loaded(environment, "status")
+    assert "sqlalchemy" in found
+    assert found & heavy == set()
+
+
+def test_a_sync_loads_neither_migrations_nor_services(environment: dict[str, str]) -> None:
+    with Simulator(World(seed=62, jobs=3)) as sim:
+        found = loaded({**environment, "BIFROST_BASE_URL": sim.base_url}, "sync")
+    assert {"sqlalchemy", "requests"} <= found
+    assert found & {"alembic", "mako", *SERVICES, *DELIVERY, *DRIVERS} == set()
