@@ -155,7 +155,8 @@ ROWS: dict[str, list[Panel]] = {
             "table",
             "short",
             "SELECT provider, model, currency, SUM(jobs) AS jobs, SUM(seconds) AS seconds, "
-            f"SUM(cost) AS cost, SUM(uncosted_jobs) AS without_price FROM daily_jobs WHERE {_RANGE} AND status = 'completed' "
+            "SUM(cost) AS cost, SUM(uncosted_jobs) AS without_price FROM daily_jobs "
+            f"WHERE {_RANGE} AND status = 'completed' "
             "GROUP BY provider, model, currency ORDER BY cost DESC NULLS LAST",
         ),
         sql(

@@ -16,7 +16,7 @@ from etl.records import PageRows, Request
 
 Test = Callable[[PageRows], bool]
 Fetch = Callable[[Request], PageRows]
-#: Pages that wait to be stored: nearly half a batch, so that reading goes on while a batch is being committed.
+#: Pages that wait to be stored: nearly half a batch, so that reading goes on while one is committed.
 AHEAD = 20
 _CHECK_SECONDS = 0.2
 _JOIN_SECONDS = 0.01
