@@ -179,6 +179,23 @@ def took(d: Dialect) -> str:
 
 def _grouped_prices(d: Dialect, where: str) -> str:
     """A join that gives job j its price p, looked up once for all jobs that must have the same."""
+    key, groups = _price_groups(d, where)
+    return (
+        f"LEFT JOIN (SELECT g.price_key, {price_id(d, 'g', 'g.utc_day')} AS price_id FROM ({groups}) g) q"
+        f" ON q.price_key = {key} LEFT JOIN prices p ON p.id = q.price_id"
+    )
+
+
+def _unpriced(d: Dialect, where: str) -> str:
+    """A condition: job j has no price; asked once for all jobs that must have the same."""
+    key, groups = _price_groups(d, f"j.status = 'completed' AND {where}")
+    none = f"SELECT g.price_key FROM ({groups}) g WHERE {price_id(d, 'g', 'g.utc_day')} IS NULL"
+    missing = f"j.seconds IS NULL OR j.created_at IS NULL OR {key} IN ({none})"
+    return f"j.status = 'completed' AND ({missing})"
+
+
+def _price_groups(d: Dialect, where: str) -> tuple[str, str]:
+    """What tells jobs of different prices apart, and one row for each that there is."""
     names = ("provider", "model", "size", "width", "height")
     day = d.day("j.created_at")
     key = d.joined(
@@ -188,10 +205,7 @@ def _grouped_prices(d: Dialect, where: str) -> str:
   SELECT {key} AS price_key, j.provider, j.model, j.size, j.width, j.height, {day} AS utc_day
   FROM video_jobs j WHERE j.created_at IS NOT NULL AND {where}
   GROUP BY 1, j.provider, j.model, j.size, j.width, j.height, 7"""
-    return (
-        f"LEFT JOIN (SELECT g.price_key, {price_id(d, 'g', 'g.utc_day')} AS price_id FROM ({groups}) g) q"
-        f" ON q.price_key = {key} LEFT JOIN prices p ON p.id = q.price_id"
-    )
+    return key, groups
 
 
 def _text(d: Dialect, name: str) -> str:
@@ -218,8 +232,10 @@ def conditions_of(d: Dialect, choice: Choice) -> tuple[str, dict[str, Any]]:
     }
     kept = {name: (sql, given) for name, (sql, given) in parts.items() if given}
     plain, more = _only(d, choice)
-    conditions = ["1 = 1", *plain, *(sql for sql, _ in kept.values())]
-    return " AND ".join(conditions), {name: given for name, (_, given) in kept.items()} | more
+    where = " AND ".join(["1 = 1", *plain, *(sql for sql, _ in kept.values())])
+    if choice.only == "unpriced":
+        where = f"{_unpriced(d, where)} AND {where}"
+    return where, {name: given for name, (_, given) in kept.items()} | more
 
 
 def _only(d: Dialect, choice: Choice) -> tuple[list[str], dict[str, Any]]:
@@ -229,10 +245,7 @@ def _only(d: Dialect, choice: Choice) -> tuple[list[str], dict[str, Any]]:
         conditions.append(
             "j.status = 'completed' AND j.completed_at IS NOT NULL AND j.created_at IS NOT NULL"
         )
-    if choice.only == "unpriced":
-        price = price_id(d, "j", d.day("j.created_at"))
-        conditions.append(f"j.status = 'completed' AND (j.seconds IS NULL OR {price} IS NULL)")
-    elif choice.only:
+    if choice.only not in ("", "unpriced"):
         conditions.append(_OPEN.format(unset=d.unset("j.settled")))
         age = {"late": LATE, "stalled": STALLED}.get(choice.only)
         if age is not None:

@@ -122,6 +122,13 @@ REPORTS = {
             chart="jobs",
         ),
         Report(
+            "usage",
+            "Jobs by day and model",
+            (*_of(DAILY_JOBS, "day", "provider", "model"), *_COUNTS),
+            _counts("day, provider, model"),
+            "day, provider, model",
+        ),
+        Report(
             "hourly",
             "Jobs by hour",
             (Column("hour", "instant", "Start of the hour of creation, gateway's clock."), *_COUNTS),

@@ -108,7 +108,7 @@ def _overview(call: Call) -> Response:
     setting = call.setting()
     small: dict[str, Any] = {
         name: grid(getattr(found, name), setting, only=VIEWS[name].few, rows=FEW)
-        for name in ("models", "failures", "latency")
+        for name in ("models", "failures")
     }
     volume = VIEWS[found.volume.name]
     sources = freshness(call)
@@ -117,7 +117,7 @@ def _overview(call: Call) -> Response:
         "found": found,
         "synced": any(source["status"] for source in sources),
         "volume": volume,
-        "volume_grid": grid(found.volume, setting, only=volume.few),
+        "volume_grid": grid(found.volume, setting, only=volume.few, rows=ROWS),
         "grids": small,
         "views": VIEWS,
         "later": [view for view in VIEWS.values() if view.later],

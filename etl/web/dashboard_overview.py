@@ -52,15 +52,14 @@ class Overview:
     volume: Table
     models: Table
     failures: Table
-    latency: Table
     notes: tuple[str, ...]
     jobs: int
 
 
 def collect(engine: Engine, chosen: Filter, query: Query) -> Overview:
     """A handful of questions, each over the jobs of the range. Raises StorageError."""
-    volume = queries.run(engine, "hourly" if is_hourly(chosen) else "daily", chosen)
-    models, cache = (queries.run(engine, name, chosen) for name in ("models", "cache"))
+    volume, models = _counts(engine, chosen)
+    cache = queries.run(engine, "cache", chosen)
     sums, took = _sums(volume), series.latencies(engine, chosen)
     return Overview(
         tiles=_tiles(sums, _before(engine, chosen), took, _sums(cache), chosen, query),
@@ -68,10 +67,38 @@ def collect(engine: Engine, chosen: Filter, query: Query) -> Overview:
         volume=replace(volume, rows=volume.rows[::-1]),
         models=_dearest(models),
         failures=queries.run(engine, "failures", chosen),
-        latency=queries.run(engine, "latency", chosen),
         notes=_notes(engine, chosen, sums),
         jobs=int(sums.get("jobs", 0)),
     )
+
+
+def _counts(engine: Engine, chosen: Filter) -> tuple[Table, Table]:
+    """By hour or day, and by model. Days and models are read at once: a long range is long to read."""
+    if is_hourly(chosen):
+        return queries.run(engine, "hourly", chosen), queries.run(engine, "models", chosen)
+    usage = queries.run(engine, "usage", chosen)
+    return _by(usage, "daily", ("day",)), _by(usage, "models", ("provider", "model"))
+
+
+def _by(usage: Table, name: str, keys: tuple[str, ...]) -> Table:
+    """Adds up what differs in other things than `keys`; shares are taken anew."""
+    kept = [column for column in usage.columns if column.name in keys or column.kind not in ("day", "text")]
+    groups: dict[Any, list[dict[str, Any]]] = {}
+    for row in _dicts(usage):
+        groups.setdefault(tuple(row[key] for key in keys), []).append(row)
+    rows = [dict(zip(keys, group, strict=True)) | _summed(found) for group, found in groups.items()]
+    return replace(
+        usage, name=name, columns=tuple(kept), rows=tuple(tuple(r[c.name] for c in kept) for r in rows)
+    )
+
+
+def _summed(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name in ("jobs", "completed", "failed", "unfinished", "seconds", "cost", "uncosted_jobs"):
+        known = [row[name] for row in rows if row[name] is not None]
+        found[name] = sum(known) if known else None
+    ended = found["completed"] + found["failed"]
+    return found | {"failure_rate": found["failed"] / ended if ended else None}
 
 
 def _dearest(models: Table) -> Table:
@@ -263,6 +290,8 @@ def pace_charts(table: Table, chosen: Filter, query: Query) -> list[Chart]:
     axis = slots(chosen, (row[0] for row in table.rows if row[0]), join=False)
     found = []
     for part, title in titles.items():
+        if table.cut and part != "total":
+            continue
         known = {key: ranks for key, *ranks in series.rows_of(table, part)}
         points: list[Point] = [tuple(known.get(slot.keys[0], (None,) * 3)) for slot in axis]
         link = _to(query, status=("completed",), sort=SLOWEST)

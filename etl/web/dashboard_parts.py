@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from etl.analytics import browsing, queries
 from etl.analytics.history import read_history
+from etl.analytics.series import MOST
 from etl.analytics.status import read_status
 from etl.errors import ConfigError
 from etl.web import health
@@ -35,7 +36,9 @@ def part(call: Call) -> Response:
     view, table = read(call, FEW if name != "pace" else None)
     if name == "pace":
         charts = pace_charts(table, call.chosen(), call.query)
-        return call.page("part_charts.html", {"charts": charts, "query": call.query})
+        return call.page(
+            "part_charts.html", {"charts": charts, "query": call.query, "cut": table.cut, "most": MOST}
+        )
     shown = grid(table, call.setting(), only=view.few)
     return call.page("part_grid.html", {"grid": shown, "view": view})
 

@@ -22,6 +22,7 @@ VIEWS = {
     for view in (
         View("daily", "By day", "Jobs by day of creation.",
              ("day", "jobs", "completed", "failed", "failure_rate", "cost"), "No jobs in this range."),
+        View("usage", "By day and model", "Jobs by day of creation and model.", (), "No jobs in this range."),
         View("hourly", "By hour", "Jobs by hour of creation.",
              ("hour", "jobs", "completed", "failed", "failure_rate", "cost"), "No jobs in this range."),
         View("models", "Spend by model", "What was made and what it cost, model by model.",
@@ -32,7 +33,8 @@ VIEWS = {
              "Nothing was completed in this range."),
         View("latency", "Time to finish by model",
              "From creation to completion, gateway's clock, nearest rank.",
-             ("source", "model", "jobs", "p50", "p90", "p95", "p99", "slowest"), "Nothing was completed."),
+             ("source", "model", "jobs", "p50", "p90", "p95", "p99", "slowest"), "Nothing was completed.",
+             later=True),
         View("failures", "Failures", "By a class the same for all providers, and the provider's error.",
              ("class", "error_code", "jobs", "error_message", "would_be_cost"),
              "Nothing failed in this range."),
