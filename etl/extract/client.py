@@ -82,7 +82,7 @@ class Gateway:
 
     def job(self, job_id: str) -> RawPage:
         """One job as a page of one item; NotFound when the gateway has none of that id."""
-        path = f"/v1/videos/{quote(job_id, safe='')}"
+        path = f"/v1/videos/{quote(job_id, safe='', errors='surrogatepass')}"
         where = f"GET /v1/videos/ID (source {self.source.name})"
         query = {} if self.source.provider is None or ":" in job_id else {"provider": self.source.provider}
 
@@ -224,6 +224,6 @@ def _date(reply: Reply) -> datetime | None:
 def _parse_date(text: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError):
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)

@@ -139,7 +139,7 @@ def _check_item(item: bytes) -> None:
 
 def _lenient(body: bytes) -> dict[str, Any]:
     try:
-        parsed = json.loads(body.decode(), strict=False)
+        parsed = json.loads(body.decode(), strict=False, parse_int=_integer)
     except UnicodeDecodeError as error:
         raise Garbled(f"not UTF-8 at byte {error.start}") from None
     except RecursionError:
@@ -149,6 +149,11 @@ def _lenient(body: bytes) -> dict[str, Any]:
     if not isinstance(parsed, dict):
         raise Garbled(f"JSON, but not an object: {type(parsed).__name__}")
     return parsed
+
+
+def _integer(digits: str) -> int | float:
+    """Python refuses to read integers of thousands of digits."""
+    return int(digits) if len(digits) < 1000 else float(digits)
 
 
 def _value_start(body: bytes, name: bytes) -> int | None:

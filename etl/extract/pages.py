@@ -10,7 +10,7 @@ from etl.records import RawPage, Request
 
 
 class _Id(msgspec.Struct):
-    id: str
+    id: str | int | None = None
 
 
 _DECODE = msgspec.json.Decoder(_Id)
@@ -25,15 +25,28 @@ def next_request(page: RawPage) -> Request | None:
         return None
     if page.has_more is None and len(page.items) < page.request.limit:
         return None
-    cursor = page.last_id or _last_id(page.items)
+    cursor = next_cursor(page)
     return None if cursor is None else replace(page.request, after=cursor)
 
 
-def _last_id(items: tuple[bytes, ...]) -> str | None:
+def next_cursor(page: RawPage) -> str | None:
+    """Where the page ends: the id of its last item, or `last_id` where that has none.
+
+    They are the same; where they are not, `last_id` would skip what lies between, or show it again.
+    """
+    if not page.items:
+        return page.last_id
+    return _id(page.items[-1]) or page.last_id or _nearest_id(page.items)
+
+
+def _nearest_id(items: tuple[bytes, ...]) -> str | None:
     """The id of the last item that has one."""
-    for raw in reversed(items):
-        try:
-            return _DECODE.decode(raw).id
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            continue
-    return None
+    return next((found for found in map(_id, reversed(items)) if found), None)
+
+
+def _id(item: bytes) -> str | None:
+    try:
+        found = _DECODE.decode(item).id
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    return None if found is None else str(found)

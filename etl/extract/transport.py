@@ -17,6 +17,7 @@ from urllib3 import exceptions as broken
 from etl.config import Source
 from etl.errors import GarbledAnswer, GatewayError, TimedOut, Unreachable
 from etl.extract.bodies import CUT, read_body
+from etl.extract.patience import impatient
 
 #: A body may take this many read timeouts altogether, however steadily it drips.
 _PATIENCE = 4
@@ -55,7 +56,9 @@ class Transport:
         begun = self._monotonic()
         try:
             pool, prefix = self._opened or self._open()
-            target = f"{prefix}{path}?{urlencode(query)}" if query else f"{prefix}{path}"
+            target = (
+                f"{prefix}{path}?{urlencode(query, errors='surrogatepass')}" if query else f"{prefix}{path}"
+            )
             response = self._ask(pool, target)
             body = self._body(response, where, begun)
             return Reply(response.status, response.headers, body, self._monotonic() - begun)
@@ -81,6 +84,8 @@ class Transport:
         pool = self._adapter.get_connection_with_tls_context(
             request, verify, proxies=proxies, cert=certificate
         )
+        allowed = _PATIENCE * source.read_timeout
+        pool.ConnectionCls = impatient(pool.ConnectionCls, allowed, self._monotonic)
         self._adapter.cert_verify(pool, source.base_url, verify, certificate)
         self._opened = pool, self._adapter.request_url(request, proxies).rstrip("/")
         return self._opened

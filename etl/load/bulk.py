@@ -47,6 +47,7 @@ def of_jobs(conn: sa.Connection, source_id: int, ids: Sequence[str]) -> tuple[st
     One parameter however many ids there are, so that SQLite and PostgreSQL prepare the statement once.
     """
     of_source = f"source_id = {int(source_id)} AND job_id"
+    ids = _storable_ids(ids)
     if conn.dialect.name == "sqlite":
         return of_source + " IN (SELECT value FROM json_each(?))", (_json(ids),)  # noqa: S608
     if conn.dialect.name == "postgresql":
@@ -66,6 +67,12 @@ def run(conn: sa.Connection, sql: str, parameters: tuple[str, ...] = ()) -> sa.C
     """Execute the driver's own SQL; without parameters a percent sign is a percent sign."""
     options = {"no_parameters": not parameters}
     return conn.exec_driver_sql(sql, parameters, execution_options=options)
+
+
+def _storable_ids(ids: Sequence[str]) -> Sequence[str]:
+    """Among them may be a cursor; nearly always one look at them all is enough."""
+    joined = "".join(ids)
+    return ids if joined.isascii() and "\0" not in joined else [str(storable(each)) for each in ids]
 
 
 def _json(ids: Sequence[str]) -> str:

@@ -98,7 +98,9 @@ def write(
     column = sync_state.c.newest_job_at
     if newest is not None:
         more["newest_job_at"] = sa.case((column >= newest, column), else_=newest)
-    checkpoint = None if state.checkpoint is None else msgspec.json.encode(state.checkpoint).decode()
+    checkpoint = None
+    if state.checkpoint is not None:
+        checkpoint = msgspec.json.encode(_storable(state.checkpoint)).decode()
     before, state.last_commit = state.last_commit, mark
     found = conn.execute(
         sa.update(sync_state)
@@ -117,6 +119,15 @@ def write(
     )
     if found.rowcount != 1:
         raise CommitLost
+
+
+def _storable(found: Any) -> Any:
+    """Cursors as every database's JSON takes them; one that this changes is dead, and found to be so."""
+    if isinstance(found, dict):
+        return {name: _storable(value) for name, value in found.items()}
+    if isinstance(found, list):
+        return [_storable(value) for value in found]
+    return bulk.storable(found) if isinstance(found, str) else found
 
 
 def last_commit(conn: sa.Connection, source_id: int) -> str | None:

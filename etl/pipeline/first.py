@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from etl.errors import DeadCursor, GatewayError, NotFound, OrderIgnored
-from etl.extract import next_request
+from etl.extract import next_cursor, next_request
 from etl.load import TOP, Known
 from etl.pipeline.guard import backwards, created
 from etl.pipeline.newest_first import newest_first
@@ -51,7 +51,7 @@ def _oldest_first_only(run: Run) -> None:
     for rows in run.follow(run.request("asc", start)):
         run.check("old", rows)
         run.add("old", rows)
-        last = rows.page.last_id or (rows.jobs[-1].job_id if rows.jobs else start)
+        last = next_cursor(rows.page) or start
         run.settle({"old": last, "below": []})
 
 
@@ -104,7 +104,7 @@ class FirstLoad:
                 self._handle(event, readers)
                 if self.met:
                     return
-        if self.stuck:
+        if self.stuck and not self.run.lists_newest_first:
             self._leave_poison()
 
     def _handle(self, event: Event, readers: Readers) -> None:
@@ -158,7 +158,7 @@ class FirstLoad:
         run.add("old", rows)
         times = [row.created_at for row in rows.jobs if row.created_at]
         self._highest_old = max(times, default=self._highest_old)
-        self.old = rows.page.last_id or (rows.jobs[-1].job_id if rows.jobs else self.old)
+        self.old = next_cursor(rows.page) or self.old
         self.met = met and len(self.below) <= 1
         run.settle(self._checkpoint())
 

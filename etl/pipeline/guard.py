@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from itertools import pairwise
 
-from etl.errors import OrderIgnored, RepeatedPage
+from etl.errors import OrderIgnored, PagingError, RepeatedPage
 from etl.extract import next_request
 from etl.records import Order, PageRows
 
@@ -68,7 +68,7 @@ class Guard:
         repeated = len(ids & self._ids)
         if ids and (repeated == len(ids) or repeated * 2 > len(ids)):
             raise RepeatedPage(
-                f"the page after {rows.page.request.after!r} repeats {repeated} of {len(ids)} jobs",
+                f"the page {_after(rows)} repeats {repeated} of {len(ids)} jobs",
                 hint="the gateway ignores the cursor; it can only be read as far as one page reaches",
             )
         self._ids = ids
@@ -77,17 +77,32 @@ class Guard:
         before, self._middle = self._middle, middle
         if before is not None and ((middle < before) if self._order == "asc" else (middle > before)):
             raise OrderIgnored(
-                f"the page after {rows.page.request.after!r} goes backwards in time",
+                f"the page {_after(rows)} goes backwards in time",
                 hint="the gateway does not keep order across pages, or several accounts answer: run `check`",
             )
 
     def _check_cursor(self, rows: PageRows) -> None:
         following = next_request(rows.page)
         if following is None or following.after is None:
+            if rows.page.items and rows.page.has_more:
+                raise PagingError(
+                    f"the page {_after(rows)} says that more follows, but nothing on it has an id",
+                    hint="the gateway's items are no jobs, or it names them differently; run `check`",
+                )
             return
         if following.after in self._cursors or following.after == rows.page.request.after:
             raise RepeatedPage(
-                f"the page after {rows.page.request.after!r} leads back to {following.after!r}",
+                f"the page {_after(rows)} leads back to {_clipped(following.after)!r}",
                 hint="the gateway's cursor does not move; run `check`",
             )
         self._cursors.add(following.after)
+
+
+def _after(rows: PageRows) -> str:
+    cursor = rows.page.request.after
+    return "asked for first" if cursor is None else f"after {_clipped(cursor)!r}"
+
+
+def _clipped(cursor: str) -> str:
+    """Cursors come from the gateway, and may be of any length."""
+    return cursor if len(cursor) <= 100 else f"{cursor[:100]}…"

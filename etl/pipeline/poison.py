@@ -7,9 +7,11 @@ is written down as a reject without bytes, and the run goes on behind it.
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
-from etl.errors import GarbledAnswer, GatewayError, ServerFault, Unparseable
-from etl.load import neighbour
+from etl.errors import DeadCursor, GarbledAnswer, GatewayError, NotFound, ServerFault, Unparseable
+from etl.extract import next_cursor
+from etl.load import Gap, neighbour
 from etl.pipeline.run import Run
 from etl.records import Reject, Request
 
@@ -17,6 +19,9 @@ from etl.records import Reject, Request
 POISON = (Unparseable, ServerFault, GarbledAnswer)
 #: Tries per narrowed request: the full page was tried often enough already.
 ATTEMPTS = 2
+#: Known jobs tried as a cursor beyond the poison before it is given up.
+NEIGHBOURS = 20
+_END = 1 << 62  # beyond every position
 
 
 def narrow(run: Run, lane: str, request: Request, error: GatewayError) -> str | None:
@@ -40,24 +45,69 @@ def narrow(run: Run, lane: str, request: Request, error: GatewayError) -> str | 
             break
         run.check(lane, rows)
         run.add(lane, rows)
-        left -= len(rows.page.items)
+        left -= min(size, len(rows.page.items))  # odd items may stand beside those asked for
         size = max(1, min(size, left // 2))
-        request = replace(request, after=rows.page.last_id or rows.jobs[-1].job_id)
+        cursor = next_cursor(rows.page)
+        if cursor is None:
+            break  # nothing on it can be named: there is no going on behind it
+        request = replace(request, after=cursor)
     return request.after
 
 
-def isolate(run: Run, lane: str, request: Request, error: GatewayError) -> None:
-    """An oldest-first walk met poison: read up to it, then down to it from the newest job.
+def isolate(run: Run, lane: str, request: Request, error: GatewayError) -> Request | None:
+    """An oldest-first walk met poison: read up to it and go on behind it; returns where, or None at the end.
 
-    Raises the original error when nothing at all can be read: then it is the gateway that is sick.
+    When nothing is known behind it, the rest is read down to it from the newest job. Raises the original
+    error when nothing at all can be read: then it is the gateway that is sick.
     """
     before = len(run.batch.pages)
     low = narrow(run, lane, request, error)
+    readable = len(run.batch.pages) > before
+    above = behind(run, low)
+    if above is not None and _confirmed(run, low, above[0]):
+        _write_down(run, low, above[0], error)
+        run.lane(lane, "asc")  # anew: its first cursor says where it stands
+        return run.request("asc", above[0])
     run.lane("above", "desc", watch=False)
-    high, met = _down_to(run, low, error, readable=len(run.batch.pages) > before)
+    high, met = _down_to(run, low, error, readable=readable)
     if not met:
         record(run, low, high, error)
     run.settle(None)
+    return None
+
+
+def behind(run: Run, low: str | None) -> tuple[str, int] | None:
+    """Id and position of the next known job above the poison, which follows `low`."""
+    run.flush()
+    return _next_known(run, _position(run, low, -_END), above=True)
+
+
+def _position(run: Run, job_id: str | None, otherwise: int) -> int:
+    known = run.store.known([job_id]) if job_id is not None else {}
+    return known[job_id].list_position if job_id in known else otherwise
+
+
+def _next_known(run: Run, place: int, *, above: bool) -> tuple[str, int] | None:
+    """A job that was deleted meanwhile is no cursor: the one after it is tried."""
+    for _ in range(NEIGHBOURS):
+        found = _neighbour(run, place, above)
+        if found is None or _is_cursor(run, found[0]):
+            return found
+        place = found[1]
+    return None
+
+
+def _neighbour(run: Run, place: int, above: bool) -> tuple[str, int] | None:
+    source_id = run.store.source_id
+    return run.store.read(lambda conn: neighbour(conn, source_id, place, above=above, listed=True))
+
+
+def _is_cursor(run: Run, job_id: str) -> bool:
+    try:
+        _reads(run, Request(job_id, "desc", 1))
+    except (DeadCursor, NotFound):
+        return False
+    return True
 
 
 def _down_to(run: Run, low: str | None, error: GatewayError, *, readable: bool) -> tuple[str | None, bool]:
@@ -79,30 +129,34 @@ def _down_to(run: Run, low: str | None, error: GatewayError, *, readable: bool) 
     return high, False
 
 
-def isolate_from_above(run: Run, lane: str, request: Request, error: GatewayError) -> Request | None:
+def isolate_from_above(
+    run: Run, lane: str, request: Request, error: GatewayError
+) -> tuple[Request | None, str | None]:
     """A newest-first walk met poison: read down to it, then up to it from the next known job below.
 
-    Returns where the walk goes on, or None when nothing is known below the poison.
+    Returns where the walk goes on, or None when nothing is known below the poison; and the last id read.
     """
     high = narrow(run, lane, request, error)
-    if high is None:
-        raise error
+    oldest = _created(run, high)
     run.flush()
-    source_id = run.store.source_id
-    known = run.store.known([high])
-    below = (
-        run.store.read(
-            lambda conn: neighbour(conn, source_id, known[high].list_position, above=False, listed=True)
-        )
-        if high in known
-        else None
-    )
+    below = _next_known(run, _position(run, high, _END), above=False)
     if below is None:
+        if high is None:
+            raise error
         record(run, None, high, error)
-        return None
-    low = _up_to(run, below[0])
+        if run.state.complete_run_id is None:
+            run.batch.gap = Gap(None, oldest, None, high, "an unreadable record hides what is older")
+        return None, high
+    # From below it can only be reached where the gateway lists oldest first.
+    low = below[0] if run.lists_newest_first else _up_to(run, below[0])
     record(run, low, high, error)
-    return run.request("desc", below[0])
+    return run.request("desc", below[0]), high
+
+
+def _created(run: Run, job_id: str | None) -> datetime | None:
+    """Creation of a job that was just read."""
+    rows = (row for _, page in reversed(run.batch.pages) for row in page.jobs)
+    return next((row.created_at for row in rows if row.job_id == job_id), None)
 
 
 def _up_to(run: Run, start: str) -> str:
@@ -125,15 +179,24 @@ def record(run: Run, low: str | None, high: str | None, error: GatewayError) -> 
     """
     if not _confirmed(run, low, high):
         raise error
+    _write_down(run, low, high, error)
+
+
+def _write_down(run: Run, low: str | None, high: str | None, error: GatewayError) -> None:
     reason = f"unreadable at the gateway: {error}"
     run.batch.rejects.append((Reject(reason, None, after_id=low, before_id=high), low, run.now()))
 
 
 def _confirmed(run: Run, low: str | None, high: str | None) -> bool:
-    """Both neighbours' next job still fails alone, while the far ends of the list can be read."""
-    if _reads(run, Request(low, "asc", 1)) or _reads(run, Request(high, "desc", 1)):
+    """Both neighbours' next job still fails alone, while the far ends of the list can be read.
+
+    A gateway that only lists newest first is asked from above alone.
+    """
+    one_way = run.lists_newest_first
+    if (not one_way and _reads(run, Request(low, "asc", 1))) or _reads(run, Request(high, "desc", 1)):
         return False
-    return (low is not None and _reads(run, Request(None, "asc", 1))) or (
+    below = Request(low, "desc", 1) if one_way else Request(None, "asc", 1)
+    return (low is not None and _reads(run, below)) or (
         high is not None and _reads(run, Request(None, "desc", 1))
     )
 
