@@ -12,7 +12,6 @@ import sqlalchemy as sa
 
 from etl.config import Config, Destination
 from etl.db.engine import storage_errors
-from etl.db.models import sources
 from etl.errors import ConfigError
 from etl.feed import reading
 from etl.feed.lag import lowest, named
@@ -21,7 +20,7 @@ from etl.feed.marks import START, Mark, Marks
 from etl.feed.reading import Batch
 from etl.feed.shaping import shaped, undelivered
 from etl.feed.sink import Part, Sink, open_sink
-from etl.feed.tables import STREAMS, VERSIONS, Stream, schema, targets
+from etl.feed.tables import SMALL, STREAMS, VERSIONS, Stream, schema, targets
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -123,7 +122,8 @@ class _Delivery:
         bounds = reading.bounds(self.engine, streams, low)
         done = all(self._stream(s, marks[s.name], low[s.name], bounds.upper[s.name]) for s in streams)
         if self.waiting:
-            self.sink.replace(sources.name, _sources(self.engine))
+            for table in SMALL:
+                self.sink.replace(table.name, _whole(self.engine, table))
             self._flush()
         self.reached = {name: lowest(found.values()) for name, found in marks.items()}
         return done
@@ -178,11 +178,9 @@ def _advanced(before: Marks, batch: Marks) -> dict[int, Mark]:
     return after
 
 
-def _sources(engine: sa.Engine) -> pa.Table:
+def _whole(engine: sa.Engine, table: sa.Table) -> pa.Table:
     import pyarrow as pa
 
     with storage_errors(), engine.connect() as conn:
-        rows = conn.execute(sa.select(sources).order_by(sources.c.id)).fetchall()
-    fields = schema(sources)
-    columns = list(zip(*rows, strict=True))
-    return pa.table([pa.array(c, f.type) for c, f in zip(columns, fields, strict=True)], schema=fields)
+        rows = conn.execute(sa.select(table).order_by(table.c.id)).fetchall()
+    return pa.Table.from_batches([reading.record_batch(rows, schema(table))])

@@ -219,6 +219,6 @@ def record_batch(rows: Sequence[Sequence[Any]], fields: pa.Schema) -> pa.RecordB
     """Rows as Arrow, column by column in the order of `fields`."""
     import pyarrow as pa
 
-    columns = zip(*rows, strict=True)
+    columns = zip(*rows, strict=True) if rows else [()] * len(fields)
     arrays = [pa.array(values, field.type) for values, field in zip(columns, fields, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=fields)

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from etl.db.models import cache_lookups, list_pages, sync_runs, video_job_versions, video_jobs
+from etl.db.models import (
+    cache_lookups,
+    list_pages,
+    prices,
+    sources,
+    sync_runs,
+    video_job_versions,
+    video_jobs,
+)
 from etl.db.types import UtcDateTime
 from etl.records import TRACKED
 
@@ -52,6 +60,8 @@ LOOKUPS = Stream(cache_lookups, "id", ("page_id", "looked_up_at"), ("pages",))
 RUNS = Stream(sync_runs, "id", ("started_at", "worker"), ())
 #: Runs come last: a delivered run says that all it wrote has been delivered.
 STREAMS = (VERSIONS, PAGES, LOOKUPS, RUNS)
+#: What is delivered as a whole each time: few rows, any of which may change or go.
+SMALL = (sources, prices)
 #: Names of what stands in a destination, and the columns that identify a row there.
 KEYS = {
     VERSIONS.name: ("change_seq",),
@@ -98,6 +108,8 @@ def _arrow(kind: sa.types.TypeEngine[Any]) -> pa.DataType:
         return pa.int64()
     if isinstance(kind, sa.Float):
         return pa.float64()
+    if isinstance(kind, sa.Numeric):  # of which Float is one
+        return pa.decimal128(kind.precision or 38, kind.scale or 0)
     if isinstance(kind, sa.LargeBinary):
         return pa.binary()
     return pa.string()

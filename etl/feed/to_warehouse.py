@@ -52,6 +52,7 @@ def open_sink(destination: Destination) -> Warehouse:
         required_url(destination)
     if destination.url is not None:
         options["credentials"] = destination.url.reveal()
+    options.setdefault("replace_strategy", "insert-from-staging")  # readers never see a small table empty
     return Warehouse(_factory(destination.name, kind, options), dataset, _FORMATS.get(kind))
 
 
@@ -78,7 +79,7 @@ class Warehouse:
         )
         self._found: dict[str, dict[int, Mark]] | None = None
         self._indexed: set[str] = set()
-        self._small: dict[str, tuple[pa.Table, Sequence[str]]] = {}  # goes with the next rows
+        self._small: dict[str, pa.Table] = {}  # goes with the next rows
 
     def marks(self, table: str) -> dict[int, Mark]:
         if self._found is None:
@@ -87,28 +88,20 @@ class Warehouse:
         return self._found.get(table, {})
 
     def deliver(self, parts: Sequence[Part]) -> None:
-        self._load({part.table: (part.rows, KEYS[part.table]) for part in parts} | self._small)
+        small = [dlt.resource([rows], name=n, write_disposition="replace") for n, rows in self._small.items()]
+        self._load([*(_merged(part.table, part.rows, KEYS[part.table]) for part in parts), *small])
         self._small = {}
-        self._load({_MARKS: (_mark_rows(parts), _MARKS_KEY)})
+        self._load([_merged(_MARKS, _mark_rows(parts), _MARKS_KEY)])
         for part in parts:
             self._index(part.table)
 
     def replace(self, table: str, rows: pa.Table) -> None:
-        self._small[table] = rows, ("id",)
+        self._small[table] = rows
 
     def close(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _load(self, tables: dict[str, tuple[pa.Table, Sequence[str]]]) -> None:
-        resources = [
-            dlt.resource(
-                [_keyed(rows, key)],
-                name=name,
-                primary_key=list(key),
-                write_disposition={"disposition": "merge", "strategy": "delete-insert"},
-            )
-            for name, (rows, key) in tables.items()
-        ]
+    def _load(self, resources: Sequence[Any]) -> None:
         self._pipeline.run(resources, loader_file_format=self._format).raise_on_failed_jobs()
 
     def _read_marks(self) -> dict[str, dict[int, Mark]]:
@@ -135,6 +128,11 @@ class Warehouse:
             key = ", ".join(client.escape_column_name(name) for name in KEYS[table])
             place = client.make_qualified_table_name(table)
             client.execute_sql(f"CREATE UNIQUE INDEX IF NOT EXISTS {table}_key ON {place} ({key})")
+
+
+def _merged(table: str, rows: pa.Table, key: Sequence[str]) -> Any:
+    disposition: Any = {"disposition": "merge", "strategy": "delete-insert"}
+    return dlt.resource([_keyed(rows, key)], name=table, primary_key=list(key), write_disposition=disposition)
 
 
 def _keyed(rows: pa.Table, key: Sequence[str]) -> pa.Table:

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from etl.config import Destination, SecretUrl
-from etl.feed.tables import KEYS, STATE_COLUMNS
+from etl.feed.tables import KEYS, SMALL, STATE_COLUMNS
 from tests.feed.history import stored
 
 Rows = list[dict[str, Any]]
@@ -24,12 +24,12 @@ def destination(kind: str, folder: Path, **options: Any) -> Destination:
 
 def held(kind: str, folder: Path, table: str) -> Rows:
     rows = _READERS[kind](folder, table)
-    return sorted(plain(rows), key=lambda row: [row[name] for name in KEYS[table]])
+    return sorted(plain(rows), key=lambda row: [row[name] for name in KEYS.get(table, ("id",))])
 
 
 def assert_equal(engine: sa.Engine, kind: str, folder: Path) -> None:
     """Every table of the destination holds what the database holds, each row once."""
-    for table in KEYS:
+    for table in (*KEYS, *(small.name for small in SMALL)):
         if (kind, table) != ("filesystem", "video_jobs"):
             assert held(kind, folder, table) == expected(engine, table), table
 

@@ -12,12 +12,24 @@ import pytest
 import sqlalchemy as sa
 
 from etl.config import Destination, SecretUrl
+from etl.db.engine import writing
+from etl.db.models import prices
 from etl.feed import delivery
-from etl.feed.tables import KEYS, STATE_COLUMNS
+from etl.feed.tables import KEYS, SMALL, STATE_COLUMNS
 from tests.feed.history import Writer, add_source, stored
 
 pytest.importorskip("dlt")
 sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
+
+WHOLE = {**KEYS, **{table.name: ("id",) for table in SMALL}}
+
+
+def forget_a_price(engine: sa.Engine) -> None:
+    with writing(engine) as conn:
+        conn.execute(
+            sa.delete(prices).where(prices.c.id == sa.select(sa.func.max(prices.c.id)).scalar_subquery())
+        )
 
 
 def duck(folder, **options) -> Destination:
@@ -39,7 +51,7 @@ def plain(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def in_duckdb(folder, table: str) -> list[dict[str, Any]]:
     with closing(duckdb.connect(f"{folder}/warehouse.duckdb")) as conn:
-        key = ", ".join(KEYS[table])
+        key = ", ".join(WHOLE[table])
         return plain(conn.sql(f"SELECT * FROM bifrost.{table} ORDER BY {key}").to_arrow_table().to_pylist())
 
 
@@ -53,7 +65,10 @@ def test_duckdb_holds_history_and_state(engine, tmp_path):
         for writer in writers[: turn + 1]:
             writer.step(new=6, changes=4)
         feed(engine, duck(tmp_path), batch_rows=30)
-    for table in KEYS:
+        forget_a_price(engine)
+    writers[0].step()
+    feed(engine, duck(tmp_path))
+    for table in WHOLE:
         assert in_duckdb(tmp_path, table) == expected(engine, table)
     assert feed(engine, duck(tmp_path)) == {}
 
@@ -66,7 +81,10 @@ def test_a_second_postgresql(engine, postgres, tmp_path):
     for _ in range(2):
         writer.step(new=15, changes=8)
         feed(engine, destination, batch_rows=25)
+        forget_a_price(engine)
+    writer.step()
+    feed(engine, destination)
     with psycopg.connect(url, row_factory=psycopg.rows.dict_row) as conn:
-        for table, key in KEYS.items():
+        for table, key in WHOLE.items():
             found: Any = conn.execute(f"SELECT * FROM bifrost.{table} ORDER BY {', '.join(key)}").fetchall()
             assert plain(found) == expected(engine, table)
