@@ -27,6 +27,9 @@ from etl.web.dashboard_views import VIEWS
 
 Handler = Callable[[Call], Response]
 ROWS = 50
+#: What databases say when a statement is ended because it took too long.
+_TOO_LONG = ("interrupted", "statement timeout", "max_statement_time", "maximum statement execution time")
+_SHORTER = "Choose a shorter range, or fewer jobs by a source or model."
 
 
 def routes() -> list[BaseRoute]:
@@ -75,6 +78,8 @@ def _guarded(desk: Desk, handler: Handler) -> Callable[[Request], Response]:
         except SchemaMismatch as error:
             return _say(call, 503, "The database has another version of the tables", str(error), error.hint)
         except EtlError as error:
+            if any(word in str(error) for word in _TOO_LONG):
+                return _say(call, 503, "The question took too long", _SHORTER, str(error))
             return _say(call, 503, "The database does not answer", str(error), error.hint, retry=True)
         except Exception as error:  # noqa: BLE001 (a person looks at a page, not at a connection that ends)
             get("dashboard").error(
@@ -104,7 +109,7 @@ def _nowhere(call: Call) -> Response:
 
 def _overview(call: Call) -> Response:
     engine, query, chosen = call.engine, call.query, call.chosen()
-    found = collect(engine, chosen, query)
+    found = call.desk.kept.get(query.url("/"), lambda: collect(engine, chosen, query))
     setting = call.setting()
     small: dict[str, Any] = {
         name: grid(getattr(found, name), setting, only=VIEWS[name].few, rows=FEW)

@@ -95,7 +95,8 @@ class Setting:
 def grid(table: Table, setting: Setting, *, only: tuple[str, ...] = (), rows: int | None = None) -> Grid:
     """`only` chooses columns, `rows` how many at most."""
     names = [column.name for column in table.columns]
-    chosen = [name for name in only or names if name not in setting.hidden]
+    hidden = {*setting.hidden, *(_same(table, names, "provider") if only else ())}
+    chosen = [name for name in only or names if name not in hidden]
     places = [names.index(name) for name in chosen]
     whole = _whole(table, names)
     drawn = []
@@ -104,6 +105,12 @@ def grid(table: Table, setting: Setting, *, only: tuple[str, ...] = (), rows: in
         drawn.append(tuple(_cell(table.columns[place], known, setting) for place in places))
     cut = table.cut or (rows is not None and len(table.rows) > rows)
     return Grid(table.name, table.title, tuple(_heading(table, p) for p in places), tuple(drawn), cut)
+
+
+def _same(table: Table, names: list[str], name: str) -> tuple[str, ...]:
+    """The column, if it has nothing to tell rows apart by."""
+    place = names.index(name) if name in names else None
+    return (name,) if place is not None and len({row[place] for row in table.rows}) < 2 else ()
 
 
 def _whole(table: Table, names: list[str]) -> float:

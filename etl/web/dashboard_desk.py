@@ -22,6 +22,7 @@ from etl.analytics.queries import Engine, Filter
 from etl.config import Reporting
 from etl.errors import ConfigError
 from etl.web.dashboard_cells import Setting, job_url, tree_url
+from etl.web.dashboard_kept import Kept
 from etl.web.dashboard_query import Query
 from etl.web.dashboard_words import clipped, money, short, short_time, span
 from etl.web.state import State
@@ -59,6 +60,7 @@ class Desk:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._open: tuple[str, Engine] | None = None
+        self.kept = Kept()
         self._pages = Environment(
             loader=FileSystemLoader(_HERE / "templates"),
             autoescape=True,
@@ -83,6 +85,7 @@ class Desk:
                 if self._open is not None:
                     self._open[1].dispose()
                 self._open = url, reading_engine(url, PATIENCE)
+                self.kept = Kept()
             engine = self._open[1]
         if not exists(engine):
             raise NothingYet

@@ -243,7 +243,7 @@ def _charts(
     counts = _added(axis, rows, STATES)
     costs = _added(axis, rows, ("cost", "uncosted_jobs"))
     ended = [(failed, done + failed) for done, failed, _ in counts]
-    fees = Scale(round_number, lambda n: f"{n:,.0f}" if n >= 10 else f"{n:,.2f}")
+    fees = Scale(round_number, lambda n: f"{n:,.0f}" if n >= 10 or not n else f"{n:,.2f}")
     failed, finished = sums.get("failed", 0), sums.get("failed", 0) + sums.get("completed", 0)
     charts = [
         bars("Jobs", f"{sums.get('jobs', 0):,.0f}", axis, counts, STATES, _COUNT,

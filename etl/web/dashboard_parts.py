@@ -44,7 +44,9 @@ def part(call: Call) -> Response:
 
 
 def open_grid(call: Call, rows: int) -> Grid:
-    table = queries.run(call.engine, "open", call.chosen(rows))
+    engine, chosen = call.engine, call.chosen(rows)
+    key = ("open", rows, call.query.url("/"))
+    table = call.desk.kept.get(key, lambda: queries.run(engine, "open", chosen))
     return grid(table, call.setting(), only=VIEWS["open"].few)
 
 

@@ -25,7 +25,7 @@ VIEWS = {
         View("usage", "By day and model", "Jobs by day of creation and model.", (), "No jobs in this range."),
         View("hourly", "By hour", "Jobs by hour of creation.",
              ("hour", "jobs", "completed", "failed", "failure_rate", "cost"), "No jobs in this range."),
-        View("models", "Spend by model", "What was made and what it cost, model by model.",
+        View("models", "Spend by model", "Dearest first.",
              ("model", "cost", "seconds", "jobs", "failed", "failure_rate", "provider"),
              "No jobs in this range."),
         View("cost", "Cost", "Of completed jobs by model, every currency.", (), "Nothing was completed."),

@@ -9,6 +9,7 @@ import re
 import sqlite3
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -20,6 +21,7 @@ from etl.analytics.reports import REPORTS
 from etl.app import App
 from etl.config import Config, Database, SecretUrl
 from etl.db import schema
+from etl.web.dashboard_kept import Kept
 from etl.web.dashboard_views import VIEWS
 from etl.web.login import here
 from tests.dashboard.site import HOSTILE, TOKEN, Site, empty, secret, unreachable
@@ -227,6 +229,34 @@ def test_a_database_that_does_not_answer():
         assert status == 503 and "does not answer" in page and "data-retry" in page and TOKEN not in page
         part = site.get("/part/open")
         assert part.status == 503 and "<html" not in part.text and TOKEN not in part.text
+
+
+def test_a_question_that_takes_too_long(made: Rig, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("etl.analytics.browsing._STEPS", 1)
+    monkeypatch.setattr("etl.web.dashboard_desk.PATIENCE", 0.0)
+    with (impatient := Site(made.app, made.now)).server:
+        status, page, _ = impatient.get("/jobs?since=all")
+        assert status == 503 and "took too long" in page and "shorter range" in page
+
+
+def test_slow_answers_are_kept_for_a_while_and_quick_ones_are_not(monkeypatch: pytest.MonkeyPatch):
+    now = [100.0]
+    monkeypatch.setattr("etl.web.dashboard_kept.time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    def read(takes: float) -> Any:
+        def answer() -> float:
+            now[0] += takes
+            return now[0]
+
+        return answer
+
+    kept = Kept()
+    assert kept.get("quick", read(0.1)) != kept.get("quick", read(0.1))
+    slow = kept.get("slow", read(2.0))
+    now[0] += 19.9
+    assert kept.get("slow", read(2.0)) == slow
+    now[0] += 0.2
+    assert kept.get("slow", read(2.0)) != slow
 
 
 def test_a_fault_of_ours_is_a_page_too(site: Site, monkeypatch: pytest.MonkeyPatch, caplog: Any):
