@@ -4,7 +4,8 @@
     python -m benchmarks --scaling        10,000, 100,000 and 1,000,000 jobs
     python -m benchmarks --only first:sqlite,tick --jobs 20000 --repeat 1 --ours      a part; writes nothing
 
-Works: first, reread, tick, first20, reconcile20, start. Databases: sqlite, postgresql, mariadb.
+Works: first, reread, tick, first20, reconcile20, start; queries with --scaling.
+Databases: sqlite, postgresql, mariadb.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from benchmarks.gateways import gateway
 from benchmarks.stores import DATABASES, Stores
 from benchmarks.works import Bench, say
 
-WORKS = ("first", "reread", "tick", "first20", "reconcile20", "start")
+WORKS = ("first", "reread", "tick", "first20", "reconcile20", "start", "queries")
 JOBS = 100_000
 DOCS = process.ROOT / "docs"
 

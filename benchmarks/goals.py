@@ -53,6 +53,7 @@ class Row:
     seconds: float
     processor: float
     peak_mb: float
+    processor_multiple: float | None = None
     reach: float | None = None
     aim: float | None = None
 
@@ -89,8 +90,15 @@ def _row(goal: Goal, samples: Sequence[Sample]) -> Row:
         median(s.seconds for s in samples),
         median(s.user + s.system for s in samples),
         max(s.peak_mb for s in samples),
+        _processor(samples),
         *((goal.reach, goal.aim) if first.who == "ours" else ()),
     )
+
+
+def _processor(samples: Sequence[Sample]) -> float | None:
+    """Processor time in multiples of the yardstick's."""
+    found = [(s.user + s.system) / s.yardstick_processor for s in samples if s.yardstick_processor]
+    return median(found) if found else None
 
 
 def measured(unit: str, sample: Sample) -> Iterable[float]:

@@ -51,7 +51,9 @@ def text(name: str, samples: Sequence[Sample]) -> str:
     head, body = _content(name, samples)
     widths = [max(len(line[i]) for line in (head, *body)) for i in range(len(head))]
     lines = ["  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)) for line in (head, *body)]
-    more = [_yardstick(samples)] + (scaling.verdicts(samples) if name == "scaling" else [])
+    more = [_yardstick(samples)]
+    if name == "scaling":
+        more += [*scaling.verdicts(samples), *scaling.slow(samples), "", *scaling.plans(samples)]
     return "\n".join(line.rstrip() for line in [*lines, "", *more])
 
 
@@ -76,7 +78,8 @@ def page(parts: dict[str, Any], samples: dict[str, list[Sample]]) -> str:
         said += [_markdown("table", samples["table"]), _machine(parts["table"]["machine"])]
     if "scaling" in parts:
         said += ["## By the size of the history\n", _markdown("scaling", samples["scaling"])]
-        said += ["".join(f"- {line}\n" for line in scaling.verdicts(samples["scaling"]))]
+        lines = [*scaling.verdicts(samples["scaling"]), *scaling.slow(samples["scaling"])]
+        said += ["".join(f"- {line}\n" for line in lines), _plans(samples["scaling"])]
         said += [_machine(parts["scaling"]["machine"])]
     return "\n".join(said)
 
@@ -91,7 +94,8 @@ def _cells(row: Row) -> tuple[str, ...]:
     digits = 2 if row.unit == "R" else 0 if row.unit == "MB" or row.value >= 100 else 1
     spread = f"{row.low:.{digits}f}–{row.high:.{digits}f}"
     bounds = ("" if b is None else f"{b:g}" for b in (row.reach, row.aim))
-    used = (f"{row.seconds:.2f} s", f"{row.processor:.2f} s", f"{row.peak_mb:.0f} MB")
+    multiple = "" if row.processor_multiple is None else f" ({row.processor_multiple:.2f} R)"
+    used = (f"{row.seconds:.2f} s", f"{row.processor:.2f} s{multiple}", f"{row.peak_mb:.0f} MB")
     value = f"{row.value:.{digits}f} {row.unit}"
     return (row.title, row.database, _NAMES[row.who], value, spread, *bounds, row.verdict, *used)
 
@@ -100,6 +104,13 @@ def _markdown(name: str, samples: Sequence[Sample]) -> str:
     head, body = _content(name, samples)
     lines = (head, ("---",) * len(head), *body)
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + f"\n\n{_yardstick(samples)}\n"
+
+
+def _plans(samples: Sequence[Sample]) -> str:
+    lines = scaling.plans(samples)
+    if not lines:
+        return ""
+    return "<details><summary>Query plans</summary>\n\n```\n" + "\n".join(lines) + "\n```\n\n</details>\n"
 
 
 def _yardstick(samples: Sequence[Sample]) -> str:

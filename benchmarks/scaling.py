@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import median
+from typing import Any
 
 from benchmarks.gateways import gateway
 from benchmarks.goals import MILLION
@@ -24,11 +25,12 @@ HEAD = (
 )
 #: Of the tick's own time and of peak memory at a million jobs, and of what the last may grow from 100,000.
 TICK_MS, PEAK_MB, GROWTH_MB = 30, 100, 5
+QUERY_SECONDS = 1
 
 
 def measure(bench: Bench, databases: dict[str, str], sizes: Sequence[int], repeat: int) -> None:
     """Ours alone, and R at each size."""
-    bench.others = ()
+    bench.others, bench.with_queries = (), True
     for jobs in sizes:
         say(f"rendering {jobs:,} jobs")
         with gateway(jobs) as address:
@@ -48,6 +50,39 @@ def verdicts(samples: Sequence[Sample]) -> list[str]:
     """What the design promises at a million jobs, held against what was measured."""
     databases = dict.fromkeys(s.database for s in samples if s.who == "ours" and s.jobs == MILLION)
     return [line for database in databases for line in _verdicts(samples, database)]
+
+
+def plans(samples: Sequence[Sample]) -> list[str]:
+    """Every view and report on the largest history, with the database's plan for it."""
+    lines = []
+    for sample in _largest(samples):
+        for query in sample.facts["queries"]:
+            lines += [f"{sample.database}: {_asked(query)}", *(f"    {step}" for step in query["plan"])]
+    return lines
+
+
+def slow(samples: Sequence[Sample]) -> list[str]:
+    """What views and reports took on the largest history: the slowest, and all beyond the limit."""
+    lines = []
+    for sample in _largest(samples):
+        by_time = sorted(sample.facts["queries"], key=lambda query: -query["seconds"])
+        beyond = [query for query in by_time if query["seconds"] > QUERY_SECONDS]
+        verdict = "met" if not beyond else "not met"
+        lines.append(
+            f"{sample.database}: {len(by_time)} views and reports at {sample.jobs:,} jobs, at most"
+            f" {QUERY_SECONDS} s each: {verdict}; {'; '.join(map(_asked, beyond or by_time[:1]))}"
+        )
+    return lines
+
+
+def _largest(samples: Sequence[Sample]) -> list[Sample]:
+    found = [sample for sample in samples if "queries" in sample.facts]
+    most = max((sample.jobs for sample in found), default=0)
+    return [sample for sample in found if sample.jobs == most]
+
+
+def _asked(query: dict[str, Any]) -> str:
+    return f"{query['name']}: {query['rows']:,} rows in {query['seconds']:.2f} s"
 
 
 def _verdicts(samples: Sequence[Sample], database: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 import time
@@ -16,11 +17,13 @@ from benchmarks.stores import Store, Stores
 
 TICKS = 20
 STARTS = 10
+_QUERIED = ("sqlite", "postgresql")
 
 
 @dataclass
 class Sample:
-    """One measurement. `yardstick` is R in seconds, measured just before on the same gateway."""
+    """One measurement. `yardstick` is R in seconds, measured just before on the same gateway; its
+    processor time is what to compare where others use the machine too."""
 
     work: str
     who: str
@@ -31,6 +34,7 @@ class Sample:
     system: float = 0.0
     peak_mb: float = 0.0
     yardstick: float | None = None
+    yardstick_processor: float | None = None
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -39,33 +43,34 @@ class Bench:
 
     def __init__(self, stores: Stores, wanted: Callable[[str, str], bool], others: tuple[str, ...]) -> None:
         self.stores, self.wanted, self.others = stores, wanted, others
+        self.with_queries = False
         self.samples: list[Sample] = []
         self.base_url, self.jobs = "", 0
-        self._yardstick: float | None = None
+        self._yardstick: tuple[float | None, float | None] = (None, None)
 
     def raw(self) -> list[dict[str, Any]]:
         return [asdict(sample) for sample in self.samples]
 
     def keep(
-        self, work: str, who: str, database: str, measure: Callable[[], Used], **facts: Any
+        self, work: str, who: str, database: str, measure: Callable[[], Used], *, alone: bool = False
     ) -> tuple[Sample, str]:
-        """Take one measurement, show it, and return it with the command's output."""
+        """Take one measurement, show it, and return it with the command's output. `alone`: without R."""
         with showing(f"{work} {database} {who}"):
             used = measure()
-        sample = Sample(
-            work, who, database, self.jobs, *used[:4], yardstick=self._yardstick, facts=dict(facts)
-        )
+        sample = Sample(work, who, database, self.jobs, *used[:4])
+        if not alone:
+            sample.yardstick, sample.yardstick_processor = self._yardstick
         self.samples.append(sample)
         say(line(sample))
         return sample, used.output
 
     def yardstick(self, latency: bool = False) -> None:
         """R, against which everything until the next one is held."""
-        self._yardstick = None
         name = "R20" if latency else "R"
-        sample, output = self.keep(name, "R", "", lambda: process.module("yardstick", self.base_url, TOKEN))
+        command = ("yardstick", self.base_url, TOKEN)
+        sample, output = self.keep(name, "R", "", lambda: process.module(*command), alone=True)
         _must(int(output) == self.jobs, f"R saw {output.strip()} jobs of {self.jobs}")
-        self._yardstick = sample.seconds
+        self._yardstick = (sample.seconds, sample.user + sample.system)
 
     # ours
 
@@ -82,27 +87,32 @@ class Bench:
     def tick(self, database: str, config: str) -> None:
         """The whole command once, and ticks inside one process."""
         self.ours("tick command", database, "sync", config)
-        sample, output = self.keep(
-            "tick", "ours", database, lambda: process.module("tick", config, str(TICKS))
-        )
-        sample.facts, sample.yardstick = {"ticks": json.loads(output)}, None
+        command = ("tick", config, str(TICKS))
+        sample, output = self.keep("tick", "ours", database, lambda: process.module(*command), alone=True)
+        sample.facts = {"ticks": json.loads(output)}
 
     def starts(self) -> None:
         """--help, and status of a database with one source in it."""
-        self._yardstick = None
         with self.stores.empty("sqlite") as store:
             config = store.config("http://127.0.0.1:9")
             process.run(*OURS, "db", "upgrade", "--config", config)
             for name, rest in (("--help", ("--help",)), ("status", ("status", "--config", config))):
                 process.run(*OURS, *rest)  # compiled files and the disk's cache are warm from here on
                 for _ in range(STARTS):
-                    self.keep(f"start {name}", "ours", "sqlite", lambda rest=rest: process.run(*OURS, *rest))  # type: ignore[misc]
+                    start = functools.partial(process.run, *OURS, *rest)
+                    self.keep(f"start {name}", "ours", "sqlite", start, alone=True)
+
+    def queries(self, database: str, url: str) -> None:
+        """Views and reports over what is stored."""
+        command = ("queries", url)
+        sample, output = self.keep("queries", "ours", database, lambda: process.module(*command), alone=True)
+        sample.facts = {"queries": json.loads(output)}
 
     # groups
 
     def plain(self, database: str) -> None:
         """Without latency: first load, re-read, ticks; then the same by the others."""
-        if any(self.wanted(work, database) for work in ("first", "reread", "tick")):
+        if any(self.wanted(work, database) for work in ("first", "reread", "tick", "queries")):
             self.yardstick()
             with self.stores.empty(database) as store:
                 config = store.config(self.base_url)
@@ -111,6 +121,8 @@ class Bench:
                     self.ours("reread", database, "reconcile", config)
                 if self.wanted("tick", database):
                     self.tick(database, config)
+                if self.with_queries and database in _QUERIED and self.wanted("queries", database):
+                    self.queries(database, store.url)
         for who in self.others:
             if who == "dlt" or database in ("sqlite", "postgresql"):
                 self._other(who, database)
@@ -145,7 +157,9 @@ def _their(who: str, base_url: str, store: Store) -> Used:
 def line(sample: Sample) -> str:
     """One measurement for people who wait."""
     beside = f"{sample.seconds / sample.yardstick:6.2f} R" if sample.yardstick else " " * 8
-    used = f"{sample.user + sample.system:6.2f} s processor {sample.peak_mb:6.1f} MB"
+    processor = sample.user + sample.system
+    multiple = f"{processor / sample.yardstick_processor:5.2f} R" if sample.yardstick_processor else " " * 7
+    used = f"processor {processor:6.2f} s {multiple} {sample.peak_mb:6.1f} MB"
     return f"{sample.work:14} {sample.database:10} {sample.who:11} {sample.seconds:7.2f} s {beside} {used}"
 
 
