@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt --editable
 
-.PHONY: demo test bench lint format clean
+.PHONY: demo test bench lint format dbt clean
 
 demo: .venv/base.stamp ## a simulated gateway, a first load, a few ticks, and what is now in SQLite
 	$(BIN)/bifrost-etl demo
@@ -23,6 +23,8 @@ format: .venv/dev.stamp
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+dbt: .venv/dbt.stamp ## dbt in an environment of its own: it pins what we pin otherwise
+
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
@@ -35,3 +37,8 @@ clean:
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(INSTALL) '.[dev]'
 	touch .venv/base.stamp $@
+
+.venv/dbt.stamp: dbt/requirements.txt
+	$(PYTHON) -m venv .venv/dbt
+	.venv/dbt/bin/python -m pip --disable-pip-version-check install --quiet --requirement dbt/requirements.txt
+	touch $@

@@ -1,0 +1,23 @@
+{# An instant as a timestamp without zone, in UTC, so that days and hours are UTC whatever the session says. #}
+{% macro utc(instant) %}{{ adapter.dispatch('utc', 'bifrost_etl')(instant) }}{% endmacro %}
+
+{% macro default__utc(instant) %}cast({{ instant }} as {{ dbt.type_timestamp() }}){% endmacro %}
+
+{% macro duckdb__utc(instant) %}({{ instant }} at time zone 'UTC'){% endmacro %}
+
+{% macro postgres__utc(instant) %}({{ instant }} at time zone 'UTC'){% endmacro %}
+
+{# Seconds from one instant to another, exact to the millisecond. #}
+{% macro seconds_between(start, until) %}{{ adapter.dispatch('seconds_between', 'bifrost_etl')(start, until) }}{% endmacro %}
+
+{% macro default__seconds_between(start, until) -%}
+round(cast({{ dbt.datediff(start, until, 'microsecond') }} as {{ dbt.type_numeric() }}) / 1000000, 3)
+{%- endmacro %}
+
+{% macro duckdb__seconds_between(start, until) -%}
+round(cast(date_diff('microsecond', {{ start }}, {{ until }}) as decimal(38, 6)) / 1000000, 3)
+{%- endmacro %}
+
+{% macro postgres__seconds_between(start, until) -%}
+round(extract(epoch from ({{ until }} - {{ start }})), 3)
+{%- endmacro %}

@@ -1,0 +1,36 @@
+{# The resolution band: the shorter side, or the name that stands instead of a size. #}
+{% macro resolution(size, width, height) -%}
+case
+    when {{ width }} is null or {{ height }} is null then
+        case
+            when lower({{ size }}) in ('4k', '2160p', 'uhd') then '4k'
+            when lower({{ size }}) in ('480p', '720p', '1024p', '1080p') then lower({{ size }})
+        end
+    when {{ width }} < {{ height }} and {{ width }} = 2160 then '4k'
+    when {{ width }} >= {{ height }} and {{ height }} = 2160 then '4k'
+    when {{ width }} < {{ height }} then {{ dbt.concat([dbt.cast(width, dbt.type_string()), "'p'"]) }}
+    else {{ dbt.concat([dbt.cast(height, dbt.type_string()), "'p'"]) }}
+end
+{%- endmacro %}
+
+{# A failure's class, the same for all providers: the first whose words occur in the code or the message. #}
+{% macro failure_class(code, message) -%}
+{%- set classes = {
+    'moderation': ['moderat', 'safety', 'policy', 'content_filter', 'blocked_content', 'flagged', 'sexual'],
+    'quota': ['quota', 'rate_limit', 'rate limit', 'budget', 'billing', 'insufficient', 'too many requests'],
+    'timeout': ['timeout', 'timed out', 'timed_out', 'deadline', 'expired'],
+    'invalid_input': ['invalid', 'unsupported', 'bad_request', 'bad request', 'validation', 'not allowed'],
+    'provider_fault': ['internal', 'server_error', 'server error', 'unavailable', 'overload', 'upstream',
+                       'generation_failed', 'processing_error', 'video_generation'],
+} -%}
+case
+{%- for name, words in classes.items() %}
+    when {% for word in words %}
+        {%- for text in [code, message] -%}
+        {{ dbt.position("'" ~ word ~ "'", "lower(coalesce(" ~ text ~ ", ''))") }} > 0
+        {%- if not loop.last %} or {% endif %}{% endfor %}
+        {%- if not loop.last %} or {% endif %}{% endfor %} then '{{ name }}'
+{%- endfor %}
+    else 'unknown'
+end
+{%- endmacro %}

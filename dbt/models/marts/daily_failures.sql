@@ -1,0 +1,17 @@
+select
+    created_day as day,
+    source,
+    provider,
+    model,
+    size,
+    failure_class,
+    error_code,
+    error_message,
+    count(*) as jobs,
+    sum(seconds) as wasted_seconds,
+    sum(round(cast(seconds as {{ dbt.type_numeric() }}) * price, 6)) as would_be_cost,
+    currency,
+    max(created_at) as last_created_at
+from {{ ref('fct_video_jobs') }}
+where status = 'failed'
+group by created_day, source, provider, model, size, failure_class, error_code, error_message, currency

@@ -1,0 +1,20 @@
+select
+    id as run_id,
+    source_id,
+    kind,
+    status,
+    {{ utc('started_at') }} as started_at,
+    {{ utc('finished_at') }} as finished_at,
+    pages,
+    requests,
+    retries,
+    jobs_seen,
+    jobs_inserted,
+    jobs_updated,
+    jobs_unchanged,
+    jobs_rejected,
+    jobs_unlisted,
+    error_class,
+    error_message,
+    worker
+from {{ source('bifrost', 'sync_runs') }}

@@ -1,0 +1,161 @@
+"""The dbt package over what the feed delivers: it builds, its tests pass, and it says what our views say."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import duckdb
+import psycopg
+import pytest
+import sqlalchemy as sa
+
+from etl.config import Destination, SecretUrl
+from etl.db.engine import make_engine
+from etl.feed import delivery
+from etl.simulator import World
+from tests.conftest import unavailable
+from tests.databases import Server
+from tests.rig import Rig, rig
+
+pytest.importorskip("dlt")
+ROOT = Path(__file__).parents[2]
+#: dbt pins what we pin otherwise, so it lives in an environment of its own: `make dbt`.
+DBT = Path(os.environ.get("DBT", ROOT / ".venv/dbt/bin/dbt"))
+HOUR = 3600
+Ask = Callable[[str], list[dict[str, Any]]]
+
+#: Mart, our view, columns that must be equal, and those that identify a row.
+PAIRS = {
+    "fct_video_jobs": (
+        "job_facts",
+        "source job_id provider model status size resolution seconds created_at completed_at created_day "
+        "created_hour first_seen_at started_seen_at ended_seen_at queue_seconds render_seconds total_seconds "
+        "is_terminal is_unlisted versions error_code error_message price currency cost cost_state",
+    ),
+    "fct_video_job_changes": (
+        "job_history",
+        "source job_id version op valid_from valid_to is_current change_seq run_id status error_code",
+    ),
+    "daily_video_jobs": (
+        "daily_jobs",
+        "day source provider model size status jobs seconds cost currency uncosted_jobs",
+    ),
+    "daily_failures": (
+        "failures",
+        "day source provider model size class error_code error_message jobs wasted_seconds would_be_cost "
+        "currency last_created_at",
+    ),
+    "daily_cache_lookups": (
+        "cache_daily",
+        "day source lookups hits direct_hits semantic_hits input_tokens",
+    ),
+}
+RENAMED = {"class": "failure_class"}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    """Two days of jobs, watched while they changed; some were deleted, some pages came from the cache."""
+    folder = tmp_path_factory.mktemp("dbt")
+    start = time.time() - 41 * HOUR
+    made = World(seed=11, jobs=400, start=start, rate=20.0, gap=300.0, deletions=0.03, failures=0.2)
+    with rig(made, f"sqlite:///{folder}/etl.db") as r:
+        r.ok()
+        r.sim.fault("cached:times=2")
+        for _ in range(10):
+            for seconds in (4 * HOUR - 90, 45, 45):
+                r.world.advance(seconds)
+                r.ok()
+        r.reconcile()
+        r.world.advance(60)
+        r.ok()
+        assert r.rows("cache_lookups") and r.rows("video_job_versions", op="unlist")
+        assert r.rows("video_job_versions", version=3)
+        yield r
+
+
+def test_on_duckdb(world: Rig, tmp_path: Path):
+    path = tmp_path / "warehouse.duckdb"
+    deliver(world, "duckdb", f"duckdb:///{path}")
+    environment = {"BIFROST_DUCKDB": str(path)}
+    assert "ERROR=0" in dbt("build", tmp_path, environment)
+    dbt("source", tmp_path, environment, "freshness")
+    with closing(duckdb.connect(str(path))) as conn:
+        assert_equal_to_views(world, lambda query: conn.sql(query).to_arrow_table().to_pylist())
+        conn.execute("DELETE FROM bifrost.video_job_versions WHERE version = 2")
+        conn.execute("UPDATE bifrost.video_jobs SET status = 'odd' WHERE status = 'completed'")
+    names = ("versions_have_no_holes", "current_state_is_last_version")
+    said = dbt("test", tmp_path, environment, "--select", *names, code=1)
+    for name in names:
+        assert f"Failure in test {name}" in said
+
+
+def test_on_postgresql(world: Rig, postgres: Server, tmp_path: Path):
+    url = postgres.create("dbt")
+    deliver(world, "postgres", url)
+    parts = urlsplit(url)
+    environment = {"BIFROST_DBT_TARGET": "postgres", "PGHOST": str(parts.hostname), "PGPORT": str(parts.port)}
+    environment |= {"PGUSER": str(parts.username), "PGPASSWORD": unquote(str(parts.password))}
+    assert "ERROR=0" in dbt("build", tmp_path, environment | {"PGDATABASE": "dbt"})
+    with psycopg.connect(url, row_factory=psycopg.rows.dict_row) as conn:
+        assert_equal_to_views(world, lambda query: conn.execute(query.encode()).fetchall())
+    postgres.drop("dbt")
+
+
+def deliver(world: Rig, kind: Any, url: str) -> None:
+    result = delivery.one(world.app.engine, Destination(name="dwh", type=kind, url=SecretUrl(url)))
+    assert result.status == "ok", result.error
+
+
+def dbt(command: str, folder: Path, environment: dict[str, str], *more: str, code: int = 0) -> str:
+    """What it printed. It may not reach anything beyond this machine."""
+    if not DBT.exists():
+        unavailable(f"dbt is not at {DBT}: make dbt")
+    places = ["--project-dir", str(ROOT / "dbt"), "--profiles-dir", str(ROOT / "dbt")]
+    places += ["--target-path", str(folder / "target"), "--log-path", str(folder / "logs")]
+    nowhere = {"HTTPS_PROXY": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9", "NO_COLOR": "1"}
+    done = subprocess.run(
+        [str(DBT), "--no-use-colors", command, *more, *places],
+        env={"PATH": os.environ["PATH"], "HOME": str(folder), **nowhere, **environment},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout
+
+
+def assert_equal_to_views(world: Rig, ask: Ask) -> None:
+    engine = make_engine(world.url)
+    for mart, (view, names) in PAIRS.items():
+        columns = names.split()
+        theirs = ", ".join(f"{RENAMED[name]} AS {name}" if name in RENAMED else name for name in columns)
+        with engine.connect() as conn:
+            ours = conn.execute(sa.text(f"SELECT {', '.join(columns)} FROM {view}")).mappings().all()
+        found = ask(f"SELECT {theirs} FROM bifrost_marts.{mart}")
+        assert ours and rows(found, columns) == rows(ours, columns), mart
+    engine.dispose()
+
+
+def rows(found: Any, columns: list[str]) -> list[list[str]]:
+    """Sorted, in one form for all databases: SQLite says 1 and text where others say true and instant."""
+    return sorted([str(_plain(row[name])) for name in columns] for row in found)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        value = (value.astimezone(UTC) if value.tzinfo else value).strftime("%Y-%m-%d %H:%M:%S.%f")
+    if isinstance(value, date):
+        return value.isoformat()
+    return round(float(value), 6) if isinstance(value, bool | int | float | Decimal) else value
