@@ -33,7 +33,7 @@ def _from_frontier(run: Run) -> bool:
         return False
     except POISON as error:
         run.lane("tick", "asc")
-        isolate(run, "tick", request, error)
+        _read_on(run, isolate(run, "tick", request, error))
         return True
     if not _believable(run, first):
         run.distrust(first)
@@ -66,20 +66,21 @@ def _has_witness(run: Run, first: PageRows) -> bool:
 def _walk(run: Run, first: PageRows) -> None:
     run.lane("tick", "asc")
     _take(run, first)
-    request = next_request(first.page)
-    try:
-        for rows in run.follow(request):
-            _take(run, rows)
-    except POISON as error:
-        isolate(run, "tick", error.request or _required(request), error)
+    _read_on(run, next_request(first.page))
+
+
+def _read_on(run: Run, request: Request | None) -> None:
+    """To the end of the list, past records that nobody can read."""
+    while request is not None:
+        try:
+            for rows in run.follow(request):
+                _take(run, rows)
+            return
+        except POISON as error:
+            request = isolate(run, "tick", error.request or request, error)
 
 
 def _take(run: Run, rows: PageRows) -> None:
     run.check("tick", rows)
     run.add("tick", rows)
     run.settle(None)
-
-
-def _required(request: Request | None) -> Request:
-    assert request is not None
-    return request

@@ -30,7 +30,7 @@ def newest_first(run: Run) -> None:
         try:
             following = _descend(run, descent, request)
         except POISON as error:
-            following = isolate_from_above(run, "head", error.request or request, error)
+            following, _ = isolate_from_above(run, "head", error.request or request, error)
         except (DeadCursor, NotFound) as error:
             following = descent.without_cursor(error)
     if descent.reached_end and not descent.met_known:

@@ -13,7 +13,7 @@ from etl.errors import DeadCursor, GarbledAnswer, GatewayError, NotFound, Server
 from etl.extract import next_cursor
 from etl.load import Gap, neighbour
 from etl.pipeline.run import Run
-from etl.records import Reject, Request
+from etl.records import Order, Reject, Request
 
 #: What a page with a poison record looks like, after the retries.
 POISON = (Unparseable, ServerFault, GarbledAnswer)
@@ -79,7 +79,7 @@ def isolate(run: Run, lane: str, request: Request, error: GatewayError) -> Reque
 def behind(run: Run, low: str | None) -> tuple[str, int] | None:
     """Id and position of the next known job above the poison, which follows `low`."""
     run.flush()
-    return _next_known(run, _position(run, low, -_END), above=True)
+    return _next_known(run, low, above=True)
 
 
 def _position(run: Run, job_id: str | None, otherwise: int) -> int:
@@ -87,11 +87,12 @@ def _position(run: Run, job_id: str | None, otherwise: int) -> int:
     return known[job_id].list_position if job_id in known else otherwise
 
 
-def _next_known(run: Run, place: int, *, above: bool) -> tuple[str, int] | None:
-    """A job that was deleted meanwhile is no cursor: the one after it is tried."""
+def _next_known(run: Run, edge: str | None, *, above: bool) -> tuple[str, int] | None:
+    """Id and position of the first known job behind the poison that follows `edge`."""
+    place = _position(run, edge, -_END if above else _END)
     for _ in range(NEIGHBOURS):
         found = _neighbour(run, place, above)
-        if found is None or _is_cursor(run, found[0]):
+        if found is None or _stands_behind(run, found[0], edge, above):
             return found
         place = found[1]
     return None
@@ -102,12 +103,16 @@ def _neighbour(run: Run, place: int, above: bool) -> tuple[str, int] | None:
     return run.store.read(lambda conn: neighbour(conn, source_id, place, above=above, listed=True))
 
 
-def _is_cursor(run: Run, job_id: str) -> bool:
+def _stands_behind(run: Run, job_id: str, edge: str | None, above: bool) -> bool:
+    """Not for a job deleted meanwhile, nor for one that leads straight to `edge`: that one is the poison."""
+    towards: Order = "desc" if above or run.lists_newest_first else "asc"
     try:
-        _reads(run, Request(job_id, "desc", 1))
+        rows = run.fetch(Request(job_id, towards, 1), attempts=ATTEMPTS)
     except (DeadCursor, NotFound):
         return False
-    return True
+    except POISON:
+        return True
+    return {row.job_id for row in rows.jobs} != ({edge} if edge is not None else set())
 
 
 def _down_to(run: Run, low: str | None, error: GatewayError, *, readable: bool) -> tuple[str | None, bool]:
@@ -139,7 +144,7 @@ def isolate_from_above(
     high = narrow(run, lane, request, error)
     oldest = _created(run, high)
     run.flush()
-    below = _next_known(run, _position(run, high, _END), above=False)
+    below = _next_known(run, high, above=False)
     if below is None:
         if high is None:
             raise error

@@ -15,10 +15,10 @@ from etl.errors import DeadCursor, EtlError, NotFound, SuspiciousScan
 from etl.extract import next_request
 from etl.load import Boundary, Scan, boundaries, neighbour, scan
 from etl.pipeline.guard import backwards, created
-from etl.pipeline.poison import POISON, narrow, record
+from etl.pipeline.poison import POISON, behind, isolate_from_above, narrow, record
 from etl.pipeline.reading import Event, Readers
 from etl.pipeline.run import Run
-from etl.records import PageRows
+from etl.records import PageRows, Request
 
 #: Segments per concurrent request: small ones even out, large ones overlap less.
 SEGMENTS_PER_REQUEST = 4
@@ -46,13 +46,20 @@ def reconcile(run: Run, *, accept_suspicious: bool = False) -> None:
 
 def _newest_first(run: Run) -> str | None:
     """A gateway that only lists newest first is read in one piece; returns the oldest job's id."""
-    run.lane("all", "desc")
     oldest: str | None = None
-    for rows in run.follow(run.request("desc")):
-        run.check("all", rows)
-        run.add("all", rows)
-        run.settle_scan()
-        oldest = rows.jobs[-1].job_id if rows.jobs else oldest
+    following: Request | None = run.request("desc")
+    while (request := following) is not None:
+        run.lane("all", "desc")
+        try:
+            for rows in run.follow(request):
+                run.check("all", rows)
+                run.add("all", rows)
+                run.settle_scan()
+                oldest = rows.jobs[-1].job_id if rows.jobs else oldest
+            return oldest
+        except POISON as error:
+            following, high = isolate_from_above(run, "all", error.request or request, error)
+            oldest = high or oldest
     return oldest
 
 
@@ -170,12 +177,9 @@ class Segments:
 
     def _pass_poison(self, event: Event, segment: Segment, error: Exception, readers: Readers) -> None:
         """Read up to the poison record and go on behind the next known job."""
-        run, store = self.run, self.run.store
+        run = self.run
         low = narrow(run, event.lane, event.request, error)  # type: ignore[arg-type]
-        run.flush()
-        known = store.known([low]) if low is not None else {}
-        place = known[low].list_position if low in known else -(1 << 63)
-        above = store.read(lambda conn: neighbour(conn, store.source_id, place, above=True, listed=True))
+        above = behind(run, low)
         record(run, low, above[0] if above else None, error)  # type: ignore[arg-type]
         if above is None or (segment.end is not None and above[1] >= segment.end.position):
             segment.reached = True

@@ -91,19 +91,25 @@ def test_a_gateway_that_only_lists_newest_first(database_url: str, order: str) -
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("order", ["auto", "desc"])
-def test_its_neighbours_are_deleted(database_url: str, order: str) -> None:
-    """The job behind it, where reading would go on, is no longer a cursor."""
+@pytest.mark.parametrize("deleted", [(), (199, 201)])
+def test_a_known_job_turns_unreadable(database_url: str, order: str, deleted: tuple[int, ...]) -> None:
+    """It is known, so it is the next known job; and its neighbours may no longer be cursors."""
     world = World(seed=84, jobs=400, rate=0)
     with rig(world, database_url, settings={"order": order}) as told:
         if order == "desc":
             told.sim.fault("order_ignored")
         told.ok()
         told.sim.fault("poison", id=world.id_at(200))
-        gone = {world.id_at(199), world.id_at(201)}
-        for job_id in gone:
-            world.delete(job_id)
+        for index in deleted:
+            world.delete(world.id_at(index))
+        world.update(world.id_at(30), prompt="changed below")
+        world.update(world.id_at(350), prompt="changed above")
         assert told.reconcile().status == "ok"
-        listed = {world.id_at(i) for i in range(400)} - gone
-        assert told.listed().keys() - {world.id_at(200)} == listed - {world.id_at(200)}
-        assert gaps(told) == [(world.id_at(198), world.id_at(202))]
+        low, high = (198, 202) if deleted else (199, 201)
+        # Where asking upwards is not possible, the unreadable job itself is the nearest one known below.
+        assert gaps(told) == [(world.id_at(200 if order == "desc" else low), world.id_at(high))]
+        prompts = {job_id: row["prompt"] for job_id, row in told.jobs().items()}
+        assert prompts[world.id_at(30)] == "changed below" and prompts[world.id_at(350)] == "changed above"
+        # A walk that goes on from the unreadable job itself passes the place of 199; nobody passed 201's.
+        assert len(told.listed()) == (399 if order == "desc" and deleted else 400)
         told.assert_accounts()
