@@ -31,7 +31,7 @@ class Aim:
 
 
 def draw(rng: random.Random, usual: Usual) -> Aim:
-    how = rng.choices(("time", "request", "transaction"), (3, 3, 4))[0]
+    how = rng.choices(("time", "request", "transaction"), (3, 5, 4))[0]
     if how == "time":
         return Aim(how, rng.uniform(0.0, usual.seconds * 1.1))
     if how == "request":

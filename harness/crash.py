@@ -24,6 +24,7 @@ from typing import Any
 
 from etl.simulator.items import INTRUDERS
 from harness import aims, report, truth
+from harness.observed import Observed
 from harness.processes import Gateway, Process, Stuck, configure, end
 from harness.stores import FAMILIES, Store, server, store
 
@@ -33,6 +34,9 @@ HARMS = ("reset:rate=0.01", "truncated:rate=0.01", "upstream_503:rate=0.01", "qu
 COMMANDS = {"sync": ("sync",), "reconcile": ("reconcile", "--accept-suspicious"), "run": ("run",)}
 #: A run that has used up its retries is started again, so many times.
 TRIES = 4
+#: One job a second comes. Two unreadable records in one stretch that nobody has read yet hide what lies between
+#: them from everybody; so they stand farther apart than what comes between two undisturbed reads.
+STRETCH, APART = 700.0, 800
 
 
 @dataclass
@@ -64,7 +68,7 @@ class Tally:
 
 def poison(jobs: int) -> tuple[int, int, int]:
     """Records that the gateway itself cannot read: one amid the history, two among what comes later."""
-    return jobs // 4, jobs + 100, jobs + 900
+    return jobs // 4, jobs + 100, jobs + 100 + APART
 
 
 class Scene:
@@ -74,9 +78,10 @@ class Scene:
         self.folder, self.gateway, self.ours, self.twin = folder, gateway, ours, twin
         self.rng = random.Random(seed)
         self.tally = Tally(ours.family, seed)
-        self.observed = truth.Observed(gateway.world, poison(gateway.plan["jobs"]))
+        self.observed = Observed(gateway.world, poison(gateway.plan["jobs"]))
         self.archive = truth.Archive()
         self.dead: set[int] = set()
+        self.unread = 0.0  # seconds of the world since somebody read to the end
         self.usual = dict.fromkeys(COMMANDS, aims.Usual())
         for made in (ours, twin):
             configure(folder, f"{made.name}.yaml", made.url, [self._source()])
@@ -140,6 +145,7 @@ class Scene:
         for command in commands:
             self.undisturbed(command)
         self.observed.was_read()
+        self.unread = 0.0
         self.tally.findings += self.archive.check(truth.Tables(self.ours.engine, SOURCE))
 
     def undisturbed(self, command: str) -> None:
@@ -172,6 +178,7 @@ class Scene:
     def move(self, seconds: float) -> None:
         self.gateway.advance(seconds)
         self.observed.look()
+        self.unread += seconds
         self.tally.moments += 1
 
     def verdict(self) -> None:
@@ -185,7 +192,7 @@ class Scene:
         ours, twin = (truth.Tables(made.engine, SOURCE) for made in (self.ours, self.twin))
         payloads = set(INTRUDERS.values())
         told = self.tally.findings + self.archive.check(ours)
-        told += truth.everything(ours, self.observed, killed=self.dead, payloads=payloads)
+        told += truth.everything(ours, self.observed, killed=self.dead, payloads=payloads) + truth.gaps(ours)
         told += [
             f"twin: {text}" for text in truth.everything(twin, self.observed, killed=set(), payloads=payloads)
         ]
@@ -203,7 +210,7 @@ def _standing(jobs: int) -> list[str]:
 @contextlib.contextmanager
 def scene(family: str, seed: int, folder: Path, jobs: int) -> Iterator[Scene]:
     plan = {"seed": seed, "jobs": jobs, "start": int(time.time()), "rate": 3600.0, "deletions": 0.03}
-    plan |= {"stuck": 0.003, "failures": 0.1, "latency": 0.003}
+    plan |= {"stuck": 0.003, "failures": 0.1, "latency": 0.008}
     faults = [*_standing(jobs), *ODDITIES, *HARMS]
     options = [part for fault in faults for part in ("--fault", fault)]
     with (
@@ -224,10 +231,10 @@ def play(family: str, kills: int, seed: int, folder: Path, jobs: int = 3000) -> 
             for _ in range(rng.randint(1, 4)):
                 on.strike()
             report.say(f"{family}: {tally.kills} kills, {tally.in_mid_work} in mid-work")
-            # The history holds a record that hides what lies between it and the next such one.
-            if tally.moments == 0 or rng.random() < 0.5:
+            seconds = rng.choice((5.0, 60.0, 300.0, 600.0))
+            if tally.moments == 0 or on.unread + seconds > STRETCH or rng.random() < 0.5:
                 on.complete()
-            on.move(rng.choice((5.0, 60.0, 300.0, 600.0)))
+            on.move(seconds)
         on.verdict()
         tally.seconds = round(time.monotonic() - began, 1)
     return tally

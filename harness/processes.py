@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +22,8 @@ from etl.simulator import World
 
 ROOT = Path(__file__).parents[1]
 PROGRAM = [sys.executable, "-m", "etl.cli"]
+#: Even a SIGKILL of the harness leaves nothing behind, where Linux's tools are.
+DYING_WITH_US = ["setpriv", "--pdeathsig=KILL", "--"] if shutil.which("setpriv") else []
 TOKEN = "canary-51c7e0d9b4"
 PATIENCE = 120.0
 
@@ -52,7 +55,7 @@ class Process:
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
         with self.log.open("ab") as log:
             self._popen = subprocess.Popen(
-                [*PROGRAM, *self.arguments],
+                [*DYING_WITH_US, *PROGRAM, *self.arguments],
                 cwd=self.folder,
                 env={**kept, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"},
                 stdin=subprocess.DEVNULL,

@@ -79,13 +79,13 @@ _AT_WORK = {
 
 
 @contextmanager
-def server(family: str) -> Iterator[Server | None]:
-    """The server of a family; SQLite has none."""
+def server(family: str, *settings: str) -> Iterator[Server | None]:
+    """The server of a family, with further settings; SQLite has none."""
     if family == "sqlite":
         yield None
         return
     starter = postgres_server if family == "postgresql" else mariadb_server
-    with starter() as running:
+    with starter(*settings) as running:
         yield running
 
 

@@ -1,69 +1,20 @@
 """What one source's tables must say, given the world that its gateway showed.
 
-Findings are sentences; none is good. What a page shows is turned into columns here once more, without the
-client's code.
+Findings are sentences; none is good.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterator
 from itertools import pairwise
 from typing import Any
 
 import sqlalchemy as sa
 
 from etl.db.models import metadata
-from etl.simulator import World
+from harness.observed import SHOWN, Observed, Truth
 
-FIELDS = ("model", "status", "prompt", "size", "seconds", "created_at", "completed_at", "expires_at")
-SHOWN = (*FIELDS, "error_code", "error_message", "remixed_from_job_id")
 Row = Any
-Truth = tuple[Any, ...]
-
-
-def columns(job: dict[str, Any]) -> Truth:
-    """SHOWN, from a job as the gateway shows it."""
-    error = job.get("error") or {}
-    seconds = job.get("seconds")
-    return (
-        job.get("model") or None,
-        job.get("status"),
-        job.get("prompt") or None,
-        job.get("size") or None,
-        float(seconds) if seconds else None,
-        *(_moment(job.get(name)) for name in ("created_at", "completed_at", "expires_at")),
-        error.get("code") or None,
-        error.get("message") or None,
-        job.get("remixed_from_video_id") or None,
-    )
-
-
-def _moment(seconds: float | None) -> datetime | None:
-    return datetime.fromtimestamp(seconds, UTC) if seconds else None
-
-
-class Observed:
-    """Everything that the gateway has ever shown, moment by moment. `hidden`: jobs that no page can show."""
-
-    def __init__(self, world: World, hidden: Iterable[int] = ()) -> None:
-        self.world = world
-        self.hidden = {world.id_at(index) for index in hidden}
-        self.shown: dict[str, list[Truth]] = {}
-        self.listed: dict[str, Truth] = {}
-        self.must: set[str] = set()  # listed when somebody read to the end undisturbed
-
-    def look(self) -> None:
-        """Call after every move of the world, before anybody reads it."""
-        jobs = (job for job in self.world.expected() if job["id"] not in self.hidden)
-        self.listed = {job["id"]: columns(job) for job in jobs}
-        for job_id, truth in self.listed.items():
-            seen = self.shown.setdefault(job_id, [])
-            if truth not in seen[-1:]:
-                seen.append(truth)
-
-    def was_read(self) -> None:
-        self.must |= self.listed.keys()
 
 
 class Tables:
@@ -104,7 +55,9 @@ def jobs(tables: Tables, observed: Observed) -> list[str]:
     stored = {row.job_id: row for row in tables.rows("video_jobs", "list_position")}
     said = [f"{job_id}: lost" for job_id in sorted(observed.must - stored.keys())]
     said += [
-        f"{job_id}: never shown by the gateway" for job_id in sorted(stored.keys() - observed.shown.keys())
+        f"{job_id}: never shown by the gateway"
+        for job_id in sorted(stored.keys() - observed.shown.keys())
+        if not observed.is_stranger(job_id)
     ]
     for job_id, row in stored.items():
         truth = observed.listed.get(job_id)
@@ -141,14 +94,18 @@ def history(tables: Tables, observed: Observed) -> list[str]:
         total += len(versions)
         sequence.update(row.change_seq for row in versions)
         job = stored.pop(job_id, None)
-        said += [f"{job_id}: {text}" for text in _life(job, versions, observed.shown.get(job_id, []))]
+        said += [f"{job_id}: {text}" for text in _life(job, versions)]
+        if not observed.spoilt and not observed.is_stranger(job_id):
+            truths = observed.shown.get(job_id, [])
+            untrue = [f"{row.version} ({row.op})" for row in versions if shown(row) not in truths]
+            said += [f"{job_id}: version {name} tells what was never shown" for name in untrue]
     said += [f"{job_id}: has no history" for job_id in stored]
     if len(sequence) != total:
         said.append(f"change_seq: {total - len(sequence)} repeated")
     return said
 
 
-def _life(job: Row | None, versions: list[Row], truths: list[Truth]) -> Iterator[str]:
+def _life(job: Row | None, versions: list[Row]) -> Iterator[str]:
     if job is None:
         yield "has history, but no row"
         return
@@ -161,9 +118,6 @@ def _life(job: Row | None, versions: list[Row], truths: list[Truth]) -> Iterator
         yield f"newest version is {versions[-1].op}, unlisted_at is {job.unlisted_at}"
     if versions[0].op != "insert" or any(row.op == "insert" for row in versions[1:]):
         yield f"operations are {[row.op for row in versions]}"
-    for row in versions:
-        if shown(row) not in truths:
-            yield f"version {row.version} ({row.op}) tells what was never shown"
     for before, after in pairwise(versions):
         yield from _step(before, after)
 
@@ -238,14 +192,20 @@ def state(tables: Tables) -> list[str]:
     for row in tables.rows("sync_state", "source_id"):
         said += [] if row.checkpoint is None else [f"an unfinished walk is left: {row.checkpoint}"]
         said += [] if row.disabled_at is None else [f"the source is disabled: {row.disabled_reason}"]
-    gaps = list(tables.rows("coverage_gaps", "id"))
-    return said + [f"coverage gap: {gap.reason} ({gap.gap_from} – {gap.gap_until})" for gap in gaps]
+    return said
 
 
-def rejects(tables: Tables, observed: Observed, payloads: Collection[bytes]) -> list[str]:
+def gaps(tables: Tables) -> list[str]:
+    """Spans that the program itself calls unknown."""
+    rows = tables.rows("coverage_gaps", "id")
+    return [f"coverage gap: {gap.reason} ({gap.gap_from} – {gap.gap_until})" for gap in rows]
+
+
+def rejects(tables: Tables, observed: Observed, payloads: Collection[bytes] | None) -> list[str]:
     """Rejected is what was thrown in, and a gap for each hidden job that lies between its true neighbours."""
     rows = list(tables.rows("rejected_items", "id"))
-    said = [f"rejected without need: {r.payload!r:.200}" for r in rows if r.payload not in (None, *payloads)]
+    known = (None, *(payloads if payloads is not None else (row.payload for row in rows)))
+    said = [f"rejected without need: {r.payload!r:.200}" for r in rows if r.payload not in known]
     gaps = [(row.after_id, row.before_id) for row in rows if row.payload is None]
     order = {job["id"]: place for place, job in enumerate(observed.world.expected())}
     for job_id in observed.hidden & order.keys():
@@ -260,11 +220,27 @@ def everything(
     observed: Observed,
     *,
     killed: set[int] | None = None,
-    payloads: Collection[bytes] = (),
+    payloads: Collection[bytes] | None = None,
 ) -> list[str]:
     """All findings about a source that is at rest."""
     said = jobs(tables, observed) + history(tables, observed)
     return said + runs(tables, killed) + state(tables) + rejects(tables, observed, payloads)
+
+
+#: A page that ends the list too early misleads one sync; the next one reads on.
+ENOUGH = 2
+
+
+def overlooked(tables: Tables, observed: Observed) -> list[str]:
+    """Jobs that are not stored although ENOUGH syncs succeeded while they were listed."""
+    ends = [run for run in tables.rows("sync_runs", "id") if run.status == "ok" and run.kind != "reconcile"]
+    stored = {row.job_id for row in tables.rows("video_jobs", "list_position")}
+    missing = observed.shown.keys() - stored - observed.hidden
+    return [
+        f"{job_id}: overlooked"
+        for job_id in sorted(missing)
+        if sum(observed.could_be_seen(job_id, run.started_at, run.finished_at) for run in ends) >= ENOUGH
+    ]
 
 
 class Archive:

@@ -105,6 +105,10 @@ class Server:
         """SIGKILL, also to PostgreSQL's children: they are in its process group."""
         self._end(signal.SIGKILL)
 
+    def abort(self) -> None:
+        """PostgreSQL's immediate shutdown: no farewell, no checkpoint; the next start recovers."""
+        self._end(signal.SIGQUIT)
+
     def restart(self) -> None:
         self.stop()
         self.start()
