@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from benchmarks import machine, process, report, scaling
 from benchmarks.gateways import gateway
 from benchmarks.stores import DATABASES, Stores
 from benchmarks.works import Bench, say
+from tests.databases import Missing
 
 WORKS = ("first", "reread", "tick", "first20", "reconcile20", "start", "queries")
 JOBS = 100_000
@@ -32,18 +33,21 @@ def main() -> int:
     _compile()
     with Stores() as stores:
         bench = Bench(stores, _wanted(options.only), _others(options))
-        databases = {name: stores.version(name) for name in DATABASES if _touches(bench, name)}
+        databases = dict(_present(stores, [name for name in DATABASES if _touches(bench, name)]))
+        failed = False
         try:
             if options.scaling:
                 scaling.measure(bench, databases, options.sizes, options.repeat or 1)
             else:
                 table(bench, databases, options.jobs or JOBS, options.repeat or 3)
-        except KeyboardInterrupt:
-            say("stopped; what was measured until now:")
-            whole = False
+        except (KeyboardInterrupt, RuntimeError) as broken:
+            say(f"stopped: {str(broken) or 'as asked'}\nwhat was measured until now:")
+            failed = True
     part = {"machine": machine.describe(databases, dlt=options.dlt), "samples": bench.raw()}
     name = "scaling" if options.scaling else "table"
     print(report.text(name, bench.samples))
+    if failed:
+        return 1
     out = options.out or (DOCS if whole else None)
     if out is not None:
         report.write(out, name, part)
@@ -67,6 +71,15 @@ def table(bench: Bench, databases: dict[str, str], jobs: int, repeat: int) -> No
                     bench.delayed(name)
     if bench.wanted("start", "sqlite"):
         bench.starts()
+
+
+def _present(stores: Stores, names: list[str]) -> Iterator[tuple[str, str]]:
+    """Name and version of the databases that this machine has."""
+    for name in names:
+        try:
+            yield name, stores.version(name)
+        except Missing as missing:
+            say(f"without {name}: {missing}")
 
 
 def _parser() -> argparse.ArgumentParser:

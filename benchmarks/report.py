@@ -73,7 +73,7 @@ def write(folder: Path, name: str, part: dict[str, Any]) -> None:
 def page(parts: dict[str, Any], samples: dict[str, list[Sample]]) -> str:
     said = [_INTRO]
     if "table" in parts:
-        jobs = next(s.jobs for s in samples["table"] if s.work != "start")
+        jobs = next((s.jobs for s in samples["table"] if s.work != "start"), 0)
         said += [f"## Against the yardstick, {jobs:,} jobs\n", "![Multiples of R](performance.svg)\n"]
         said += [_markdown("table", samples["table"]), _machine(parts["table"]["machine"])]
     if "scaling" in parts:
