@@ -32,6 +32,8 @@ SOURCE = "main"
 ODDITIES = tuple(f"bad_item:rate=0.04,kind={kind}" for kind in ("null", "empty", "duplicate"))
 HARMS = ("reset:rate=0.01", "truncated:rate=0.01", "upstream_503:rate=0.01", "queue_full:rate=0.01")
 COMMANDS = {"sync": ("sync",), "reconcile": ("reconcile", "--accept-suspicious"), "run": ("run",)}
+#: So many moments may pass before one is read to the end.
+MOST_UNREAD = 3
 #: A run that has used up its retries is started again, so many times.
 TRIES = 4
 #: One job a second comes. Two unreadable records in one stretch that nobody has read yet hide what lies between
@@ -67,7 +69,10 @@ class Tally:
 
 
 def poison(jobs: int) -> tuple[int, int, int]:
-    """Records that the gateway itself cannot read: one amid the history, two among what comes later."""
+    """Records that the gateway itself cannot read: one amid the history, two among what comes later.
+
+    What lies between two of them can be asked for only by who knows a job there. So they are far apart.
+    """
     return jobs // 4, jobs + 100, jobs + 100 + APART
 
 
@@ -81,6 +86,7 @@ class Scene:
         self.observed = Observed(gateway.world, poison(gateway.plan["jobs"]))
         self.archive = truth.Archive()
         self.dead: set[int] = set()
+        self.unread = 0  # moments since somebody read to the end
         self.unread = 0.0  # seconds of the world since somebody read to the end
         self.usual = dict.fromkeys(COMMANDS, aims.Usual())
         for made in (ours, twin):
@@ -180,6 +186,7 @@ class Scene:
         self.observed.look()
         self.unread += seconds
         self.tally.moments += 1
+        self.unread += 1
 
     def verdict(self) -> None:
         """Everything at rest, compared with the truth and with the twin."""
