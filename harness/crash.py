@@ -16,56 +16,29 @@ import json
 import random
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
+
 from etl.simulator.items import INTRUDERS
-from harness import aims, report, truth
+from harness import aims, report, sabotage, truth
 from harness.observed import Observed
 from harness.processes import Gateway, Process, Stuck, configure, end
 from harness.stores import FAMILIES, Store, server, store
+from harness.tally import COMMANDS, Tally, table
 
 SOURCE = "main"
 ODDITIES = tuple(f"bad_item:rate=0.04,kind={kind}" for kind in ("null", "empty", "duplicate"))
 HARMS = ("reset:rate=0.01", "truncated:rate=0.01", "upstream_503:rate=0.01", "queue_full:rate=0.01")
-COMMANDS = {"sync": ("sync",), "reconcile": ("reconcile", "--accept-suspicious"), "run": ("run",)}
-#: So many moments may pass before one is read to the end.
-MOST_UNREAD = 3
 #: A run that has used up its retries is started again, so many times.
 TRIES = 4
-#: One job a second comes. Two unreadable records in one stretch that nobody has read yet hide what lies between
-#: them from everybody; so they stand farther apart than what comes between two undisturbed reads.
+#: Kills per round; each round has a new world and a new database, so that first loads are hit too.
+ROUND = 25
+#: One job a second comes. Two unreadable records in one stretch that nobody has read yet hide from everybody
+#: what lies between them; so they stand farther apart than what comes between two undisturbed reads.
 STRETCH, APART = 700.0, 800
-
-
-@dataclass
-class Tally:
-    """What was done to one database, and what came of it."""
-
-    database: str
-    seed: int
-    kills: int = 0
-    missed: int = 0
-    moments: int = 0
-    by_command: Counter[str] = field(default_factory=Counter)
-    by_stage: Counter[str] = field(default_factory=Counter)
-    by_aim: Counter[str] = field(default_factory=Counter)
-    in_transaction: int = 0
-    upgrades_completed: int = 0
-    undisturbed_runs: int = 0
-    interrupted_runs: int = 0
-    jobs: int = 0
-    versions: int = 0
-    seconds: float = 0.0
-    findings: list[str] = field(default_factory=list)
-
-    @property
-    def in_mid_work(self) -> int:
-        """Kills of a process that had begun to ask the gateway and had not yet finished its run."""
-        return self.by_stage["before its first commit"] + self.by_stage["between commits"]
 
 
 def poison(jobs: int) -> tuple[int, int, int]:
@@ -79,14 +52,15 @@ def poison(jobs: int) -> tuple[int, int, int]:
 class Scene:
     """A gateway, a database that is hurt, and its twin that is not."""
 
-    def __init__(self, folder: Path, gateway: Gateway, ours: Store, twin: Store, seed: int) -> None:
+    def __init__(
+        self, folder: Path, gateway: Gateway, ours: Store, twin: Store, seed: int, tally: Tally
+    ) -> None:
         self.folder, self.gateway, self.ours, self.twin = folder, gateway, ours, twin
         self.rng = random.Random(seed)
-        self.tally = Tally(ours.family, seed)
+        self.tally = tally
         self.observed = Observed(gateway.world, poison(gateway.plan["jobs"]))
         self.archive = truth.Archive()
         self.dead: set[int] = set()
-        self.unread = 0  # moments since somebody read to the end
         self.unread = 0.0  # seconds of the world since somebody read to the end
         self.usual = dict.fromkeys(COMMANDS, aims.Usual())
         for made in (ours, twin):
@@ -123,6 +97,7 @@ class Scene:
             self._complete_upgrade()
             return
         self.tally.kills += 1
+        self.tally.in_first_load += not self._loaded
         self.tally.in_transaction += writing
         self.tally.by_command[command] += 1
         self.tally.by_aim[aim.how] += 1
@@ -144,6 +119,14 @@ class Scene:
             return "after its last commit"
         self.dead.add(run)
         return "between commits"
+
+    @property
+    def _loaded(self) -> bool:
+        """Some run has read the list to its end."""
+        query = sa.text("SELECT count(*) FROM sync_runs WHERE status = 'ok'")
+        with contextlib.suppress(sa.exc.SQLAlchemyError), self.ours.engine.connect() as conn:
+            return bool(conn.execute(query).scalar_one())
+        return False
 
     def complete(self) -> None:
         """Read this moment to its end, here and in the twin."""
@@ -186,7 +169,6 @@ class Scene:
         self.observed.look()
         self.unread += seconds
         self.tally.moments += 1
-        self.unread += 1
 
     def verdict(self) -> None:
         """Everything at rest, compared with the truth and with the twin."""
@@ -196,17 +178,20 @@ class Scene:
         for command in ("sync", "reconcile", "sync"):
             self.undisturbed(command)
         self.observed.was_read()
+        told = [*self.archive.check(truth.Tables(self.ours.engine, SOURCE)), *self.compare()]
+        self.tally.findings += [f"round {self.tally.rounds}: {text}" for text in told]
+        ours = truth.Tables(self.ours.engine, SOURCE)
+        self.tally.jobs += sum(1 for _ in ours.rows("video_jobs", "list_position"))
+        self.tally.versions += sum(1 for _ in ours.rows("video_job_versions", "change_seq"))
+        self.tally.interrupted_runs += len(self.dead)
+
+    def compare(self) -> list[str]:
+        """Both databases with the truth, and with each other."""
         ours, twin = (truth.Tables(made.engine, SOURCE) for made in (self.ours, self.twin))
         payloads = set(INTRUDERS.values())
-        told = self.tally.findings + self.archive.check(ours)
-        told += truth.everything(ours, self.observed, killed=self.dead, payloads=payloads) + truth.gaps(ours)
-        told += [
-            f"twin: {text}" for text in truth.everything(twin, self.observed, killed=set(), payloads=payloads)
-        ]
-        self.tally.findings = told + truth.same_story(ours, twin)
-        self.tally.jobs = sum(1 for _ in ours.rows("video_jobs", "list_position"))
-        self.tally.versions = sum(1 for _ in ours.rows("video_job_versions", "change_seq"))
-        self.tally.interrupted_runs = len(self.dead)
+        told = truth.everything(ours, self.observed, killed=self.dead, payloads=payloads) + truth.gaps(ours)
+        others = truth.everything(twin, self.observed, killed=set(), payloads=payloads)
+        return told + [f"twin: {text}" for text in others] + truth.same_story(ours, twin)
 
 
 def _standing(jobs: int) -> list[str]:
@@ -215,7 +200,8 @@ def _standing(jobs: int) -> list[str]:
 
 
 @contextlib.contextmanager
-def scene(family: str, seed: int, folder: Path, jobs: int) -> Iterator[Scene]:
+def scene(tally: Tally, seed: int, folder: Path, jobs: int) -> Iterator[Scene]:
+    family = tally.database
     plan = {"seed": seed, "jobs": jobs, "start": int(time.time()), "rate": 3600.0, "deletions": 0.03}
     plan |= {"stuck": 0.003, "failures": 0.1, "latency": 0.008}
     faults = [*_standing(jobs), *ODDITIES, *HARMS]
@@ -226,25 +212,36 @@ def scene(family: str, seed: int, folder: Path, jobs: int) -> Iterator[Scene]:
         store(family, running, folder, "twin") as twin,
         Gateway(folder, "gateway", plan, *options) as gateway,
     ):
-        yield Scene(folder, gateway, ours, twin, seed)
+        yield Scene(folder, gateway, ours, twin, seed, tally)
 
 
-def play(family: str, kills: int, seed: int, folder: Path, jobs: int = 3000) -> Tally:
-    """Until so many kills have hit a process in mid-work; then the verdict."""
+def play(family: str, kills: int, seed: int, folder: Path, jobs: int = 4000, *, spoil: bool = False) -> Tally:
+    """Rounds, until so many kills have hit a living process. `spoil`: try the verdict itself afterwards."""
     began = time.monotonic()
-    with scene(family, seed, folder, jobs) as on:
-        tally, rng = on.tally, on.rng
-        while tally.in_mid_work < kills:
-            for _ in range(rng.randint(1, 4)):
-                on.strike()
-            report.say(f"{family}: {tally.kills} kills, {tally.in_mid_work} in mid-work")
-            seconds = rng.choice((5.0, 60.0, 300.0, 600.0))
-            if tally.moments == 0 or on.unread + seconds > STRETCH or rng.random() < 0.5:
-                on.complete()
-            on.move(seconds)
-        on.verdict()
-        tally.seconds = round(time.monotonic() - began, 1)
+    tally = Tally(family, seed)
+    while tally.kills < kills:
+        tally.rounds += 1
+        place = folder / str(tally.rounds)
+        place.mkdir()
+        with scene(tally, seed + 1000 * tally.rounds, place, jobs) as on:
+            _round(on, min(kills, tally.kills + ROUND))
+            on.verdict()
+            if spoil:
+                tally.findings += sabotage.unnoticed(on.ours.engine, on.compare)
+    tally.seconds = round(time.monotonic() - began, 1)
     return tally
+
+
+def _round(on: Scene, kills: int) -> None:
+    rng = on.rng
+    while on.tally.kills < kills:
+        for _ in range(rng.randint(1, 4)):
+            on.strike()
+        report.say(f"{on.ours.family}: {on.tally.kills} kills, {on.tally.in_mid_work} in mid-work")
+        seconds = rng.choice((5.0, 60.0, 300.0, 600.0))
+        if on.unread + seconds > STRETCH or rng.random() < 0.5:
+            on.complete()
+        on.move(seconds)
 
 
 def main() -> int:
@@ -253,43 +250,25 @@ def main() -> int:
     tallies = []
     for family in families:
         with report.folder(options.keep, f"crash-{family}") as folder:
-            tallies.append(play(family, options.kills, options.seed, folder, options.jobs))
+            numbers = (options.kills, options.seed, folder, options.jobs)
+            tallies.append(play(family, *numbers, spoil=options.sabotage))
     print(table(tallies))
-    options.report.parent.mkdir(parents=True, exist_ok=True)
-    told = [{**vars(tally), "in_mid_work": tally.in_mid_work} for tally in tallies]
-    options.report.write_text(json.dumps(told, indent=1) + "\n")
-    print(f"written: {options.report}")
+    if options.json:
+        told = [{**vars(tally), "in_mid_work": tally.in_mid_work} for tally in tallies]
+        options.json.write_text(json.dumps(told, indent=1) + "\n")
     return report.judged(finding for tally in tallies for finding in tally.findings)
-
-
-def table(tallies: list[Tally]) -> str:
-    rows: dict[str, list[object]] = {
-        "kills that hit a living process": [t.kills for t in tallies],
-        "… of them in mid-work": [t.in_mid_work for t in tallies],
-        "… seen inside a transaction": [
-            "not visible" if t.database == "sqlite" else t.in_transaction for t in tallies
-        ],
-    }
-    for name in ("at its start", "before its first commit", "between commits", "after its last commit"):
-        rows[f"killed {name}"] = [t.by_stage[name] for t in tallies]
-    for name in COMMANDS:
-        rows[f"`{name}` killed"] = [t.by_command[name] for t in tallies]
-    for name in ("interrupted_runs", "upgrades_completed", "undisturbed_runs", "moments", "jobs", "versions"):
-        rows[name.replace("_", " ")] = [getattr(t, name) for t in tallies]
-    rows["minutes"] = [round(t.seconds / 60, 1) for t in tallies]
-    rows["**findings**"] = [len(t.findings) for t in tallies]
-    return report.table(["", *(t.database for t in tallies)], rows)
 
 
 def _parser() -> argparse.ArgumentParser:
     cli = argparse.ArgumentParser(prog="python -m harness.crash", description=__doc__)
     cli.formatter_class = argparse.RawDescriptionHelpFormatter
     cli.add_argument("--database", choices=(*FAMILIES, "all"), default="sqlite")
-    cli.add_argument("--kills", type=int, default=100, help="in mid-work, per database (%(default)s)")
+    cli.add_argument("--kills", type=int, default=100, help="of living processes, per database (%(default)s)")
     cli.add_argument("--seed", type=int, default=1)
-    cli.add_argument("--jobs", type=int, default=3000, help="in the list at the start (%(default)s)")
+    cli.add_argument("--jobs", type=int, default=4000, help="in the list at the start (%(default)s)")
     cli.add_argument("--keep", type=Path, help="folder for databases and logs (a temporary one)")
-    cli.add_argument("--report", type=Path, default=Path("build/crash.json"))
+    cli.add_argument("--json", type=Path, metavar="FILE", help="write all figures and findings there")
+    cli.add_argument("--sabotage", action="store_true", help="then damage rows: the verdict must notice")
     return cli
 
 
