@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit
 
 import pytest
 import sqlalchemy as sa
@@ -108,11 +108,28 @@ def _known(made: Rig, job: dict[str, Any]) -> dict[str, Any]:
     return job | {"hours": age / timedelta(hours=1), "took": took.total_seconds()}
 
 
+def test_links_carry_the_filters_along(site: Site):
+    asked = {"since": "3d", "model": "sora-2", "status": "failed"}
+    page = site.get(f"/?{urlencode(asked)}").text
+    addresses = [html.unescape(found) for found in re.findall(r'href="(/[^"]*)"', page)]
+    pages = [
+        urlsplit(address) for address in addresses if re.match(r"/(jobs|tables/\w+)?(\.\w+)?\?", address)
+    ]
+    assert len(pages) > 40
+    for found in pages:
+        assert parse_qs(found.query).get("status") and "model" in parse_qs(found.query), found
+    nav = [
+        urlsplit(html.unescape(a))
+        for a in re.findall(r'href="([^"]*)"', page.partition("<nav")[2].partition("</nav>")[0])
+    ]
+    assert nav and all(dict(parse_qsl(link.query)) == asked for link in nav)
+
+
 def test_every_bar_leads_to_as_many_jobs_as_it_counts(site: Site):
-    for since in ("7d", "20h"):
+    for since in ("150h", "20h"):
         chart = site.get(f"/?since={since}").text.partition("<figure")[2].partition("</figure>")[0]
         bars = re.findall(r'href="([^"]+)"[^>]*data-says="([^"]+)"', chart)
-        assert len(bars) == {"7d": 8, "20h": 21}[since]
+        assert len(bars) == {"150h": 8, "20h": 21}[since]
         for address, said in bars[:1] + bars[-4:]:
             total = sum(int(n) for n in re.findall(r"(\d+) (?:completed|failed|unfinished)", said))
             assert counted(text(site.get(html.unescape(address)).text)) == total, said
