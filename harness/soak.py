@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import math
 import random
 import sys
 import time
@@ -41,6 +42,8 @@ STEP, FAULT_EVERY, MISFORTUNE_EVERY, OPERATOR_EVERY, CHECK_EVERY = 1.0, 0.5, 4.0
 #: One source is stalled for so long, and the others must go on meanwhile.
 SICK_SECONDS = 15.0
 SHARE_AT_START = 0.75
+#: So many jobs later comes the second unreadable record.
+AHEAD = 20
 SETTINGS = {"max_attempts": 4, "read_timeout": "3s", "max_body": "2MiB", "open_job_patience": "1m"}
 LAST_TRIES = 5
 
@@ -74,6 +77,7 @@ class Soak:
         deeds = [(STEP, self.step), (FAULT_EVERY, self.fault), (MISFORTUNE_EVERY, self.disorder.act)]
         deeds += [(OPERATOR_EVERY, self.operate), (CHECK_EVERY, self.check)]
         due = {deed: began + every for every, deed in deeds}
+        poison_at = began + seconds / 2
         sick_at = [began + seconds * share for share in (0.4, 0.6, 0.8, 0.95)]
         self.disorder.look_after()
         while time.monotonic() < began + seconds:
@@ -82,6 +86,9 @@ class Soak:
                     deed()
                     due[deed] = time.monotonic() + every
             self.disorder.look_after()
+            if time.monotonic() >= poison_at and self._loaded():
+                poison_at = math.inf
+                self.hide_new_ones()
             if sick_at and time.monotonic() >= sick_at[0]:
                 self.one_is_sick(self.patients[-len(sick_at)])
                 sick_at.pop(0)
@@ -92,6 +99,24 @@ class Soak:
         for patient in self.patients:
             patient.gateway.advance(seconds * SPEED)
             patient.observed.glance()
+
+    def _loaded(self) -> bool:
+        """Every source has been read to its end once."""
+        query = sa.text("SELECT count(*) FROM sync_state WHERE complete_at IS NOT NULL")
+        with contextlib.suppress(sa.exc.SQLAlchemyError), self.store.engine.connect() as conn:
+            return int(conn.execute(query).scalar_one()) == len(self.patients)
+        return False
+
+    def hide_new_ones(self) -> None:
+        """A second record that nobody can read, in each source.
+
+        While the history is being read for the first time, two of them would hide what lies between.
+        """
+        for patient in self.patients:
+            index = patient.gateway.world.created_count() + AHEAD
+            patient.observed.hidden.add(patient.gateway.world.id_at(index))
+            patient.standing = (*patient.standing, f"poison:index={index}")
+            self.counted.throw(patient.gateway, patient.standing[-1])
 
     def fault(self) -> None:
         patient = self.rng.choice(self.patients)
@@ -240,11 +265,10 @@ def main() -> int:
             except Stuck as stuck:
                 print(f"✗ {stuck}")
                 return 1
-    options.report.parent.mkdir(parents=True, exist_ok=True)
-    options.report.write_text(json.dumps([vars(verdict) for verdict in verdicts], indent=1) + "\n")
+    if options.json:
+        options.json.write_text(json.dumps([vars(verdict) for verdict in verdicts], indent=1) + "\n")
     for verdict in verdicts:
         print(verdict.text())
-    print(f"written: {options.report}")
     return report.judged(finding for verdict in verdicts for finding in verdict.findings)
 
 
@@ -256,7 +280,7 @@ def _parser() -> argparse.ArgumentParser:
     cli.add_argument("--jobs", type=int, default=200_000, help="in all, of four sources (%(default)s)")
     cli.add_argument("--seed", type=int, default=1)
     cli.add_argument("--keep", type=Path, help="folder for databases and logs (a temporary one)")
-    cli.add_argument("--report", type=Path, default=Path("build/soak.json"))
+    cli.add_argument("--json", type=Path, metavar="FILE", help="write all figures and findings there")
     return cli
 
 

@@ -10,9 +10,13 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from etl.db.models import metadata
+from etl.simulator.faults import NAMES
 from harness import report, truth
 from harness.disorder import Service
 from harness.observed import Observed
+
+#: They change how some jobs and cursors are answered; the simulator does not count how often.
+UNCOUNTED = ("dead_cursor", "poison")
 
 
 @dataclass
@@ -76,6 +80,7 @@ class Verdict:
 
     def text(self) -> str:
         """Markdown."""
+        spoilt, kinds = sum(self.struck.values()), sum(1 for count in self.struck.values() if count)
         facts: dict[str, list[object]] = {
             "minutes of disorder / simulated hours": [f"{self.minutes:g} / {self.simulated_hours:g}"],
             "requests answered": [self.requests],
@@ -87,11 +92,12 @@ class Verdict:
             "requests repeated": [self.retries],
             "takeovers of a dead process' source": [self.takeovers],
             **{what: [count] for what, count in sorted(self.misfortunes.items())},
-            "faults that struck, of so many kinds": [f"{sum(self.struck.values()):,} of {len(self.struck)}"],
+            "answers spoilt, by so many kinds of fault": [f"{spoilt:,} by {kinds}"],
             "**findings**": [len(self.findings)],
         }
-        pairs = sorted(self.struck.items())
-        faults = ", ".join(f"{name} {count}" for name, count in pairs)
+        struck = sorted((name, count) for name, count in self.struck.items() if count)
+        faults = ", ".join(f"{name} {count}" for name, count in struck)
+        never = sorted(set(NAMES) - dict(struck).keys() - set(UNCOUNTED)) or ["none"]
         errors = ", ".join(f"{name} {count}" for name, count in sorted(self.errors.items()))
         sick = "; ".join(
             f"{ill}: " + ", ".join(f"{name} {count}" for name, count in sorted(found.items()))
@@ -100,7 +106,8 @@ class Verdict:
         return "\n\n".join(
             (
                 report.table(["", self.database], facts),
-                f"Faults: {faults}.",
+                f"Answers spoilt: {faults}. In force for a time, not counted: {', '.join(UNCOUNTED)}."
+                f" Never struck: {', '.join(never)}.",
                 f"Runs ended by: {errors}.",
                 f"Pages stored while a source hung for 15 seconds: {sick}.",
             )
