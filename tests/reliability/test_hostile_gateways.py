@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -36,6 +37,13 @@ def facing(reply: Reply, url: str, **settings: Any) -> Iterator[Rig]:
         rig = Rig(sim, url, **{"read_timeout": 5.0, "max_body": 8 << 20, **settings})
         with rig.app:
             yield rig
+
+
+@pytest.fixture
+def file_url(tmp_path: Path, _sqlite_template: Path) -> str:
+    """A migrated, empty SQLite database."""
+    shutil.copy(_sqlite_template, tmp_path / "etl.db")
+    return f"sqlite:///{tmp_path / 'etl.db'}"
 
 
 def honest(ask: Ask, jobs: list[Any] = JOBS, **members: Any) -> bytes:
@@ -155,8 +163,8 @@ NAMED: dict[str, tuple[str, Reply]] = {
 
 
 @pytest.mark.parametrize("case", WHOLE)
-def test_every_job_arrives(case: str, tmp_path: Path) -> None:
-    with facing(WHOLE[case], f"sqlite:///{tmp_path / 'etl.db'}") as rig:
+def test_every_job_arrives(case: str, file_url: str) -> None:
+    with facing(WHOLE[case], file_url) as rig:
         rig.ok()
         assert len(rig.jobs()) == 250
         asked = len(rig.sim.requests)
@@ -167,12 +175,10 @@ def test_every_job_arrives(case: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("case", NAMED)
-def test_the_run_fails_by_name(case: str, tmp_path: Path) -> None:
+def test_the_run_fails_by_name(case: str, file_url: str) -> None:
     name, hostile = NAMED[case]
     behave = True
-    with facing(
-        lambda ask: answer(honest(ask)) if behave else hostile(ask), f"sqlite:///{tmp_path}/e.db"
-    ) as rig:
+    with facing(lambda ask: answer(honest(ask)) if behave else hostile(ask), file_url) as rig:
         rig.ok()
         before, behave = len(rig.sim.requests), False
         result = rig.sync()
@@ -214,10 +220,10 @@ def _recorded_last(rig: Rig, name: str) -> None:
 
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "307 Temporary", "308 Permanent"])
-def test_a_key_follows_no_redirect(status: str, tmp_path: Path) -> None:
+def test_a_key_follows_no_redirect(status: str, file_url: str) -> None:
     with RawGateway(lambda ask: answer(honest(ask))) as elsewhere:
         moved = answer(b"", f"Location: {elsewhere.base_url}/v1/videos?limit=100", status=status)
-        with facing(lambda ask: moved, f"sqlite:///{tmp_path}/e.db") as rig:
+        with facing(lambda ask: moved, file_url) as rig:
             result = rig.sync()
             assert type(result.error).__name__ == "BadRequest" and TOKEN not in str(result.error)
             assert all(TOKEN.encode() in ask.head for ask in rig.sim.requests), "it was sent where it should"
@@ -225,7 +231,7 @@ def test_a_key_follows_no_redirect(status: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("case", ["headers that drip", "continue for ever", "a body that drips"])
-def test_an_answer_that_never_ends_is_given_up(case: str, tmp_path: Path) -> None:
+def test_an_answer_that_never_ends_is_given_up(case: str, file_url: str) -> None:
     """Each piece comes well within read_timeout."""
     pieces: dict[str, Pieces] = {
         "headers that drip": repeat(b"X: y\r\n" * 5),
@@ -241,13 +247,13 @@ def test_an_answer_that_never_ends_is_given_up(case: str, tmp_path: Path) -> Non
             yield from repeat(b"y")
         yield from pieces[case]
 
-    with facing(drip, f"sqlite:///{tmp_path}/e.db", read_timeout=0.2, max_attempts=1) as rig:
+    with facing(drip, file_url, read_timeout=0.2, max_attempts=1) as rig:
         result = rig.sync()
         assert isinstance(result.error, GatewayError), result
         assert type(result.error).__name__ in ("TimedOut", "Unreachable", "GarbledAnswer"), result
 
 
-def test_a_list_without_end_can_be_stopped(tmp_path: Path) -> None:
+def test_a_list_without_end_can_be_stopped(file_url: str) -> None:
     """Always a hundred jobs more: nobody can tell that from a long history, but what came is stored."""
 
     def endless(ask: Ask) -> bytes:
@@ -256,7 +262,7 @@ def test_a_list_without_end_can_be_stopped(tmp_path: Path) -> None:
         return answer(page(([job(ask.number * 100 + n) for n in range(100)], True)))
 
     stop = threading.Event()
-    with facing(endless, f"sqlite:///{tmp_path}/e.db", order="asc") as rig:
+    with facing(endless, file_url, order="asc") as rig:
         [result] = rig.app.sync(stop=stop)
         assert result.status == "interrupted" and len(rig.jobs()) > 4000
         rig.assert_accounts()
