@@ -85,10 +85,13 @@ class FirstLoad:
     def take_head(self, head: PageRows) -> None:
         """The newest jobs are visible before anything else is asked."""
         self._take_new(head)
-        if next_request(head.page) is None:
+        following = next_request(head.page)
+        if following is None:
             self.met = True
-        else:
-            self.run.flush()
+            return
+        self.run.flush()
+        if self.below[0] != following.after:  # on at the hole that a killed run left, far below this page
+            self._open_new()
 
     def head_is_poisoned(self, error: GatewayError) -> None:
         """One of the newest jobs cannot be read: the newest-first half ends just above it."""

@@ -90,9 +90,15 @@ def assert_converged(r: Rig, observed: dict[str, list[dict[str, Any]]]) -> None:
     r.ok()
     r.assert_equals_gateway()
     r.assert_accounts()
-    assert set(r.listed()) == {job["id"] for job in r.world.expected()}
+    assert in_order(r) == [job["id"] for job in r.world.expected()]
     for row in r.rows("video_job_versions"):
         assert shown(row) in observed[row["job_id"]], "history tells what nobody showed"
+
+
+def in_order(r: Rig) -> list[str]:
+    """The listed jobs as their positions order them, oldest first."""
+    listed = r.listed()
+    return sorted(listed, key=lambda job_id: listed[job_id]["list_position"])
 
 
 # The same 40 histories on every run. A longer, random search: EXAMPLES=1000 pytest FILE
@@ -147,5 +153,6 @@ def test_killed_at_every_commit_of_a_first_load(database_url: str, order: str) -
         r.assert_equals_gateway()
         r.assert_accounts()
         assert len(r.jobs()) == 400
+        assert in_order(r) == [job["id"] for job in r.world.expected()]
         statuses = {row["status"] for row in r.rows("sync_runs")}
         assert statuses == {"interrupted", "ok"}
