@@ -30,8 +30,9 @@ def held(kind: str, folder: Path, table: str) -> Rows:
 def assert_equal(engine: sa.Engine, kind: str, folder: Path) -> None:
     """Every table of the destination holds what the database holds, each row once."""
     for table in (*KEYS, *(small.name for small in SMALL)):
-        if (kind, table) != ("filesystem", "video_jobs"):
-            assert held(kind, folder, table) == expected(engine, table), table
+        wanted = expected(engine, table)
+        if wanted and (kind, table) != ("filesystem", "video_jobs"):  # a table comes with its first row
+            assert held(kind, folder, table) == wanted, table
 
 
 def expected(engine: sa.Engine, table: str) -> Rows:
@@ -46,8 +47,6 @@ def _parquet(folder: Path, table: str) -> Rows:
     import duckdb
 
     place = folder / "filesystem" / table
-    if not place.exists():  # nothing of it was there to deliver
-        return []
     query = f"SELECT * FROM read_parquet('{place}/*.parquet', union_by_name = true)"
     rows: Rows = duckdb.sql(query).to_arrow_table().to_pylist()
     return rows
