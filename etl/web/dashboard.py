@@ -20,9 +20,10 @@ from etl.log import get
 from etl.web import dashboard_files as files
 from etl.web.dashboard_cells import grid
 from etl.web.dashboard_desk import HEADERS, STATIC, Call, Desk, Missing, NothingYet, state_of
-from etl.web.dashboard_overview import FEW, collect, open_tile
+from etl.web.dashboard_overview import FEW, collect
 from etl.web.dashboard_parts import freshness, job_values, open_grid, part
 from etl.web.dashboard_tables import MANY, read, table_values
+from etl.web.dashboard_tiles import open_tile
 from etl.web.dashboard_views import VIEWS
 
 Handler = Callable[[Call], Response]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -85,6 +86,7 @@ class Desk:
                 if self._open is not None:
                     self._open[1].dispose()
                 self._open = url, reading_engine(url, PATIENCE)
+                weakref.finalize(self, self._open[1].dispose)  # connections are not left to the collector
                 self.kept = Kept()
             engine = self._open[1]
         if not exists(engine):

@@ -14,8 +14,9 @@ from etl.errors import ConfigError
 from etl.web import health
 from etl.web.dashboard_cells import Grid, grid
 from etl.web.dashboard_desk import Call, Missing
-from etl.web.dashboard_overview import FEW, open_tile, pace_charts
+from etl.web.dashboard_overview import FEW, pace_charts
 from etl.web.dashboard_tables import MANY, read
+from etl.web.dashboard_tiles import open_tile
 from etl.web.dashboard_views import VIEWS
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,11 +18,13 @@ from etl.config import Config, Database, Secret, SecretUrl, Service, Source
 from etl.simulator import World
 from etl.web.app import build
 from etl.web.dashboard import routes
+from etl.web.dashboard_views import VIEWS
 from etl.web.metrics import Metrics
 from etl.web.server import WebServer
 from etl.web.state import Cache, State
 from tests.rig import Rig, rig
 
+TABLES = [name for name in VIEWS if name not in ("jobs", "tree")]
 TOKEN = "canary-0f5e7712aa"
 #: What a stranger may write into a prompt.
 HOSTILE = {
@@ -125,6 +129,18 @@ def empty(folder: Path) -> App:
     """An application whose database is not there yet."""
     database = Database(url=SecretUrl(f"sqlite:///{folder / 'empty.db'}"))
     return App(Config(sources=(Source(name="main", base_url="http://gateway"),), database=database))
+
+
+def known(made: Rig, job: dict[str, Any]) -> dict[str, Any]:
+    """A stored job with its age in `hours`, and the seconds that it `took`."""
+    ended = job["completed_at"] or job["created_at"]
+    age, took = made.now() - job["created_at"], ended - job["created_at"]
+    return job | {"hours": age / timedelta(hours=1), "took": took.total_seconds()}
+
+
+def text(page: str) -> str:
+    """What a page says, without its frame."""
+    return html.unescape(re.sub(r"<[^>]*>", " ", page.partition("<main")[2]))
 
 
 def secret() -> Secret:

@@ -6,28 +6,17 @@ import csv
 import html
 import io
 import re
-import sqlite3
-from datetime import timedelta
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit
 
 import pytest
-import sqlalchemy as sa
 
 from etl.analytics.logbook import LOGS
 from etl.analytics.reports import REPORTS
-from etl.app import App
-from etl.config import Config, Database, SecretUrl
-from etl.db import schema
-from etl.web.dashboard_kept import Kept
 from etl.web.dashboard_views import VIEWS
 from etl.web.login import here
-from tests.dashboard.site import HOSTILE, TOKEN, Site, empty, secret, unreachable
+from tests.dashboard.site import HOSTILE, TABLES, TOKEN, Site, known, secret, text
 from tests.rig import Rig
-
-TABLES = [name for name in VIEWS if name not in ("jobs", "tree")]
 
 
 def counted(page: str) -> int:
@@ -37,10 +26,6 @@ def counted(page: str) -> int:
 
 def rows(page: str) -> int:
     return page.partition("<tbody>")[2].count("<tr")
-
-
-def text(page: str) -> str:
-    return html.unescape(re.sub(r"<[^>]*>", " ", page.partition("<main")[2]))
 
 
 def test_every_report_and_log_has_a_page():
@@ -94,18 +79,12 @@ MINE = {"since": "all"}
     ],
 )
 def test_the_address_filters(site: Site, made: Rig, asked: dict[str, Any], wanted: Any):
-    expected = sum(bool(wanted(_known(made, job))) for job in made.jobs().values())
+    expected = sum(bool(wanted(known(made, job))) for job in made.jobs().values())
     query = urlencode(MINE | asked, doseq=True)
     assert counted(text(site.get(f"/jobs?{query}").text)) == expected
     assert len(site.get(f"/jobs.json?{query}").json["tables"]["jobs"]["rows"]) == expected
     lines = list(csv.reader(io.StringIO(site.get(f"/jobs.csv?{query}").text)))
     assert len(lines) == expected + 1 and {len(line) for line in lines} == {len(lines[0])}
-
-
-def _known(made: Rig, job: dict[str, Any]) -> dict[str, Any]:
-    ended = job["completed_at"] or job["created_at"]
-    age, took = made.now() - job["created_at"], ended - job["created_at"]
-    return job | {"hours": age / timedelta(hours=1), "took": took.total_seconds()}
 
 
 def test_links_carry_the_filters_along(site: Site):
@@ -190,115 +169,6 @@ def test_a_spreadsheet_runs_nothing(site: Site, ids: dict[str, str]):
 def test_one_job_as_a_file(site: Site, ids: dict[str, str]):
     [job] = site.get(f"/job.json?id={quote(ids['large'])}").json["jobs"]
     assert job["now"]["prompt"] == HOSTILE["large"] and job["versions"][0]["op"] == "insert"
-
-
-# --- what is said ------------------------------------------------------------------------------
-
-
-def test_money_has_its_currency_and_what_has_no_price_says_so(site: Site, ids: dict[str, str]):
-    page = text(site.get("/?since=all").text)
-    assert re.search(r"\d+\.\d\d USD", page) and "without a price" in page
-    job = text(site.get(f"/job?id={quote(ids['model'])}").text)
-    assert re.search(r"Cost\s+unpriced", job)
-    models = text(site.get("/tables/models?since=all").text)
-    assert re.search(r"@SUM\(1\)\s+unpriced", models)
-    unpriced = text(site.get("/jobs?since=all&only=unpriced").text)
-    assert "@SUM(1)" in unpriced and not re.search(r"\d USD", unpriced)
-
-
-def test_stuck_jobs_are_named_on_the_first_page(site: Site, made: Rig):
-    stuck = [job for job in made.jobs().values() if _known(made, job)["hours"] > 1 and not job["settled"]]
-    page = text(site.get("/").text)
-    assert (
-        stuck and f"{len(stuck)} stuck for over an hour" in page and "stalled" in page and "overdue" in page
-    )
-
-
-def test_no_result_is_a_page_of_its_own(site: Site):
-    assert "No jobs match" in site.get("/jobs?model=nothing").text
-    assert "No jobs in this range" in site.get("/?model=nothing").text
-    assert "Nothing failed" in site.get("/tables/failures?model=nothing").text
-
-
-def test_before_the_first_sync(tmp_path: Path):
-    with empty(tmp_path) as app, (site := Site(app)).server:
-        for path in ("/", "/jobs", "/tables/runs"):
-            status, page, _ = site.get(path)
-            assert status == 503 and "Nothing was synced yet" in page and "bifrost-etl sync" in page
-        assert not (tmp_path / "empty.db").exists(), "looking creates nothing"
-        schema.ensure(app.engine)
-        page = site.get("/")
-        assert page.status == 200 and "Nothing was synced yet" in page.text and "never synced" in page.text
-
-
-def test_tables_of_another_version(tmp_path: Path):
-    with empty(tmp_path) as app, (site := Site(app)).server:
-        schema.ensure(app.engine)
-        with app.engine.begin() as conn:
-            conn.execute(sa.text(f"UPDATE {schema.VERSION_TABLE} SET version_num = '0001'"))
-        status, page, _ = site.get("/")
-        assert status == 503 and "another version" in page and "db upgrade" in page
-
-
-def test_a_database_that_does_not_answer():
-    with unreachable() as app, (site := Site(app)).server:
-        status, page, _ = site.get("/")
-        assert status == 503 and "does not answer" in page and "data-retry" in page and TOKEN not in page
-        part = site.get("/part/open")
-        assert part.status == 503 and "<html" not in part.text and TOKEN not in part.text
-
-
-def test_a_question_that_takes_too_long(made: Rig, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("etl.analytics.browsing._STEPS", 1)
-    monkeypatch.setattr("etl.web.dashboard_desk.PATIENCE", 0.0)
-    with (impatient := Site(made.app, made.now)).server:
-        status, page, _ = impatient.get("/jobs?since=all")
-        assert status == 503 and "took too long" in page and "shorter range" in page
-
-
-def test_slow_answers_are_kept_for_a_while_and_quick_ones_are_not(monkeypatch: pytest.MonkeyPatch):
-    now = [100.0]
-    monkeypatch.setattr("etl.web.dashboard_kept.time", SimpleNamespace(monotonic=lambda: now[0]))
-
-    def read(takes: float) -> Any:
-        def answer() -> float:
-            now[0] += takes
-            return now[0]
-
-        return answer
-
-    kept = Kept()
-    assert kept.get("quick", read(0.1)) != kept.get("quick", read(0.1))
-    slow = kept.get("slow", read(2.0))
-    now[0] += 19.9
-    assert kept.get("slow", read(2.0)) == slow
-    now[0] += 0.2
-    assert kept.get("slow", read(2.0)) != slow
-
-
-def test_a_fault_of_ours_is_a_page_too(site: Site, monkeypatch: pytest.MonkeyPatch, caplog: Any):
-    def broken(*_: Any) -> None:
-        raise RuntimeError("the roof")
-
-    monkeypatch.setattr("etl.web.dashboard.collect", broken)
-    status, page, _ = site.get("/")
-    assert status == 500 and "This page failed" in page and "the roof" not in page
-    assert "page_failed" in caplog.text
-
-
-def test_reading_only(made: Rig, tmp_path: Path):
-    """Pages are shown from a database that nobody may write."""
-    copy = tmp_path / "etl.db"
-    with sqlite3.connect(copy) as target, sqlite3.connect(made.url.removeprefix("sqlite:///")) as whole:
-        whole.backup(target)
-    target.close()
-    whole.close()
-    before = copy.read_bytes()
-    config = Config(sources=(made.source,), database=Database(url=SecretUrl(f"sqlite:///{copy}")))
-    with App(config) as app, (site := Site(app, made.now)).server:
-        for path in ("/", "/jobs", *(f"/tables/{name}" for name in TABLES)):
-            assert site.get(path).status == 200
-    assert copy.read_bytes() == before
 
 
 # --- who may look ------------------------------------------------------------------------------
