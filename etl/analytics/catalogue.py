@@ -13,7 +13,7 @@ from etl.analytics.columns import Column
 from etl.analytics.queries import Table
 from etl.analytics.views import VIEWS
 from etl.db.models import metadata
-from etl.db.types import JsonText, UtcDateTime
+from etl.db.types import Bytes, JsonText, UtcDateTime
 from etl.errors import ConfigError
 
 _TYPES: tuple[tuple[type[Any], str], ...] = (
@@ -22,7 +22,7 @@ _TYPES: tuple[tuple[type[Any], str], ...] = (
     (sa.Boolean, "flag"),
     (sa.Numeric, "number"),
     (sa.Integer, "integer"),
-    (sa.LargeBinary, "bytes"),
+    (Bytes, "bytes"),
 )
 
 _HEAD = """# Asking in SQL

@@ -111,7 +111,7 @@ def test_json_records_have_action_level_logger_and_utc_time() -> None:
     log.setup("info", "json", Redactor(), stream)
     log.get("etl.pipeline").info("page_loaded", source="a", run=7)
     log.get("etl.pipeline").debug("unseen")
-    logging.getLogger("uvicorn.error").info("started")
+    logging.getLogger("a.library").info("started")
     logging.getLogger("urllib3.connectionpool").info("unseen")
     ours, theirs = records(stream)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", ours.pop("timestamp"))
@@ -122,7 +122,7 @@ def test_json_records_have_action_level_logger_and_utc_time() -> None:
         "source": "a",
         "run": 7,
     }
-    assert (theirs["event"], theirs["logger"]) == ("started", "uvicorn.error")
+    assert (theirs["event"], theirs["logger"]) == ("started", "a.library")
 
 
 def test_bound_context_reaches_every_record() -> None:
