@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from etl.cli.output import DIM, say
 from etl.cli.settings import ConfigFile, Settings
+from etl.cli.signals import heard
 
 if TYPE_CHECKING:
     from etl.app import App
@@ -44,8 +43,8 @@ def command(
     from etl.web.dashboard import routes
     from etl.web.server import WebServer
 
-    service = loaded.service
-    with App(loaded) as app, _until_stopped() as stopped:
+    service, stopped = loaded.service, threading.Event()
+    with App(loaded) as app, heard((signal.SIGTERM, signal.SIGINT), lambda _: stopped.set()):
         site = build(_state(app, service), routes())
         with WebServer(site, service.host, service.port if port is None else port) as web:
             say(f"{web.url}/")
@@ -74,15 +73,3 @@ def _limits(config: Config) -> dict[str, float]:
 
     least, moment = config.service.ready_max_age, now()
     return {s.name: max(least, 2 * slowest(s.schedule, moment)) for s in config.sources if s.enabled}
-
-
-@contextmanager
-def _until_stopped() -> Iterator[threading.Event]:
-    stopped = threading.Event()
-    wanted = (signal.SIGTERM, signal.SIGINT)
-    before: dict[int, Any] = {n: signal.signal(n, lambda *_: stopped.set()) for n in wanted}
-    try:
-        yield stopped
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

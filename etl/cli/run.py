@@ -7,13 +7,13 @@ import queue
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from etl.cli.funnel import FAILED
 from etl.cli.settings import ConfigFile, Json, Settings
+from etl.cli.signals import heard
 from etl.errors import ConfigError, EtlError
 
 if TYPE_CHECKING:
@@ -205,7 +205,7 @@ def _signals() -> Iterator[queue.SimpleQueue[int]]:
     inbox: queue.SimpleQueue[int] = queue.SimpleQueue()
     stopping = False
 
-    def receive(number: int, frame: FrameType | None) -> None:
+    def receive(number: int) -> None:
         nonlocal stopping
         if number in _STOPS:
             if stopping:
@@ -214,10 +214,5 @@ def _signals() -> Iterator[queue.SimpleQueue[int]]:
             stopping = True
         inbox.put(number)
 
-    wanted = [*_STOPS, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
-    before: dict[int, Any] = {number: signal.signal(number, receive) for number in wanted}
-    try:
+    with heard([*_STOPS, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])], receive):
         yield inbox
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

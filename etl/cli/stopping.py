@@ -8,10 +8,10 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from etl.cli.funnel import INTERRUPTED
+from etl.cli.signals import heard
 
 _SHOW_CURSOR = "\x1b[?25h"
 
@@ -21,20 +21,14 @@ def stop_on_signals() -> Iterator[threading.Event]:
     """An event that the first signal sets; the second ends the process."""
     stop = threading.Event()
 
-    def ask(number: int, frame: FrameType | None) -> None:
+    def ask(number: int) -> None:
         if stop.is_set():
             _leave()
         stop.set()
         print("stopping after the current batch; once more to leave at once", file=sys.stderr, flush=True)
 
-    before: dict[int, Any] = {}
-    if threading.current_thread() is threading.main_thread():  # Python delivers signals only there
-        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with heard((signal.SIGINT, signal.SIGTERM), ask):
         yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _leave() -> NoReturn:

@@ -6,6 +6,7 @@ import os
 import resource
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -142,8 +143,9 @@ def test_a_sqlite_file_that_may_not_be_written(tmp_path: Path, sim: Simulator) -
 def _as_somebody_else(folder: Path, *arguments: str) -> Done:
     """Root may write anything, so root steps down."""
     if os.geteuid() == 0:
-        for place in (folder, *folder.parents[:2]):
-            place.chmod(0o755)
+        for place in (folder, *folder.parents):
+            if place.stat().st_uid == 0 and place.is_relative_to(tempfile.gettempdir()):
+                place.chmod(place.stat().st_mode | 0o055)  # all of pytest's folders are closed to others
     done = subprocess.run(
         [*(NOBODY if os.geteuid() == 0 else []), *PROGRAM, *arguments],
         cwd=folder,

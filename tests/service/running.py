@@ -42,7 +42,7 @@ class Service:
             self.process = subprocess.Popen(
                 [*PROGRAM, "--config", self.config, "run"],
                 cwd=self.folder,
-                env=command._environment({}),
+                env=command._environment({"PYTHONFAULTHANDLER": "1"}),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -113,8 +113,14 @@ class Service:
         self.process.send_signal(number)
 
     def wait(self) -> int:
+        """Its exit code; one that does not end fails with what it said and where its threads stand."""
         assert self.process is not None
-        return self.process.wait(PATIENCE)
+        try:
+            return self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGABRT)
+            self.process.wait(PATIENCE)
+            raise AssertionError(f"it does not end:\n{self.output}") from None
 
 
 def configure(

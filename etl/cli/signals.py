@@ -1,0 +1,50 @@
+"""Signals, heard in a thread of their own.
+
+Python runs a handler in the main thread, between two of its instructions. A signal that the kernel hands to
+another thread does not wake a main thread that waits for a lock or a queue, and such a wait may be for ever.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+_END = 0
+
+
+@contextmanager
+def heard(numbers: Iterable[int], hear: Callable[[int], None]) -> Iterator[None]:
+    """`hear` is called with the number of each of these signals as it comes, whatever the main thread does.
+
+    Python allows this in the main thread only; elsewhere nothing is heard.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    wanted = frozenset(numbers)
+    thread = threading.Thread(target=_listen, args=(reading, wanted, hear), name="signals", daemon=True)
+    thread.start()
+    told = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    before: dict[int, Any] = {number: signal.signal(number, lambda *_: None) for number in wanted}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(told)
+        os.write(writing, bytes([_END]))
+        thread.join()
+        os.close(reading)
+        os.close(writing)
+
+
+def _listen(reading: int, wanted: frozenset[int], hear: Callable[[int], None]) -> None:
+    while (number := os.read(reading, 1)[0]) != _END:
+        if number in wanted:
+            hear(number)
