@@ -119,9 +119,10 @@ def told(
         yield made
 
 
-def right_after_a_retry(told: Rig) -> None:
+def right_after_a_retry(told: Rig, most: int = 1) -> None:
     told.ok()
-    assert told.waits == [0.05], "one try too many, or none"
+    assert 1 <= len(told.waits) <= most, "one try too many, or none"
+    assert told.waits[0] == 0.05
     told.assert_equals_gateway()
     told.assert_accounts()
     assert [run["status"] for run in told.rows("sync_runs")] == ["ok", "ok"]
@@ -142,8 +143,9 @@ def test_a_deadlock_is_lost_and_tried_again(told: Rig, engine: sa.Engine) -> Non
         rival.leave()
 
     with meanwhile(act):
-        right_after_a_retry(told)
-    until(lambda: deadlocks() == before + 1, "the server's count of deadlocks")
+        # PostgreSQL may give the row to the run's next try before it wakes the rival: then they embrace again.
+        right_after_a_retry(told, most=4)
+    until(lambda: deadlocks() == before + len(told.waits), "the server's count of deadlocks")
 
 
 @SERVERS
