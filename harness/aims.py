@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from harness.processes import Gateway, Process
 from harness.stores import Store
 
-PAUSE = 0.002
+PAUSE = 0.005
 
 
 @dataclass(frozen=True)

@@ -44,9 +44,10 @@ STRETCH, APART = 700.0, 800
 def poison(jobs: int) -> tuple[int, int, int]:
     """Records that the gateway itself cannot read: one amid the history, two among what comes later.
 
-    What lies between two of them can be asked for only by who knows a job there. So they are far apart.
+    What lies between two of them can be asked for only by who knows a job there. So they are far apart, and
+    the second one comes when the first load is surely over.
     """
-    return jobs // 4, jobs + 100, jobs + 100 + APART
+    return jobs // 4, jobs + APART, jobs + 2 * APART
 
 
 class Scene:

@@ -80,9 +80,10 @@ class Process:
             self._popen.kill()
         return self._popen.wait(PATIENCE) == -signal.SIGKILL
 
-    def wait(self) -> int:
+    def wait(self, patience: float = PATIENCE) -> int:
+        """Its exit code. One that does not end is killed; raises Stuck."""
         try:
-            return self._popen.wait(PATIENCE)
+            return self._popen.wait(patience)
         except subprocess.TimeoutExpired:
             self.kill()
             raise Stuck(f"{' '.join(self.arguments)} did not end; see {self.log}") from None

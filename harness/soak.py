@@ -29,7 +29,7 @@ from harness import report, truth
 from harness.disorder import Disorder, Service
 from harness.hostile import OURS, Counted, Deck
 from harness.observed import Observed
-from harness.processes import Gateway, Process, Stuck, configure
+from harness.processes import Gateway, Process, Stuck, configure, end
 from harness.stores import Store, server, store
 from harness.verdict import Verdict, count_log
 
@@ -46,6 +46,8 @@ SHARE_AT_START = 0.75
 AHEAD = 20
 SETTINGS = {"max_attempts": 4, "read_timeout": "3s", "max_body": "2MiB", "open_job_patience": "1m"}
 LAST_TRIES = 5
+#: Seconds that a command may take on a busy machine.
+MOST = 900.0
 
 
 @dataclass
@@ -69,6 +71,7 @@ class Soak:
         self.disorder = Disorder(self.rng, self.services, hurt)
         self.archives = {patient.name: truth.Archive() for patient in patients}
         self.operated: Counter[str] = Counter()
+        self.busy: dict[str, Process] = {}  # commands that a person has given
         self.sick: list[tuple[str, datetime, datetime]] = []
         self.findings: list[str] = []
 
@@ -124,9 +127,10 @@ class Soak:
 
     def operate(self) -> None:
         """What a person does who reads the logs: correct what was refused, and say `sync NAME`."""
+        self.busy = {name: process for name, process in self.busy.items() if process.alive}
         with contextlib.suppress(sa.exc.SQLAlchemyError):
-            for name in self._disabled():
-                self.command("sync", name)
+            for name in set(self._disabled()) - self.busy.keys():
+                self.busy[name] = self._start("sync", name)
                 self.operated["source disabled by a refusal, enabled again by a person"] += 1
 
     def _disabled(self) -> list[str]:
@@ -141,22 +145,22 @@ class Soak:
         """Another thing a person does; the health page is asked for by nothing else."""
         patient = self.rng.choice(self.patients)
         self.counted.throw(patient.gateway, f"{OURS[0]}:times=1")
-        self.command("check", patient.name)
+        end(*filter(None, [self.busy.pop("check", None)]))
+        self.busy["check"] = self._start("check", patient.name)
         with contextlib.suppress(sa.exc.SQLAlchemyError):
             for name, archive in self.archives.items():
                 self.findings += archive.check(truth.Tables(self.store.engine, name))
         report.say(f"{self.store.family}: {sum(self.disorder.done.values())} misfortunes")
 
-    def command(self, *arguments: str) -> int:
-        log = self.folder / "operator.log"
-        return Process(self.folder, ("--config", CONFIG, *arguments), log).wait()
+    def _start(self, *arguments: str) -> Process:
+        return Process(self.folder, ("--config", CONFIG, *arguments), self.folder / "operator.log")
 
     def one_is_sick(self, sick: Patient) -> None:
         """A gateway that answers nobody, in otherwise quiet times: the other sources go on."""
         self.disorder.calm()
         for patient in self.patients:
             self.counted.clear(patient.gateway, patient.standing)
-        self.command("sync")  # nobody rests after a failure
+        self._start("sync").wait(MOST)  # nobody rests after a failure
         self.counted.throw(sick.gateway, "stall")
         began = datetime.now(UTC)
         deadline = time.monotonic() + SICK_SECONDS
@@ -174,16 +178,19 @@ class Soak:
             patient.observed.hidden.clear()
             patient.observed.look()
         self.disorder.stop()
+        for process in self.busy.values():
+            process.wait(MOST)
         for arguments in (("sync",), ("reconcile",), ("sync",), ("sync",)):
             self._insist(*arguments)
 
     def _insist(self, *arguments: str) -> None:
         for _ in range(LAST_TRIES):
-            if (code := self.command(*arguments)) == 0:
+            if (code := self._start(*arguments).wait(MOST)) == 0:
                 return
         self.findings.append(f"{arguments[0]} after the storm: exit code {code}; see operator.log")
 
     def close(self) -> None:
+        end(*self.busy.values())
         self.disorder.close()
 
 

@@ -18,6 +18,7 @@ from etl.feed.lag import lowest, named
 from etl.feed.locks import only_one
 from etl.feed.marks import START, Mark, Marks
 from etl.feed.reading import Batch
+from etl.feed.rows import arrow
 from etl.feed.shaping import shaped, undelivered
 from etl.feed.sink import Part, Sink, open_sink
 from etl.feed.tables import SMALL, STREAMS, VERSIONS, Stream, schema, targets
@@ -183,4 +184,4 @@ def _whole(engine: sa.Engine, table: sa.Table) -> pa.Table:
 
     with storage_errors(), engine.connect() as conn:
         rows = conn.execute(sa.select(table).order_by(table.c.id)).fetchall()
-    return pa.Table.from_batches([reading.record_batch(rows, schema(table))])
+    return pa.Table.from_batches([arrow(rows, schema(table))])

@@ -105,9 +105,9 @@ class ParquetFile:
         self._writer = pq.ParquetWriter(path, self._schema, compression="zstd")
 
     def write(self, rows: Rows) -> None:
-        from etl.feed.reading import record_batch
+        from etl.feed.rows import arrow
 
-        self._writer.write_batch(record_batch(rows, self._schema))
+        self._writer.write_batch(arrow(rows, self._schema))
 
     def close(self) -> None:
         self._writer.close()

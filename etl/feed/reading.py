@@ -17,13 +17,14 @@ from etl.db.models import sources, sync_runs, video_jobs
 from etl.errors import DatabaseBusy, StorageError
 from etl.feed import marks as watermarks
 from etl.feed.marks import START, Mark, Marks
+from etl.feed.rows import arrow, as_is, raw
 from etl.feed.tables import RUNS, VERSIONS, Stream, schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 #: Rows of a query, rows and bytes of a batch. Raw answers make rows large, hence the bytes.
-FETCH, BATCH_ROWS, BATCH_BYTES = 2_000, 50_000, 64 * 1024 * 1024
+FETCH, BATCH_ROWS, BATCH_BYTES = 5_000, 50_000, 64 * 1024 * 1024
 _QUERY_BYTES = 8 * 1024 * 1024
 
 
@@ -173,38 +174,53 @@ def _parts(
     if not upper:
         return
     after, high = min(delivered.get(source, START).key for source in upper), max(upper.values())
-    query = _query(stream, list(upper), first_seen)
-    names = [column.name for column in query.selected_columns]
-    source_at, key_at = names.index("source_id"), names.index(stream.key)
-    lows = {source: delivered.get(source, START).key for source in upper}
-    at = [names.index(name) for name in stream.proof]
-    fields = _schema(stream, first_seen)
-    size = limit
+    query, fields = _query(stream, list(upper), first_seen), _schema(stream, first_seen)
+    key_at, size = fields.get_field_index(stream.key), limit
     while after < high:
         with storage_errors(), engine.connect() as conn:
-            found = conn.execute(query.limit(size), {"after": after, "high": high}).fetchall()
+            found = raw(conn, query.limit(size), {"after": after, "high": high})
         if not found:
             return
         after = found[-1][key_at]
-        wanted = [
-            row for row in found if lows.get(row[source_at], high) < row[key_at] <= upper[row[source_at]]
-        ]
-        if wanted:
-            part = record_batch(wanted, fields)
-            last = {row[source_at]: row for row in wanted}
-            yield (
-                part,
-                {s: Mark(row[key_at], watermarks.proof([row[i] for i in at])) for s, row in last.items()},
-            )
+        part = _wanted(arrow(found, fields), stream.key, delivered, upper)
+        if part.num_rows:
+            yield part, _reached(part, stream)
             size = max(1, min(limit, _QUERY_BYTES * part.num_rows // max(part.nbytes, 1)))
+
+
+def _wanted(part: pa.RecordBatch, key: str, delivered: Marks, upper: Mapping[int, int]) -> pa.RecordBatch:
+    """The rows behind their source's mark and not above what is visible of it; of other sources none."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    sources_ = list(upper)
+    place = pc.index_in(part["source_id"], pa.array(sources_, pa.int64()))
+    low = pc.take(pa.array([delivered.get(s, START).key for s in sources_], pa.int64()), place)
+    high = pc.take(pa.array([upper[s] for s in sources_], pa.int64()), place)
+    chosen = pc.and_(pc.greater(part[key], low), pc.less_equal(part[key], high))
+    return part if pc.all(chosen, skip_nulls=False).as_py() else part.filter(chosen)
+
+
+def _reached(part: pa.RecordBatch, stream: Stream) -> dict[int, Mark]:
+    """The mark of each source after these rows, which are in the order of their keys."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    rows = pa.Table.from_batches([part.select(dict.fromkeys(("source_id", stream.key, *stream.proof)))])
+    newest = rows.group_by("source_id").aggregate([(stream.key, "max")])[f"{stream.key}_max"]
+    last = rows.filter(pc.is_in(rows[stream.key], newest.combine_chunks())).to_pylist()
+    return {
+        row["source_id"]: Mark(row[stream.key], watermarks.proof([row[name] for name in stream.proof]))
+        for row in last
+    }
 
 
 def _query(stream: Stream, chosen: list[int], first_seen: bool) -> sa.Select[Any]:
     table, key = stream.table, stream.table.c[stream.key]
-    query = sa.select(*table.columns)
+    query = sa.select(*(as_is(column) for column in table.columns))
     if first_seen:
         same = (video_jobs.c.source_id == table.c.source_id) & (video_jobs.c.job_id == table.c.job_id)
-        query = query.add_columns(video_jobs.c.first_seen_at).join_from(table, video_jobs, same)
+        query = query.add_columns(as_is(video_jobs.c.first_seen_at)).join_from(table, video_jobs, same)
     if len(chosen) <= 500:  # with more, most rows are wanted anyway
         query = query.where(_unindexed(table.c.source_id).in_(chosen))
     return query.where(key > sa.bindparam("after"), key <= sa.bindparam("high")).order_by(key)
@@ -213,12 +229,3 @@ def _query(stream: Stream, chosen: list[int], first_seen: bool) -> sa.Select[Any
 def _schema(stream: Stream, first_seen: bool) -> pa.Schema:
     fields = schema(stream.table)
     return fields.append(schema(video_jobs).field("first_seen_at")) if first_seen else fields
-
-
-def record_batch(rows: Sequence[Sequence[Any]], fields: pa.Schema) -> pa.RecordBatch:
-    """Rows as Arrow, column by column in the order of `fields`."""
-    import pyarrow as pa
-
-    columns = zip(*rows, strict=True) if rows else [()] * len(fields)
-    arrays = [pa.array(values, field.type) for values, field in zip(columns, fields, strict=True)]
-    return pa.RecordBatch.from_arrays(arrays, schema=fields)

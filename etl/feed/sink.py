@@ -54,7 +54,7 @@ _KINDS = {
     "filesystem": ("etl.feed.to_parquet", "pyarrow"),
     "delta": ("etl.feed.to_delta", "deltalake"),
     "iceberg": ("etl.feed.to_iceberg", "pyiceberg"),
-    "duckdb": ("etl.feed.to_warehouse", "dlt"),
+    "duckdb": ("etl.feed.to_duckdb", "duckdb"),
     "postgres": ("etl.feed.to_warehouse", "dlt"),
     "dlt": ("etl.feed.to_warehouse", "dlt"),
 }

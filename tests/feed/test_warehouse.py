@@ -74,6 +74,23 @@ def test_duckdb_holds_history_and_state(engine, tmp_path):
 
 
 @sqlite
+def test_a_file_that_dlt_has_filled_is_gone_on_with(engine, tmp_path):
+    writer = Writer(engine, add_source(engine, "a"))
+    writer.step(new=20, changes=5)
+    through_dlt = Destination(
+        name="old",
+        type="dlt",
+        url=SecretUrl(f"duckdb:///{tmp_path}/warehouse.duckdb"),
+        options={"destination": "duckdb"},
+    )
+    assert feed(engine, through_dlt)["video_job_versions"] == 25
+    writer.step(new=5, changes=10)
+    assert feed(engine, duck(tmp_path))["video_job_versions"] == 15
+    for table in WHOLE:
+        assert in_duckdb(tmp_path, table) == expected(engine, table)
+
+
+@sqlite
 def test_a_second_postgresql(engine, postgres, tmp_path):
     url = postgres.create("warehouse")
     destination = Destination(name="pg", type="postgres", url=SecretUrl(url))

@@ -143,7 +143,7 @@ def test_a_deadlock_is_lost_and_tried_again(told: Rig, engine: sa.Engine) -> Non
         rival.leave()
 
     with meanwhile(act):
-        # PostgreSQL may give the row to the run's next try before it wakes the rival: then they embrace again.
+        # PostgreSQL may give the row to the next try before it wakes the rival: then they embrace again.
         right_after_a_retry(told, most=4)
     until(lambda: deadlocks() == before + len(told.waits), "the server's count of deadlocks")
 
