@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from functools import lru_cache
@@ -52,7 +53,7 @@ def of_jobs(conn: sa.Connection, source_id: int, ids: Sequence[str]) -> tuple[st
         return of_source + " IN (SELECT value FROM json_each(?))", (_json(ids),)  # noqa: S608
     if conn.dialect.name == "postgresql":
         return of_source + " = ANY(ARRAY(SELECT json_array_elements_text(%s::json)))", (_json(ids),)
-    return f"{of_source} IN ({','.join(map(_literal, ids))})", ()
+    return f"{of_source} IN ({_values([ids], between=b'')})", ()
 
 
 def rows_to_come(conn: sa.Connection, table: sa.Table) -> tuple[str, tuple[str, ...]] | None:
@@ -84,12 +85,21 @@ def storable(text: str | None) -> str | None:
     return None if text is None else text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
 
 
-def instant(dialect: str) -> Callable[[datetime], str]:
-    """Text of an instant as this database reads and, on SQLite, stores it: past SQLAlchemy's types.
+def instant(dialect: str) -> Callable[[datetime], Any]:
+    """An instant as rows for this database hold it, cheaply; on SQLite its text, as stored.
 
-    A fifth of the time of `isoformat`, and of what drivers do with a datetime.
+    Past SQLAlchemy's types, which take five times as long.
     """
-    return _with_offset if dialect == "postgresql" else _instant
+    return {"sqlite": _instant, "postgresql": _as_is}.get(dialect, _naive)
+
+
+def _as_is(moment: datetime) -> datetime:
+    return moment
+
+
+def _naive(moment: datetime) -> datetime:
+    """UTC, as every session's time zone is; MariaDB and MySQL do not read offsets alike."""
+    return moment.astimezone(UTC).replace(tzinfo=None)
 
 
 def _instant(moment: datetime) -> str:
@@ -98,10 +108,6 @@ def _instant(moment: datetime) -> str:
         moment = moment.astimezone(UTC)
     clock = f"{_TWO[moment.hour]}:{_TWO[moment.minute]}:{_TWO[moment.second]}.{moment.microsecond:06d}"
     return f"{_day(moment.toordinal())} {clock}"
-
-
-def _with_offset(moment: datetime) -> str:
-    return _instant(moment) + "+00"
 
 
 _TWO = [f"{number:02d}" for number in range(60)]
@@ -119,24 +125,31 @@ def _tuples(rows: Iterable[Row]) -> list[tuple[Any, ...]]:
 def _copy(conn: sa.Connection, table: sa.Table, columns: tuple[str, ...], rows: Iterable[Row]) -> None:
     """psycopg's own rows take five times as long, most of it for times."""
     raw: Any = conn.connection.driver_connection
-    sql = f"COPY {table.name} ({', '.join(columns)}) FROM STDIN (NULL 'None')"
+    sql = rf"COPY {table.name} ({', '.join(columns)}) FROM STDIN (FORMAT csv, NULL 'null', ESCAPE E'\\')"
     with raw.cursor() as cursor, cursor.copy(sql) as copy:
         for chunk in _chunks(rows):
-            copy.write("".join(map(_copy_line, chunk)))
+            copy.write(_values(chunk, between=b"\n") + "\n")
 
 
-def _copy_line(row: Row) -> str:
-    """One line of COPY's text format, in which None stands for null."""
-    line = "\t".join(map(str, row))
-    plain = "\\" not in line and "\n" not in line and "\r" not in line
-    if plain and line.count("\t") == len(row) - 1 and line.count("None") == row.count(None):
-        return f"{line}\n"
-    return "\t".join([_escaped(value) if isinstance(value, str) else str(value) for value in row]) + "\n"
+def _values(rows: Sequence[Row], *, between: bytes) -> str:
+    """Rows as SQL literals and as CSV: JSON's, but that in texts only quotes and backslashes are escaped.
+
+    A fifth of the time of writing them value by value. A line's end stands in no JSON text: there rows part.
+    """
+    text = _lines(rows).replace(b"]\n[", between)[1:-2]
+    return (_ESCAPE.sub(_unescaped, text) if b"\\" in text else text).decode()
 
 
-def _escaped(text: str) -> str:
-    text = text.replace("\\", r"\\").replace("\n", r"\n").replace("\r", r"\r").replace("\t", r"\t")
-    return f"\\{text}" if text == "None" else text
+_lines = msgspec.json.Encoder().encode_lines
+_ESCAPE = re.compile(rb"\\(u[0-9a-f]{4}|.)")
+_CONTROL = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f"}
+
+
+def _unescaped(found: re.Match[bytes]) -> bytes:
+    kind = found[1]
+    if kind in (b'"', b"\\"):
+        return found[0]
+    return _CONTROL.get(kind) or chr(int(kind[1:], 16)).encode()
 
 
 def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
@@ -150,25 +163,9 @@ def _insert_literals(
     conn: sa.Connection, table: sa.Table, columns: tuple[str, ...], rows: Iterable[Row]
 ) -> None:
     """Many rows in one statement. PyMySQL would take ten times as long to write the same text."""
-    head = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES "  # noqa: S608 (our own names)
+    head = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ("  # noqa: S608 (our own names)
     for chunk in _chunks(rows):
-        run(conn, head + ",".join(map(_literals, chunk)))
-
-
-def _literals(row: Row) -> str:
-    """A row of VALUES: everything quoted, as MariaDB and MySQL take it for any type."""
-    line = "','".join(map(str, row))
-    plain = "\\" not in line and line.count("'") == 2 * (len(row) - 1)
-    if plain and line.count("None") == row.count(None):
-        return f"('{line}')".replace("'None'", "NULL")
-    return f"({','.join(map(_literal, row))})"
-
-
-def _literal(value: Any) -> str:
-    if value is None:
-        return "NULL"
-    # Enough in UTF-8 and with backslash escapes on, which is what every session of ours has.
-    return "'" + str(value).replace("\\", r"\\").replace("'", r"\'").replace("\0", r"\0") + "'"
+        run(conn, f"{head}{_values(chunk, between=b'),(')})")
 
 
 @lru_cache(maxsize=64)

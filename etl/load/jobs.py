@@ -107,7 +107,7 @@ class JobWriter:
             or (self._history_progress and row.progress != known.progress)
         )
 
-    def _insert(self, plan: _Plan, job: Seen, at: str) -> None:
+    def _insert(self, plan: _Plan, job: Seen, at: Any) -> None:
         row, source_id = job.row, self._source_id
         tracked, settled = self._tracked(row), int(row.settled)
         place = (at, at, job.position, self._run_id)
