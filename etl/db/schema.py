@@ -1,8 +1,8 @@
 """Which schema a database has, and how to bring it to the one that this code was written for.
 
-Alembic is imported only when something has to be migrated. SQLite and PostgreSQL upgrade in one transaction,
-all or nothing. MariaDB and MySQL commit every DDL statement by itself: an upgrade that dies half-way there
-leaves some tables, and running it again completes them.
+Alembic is imported only when something has to be migrated; a new database is made in one step. SQLite and
+PostgreSQL upgrade in one transaction, all or nothing. MariaDB and MySQL commit every DDL statement by itself: an
+upgrade that dies half-way there leaves some tables, and running it again completes them.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -61,7 +62,10 @@ def upgrade(engine: sa.Engine) -> str:
     with _migrating(engine) as (connection, revision):
         _refuse_unknown(revision)
         _refuse_strangers(connection)
-        _alembic("upgrade", connection, "head")  # also creates views that somebody dropped
+        if _is_new(connection):
+            _fresh().create(connection, VERSION_TABLE, head())
+        else:
+            _alembic("upgrade", connection, "head")  # also creates views that somebody dropped
     return head()
 
 
@@ -158,6 +162,21 @@ def exclusive(connection: sa.Connection) -> Iterator[None]:
     finally:
         if not connection.invalidated:
             connection.execute(sa.text(f"SELECT RELEASE_LOCK({name})"), lock)
+
+
+def _is_new(connection: sa.Connection) -> bool:
+    """Nothing of ours is there, and a transaction would undo all that we make."""
+    undone = connection.dialect.name in ("sqlite", "postgresql")
+    return undone and not sa.inspect(connection).has_table(VERSION_TABLE)
+
+
+def _fresh() -> Any:
+    """The module beside the revisions; in a checkout they belong to no package."""
+    spec = spec_from_file_location("bifrost_etl_fresh", _home() / "fresh.py")
+    assert spec is not None and spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def _alembic(verb: str, connection: sa.Connection, revision: str) -> None:
