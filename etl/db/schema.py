@@ -1,8 +1,8 @@
 """Which schema a database has, and how to bring it to the one that this code was written for.
 
 Alembic is imported only when something has to be migrated; a new database is made in one step. SQLite and
-PostgreSQL upgrade in one transaction, all or nothing. MariaDB and MySQL commit every DDL statement by itself: an
-upgrade that dies half-way there leaves some tables, and running it again completes them.
+PostgreSQL upgrade in one transaction, all or nothing. MariaDB and MySQL commit every DDL statement by itself:
+an upgrade that dies half-way there leaves some tables, and running it again completes them.
 """
 
 from __future__ import annotations
