@@ -27,6 +27,7 @@ _INSERT = (
     "list_position",
     "first_run_id",
 )
+_POSITION = _INSERT.index("list_position")
 _UPDATE = (*TRACKED, "settled", "content_hash", "version", "last_changed_at", "list_position")
 _CLEARED = ("unlisted_at", "unlisted_reason", "suspect_run_id")
 _VERSION = (*_HEAD, "version", "op", "valid_from", "changed_fields", *TRACKED, "unlisted_reason", "run_id")
@@ -197,9 +198,24 @@ class JobWriter:
             return
         new = bulk.rows_to_come(self._conn, video_jobs)
         bulk.insert(self._conn, video_jobs, _INSERT, rows)
-        which, ids = new or bulk.of_jobs(self._conn, self._source_id, [row[1] for row in rows])
+        which, ids = new or self._inserted(rows)
         order = "rowid" if new else "list_position"
         bulk.run(self._conn, f"{_COPY_FIRST_VERSIONS} WHERE {which} ORDER BY {order}", ids)
+
+    def _inserted(self, rows: list[tuple[Any, ...]]) -> tuple[str, tuple[str, ...]]:
+        """A WHERE for the rows just inserted: by the stretch they fill, unless others stand in it.
+
+        A stretch is read in its order; thousands of ids must be parsed, looked up and sorted.
+        """
+        places = [row[_POSITION] for row in rows]
+        stretch = (
+            f"source_id = {self._source_id} AND list_position BETWEEN {min(places)} AND {max(places)}"
+            f" AND first_run_id = {self._run_id}"
+        )
+        found = bulk.run(self._conn, f"SELECT count(*) FROM video_jobs WHERE {stretch}").scalar_one()  # noqa: S608
+        if found == len(rows):
+            return stretch, ()
+        return bulk.of_jobs(self._conn, self._source_id, [row[1] for row in rows])
 
 
 def unlist(

@@ -16,8 +16,8 @@ from etl.records import PageRows, Request
 
 Test = Callable[[PageRows], bool]
 Fetch = Callable[[Request], PageRows]
-#: Pages that wait to be stored: nearly half a batch, so that reading goes on while one is committed.
-AHEAD = 20
+#: Pages that wait to be stored: a batch, so that reading goes on while one is committed (5 MB).
+AHEAD = 50
 _CHECK_SECONDS = 0.2
 _JOIN_SECONDS = 0.01
 _JOIN_TRIES = 50
