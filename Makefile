@@ -9,7 +9,7 @@ demo: .venv/base.stamp ## a simulated gateway, a first load, a few ticks, and wh
 	$(BIN)/bifrost-etl demo
 
 test: .venv/dev.stamp ## all tests; REQUIRE_ALL=1 fails where a database server is missing instead of skipping
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 bench: .venv/dev.stamp ## measures against a yardstick and writes docs/performance.md; ARGS=--help
 	$(BIN)/python -m benchmarks $(ARGS)

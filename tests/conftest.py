@@ -28,6 +28,18 @@ _LEAKS = re.compile(
 _numbers = itertools.count(1)
 
 
+#: Folders with the longest files first, so that two processes end together.
+LONG = ("feed", "service", "reliability", "fleet", "pipeline", "cli", "dashboard")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def rank(item: pytest.Item) -> int:
+        folder = item.path.parent.name
+        return LONG.index(folder) if folder in LONG else len(LONG)
+
+    items.sort(key=rank)
+
+
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """A developer's own gateway, database or proxy must not reach the tests."""
