@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     from etl.cli.root import command
 
-    gc.set_threshold(20_000, 20, 20)  # rows come and go by the thousand, without cycles: 5% of a first load
+    gc.set_threshold(50_000, 20, 20)  # rows come and go by the thousand, without cycles: 5% of a first load
 
     settings = Settings(environ=dict(os.environ))
     argv = list(sys.argv[1:] if arguments is None else arguments)
