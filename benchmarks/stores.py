@@ -16,7 +16,17 @@ from tests.databases import Server, mariadb_server, postgres_server
 
 DATABASES = ("sqlite", "postgresql", "mariadb")
 _NAMES = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "mariadb": "MariaDB"}
-_STARTERS = {"postgresql": postgres_server, "mariadb": mariadb_server}
+#: The servers' own defaults, where the tests' servers are smaller and careless.
+_STARTERS = {
+    "postgresql": lambda: postgres_server(
+        "fsync=on", "synchronous_commit=on", "full_page_writes=on", "shared_buffers=128MB"
+    ),
+    "mariadb": lambda: mariadb_server(
+        "--innodb-flush-log-at-trx-commit=1",
+        "--innodb-buffer-pool-size=128M",
+        "--innodb-log-file-size=96M",
+    ),
+}
 
 
 class Store(NamedTuple):

@@ -165,9 +165,8 @@ def exclusive(connection: sa.Connection) -> Iterator[None]:
 
 
 def _is_new(connection: sa.Connection) -> bool:
-    """Nothing of ours is there, and a transaction would undo all that we make."""
-    undone = connection.dialect.name in ("sqlite", "postgresql")
-    return undone and not sa.inspect(connection).has_table(VERSION_TABLE)
+    """Nothing of ours is there, not even from an upgrade that died."""
+    return not sa.inspect(connection).has_table(VERSION_TABLE)
 
 
 def _fresh() -> Any:
