@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from etl.analytics import prices, views
-from etl.db.models import metadata
+from etl.db.models import metadata, name_charsets
 
 
 def create(connection: sa.Connection, version_table: str, revision: str) -> None:
@@ -21,6 +21,8 @@ def create(connection: sa.Connection, version_table: str, revision: str) -> None
     key = sa.PrimaryKeyConstraint("version_num", name=f"{version_table}_pkc")  # as Alembic has it
     noted = sa.Table(version_table, sa.MetaData(), version, key)
     noted.create(connection, checkfirst=False)
+    if connection.dialect.name in ("mysql", "mariadb"):
+        name_charsets()
     _name_conditions(connection.dialect.name)
     metadata.create_all(connection, checkfirst=False)
     views.create(connection)

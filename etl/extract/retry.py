@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import TypeVar
-
-import tenacity
+from typing import TYPE_CHECKING, TypeVar
 
 from etl.config import Source
 from etl.errors import GarbledAnswer, GatewayError, Retriable, Unparseable
+
+if TYPE_CHECKING:
+    import tenacity
 
 _T = TypeVar("_T")
 
@@ -58,6 +59,8 @@ class Retry:
             raise
 
     def _loop(self, limit: int, begun: float) -> tenacity.Retrying:
+        import tenacity  # 0.03 s, which a run without a failure is spared
+
         return tenacity.Retrying(
             retry=tenacity.retry_if_exception(_worth_it),
             stop=lambda state: self._is_over(state, limit, begun),
