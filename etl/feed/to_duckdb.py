@@ -6,7 +6,9 @@ dlt has filled before are gone on with: tables, columns and marks are the same.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import duckdb
 import pyarrow as pa
 
 from etl.config import Destination
-from etl.errors import ConfigError
+from etl.errors import ConfigError, EtlError
 from etl.feed.marks import Mark
 from etl.feed.sink import Part, required_url
 from etl.feed.tables import KEYS, STATE
@@ -24,9 +26,11 @@ _MARK_COLUMNS = (
     "table_name VARCHAR NOT NULL, source_id BIGINT NOT NULL, delivered_key BIGINT, proof VARCHAR,"
     " delivered_at TIMESTAMP WITH TIME ZONE"
 )
+_MARK_NAMES = ("table_name", "source_id", "delivered_key", "proof", "delivered_at")
 #: What DuckDB would take otherwise: most of the machine's memory.
 _DEFAULTS = {"memory_limit": "512MB", "preserve_insertion_order": "false"}
 _PREFIX = "duckdb:///"
+_HOLDER = re.compile(r"lock is held in (.*? \(PID \d+\))")
 
 
 def open_sink(destination: Destination) -> DuckDb:
@@ -34,37 +38,43 @@ def open_sink(destination: Destination) -> DuckDb:
 
     `options`: dataset (the schema, default bifrost); the rest are DuckDB's settings, such as memory_limit.
     """
-    url = required_url(destination)
-    if not url.startswith(_PREFIX):
+    prefix, _, place = required_url(destination).partition(_PREFIX)
+    path = Path(place.partition("?")[0]).expanduser()
+    if prefix or path.name in ("", ":memory:") or path.is_dir():
         raise ConfigError(
-            f"feed destination {destination.name!r} needs a url like {_PREFIX}/srv/warehouse.duckdb"
+            f"feed destination {destination.name!r} needs a url that names a file",
+            hint=f"for example {_PREFIX}/srv/warehouse.duckdb",
         )
-    path = Path(url.removeprefix(_PREFIX).partition("?")[0]).expanduser()
     options = dict(destination.options)
     dataset = str(options.pop("dataset", "bifrost"))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return DuckDb(duckdb.connect(str(path), config={**_DEFAULTS, **options}), dataset)
+    return DuckDb(destination.name, path, {**_DEFAULTS, **options}, dataset)
 
 
 class DuckDb:
-    """A schema of an open file. The file is ours alone until it is closed."""
+    """A schema of a file. It is opened for writing with the first rows: until then others may read it."""
 
     keeps_state = True
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, dataset: str) -> None:
-        self._connection, self._schema = connection, _quoted(dataset)
+    def __init__(self, name: str, path: Path, options: dict[str, Any], dataset: str) -> None:
+        self._name, self._path, self._options, self._dataset = name, path, options, dataset
+        self._reading: duckdb.DuckDBPyConnection | None = None
+        self._writing: duckdb.DuckDBPyConnection | None = None
+        self._schema = ""
         self._small: dict[str, pa.Table] = {}  # goes with the next rows
 
     def marks(self, table: str) -> dict[int, Mark]:
+        connection = self._writing or self._reader()
+        if connection is None:
+            return {}
         query = f"SELECT source_id, delivered_key, proof FROM {self._place(_MARKS)} WHERE table_name = ?"  # noqa: S608
         try:
-            rows = self._connection.execute(query, [table]).fetchall()
+            rows = connection.execute(query, [table]).fetchall()
         except duckdb.CatalogException:  # nothing was ever delivered
             return {}
         return {int(source): Mark(int(key), proof) for source, key, proof in rows}
 
     def deliver(self, parts: Sequence[Part]) -> None:
-        with self._connection.cursor() as cursor:
+        with self._writer().cursor() as cursor:
             cursor.begin()
             cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {self._schema}")
             for name, rows in self._small.items():
@@ -84,7 +94,49 @@ class DuckDb:
         self._small[table] = rows
 
     def close(self) -> None:
-        self._connection.close()
+        for connection in (self._reading, self._writing):
+            if connection is not None:
+                connection.close()
+
+    def _reader(self) -> duckdb.DuckDBPyConnection | None:
+        if self._reading is None and self._path.exists():
+            self._reading = self._open(read_only=True)
+        return self._reading
+
+    def _writer(self) -> duckdb.DuckDBPyConnection:
+        if self._writing is None:
+            if self._reading is not None:
+                self._reading.close()
+                self._reading = None
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._writing = self._open(read_only=False)
+        return self._writing
+
+    def _open(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+        """Its errors say which file, and who has it."""
+        try:
+            opened = duckdb.connect(str(self._path), read_only=read_only, config=self._options)
+        except (duckdb.IOException, duckdb.ConnectionException) as exc:
+            raise self._not_opened(exc) from exc
+        except duckdb.Error as exc:
+            raise ConfigError(
+                f"feed destination {self._name!r}: DuckDB refuses its options",
+                hint="options: dataset, and DuckDB's own settings, such as memory_limit",
+            ) from exc
+        # With the file's own name: a file bifrost.duckdb has a schema of the name that it has itself.
+        (catalog,) = opened.execute("SELECT current_database()").fetchall()[0]
+        self._schema = f"{_quoted(catalog)}.{_quoted(self._dataset)}"
+        return opened
+
+    def _not_opened(self, exc: duckdb.Error) -> EtlError:
+        holder = _HOLDER.search(str(exc))
+        if holder is None:
+            return EtlError(f"feed destination {self._name!r}: {self._path} cannot be opened")
+        return EtlError(
+            f"feed destination {self._name!r}: {self._path} is open in another process, {holder[1]}",
+            hint="DuckDB lets one process write only while no other has the file open, not even to read: "
+            "close it there and deliver again, or let others read a copy",
+        )
 
     def _place(self, table: str) -> str:
         return f"{self._schema}.{_quoted(table)}"
@@ -116,8 +168,10 @@ class DuckDb:
         cursor.execute(f"CREATE TABLE IF NOT EXISTS {place} ({_MARK_COLUMNS})")
         for part in parts:
             cursor.execute(f"DELETE FROM {place} WHERE table_name = ?", [part.table])  # noqa: S608
-            rows = [[part.table, source, mark.key, mark.proof] for source, mark in part.marks.items()]
-            cursor.executemany(f"INSERT INTO {place} VALUES (?, ?, ?, ?, now())", rows)  # noqa: S608
+        at = datetime.now(UTC)
+        rows = [(p.table, s, m.key, m.proof, at) for p in parts for s, m in p.marks.items()]
+        columns = dict(zip(_MARK_NAMES, map(list, zip(*rows, strict=True)), strict=True))
+        self._append(cursor, _MARKS, pa.table(columns))
 
 
 def _quoted(name: str) -> str:
