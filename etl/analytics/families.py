@@ -18,7 +18,7 @@ def _members(scope: Scope) -> str:
     """CTEs: every job with a tree, by climbing from each remix to its parents through the primary key.
 
     `top` has a remix's root: the last ancestor met, or for a cycle the smallest one. The scope chooses whole
-    trees: those with a remix in it.
+    trees: those with a remix in it. Windows, because MariaDB joins these steps row by row with each other.
     """
     return f"""
 WITH RECURSIVE climb AS (
@@ -29,25 +29,28 @@ WITH RECURSIVE climb AS (
   FROM climb c JOIN video_jobs a ON a.source_id = c.source_id AND a.job_id = c.ancestor
   WHERE a.remixed_from_job_id IS NOT NULL AND a.remixed_from_job_id <> a.job_id
     AND c.ancestor <> c.job_id AND c.depth < {DEEPEST}
-), ends AS (
-  SELECT source_id, job_id, MAX(depth) AS depth, MIN(ancestor) AS smallest,
-    MAX(CASE WHEN depth = {DEEPEST} OR ancestor = job_id THEN 1 ELSE 0 END) AS cyclic
-  FROM climb GROUP BY source_id, job_id
 ), top AS (
-  SELECT e.source_id, e.job_id, e.depth, e.cyclic,
-    CASE e.cyclic WHEN 1 THEN e.smallest ELSE c.ancestor END AS root
-  FROM ends e JOIN climb c ON c.source_id = e.source_id AND c.job_id = e.job_id AND c.depth = e.depth
-), chosen AS (
-  SELECT DISTINCT t.source_id, t.root, t.cyclic
-  FROM top t JOIN video_jobs j ON j.source_id = t.source_id AND j.job_id = t.job_id
-  WHERE {scope.where}
+  SELECT source_id, job_id, depth, cyclic, CASE cyclic WHEN 1 THEN smallest ELSE ancestor END AS root
+  FROM (
+    SELECT c.source_id, c.job_id, c.depth, c.ancestor,
+      ROW_NUMBER() OVER (same_job ORDER BY c.depth DESC) AS place,
+      MIN(c.ancestor) OVER same_job AS smallest,
+      MAX(CASE WHEN c.depth = {DEEPEST} OR c.ancestor = c.job_id THEN 1 ELSE 0 END) OVER same_job AS cyclic
+    FROM climb c WINDOW same_job AS (PARTITION BY c.source_id, c.job_id)
+  ) ends WHERE place = 1
+), remixes AS (
+  SELECT source_id, root, job_id, depth, cyclic
+  FROM (
+    SELECT t.source_id, t.root, t.job_id, t.depth, t.cyclic,
+      MAX(CASE WHEN {scope.where} THEN 1 ELSE 0 END) OVER (PARTITION BY t.source_id, t.root) AS chosen
+    FROM top t JOIN video_jobs j ON j.source_id = t.source_id AND j.job_id = t.job_id
+  ) trees WHERE chosen = 1
 ), members AS (
-  SELECT t.source_id, t.root, t.job_id, t.depth, t.cyclic
-  FROM top t JOIN chosen c ON c.source_id = t.source_id AND c.root = t.root
+  SELECT source_id, root, job_id, depth, cyclic FROM remixes
   UNION ALL
-  SELECT t.source_id, t.root, j.job_id, 0, 0
-  FROM (SELECT source_id, root FROM chosen WHERE cyclic = 0) t
-  JOIN video_jobs j ON j.source_id = t.source_id AND j.job_id = t.root
+  SELECT r.source_id, r.root, j.job_id, 0, 0
+  FROM (SELECT DISTINCT source_id, root FROM remixes WHERE cyclic = 0) r
+  JOIN video_jobs j ON j.source_id = r.source_id AND j.job_id = r.root
 )"""
 
 
