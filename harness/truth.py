@@ -74,7 +74,8 @@ def jobs(tables: Tables, observed: Observed) -> list[str]:
 def _order(tables: Tables, observed: Observed) -> list[str]:
     """Stored positions give the gateway's order."""
     here = [r.job_id for r in tables.rows("video_jobs", "list_position") if r.job_id in observed.listed]
-    there = [job_id for job_id in observed.listed if job_id in set(here)]
+    stored = set(here)
+    there = [job_id for job_id in observed.listed if job_id in stored]
     return [] if here == there else ["list positions do not give the gateway's order"]
 
 
