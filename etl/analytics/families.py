@@ -55,13 +55,14 @@ WITH RECURSIVE climb AS (
 
 
 def _remix_jobs(d: Dialect, scope: Scope) -> str:
+    # LEFT JOIN, though every member is a job: MariaDB would look for each job among all members.
     return f"""{_members(scope)}
 SELECT s.name AS source, m.root AS root_job_id, j.job_id, j.remixed_from_job_id, m.depth AS depth,
   (m.cyclic = 1) AS is_cycle, j.provider, j.model, j.status, j.seconds, j.created_at,
   {cost_of_job(d)} AS cost, p.currency
 FROM members m
-JOIN video_jobs j ON j.source_id = m.source_id AND j.job_id = m.job_id
-JOIN sources s ON s.id = m.source_id
+LEFT JOIN video_jobs j ON j.source_id = m.source_id AND j.job_id = m.job_id
+LEFT JOIN sources s ON s.id = m.source_id
 {price_of_job(d)}"""
 
 

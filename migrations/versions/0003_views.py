@@ -1,11 +1,11 @@
-"""views: families of remixes without joins of derived tables, which MariaDB makes row by row"""
+"""views: families of remixes in an order that MariaDB keeps: it joined every job with every member"""
 
 from __future__ import annotations
 
 revision = "0003"
 down_revision = "0002"
 
-VIEWS = "cb4cddd6c9f6c531"
+VIEWS = "cffde3800f0e3257"
 
 
 def upgrade() -> None:

@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from etl.simulator import World
+from tests.databases import Server
 from tests.rig import rig
 
 
@@ -38,3 +39,21 @@ def test_no_statement_of_a_tick_reads_all_jobs_or_runs(database_url: str) -> Non
 
 def _plan(conn: sa.Connection, statement: str, parameters: Any) -> list[str]:
     return [row[3] for row in conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)]
+
+
+def test_families_of_remixes_cost_mariadb_what_there_is_of_them(mariadb: Server) -> None:
+    """It once joined every job with every member: sixteen times as many rows for four times as many jobs."""
+    few, many = (_rows_read(mariadb, f"families{jobs}", jobs) for jobs in (300, 1200))
+    assert few > 300
+    assert many < 6 * few
+
+
+def _rows_read(server: Server, name: str, jobs: int) -> int:
+    with rig(World(seed=61, jobs=jobs, rate=0), server.create(name)) as r:
+        r.ok()
+        with r.app.engine.connect() as conn:
+            conn.exec_driver_sql("FLUSH STATUS")
+            assert conn.exec_driver_sql("SELECT count(*) FROM remix_trees").scalar_one()
+            rows = conn.exec_driver_sql("SHOW SESSION STATUS LIKE 'Handler_read%%'").all()
+    server.drop(name)
+    return sum(int(value) for _, value in rows)
