@@ -44,7 +44,7 @@ class Transport:
             "headers": dict(_headers(source)),
             "timeout": urllib3.Timeout(connect=source.connect_timeout, read=source.read_timeout),
             "redirect": False,
-            "retries": False,
+            "retries": urllib3.Retry.from_int(False, redirect=False),  # read once, not for every page
             "preload_content": False,
             "decode_content": False,
             "assert_same_host": False,
