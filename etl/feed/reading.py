@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 #: Rows of a query, rows and bytes of a batch. Raw answers make rows large, hence the bytes.
 FETCH, BATCH_ROWS, BATCH_BYTES = 5_000, 50_000, 64 * 1024 * 1024
+_FIRST_FETCH = 200  # until it is known how large rows are
 _QUERY_BYTES = 8 * 1024 * 1024
 
 
@@ -175,7 +176,7 @@ def _parts(
         return
     after, high = min(delivered.get(source, START).key for source in upper), max(upper.values())
     query, fields = _query(stream, list(upper), first_seen), _schema(stream, first_seen)
-    key_at, size = fields.get_field_index(stream.key), limit
+    key_at, size = fields.get_field_index(stream.key), min(limit, _FIRST_FETCH)
     while after < high:
         with storage_errors(), engine.connect() as conn:
             found = raw(conn, query.limit(size), {"after": after, "high": high})

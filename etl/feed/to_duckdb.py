@@ -28,7 +28,7 @@ _MARK_COLUMNS = (
 )
 _MARK_NAMES = ("table_name", "source_id", "delivered_key", "proof", "delivered_at")
 #: What DuckDB would take otherwise: most of the machine's memory.
-_DEFAULTS = {"memory_limit": "512MB", "preserve_insertion_order": "false"}
+_DEFAULTS = {"memory_limit": "256MB", "preserve_insertion_order": "false"}
 _PREFIX = "duckdb:///"
 _HOLDER = re.compile(r"lock is held in (.*? \(PID \d+\))")
 
