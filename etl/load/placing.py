@@ -53,7 +53,8 @@ def place_lane(
     jobs, repeats = _unique(pages)
     ordered = positions.oldest_first(jobs, lane.order)
     stored = [known.get(row.job_id) for row, _ in ordered]
-    places = _places(conn, source_id, lane, stored)
+    ended = pages[-1].page.has_more is False
+    places = _places(conn, source_id, lane, stored, ended=ended)
     placed = Placed(unchanged=repeats)
     for (row, page), position, job in zip(ordered, places, stored, strict=True):
         if job is not None and job.stands(row, position):
@@ -61,7 +62,7 @@ def place_lane(
         else:
             placed.seen.append(Seen(row, position, page.page.received_at, job))
     if places:
-        _pass(conn, source_id, lane, places, stored, placed, ended=pages[-1].page.has_more is False)
+        _pass(conn, source_id, lane, places, stored, placed, ended=ended)
     return placed
 
 
@@ -76,16 +77,19 @@ def _unique(pages: Iterable[PageRows]) -> tuple[list[tuple[JobRow, PageRows]], i
     return list(latest.values()), total - len(latest)
 
 
-def _places(conn: sa.Connection, source_id: int, lane: Lane, known: list[Known | None]) -> list[int]:
+def _places(
+    conn: sa.Connection, source_id: int, lane: Lane, known: list[Known | None], *, ended: bool
+) -> list[int]:
     stored = [None if k is None else k.list_position for k in known]
     if all(p is not None for p in stored) and stored == sorted(set(stored)):  # type: ignore[type-var]
         return stored  # type: ignore[return-value]
-    low, high, newest = _bounds(conn, source_id, lane, [p for p in stored if p is not None])
+    known_places = [p for p in stored if p is not None]
+    low, high, newest = _bounds(conn, source_id, lane, known_places, ended=ended)
     return positions.place(stored, low, high, newest=newest, from_top=lane.order == "desc")
 
 
 def _bounds(
-    conn: sa.Connection, source_id: int, lane: Lane, stored: list[int]
+    conn: sa.Connection, source_id: int, lane: Lane, stored: list[int], *, ended: bool
 ) -> tuple[int | None, int | None, int | None]:
     """Positions just outside the batch, on its older and newer side, and of the newest job stored."""
     if lane.order == "asc":
@@ -96,7 +100,8 @@ def _bounds(
     high, newest = lane.edge, None
     if high is None:  # the head of the list: nothing is newer
         newest = knowledge.highest_position(conn, source_id)
-        high = None if newest is None or stored else newest + positions.LEAP
+        leap = positions.HOP if ended else positions.LEAP
+        high = None if newest is None or stored else newest + leap
     bottom = min(stored) if stored else high
     return _beyond(conn, source_id, bottom, above=False), high, newest
 

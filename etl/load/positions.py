@@ -18,6 +18,9 @@ STEP = 1 << 20
 TOP = 1 << 62
 #: Room left below a newest-first page that touches nothing known: 16 million jobs.
 LEAP = 1 << 44
+#: The same where the list ends with that page, as at each sync of who deletes every job that was fetched:
+#: 262,144 times LEAP are all numbers. Some room stays, for a page that ended the list wrongly.
+HOP = 1 << 34
 
 
 def place(
