@@ -24,6 +24,7 @@ from etl.config_types import (
     HiddenText,
     Money,
     Name,
+    Place,
     PositiveDuration,
     SecretUrl,
     TimeZone,
@@ -158,7 +159,7 @@ class Destination(Struct, frozen=True, kw_only=True):
     EXCLUSIVE: ClassVar[tuple[tuple[str, str], ...]] = (("every", "cron"),)
     name: Name
     type: Literal["filesystem", "duckdb", "delta", "iceberg", "postgres", "dlt"]
-    url: DatabaseUrl | None = None
+    url: Place | None = None
     options: dict[str, Any] = {}
     every: PositiveDuration | None = None
     cron: Cron | None = None

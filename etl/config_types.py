@@ -228,6 +228,14 @@ def secret_url(value: Any) -> SecretUrl:
     return SecretUrl(value)
 
 
+def place(value: Any) -> SecretUrl:
+    """A URL, or the path of a folder; a URL's password stays hidden."""
+    if not isinstance(value, str) or not value.strip():
+        raise Wrong("expects a folder, or a URL such as s3://bucket/folder or postgresql://user@host/name")
+    _split(value)
+    return SecretUrl(value)
+
+
 def secret(value: Any) -> Secret:
     """Text that stays hidden."""
     if not isinstance(value, str):
@@ -283,6 +291,7 @@ Cron = Annotated[str, Parsed(cron)]
 BaseUrl = Annotated[str, Parsed(base_url)]
 ProxyUrl = Annotated[SecretUrl, Parsed(proxy_url)]
 DatabaseUrl = Annotated[SecretUrl, Parsed(secret_url)]
+Place = Annotated[SecretUrl, Parsed(place)]
 HiddenText = Annotated[Secret, Parsed(secret)]
 HeaderSecret = Annotated[Secret, Parsed(header_secret)]
 ExistingFile = Annotated[Path, Parsed(existing_file)]

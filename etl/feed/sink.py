@@ -74,7 +74,11 @@ def open_sink(destination: Destination) -> Sink:
 
 
 def required_url(destination: Destination) -> str:
-    """The destination's URL, secrets included. Raises ConfigError when there is none."""
-    if destination.url is None:
-        raise ConfigError(f"feed destination {destination.name!r} needs a url")
-    return destination.url.reveal()
+    """The destination's URL, secrets included. Raises ConfigError when it names no place."""
+    url = destination.url.reveal() if destination.url else ""
+    if not url.rpartition(":")[2].strip("/"):
+        raise ConfigError(
+            f"feed destination {destination.name!r} needs a url that names a folder, a file or a database",
+            hint="for example file:///srv/lake, s3://bucket/lake or duckdb:////srv/warehouse.duckdb",
+        )
+    return url

@@ -23,7 +23,7 @@ sources:
 database: {{url: "sqlite:///{tmp_path}/etl.db"}}
 feed:
   destinations:
-    - {{name: lake, type: filesystem, url: "file://{tmp_path}/lake"}}
+    - {{name: lake, type: filesystem, url: "{tmp_path}/lake"}}
     - {{name: broken, type: postgres, url: "postgresql://someone:{TOKEN}@127.0.0.1:1/nothing"}}
 """
         )

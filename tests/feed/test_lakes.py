@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 
+from etl.config import Destination, SecretUrl
 from etl.db.engine import writing
 from etl.db.models import metadata
 from etl.feed import delivery
@@ -53,3 +54,11 @@ def test_a_new_column_appears_downstream(engine, tmp_path, kind):
     feed(engine, kind, tmp_path, streams=streams)
     moods = [row["mood"] for row in held(kind, tmp_path, "video_job_versions")]
     assert moods == [None] * 8 + ["calm"] * 2
+
+
+@sqlite
+@pytest.mark.parametrize("kind", ["filesystem", "delta", "iceberg", "postgres"])
+@pytest.mark.parametrize("url", [None, "file://", "s3:///", "postgresql://"])
+def test_a_url_that_names_no_place(engine, kind, url):
+    nowhere = Destination(name="lake", type=kind, url=url and SecretUrl(url))
+    assert "'lake' needs a url that names a folder" in str(delivery.one(engine, nowhere).error)
