@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from etl.feed.lag import Standing
 
 _STATUS = "status"
+_NO_ROWS = {
+    "ok": "nothing new",
+    "failed": "nothing delivered",
+    "interrupted": "nothing delivered yet",
+    "skipped": "another process is delivering there",
+}
 Destinations = Annotated[
     list[str] | None,
     typer.Argument(
@@ -100,7 +106,8 @@ def _told(error: Exception) -> str:
 def show_one(result: FeedResult, redact: Callable[[str], str]) -> None:
     from etl.cli.output import BAD, GOOD, say
 
-    rows = ", ".join(f"{count:,} {table}" for table, count in result.rows.items()) or "nothing new"
+    rows = ", ".join(f"{count:,} {table}" for table, count in result.rows.items())
+    rows = rows or _NO_ROWS[result.status]
     say(f"{result.destination}: {result.status}, {rows}", BAD if result.error else GOOD)
     if result.error is not None:
         say(f"  {redact(_told(result.error))}", stream=sys.stderr)

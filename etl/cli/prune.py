@@ -59,7 +59,7 @@ def command(
         say_json({"dry_run": dry_run, "removed": removed})
         return
     for table, rows in removed.items():
-        say(f"{table}: {rows:,} rows {'can be' if dry_run else ''} removed".replace("  ", " "))
+        say(f"{table}: {rows:,} {'row' if rows == 1 else 'rows'} {'can be ' if dry_run else ''}removed")
 
 
 def _watch(table: str, rows: int) -> None:

@@ -48,6 +48,7 @@ def test_feed_and_its_status(command):
 def test_one_broken_destination_stops_no_other(command):
     done = command("feed", "--json")
     assert done.code == 3, done.all
+    assert "broken: failed, nothing delivered" in command("feed", "broken").out
     lake, broken = done.json["destinations"]
     assert (lake["status"], lake["error"]) == ("ok", None)
     assert broken["status"] == "failed" and "broken" in broken["error"]["message"]
