@@ -73,6 +73,13 @@ def highest_position(conn: sa.Connection, source_id: int) -> int | None:
     return value
 
 
+def newest_before(conn: sa.Connection, source_id: int, moment: datetime | None) -> int | None:
+    """Position of the newest job created before a moment of the gateway's clock."""
+    query = sa.select(sa.func.max(jobs.c.list_position)).where(jobs.c.source_id == source_id)
+    value: int | None = conn.execute(query.where(jobs.c.created_at < moment)).scalar()
+    return value
+
+
 def open_jobs(conn: sa.Connection, source_id: int, since: datetime | None = None) -> dict[str, int]:
     """Position by id of listed jobs that are not settled, without those created before `since` (UTC)."""
     query = sa.select(jobs.c.job_id, jobs.c.list_position).where(*_open(source_id), *_fresh(since))

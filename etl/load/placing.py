@@ -54,7 +54,7 @@ def place_lane(
     ordered = positions.oldest_first(jobs, lane.order)
     stored = [known.get(row.job_id) for row, _ in ordered]
     ended = pages[-1].page.has_more is False
-    places = _places(conn, source_id, lane, stored, ended=ended)
+    places = _places(conn, source_id, lane, [row for row, _ in ordered], stored, ended=ended)
     placed = Placed(unchanged=repeats)
     for (row, page), position, job in zip(ordered, places, stored, strict=True):
         if job is not None and job.stands(row, position):
@@ -78,14 +78,30 @@ def _unique(pages: Iterable[PageRows]) -> tuple[list[tuple[JobRow, PageRows]], i
 
 
 def _places(
-    conn: sa.Connection, source_id: int, lane: Lane, known: list[Known | None], *, ended: bool
+    conn: sa.Connection,
+    source_id: int,
+    lane: Lane,
+    jobs: Sequence[JobRow],
+    known: list[Known | None],
+    *,
+    ended: bool,
 ) -> list[int]:
     stored = [None if k is None else k.list_position for k in known]
     if all(p is not None for p in stored) and stored == sorted(set(stored)):  # type: ignore[type-var]
         return stored  # type: ignore[return-value]
     known_places = [p for p in stored if p is not None]
     low, high, newest = _bounds(conn, source_id, lane, known_places, ended=ended)
+    if low is None and lane.order == "asc" and jobs:
+        low = _anchor(conn, source_id, jobs[0], known_places)
+        if lane.bounded and not known_places:
+            high = _beyond(conn, source_id, low, above=True)
     return positions.place(stored, low, high, newest=newest, from_top=lane.order == "desc")
+
+
+def _anchor(conn: sa.Connection, source_id: int, oldest: JobRow, known_places: list[int]) -> int | None:
+    """The list begins with an unknown job: what was created before it has aged out."""
+    found = knowledge.newest_before(conn, source_id, oldest.created_at)
+    return None if found is None or found >= min(known_places, default=found + 1) else found
 
 
 def _bounds(
