@@ -39,14 +39,15 @@ def band(d: Dialect, t: str = "j") -> str:
     return f"CASE WHEN {t}.width IS NULL OR {t}.height IS NULL THEN {named} ELSE {by_size} END"
 
 
-def price_id(d: Dialect, t: str, day: str) -> str:
-    """The price in force on the UTC `day` for `t`'s provider, model and band; null when there is none.
+def price_id(d: Dialect, t: str, moment: str) -> str:
+    """The price in force at `moment` for `t`'s provider, model and band; null when there is none.
 
     Imported before configured before published; then the more exact model, provider and resolution; then the
-    newest. Cheap tests first: this runs for every job or group.
+    newest. Cheap tests first: this runs for every job or group. Prices begin at midnight (UTC), so every
+    moment of a day has the same; a job's creation is compared as it is stored, no text is built for it.
     """
     return (
-        f"(SELECT x.id FROM prices x WHERE x.valid_from <= {d.midnight(day)}"
+        f"(SELECT x.id FROM prices x WHERE x.valid_from <= {moment}"
         f" AND x.provider IN ('*', {t}.provider) AND {d.matches(f'{t}.model', 'x.model_pattern')}"
         f" AND x.resolution IN ('*', {band(d, t)})"
         " ORDER BY CASE x.origin WHEN 'import' THEN 0 WHEN 'config' THEN 1 ELSE 2 END,"
@@ -134,7 +135,7 @@ COST_STATE = (
 
 def price_of_job(d: Dialect) -> str:
     """A join that gives job j its price p."""
-    return f"LEFT JOIN prices p ON p.id = {price_id(d, 'j', d.day('j.created_at'))}"
+    return f"LEFT JOIN prices p ON p.id = {price_id(d, 'j', 'j.created_at')}"
 
 
 def cost_of_job(d: Dialect) -> str:

@@ -146,7 +146,7 @@ FROM (
   GROUP BY {same}, j.width, j.height
   HAVING COUNT(*) > 1
 ) g
-LEFT JOIN prices p ON p.id = {price_id(d, "g", "g.utc_day")}"""
+LEFT JOIN prices p ON p.id = {price_id(d, "g", d.midnight("g.utc_day"))}"""
 
 
 DUPLICATES = View(

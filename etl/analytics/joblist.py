@@ -180,16 +180,14 @@ def took(d: Dialect) -> str:
 def _grouped_prices(d: Dialect, where: str) -> str:
     """A join that gives job j its price p, looked up once for all jobs that must have the same."""
     key, groups = _price_groups(d, where)
-    return (
-        f"LEFT JOIN (SELECT g.price_key, {price_id(d, 'g', 'g.utc_day')} AS price_id FROM ({groups}) g) q"
-        f" ON q.price_key = {key} LEFT JOIN prices p ON p.id = q.price_id"
-    )
+    priced = f"SELECT g.price_key, {price_id(d, 'g', d.midnight('g.utc_day'))} AS price_id FROM ({groups}) g"
+    return f"LEFT JOIN ({priced}) q ON q.price_key = {key} LEFT JOIN prices p ON p.id = q.price_id"
 
 
 def _unpriced(d: Dialect, where: str) -> str:
     """A condition: job j has no price; asked once for all jobs that must have the same."""
     key, groups = _price_groups(d, f"j.status = 'completed' AND {where}")
-    none = f"SELECT g.price_key FROM ({groups}) g WHERE {price_id(d, 'g', 'g.utc_day')} IS NULL"
+    none = f"SELECT g.price_key FROM ({groups}) g WHERE {price_id(d, 'g', d.midnight('g.utc_day'))} IS NULL"
     missing = f"j.seconds IS NULL OR j.created_at IS NULL OR {key} IN ({none})"
     return f"j.status = 'completed' AND ({missing})"
 

@@ -108,7 +108,7 @@ def unpriced(engine: sa.Engine) -> list[list[tuple[Any, Kind]]]:
         query = f"""
 SELECT g.provider, g.model, {band(d, "g")} AS resolution, SUM(g.jobs), SUM(g.seconds),
   MIN(g.first_at), MAX(g.last_at)
-FROM ({groups}) g WHERE {price_id(d, "g", "g.utc_day")} IS NULL
+FROM ({groups}) g WHERE {price_id(d, "g", d.midnight("g.utc_day"))} IS NULL
 GROUP BY g.provider, g.model, {band(d, "g")} ORDER BY 4 DESC, 1, 2, 3"""
         return [
             [(value(kind, item), kind) for kind, item in zip(_UNPRICED, row, strict=True)]

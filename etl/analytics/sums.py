@@ -25,7 +25,7 @@ def _priced(d: Dialect, groups: str) -> str:
     """The groups g of `groups` with their source s and price p."""
     return (
         f"FROM ({groups}) g JOIN sources s ON s.id = g.source_id"
-        f" LEFT JOIN prices p ON p.id = {price_id(d, 'g', 'g.utc_day')}"
+        f" LEFT JOIN prices p ON p.id = {price_id(d, 'g', d.midnight('g.utc_day'))}"
     )
 
 
