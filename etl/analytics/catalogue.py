@@ -38,10 +38,11 @@ for what the views do not show.
   (`2026-05-04 12:00:00.000000`) on SQLite. A *flag* is a boolean on PostgreSQL, 0 or 1 elsewhere.
 - Money is null, never 0, where nothing is charged or no price is known. A price holds from the start of a UTC
   day; a job costs what was in force on the day it was created.
-- A range of `created_at` is answered by an index at any size. A view over *all* jobs reads all jobs. At 1,000,000
-  jobs SQLite takes this much processor time: `daily_jobs` 5 s, `latency_percentiles` 4 s, `duplicate_requests`
-  7 s, each mostly the sort of a million rows; `failures` 1.5 s, `remix_trees` 2 s; the cost of 82,000 jobs in
-  `job_facts` 2 s, so ask that view for some days. `bifrost-etl report` puts its range inside the view.
+- A range of `created_at` is answered by an index at any size. A view over *all* jobs reads all jobs.
+  At 1,000,000 jobs SQLite takes this much processor time: `daily_jobs` 5 s, `latency_percentiles` 4 s,
+  `duplicate_requests` 7 s, each mostly the sort of a million rows; `failures` 1.5 s, `remix_trees` 2 s; the
+  cost of 82,000 jobs in `job_facts` 2 s, so ask that view for some days. `bifrost-etl report` puts
+  its range inside the view.
 - The views belong to the newest schema: `bifrost-etl db upgrade` makes them anew. On PostgreSQL, grant a
   reader its rights with `ALTER DEFAULT PRIVILEGES`, so that they outlive an upgrade.
 """
