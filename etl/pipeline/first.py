@@ -63,7 +63,7 @@ class FirstLoad:
         self.run = run
         self.old: str | None = checkpoint.get("old")
         self.below: list[str] = list(checkpoint.get("below", []))
-        self.met = False
+        self.met = self._began_again = False
         self.stuck: dict[
             str, tuple[str | None, GatewayError]
         ] = {}  # lane → last readable id, at a poison record
@@ -102,7 +102,7 @@ class FirstLoad:
         with self.run.readers() as readers:
             readers.start("old", self.run.request("asc", self.old), hold=self._old_has_met)
             if both and "new" not in self.stuck:
-                readers.start("new", self.run.request("desc", self.below[0]), hold=self._new_has_met)
+                self._start_new(readers)
             for event in readers:
                 self._handle(event, readers)
                 if self.met:
@@ -126,7 +126,7 @@ class FirstLoad:
         if isinstance(error, POISON):
             self.stuck[event.lane] = (narrow(run, event.lane, event.request, error), error)
             if event.lane == "old" and not readers.running and "new" not in self.stuck:
-                readers.start("new", run.request("desc", self.below[0]), hold=self._new_has_met)
+                self._start_new(readers)
         elif isinstance(error, DeadCursor | NotFound) and event.request.after is not None:
             # The list forgot the cursor meanwhile: begin again at its oldest job, or leave the rest to `old`.
             if event.lane == "old":
@@ -134,9 +134,21 @@ class FirstLoad:
                 self._open_old()
                 readers.start("old", run.request("asc"), hold=self._old_has_met)
             elif not readers.running:
-                raise error
+                self._begin_new_again(readers, error)
         else:
             raise error
+
+    def _start_new(self, readers: Readers) -> None:
+        cursor = self.below[0] if self.below else None
+        readers.start("new", self.run.request("desc", cursor), hold=self._new_has_met)
+
+    def _begin_new_again(self, readers: Readers, error: GatewayError) -> None:
+        """The job at which the newest-first half should go on is gone, and `old` is stuck: from the head."""
+        if self._began_again:
+            raise error
+        self._began_again, self.below = True, []
+        self._open_new()
+        self._start_new(readers)
 
     def _old_has_met(self, rows: PageRows) -> bool:
         """In a reader's thread: the other half has probably been reached, so do not read on unasked."""
@@ -177,19 +189,24 @@ class FirstLoad:
         times = [row.created_at for row in rows.jobs if row.created_at]
         self._lowest_new = min(times, default=self._lowest_new)
         following = next_request(rows.page)
-        self._move_below(following.after if following else None, first=readers is None, jump=interrupted)
-        if interrupted and readers is not None and self.below:
+        jumps = self._move_below(
+            following.after if following else None, first=readers is None, jump=interrupted
+        )
+        if jumps and readers is not None:
             readers.stop("new")
             run.flush()
             self._open_new()
-            readers.start("new", run.request("desc", self.below[0]), hold=self._new_has_met)
+            self._start_new(readers)
         self.met = met_old and len(self.below) <= 1
         run.settle(self._checkpoint())
 
-    def _move_below(self, cursor: str | None, *, first: bool, jump: bool) -> None:
-        """`below[0]` is where the newest-first half goes on; the rest are holes of interrupted runs."""
+    def _move_below(self, cursor: str | None, *, first: bool, jump: bool) -> bool:
+        """`below[0]` is where the newest-first half goes on; the rest are holes of interrupted runs, to which
+        it may jump over what they have read. True when it does."""
         rest = self.below if first else self.below[1:]
-        self.below = rest if jump and rest else [c for c in (cursor,) if c is not None] + rest
+        jumps = jump and bool(rest)
+        self.below = rest if jumps else [c for c in (cursor,) if c is not None] + rest
+        return jumps
 
     def _known(self, rows: PageRows, edge: datetime | None, *, newer: bool) -> dict[str, Known]:
         """What is stored of the page; not asked while the two halves are plainly apart in time."""
