@@ -63,7 +63,7 @@ class FirstLoad:
         self.run = run
         self.old: str | None = checkpoint.get("old")
         self.below: list[str] = list(checkpoint.get("below", []))
-        self.met = self._began_again = False
+        self.met = self._began_again = self._has_new = False
         self.stuck: dict[
             str, tuple[str | None, GatewayError]
         ] = {}  # lane → last readable id, at a poison record
@@ -86,11 +86,11 @@ class FirstLoad:
         """The newest jobs are visible before anything else is asked."""
         self._take_new(head)
         following = next_request(head.page)
-        if following is None:
+        if following is None and len(head.page.items) < head.page.request.limit:
             self.met = True
             return
         self.run.flush()
-        if self.below[0] != following.after:  # on at the hole that a killed run left, far below this page
+        if following and self.below[0] != following.after:  # on at the hole of a killed run, far below
             self._open_new()
 
     def head_is_poisoned(self, error: GatewayError) -> None:
@@ -101,7 +101,7 @@ class FirstLoad:
         both = self.run.source.first_load_lanes > 1 or len(self.below) > 1
         with self.run.readers() as readers:
             readers.start("old", self.run.request("asc", self.old), hold=self._old_has_met)
-            if both and "new" not in self.stuck:
+            if both and self.below and "new" not in self.stuck:
                 self._start_new(readers)
             for event in readers:
                 self._handle(event, readers)
@@ -117,8 +117,18 @@ class FirstLoad:
             self._take_old(event.rows, readers)
         elif event.rows is not None:
             self._take_new(event.rows, readers)
-        else:  # a lane that reached the far end of the list has read all of it
-            self.met = event.lane == "old" or not self.below
+        else:
+            self._take_end(event.lane, readers)
+
+    def _take_end(self, lane: str, readers: Readers) -> None:
+        """A lane is at the far end of the list, the gateway says. But its way there leads through the other
+        half: while they have not met, the other one has to confirm it."""
+        if readers.running:
+            return
+        if lane == "old" and self._has_new and self.below and "new" not in self.stuck:
+            self._start_new(readers)
+        else:
+            self.met = lane == "old" or not self.below
 
     def _handle_error(self, event: Event, readers: Readers) -> None:
         run, error = self.run, event.error
@@ -186,6 +196,7 @@ class FirstLoad:
             k.list_position > MIDDLE and k.first_run_id != run.store.now.run_id for k in known.values()
         )
         run.add("new", rows)
+        self._has_new = self._has_new or bool(rows.jobs)
         times = [row.created_at for row in rows.jobs if row.created_at]
         self._lowest_new = min(times, default=self._lowest_new)
         following = next_request(rows.page)
