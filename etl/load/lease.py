@@ -119,6 +119,16 @@ class Lease:
         self._taken = token
         return token
 
+    def renew(self, conn: sa.Connection) -> None:
+        """As `write`, but never take it: a renewal may have waited for the commit that gave the lease back.
+
+        Raises LeaseLost.
+        """
+        row = self._row(conn, lock=True)
+        if row is None or row.holder != self.holder:
+            raise LeaseLost("the lease was given back, or taken, before it could be renewed")
+        self.write(conn)
+
     def lock(self, conn: sa.Connection) -> None:
         """Wait for whatever transaction writes this source now, and keep others out."""
         self._row(conn, lock=True)

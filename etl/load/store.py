@@ -180,7 +180,7 @@ class Store:
 
         def once() -> None:
             with storage_errors(), writing(self.engine) as conn:
-                self.lease.write(conn)
+                self.lease.renew(conn)
 
         if self.lease.held:
             self._patiently(once)

@@ -49,6 +49,24 @@ def test_a_living_lease_keeps_others_out_and_a_released_one_does_not(
     assert (one.token, two.token) == (1, 2)
 
 
+@pytest.mark.parametrize("noticed", [True, False], ids=["the run is over", "the commit has just ended"])
+def test_a_renewal_that_waited_for_the_end_takes_nothing(
+    engine: sa.Engine, source_id: int, noticed: bool
+) -> None:
+    lease = Lease(source_id, "elsewhere:1:x", 60)
+    look(engine, lease)
+    write(engine, lease)
+    with writing(engine) as conn:
+        lease.renew(conn)
+        lease.release(conn)
+    if noticed:
+        lease.committed(released=True)
+    with pytest.raises(LeaseLost), writing(engine) as conn:
+        lease.renew(conn)
+    with engine.connect() as conn:
+        assert conn.scalar(sa.select(leases.c.holder)) is None
+
+
 def test_who_looked_before_somebody_else_wrote_may_not_write(engine: sa.Engine, source_id: int) -> None:
     one, two = (Lease(source_id, f"elsewhere:{n}:x", 60) for n in (1, 2))
     look(engine, one)
