@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import TableNotFoundError
 
@@ -48,7 +47,7 @@ class DeltaTables:
                 before = _read_marks(found)
                 changed = {s: mark for s, mark in part.marks.items() if before.get(s) != mark}
             commit = CommitProperties(app_transactions=_transactions(changed, max(part.marks)))
-            if part.table == STATE and found is not None and _has_known(part.rows):
+            if part.table == STATE and found is not None:
                 _merge(found, part, commit)
             else:
                 self._append(part.table, part.rows, commit)
@@ -81,12 +80,6 @@ class DeltaTables:
         return f"{self._root}/{table}"
 
 
-def _has_known(rows: pa.Table) -> bool:
-    """Whether some of these jobs may stand there already: those in their first version do not."""
-    newest = pc.max(rows["version"]).as_py()
-    return newest is None or newest > 1
-
-
 def _merge(found: DeltaTable, part: Part, commit: CommitProperties) -> None:
     same = " AND ".join(f"held.{name} = new.{name}" for name in KEYS[part.table])
     merger: Any = found.merge(
@@ -95,7 +88,6 @@ def _merge(found: DeltaTable, part: Part, commit: CommitProperties) -> None:
         source_alias="new",
         target_alias="held",
         merge_schema=True,
-        streamed_exec=False,  # the rows are in memory: with their statistics, files are left out
         commit_properties=commit,
     )
     merger.when_matched_update_all().when_not_matched_insert_all().execute()
