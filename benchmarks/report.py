@@ -41,8 +41,8 @@ before it; the table shows the median, and the spread from the least to the grea
 - *Processor* is the command's own user and system time; a database server's is not in it. Peak memory is
   the process's largest resident set, 1 MB = 10⁶ bytes.
 - The hand-written script stores the current state only, with one upsert of many rows per page.
-- PostgreSQL and MariaDB run on this machine and do not wait for the disk (`fsync=off`,
-  `innodb_flush_log_at_trx_commit=0`), neither for us nor for the others.
+- PostgreSQL and MariaDB run on this machine, beside the gateway and the command, with their own
+  default settings.
 """
 
 
