@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import queue
 import signal
+import subprocess
+import sys
 import threading
+import time
+from types import FrameType
+
+import pytest
 
 from etl.cli.signals import heard
 from etl.cli.stopping import stop_on_signals
@@ -13,19 +18,32 @@ LONG = 30.0
 
 
 def _elsewhere(number: signal.Signals) -> threading.Thread:
-    """Another thread is given the signal, as the kernel may choose."""
+    """Another thread is given the signal, as the kernel may choose, once the main thread waits."""
+    main = threading.main_thread().ident
 
     def act() -> None:
+        while not _waits(sys._current_frames().get(main)):
+            time.sleep(0)
         signal.pthread_kill(threading.get_ident(), number)
 
-    return threading.Timer(0.1, act)
+    return threading.Thread(target=act)
+
+
+def _waits(frame: FrameType | None) -> bool:
+    return frame is not None and frame.f_code.co_qualname.startswith("Condition.wait")
 
 
 def test_another_thread_gets_it_while_the_main_thread_waits():
-    inbox: queue.SimpleQueue[int] = queue.SimpleQueue()
-    with heard([signal.SIGHUP], inbox.put):
+    got, came = list[int](), threading.Event()
+
+    def hear(number: int) -> None:
+        got.append(number)
+        came.set()
+
+    with heard([signal.SIGHUP], hear):
         _elsewhere(signal.SIGHUP).start()
-        assert inbox.get(timeout=LONG) == signal.SIGHUP
+        assert came.wait(LONG)
+    assert got == [signal.SIGHUP]
 
 
 def test_a_command_is_asked_to_stop():
@@ -53,3 +71,23 @@ def test_a_thread_that_is_not_the_main_one_hears_nothing_and_works():
     thread.start()
     thread.join()
     assert seen == [False]
+
+
+IMPATIENT = """
+import signal, sys
+class Finder:
+    def find_spec(self, name, *_):
+        if name == {module!r}:
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+from etl.cli import main
+sys.exit(main(["--version"]))
+"""
+
+
+@pytest.mark.parametrize("module", ["etl.cli.funnel", "etl.cli.root", "etl.cli.settings"])
+def test_ctrl_c_while_the_command_is_still_loading(module: str):
+    command = [sys.executable, "-c", IMPATIENT.format(module=module)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 130
+    assert "Traceback" not in ended.stderr
