@@ -83,18 +83,18 @@ def _serve(config: Config, settings: Settings) -> int:
     from etl.log import get
     from etl.scheduler import BREAKER_AFTER, Service
     from etl.web.app import build
+    from etl.web.cache import Cache
     from etl.web.dashboard import routes
     from etl.web.metrics import Metrics
     from etl.web.metrics_feed import Delivered
     from etl.web.server import WebServer
-    from etl.web.state import Cache
 
     metrics, log = Metrics(), get("service")
     service = Service(_work(config, metrics), metrics)
     _prepare(service.work)
     state = _state(service, metrics)
     metrics.watch(state.read, BREAKER_AFTER)
-    waiting = Cache[Delivered]()
+    waiting = Cache[list[Delivered]]()
     metrics.feed.watch(lambda: waiting.get(lambda: _delivered(service)))
     with (
         WebServer(build(state, routes()), config.service.host, config.service.port) as web,

@@ -22,8 +22,8 @@ from etl.analytics.joblist import Choice, recent_names
 from etl.analytics.queries import Engine, Filter
 from etl.config import Reporting
 from etl.errors import ConfigError
+from etl.web.cache import Kept
 from etl.web.dashboard_cells import Setting, job_url, tree_url
-from etl.web.dashboard_kept import Kept
 from etl.web.dashboard_query import Query
 from etl.web.dashboard_words import clipped, money, short, short_time, span
 from etl.web.state import State

@@ -2,43 +2,20 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Generic, TypeVar
 
 from etl.analytics.status import SourceStatus, read_status
 from etl.app import App
 from etl.config import Service
 from etl.db.schema import check
+from etl.web.cache import Cache
 from etl.web.metrics import Metrics
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-T = TypeVar("T")
-
-
-class Cache(Generic[T]):
-    """Keeps an answer for `seconds`, and for twenty times as long as it took: counting a long history for
-    every scrape must not become the database's main work. Errors are not kept."""
-
-    def __init__(self, seconds: float = 5.0) -> None:
-        self._seconds, self._lock = seconds, threading.Lock()
-        self._until, self._kept = 0.0, list[T]()
-
-    def get(self, read: Callable[[], list[T]]) -> list[T]:
-        with self._lock:
-            begun = time.monotonic()
-            if begun >= self._until:
-                self._kept = read()
-                now = time.monotonic()
-                self._until = now + max(self._seconds, 20 * (now - begun)) if self._seconds else 0.0
-            return self._kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +29,7 @@ class State:
     alive: Callable[[], bool]
     limits: Callable[[], Mapping[str, float]]
     clock: Callable[[], datetime] = _now
-    cache: Cache[SourceStatus] = field(default_factory=Cache)
+    cache: Cache[list[SourceStatus]] = field(default_factory=Cache)
 
     def read(self) -> list[SourceStatus]:
         """How every enabled source stands, as of a few seconds ago at most. Raises StorageError."""

@@ -17,11 +17,12 @@ from etl.app import App
 from etl.config import Config, Database, Secret, SecretUrl, Service, Source
 from etl.simulator import World
 from etl.web.app import build
+from etl.web.cache import Cache
 from etl.web.dashboard import routes
 from etl.web.dashboard_views import VIEWS
 from etl.web.metrics import Metrics
 from etl.web.server import WebServer
-from etl.web.state import Cache, State
+from etl.web.state import State
 from tests.rig import Rig, rig
 
 TABLES = [name for name in VIEWS if name not in ("jobs", "tree")]
@@ -59,7 +60,7 @@ class Site:
             metrics=Metrics(),
             alive=lambda: True,
             limits=lambda: self.limits,
-            cache=Cache(0.0),
+            cache=Cache(least=0.0, times=0.0),
             **more,
         )
         self.server = WebServer(build(state, routes()), "127.0.0.1", 0)

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from etl.app import App
 from etl.config import Config, Database, SecretUrl, Source
 from etl.db import schema
-from etl.web.dashboard_kept import Kept
+from etl.web.cache import Kept
 from tests.analytics.world import NOW, fill
 from tests.dashboard.site import TABLES, TOKEN, Site, empty, known, text, unreachable
 from tests.rig import Rig
@@ -84,7 +84,7 @@ def test_a_question_that_takes_too_long(made: Rig, monkeypatch: pytest.MonkeyPat
 
 def test_slow_answers_are_kept_for_a_while_and_quick_ones_are_not(monkeypatch: pytest.MonkeyPatch):
     now = [100.0]
-    monkeypatch.setattr("etl.web.dashboard_kept.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("etl.web.cache.time", SimpleNamespace(monotonic=lambda: now[0]))
 
     def read(takes: float) -> Any:
         def answer() -> float:
@@ -100,6 +100,25 @@ def test_slow_answers_are_kept_for_a_while_and_quick_ones_are_not(monkeypatch: p
     assert kept.get("slow", read(2.0)) == slow
     now[0] += 0.2
     assert kept.get("slow", read(2.0)) != slow
+
+
+def test_no_more_answers_are_kept_than_the_last_few_questions(monkeypatch: pytest.MonkeyPatch):
+    now = [100.0]
+    monkeypatch.setattr("etl.web.cache.time", SimpleNamespace(monotonic=lambda: now[0]))
+    asked = list[str]()
+
+    def read(key: str) -> Any:
+        def answer() -> str:
+            asked.append(key)
+            now[0] += 0.5
+            return key
+
+        return answer
+
+    kept = Kept(size=2)
+    for key in "abacab":
+        assert kept.get(key, read(key)) == key
+    assert asked == ["a", "b", "c", "b"]  # "a" was asked for again and again, and stayed
 
 
 def test_a_fault_of_ours_is_a_page_too(site: Site, monkeypatch: pytest.MonkeyPatch, caplog: Any):

@@ -24,9 +24,10 @@ from etl.errors import ConfigError, StorageError
 from etl.records import Counts, RunResult
 from etl.simulator import World
 from etl.web.app import build
+from etl.web.cache import Cache
 from etl.web.metrics import Metrics
 from etl.web.server import WebServer
-from etl.web.state import Cache, State
+from etl.web.state import State
 from tests.rig import Rig, rig
 
 CANARY = "canary-11c2aa0e5f"
@@ -45,7 +46,7 @@ class Site:
             metrics=self.metrics,
             alive=lambda: self.alive,
             limits=lambda: self.limits,
-            cache=Cache(0.0),
+            cache=Cache(least=0.0, times=0.0),
         )
         self.metrics.watch(self.state.read, 3)
         hello = Route("/hello", lambda request: PlainTextResponse("hello"))
@@ -108,7 +109,7 @@ def test_ready_only_when_whole_and_fresh(site: Site, made: Rig):
         alive=lambda: True,
         limits=site.state.limits,
         clock=made.now,
-        cache=Cache(0.0),
+        cache=Cache(least=0.0, times=0.0),
     )
     from etl.web.health import ready
 
@@ -228,7 +229,7 @@ def test_what_was_read_is_kept_for_a_while_but_errors_are_not():
             raise StorageError("away")
         return []
 
-    cache = Cache(3600.0)
+    cache = Cache(least=3600.0)
     with pytest.raises(StorageError):
         cache.get(read)
     cache.get(read)
