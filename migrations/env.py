@@ -20,7 +20,7 @@ from alembic.operations import ops
 from etl.analytics import prices, views
 from etl.db import schema, types
 from etl.db.engine import make_engine
-from etl.db.models import metadata, name_charsets
+from etl.db.models import complete, metadata
 
 _NAMED = ("BigKey", "Bytes", "Text")
 _OURS = (types.JsonText, types.UtcDateTime)
@@ -100,7 +100,7 @@ def _migrate(connection: sa.Connection) -> None:
 
 
 def _scratch() -> None:
-    name_charsets()
+    complete("mariadb")
     with tempfile.TemporaryDirectory() as folder:
         engine = make_engine(f"sqlite:///{folder}/scratch.db")
         if any(schema._revisions()):

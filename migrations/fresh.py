@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from etl.analytics import prices, views
-from etl.db.models import metadata, name_charsets
+from etl.db.models import complete, metadata
 
 
 def create(connection: sa.Connection, version_table: str, revision: str) -> None:
@@ -21,18 +21,8 @@ def create(connection: sa.Connection, version_table: str, revision: str) -> None
     key = sa.PrimaryKeyConstraint("version_num", name=f"{version_table}_pkc")  # as Alembic has it
     noted = sa.Table(version_table, sa.MetaData(), version, key)
     noted.create(connection, checkfirst=False)
-    if connection.dialect.name in ("mysql", "mariadb"):
-        name_charsets()
-    _name_conditions(connection.dialect.name)
+    complete(connection.dialect.name)
     metadata.create_all(connection, checkfirst=False)
     views.create(connection)
     prices.seed(connection)
     connection.execute(sa.insert(noted).values(version_num=revision))
-
-
-def _name_conditions(dialect: str) -> None:
-    """Conditions of partial indexes, which the models note aside."""
-    for table in metadata.tables.values():
-        for index in table.indexes:
-            if dialect in index.info.get("where", {}):
-                index.dialect_options[dialect]["where"] = sa.text(index.info["where"][dialect])

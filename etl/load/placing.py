@@ -90,29 +90,25 @@ def _places(
     if all(p is not None for p in stored) and stored == sorted(set(stored)):  # type: ignore[type-var]
         return stored  # type: ignore[return-value]
     known_places = [p for p in stored if p is not None]
-    low, high, newest = _bounds(conn, source_id, lane, known_places, ended=ended)
-    if low is None and lane.order == "asc" and jobs:
-        low = _anchor(conn, source_id, jobs[0], known_places)
-        if lane.bounded and not known_places:
-            high = _beyond(conn, source_id, low, above=True)
+    low, high, newest = _bounds(conn, source_id, lane, jobs, known_places, ended=ended)
     return positions.place(stored, low, high, newest=newest, from_top=lane.order == "desc")
 
 
-def _anchor(conn: sa.Connection, source_id: int, oldest: JobRow, known_places: list[int]) -> int | None:
-    """The list begins with an unknown job: what was created before it has aged out."""
-    found = knowledge.newest_before(conn, source_id, oldest.created_at)
-    return None if found is None or found >= min(known_places, default=found + 1) else found
-
-
 def _bounds(
-    conn: sa.Connection, source_id: int, lane: Lane, stored: list[int], *, ended: bool
+    conn: sa.Connection,
+    source_id: int,
+    lane: Lane,
+    jobs: Sequence[JobRow],
+    stored: list[int],
+    *,
+    ended: bool,
 ) -> tuple[int | None, int | None, int | None]:
     """Positions just outside the batch, on its older and newer side, and of the newest job stored."""
     if lane.order == "asc":
+        low = _anchor(conn, source_id, jobs, stored) if lane.edge is None else lane.edge
         if lane.bounded:
-            last = max(stored, default=lane.edge)
-            return lane.edge, _beyond(conn, source_id, last, above=True), None
-        return lane.edge, None, knowledge.highest_position(conn, source_id)
+            return low, _beyond(conn, source_id, max(stored, default=low), above=True), None
+        return low, None, knowledge.highest_position(conn, source_id)
     high, newest = lane.edge, None
     if high is None:  # the head of the list: nothing is newer
         newest = knowledge.highest_position(conn, source_id)
@@ -120,6 +116,12 @@ def _bounds(
         high = None if newest is None or stored else newest + leap
     bottom = min(stored) if stored else high
     return _beyond(conn, source_id, bottom, above=False), high, newest
+
+
+def _anchor(conn: sa.Connection, source_id: int, jobs: Sequence[JobRow], stored: list[int]) -> int | None:
+    """The list may begin with an unknown job: what was created before it has aged out."""
+    found = knowledge.newest_before(conn, source_id, jobs[0].created_at) if jobs else None
+    return None if found is None or found >= min(stored, default=found + 1) else found
 
 
 def _beyond(conn: sa.Connection, source_id: int, position: int | None, *, above: bool) -> int | None:

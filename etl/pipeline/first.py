@@ -63,7 +63,7 @@ class FirstLoad:
         self.run = run
         self.old: str | None = checkpoint.get("old")
         self.below: list[str] = list(checkpoint.get("below", []))
-        self.met = self._began_again = self._has_new = False
+        self.met = self._began_again = False
         self.stuck: dict[
             str, tuple[str | None, GatewayError]
         ] = {}  # lane → last readable id, at a poison record
@@ -125,7 +125,7 @@ class FirstLoad:
         half: while they have not met, the other one has to confirm it."""
         if readers.running:
             return
-        if lane == "old" and self._has_new and self.below and "new" not in self.stuck:
+        if lane == "old" and self.below and "new" not in self.stuck:
             self._start_new(readers)
         else:
             self.met = lane == "old" or not self.below
@@ -196,7 +196,6 @@ class FirstLoad:
             k.list_position > MIDDLE and k.first_run_id != run.store.now.run_id for k in known.values()
         )
         run.add("new", rows)
-        self._has_new = self._has_new or bool(rows.jobs)
         times = [row.created_at for row in rows.jobs if row.created_at]
         self._lowest_new = min(times, default=self._lowest_new)
         following = next_request(rows.page)
