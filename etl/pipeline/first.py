@@ -10,7 +10,7 @@ from datetime import datetime
 
 from etl.errors import DeadCursor, GatewayError, NotFound, OrderIgnored
 from etl.extract import next_cursor, next_request
-from etl.load import TOP, Known
+from etl.load import TOP, Gap, Known
 from etl.pipeline.guard import backwards, created
 from etl.pipeline.newest_first import newest_first
 from etl.pipeline.poison import POISON, narrow, record
@@ -18,6 +18,8 @@ from etl.pipeline.reading import Event, Readers
 from etl.pipeline.run import Run
 from etl.records import PageRows
 
+#: So often may both halves say that the list ends before they have met, without showing anything new.
+CLAIMS = 3
 #: Positions above belong to the newest-first half, below to the oldest-first half.
 MIDDLE = TOP // 2
 
@@ -64,6 +66,8 @@ class FirstLoad:
         self.old: str | None = checkpoint.get("old")
         self.below: list[str] = list(checkpoint.get("below", []))
         self.met = self._began_again = False
+        self._claims = 0
+        self._tails: dict[str, list[str]] = {"old": [], "new": []}  # the last two jobs of each half
         self.stuck: dict[
             str, tuple[str | None, GatewayError]
         ] = {}  # lane → last readable id, at a poison record
@@ -86,7 +90,7 @@ class FirstLoad:
         """The newest jobs are visible before anything else is asked."""
         self._take_new(head)
         following = next_request(head.page)
-        if following is None and len(head.page.items) < head.page.request.limit:
+        if following is None and not head.page.items:
             self.met = True
             return
         self.run.flush()
@@ -127,8 +131,28 @@ class FirstLoad:
             return
         if lane == "old" and self.below and "new" not in self.stuck:
             self._start_new(readers)
-        else:
-            self.met = lane == "old" or not self.below
+        elif self._tails["new"] and not self.stuck and self._claims < CLAIMS:
+            self._ask_again(readers)
+        elif lane == "old" or not self.below:
+            self._give_up_between()
+
+    def _ask_again(self, readers: Readers) -> None:
+        """Both lanes say that the list ends, so it has a hole: each shows its last job again, and goes on."""
+        self._claims += 1
+        self.below = self._tails["new"][-1:]
+        self.run.flush()
+        self._open_old()
+        self._open_new()
+        readers.start("old", self.run.request("asc", _before(self._tails["old"])), hold=self._old_has_met)
+        readers.start("new", self.run.request("desc", _before(self._tails["new"])), hold=self._new_has_met)
+
+    def _give_up_between(self) -> None:
+        """What lies between the halves is not shown; a reconcile looks again."""
+        self.met = True
+        low, high = self._tails["old"][-1:], self._tails["new"][-1:]
+        if low and high and not self.stuck:
+            reason = "the list ends on the way from its oldest to its newest job, asked from either side"
+            self.run.batch.gap = Gap(self._highest_old, self._lowest_new, low[0], high[0], reason)
 
     def _handle_error(self, event: Event, readers: Readers) -> None:
         run, error = self.run, event.error
@@ -181,6 +205,7 @@ class FirstLoad:
         known = self._known(rows, self._lowest_new, newer=True)
         met = self._meets(rows, known, "new")
         run.add("old", rows)
+        self._note("old", rows)
         times = [row.created_at for row in rows.jobs if row.created_at]
         self._highest_old = max(times, default=self._highest_old)
         self.old = next_cursor(rows.page) or self.old
@@ -196,6 +221,7 @@ class FirstLoad:
             k.list_position > MIDDLE and k.first_run_id != run.store.now.run_id for k in known.values()
         )
         run.add("new", rows)
+        self._note("new", rows)
         times = [row.created_at for row in rows.jobs if row.created_at]
         self._lowest_new = min(times, default=self._lowest_new)
         following = next_request(rows.page)
@@ -209,6 +235,12 @@ class FirstLoad:
             self._start_new(readers)
         self.met = met_old and len(self.below) <= 1
         run.settle(self._checkpoint())
+
+    def _note(self, lane: str, rows: PageRows) -> None:
+        ids = [row.job_id for row in rows.jobs]
+        if ids and ids[-1] not in self._tails[lane]:
+            self._tails[lane] = (self._tails[lane] + ids)[-2:]
+            self._claims = 0  # it shows something new: so it goes on
 
     def _move_below(self, cursor: str | None, *, first: bool, jump: bool) -> bool:
         """`below[0]` is where the newest-first half goes on; the rest are holes of interrupted runs, to which
@@ -263,3 +295,9 @@ class FirstLoad:
         if error is None or other is None:
             raise error or other or AssertionError("a first load ended without meeting")
         record(self.run, low, high, error)
+
+
+def _before(tail: list[str]) -> str | None:
+    """The cursor that shows the last job once more, and what follows it. It may itself be gone, and then the
+    list seems to end; its neighbour is not likely to be gone as well."""
+    return tail[-2] if len(tail) > 1 else None

@@ -17,6 +17,9 @@ from etl.pipeline.poison import POISON, isolate_from_above
 from etl.pipeline.run import Run
 from etl.records import PageRows, Request
 
+#: So often may a list end that is not known to end there, without showing its last job again.
+CLAIMS = 3
+
 
 def newest_first(run: Run) -> None:
     """Walk down until a page shows only known, settled jobs and no job is waited for below it.
@@ -46,8 +49,7 @@ def _descend(run: Run, descent: Descent, start: Request) -> Request | None:
         if descent.jump:
             run.flush()  # what the lane passed is stored before the lane moves
             return run.request("desc", descent.below.pop(0))
-    descent.reached_end = True
-    return None
+    return descent.doubt_end()
 
 
 class Descent:
@@ -65,6 +67,9 @@ class Descent:
         self.met_known = self.newest is None
         self.done = self.jump = self.reached_end = False
         self.last: PageRows | None = None
+        self._tail: list[str] = []  # the last two jobs seen
+        self._claims = 0
+        self._shown_again = False
 
     def nears_ground(self, rows: PageRows) -> bool:
         """In the reader's thread: this page may be the last one needed, so nothing is read on unasked."""
@@ -83,10 +88,29 @@ class Descent:
             self.unseen.pop(job_id, None)
         run.add("head", rows)
         self.last = rows
+        self._note_tail([row.job_id for row in rows.jobs])
         self.done = self._on_known_ground(rows, solid)
         self.jump = bool(self.below) and not self.done and self._in_interrupted(known)
         holes = [following.after] if following is not None and not self.jump else []
         run.settle({"below": [*holes, *self.below]})
+
+    def _note_tail(self, ids: list[str]) -> None:
+        self._shown_again = ids == self._tail[-1:]
+        if ids and ids[-1] not in self._tail:
+            self._claims = 0
+            self._tail = (self._tail + ids)[-2:]
+
+    def doubt_end(self) -> Request | None:
+        """Where to ask again when the list ends before anything known was met. A page may say so falsely, or
+        the cursor's job be gone: the last job has to be shown once more, and nothing after it."""
+        self.reached_end = True
+        expected = self.met_known and self.newest is not None
+        if expected or self._shown_again or not self._tail or self._claims == CLAIMS:
+            return None
+        self._claims += 1
+        self.reached_end = False
+        self.run.flush()
+        return self.run.request("desc", self._tail[-2] if len(self._tail) > 1 else None)
 
     def _on_known_ground(self, rows: PageRows, solid: dict[str, Known]) -> bool:
         """All known and settled (or given up), and every job still waited for stands above the page."""

@@ -23,6 +23,61 @@ def test_no_job_is_missed(tmp_path: Path, place: int, lanes: int) -> None:
         r.assert_accounts()
 
 
+@pytest.mark.parametrize("times", [2, 3, 4])
+@pytest.mark.parametrize("fault", ["has_more:value=false", "shrunk"])
+@pytest.mark.parametrize("place", range(1, 7))
+def test_nor_when_both_halves_are_told_so(tmp_path: Path, place: int, fault: str, times: int) -> None:
+    world = World(seed=31, jobs=130, rate=0)
+    with rig(world, f"sqlite:///{tmp_path / 'x.db'}", settings={"page_size": 10}) as r:
+        name, _, value = fault.partition(":value=")
+        r.sim.fault(name, **({"value": value} if value else {}), skip=place - 1, times=times)
+        while r.sync().error or not r.jobs():  # an empty list is believed, and asked for again
+            pass
+        assert len(r.jobs()) == 130
+        r.assert_equals_gateway()
+        r.assert_accounts()
+
+
+@pytest.mark.parametrize("fault", ["has_more:value=false", "shrunk"])
+@pytest.mark.parametrize("place", range(2, 7))
+def test_nor_by_a_gateway_that_lists_newest_first(tmp_path: Path, place: int, fault: str) -> None:
+    world = World(seed=31, jobs=130, rate=0)
+    with rig(world, f"sqlite:///{tmp_path / 'x.db'}", settings={"page_size": 10, "order": "desc"}) as r:
+        name, _, value = fault.partition(":value=")
+        r.sim.fault("order_ignored")
+        r.sim.fault(name, **({"value": value} if value else {}), skip=place - 1, times=2)
+        r.ok()
+        assert len(r.jobs()) == 130
+        r.assert_equals_gateway()
+        assert not r.rows("coverage_gaps")
+
+
+@pytest.mark.parametrize("order", ["auto", "desc"])
+def test_a_gateway_that_always_says_that_a_page_is_the_last_one(tmp_path: Path, order: str) -> None:
+    world = World(seed=31, jobs=130, rate=0)
+    with rig(world, f"sqlite:///{tmp_path / 'x.db'}", settings={"page_size": 10, "order": order}) as r:
+        r.sim.fault("has_more", value="false")
+        r.ok()
+        assert len(r.jobs()) == 130
+        r.assert_equals_gateway()
+        assert not r.rows("coverage_gaps")
+
+
+def test_a_list_whose_middle_cannot_be_reached_says_so(tmp_path: Path) -> None:
+    world = World(seed=31, jobs=130, rate=0)
+    with rig(world, f"sqlite:///{tmp_path / 'x.db'}", settings={"page_size": 10}) as r:
+        r.sim.fault("shrunk", skip=5)
+        r.ok()
+        (gap,) = r.rows("coverage_gaps")
+        jobs = r.jobs()
+        assert 10 < len(jobs) < 130
+        assert gap["gap_from"] == jobs[gap["last_known_job_id"]]["created_at"]
+        assert gap["gap_until"] == jobs[gap["oldest_listed_job_id"]]["created_at"]
+        r.sim.clear_faults()
+        r.reconcile()
+        assert len(r.jobs()) == 130
+
+
 def test_a_list_of_one_full_page_costs_one_more_request(tmp_path: Path) -> None:
     with rig(
         World(seed=32, jobs=10, rate=0), f"sqlite:///{tmp_path / 'x.db'}", settings={"page_size": 10}
