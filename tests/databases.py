@@ -80,7 +80,19 @@ class Server:
                 connection.cursor().execute(statement)
 
     def start(self) -> None:
-        """Starts it and waits until it answers."""
+        """Starts it and waits until it answers. After `kill`, PostgreSQL first waits for its own orphans."""
+        deadline = time.monotonic() + _PATIENCE
+        self._launch()
+        while not self._answers():
+            ended = self._process.poll() is not None
+            if ended and b"pre-existing shared memory" in self.log.read_bytes()[-500:]:
+                self._launch()
+            elif ended or time.monotonic() > deadline:
+                self.kill()
+                raise RuntimeError(f"{self.family} did not start:\n{self.log.read_text()[-2000:]}")
+            time.sleep(0.02)
+
+    def _launch(self) -> None:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*_dying_with_us(self.account), *self.command],
@@ -90,12 +102,6 @@ class Server:
                 cwd=self.folder,
                 start_new_session=True,  # Ctrl-C is for the tests; they stop it in order
             )
-        deadline = time.monotonic() + _PATIENCE
-        while not self._answers():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                self.kill()
-                raise RuntimeError(f"{self.family} did not start:\n{self.log.read_text()[-2000:]}")
-            time.sleep(0.02)
 
     def stop(self) -> None:
         """An orderly end; open connections are cut."""
