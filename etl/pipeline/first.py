@@ -11,6 +11,7 @@ from datetime import datetime
 from etl.errors import DeadCursor, GatewayError, NotFound, OrderIgnored
 from etl.extract import next_cursor, next_request
 from etl.load import TOP, Gap, Known
+from etl.pipeline import order
 from etl.pipeline.guard import backwards, created
 from etl.pipeline.newest_first import newest_first
 from etl.pipeline.poison import POISON, narrow, record
@@ -18,7 +19,8 @@ from etl.pipeline.reading import Event, Readers
 from etl.pipeline.run import Run
 from etl.records import PageRows
 
-#: So often may both halves say that the list ends before they have met, without showing anything new.
+#: So often may both halves say that the list ends before they have met, without showing anything new; and
+#: so often may a page come upside down.
 CLAIMS = 3
 #: Positions above belong to the newest-first half, below to the oldest-first half.
 MIDDLE = TOP // 2
@@ -66,7 +68,7 @@ class FirstLoad:
         self.old: str | None = checkpoint.get("old")
         self.below: list[str] = list(checkpoint.get("below", []))
         self.met = self._began_again = False
-        self._claims = 0
+        self._claims = self._turns = 0
         self._tails: dict[str, list[str]] = {"old": [], "new": []}  # the last two jobs of each half
         self.stuck: dict[
             str, tuple[str | None, GatewayError]
@@ -131,26 +133,30 @@ class FirstLoad:
             return
         if lane == "old" and self.below and "new" not in self.stuck:
             self._start_new(readers)
-        elif self._tails["new"] and not self.stuck and self._claims < CLAIMS:
+        elif any(self._tails.values()) and self._claims < CLAIMS:
             self._ask_again(readers)
-        elif lane == "old" or not self.below:
+        elif not self.stuck:
             self._give_up_between()
 
     def _ask_again(self, readers: Readers) -> None:
-        """Both lanes say that the list ends, so it has a hole: each shows its last job again, and goes on."""
+        """The list ends, but has a hole: each lane shows its last job again, and goes on if it can."""
         self._claims += 1
-        self.below = self._tails["new"][-1:]
         self.run.flush()
-        self._open_old()
-        self._open_new()
-        readers.start("old", self.run.request("asc", _before(self._tails["old"])), hold=self._old_has_met)
-        readers.start("new", self.run.request("desc", _before(self._tails["new"])), hold=self._new_has_met)
+        if "old" not in self.stuck:
+            self._open_old()
+            cursor = _before(self._tails["old"]) or self.old
+            readers.start("old", self.run.request("asc", cursor), hold=self._old_has_met)
+        if "new" not in self.stuck and self._tails["new"]:
+            self.below = self._tails["new"][-1:]
+            self._open_new()
+            cursor = _before(self._tails["new"])
+            readers.start("new", self.run.request("desc", cursor), hold=self._new_has_met)
 
     def _give_up_between(self) -> None:
         """What lies between the halves is not shown; a reconcile looks again."""
         self.met = True
         low, high = self._tails["old"][-1:], self._tails["new"][-1:]
-        if low and high and not self.stuck:
+        if low and high:
             reason = "the list ends on the way from its oldest to its newest job, asked from either side"
             self.run.batch.gap = Gap(self._highest_old, self._lowest_new, low[0], high[0], reason)
 
@@ -200,6 +206,9 @@ class FirstLoad:
         run = self.run
         if self._ignores_order(rows):
             readers.stop("old")
+            self._turns += 1
+            if not order.lists_newest_first(run) and self._turns < CLAIMS:  # it was this page alone
+                readers.start("old", run.request("asc", self.old), hold=self._old_has_met)
             return
         run.check("old", rows)
         known = self._known(rows, self._lowest_new, newer=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from etl.errors import DeadCursor, NotFound, OrderIgnored
 from etl.extract import next_request
+from etl.pipeline import order
 from etl.pipeline.guard import backwards
 from etl.pipeline.newest_first import newest_first
 from etl.pipeline.poison import POISON, isolate
@@ -50,6 +51,7 @@ def _believable(run: Run, first: PageRows) -> bool:
                 hint="set `order: auto` or `order: desc` for this source",
             )
         run.state.list_order = "desc"
+        order.lists_newest_first(run)
         return False
     return run.state.frontier_id is None or _has_witness(run, first)
 

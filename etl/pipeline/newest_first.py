@@ -95,7 +95,7 @@ class Descent:
         run.settle({"below": [*holes, *self.below]})
 
     def _note_tail(self, ids: list[str]) -> None:
-        self._shown_again = ids == self._tail[-1:]
+        self._shown_again = bool(ids) and ids == self._tail[-1:]
         if ids and ids[-1] not in self._tail:
             self._claims = 0
             self._tail = (self._tail + ids)[-2:]
@@ -104,8 +104,9 @@ class Descent:
         """Where to ask again when the list ends before anything known was met. A page may say so falsely, or
         the cursor's job be gone: the last job has to be shown once more, and nothing after it."""
         self.reached_end = True
-        expected = self.met_known and self.newest is not None
-        if expected or self._shown_again or not self._tail or self._claims == CLAIMS:
+        nothing_new = self.newest is None and not self._tail
+        expected = nothing_new or (self.newest is not None and self.met_known)
+        if expected or self._shown_again or self._claims == CLAIMS:
             return None
         self._claims += 1
         self.reached_end = False

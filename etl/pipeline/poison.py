@@ -12,6 +12,7 @@ from datetime import datetime
 from etl.errors import DeadCursor, GarbledAnswer, GatewayError, NotFound, ServerFault, Unparseable
 from etl.extract import next_cursor
 from etl.load import Gap, neighbour
+from etl.pipeline import order
 from etl.pipeline.run import Run
 from etl.records import Order, Reject, Request
 
@@ -153,7 +154,8 @@ def isolate_from_above(
             run.batch.gap = Gap(None, oldest, None, high, "an unreadable record hides what is older")
         return None, high
     # From below it can only be reached where the gateway lists oldest first.
-    low = below[0] if run.lists_newest_first else _up_to(run, below[0])
+    downwards = run.lists_newest_first and order.lists_newest_first(run)
+    low = below[0] if downwards else _up_to(run, below[0])
     record(run, low, high, error)
     return run.request("desc", below[0]), high
 

@@ -14,6 +14,7 @@ from itertools import pairwise
 from etl.errors import DeadCursor, EtlError, NotFound, SuspiciousScan
 from etl.extract import next_request
 from etl.load import Boundary, Scan, boundaries, neighbour, scan
+from etl.pipeline import order
 from etl.pipeline.guard import backwards, created
 from etl.pipeline.poison import POISON, behind, isolate_from_above, narrow, record
 from etl.pipeline.reading import Event, Readers
@@ -33,7 +34,8 @@ def reconcile(run: Run, *, accept_suspicious: bool = False) -> None:
     store = run.store
     listed = store.read(lambda conn: scan.listed(conn, store.source_id))
     try:
-        oldest = _newest_first(run) if run.lists_newest_first else _segments(run, listed)
+        downwards = run.lists_newest_first and order.lists_newest_first(run)
+        oldest = _newest_first(run) if downwards else _segments(run, listed)
         run.flush()
         if not accept_suspicious:
             _judge(run, listed, oldest)

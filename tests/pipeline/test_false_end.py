@@ -78,6 +78,32 @@ def test_a_list_whose_middle_cannot_be_reached_says_so(tmp_path: Path) -> None:
         assert len(r.jobs()) == 130
 
 
+@pytest.mark.parametrize("fault", ["has_more:value=false", "shrunk"])
+@pytest.mark.parametrize("place", range(3, 20))
+def test_nor_beside_an_unreadable_record(tmp_path: Path, place: int, fault: str) -> None:
+    """One half waits at the record; the other one's end is a lie all the same."""
+    world = World(seed=31, jobs=130, rate=0)
+    with rig(world, f"sqlite:///{tmp_path / 'x.db'}", settings={"page_size": 10, "max_attempts": 1}) as r:
+        name, _, value = fault.partition(":value=")
+        r.sim.fault("poison", index=100)
+        r.sim.fault(name, **({"value": value} if value else {}), skip=place - 1, times=2)
+        while r.sync().error:
+            pass
+        assert len(r.jobs()) == 129
+        (reject,) = r.rows("rejected_items")
+        assert reject["payload"] is None
+
+
+def test_an_empty_list_is_asked_for_again_where_jobs_are_known(tmp_path: Path) -> None:
+    with rig(
+        World(seed=32, jobs=25, rate=0), f"sqlite:///{tmp_path / 'x.db'}", settings={"page_size": 10}
+    ) as r:
+        r.ok()
+        r.sim.fault("shrunk", times=3)
+        r.ok()
+        assert not r.rows("coverage_gaps")
+
+
 def test_a_list_of_one_full_page_costs_one_more_request(tmp_path: Path) -> None:
     with rig(
         World(seed=32, jobs=10, rate=0), f"sqlite:///{tmp_path / 'x.db'}", settings={"page_size": 10}
