@@ -149,6 +149,8 @@ class Disorder:
         service = self._one()
         if service is None or not service.listens:
             return
+        if self.store.server is None:
+            self.calm()  # who is frozen may hold the file's only lock, and nobody can end in order
         if code := service.stop():
             self.findings.append(f"SIGTERM: exit code {code} from service {service.name}")
         self.done["service restarted (SIGTERM)"] += 1
