@@ -253,7 +253,7 @@ def run(family: str, jobs: int, minutes: float, seed: int, folder: Path) -> Verd
         verdict.thrown, verdict.struck = dict(on.counted.thrown), dict(on.counted.struck)
         verdict.requests = sum(patient.gateway.served() for patient in on.patients)
         for patient in on.patients:
-            verdict.judge(truth.Tables(on.store.engine, patient.name), patient.observed)
+            verdict.judge(patient.name, truth.Tables(on.store.engine, patient.name), patient.observed)
             verdict.findings += on.archives[patient.name].check(truth.Tables(on.store.engine, patient.name))
         verdict.others_while_sick(on.store.engine, on.sick, [patient.name for patient in on.patients])
         count_log(verdict, on.services)

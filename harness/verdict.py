@@ -46,9 +46,8 @@ class Verdict:
     pages_while_another_was_sick: dict[str, dict[str, int]] = field(default_factory=dict)
     findings: list[str] = field(default_factory=list)
 
-    def judge(self, tables: truth.Tables, observed: Observed) -> None:
+    def judge(self, name: str, tables: truth.Tables, observed: Observed) -> None:
         """One source, against everything that its gateway has shown."""
-        name = observed.world.provider
         told = truth.everything(tables, observed) + truth.overlooked(tables, observed)
         self.findings += [f"{name}: {text}" for text in told]
         stored = list(tables.rows("video_jobs", "list_position"))

@@ -92,8 +92,8 @@ class FirstLoad:
         """The newest jobs are visible before anything else is asked."""
         self._take_new(head)
         following = next_request(head.page)
-        if following is None and not head.page.items:
-            self.met = True
+        if not head.page.items and self.old is None and not self.below:
+            self.met = True  # an empty list; but not where a killed run has seen jobs
             return
         self.run.flush()
         if following and self.below[0] != following.after:  # on at the hole of a killed run, far below

@@ -94,6 +94,17 @@ def test_nor_beside_an_unreadable_record(tmp_path: Path, place: int, fault: str)
         assert reject["payload"] is None
 
 
+def test_nor_when_a_first_load_goes_on_and_the_list_seems_empty(tmp_path: Path) -> None:
+    settings = {"page_size": 10, "max_attempts": 1}
+    with rig(World(seed=31, jobs=130, rate=0), f"sqlite:///{tmp_path / 'x.db'}", settings=settings) as r:
+        r.sim.fault("upstream_500", skip=6, times=2)
+        assert r.sync().error
+        r.sim.fault("shrunk", times=1)
+        r.ok()
+        assert len(r.jobs()) == 130
+        r.assert_equals_gateway()
+
+
 def test_an_empty_list_is_asked_for_again_where_jobs_are_known(tmp_path: Path) -> None:
     with rig(
         World(seed=32, jobs=25, rate=0), f"sqlite:///{tmp_path / 'x.db'}", settings={"page_size": 10}
