@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import boto3
 import duckdb
 import pyarrow.dataset as ds
 import pyarrow.fs as pafs
 import pytest
+from moto.server import ThreadedMotoServer
 
 from etl.config import Destination, SecretUrl
 from etl.feed import delivery
@@ -15,8 +17,6 @@ from etl.feed.tables import KEYS
 from tests.feed.history import Writer, add_source
 from tests.feed.reading_back import expected, plain
 
-moto = pytest.importorskip("moto.server")
-boto3 = pytest.importorskip("boto3")
 pytestmark = [
     pytest.mark.parametrize("database", ["sqlite"], indirect=True),
     pytest.mark.filterwarnings("ignore"),  # the server's and boto's own
@@ -26,7 +26,7 @@ _KEYS = {"access_key": "test", "secret_key": "test-secret", "region": "us-east-1
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
-    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     address = f"http://{host}:{port}"
