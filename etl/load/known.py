@@ -80,6 +80,15 @@ def newest_before(conn: sa.Connection, source_id: int, moment: datetime | None) 
     return value
 
 
+def next_after(conn: sa.Connection, source_id: int, position: int | None, moment: datetime) -> int | None:
+    """Position of the next job above a position that was created after a moment of the gateway's clock."""
+    column = jobs.c.list_position
+    query = sa.select(column).where(jobs.c.source_id == source_id, jobs.c.created_at > moment)
+    if position is not None:
+        query = query.where(column > position)
+    return conn.execute(query.order_by(column).limit(1)).scalar()
+
+
 def open_jobs(conn: sa.Connection, source_id: int, since: datetime | None = None) -> dict[str, int]:
     """Position by id of listed jobs that are not settled, without those created before `since` (UTC)."""
     query = sa.select(jobs.c.job_id, jobs.c.list_position).where(*_open(source_id), *_fresh(since))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 import sqlalchemy as sa
 
@@ -89,8 +90,7 @@ def _places(
     stored = [None if k is None else k.list_position for k in known]
     if all(p is not None for p in stored) and stored == sorted(set(stored)):  # type: ignore[type-var]
         return stored  # type: ignore[return-value]
-    known_places = [p for p in stored if p is not None]
-    low, high, newest = _bounds(conn, source_id, lane, jobs, known_places, ended=ended)
+    low, high, newest = _bounds(conn, source_id, lane, jobs, stored, ended=ended)
     return positions.place(stored, low, high, newest=newest, from_top=lane.order == "desc")
 
 
@@ -99,16 +99,18 @@ def _bounds(
     source_id: int,
     lane: Lane,
     jobs: Sequence[JobRow],
-    stored: list[int],
+    places: Sequence[int | None],
     *,
     ended: bool,
 ) -> tuple[int | None, int | None, int | None]:
     """Positions just outside the batch, on its older and newer side, and of the newest job stored."""
+    stored = [place for place in places if place is not None]
     if lane.order == "asc":
         low = _anchor(conn, source_id, jobs, stored) if lane.edge is None else lane.edge
         if lane.bounded:
             return low, _beyond(conn, source_id, max(stored, default=low), above=True), None
-        return low, None, knowledge.highest_position(conn, source_id)
+        last = max(stored, default=low)
+        return low, _newer(conn, source_id, last, jobs, places), knowledge.highest_position(conn, source_id)
     high, newest = lane.edge, None
     if high is None:  # the head of the list: nothing is newer
         newest = knowledge.highest_position(conn, source_id)
@@ -122,6 +124,22 @@ def _anchor(conn: sa.Connection, source_id: int, jobs: Sequence[JobRow], stored:
     """The list may begin with an unknown job: what was created before it has aged out."""
     found = knowledge.newest_before(conn, source_id, jobs[0].created_at) if jobs else None
     return None if found is None or found >= min(stored, default=found + 1) else found
+
+
+def _newer(
+    conn: sa.Connection,
+    source_id: int,
+    last: int | None,
+    jobs: Sequence[JobRow],
+    places: Sequence[int | None],
+) -> int | None:
+    """The next known job after a batch that ends with unknown ones, unless they are newer than all: a lie may
+    have hidden them until now. One that was deleted meanwhile does not count, so its age decides."""
+    unknown = list(
+        takewhile(lambda pair: pair[1] is None, zip(reversed(jobs), reversed(places), strict=True))
+    )
+    times = [job.created_at for job, _ in unknown if job.created_at is not None]
+    return knowledge.next_after(conn, source_id, last, max(times)) if times else None
 
 
 def _beyond(conn: sa.Connection, source_id: int, position: int | None, *, above: bool) -> int | None:
