@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from etl.app_pool import side_by_side
 from etl.app_watch import Observer, Silent, Unwatched, WatchedGateway, WatchedStore, is_refusal
 from etl.config import Config, Source
-from etl.db.engine import Engine, make_engine, storage_errors, writing
+from etl.db.engine import Engine, make_engine, reading, writing
 from etl.db.partitions import make_ahead
 from etl.db.schema import ensure
 from etl.errors import (
@@ -280,7 +280,7 @@ class App:
     def _register(self, source: Source) -> int:
         """The source's id; only a new or moved source costs a transaction."""
         facts = (source.name, source.base_url, source.provider, source.key_name)
-        with storage_errors(), self.engine.connect() as conn:
+        with reading(self.engine) as conn:
             source_id = registered(conn, *facts)
         if source_id is None:
             with writing(self.engine) as conn:

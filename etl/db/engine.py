@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ import sqlalchemy as sa
 from etl.db.faults import note_place, place_of, storage_errors
 from etl.errors import ConfigError, DatabaseRefused
 
-__all__ = ["Engine", "is_sqlite", "make_engine", "storage_errors", "writing"]
+__all__ = ["Engine", "is_sqlite", "make_engine", "reading", "storage_errors", "writing"]
 
 Engine = sa.Engine
 
@@ -58,13 +59,13 @@ def make_engine(
         engine = sa.create_engine(_sqlite_file(parsed), connect_args={"timeout": LOCK_WAIT}, **options)
         _prepare_sqlite(engine)
     elif family == "postgresql":
-        engine = sa.create_engine(
-            parsed, connect_args=_postgres_arguments(parsed), pool_pre_ping=True, **options
-        )
+        engine = sa.create_engine(parsed, connect_args=_postgres_arguments(parsed), **options)
+        _ping_when_idle(engine)
         _prepare_postgres(engine, idle_transaction_timeout)
     else:
         options |= {"connect_args": _mysql_arguments(parsed), "isolation_level": "READ COMMITTED"}
-        engine = sa.create_engine(parsed, pool_pre_ping=True, pool_recycle=3600, **options)
+        engine = sa.create_engine(parsed, pool_recycle=3600, **options)
+        _ping_when_idle(engine)
         _prepare_mysql(engine, idle_transaction_timeout)
     note_place(engine)
     return engine
@@ -79,6 +80,18 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
     """
     begun = engine.execution_options(etl_begin="BEGIN IMMEDIATE").begin()
     with storage_errors(place_of(engine)), begun as connection:
+        yield connection
+
+
+@contextmanager
+def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """For questions only, each seeing what is committed by then; raises StorageError's tree.
+
+    Without a transaction on PostgreSQL, whose BEGIN and ROLLBACK are two more journeys for each question.
+    """
+    if engine.dialect.name == "postgresql":
+        engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+    with storage_errors(place_of(engine)), engine.connect() as connection:
         yield connection
 
 
@@ -170,6 +183,33 @@ def _use_wal(connection: sqlite3.Connection) -> None:
                 raise
         connection.execute("BEGIN IMMEDIATE")
         connection.execute("ROLLBACK")
+
+
+# --- servers -----------------------------------------------------------------------------------
+
+#: A connection that was in use so short a while ago is not asked whether it lives (seconds).
+_LIVELY = 1.0
+
+
+def _ping_when_idle(engine: sa.Engine) -> None:
+    """As SQLAlchemy's pre-ping, a journey to the server, but not for each of a tick's transactions."""
+
+    @sa.event.listens_for(engine, "checkin")
+    def _rests(_connection: Any, record: Any) -> None:
+        record.info["since"] = time.monotonic()
+
+    @sa.event.listens_for(engine, "checkout")
+    def _wakes(connection: Any, record: Any, _proxy: Any) -> None:
+        since = record.info.pop("since", None)
+        if since is not None and time.monotonic() - since > _LIVELY and not _lives(engine, connection):
+            raise sa.exc.DisconnectionError  # the pool tries another one
+
+
+def _lives(engine: sa.Engine, connection: Any) -> bool:
+    try:
+        return engine.dialect.do_ping(connection)
+    except engine.dialect.loaded_dbapi.Error:
+        return False
 
 
 # --- PostgreSQL --------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from functools import lru_cache
 
 import sqlalchemy as sa
 
-from etl.db.engine import storage_errors, writing
+from etl.db.engine import reading, writing
 from etl.db.models import video_job_versions
 from etl.db.schema import exclusive
 from etl.errors import DatabaseBusy, DatabaseRefused
@@ -87,7 +87,7 @@ def strays(conn: sa.Connection) -> int:
 
 def shape(engine: sa.Engine) -> str | None:
     """In words, which months there are; None when history stands in one table."""
-    with storage_errors(), engine.connect() as conn:
+    with reading(engine) as conn:
         if not is_partitioned(conn):
             return None
         found, lost = months(conn), strays(conn)
@@ -117,7 +117,7 @@ def make_ahead(engine: sa.Engine, now: datetime) -> None:
 
 
 def _complete(engine: sa.Engine, now: datetime) -> bool:
-    with storage_errors(), engine.connect() as conn:
+    with reading(engine) as conn:
         return not is_partitioned(conn) or (set(coming(now)) <= set(months(conn)) and not strays(conn))
 
 

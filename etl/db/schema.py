@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from etl.db.engine import LOCK_WAIT, storage_errors, writing
-from etl.errors import ConfigError, DatabaseBusy, SchemaMismatch
+from etl.db.engine import LOCK_WAIT, reading, writing
+from etl.errors import ConfigError, DatabaseBusy, DatabaseUnavailable, SchemaMismatch, StorageError
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -35,8 +35,14 @@ def head() -> str:
 
 def current(engine: sa.Engine) -> str | None:
     """The database's revision; None when there is none."""
-    with storage_errors(), engine.connect() as connection:
-        return _read(connection)
+    try:
+        with reading(engine) as connection:
+            return _revision(connection)
+    except (DatabaseBusy, DatabaseUnavailable):
+        raise
+    except StorageError:  # most likely there is no such table
+        with reading(engine) as connection:
+            return _read(connection)
 
 
 def check(engine: sa.Engine) -> None:
@@ -97,6 +103,10 @@ def _revisions() -> frozenset[str]:
 def _read(connection: sa.Connection) -> str | None:
     if not sa.inspect(connection).has_table(VERSION_TABLE):
         return None
+    return _revision(connection)
+
+
+def _revision(connection: sa.Connection) -> str | None:
     revision: str | None = connection.scalar(
         sa.select(sa.column("version_num")).select_from(sa.table(VERSION_TABLE))
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from etl.db.engine import storage_errors, writing
+from etl.db.engine import reading, writing
 from etl.db.models import leases, sources, sync_runs, sync_state, video_jobs
 from etl.load.lease import database_now
 
@@ -47,7 +47,7 @@ def read_health(engine: sa.Engine, name: str, open_since: datetime) -> Health | 
 
     Raises StorageError.
     """
-    with storage_errors(), engine.connect() as conn:
+    with reading(engine) as conn:
         row = conn.execute(_query(open_since).where(sources.c.name == name)).one_or_none()
         return None if row is None else _health(row, database_now(conn))
 
@@ -60,7 +60,7 @@ def abandoned(engine: sa.Engine) -> set[str]:
         .join(sync_runs, _is_newest_run())
         .where(sync_runs.c.status == "running")
     )
-    with storage_errors(), engine.connect() as conn:
+    with reading(engine) as conn:
         dead = sa.or_(leases.c.expires_at.is_(None), leases.c.expires_at <= database_now(conn))
         return set(conn.scalars(query.where(dead)))
 
@@ -70,7 +70,7 @@ def completed(engine: sa.Engine) -> dict[str, datetime | None]:
     query = sa.select(sources.c.name, sync_state.c.complete_at).join(
         sync_state, sync_state.c.source_id == sources.c.id
     )
-    with storage_errors(), engine.connect() as conn:
+    with reading(engine) as conn:
         return {row.name: row.complete_at for row in conn.execute(query)}
 
 
@@ -90,7 +90,7 @@ def note_success(engine: sa.Engine, name: str) -> None:
     troubled = sa.select(state.source_id).where(
         state.source_id == _id_of(name), sa.or_(state.failures > 0, state.disabled_at.is_not(None))
     )
-    with storage_errors(), engine.connect() as conn:
+    with reading(engine) as conn:
         if conn.execute(troubled).one_or_none() is None:
             return
     clean = dict.fromkeys(("disabled_at", "disabled_reason", "config_hash"))

@@ -82,12 +82,9 @@ class Lease:
     def look(self, conn: sa.Connection) -> None:
         """Remember the token; raise LeaseHeld when somebody else's lease is alive."""
         row = self._row(conn, lock=False)
-        if row is None:
-            conn.execute(sa.insert(leases).values(source_id=self.source_id, token=0))
-            self.token = 0
-            return
-        self._refuse_if_alive(row, database_now(conn))
-        self.token = row.token
+        if row is not None and row.holder is not None:
+            self._refuse_if_alive(row, database_now(conn))
+        self.token = 0 if row is None else row.token
 
     def write(self, conn: sa.Connection) -> int:
         """Take or renew, as the first statement of a writing transaction; returns the fencing token.

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from etl.db.engine import storage_errors, writing
+from etl.db.engine import reading, storage_errors, writing
 from etl.errors import DatabaseBusy, DatabaseUnavailable, StorageError
 from etl.load import jobs as job_rows
 from etl.load import known as knowledge
@@ -116,7 +116,7 @@ class Store:
         """Run a read-only query, again if the connection was cut."""
 
         def once() -> _T:
-            with storage_errors(), self.engine.connect() as conn:
+            with reading(self.engine) as conn:
                 return query(conn)
 
         return self._patiently(once)
