@@ -21,7 +21,7 @@ from etl.records import PageRows
 
 #: So often may both halves say that the list ends before they have met, without showing anything new; and
 #: so often may a page come upside down.
-CLAIMS = 3
+CLAIMS = 6
 #: Positions above belong to the newest-first half, below to the oldest-first half.
 MIDDLE = TOP // 2
 

@@ -15,10 +15,11 @@ from etl.load import Gap, Known, newest_known, open_jobs
 from etl.pipeline.guard import created
 from etl.pipeline.poison import POISON, isolate_from_above
 from etl.pipeline.run import Run
-from etl.records import PageRows, Request
+from etl.records import JobRow, PageRows, Request
 
 #: So often may a list end that is not known to end there, without showing its last job again.
-CLAIMS = 3
+CLAIMS = 6
+_CUT_SHORT = "the list ended here without showing its last job again"
 
 
 def newest_first(run: Run) -> None:
@@ -36,7 +37,7 @@ def newest_first(run: Run) -> None:
             following, _ = isolate_from_above(run, "head", error.request or request, error)
         except (DeadCursor, NotFound) as error:
             following = descent.without_cursor(error)
-    if descent.reached_end and not descent.met_known:
+    if descent.reached_end and (descent.unproved or not descent.met_known):
         run.batch.gap = descent.gap(run)
 
 
@@ -67,9 +68,10 @@ class Descent:
         self.met_known = self.newest is None
         self.done = self.jump = self.reached_end = False
         self.last: PageRows | None = None
-        self._tail: list[str] = []  # the last two jobs seen
+        self._oldest: JobRow | None = None  # the last job seen
+        self._tail: list[str] = []  # the ids of the last two
         self._claims = 0
-        self._shown_again = False
+        self._shown_again = self.unproved = False
 
     def nears_ground(self, rows: PageRows) -> bool:
         """In the reader's thread: this page may be the last one needed, so nothing is read on unasked."""
@@ -88,6 +90,7 @@ class Descent:
             self.unseen.pop(job_id, None)
         run.add("head", rows)
         self.last = rows
+        self._oldest = rows.jobs[-1] if rows.jobs else self._oldest
         self._note_tail([row.job_id for row in rows.jobs])
         self.done = self._on_known_ground(rows, solid)
         self.jump = bool(self.below) and not self.done and self._in_interrupted(known)
@@ -107,6 +110,7 @@ class Descent:
         nothing_new = self.newest is None and not self._tail
         expected = nothing_new or (self.newest is not None and self.met_known)
         if expected or self._shown_again or self._claims == CLAIMS:
+            self.unproved = bool(self._tail) and not expected and not self._shown_again
             return None
         self._claims += 1
         self.reached_end = False
@@ -139,12 +143,12 @@ class Descent:
 
     def gap(self, run: Run) -> Gap:
         """The list ended before it reached anything known."""
-        oldest = self.last.jobs[-1] if self.last is not None and self.last.jobs else None
+        oldest = self._oldest
         newest_id, newest_at = self.newest or (None, None)
         return Gap(
             gap_from=newest_at,
             gap_until=oldest.created_at if oldest else run.now(),
             last_known_job_id=newest_id,
             oldest_listed_job_id=oldest.job_id if oldest else None,
-            reason="the list no longer reaches back to what was known",
+            reason=_CUT_SHORT if self.unproved else "the list no longer reaches back to what was known",
         )

@@ -97,7 +97,7 @@ def test_nor_beside_an_unreadable_record(tmp_path: Path, place: int, fault: str)
 def test_nor_when_a_first_load_goes_on_and_the_list_seems_empty(tmp_path: Path) -> None:
     settings = {"page_size": 10, "max_attempts": 1}
     with rig(World(seed=31, jobs=130, rate=0), f"sqlite:///{tmp_path / 'x.db'}", settings=settings) as r:
-        r.sim.fault("upstream_500", skip=6, times=2)
+        r.sim.fault("unauthorized", skip=6, times=1)
         assert r.sync().error
         r.sim.fault("shrunk", times=1)
         r.ok()
