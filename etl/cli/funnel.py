@@ -77,9 +77,10 @@ def explain(exc: BaseException) -> Iterator[str]:
 def _causes(exc: BaseException) -> Iterator[str]:
     """What the error came from, as far as it adds anything to what was said already."""
     said = " ".join(str(exc).split())
+    told = said.rpartition(" (")[0] or said  # without where it happened
     while (cause := exc.__cause__) is not None:
         text = _TRIMMINGS.sub("", " ".join(str(cause).split())) or type(cause).__name__
-        if text not in said:
+        if text not in said and told not in text:
             yield text[:500]
             said += text
         exc = cause

@@ -96,6 +96,15 @@ def test_a_cause_that_says_nothing_new_is_left_out():
     assert list(explain(error)) == ["error: failed: connection refused"]
 
 
+def test_a_cause_that_says_the_same_in_more_words_is_left_out():
+    error = DatabaseUnavailable("no route to host (database x at far:1)", hint="look at the cable")
+    error.__cause__ = OSError("(2003, 'no route to host')")
+    assert list(explain(error)) == [
+        "error: no route to host (database x at far:1)",
+        "  hint: look at the cable",
+    ]
+
+
 def test_the_unexpected_is_named_and_reported():
     lines = list(explain(ZeroDivisionError("division by zero")))
     assert lines[0] == "error: unexpected ZeroDivisionError: division by zero"
