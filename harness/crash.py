@@ -33,7 +33,7 @@ SOURCE = "main"
 ODDITIES = tuple(f"bad_item:rate=0.04,kind={kind}" for kind in ("null", "empty", "duplicate"))
 HARMS = ("reset:rate=0.01", "truncated:rate=0.01", "upstream_503:rate=0.01", "queue_full:rate=0.01")
 #: A run that has used up its retries is started again, so many times.
-TRIES = 4
+TRIES = 12
 #: Kills per round; each round has a new world and a new database, so that first loads are hit too.
 ROUND = 25
 #: One job a second comes. Two unreadable records in one stretch that nobody has read yet hide from everybody
