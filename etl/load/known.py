@@ -81,9 +81,11 @@ def newest_before(conn: sa.Connection, source_id: int, moment: datetime | None) 
 
 
 def next_after(conn: sa.Connection, source_id: int, position: int | None, moment: datetime) -> int | None:
-    """Position of the next job above a position that was created after a moment of the gateway's clock."""
+    """Position of the next listed job above a position, created after a moment of the gateway's clock."""
     column = jobs.c.list_position
-    query = sa.select(column).where(jobs.c.source_id == source_id, jobs.c.created_at > moment)
+    query = sa.select(column).where(
+        jobs.c.source_id == source_id, jobs.c.created_at > moment, jobs.c.unlisted_at.is_(None)
+    )
     if position is not None:
         query = query.where(column > position)
     return conn.execute(query.order_by(column).limit(1)).scalar()

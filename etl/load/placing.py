@@ -134,12 +134,15 @@ def _newer(
     places: Sequence[int | None],
 ) -> int | None:
     """The next known job after a batch that ends with unknown ones, unless they are newer than all: a lie may
-    have hidden them until now. One that was deleted meanwhile does not count, so its age decides."""
+    have hidden them until now. One that was deleted meanwhile does not count, so its age decides; and where
+    its age is absurd, the room below it must not be used up."""
     unknown = list(
         takewhile(lambda pair: pair[1] is None, zip(reversed(jobs), reversed(places), strict=True))
     )
     times = [job.created_at for job, _ in unknown if job.created_at is not None]
-    return knowledge.next_after(conn, source_id, last, max(times)) if times else None
+    found = knowledge.next_after(conn, source_id, last, max(times)) if times else None
+    scarce = found is not None and last is not None and (found - last) // (2 * len(unknown) + 2) == 0
+    return None if scarce else found
 
 
 def _beyond(conn: sa.Connection, source_id: int, position: int | None, *, above: bool) -> int | None:

@@ -40,3 +40,17 @@ def _add(r: Rig, count: int) -> list[str]:
     for number in range(count):
         r.world.add({"prompt": f"job {number}", "status": "completed"})
     return [job["id"] for job in r.world.expected() if job["id"] not in before]
+
+
+def test_a_deleted_job_from_the_future_uses_up_no_room(tmp_path: Path) -> None:
+    """Nobody says that it is gone: this gateway does not read jobs by id."""
+    world, settings = World(seed=1, jobs=3, rate=0), {"rereads_per_run": 0}
+    with rig(world, f"sqlite:///{tmp_path / 'x.db'}", settings=settings) as r:
+        tomorrow = int(world.now()) + 86_400
+        future = world.add({"prompt": "x", "status": "completed", "created_at": tomorrow})
+        r.ok()
+        world.delete(future)
+        created = [job for _ in range(60) for job in (_add(r, 1), r.ok())[0]]
+        positions = {job_id: row["list_position"] for job_id, row in r.jobs().items()}
+    assert sorted(created, key=positions.__getitem__) == created
+    assert len(set(positions.values())) == len(positions)
