@@ -69,6 +69,7 @@ class FirstLoad:
         self.below: list[str] = list(checkpoint.get("below", []))
         self.met = self._began_again = False
         self._claims = self._turns = 0
+        self._stands: str | None = None  # where the newest-first lane stands: the last job that it placed
         self._tails: dict[str, list[str]] = {"old": [], "new": []}  # the last two jobs of each half
         self.stuck: dict[
             str, tuple[str | None, GatewayError]
@@ -91,13 +92,10 @@ class FirstLoad:
     def take_head(self, head: PageRows) -> None:
         """The newest jobs are visible before anything else is asked."""
         self._take_new(head)
-        following = next_request(head.page)
         if not head.page.items and self.old is None and not self.below:
             self.met = True  # an empty list; but not where a killed run has seen jobs
             return
         self.run.flush()
-        if following and self.below[0] != following.after:  # on at the hole of a killed run, far below
-            self._open_new()
 
     def head_is_poisoned(self, error: GatewayError) -> None:
         """One of the newest jobs cannot be read: the newest-first half ends just above it."""
@@ -149,6 +147,7 @@ class FirstLoad:
         if "new" not in self.stuck and self._tails["new"]:
             self.below = self._tails["new"][-1:]
             self._open_new()
+            self._stands = None
             cursor = _before(self._tails["new"])
             readers.start("new", self.run.request("desc", cursor), hold=self._new_has_met)
 
@@ -180,6 +179,11 @@ class FirstLoad:
 
     def _start_new(self, readers: Readers) -> None:
         cursor = self.below[0] if self.below else None
+        if (
+            cursor != self._stands
+        ):  # on at the hole of a killed run, far below: anew, so that it finds its place
+            self.run.flush()
+            self._open_new()
         readers.start("new", self.run.request("desc", cursor), hold=self._new_has_met)
 
     def _begin_new_again(self, readers: Readers, error: GatewayError) -> None:
@@ -187,7 +191,6 @@ class FirstLoad:
         if self._began_again:
             raise error
         self._began_again, self.below = True, []
-        self._open_new()
         self._start_new(readers)
 
     def _old_has_met(self, rows: PageRows) -> bool:
@@ -233,14 +236,13 @@ class FirstLoad:
         self._note("new", rows)
         times = [row.created_at for row in rows.jobs if row.created_at]
         self._lowest_new = min(times, default=self._lowest_new)
+        self._stands = next_cursor(rows.page) or self._stands
         following = next_request(rows.page)
-        jumps = self._move_below(
-            following.after if following else None, first=readers is None, jump=interrupted
-        )
-        if jumps and readers is not None:
+        cursor = following.after if following else None
+        if cursor is None and not met_old and self._has_holes(first=readers is None):
+            cursor = self._stands  # the list goes on below: a killed run has seen it
+        if self._move_below(cursor, first=readers is None, jump=interrupted) and readers is not None:
             readers.stop("new")
-            run.flush()
-            self._open_new()
             self._start_new(readers)
         self.met = met_old and len(self.below) <= 1
         run.settle(self._checkpoint())
@@ -250,6 +252,9 @@ class FirstLoad:
         if ids and ids[-1] not in self._tails[lane]:
             self._tails[lane] = (self._tails[lane] + ids)[-2:]
             self._claims = 0  # it shows something new: so it goes on
+
+    def _has_holes(self, *, first: bool) -> bool:
+        return bool(self.below if first else self.below[1:])
 
     def _move_below(self, cursor: str | None, *, first: bool, jump: bool) -> bool:
         """`below[0]` is where the newest-first half goes on; the rest are holes of interrupted runs, to which

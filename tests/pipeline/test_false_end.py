@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from etl.simulator import World
+from tests.pipeline.test_convergence import in_order, killed
 from tests.rig import rig
 
 
@@ -103,6 +104,28 @@ def test_nor_when_a_first_load_goes_on_and_the_list_seems_empty(tmp_path: Path) 
         r.ok()
         assert len(r.jobs()) == 130
         r.assert_equals_gateway()
+
+
+@pytest.mark.parametrize("fault", ["has_more:value=false", "shrunk"])
+@pytest.mark.parametrize("place", range(1, 9))
+@pytest.mark.parametrize("commits", [2, 4])
+def test_nor_above_the_hole_of_a_killed_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, commits: int, place: int, fault: str
+) -> None:
+    """The half that comes down goes on far below, and must find its place there; the other one is stuck."""
+    monkeypatch.setattr("etl.pipeline.run.PAGES_PER_BATCH", 2)
+    world, settings = World(seed=31, jobs=150, rate=3600), {"page_size": 10, "max_attempts": 1}
+    with rig(world, f"sqlite:///{tmp_path / 'x.db'}", settings=settings) as r:
+        r.sim.fault("poison", index=40)
+        killed(r, commits)
+        world.advance(60)
+        r.sim.fault(f"{fault}{',' if ':' in fault else ':'}skip={place - 1},times=2")
+        while r.sync().error:
+            pass
+        r.sim.clear_faults()
+        assert r.reconcile().error is None
+        r.assert_equals_gateway()
+        assert in_order(r) == [job["id"] for job in world.expected()]
 
 
 def test_an_empty_list_is_asked_for_again_where_jobs_are_known(tmp_path: Path) -> None:
