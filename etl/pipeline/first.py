@@ -12,6 +12,7 @@ from etl.errors import DeadCursor, GatewayError, NotFound, OrderIgnored
 from etl.extract import next_cursor, next_request
 from etl.load import TOP, Gap, Known
 from etl.pipeline import order
+from etl.pipeline.ending import Ending
 from etl.pipeline.guard import backwards, created
 from etl.pipeline.newest_first import newest_first
 from etl.pipeline.poison import POISON, narrow, record
@@ -19,9 +20,8 @@ from etl.pipeline.reading import Event, Readers
 from etl.pipeline.run import Run
 from etl.records import PageRows
 
-#: So often may both halves say that the list ends before they have met, without showing anything new; and
-#: so often may a page come upside down.
-CLAIMS = 6
+#: So often may a page come upside down before it is believed.
+TURNS = 3
 #: Positions above belong to the newest-first half, below to the oldest-first half.
 MIDDLE = TOP // 2
 
@@ -68,9 +68,9 @@ class FirstLoad:
         self.old: str | None = checkpoint.get("old")
         self.below: list[str] = list(checkpoint.get("below", []))
         self.met = self._began_again = False
-        self._claims = self._turns = 0
+        self._turns = 0
         self._stands: str | None = None  # where the newest-first lane stands: the last job that it placed
-        self._tails: dict[str, list[str]] = {"old": [], "new": []}  # the last two jobs of each half
+        self._ends = {"old": Ending(), "new": Ending()}
         self.stuck: dict[
             str, tuple[str | None, GatewayError]
         ] = {}  # lane → last readable id, at a poison record
@@ -131,30 +131,33 @@ class FirstLoad:
             return
         if lane == "old" and self.below and "new" not in self.stuck:
             self._start_new(readers)
-        elif any(self._tails.values()) and self._claims < CLAIMS:
+        elif self._doubts_end():
             self._ask_again(readers)
         elif not self.stuck:
             self._give_up_between()
 
+    def _doubts_end(self) -> bool:
+        ends = self._ends.values()
+        return any(end.tail for end in ends) and any(end.doubt() for end in ends)
+
     def _ask_again(self, readers: Readers) -> None:
         """The list ends, but has a hole: each lane shows its last job again, and goes on if it can."""
-        self._claims += 1
         self.run.flush()
+        old, new = self._ends["old"], self._ends["new"]
         if "old" not in self.stuck:
             self._open_old()
-            cursor = _before(self._tails["old"]) or self.old
+            cursor = old.cursor or self.old
             readers.start("old", self.run.request("asc", cursor), hold=self._old_has_met)
-        if "new" not in self.stuck and self._tails["new"]:
-            self.below = self._tails["new"][-1:]
+        if "new" not in self.stuck and new.tail:
+            self.below = new.tail[-1:]
             self._open_new()
             self._stands = None
-            cursor = _before(self._tails["new"])
-            readers.start("new", self.run.request("desc", cursor), hold=self._new_has_met)
+            readers.start("new", self.run.request("desc", new.cursor), hold=self._new_has_met)
 
     def _give_up_between(self) -> None:
         """What lies between the halves is not shown; a reconcile looks again."""
         self.met = True
-        low, high = self._tails["old"][-1:], self._tails["new"][-1:]
+        low, high = self._ends["old"].tail[-1:], self._ends["new"].tail[-1:]
         if low and high:
             reason = "the list ends on the way from its oldest to its newest job, asked from either side"
             self.run.batch.gap = Gap(self._highest_old, self._lowest_new, low[0], high[0], reason)
@@ -210,14 +213,14 @@ class FirstLoad:
         if self._ignores_order(rows):
             readers.stop("old")
             self._turns += 1
-            if not order.lists_newest_first(run) and self._turns < CLAIMS:  # it was this page alone
+            if not order.lists_newest_first(run) and self._turns < TURNS:  # it was this page alone
                 readers.start("old", run.request("asc", self.old), hold=self._old_has_met)
             return
         run.check("old", rows)
         known = self._known(rows, self._lowest_new, newer=True)
         met = self._meets(rows, known, "new")
         run.add("old", rows)
-        self._note("old", rows)
+        self._ends["old"].saw(rows)
         times = [row.created_at for row in rows.jobs if row.created_at]
         self._highest_old = max(times, default=self._highest_old)
         self.old = next_cursor(rows.page) or self.old
@@ -233,7 +236,7 @@ class FirstLoad:
             k.list_position > MIDDLE and k.first_run_id != run.store.now.run_id for k in known.values()
         )
         run.add("new", rows)
-        self._note("new", rows)
+        self._ends["new"].saw(rows)
         times = [row.created_at for row in rows.jobs if row.created_at]
         self._lowest_new = min(times, default=self._lowest_new)
         self._stands = next_cursor(rows.page) or self._stands
@@ -246,12 +249,6 @@ class FirstLoad:
             self._start_new(readers)
         self.met = met_old and len(self.below) <= 1
         run.settle(self._checkpoint())
-
-    def _note(self, lane: str, rows: PageRows) -> None:
-        ids = [row.job_id for row in rows.jobs]
-        if ids and ids[-1] not in self._tails[lane]:
-            self._tails[lane] = (self._tails[lane] + ids)[-2:]
-            self._claims = 0  # it shows something new: so it goes on
 
     def _has_holes(self, *, first: bool) -> bool:
         return bool(self.below if first else self.below[1:])
@@ -309,9 +306,3 @@ class FirstLoad:
         if error is None or other is None:
             raise error or other or AssertionError("a first load ended without meeting")
         record(self.run, low, high, error)
-
-
-def _before(tail: list[str]) -> str | None:
-    """The cursor that shows the last job once more, and what follows it. It may itself be gone, and then the
-    list seems to end; its neighbour is not likely to be gone as well."""
-    return tail[-2] if len(tail) > 1 else None

@@ -12,13 +12,12 @@ from datetime import timedelta
 from etl.errors import DeadCursor, NotFound
 from etl.extract import next_request
 from etl.load import Gap, Known, newest_known, open_jobs
+from etl.pipeline.ending import Ending
 from etl.pipeline.guard import created
 from etl.pipeline.poison import POISON, isolate_from_above
 from etl.pipeline.run import Run
 from etl.records import JobRow, PageRows, Request
 
-#: So often may a list end that is not known to end there, without showing its last job again.
-CLAIMS = 6
 _CUT_SHORT = "the list ended here without showing its last job again"
 
 
@@ -69,9 +68,8 @@ class Descent:
         self.done = self.jump = self.reached_end = False
         self.last: PageRows | None = None
         self._oldest: JobRow | None = None  # the last job seen
-        self._tail: list[str] = []  # the ids of the last two
-        self._claims = 0
-        self._shown_again = self.unproved = False
+        self.ending = Ending()
+        self.unproved = False
 
     def nears_ground(self, rows: PageRows) -> bool:
         """In the reader's thread: this page may be the last one needed, so nothing is read on unasked."""
@@ -91,31 +89,24 @@ class Descent:
         run.add("head", rows)
         self.last = rows
         self._oldest = rows.jobs[-1] if rows.jobs else self._oldest
-        self._note_tail([row.job_id for row in rows.jobs])
+        self.ending.saw(rows)
         self.done = self._on_known_ground(rows, solid)
         self.jump = bool(self.below) and not self.done and self._in_interrupted(known)
         holes = [following.after] if following is not None and not self.jump else []
         run.settle({"below": [*holes, *self.below]})
 
-    def _note_tail(self, ids: list[str]) -> None:
-        self._shown_again = bool(ids) and ids == self._tail[-1:]
-        if ids and ids[-1] not in self._tail:
-            self._claims = 0
-            self._tail = (self._tail + ids)[-2:]
-
     def doubt_end(self) -> Request | None:
-        """Where to ask again when the list ends before anything known was met. A page may say so falsely, or
-        the cursor's job be gone: the last job has to be shown once more, and nothing after it."""
+        """Where to ask again when the list ends before anything known was met, or above a hole that an
+        earlier walk left: a job stood there."""
         self.reached_end = True
-        nothing_new = self.newest is None and not self._tail
-        expected = nothing_new or (self.newest is not None and self.met_known)
-        if expected or self._shown_again or self._claims == CLAIMS:
-            self.unproved = bool(self._tail) and not expected and not self._shown_again
+        nothing_new = self.newest is None and not self.ending.tail
+        expected = not self.below and (nothing_new or (self.newest is not None and self.met_known))
+        if expected or not self.ending.doubt():
+            self.unproved = not expected and not self.ending.proved
             return None
-        self._claims += 1
         self.reached_end = False
         self.run.flush()
-        return self.run.request("desc", self._tail[-2] if len(self._tail) > 1 else None)
+        return self.run.request("desc", self.ending.cursor)
 
     def _on_known_ground(self, rows: PageRows, solid: dict[str, Known]) -> bool:
         """All known and settled (or given up), and every job still waited for stands above the page."""
@@ -150,5 +141,7 @@ class Descent:
             gap_until=oldest.created_at if oldest else run.now(),
             last_known_job_id=newest_id,
             oldest_listed_job_id=oldest.job_id if oldest else None,
-            reason=_CUT_SHORT if self.unproved else "the list no longer reaches back to what was known",
+            reason=_CUT_SHORT
+            if self.unproved and self.ending.tail
+            else "the list no longer reaches back to what was known",
         )

@@ -15,6 +15,7 @@ from etl.errors import DeadCursor, EtlError, NotFound, SuspiciousScan
 from etl.extract import next_request
 from etl.load import Boundary, Scan, boundaries, neighbour, scan
 from etl.pipeline import order
+from etl.pipeline.ending import Ending
 from etl.pipeline.guard import backwards, created
 from etl.pipeline.poison import POISON, behind, isolate_from_above, narrow, record
 from etl.pipeline.reading import Event, Readers
@@ -49,6 +50,7 @@ def reconcile(run: Run, *, accept_suspicious: bool = False) -> None:
 def _newest_first(run: Run) -> str | None:
     """A gateway that only lists newest first is read in one piece; returns the oldest job's id."""
     oldest: str | None = None
+    ending = Ending()
     following: Request | None = run.request("desc")
     while (request := following) is not None:
         run.lane("all", "desc")
@@ -57,12 +59,23 @@ def _newest_first(run: Run) -> str | None:
                 run.check("all", rows)
                 run.add("all", rows)
                 run.settle_scan()
+                ending.saw(rows)
                 oldest = rows.jobs[-1].job_id if rows.jobs else oldest
-            return oldest
+            following = _unless_ended(run, ending)
         except POISON as error:
             following, high = isolate_from_above(run, "all", error.request or request, error)
             oldest = high or oldest
     return oldest
+
+
+def _unless_ended(run: Run, ending: Ending) -> Request | None:
+    """Where to ask again. All that is older than the last job listed will count as aged out."""
+    if ending.doubt():
+        run.flush()
+        return run.request("desc", ending.cursor)
+    if ending.tail and not ending.proved:
+        raise _suspicious(f"the list ended after job {ending.tail[-1]!r} without showing it again")
+    return None
 
 
 def _segments(run: Run, listed: int) -> str | None:

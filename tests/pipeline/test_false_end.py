@@ -128,6 +128,30 @@ def test_nor_above_the_hole_of_a_killed_run(
         assert in_order(r) == [job["id"] for job in world.expected()]
 
 
+@pytest.mark.parametrize("place", [1, 3])
+def test_nor_does_a_list_that_comes_newest_first_end_above_a_hole(tmp_path: Path, place: int) -> None:
+    world, settings = World(seed=31, jobs=150, rate=3600), {"page_size": 10, "order": "desc"}
+    with rig(world, f"sqlite:///{tmp_path / 'x.db'}", settings=settings) as r:
+        r.sim.fault("order_ignored")
+        r.sim.fault("unauthorized", skip=6, times=1)
+        assert r.sync().error
+        world.advance(60)
+        r.sim.fault("shrunk", skip=place - 1, times=2)
+        r.ok()
+        assert in_order(r) == [job["id"] for job in world.expected()]
+
+
+@pytest.mark.parametrize("fault", ["has_more:value=false", "shrunk"])
+def test_a_scan_from_the_newest_job_that_ends_early_ages_nothing_out(tmp_path: Path, fault: str) -> None:
+    world, settings = World(seed=31, jobs=60, rate=0), {"page_size": 10, "order": "desc"}
+    with rig(world, f"sqlite:///{tmp_path / 'x.db'}", settings=settings) as r:
+        r.sim.fault("order_ignored")
+        r.ok()
+        r.sim.fault(f"{fault}{',' if ':' in fault else ':'}skip=2,times=2")
+        assert r.reconcile().error is None
+        assert len(r.listed()) == 60
+
+
 def test_an_empty_list_is_asked_for_again_where_jobs_are_known(tmp_path: Path) -> None:
     with rig(
         World(seed=32, jobs=25, rate=0), f"sqlite:///{tmp_path / 'x.db'}", settings={"page_size": 10}

@@ -1,0 +1,43 @@
+"""Does a list end where the gateway says so? A page may lie, and so may a cursor whose job is gone.
+
+An end is believed when the list, asked from one job before its last one, shows that last one again and
+nothing after it.
+"""
+
+from __future__ import annotations
+
+from etl.records import PageRows
+
+#: So often an end is doubted while the list shows nothing at all; then it is taken as it is, and said so.
+CLAIMS = 6
+
+
+class Ending:
+    """The far end of one walk."""
+
+    def __init__(self) -> None:
+        self.tail: list[str] = []  # the ids of the last two jobs seen
+        self.proved = False
+        self._claims = 0
+
+    def saw(self, rows: PageRows) -> bool:
+        """True when the page shows a job that is new to the walk's end: so the list goes on."""
+        ids = [row.job_id for row in rows.jobs]
+        self.proved = bool(ids) and ids == self.tail[-1:]
+        if not ids or ids[-1] in self.tail:
+            return False
+        self.tail, self._claims = (self.tail + ids)[-2:], 0
+        return True
+
+    @property
+    def cursor(self) -> str | None:
+        """Shows the last job once more, and what follows it. That job may itself be gone, and then the list
+        seems to end; its neighbour is not likely to be gone as well."""
+        return self.tail[-2] if len(self.tail) > 1 else None
+
+    def doubt(self) -> bool:
+        """Ask once more; False when it is proved, or was asked often enough."""
+        if self.proved or self._claims == CLAIMS:
+            return False
+        self._claims += 1
+        return True
