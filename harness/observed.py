@@ -13,6 +13,7 @@ from etl.simulator import World
 SETTLED = ("completed", "failed", "cancelled")
 FIELDS = ("model", "status", "prompt", "size", "seconds", "created_at", "completed_at", "expires_at")
 SHOWN = (*FIELDS, "error_code", "error_message", "remixed_from_job_id")
+CREATED = SHOWN.index("created_at")
 Truth = tuple[Any, ...]
 
 
@@ -40,11 +41,14 @@ def _moment(seconds: float | None) -> datetime | None:
 class Observed:
     """Everything that the gateway has ever shown, moment by moment. `hidden`: jobs that no page can show.
 
+    `one_way`: it lists newest first only, so what is older than an unreadable record may be out of reach.
     `spoilt`: faults changed what jobs seemed to be, so a version may tell what the world never knew.
     """
 
-    def __init__(self, world: World, hidden: Iterable[int] = (), *, spoilt: bool = False) -> None:
-        self.world, self.spoilt = world, spoilt
+    def __init__(
+        self, world: World, hidden: Iterable[int] = (), *, spoilt: bool = False, one_way: bool = False
+    ) -> None:
+        self.world, self.spoilt, self.one_way = world, spoilt, one_way
         self.hidden = {world.id_at(index) for index in hidden}
         self.shown: dict[str, list[Truth]] = {}
         self.listed: dict[str, Truth] = {}

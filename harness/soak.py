@@ -226,7 +226,7 @@ def soak(family: str, jobs: int, minutes: float, seed: int, folder: Path) -> Ite
             standing = (*(f"poison:index={index}" for index in hidden), *([fault] if fault else []))
             options = [part for spec in standing for part in ("--fault", spec)]
             gateway = stack.enter_context(Gateway(folder, name, plan, *options))
-            observed = Observed(gateway.world, hidden, spoilt=name in SPOILT)
+            observed = Observed(gateway.world, hidden, spoilt=name in SPOILT, one_way=bool(fault))
             observed.look()
             patients.append(Patient(name, gateway, observed, standing))
             sources.append({"name": name, "base_url": gateway.base_url, **SETTINGS, **settings})

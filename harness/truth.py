@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from etl.db.models import metadata
-from harness.observed import SHOWN, Observed, Truth, columns
+from harness.observed import CREATED, SHOWN, Observed, Truth, columns
 
 Row = Any
 
@@ -244,11 +244,26 @@ def overlooked(tables: Tables, observed: Observed) -> list[str]:
         missing = {
             job_id for job_id in missing if not nameless & {truth[:7] for truth in observed.shown[job_id]}
         }
+    if observed.one_way:
+        missing -= _out_of_reach(tables, observed, missing)
     return [
         f"{job_id}: overlooked"
         for job_id in sorted(missing)
         if sum(observed.could_be_seen(job_id, run.started_at, run.finished_at) for run in ends) >= ENOUGH
     ]
+
+
+def _out_of_reach(tables: Tables, observed: Observed, missing: set[str]) -> set[str]:
+    """Those that the table itself says to lie beside an unreadable record."""
+    created = {row.job_id: row.created_at for row in tables.rows("video_jobs", "list_position")}
+    rows = [row for row in tables.rows("rejected_items", "id") if row.payload is None]
+    spans = [(created.get(row.after_id), created.get(row.before_id)) for row in rows]
+    times = {job_id: observed.shown[job_id][0][CREATED] for job_id in missing}
+    return {
+        job_id
+        for job_id, moment in times.items()
+        if any(low is not None and high is not None and low <= moment <= high for low, high in spans)
+    }
 
 
 def _nameless(tables: Tables) -> set[Truth]:
