@@ -14,6 +14,7 @@ from etl.feed.tables import KEYS, SMALL, STATE_COLUMNS
 from tests.feed.history import stored
 
 Rows = list[dict[str, Any]]
+_VERSIONS = "video_job_versions"
 
 
 def destination(kind: str, folder: Path, **options: Any) -> Destination:
@@ -36,7 +37,14 @@ def assert_equal(engine: sa.Engine, kind: str, folder: Path) -> None:
 
 
 def expected(engine: sa.Engine, table: str) -> Rows:
-    return stored(engine, table, STATE_COLUMNS if table == "video_jobs" else None)
+    if table != "video_jobs":
+        return stored(engine, table)
+    # A change of progress alone makes no version, and does not travel.
+    newest = {(row["source_id"], row["job_id"], row["version"]): row for row in stored(engine, _VERSIONS)}
+    rows = stored(engine, table, STATE_COLUMNS)
+    for row in rows:
+        row["progress"] = newest[row["source_id"], row["job_id"], row["version"]]["progress"]
+    return rows
 
 
 def plain(rows: Rows) -> Rows:
