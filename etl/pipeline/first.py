@@ -149,7 +149,7 @@ class FirstLoad:
             cursor = old.cursor or self.old
             readers.start("old", self.run.request("asc", cursor), hold=self._old_has_met)
         if "new" not in self.stuck and new.tail:
-            self.below = new.tail[-1:]
+            self.below = [*new.tail[-1:], *(cursor for cursor in self.below if cursor not in new.tail)]
             self._open_new()
             self._stands = None
             readers.start("new", self.run.request("desc", new.cursor), hold=self._new_has_met)
