@@ -131,9 +131,12 @@ _PRAGMAS = (
     "temp_store = MEMORY",
     "cache_size = -4000",  # KiB per connection; four times as much loads no faster, and is memory
     # A first load touches every leaf of two indexes in each batch: rarer checkpoints write them less often.
-    "wal_autocheckpoint = 4000",
+    "wal_autocheckpoint = 16000",
     "journal_size_limit = 67108864",
 )
+# Python's driver looks for a way to adapt every None, in vain: a tenth of the time of an insert.
+_as_it_is: Any = {}.get
+sqlite3.register_adapter(type(None), _as_it_is)
 
 
 def _sqlite_file(url: sa.URL) -> sa.URL:

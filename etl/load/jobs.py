@@ -33,6 +33,7 @@ _CLEARED = ("unlisted_at", "unlisted_reason", "suspect_run_id")
 _VERSION = (*_HEAD, "version", "op", "valid_from", "changed_fields", *TRACKED, "unlisted_reason", "run_id")
 _FIRST, _LAST = 1, 1 + len(TRACKED)  # where the tracked columns stand in a JobRow
 _CREATED = JobRow._fields.index("created_at")  # completed_at and expires_at follow
+_TIMES = _CREATED + 3
 #: What a version says that its job says otherwise, at the moment of its insert.
 _AT_INSERT = {
     "version": "1",
@@ -109,10 +110,9 @@ class JobWriter:
         )
 
     def _insert(self, plan: _Plan, job: Seen, at: Any) -> None:
-        row, source_id = job.row, self._source_id
-        tracked, settled = self._tracked(row), int(row.settled)
-        place = (at, at, job.position, self._run_id)
-        plan.inserts.append((source_id, row.job_id, *tracked, settled, row.content_hash, 1, *place))
+        row, place = job.row, (1, at, at, job.position, self._run_id)
+        tracked, ends = self._tracked(row), (int(row.settled), row.content_hash)
+        plan.inserts.append((self._source_id, row.job_id, *tracked, *ends, *place))
 
     def _touch(self, plan: _Plan, job: Seen, counts: Counts) -> None:
         """A job that says nothing new, but perhaps for its progress or its place."""
@@ -175,13 +175,8 @@ class JobWriter:
 
     def _tracked(self, row: JobRow) -> tuple[Any, ...]:
         time, created, completed, expires = self._time, row.created_at, row.completed_at, row.expires_at
-        return (
-            *row[_FIRST:_CREATED],
-            None if created is None else time(created),
-            None if completed is None else time(completed),
-            None if expires is None else time(expires),
-            *row[_CREATED + 3 : _LAST],
-        )
+        own = (created and time(created), completed and time(completed), expires and time(expires))
+        return row[_FIRST:_CREATED] + own + row[_TIMES:_LAST]
 
     def _execute(self, plan: _Plan) -> None:
         conn, table = self._conn, video_jobs

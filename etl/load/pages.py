@@ -26,10 +26,20 @@ def log_pages(
     marked = [(page, True) for page in pages] + [(page, False) for page in distrusted]
     plain = [_page_row(source_id, run_id, page, ok) for page, ok in marked if page.cache is None]
     if plain:
-        conn.execute(sa.insert(list_pages), plain)
+        bulk.insert(conn, list_pages, tuple(plain[0]), _as_stored(conn, plain))
     for page, ok in marked:
         if page.cache is not None:
             _log_lookup(conn, source_id, run_id, page, ok)
+
+
+def _as_stored(conn: sa.Connection, pages: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    """Page by page through SQLAlchemy's types would take a tenth of a re-read's time."""
+    time = bulk.instant(conn.dialect.name)
+    for page in pages:
+        page["received_at"] = time(page["received_at"])
+        page["accepted"] = int(page["accepted"])
+        page["has_more"] = None if page["has_more"] is None else int(page["has_more"])
+    return [tuple(page.values()) for page in pages]
 
 
 def _page_row(source_id: int, run_id: int, rows: PageRows, accepted: bool) -> dict[str, Any]:
