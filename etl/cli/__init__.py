@@ -16,14 +16,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0 done, 1 failed, 2 wrong usage or configuration, 3 some sources failed and others did not,
     130 interrupted.
     """
+    # Rows come and go by the thousand, without cycles: 5% of a first load. Modules stay: 5% of a start.
+    gc.set_threshold(100_000, 20, 20)
     try:
         from etl.cli.funnel import funnel
         from etl.cli.root import command
         from etl.cli.settings import Settings
     except KeyboardInterrupt:  # in the first tenth of a second, which is spent on importing
         return 130
-
-    gc.set_threshold(50_000, 20, 20)  # rows come and go by the thousand, without cycles: 5% of a first load
 
     settings = Settings(environ=dict(os.environ))
     argv = list(sys.argv[1:] if arguments is None else arguments)
