@@ -19,6 +19,7 @@ import sqlalchemy as sa
 
 from etl.db import schema
 from etl.db.engine import make_engine
+from etl.pipeline.reading import Readers
 from tests.databases import Missing, Server, mariadb_server, postgres_server
 
 DATABASES = ("sqlite", "postgresql", "mariadb")
@@ -46,6 +47,12 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if _LEAKS.fullmatch(name):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _eager_lanes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All lanes begin at once, as if the gateway were slow: most that can go wrong does so between lanes."""
+    monkeypatch.setattr(Readers, "hungry", True)
 
 
 def _start(starter: Callable[[], AbstractContextManager[Server]]) -> Iterator[Server]:

@@ -67,13 +67,12 @@ class FirstLoad:
         self.run = run
         self.old: str | None = checkpoint.get("old")
         self.below: list[str] = list(checkpoint.get("below", []))
-        self.met = self._began_again = False
+        self.met = self._began_new = self._began_again = False
         self._turns = 0
         self._stands: str | None = None  # where the newest-first lane stands: the last job that it placed
         self._ends = {"old": Ending(), "new": Ending()}
-        self.stuck: dict[
-            str, tuple[str | None, GatewayError]
-        ] = {}  # lane → last readable id, at a poison record
+        # Lane → last readable id, at a poison record.
+        self.stuck: dict[str, tuple[str | None, GatewayError]] = {}
         self._read_old: datetime | None = None  # how far each half was read, stored or not
         self._read_new: datetime | None = None
         self._highest_old: datetime | None = None
@@ -102,17 +101,23 @@ class FirstLoad:
         self.stuck["new"] = (narrow(self.run, "new", self.run.request("desc"), error), error)
 
     def read_both_ends(self) -> None:
-        both = self.run.source.first_load_lanes > 1 or len(self.below) > 1
         with self.run.readers() as readers:
             readers.start("old", self.run.request("asc", self.old), hold=self._old_has_met)
-            if both and self.below and "new" not in self.stuck:
-                self._start_new(readers)
+            self._read_the_other(readers)
             for event in readers:
                 self._handle(event, readers)
                 if self.met:
                     return
+                self._read_the_other(readers)
         if self.stuck and not self.run.lists_newest_first:
             self._leave_poison()
+
+    def _read_the_other(self, readers: Readers) -> None:
+        """The newest-first half too, when pages come slowly, or a killed run left holes in it."""
+        if self._began_new or not readers.running or not self.below or "new" in self.stuck:
+            return
+        if len(self.below) > 1 or (self.run.source.first_load_lanes > 1 and readers.hungry):
+            self._start_new(readers)
 
     def _handle(self, event: Event, readers: Readers) -> None:
         if event.error is not None:
@@ -149,6 +154,7 @@ class FirstLoad:
             cursor = old.cursor or self.old
             readers.start("old", self.run.request("asc", cursor), hold=self._old_has_met)
         if "new" not in self.stuck and new.tail:
+            self._began_new = True
             self.below = [*new.tail[-1:], *(cursor for cursor in self.below if cursor not in new.tail)]
             self._open_new()
             self._stands = None
@@ -181,10 +187,9 @@ class FirstLoad:
             raise error
 
     def _start_new(self, readers: Readers) -> None:
+        self._began_new = True
         cursor = self.below[0] if self.below else None
-        if (
-            cursor != self._stands
-        ):  # on at the hole of a killed run, far below: anew, so that it finds its place
+        if cursor != self._stands:  # at the hole of a killed run, far below: anew, so that it finds its place
             self.run.flush()
             self._open_new()
         readers.start("new", self.run.request("desc", cursor), hold=self._new_has_met)

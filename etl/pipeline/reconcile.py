@@ -79,15 +79,16 @@ def _unless_ended(run: Run, ending: Ending) -> Request | None:
 
 
 def _segments(run: Run, listed: int) -> str | None:
-    """Read all segments, `concurrency` at a time; returns the oldest listed job's id."""
+    """Read all segments, up to `concurrency` at a time; returns the oldest listed job's id."""
     store, many = run.store, run.source.concurrency
     count = max(1, min(many * SEGMENTS_PER_REQUEST, listed // MIN_SEGMENT)) if many > 1 else 1
     marks = store.read(lambda conn: boundaries(conn, store.source_id, listed, count))
     work = Segments(run, [None, *marks, None])
     with run.readers() as readers:
-        work.begin(readers, many)
+        work.read(readers, many)
         for event in readers:
             work.handle(event, readers)
+            work.read(readers, many)
     if work.descending:
         run.state.list_order = "desc"
         return _newest_first(run)
@@ -115,9 +116,10 @@ class Segments:
         self._segments = {f"segment {i}": Segment(a, b) for i, (a, b) in enumerate(pairwise(marks))}
         self._todo = list(self._segments)
 
-    def begin(self, readers: Readers, many: int) -> None:
-        for _ in range(min(many, len(self._todo))):
-            self._start_next(readers)
+    def read(self, readers: Readers, many: int) -> None:
+        """Begin segments: the first one, and more while that brings pages sooner."""
+        while self._todo and (not readers.running or (readers.running < many and readers.hungry)):
+            self._start(self._todo.pop(0), readers)
 
     def handle(self, event: Event, readers: Readers) -> None:
         segment = self._segments[event.lane]
@@ -126,11 +128,7 @@ class Segments:
         elif event.error is not None:
             self._handle_error(event, segment, readers)
         else:
-            self._finish(event.lane, segment, readers)
-
-    def _start_next(self, readers: Readers) -> None:
-        if self._todo:
-            self._start(self._todo.pop(0), readers)
+            self._finish(segment)
 
     def _start(self, name: str, readers: Readers) -> None:
         segment = self._segments[name]
@@ -198,18 +196,17 @@ class Segments:
         record(run, low, above[0] if above else None, error)  # type: ignore[arg-type]
         if above is None or (segment.end is not None and above[1] >= segment.end.position):
             segment.reached = True
-            self._finish(event.lane, segment, readers)
+            self._finish(segment)
             return
         segment.start = Boundary(above[0], above[1], None)
         self._start(event.lane, readers)
 
-    def _finish(self, name: str, segment: Segment, readers: Readers) -> None:
+    def _finish(self, segment: Segment) -> None:
         if segment.end is not None and not segment.reached:
             raise SuspiciousScan(
                 f"the list ended before job {segment.end.job_id!r}, which it showed before",
                 hint="nothing was marked; try again later, or accept it with --accept-suspicious",
             )
-        self._start_next(readers)
 
     def _fall_back(self, readers: Readers) -> None:
         self.descending = True
