@@ -202,6 +202,10 @@ class DatabaseRefused(StorageError):
     """Disk full, read-only, or missing rights: a person must act."""
 
 
+class DuplicateRow(StorageError):
+    """A row with this key is stored already."""
+
+
 class CommitLost(StorageError):
     """A commit that was confirmed is gone: restored from a backup, or a standby took over that lagged."""
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from etl.errors import DatabaseBusy, DatabaseRefused, DatabaseUnavailable, StorageError
+from etl.errors import DatabaseBusy, DatabaseRefused, DatabaseUnavailable, DuplicateRow, StorageError
 
 #: A kind of error, and what a person can do about it.
-Meaning = tuple[type[StorageError], str]
+Meaning = tuple[type[StorageError], str | None]
 
 _BUSY: Meaning = (DatabaseBusy, "another process is writing; the same command may succeed in a moment")
 _AWAY: Meaning = (DatabaseUnavailable, "is the database server running, and reachable from here?")
@@ -23,6 +23,7 @@ _LOGIN: Meaning = (DatabaseRefused, "check user and password in the database URL
 _NOWHERE: Meaning = (DatabaseRefused, "create the database, or correct its name in the database URL")
 _NO_FILE: Meaning = (DatabaseRefused, "may this user write the file and its folder, and is the path right?")
 _OTHER_FILE: Meaning = (DatabaseRefused, "correct the path in the database URL: this file is something else")
+_DOUBLE: Meaning = (DuplicateRow, None)
 _SICK: Meaning = (DatabaseRefused, "look at the database server's log, its memory and its disk")
 
 _SQLITE: dict[int, Meaning] = {
@@ -34,6 +35,8 @@ _SQLITE: dict[int, Meaning] = {
     sqlite3.SQLITE_FULL: _FULL,
     sqlite3.SQLITE_CANTOPEN: _NO_FILE,
     sqlite3.SQLITE_NOTADB: _OTHER_FILE,
+    sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY: _DOUBLE,
+    sqlite3.SQLITE_CONSTRAINT_UNIQUE: _DOUBLE,
 }
 
 # SQLSTATEs, or their two-character classes. The longer match wins.
@@ -46,6 +49,7 @@ _POSTGRES: dict[str, Meaning] = {
     "25P03": _AWAY,  # idle_in_transaction_session_timeout cut us
     "53300": _AWAY,  # too many connections
     "57P": _AWAY,  # shutdown, crash, still starting
+    "23505": _DOUBLE,
     "25006": _READ_ONLY,
     "28": _LOGIN,
     "3D": _NOWHERE,
@@ -74,7 +78,7 @@ _MYSQL |= dict.fromkeys((3, 1021, 1114), _FULL)
 _MYSQL |= dict.fromkeys((1290, 1792, 1836), _READ_ONLY)
 _MYSQL |= dict.fromkeys((1044, 1142, 1143, 1227, 1370), _RIGHTS)
 _MYSQL |= dict.fromkeys((1045, 1129, 1130, 1698), _LOGIN)
-_MYSQL[1049] = _NOWHERE
+_MYSQL |= {1049: _NOWHERE, 1062: _DOUBLE}
 
 
 @contextmanager
@@ -130,11 +134,12 @@ def _driver(error: BaseException | None) -> str | None:
 def _meaning(error: Any) -> Meaning | None:
     driver = _driver(error)
     if driver == "sqlite3":
-        return _SQLITE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+        code = getattr(error, "sqlite_errorcode", 0)
+        return _SQLITE.get(code) or _SQLITE.get(code & 0xFF)
     if driver == "psycopg":
         return _postgres_meaning(error)
-    code = error.args[0] if driver == "pymysql" and error.args else None
-    return _MYSQL.get(code) if isinstance(code, int) else None
+    number = error.args[0] if driver == "pymysql" and error.args else None
+    return _MYSQL.get(number) if isinstance(number, int) else None
 
 
 def _postgres_meaning(error: Any) -> Meaning | None:

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from etl.db.engine import reading, storage_errors, writing
-from etl.errors import DatabaseBusy, DatabaseUnavailable, StorageError
+from etl.errors import DatabaseBusy, DatabaseUnavailable, DuplicateRow, StorageError
 from etl.load import jobs as job_rows
 from etl.load import known as knowledge
 from etl.load import pages as page_rows
@@ -101,12 +101,15 @@ class Store:
         self.clock, self._sleep = clock, sleep
         self.started_at = clock()
         self.now = Standing()
+        self._untouched = False  # nothing is stored but what this run has seen once: ids are not looked up
 
     def open(self) -> State:
         """Look at the lease and read where the source stands. Raises LeaseHeld."""
 
         def look(conn: sa.Connection) -> State:
             self.lease.look(conn)
+            first = self.kind == "first"
+            self._untouched = first and knowledge.highest_position(conn, self.source_id) is None
             return states.read(conn, self.source_id)
 
         self.now.state = self.read(look)
@@ -123,7 +126,9 @@ class Store:
 
     def known(self, ids: Sequence[str]) -> dict[str, Known]:
         """What is stored of these jobs."""
-        return self.read(lambda conn: knowledge.known_jobs(conn, self.source_id, ids))
+        found = self.read(lambda conn: knowledge.known_jobs(conn, self.source_id, ids))
+        self._untouched = self._untouched and not found
+        return found
 
     def commit(self, batch: Batch) -> None:
         """Make the batch durable, or raise and leave everything as it was (LeaseLost, StorageError)."""
@@ -141,7 +146,13 @@ class Store:
                 return tried
 
         fresh = self.kind == "first" and self.now.run_id is None
-        self.now = self._patiently(once)
+        try:
+            self.now = self._patiently(once)
+        except DuplicateRow:  # a job came again: all is rolled back, and from now on ids are looked up
+            if not self._untouched:
+                raise
+            self._untouched = False
+            self.now = self._patiently(once)
         self.lease.committed(released=batch.end is not None)
         if fresh:
             self._learn()
@@ -231,7 +242,8 @@ class Store:
         ids = {row.job_id for page in pages for row in page.jobs}
         cursor = pages[0].page.request.after
         wanted = [*ids, cursor] if cursor is not None and cursor not in ids else list(ids)
-        known = knowledge.known_jobs(conn, self.source_id, wanted)
+        blind = self._untouched and lane.started
+        known = {} if blind else knowledge.known_jobs(conn, self.source_id, wanted)
         placed = place_lane(conn, self.source_id, lane, pages, known)
         now.counts.jobs_unchanged += placed.unchanged + sum(page.duplicates for page in pages)
         writer.write(placed.seen, now.counts)

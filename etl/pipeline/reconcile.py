@@ -115,10 +115,12 @@ class Segments:
         self.descending = False
         self._segments = {f"segment {i}": Segment(a, b) for i, (a, b) in enumerate(pairwise(marks))}
         self._todo = list(self._segments)
+        self._at_once = 1  # lanes that have proved worth having
 
     def read(self, readers: Readers, many: int) -> None:
         """Begin segments: the first one, and more while that brings pages sooner."""
-        while self._todo and (not readers.running or (readers.running < many and readers.hungry)):
+        while self._todo and (readers.running < self._at_once or (self._at_once < many and readers.hungry)):
+            self._at_once = max(self._at_once, readers.running + 1)
             self._start(self._todo.pop(0), readers)
 
     def handle(self, event: Event, readers: Readers) -> None:

@@ -97,3 +97,13 @@ def test_a_first_version_each_also_amid_others(engine: sa.Engine, run: int) -> N
     assert _stored(engine, video_job_versions, "job_id", "version", "op", "valid_from") == [
         (name, 1, "insert", _NOW) for name in names
     ]
+
+
+def test_thousands_arrive_as_they_are(engine: sa.Engine, run: int) -> None:
+    texts = [text or None for text in _TEXTS.values()]
+    jobs = [_job(f"{n:05}", texts[n % len(texts)], progress=None if n % 3 else n / 7) for n in range(1207)]
+    counts = _write(engine, run, [Seen(job, n, _NOW, None) for n, job in enumerate(jobs)])
+    assert counts.jobs_inserted == 1207
+    for table in (video_jobs, video_job_versions):
+        stored = _stored(engine, table, "job_id", "prompt", "progress")
+        assert stored == [(job.job_id, job.prompt, job.progress) for job in jobs]
