@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from etl.db.models import metadata
+from harness import totals
 from harness.observed import CREATED, SHOWN, Observed, Truth, columns
 
 Row = Any
@@ -218,6 +219,12 @@ def rejects(tables: Tables, observed: Observed, payloads: Collection[bytes] | No
     return said
 
 
+def kept(tables: Tables) -> list[str]:
+    """The totals that are kept with every commit."""
+    daily, durations = tables.rows("daily_totals", "digest"), tables.rows("duration_totals", "digest")
+    return totals.findings(tables.rows("video_jobs", "list_position"), daily, durations)
+
+
 def everything(
     tables: Tables,
     observed: Observed,
@@ -226,7 +233,7 @@ def everything(
     payloads: Collection[bytes] | None = None,
 ) -> list[str]:
     """All findings about a source that is at rest."""
-    said = jobs(tables, observed) + history(tables, observed)
+    said = jobs(tables, observed) + history(tables, observed) + kept(tables)
     return said + runs(tables, killed) + state(tables) + rejects(tables, observed, payloads)
 
 

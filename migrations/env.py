@@ -6,6 +6,8 @@ SQLite database that the migrations so far have built.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from typing import Any
@@ -21,9 +23,10 @@ from etl.analytics import prices, views
 from etl.db import schema, types
 from etl.db.engine import make_engine
 from etl.db.models import complete, metadata
+from etl.load import totals
 
-_NAMED = ("BigKey", "Bytes", "Text")
-_OURS = (types.JsonText, types.UtcDateTime)
+_NAMED = ("BigKey",)
+_OURS = (types.Bytes, types.JsonText, types.Text, types.UtcDateTime)
 again = Rewriter()
 
 
@@ -97,14 +100,27 @@ def _migrate(connection: sa.Connection) -> None:
     if goal == schema.head():
         views.create(connection)
         prices.seed(connection)
+        for source_id in connection.scalars(sa.select(metadata.tables["sources"].c.id)).all():
+            totals.recount(connection, source_id)
+
+
+#: Step by step, as a new database is made from the models at once; in a process of its own, as Alembic cannot
+#: run inside itself.
+_STEPS = """
+import sys
+from etl.db import schema
+from etl.db.engine import make_engine
+with schema._migrating(make_engine(sys.argv[1])) as (connection, _):
+    schema._alembic("upgrade", connection, "head")
+"""
 
 
 def _scratch() -> None:
     complete("mariadb")
     with tempfile.TemporaryDirectory() as folder:
-        engine = make_engine(f"sqlite:///{folder}/scratch.db")
-        if any(schema._revisions()):
-            schema.upgrade(engine)
+        url = f"sqlite:///{folder}/scratch.db"
+        subprocess.run([sys.executable, "-c", _STEPS, url], check=True)  # noqa: S603 (our own words)
+        engine = make_engine(url)
         with engine.connect() as connection:
             _run(connection, lambda _: context.run_migrations())
         engine.dispose()

@@ -15,6 +15,7 @@ from etl.config import Config, Database, Lease, Secret, Source
 from etl.db.models import metadata
 from etl.records import RunResult
 from etl.simulator import Simulator, World
+from harness.truth import Tables, kept
 
 TOKEN = "canary-7f3a9c51e2"
 
@@ -75,7 +76,7 @@ class Rig:
             assert shown(stored[job["id"]]) == truth(job)
 
     def assert_accounts(self) -> None:
-        """Every run's counts add up, and versions are numbered without holes."""
+        """Every run's counts add up, versions are numbered without holes, totals are what jobs say."""
         for run in self.rows("sync_runs"):
             parts = ("inserted", "updated", "unchanged", "rejected")
             assert run["jobs_seen"] == sum(run[f"jobs_{part}"] for part in parts), run
@@ -86,6 +87,7 @@ class Rig:
         assert set(numbers) == set(jobs)
         for job_id, versions in numbers.items():
             assert sorted(versions) == list(range(1, jobs[job_id]["version"] + 1))
+        assert not kept(Tables(self.app.engine, self.source.name))
 
 
 @contextmanager

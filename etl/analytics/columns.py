@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from etl.analytics.dialects import Dialect
@@ -25,11 +25,16 @@ class Scope:
     """Which jobs a view reads. `where` is a condition on video_jobs, called j; `day` gives a moment's day.
 
     The view itself reads all, by UTC days. A report puts in its range, which an index answers, and its
-    time zone.
+    time zone. `whole`: all times, by UTC days, so the totals that are kept will do.
     """
 
     where: str
     day: Callable[[str], str]
+    whole: bool = False
+
+    def only(self, condition: str) -> Scope:
+        """The part of it where this holds, too."""
+        return replace(self, where=f"{self.where} AND {condition}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,4 +49,4 @@ class View:
 
 def everything(d: Dialect) -> Scope:
     """The scope of the views themselves."""
-    return Scope("1 = 1", d.day)
+    return Scope("1 = 1", d.day, whole=True)

@@ -113,7 +113,8 @@ def check_sources(engine: sa.Engine, names: tuple[str, ...]) -> None:
 def _statement(conn: sa.Connection, report: Report, chosen: Filter) -> sa.TextClause:
     d = dialect(conn.dialect.name, now=_moment("now", conn.dialect.name))
     where = _conditions(report, chosen, conn.dialect.name)
-    scope = Scope(where, days_of(conn, d, chosen))
+    whole = chosen.since is None and chosen.until is None and chosen.zone == "UTC"
+    scope = Scope(where, days_of(conn, d, chosen), whole)
     order = f" ORDER BY {report.order}" if report.order else ""
     limit = "" if chosen.limit is None else f" LIMIT {int(chosen.limit) + 1}"
     text = f"SELECT * FROM ({report.sql(d, scope)}) report{order}{limit}"

@@ -74,7 +74,7 @@ FROM ({DAILY_JOBS.sql(d, scope)}) q{f" GROUP BY {keys}" if keys else ""}"""
 
 
 def _hourly(d: Dialect, scope: Scope) -> str:
-    hours = replace(scope, day=d.hours)
+    hours = replace(scope, day=d.hours, whole=False)
     return f"SELECT day AS hour, {', '.join(c.name for c in _COUNTS)} FROM ({_counts('day')(d, hours)}) q"
 
 

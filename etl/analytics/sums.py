@@ -1,11 +1,15 @@
 """Views that count and add up: jobs and failures by day, how long it takes, cache lookups.
 
-Money is added by group: a group has one provider, model, size and UTC day, so it has one price.
+Money is added by group: a group has one provider, model, size and UTC day, so it has one price. A whole
+history is not read job by job: see `etl.load.totals`.
 """
 
 # ruff: noqa: S608 (SQL is put together from our own snippets; values come as parameters)
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
 
 from etl.analytics.columns import Column, Scope, View
 from etl.analytics.dialects import Dialect
@@ -34,15 +38,40 @@ def _days(d: Dialect, scope: Scope) -> str:
     return f"{scope.day('j.created_at')} AS day, {d.day('j.created_at')} AS utc_day"
 
 
+#: Somebody may have written or deleted jobs by hand.
+_COMPLETE = "(SELECT COALESCE(SUM(jobs), 0) FROM daily_totals) = (SELECT COUNT(*) FROM video_jobs)"
+
+
+def _either(scope: Scope, kept: Callable[[Scope], str], counted: Callable[[Scope], str]) -> str:
+    """Of a whole history what the totals say, while they are complete; else the jobs are counted now."""
+    if not scope.whole:
+        return counted(scope)
+    return f"{kept(scope.only(_COMPLETE))} UNION ALL {counted(scope.only(f'NOT ({_COMPLETE})'))}"
+
+
 # --- daily_jobs --------------------------------------------------------------------------------
+
+_KIND = "j.source_id, j.provider, j.model, j.size, j.width, j.height, j.status"
+
+
+def _days_kept(scope: Scope) -> str:
+    return f"""
+  SELECT j.day AS day, j.day AS utc_day, {_KIND}, SUM(j.jobs) AS jobs, SUM(j.seconds * j.jobs) AS seconds,
+    SUM(CASE WHEN j.seconds IS NULL THEN j.jobs ELSE 0 END) AS unknown
+  FROM daily_totals j WHERE {scope.where}
+  GROUP BY j.day, {_KIND} HAVING SUM(j.jobs) <> 0"""
+
+
+def _days_counted(d: Dialect, scope: Scope) -> str:
+    return f"""
+  SELECT {_days(d, scope)}, {_KIND}, COUNT(*) AS jobs, SUM(j.seconds) AS seconds,
+    SUM(CASE WHEN j.seconds IS NULL THEN 1 ELSE 0 END) AS unknown
+  FROM video_jobs j WHERE {scope.where}
+  GROUP BY 1, 2, {_KIND}"""
 
 
 def _daily_jobs(d: Dialect, scope: Scope) -> str:
-    groups = f"""
-  SELECT {_days(d, scope)}, j.source_id, j.provider, j.model, j.size, j.width, j.height, j.status,
-    COUNT(*) AS jobs, SUM(j.seconds) AS seconds, SUM(CASE WHEN j.seconds IS NULL THEN 1 ELSE 0 END) AS unknown
-  FROM video_jobs j WHERE {scope.where}
-  GROUP BY 1, 2, j.source_id, j.provider, j.model, j.size, j.width, j.height, j.status"""
+    groups = _either(scope, _days_kept, partial(_days_counted, d))
     cost = f"CASE WHEN g.status = 'completed' THEN {d.rounded('g.seconds * p.price', 6)} END"
     uncosted = "CASE WHEN g.status <> 'completed' THEN 0 WHEN p.price IS NULL THEN g.jobs ELSE g.unknown END"
     return f"""
@@ -108,9 +137,27 @@ FAILURES = View(
 # --- latency_percentiles -----------------------------------------------------------------------
 
 
+_MAKER = "j.source_id, j.provider, j.model"
+
+
+def _durations_kept(d: Dialect, scope: Scope) -> str:
+    total = d.rounded("j.milliseconds / 1000.0", 3)
+    return f"""
+    SELECT {_MAKER}, {total} AS total, SUM(j.jobs) AS jobs
+    FROM (SELECT t.*, 'completed' AS status FROM duration_totals t) j WHERE {scope.where}
+    GROUP BY {_MAKER}, j.milliseconds HAVING SUM(j.jobs) <> 0"""
+
+
+def _durations_counted(d: Dialect, scope: Scope) -> str:
+    return f"""
+    SELECT {_MAKER}, {d.seconds("j.created_at", "j.completed_at")} AS total, COUNT(*) AS jobs
+    FROM video_jobs j
+    WHERE j.status = 'completed' AND j.completed_at IS NOT NULL AND j.created_at IS NOT NULL AND {scope.where}
+    GROUP BY {_MAKER}, 4"""
+
+
 def _latency(d: Dialect, scope: Scope) -> str:
-    keys = "j.source_id, j.provider, j.model"
-    total = d.seconds("j.created_at", "j.completed_at")
+    durations = _either(scope, partial(_durations_kept, d), partial(_durations_counted, d))
     percentiles = ", ".join(
         f"MIN(CASE WHEN t.until * 100 >= t.n * {n} THEN t.total END) AS p{n}" for n in (50, 90, 95, 99)
     )
@@ -121,11 +168,7 @@ SELECT s.name AS source, t.provider, t.model, {d.whole("MAX(t.n)")} AS jobs, MIN
 FROM (
   SELECT u.*, SUM(u.jobs) OVER (PARTITION BY u.source_id, u.provider, u.model) AS n,
     SUM(u.jobs) OVER (PARTITION BY u.source_id, u.provider, u.model ORDER BY u.total) AS until
-  FROM (
-    SELECT {keys}, {total} AS total, COUNT(*) AS jobs FROM video_jobs j
-    WHERE j.status = 'completed' AND j.completed_at IS NOT NULL AND j.created_at IS NOT NULL AND {scope.where}
-    GROUP BY {keys}, 4
-  ) u
+  FROM ({durations}) u
 ) t
 JOIN sources s ON s.id = t.source_id
 GROUP BY s.name, t.provider, t.model"""

@@ -75,6 +75,19 @@ def check(ctx: typer.Context, config: ConfigFile = None) -> None:
 
 
 @command.command()
+def recount(ctx: typer.Context, config: ConfigFile = None) -> None:
+    """Count all jobs anew. Only needed after jobs were written or deleted by hand: views are slow until then.
+
+    Syncs of a source wait while its jobs are counted, some seconds for a million.
+    """
+    from etl.analytics.opening import connected
+    from etl.load import totals
+
+    with connected(_load(ctx, config)) as engine:
+        print(f"{totals.recount_all(engine):,} jobs counted")
+
+
+@command.command()
 def partition(
     ctx: typer.Context,
     undo: Annotated[bool, typer.Option("--undo", help="Back to one table.")] = False,

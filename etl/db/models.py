@@ -97,6 +97,10 @@ def _tracked() -> list[sa.Column[Any]]:
     ]
 
 
+def _some(*names: str) -> list[sa.Column[Any]]:
+    return [column for column in _tracked() if column.name in names]
+
+
 # A partial index names its condition in `info`: as `postgresql_where` it would cost every command the import
 # of that dialect, 0.05 s. The migrations say it as Alembic wants it.
 
@@ -259,6 +263,35 @@ video_job_versions = _table(
     sa.UniqueConstraint("source_id", "job_id", "version"),
     comment="History: one row per change, append-only, never rewritten.",
     sqlite_autoincrement=True,
+)
+
+
+def _digest() -> sa.Column[str]:
+    return sa.Column("digest", sa.String(32), primary_key=True, comment="Digest of what was counted.")
+
+
+def _jobs(comment: str) -> sa.Column[int]:
+    return sa.Column("jobs", sa.BigInteger, nullable=False, comment=comment)
+
+
+daily_totals = _table(
+    "daily_totals",
+    _source(primary_key=True, checked=False),
+    _digest(),
+    sa.Column("day", sa.Date, comment="UTC day of creation, gateway's clock."),
+    *_some("provider", "model", "status", "seconds", "size", "width", "height"),
+    _jobs("Jobs that are so."),
+    comment="Jobs counted by day and kind, kept with every commit. Ask daily_jobs, which checks them.",
+)
+
+duration_totals = _table(
+    "duration_totals",
+    _source(primary_key=True, checked=False),
+    _digest(),
+    *_some("provider", "model"),
+    sa.Column("milliseconds", sa.BigInteger, nullable=False, comment="completed_at - created_at."),
+    _jobs("Completed jobs that took so long."),
+    comment="Completed jobs counted by time taken, kept with every commit. Ask latency_percentiles.",
 )
 
 rejected_items = _table(

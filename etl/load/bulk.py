@@ -46,6 +46,25 @@ def update(
         conn.exec_driver_sql(_update_sql(conn.dialect.name, table, columns, keys), _tuples(rows))
 
 
+def add_up(conn: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> None:
+    """Add each row's last value to what its key has, or insert it. Rows hold all columns of the table."""
+    if not rows:
+        return
+    sql, names = _add_up_sql(conn.dialect.name, table), table.columns.keys()
+    if conn.dialect.name == "sqlite":
+        conn.exec_driver_sql(sql, _tuples(rows))
+    elif conn.dialect.name == "postgresql":
+        for chunk in _chunks(rows):
+            run(
+                conn,
+                sql,
+                (msgspec.json.encode([dict(zip(names, row, strict=True)) for row in chunk]).decode(),),
+            )
+    else:
+        for chunk in _chunks(rows):
+            run(conn, sql.replace("?", _values(chunk, between=b"),(")))
+
+
 def of_jobs(conn: sa.Connection, source_id: int, ids: Sequence[str]) -> tuple[str, tuple[str, ...]]:
     """A WHERE for the jobs of these ids, and its parameters, for `run`.
 
@@ -183,6 +202,21 @@ def _insert_sql(into: str, columns: int, rows: int) -> str:
     row = f"({', '.join('?' * columns)})"
     # An error rolls all back anyway: SQLite need not keep what a statement of many rows changes.
     return f"INSERT OR FAIL INTO {into} VALUES {', '.join([row] * rows)}"  # noqa: S608 (our own names)
+
+
+@lru_cache(maxsize=64)
+def _add_up_sql(dialect: str, table: sa.Table) -> str:
+    *_, last = table.columns.keys()
+    into = f"INSERT INTO {table.name}"
+    if dialect in ("mysql", "mariadb"):
+        return f"{into} VALUES (?) ON DUPLICATE KEY UPDATE {last} = {last} + VALUES({last})"
+    marks = f"VALUES ({', '.join('?' * len(table.columns))})"
+    given = f"SELECT * FROM json_populate_recordset(NULL::{table.name}, %s::json)"  # noqa: S608 (our own names)
+    key = ", ".join(table.primary_key.columns.keys())
+    return (
+        f"{into} {marks if dialect == 'sqlite' else given}"
+        f" ON CONFLICT ({key}) DO UPDATE SET {last} = {table.name}.{last} + excluded.{last}"
+    )
 
 
 @lru_cache(maxsize=64)

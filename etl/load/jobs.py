@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from etl.db.models import video_job_versions, video_jobs
 from etl.load import bulk
 from etl.load.known import Known
+from etl.load.totals import Totals
 from etl.records import TRACKED, Counts, JobRow, Op, utc
 
 _HEAD = ("source_id", "job_id")
@@ -72,6 +73,8 @@ class _Plan:
     moves: list[tuple[Any, ...]] = field(default_factory=list)
     rehashes: list[tuple[Any, ...]] = field(default_factory=list)
     versions: list[tuple[Any, ...]] = field(default_factory=list)
+    came: list[JobRow] = field(default_factory=list)
+    went: list[JobRow] = field(default_factory=list)
 
 
 class JobWriter:
@@ -91,6 +94,7 @@ class JobWriter:
         plan = _Plan()
         changed: list[Seen] = []
         received = {at: self._time(at) for at in {job.at for job in seen}}  # a page's jobs share their time
+        plan.came += [job.row for job in seen if job.known is None]
         for job in seen:
             if job.known is None:
                 self._insert(plan, job, received[job.at])
@@ -154,6 +158,8 @@ class JobWriter:
         assert known is not None
         if job.partial:
             row = row._replace(**{n: old[n] for n in TRACKED if getattr(row, n) is None})
+        plan.went.append(JobRow(**{name: old[name] for name in JobRow._fields}))
+        plan.came.append(row)
         at = self._time(max(job.at, old["last_changed_at"]))  # our clock may have been set back
         tracked, key, version = self._tracked(row), (self._source_id, row.job_id), known.version + 1
         op: Op = "relist" if known.unlisted else "update"
@@ -186,6 +192,9 @@ class JobWriter:
         bulk.update(conn, table, ("list_position", "suspect_run_id"), _HEAD, plan.moves)
         bulk.update(conn, table, ("content_hash",), _HEAD, plan.rehashes)
         bulk.insert(conn, video_job_versions, _VERSION, plan.versions)
+        totals = Totals(plan.came)
+        totals.subtract(Totals(plan.went))
+        totals.write(conn, self._source_id)
 
     def _insert_all(self, rows: list[tuple[Any, ...]]) -> None:
         """New jobs, and their first versions: those are copied inside the database, so they travel once."""

@@ -1,0 +1,119 @@
+"""Jobs counted by what views group them by, kept with every commit: a whole history in a few rows.
+
+`daily_totals` counts by UTC day of creation, `duration_totals` by the time that completed jobs took. Views
+believe them while they add up to the number of jobs, and count the jobs themselves otherwise; so jobs that
+somebody wrote or deleted by hand cost time, until `recount`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
+from hashlib import blake2b
+from operator import itemgetter
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from etl.db.engine import reading, storage_errors, writing
+from etl.db.models import daily_totals, duration_totals, sources, video_jobs
+from etl.db.schema import check
+from etl.load import bulk
+from etl.load.lease import Lease
+from etl.records import JobRow
+
+_KIND = ("provider", "model", "status", "seconds", "size", "width", "height")
+_kind: Any = itemgetter(*map(JobRow._fields.index, _KIND))
+_STATUS, _MAKER = _KIND.index("status"), slice(2)
+_NEEDED = {*_KIND, "created_at", "completed_at"}
+_MICROSECOND = timedelta(microseconds=1)
+_AT_ONCE = 5000
+
+
+class Totals:
+    """Jobs of one source, counted."""
+
+    def __init__(self, jobs: Sequence[JobRow] = ()) -> None:
+        self._days: Counter[tuple[Any, ...]] = Counter()
+        self._durations: Counter[tuple[Any, ...]] = Counter()
+        kinds: defaultdict[tuple[Any, ...], list[JobRow]] = defaultdict(list)
+        took: defaultdict[tuple[Any, ...], list[timedelta]] = defaultdict(list)
+        for kind, job in zip(map(_kind, jobs), jobs, strict=True):
+            kinds[kind].append(job)
+        for kind, alike in kinds.items():
+            days = Counter([job.created_at and job.created_at.toordinal() for job in alike])
+            self._days.update({(day, *kind): count for day, count in days.items()})
+            if kind[_STATUS] == "completed":
+                took[kind[_MAKER]] += _took(alike)
+        for maker, lengths in took.items():
+            self._durations.update({(*maker, length): count for length, count in Counter(lengths).items()})
+
+    def add(self, other: Totals) -> None:
+        self._days.update(other._days)
+        self._durations.update(other._durations)
+
+    def subtract(self, other: Totals) -> None:
+        self._days.subtract(other._days)
+        self._durations.subtract(other._durations)
+
+    def jobs(self) -> int:
+        return self._days.total()
+
+    def write(self, conn: sa.Connection, source_id: int) -> None:
+        """Add them to what is stored."""
+        days = [((day and date.fromordinal(day).isoformat(), *of), n) for (day, *of), n in self._days.items()]
+        durations = [((*of, _milliseconds(took)), n) for (*of, took), n in self._durations.items()]
+        bulk.add_up(conn, daily_totals, _rows(source_id, days))
+        bulk.add_up(conn, duration_totals, _rows(source_id, durations))
+
+
+def recount_all(engine: sa.Engine) -> int:
+    """Count every source's jobs anew, one after the other. Raises SchemaMismatch, StorageError."""
+    check(engine)
+    with reading(engine) as conn:
+        ids = conn.scalars(sa.select(sources.c.id).order_by(sources.c.id)).all()
+    jobs = 0
+    for source_id in ids:
+        with storage_errors(), writing(engine) as conn:
+            jobs += recount(conn, source_id)
+    return jobs
+
+
+def recount(conn: sa.Connection, source_id: int) -> int:
+    """Count a source's jobs anew, in a transaction that keeps its writer waiting; returns their number."""
+    Lease(source_id, "", 0).lock(conn)
+    totals, table = Totals(), video_jobs
+    columns = [table.c[name] if name in _NEEDED else sa.null().label(name) for name in JobRow._fields]
+    query = sa.select(*columns).where(table.c.source_id == source_id)
+    with conn.execute(query, execution_options={"yield_per": _AT_ONCE}) as found:
+        for rows in found.partitions():
+            totals.add(Totals([JobRow._make(row) for row in rows]))
+    for counted in (daily_totals, duration_totals):
+        conn.execute(sa.delete(counted).where(counted.c.source_id == source_id))
+    totals.write(conn, source_id)
+    return totals.jobs()
+
+
+def _took(jobs: Sequence[JobRow]) -> list[timedelta]:
+    return [
+        job.completed_at - job.created_at
+        for job in jobs
+        if job.completed_at is not None and job.created_at is not None
+    ]
+
+
+def _milliseconds(took: timedelta) -> int:
+    """Rounded as databases round: halves away from zero."""
+    micro = took // _MICROSECOND
+    return (abs(micro) + 500) // 1000 * (1 if micro > 0 else -1)
+
+
+def _rows(source_id: int, counted: Iterable[tuple[tuple[Any, ...], int]]) -> list[tuple[Any, ...]]:
+    """A digest is the key: no database has one over columns that may be null, or as long as they like."""
+    return [(source_id, _digest(key), *key, jobs) for key, jobs in counted if jobs]
+
+
+def _digest(key: tuple[Any, ...]) -> str:
+    return blake2b(msgspec.json.encode(key), digest_size=16).hexdigest()

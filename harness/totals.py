@@ -1,0 +1,35 @@
+"""The totals that views read are what the jobs say, counted here once more, one by one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, timedelta
+from typing import Any
+
+Row = Any
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def findings(jobs: Iterable[Row], daily: Iterable[Row], durations: Iterable[Row]) -> list[str]:
+    """Rows of `video_jobs`, `daily_totals` and `duration_totals` of one source."""
+    days: Counter[tuple[Any, ...]] = Counter()
+    took: Counter[tuple[Any, ...]] = Counter()
+    for job in jobs:
+        days[_kind(job, job.created_at and job.created_at.astimezone(UTC).date())] += 1
+        if job.status == "completed" and job.created_at and job.completed_at:
+            took[job.provider, job.model, round((job.completed_at - job.created_at) / _MILLISECOND)] += 1
+    for row in daily:
+        days[_kind(row, row.day)] -= row.jobs
+    for row in durations:
+        took[row.provider, row.model, row.milliseconds] -= row.jobs
+    return [
+        f"{name}: {count:+} jobs missing of {key}"
+        for name, counted in (("daily_totals", days), ("duration_totals", took))
+        for key, count in counted.items()
+        if count
+    ]
+
+
+def _kind(row: Row, day: Any) -> tuple[Any, ...]:
+    return (day, row.provider, row.model, row.status, row.seconds, row.size, row.width, row.height)
