@@ -38,15 +38,19 @@ def _days(d: Dialect, scope: Scope) -> str:
     return f"{scope.day('j.created_at')} AS day, {d.day('j.created_at')} AS utc_day"
 
 
-#: Somebody may have written or deleted jobs by hand.
-_COMPLETE = "(SELECT COALESCE(SUM(jobs), 0) FROM daily_totals) = (SELECT COUNT(*) FROM video_jobs)"
-
-
 def _either(scope: Scope, kept: Callable[[Scope], str], counted: Callable[[Scope], str]) -> str:
-    """Of a whole history what the totals say, while they are complete; else the jobs are counted now."""
+    """Of a whole history what the totals say, while they are complete; else the jobs are counted now.
+
+    Somebody may have written or deleted jobs by hand.
+    """
     if not scope.whole:
         return counted(scope)
-    return f"{kept(scope.only(_COMPLETE))} UNION ALL {counted(scope.only(f'NOT ({_COMPLETE})'))}"
+    complete = "(SELECT COALESCE(SUM(jobs), 0) FROM daily_totals) = (SELECT COUNT(*) FROM video_jobs)"
+    yes, no = (scope.only(f"(SELECT complete FROM totals) = {flag}") for flag in (1, 0))
+    return f"""
+  WITH totals AS (SELECT CASE WHEN {complete} THEN 1 ELSE 0 END AS complete)
+  {kept(yes)}
+  UNION ALL {counted(no)}"""
 
 
 # --- daily_jobs --------------------------------------------------------------------------------

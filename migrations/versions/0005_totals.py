@@ -10,7 +10,7 @@ from etl.db.types import Text
 revision = "0005"
 down_revision = "0004"
 
-VIEWS = "cdfccd3cab23786a"
+VIEWS = "8729a30f5ad10116"
 
 
 def upgrade() -> None:
