@@ -41,9 +41,9 @@ for what the views do not show.
 - A range of `created_at` is answered by an index at any size. `daily_jobs` and `latency_percentiles` over all
   jobs read the totals that every commit keeps: 0.2 s at 1,000,000 jobs. The other views over *all* jobs read
   them one by one; at 1,000,000, SQLite and PostgreSQL take 0.4 s for `failures`, 2 to 3 s for
-  `duplicate_requests`, 3 s and 7 s for `remix_trees` with 83,000 remixes, most of it sorting and looking up.
-  The cost of 82,000 jobs in `job_facts` takes 2 s: ask that view for some days. `bifrost-etl report` puts its
-  range inside the view.
+  `duplicate_requests`, 3 s and 6 s for `remix_trees` with 83,000 remixes, most of it sorting and looking up.
+  The cost of 80,000 jobs in `job_facts` takes 2 s and 1 s: ask that view for some days. `bifrost-etl report`
+  puts its range inside the view.
 - On PostgreSQL, `ALTER ROLE reader SET jit = off` for whoever asks: to compile `daily_jobs` takes 0.9 s.
 - The views belong to the newest schema: `bifrost-etl db upgrade` makes them anew. On PostgreSQL, grant a
   reader its rights with `ALTER DEFAULT PRIVILEGES`, so that they outlive an upgrade.

@@ -42,18 +42,30 @@ def band(d: Dialect, t: str = "j") -> str:
 def price_id(d: Dialect, t: str, moment: str) -> str:
     """The price in force at `moment` for `t`'s provider, model and band; null when there is none.
 
-    Imported before configured before published; then the more exact model, provider and resolution; then the
-    newest. Cheap tests first: this runs for every job or group. Prices begin at midnight (UTC), so every
-    moment of a day has the same; a job's creation is compared as it is stored, no text is built for it.
+    Prices begin at midnight (UTC), so every moment of a day has the same; a job's creation is compared as it
+    is stored, no text is built for it.
     """
+    return f"({_price(d, t, moment, 'x.id')})"
+
+
+def priced(d: Dialect, t: str, moment: str) -> str:
+    """A join that gives `t` its price p. Cheap tests first: it runs for every job or group."""
+    if d.family == "postgresql":  # it would look up the id twice for each row
+        return f"LEFT JOIN LATERAL ({_price(d, t, moment, 'x.*')}) p ON TRUE"
+    return f"LEFT JOIN prices p ON p.id = {price_id(d, t, moment)}"
+
+
+def _price(d: Dialect, t: str, moment: str, what: str) -> str:
+    """Imported before configured before published; then the more exact model, provider and resolution; then
+    the newest."""
     return (
-        f"(SELECT x.id FROM prices x WHERE x.valid_from <= {moment}"
+        f"SELECT {what} FROM prices x WHERE x.valid_from <= {moment}"
         f" AND x.provider IN ('*', {t}.provider) AND {d.matches(f'{t}.model', 'x.model_pattern')}"
         f" AND x.resolution IN ('*', {band(d, t)})"
         " ORDER BY CASE x.origin WHEN 'import' THEN 0 WHEN 'config' THEN 1 ELSE 2 END,"
         " CASE WHEN x.model_pattern LIKE '%!%%' ESCAPE '!' THEN 1 ELSE 0 END, LENGTH(x.model_pattern) DESC,"
         " CASE x.provider WHEN '*' THEN 1 ELSE 0 END, CASE x.resolution WHEN '*' THEN 1 ELSE 0 END,"
-        " x.valid_from DESC, x.id DESC LIMIT 1)"
+        " x.valid_from DESC, x.id DESC LIMIT 1"
     )
 
 
@@ -135,7 +147,7 @@ COST_STATE = (
 
 def price_of_job(d: Dialect) -> str:
     """A join that gives job j its price p."""
-    return f"LEFT JOIN prices p ON p.id = {price_id(d, 'j', 'j.created_at')}"
+    return priced(d, "j", "j.created_at")
 
 
 def cost_of_job(d: Dialect) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from etl.analytics.columns import Column, Scope, View
 from etl.analytics.dialects import Dialect
-from etl.analytics.facts import cost_of_job, price_id, price_of_job
+from etl.analytics.facts import cost_of_job, price_of_job, priced
 
 #: Longer chains are cut, and marked: a cycle would never end.
 DEEPEST = 50
@@ -146,7 +146,7 @@ FROM (
   GROUP BY {same}, j.width, j.height
   HAVING COUNT(*) > 1
 ) g
-LEFT JOIN prices p ON p.id = {price_id(d, "g", d.midnight("g.utc_day"))}"""
+{priced(d, "g", d.midnight("g.utc_day"))}"""
 
 
 DUPLICATES = View(

@@ -13,7 +13,7 @@ from functools import partial
 
 from etl.analytics.columns import Column, Scope, View
 from etl.analytics.dialects import Dialect
-from etl.analytics.facts import failure_class, price_id
+from etl.analytics.facts import failure_class, priced
 
 _KEYS = (
     Column("day", "day", "Day of creation, gateway's clock (UTC)."),
@@ -27,10 +27,7 @@ _CURRENCY = Column("currency", "text", "Currency of the money; null when nothing
 
 def _priced(d: Dialect, groups: str) -> str:
     """The groups g of `groups` with their source s and price p."""
-    return (
-        f"FROM ({groups}) g JOIN sources s ON s.id = g.source_id"
-        f" LEFT JOIN prices p ON p.id = {price_id(d, 'g', d.midnight('g.utc_day'))}"
-    )
+    return f"FROM ({groups}) g JOIN sources s ON s.id = g.source_id {priced(d, 'g', d.midnight('g.utc_day'))}"
 
 
 def _days(d: Dialect, scope: Scope) -> str:

@@ -55,6 +55,8 @@ def make_engine(
     parsed = _parse(url)
     family = parsed.get_backend_name()
     options: dict[str, Any] = {"hide_parameters": True, "echo": echo, "pool_size": pool_size}
+    # The connection used last: in turns with the heartbeat's, both would fill their caches (7 MB on SQLite).
+    options["pool_use_lifo"] = True
     if family == "sqlite":
         engine = sa.create_engine(_sqlite_file(parsed), connect_args={"timeout": LOCK_WAIT}, **options)
         _prepare_sqlite(engine)

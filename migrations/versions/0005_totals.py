@@ -10,7 +10,7 @@ from etl.db.types import Text
 revision = "0005"
 down_revision = "0004"
 
-VIEWS = "8729a30f5ad10116"
+VIEWS = "ff30fab3324bc637"
 
 
 def upgrade() -> None:

@@ -137,6 +137,16 @@ def test_instants_and_astral_text_survive(engine):
 # --- Transactions
 
 
+def test_the_connection_used_last_is_used_again(engine):
+    with engine.connect() as usual:
+        mine = usual.connection.driver_connection
+        with engine.connect() as heartbeat:
+            assert heartbeat.connection.driver_connection is not mine
+    for _ in range(3):
+        with engine.connect() as again:
+            assert again.connection.driver_connection is mine
+
+
 def test_writing_commits_or_rolls_back_as_a_whole(engine):
     with pytest.raises(KeyError), writing(engine) as connection:
         connection.execute(sa.insert(sources), SOURCE)
