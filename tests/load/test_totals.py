@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from etl.analytics.queries import Filter
 from etl.analytics.queries import run as report
+from etl.db import schema
 from etl.db.models import daily_totals, sources, video_jobs
 from etl.load import known as knowledge
 from etl.load.jobs import JobWriter, Seen
 from etl.load.totals import recount_all
 from etl.records import Counts, JobRow
 from harness.truth import Tables, kept
+from tests.cli.command import Command
 from tests.load.test_jobs import _job
 
 _NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -98,3 +101,23 @@ def test_a_hand_that_deletes_jobs_is_noticed(loaded: sa.Engine) -> None:
     assert recount_all(loaded) == 29
     assert not _wrong(loaded)
     assert report(loaded, "totals", Filter(_NOW)).rows[0][0] == 29
+
+
+def test_an_upgrade_counts_what_is_there(loaded: sa.Engine) -> None:
+    schema.downgrade(loaded, "0004")
+    schema.upgrade(loaded)
+    assert not _wrong(loaded)
+
+
+def test_the_command(loaded: sa.Engine, engine_url: str, tmp_path: Path) -> None:
+    with loaded.begin() as conn:
+        conn.execute(sa.delete(daily_totals))
+    assert _wrong(loaded)
+    done = Command(tmp_path, DATABASE_URL=engine_url)("db", "recount")
+    assert (done.code, done.out) == (0, "30 jobs counted\n"), done.all
+    assert not _wrong(loaded)
+
+
+def test_the_command_on_an_empty_database(tmp_path: Path) -> None:
+    done = Command(tmp_path, DATABASE_URL=f"sqlite:///{tmp_path}/new.db")("db", "recount")
+    assert done.code == 1 and "db upgrade" in done.err
