@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -51,8 +50,5 @@ def _empty_tables(url: str) -> sa.Engine:
     from etl.db.models import metadata
 
     engine = sa.create_engine(url)
-    tables: list[Any] = [
-        metadata.tables[name] for name in ("sources", "video_jobs", "video_job_versions", "sync_runs")
-    ]
-    metadata.create_all(engine, tables=tables)
+    metadata.create_all(engine)
     return engine
