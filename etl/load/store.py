@@ -104,13 +104,18 @@ class Store:
         self._untouched = False  # nothing is stored but what this run has seen once: ids are not looked up
 
     def open(self) -> State:
-        """Look at the lease and read where the source stands. Raises LeaseHeld."""
+        """Look at the lease and read where the source stands; one never read whole gets its first load.
+
+        Raises LeaseHeld.
+        """
 
         def look(conn: sa.Connection) -> State:
             self.lease.look(conn)
-            first = self.kind == "first"
-            self._untouched = first and knowledge.highest_position(conn, self.source_id) is None
-            return states.read(conn, self.source_id)
+            state = states.read(conn, self.source_id)
+            if state.complete_run_id is None:
+                self.kind = "first"
+                self._untouched = knowledge.highest_position(conn, self.source_id) is None
+            return state
 
         self.now.state = self.read(look)
         return self.now.state

@@ -30,7 +30,7 @@ def sync_source(
     redact: Callable[[str], str],
     accept_suspicious: bool = False,
 ) -> RunResult:
-    """One run: the kind is the store's, but a source never read before gets its first load.
+    """One run, of the kind that the store says once it is open.
 
     Failures of gateway and database end in the result, not in an exception; what was read before is stored.
     """
@@ -40,8 +40,6 @@ def sync_source(
         return _result(source, store, "skipped" if isinstance(error, LeaseHeld) else "failed", error)
     except Stopped as stopped:  # while a broken database was waited for
         return _result(source, store, "interrupted", stopped)
-    if state.complete_run_id is None:
-        store.kind = "first"
     run = Run(source, gateway, store, progress, stop)
     run.resumed = state.checkpoint is not None
     progress.started(source.name, store.kind)

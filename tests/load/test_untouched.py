@@ -39,7 +39,9 @@ def _store(engine: sa.Engine) -> Store:
     with writing(engine) as conn:
         source = register(conn, "main", "http://x", "openai", None, _NOW)
     lease = Lease(source, "here:1:x", 60)
-    store = Store(engine, source, lease, kind="first", clock=lambda: _NOW, sleep=time.sleep, patience=60)
+    store = Store(
+        engine, source, lease, kind="incremental", clock=lambda: _NOW, sleep=time.sleep, patience=60
+    )
     store.open()
     store.now.lanes["old"] = Lane("asc", bounded=True, watch=False, edge=0, started=True)
     return store

@@ -116,6 +116,18 @@ def test_a_batch_takes_a_fixed_number_of_statements(measured: Measured) -> None:
     assert large <= small <= 16
 
 
+def test_a_first_load_looks_up_the_first_and_last_jobs_only(measured: Measured) -> None:
+    small, large = (
+        sum(
+            s.startswith("SELECT job_id, content_hash")
+            for batch in measured[jobs].first.batches
+            for s in batch
+        )
+        for jobs in (SMALL, LARGE)
+    )
+    assert large <= small <= 4
+
+
 def test_a_batch_s_reading_does_not_grow_with_what_is_stored(measured: Measured) -> None:
     small, large = (measured[jobs].first for jobs in (SMALL, LARGE))
     assert large.effort / large.pages <= 1.2 * max(small.effort / small.pages, 5 * PAGE)
