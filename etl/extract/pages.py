@@ -39,6 +39,16 @@ def next_cursor(page: RawPage) -> str | None:
     return _id(page.items[-1]) or page.last_id or _nearest_id(page.items)
 
 
+def spent(page: RawPage) -> RawPage:
+    """The page after its transform: its items are counted and the last one names its end, the rest is freed.
+
+    A hundred pages wait or are being stored at once: 4.5 MB.
+    """
+    if not page.items or _id(page.items[-1]) is None:
+        return page
+    return replace(page, items=(b"",) * (len(page.items) - 1) + page.items[-1:])
+
+
 def _nearest_id(items: tuple[bytes, ...]) -> str | None:
     """The id of the last item that has one."""
     return next((found for found in map(_id, reversed(items)) if found), None)

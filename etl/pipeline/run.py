@@ -11,7 +11,7 @@ from datetime import datetime
 
 from etl.config import Source
 from etl.errors import CommitLost, DatabaseRefused, EtlError, StalePage
-from etl.extract import Gateway
+from etl.extract import Gateway, spent
 from etl.load import Batch, Lane, RunEnd, State, Store
 from etl.pipeline import reading
 from etl.pipeline.guard import Guard
@@ -81,7 +81,8 @@ class Run:
         return self._transform(self.gateway.job(job_id))
 
     def _transform(self, page: RawPage) -> PageRows:
-        return transform_page(page, self._options, source_provider=self.source.provider)
+        rows = transform_page(page, self._options, source_provider=self.source.provider)
+        return replace(rows, page=spent(page))
 
     def distrust(self, rows: PageRows) -> None:
         """Log a page without believing it."""
