@@ -153,7 +153,7 @@ class PageRows:
     """A page, transformed. `jobs` keeps the page's order; jobs + rejects account for every item.
 
     A job that stands twice on one page is kept once in `jobs` (its last appearance) and counted in
-    `duplicates`. `ids` are the page's job ids in page order, without repeats.
+    `duplicates`. `ready` may hold, by id, what `etl.load` has made ready of a job before it is stored.
     """
 
     page: RawPage
@@ -163,6 +163,7 @@ class PageRows:
     cache: CacheLookup | None = None
     facts: PageFacts = field(default_factory=PageFacts)
     duplicates: int = 0
+    ready: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def stale(self) -> bool:

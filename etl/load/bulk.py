@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from itertools import chain, islice
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import sqlalchemy as sa
 
+from etl.load import copying
+
 Row = Sequence[Any]
+_T = TypeVar("_T")
 
 #: Of one statement: few enough for its text, and for the 32,766 parameters that SQLite takes.
 _ROWS = 500
@@ -22,13 +25,35 @@ def insert(conn: sa.Connection, table: sa.Table, columns: tuple[str, ...], rows:
     """Insert rows that are known not to exist."""
     if not rows:
         return
-    into = f"{table.name} ({', '.join(map(conn.dialect.identifier_preparer.quote, columns))})"
     if conn.dialect.name == "postgresql":
-        _copy(conn, into, rows)
+        copying.copy(conn, table, columns, copying.copyable(table, columns, rows))
     elif conn.dialect.name == "sqlite":
-        _insert_many_by_many(conn, into, rows)
+        _insert_many_by_many(conn, _into(conn, table, columns), rows)
     else:
-        _insert_literals(conn, into, rows)
+        _insert_literals(conn, _into(conn, table, columns), _lines(rows))
+
+
+def ready(dialect: str, table: sa.Table, columns: tuple[str, ...], rows: Sequence[Row]) -> list[Any]:
+    """Rows of these columns, as far along as they can be without a connection: for `insert_ready`."""
+    if dialect == "postgresql":
+        return copying.copyable(table, columns, rows)
+    return _tuples(rows) if dialect == "sqlite" else _lines(rows)
+
+
+def insert_ready(
+    conn: sa.Connection, table: sa.Table, columns: tuple[str, ...], rows: Iterable[tuple[Any, int, int]]
+) -> None:
+    """Insert rows that are known not to exist: each as `ready` made it, then its last two columns."""
+    if conn.dialect.name == "postgresql":
+        copying.copy(conn, table, columns, ((*row, *ends) for row, *ends in rows))
+    elif conn.dialect.name == "sqlite":
+        _insert_many_by_many(conn, _into(conn, table, columns), [(*row, *ends) for row, *ends in rows])
+    else:
+        _insert_literals(conn, _into(conn, table, columns), [b"%b,%d,%d" % row for row in rows])
+
+
+def _into(conn: sa.Connection, table: sa.Table, columns: tuple[str, ...]) -> str:
+    return f"{table.name} ({', '.join(map(conn.dialect.identifier_preparer.quote, columns))})"
 
 
 def insert_one(conn: sa.Connection, table: sa.Table, values: dict[str, Any]) -> int:
@@ -62,7 +87,7 @@ def add_up(conn: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> None:
             )
     else:
         for chunk in _chunks(rows):
-            run(conn, sql.replace("?", _values(chunk, between=b"),(")))
+            run(conn, sql.replace("?", _values(_lines(chunk), between="),(")))
 
 
 def of_jobs(conn: sa.Connection, source_id: int, ids: Sequence[str]) -> tuple[str, tuple[str, ...]]:
@@ -76,7 +101,7 @@ def of_jobs(conn: sa.Connection, source_id: int, ids: Sequence[str]) -> tuple[st
         return of_source + " IN (SELECT value FROM json_each(?))", (_json(ids),)  # noqa: S608
     if conn.dialect.name == "postgresql":
         return of_source + " = ANY(ARRAY(SELECT json_array_elements_text(%s::json)))", (_json(ids),)
-    return f"{of_source} IN ({_values([ids], between=b'')})", ()
+    return f"{of_source} IN ({_values(_lines([ids]))})", ()
 
 
 def rows_to_come(conn: sa.Connection, table: sa.Table) -> tuple[str, tuple[str, ...]] | None:
@@ -142,26 +167,22 @@ def _tuples(rows: Iterable[Row]) -> list[tuple[Any, ...]]:
     return [row if type(row) is tuple else tuple(row) for row in rows]
 
 
-def _copy(conn: sa.Connection, into: str, rows: Iterable[Row]) -> None:
-    """psycopg's own rows take five times as long, most of it for times."""
-    raw: Any = conn.connection.driver_connection
-    sql = rf"COPY {into} FROM STDIN (FORMAT csv, NULL 'null', ESCAPE E'\\')"
-    with raw.cursor() as cursor, cursor.copy(sql) as copy:
-        for chunk in _chunks(rows):
-            copy.write(_values(chunk, between=b"\n") + "\n")
-
-
-def _values(rows: Sequence[Row], *, between: bytes) -> str:
-    """Rows as SQL literals and as CSV: JSON's, but that in texts only quotes and backslashes are escaped.
+def _lines(rows: Sequence[Row]) -> list[bytes]:
+    """Rows as SQL literals: JSON's, but that in texts only quotes and backslashes are escaped.
 
     A fifth of the time of writing them value by value. A line's end stands in no JSON text: there rows part.
     MariaDB: as in `sql_mode` of `etl.db.engine`, backslashes escape and double quotes hold texts.
     """
-    text = _lines(rows).replace(b"]\n[", between)[1:-2]
-    return (_ESCAPE.sub(_unescaped, text) if b"\\" in text else text).decode()
+    text = _encode_lines(rows)[1:-2] if rows else b""
+    lines = text.split(b"]\n[") if rows else []
+    return [_ESCAPE.sub(_unescaped, line) for line in lines] if b"\\" in text else lines
 
 
-_lines = msgspec.json.Encoder().encode_lines
+def _values(lines: Sequence[bytes], between: str = ",") -> str:
+    return between.encode().join(lines).decode()
+
+
+_encode_lines = msgspec.json.Encoder().encode_lines
 _ESCAPE = re.compile(rb"\\(u[0-9a-f]{4}|.)")
 _CONTROL = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f"}
 
@@ -173,7 +194,7 @@ def _unescaped(found: re.Match[bytes]) -> bytes:
     return _CONTROL.get(kind) or chr(int(kind[1:], 16)).encode()
 
 
-def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
+def _chunks(rows: Iterable[_T]) -> Iterator[list[_T]]:
     """Few enough rows that one statement's text stays small."""
     found = iter(rows)
     while chunk := list(islice(found, _ROWS)):
@@ -191,10 +212,10 @@ def _insert_many_by_many(conn: sa.Connection, into: str, rows: Sequence[Row]) ->
         conn.exec_driver_sql(_insert_sql(into, len(rows[0]), 1), _tuples(rows[whole:]))
 
 
-def _insert_literals(conn: sa.Connection, into: str, rows: Iterable[Row]) -> None:
+def _insert_literals(conn: sa.Connection, into: str, lines: Iterable[bytes]) -> None:
     """Many rows in one statement. PyMySQL would take ten times as long to write the same text."""
-    for chunk in _chunks(rows):
-        run(conn, f"INSERT INTO {into} VALUES ({_values(chunk, between=b'),(')})")  # noqa: S608 (our own names)
+    for chunk in _chunks(lines):
+        run(conn, f"INSERT INTO {into} VALUES ({_values(chunk, between='),(')})")  # noqa: S608 (our own names)
 
 
 @lru_cache(maxsize=64)

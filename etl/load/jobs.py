@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -14,21 +14,11 @@ from etl.db.models import video_job_versions, video_jobs
 from etl.load import bulk
 from etl.load.known import Known
 from etl.load.totals import Totals
-from etl.records import TRACKED, Counts, JobRow, Op, utc
+from etl.records import TRACKED, Counts, JobRow, Op, PageRows, utc
 
 _HEAD = ("source_id", "job_id")
-_INSERT = (
-    *_HEAD,
-    *TRACKED,
-    "settled",
-    "content_hash",
-    "version",
-    "first_seen_at",
-    "last_changed_at",
-    "list_position",
-    "first_run_id",
-)
-_POSITION = _INSERT.index("list_position")
+_READY = (*_HEAD, *TRACKED, "settled", "content_hash", "version", "first_seen_at", "last_changed_at")
+_INSERT = (*_READY, "list_position", "first_run_id")
 _UPDATE = (*TRACKED, "settled", "content_hash", "version", "last_changed_at", "list_position")
 _CLEARED = ("unlisted_at", "unlisted_reason", "suspect_run_id")
 _VERSION = (*_HEAD, "version", "op", "valid_from", "changed_fields", *TRACKED, "unlisted_reason", "run_id")
@@ -54,6 +44,7 @@ class Seen(NamedTuple):
     """One job on one page: where it stands, when the page came, and what is known of it.
 
     `partial` marks an answer by id, which leaves out zero values: what it does not say has not changed.
+    `ready` is what `ready_rows` made of it, if it was asked.
     """
 
     row: JobRow
@@ -61,13 +52,14 @@ class Seen(NamedTuple):
     at: datetime
     known: Known | None
     partial: bool = False
+    ready: Any = None
 
 
 @dataclass(slots=True)
 class _Plan:
     """The rows of one write, by statement."""
 
-    inserts: list[tuple[Any, ...]] = field(default_factory=list)
+    inserts: list[Seen] = field(default_factory=list)
     updates: list[tuple[Any, ...]] = field(default_factory=list)
     progress: list[tuple[Any, ...]] = field(default_factory=list)
     moves: list[tuple[Any, ...]] = field(default_factory=list)
@@ -93,12 +85,12 @@ class JobWriter:
         """Write jobs, each at most once in `seen`, and count what became of them."""
         plan = _Plan()
         changed: list[Seen] = []
-        received = {at: self._time(at) for at in {job.at for job in seen}}  # a page's jobs share their time
-        plan.came += [job.row for job in seen if job.known is None]
+        plan.inserts = [job for job in seen if job.known is None]
+        plan.came += [job.row for job in plan.inserts]
         for job in seen:
             if job.known is None:
-                self._insert(plan, job, received[job.at])
-            elif self._differs(job.row, job.known):
+                continue
+            if self._differs(job.row, job.known):
                 changed.append(job)
             else:
                 self._touch(plan, job, counts)
@@ -112,11 +104,6 @@ class JobWriter:
             or known.unlisted
             or (self._history_progress and row.progress != known.progress)
         )
-
-    def _insert(self, plan: _Plan, job: Seen, at: Any) -> None:
-        row, place = job.row, (1, at, at, job.position, self._run_id)
-        tracked, ends = self._tracked(row), (int(row.settled), row.content_hash)
-        plan.inserts.append((self._source_id, row.job_id, *tracked, *ends, *place))
 
     def _touch(self, plan: _Plan, job: Seen, counts: Counts) -> None:
         """A job that says nothing new, but perhaps for its progress or its place."""
@@ -161,7 +148,7 @@ class JobWriter:
         plan.went.append(JobRow(**{name: old[name] for name in JobRow._fields}))
         plan.came.append(row)
         at = self._time(max(job.at, old["last_changed_at"]))  # our clock may have been set back
-        tracked, key, version = self._tracked(row), (self._source_id, row.job_id), known.version + 1
+        tracked, key, version = _tracked(row, self._time), (self._source_id, row.job_id), known.version + 1
         op: Op = "relist" if known.unlisted else "update"
         plan.updates.append(
             (*tracked, row.settled, row.content_hash, version, at, job.position, None, None, None, *key)
@@ -179,11 +166,6 @@ class JobWriter:
             rows.update((row["job_id"], row) for row in self._conn.execute(query).mappings())
         return rows
 
-    def _tracked(self, row: JobRow) -> tuple[Any, ...]:
-        time, created, completed, expires = self._time, row.created_at, row.completed_at, row.expires_at
-        own = (created and time(created), completed and time(completed), expires and time(expires))
-        return row[_FIRST:_CREATED] + own + row[_TIMES:_LAST]
-
     def _execute(self, plan: _Plan) -> None:
         conn, table = self._conn, video_jobs
         self._insert_all(plan.inserts)
@@ -196,33 +178,62 @@ class JobWriter:
         totals.subtract(Totals(plan.went))
         totals.write(conn, self._source_id)
 
-    def _insert_all(self, rows: list[tuple[Any, ...]]) -> None:
+    def _insert_all(self, jobs: list[Seen]) -> None:
         """New jobs, and their first versions: those are copied inside the database, so they travel once."""
-        if not rows:
+        if not jobs:
             return
         new = bulk.rows_to_come(self._conn, video_jobs)
-        bulk.insert(self._conn, video_jobs, _INSERT, rows)
-        which, ids = new or self._inserted(rows)
+        rows = [(made, job.position, self._run_id) for made, job in zip(self._ready(jobs), jobs, strict=True)]
+        bulk.insert_ready(self._conn, video_jobs, _INSERT, rows)
+        which, ids = new or self._inserted(jobs)
         order = "rowid" if new else "list_position"
         # An error rolls all back anyway, so SQLite need not keep every page as it was before the statement:
         # 40 MB for a batch amid a million jobs.
         insert = "INSERT OR FAIL" if new else "INSERT"
         bulk.run(self._conn, f"{insert} {_COPY_FIRST_VERSIONS} WHERE {which} ORDER BY {order}", ids)
 
-    def _inserted(self, rows: list[tuple[Any, ...]]) -> tuple[str, tuple[str, ...]]:
-        """A WHERE for the rows just inserted: by the stretch they fill, unless others stand in it.
+    def _ready(self, jobs: list[Seen]) -> list[Any]:
+        late = [(job.row, job.at) for job in jobs if job.ready is None]
+        made = iter(_made_ready(self._conn.dialect.name, self._source_id, late))
+        return [next(made) if job.ready is None else job.ready for job in jobs]
+
+    def _inserted(self, jobs: list[Seen]) -> tuple[str, tuple[str, ...]]:
+        """A WHERE for the jobs just inserted: by the stretch they fill, unless others stand in it.
 
         A stretch is read in its order; thousands of ids must be parsed, looked up and sorted.
         """
-        places = [row[_POSITION] for row in rows]
+        places = [job.position for job in jobs]
         stretch = (
             f"source_id = {self._source_id} AND list_position BETWEEN {min(places)} AND {max(places)}"
             f" AND first_run_id = {self._run_id}"
         )
         found = bulk.run(self._conn, f"SELECT count(*) FROM video_jobs WHERE {stretch}").scalar_one()  # noqa: S608
-        if found == len(rows):
+        if found == len(jobs):
             return stretch, ()
-        return bulk.of_jobs(self._conn, self._source_id, [row[1] for row in rows])
+        return bulk.of_jobs(self._conn, self._source_id, [job.row.job_id for job in jobs])
+
+
+def ready_rows(dialect: str, source_id: int, page: PageRows) -> dict[str, Any]:
+    """By id: each job of a page as its row, but for its place. Made by the thread that read the page, while
+    another one waits for the database: a tenth of a first load."""
+    jobs = [(row, page.page.received_at) for row in page.jobs]
+    return dict(zip((row.job_id for row in page.jobs), _made_ready(dialect, source_id, jobs), strict=True))
+
+
+def _made_ready(dialect: str, source_id: int, jobs: Sequence[tuple[JobRow, datetime]]) -> list[Any]:
+    time = bulk.instant(dialect)
+    seen = {at: time(at) for at in {at for _, at in jobs}}  # a page's jobs share their time
+    rows = [
+        (source_id, row[0], *_tracked(row, time), row.settled, row.content_hash, 1, seen[at], seen[at])
+        for row, at in jobs
+    ]
+    return bulk.ready(dialect, video_jobs, _READY, rows)
+
+
+def _tracked(row: JobRow, time: Callable[[datetime], Any]) -> tuple[Any, ...]:
+    created, completed, expires = row.created_at, row.completed_at, row.expires_at
+    own = (created and time(created), completed and time(completed), expires and time(expires))
+    return row[_FIRST:_CREATED] + own + row[_TIMES:_LAST]
 
 
 def unlist(

@@ -37,8 +37,6 @@ def _as_stored(conn: sa.Connection, pages: list[dict[str, Any]]) -> list[tuple[A
     time = bulk.instant(conn.dialect.name)
     for page in pages:
         page["received_at"] = time(page["received_at"])
-        page["accepted"] = int(page["accepted"])
-        page["has_more"] = None if page["has_more"] is None else int(page["has_more"])
     return [tuple(page.values()) for page in pages]
 
 

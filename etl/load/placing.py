@@ -61,7 +61,8 @@ def place_lane(
         if job is not None and job.stands(row, position):
             placed.unchanged += 1
         else:
-            placed.seen.append(Seen(row, position, page.page.received_at, job))
+            made = page.ready.get(row.job_id)
+            placed.seen.append(Seen(row, position, page.page.received_at, job, ready=made))
     if places:
         _pass(conn, source_id, lane, places, stored, placed, ended=ended)
     return placed

@@ -129,6 +129,11 @@ class Store:
 
         return self._patiently(once)
 
+    def ready(self, page: PageRows) -> dict[str, Any]:
+        """What `PageRows.ready` may hold, from any thread. A reconcile knows nearly all jobs."""
+        dialect = self.engine.dialect.name
+        return {} if self.kind == "reconcile" else job_rows.ready_rows(dialect, self.source_id, page)
+
     def known(self, ids: Sequence[str]) -> dict[str, Known]:
         """What is stored of these jobs."""
         found = self.read(lambda conn: knowledge.known_jobs(conn, self.source_id, ids))

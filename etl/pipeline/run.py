@@ -82,7 +82,7 @@ class Run:
 
     def _transform(self, page: RawPage) -> PageRows:
         rows = transform_page(page, self._options, source_provider=self.source.provider)
-        return replace(rows, page=spent(page))
+        return replace(rows, page=spent(page), ready=self.store.ready(rows))
 
     def distrust(self, rows: PageRows) -> None:
         """Log a page without believing it."""
