@@ -22,7 +22,21 @@ def create(connection: sa.Connection, version_table: str, revision: str) -> None
     noted = sa.Table(version_table, sa.MetaData(), version, key)
     noted.create(connection, checkfirst=False)
     complete(connection.dialect.name)
-    metadata.create_all(connection, checkfirst=False)
+    _create_tables(connection)
     views.create(connection)
     prices.seed(connection)
     connection.execute(sa.insert(noted).values(version_num=revision))
+
+
+def _create_tables(connection: sa.Connection) -> None:
+    """PostgreSQL takes 450 statements, most of them comments, in one message: half the time of one by one."""
+    if connection.dialect.name != "postgresql":
+        metadata.create_all(connection, checkfirst=False)
+        return
+    said: list[str] = []
+    mock = sa.create_mock_engine(
+        connection.engine.url, lambda ddl, *_, **__: said.append(str(ddl.compile(dialect=mock.dialect)))
+    )
+    metadata.create_all(mock, checkfirst=False)
+    script = ";".join(said).replace("%%", "%")  # doubled for a driver that looks for parameters
+    connection.exec_driver_sql(script, execution_options={"no_parameters": True})

@@ -69,14 +69,14 @@ def digest() -> str:
 
 
 def _comment(connection: sa.Connection, view: View) -> None:
-    _say(connection, f"VIEW {view.name}", view.comment)
-    for column in view.columns:
-        _say(connection, f"COLUMN {view.name}.{column.name}", column.comment)
+    said = [_say(f"VIEW {view.name}", view.comment)]
+    said += [_say(f"COLUMN {view.name}.{column.name}", column.comment) for column in view.columns]
+    connection.exec_driver_sql(";".join(said), execution_options={"no_parameters": True})
 
 
-def _say(connection: sa.Connection, what: str, comment: str) -> None:
+def _say(what: str, comment: str) -> str:
     text = comment.replace("'", "''")
-    connection.execute(_verbatim(f"COMMENT ON {what} IS '{text}'"))
+    return f"COMMENT ON {what} IS '{text}'"
 
 
 def _verbatim(statement: str) -> sa.TextClause:
