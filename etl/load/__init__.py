@@ -5,7 +5,7 @@ from etl.load.lease import Lease, worker_name
 from etl.load.placing import Lane
 from etl.load.positions import TOP
 from etl.load.runs import RunEnd
-from etl.load.scan import Boundary, Scan, boundaries
+from etl.load.scan import Boundary, Scan, boundary
 from etl.load.state import Gap, State, register, registered
 from etl.load.store import Batch, Store
 
@@ -21,7 +21,7 @@ __all__ = [
     "Scan",
     "State",
     "Store",
-    "boundaries",
+    "boundary",
     "neighbour",
     "newest_known",
     "open_jobs",

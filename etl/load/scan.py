@@ -78,24 +78,16 @@ class Boundary:
     created_at: datetime | None
 
 
-def boundaries(conn: sa.Connection, source_id: int, listed: int, segments: int) -> list[Boundary]:
-    """Jobs that cut the listed ones into `segments` parts of equal size, oldest first."""
-    if segments < 2:
-        return []
-    place = sa.func.row_number().over(order_by=jobs.c.list_position).label("place")
-    ranked = (
-        sa.select(jobs.c.job_id, jobs.c.list_position, jobs.c.created_at, place)
-        .where(jobs.c.source_id == source_id, jobs.c.unlisted_at.is_(None), jobs.c.suspect_run_id.is_(None))
-        .subquery()
+def boundary(conn: sa.Connection, source_id: int, start: Boundary | None, size: int) -> Boundary | None:
+    """The job that ends a segment of `size` listed jobs behind `start` (None: the oldest); None when fewer
+    are left. Asked segment by segment, so that the first one is read before all jobs were counted."""
+    query = sa.select(jobs.c.job_id, jobs.c.list_position, jobs.c.created_at).where(
+        jobs.c.source_id == source_id, jobs.c.unlisted_at.is_(None), jobs.c.suspect_run_id.is_(None)
     )
-    size = max(1, listed // segments)
-    wanted = [size * i for i in range(1, segments)]
-    query = (
-        sa.select(ranked.c.job_id, ranked.c.list_position, ranked.c.created_at)
-        .where(ranked.c.place.in_(wanted))
-        .order_by(ranked.c.list_position)
-    )
-    return [Boundary(*row) for row in conn.execute(query)]
+    if start is not None:
+        query = query.where(jobs.c.list_position > start.position)
+    row = conn.execute(query.order_by(jobs.c.list_position).offset(size - 1).limit(1)).one_or_none()
+    return None if row is None else Boundary(*row)
 
 
 def conclude(

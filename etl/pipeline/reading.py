@@ -6,6 +6,7 @@ another lane would bring pages sooner.
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
@@ -24,8 +25,10 @@ AHEAD = 50
 #: So many pages tell whether the gateway is slow.
 SAMPLE = 4
 _CHECK_SECONDS = 0.2
+_TURN_SECONDS = 0.1
 _JOIN_SECONDS = 0.01
 _JOIN_TRIES = 50
+_WITHOUT_LIMIT = 1000
 
 
 class Event(NamedTuple):
@@ -44,10 +47,14 @@ class Readers:
     """Lanes that read at the same time. Use as a context manager: leaving it ends every thread.
 
     `check` is called while waiting; what it raises ends the waiting, however long the gateway stalls.
+    `at_once` lanes are read at a time; those started besides wait, and begin as soon as one has been read.
     """
 
-    def __init__(self, fetch: Fetch, check: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, fetch: Fetch, check: Callable[[], None] = lambda: None, at_once: int = _WITHOUT_LIMIT
+    ) -> None:
         self._fetch, self._check = fetch, check
+        self._free = threading.Semaphore(at_once)
         self._events: queue.Queue[Event] = queue.Queue(AHEAD)
         self._closing = threading.Event()
         self._stops: dict[str, threading.Event] = {}
@@ -86,9 +93,13 @@ class Readers:
         if lane in self._stops:
             self.stop(lane)
 
+    def one_more(self) -> None:
+        """Read one lane more at a time from now on."""
+        self._free.release()
+
     @property
     def running(self) -> int:
-        """How many lanes."""
+        """How many lanes, those that wait for their turn included."""
         return len(self._stops)
 
     @property
@@ -125,6 +136,19 @@ class Readers:
     def _read(
         self, lane: str, request: Request, stop: threading.Event, until: Test | None, hold: Test | None
     ) -> None:
+        while not self._free.acquire(timeout=_TURN_SECONDS):
+            if stop.is_set() or self._closing.is_set():
+                return
+        try:
+            request, error = self._read_lane(lane, request, stop, until, hold)
+        finally:
+            self._free.release()
+        self._put(Event(lane, request, error=error, reader=stop))
+
+    def _read_lane(
+        self, lane: str, request: Request, stop: threading.Event, until: Test | None, hold: Test | None
+    ) -> tuple[Request, BaseException | None]:
+        """Put the lane's pages; returns the last request, and what ended the lane before its end."""
         following: Request | None = request
         while following is not None and not stop.is_set() and not self._closing.is_set():
             request = following
@@ -132,8 +156,7 @@ class Readers:
             try:
                 rows = self._fetch(request)
             except BaseException as error:  # noqa: BLE001 (carried to the consumer, which raises it)
-                self._put(Event(lane, request, error=error, reader=stop))
-                return
+                return request, error
             took, worked = time.perf_counter() - began, time.thread_time() - worked_before
             self._put(Event(lane, request, rows, None, stop, took, worked))
             following = None if until is not None and until(rows) else next_request(rows.page)
@@ -141,7 +164,7 @@ class Readers:
                 following = None
             if hold is not None and hold(rows):
                 self._wait_until_handled(stop)
-        self._put(Event(lane, request, reader=stop))
+        return request, None
 
     def _wait_until_handled(self, stop: threading.Event) -> None:
         while self._events.unfinished_tasks and not stop.is_set() and not self._closing.is_set():
@@ -166,23 +189,26 @@ class Readers:
 @dataclass(slots=True)
 class Pace:
     """Where the time went since the last lane began, in seconds: of whoever takes the pages, `waited`; of the
-    threads that read them, `took`, and of that `worked` by the processor."""
+    threads that read them, `worked` by the processor. `slow` is the gateway's part of the page that it
+    answered soonest: others may have waited for our own threads."""
 
     began: float
     pages: int = 0
     waited: float = 0.0
-    took: float = 0.0
     worked: float = 0.0
+    slow: float = math.inf
 
     def add(self, event: Event, waited: float) -> None:
         self.waited += waited
-        self.took += event.took
-        self.worked += event.worked
-        self.pages += event.rows is not None
+        if event.rows is not None:
+            self.pages += 1
+            self.worked += event.worked
+            self.slow = min(self.slow, event.took - event.worked)
 
     def is_slow(self, now: float) -> bool:
         """Pages are waited for more than half of the time, and half of that is the gateway's or more."""
-        return self.pages >= SAMPLE and self.waited * 2 > now - self.began and self.worked * 2 < self.took
+        gateway_s = self.slow * self.pages
+        return self.pages >= SAMPLE and self.waited * 2 > now - self.began and gateway_s > self.worked
 
 
 def follow(

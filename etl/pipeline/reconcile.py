@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import pairwise
 
 from etl.errors import DeadCursor, EtlError, NotFound, SuspiciousScan
 from etl.extract import next_request
-from etl.load import Boundary, Scan, boundaries, neighbour, scan
+from etl.load import Boundary, Scan, boundary, neighbour, scan
 from etl.pipeline import order
 from etl.pipeline.ending import Ending
 from etl.pipeline.guard import backwards, created
@@ -80,11 +79,10 @@ def _unless_ended(run: Run, ending: Ending) -> Request | None:
 
 def _segments(run: Run, listed: int) -> str | None:
     """Read all segments, up to `concurrency` at a time; returns the oldest listed job's id."""
-    store, many = run.store, run.source.concurrency
+    many = run.source.concurrency
     count = max(1, min(many * SEGMENTS_PER_REQUEST, listed // MIN_SEGMENT)) if many > 1 else 1
-    marks = store.read(lambda conn: boundaries(conn, store.source_id, listed, count))
-    work = Segments(run, [None, *marks, None])
-    with run.readers() as readers:
+    work = Segments(run, listed, count)
+    with run.readers(at_once=1) as readers:
         work.read(readers, many)
         for event in readers:
             work.handle(event, readers)
@@ -107,21 +105,37 @@ class Segment:
 
 
 class Segments:
-    """The segments of one scan and how far each has come."""
+    """The segments of one scan, about `count` of `listed` jobs, and how far each has come."""
 
-    def __init__(self, run: Run, marks: list[Boundary | None]) -> None:
+    def __init__(self, run: Run, listed: int, count: int) -> None:
         self.run = run
         self.oldest: str | None = None
         self.descending = False
-        self._segments = {f"segment {i}": Segment(a, b) for i, (a, b) in enumerate(pairwise(marks))}
-        self._todo = list(self._segments)
+        self._segments: dict[str, Segment] = {}
+        self._size, self._left = max(1, listed // count), count
+        self._last: Boundary | None = None
         self._at_once = 1  # lanes that have proved worth having
 
     def read(self, readers: Readers, many: int) -> None:
-        """Begin segments: the first one, and more while that brings pages sooner."""
-        while self._todo and (readers.running < self._at_once or (self._at_once < many and readers.hungry)):
-            self._at_once = max(self._at_once, readers.running + 1)
-            self._start(self._todo.pop(0), readers)
+        """Begin segments: one, and more while that brings pages sooner; the next one waits for its turn, so
+        that nobody waits for a commit."""
+        if self._left and self._at_once < many and readers.hungry:
+            self._at_once += 1
+            readers.one_more()
+        while self._left and readers.running <= self._at_once:
+            self._start(self._cut(), readers)
+
+    def _cut(self) -> str:
+        """One more segment, where the last one ends."""
+        store, start = self.run.store, self._last
+        self._left -= 1
+        if self._left:
+            self._last = store.read(lambda conn: boundary(conn, store.source_id, start, self._size))
+        end = self._last if self._left else None
+        self._left = self._left if end else 0
+        name = f"segment {len(self._segments)}"
+        self._segments[name] = Segment(start, end)
+        return name
 
     def handle(self, event: Event, readers: Readers) -> None:
         segment = self._segments[event.lane]
@@ -214,7 +228,7 @@ class Segments:
         self.descending = True
         for name in list(self._segments):
             readers.stop_if_running(name)
-        self._todo.clear()
+        self._left = 0
 
 
 def _reaches(end: Boundary | None) -> Callable[[PageRows], bool]:

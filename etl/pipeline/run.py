@@ -123,9 +123,9 @@ class Run:
         """The pages from `request` on, read ahead until `hold` is true for one."""
         return reading.follow(self.fetch, request, self.obey, hold)
 
-    def readers(self) -> reading.Readers:
+    def readers(self, **limit: int) -> reading.Readers:
         """Several lanes at once."""
-        return reading.Readers(self.fetch, self.obey)
+        return reading.Readers(self.fetch, self.obey, **limit)
 
     def first(self, request: Request) -> PageRows:
         """One page alone; unlike `fetch` it gives way to a stop while the gateway stalls."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -70,19 +71,29 @@ def test_a_reconcile_reads_one_segment_after_the_other_or_many(
     database_url: str, monkeypatch: pytest.MonkeyPatch, hungry: bool, most: int
 ) -> None:
     monkeypatch.setattr(Readers, "hungry", hungry)
-    running: list[int] = []
-    start = Readers.start
+    asked, allowed, reading, at_once = 0, 1, 0, 0
+    read, one_more = Readers._read_lane, Readers.one_more
 
-    def counting(self: Readers, *given: object, **named: object) -> None:
-        start(self, *given, **named)  # type: ignore[arg-type]
-        running.append(self.running)
+    def allowing(self: Readers) -> None:
+        nonlocal allowed
+        allowed += 1
+        one_more(self)
 
-    monkeypatch.setattr(Readers, "start", counting)
+    def counting(self: Readers, *given: Any) -> Any:
+        nonlocal asked, reading, at_once
+        asked, reading = asked + 1, reading + 1
+        at_once = max(at_once, reading)
+        try:
+            return read(self, *given)
+        finally:
+            reading -= 1
+
     with rig(World(seed=82, jobs=9000, rate=0), database_url, settings={"concurrency": 4}) as r:
         r.ok()
-        running.clear()
+        monkeypatch.setattr(Readers, "_read_lane", counting)
+        monkeypatch.setattr(Readers, "one_more", allowing)
         _reconciled(r)
-    assert len(running) == 9 and max(running) == most
+    assert asked == 9 and allowed == most and at_once <= most
 
 
 def _reconciled(r: Rig) -> None:
