@@ -77,7 +77,9 @@ def add_up(conn: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> None:
         return
     sql, names = _add_up_sql(conn.dialect.name, table), table.columns.keys()
     if conn.dialect.name == "sqlite":
-        conn.exec_driver_sql(sql, _tuples(rows))
+        for chunk in _chunks(rows):
+            marks = _marks(len(names), len(chunk))
+            conn.exec_driver_sql(sql.replace("VALUES", f"VALUES {marks}"), tuple(chain.from_iterable(chunk)))
     elif conn.dialect.name == "postgresql":
         for chunk in _chunks(rows):
             run(
@@ -204,12 +206,8 @@ def _chunks(rows: Iterable[_T]) -> Iterator[list[_T]]:
 def _insert_many_by_many(conn: sa.Connection, into: str, rows: Sequence[Row]) -> None:
     """Statements of many rows take a fifth off a first load: row by row, threads hand over Python's lock
     before and after each."""
-    whole = len(rows) - len(rows) % _ROWS
-    for start in range(0, whole, _ROWS):
-        values = tuple(chain.from_iterable(rows[start : start + _ROWS]))
-        conn.exec_driver_sql(_insert_sql(into, len(rows[0]), _ROWS), values)
-    if whole < len(rows):
-        conn.exec_driver_sql(_insert_sql(into, len(rows[0]), 1), _tuples(rows[whole:]))
+    for chunk in _chunks(rows):
+        conn.exec_driver_sql(_insert_sql(into, len(chunk[0]), len(chunk)), tuple(chain.from_iterable(chunk)))
 
 
 def _insert_literals(conn: sa.Connection, into: str, lines: Iterable[bytes]) -> None:
@@ -220,9 +218,13 @@ def _insert_literals(conn: sa.Connection, into: str, lines: Iterable[bytes]) -> 
 
 @lru_cache(maxsize=64)
 def _insert_sql(into: str, columns: int, rows: int) -> str:
-    row = f"({', '.join('?' * columns)})"
     # An error rolls all back anyway: SQLite need not keep what a statement of many rows changes.
-    return f"INSERT OR FAIL INTO {into} VALUES {', '.join([row] * rows)}"  # noqa: S608 (our own names)
+    return f"INSERT OR FAIL INTO {into} VALUES {_marks(columns, rows)}"  # noqa: S608 (our own names)
+
+
+def _marks(columns: int, rows: int) -> str:
+    row = f"({', '.join('?' * columns)})"
+    return ", ".join([row] * rows)
 
 
 @lru_cache(maxsize=64)
@@ -231,11 +233,10 @@ def _add_up_sql(dialect: str, table: sa.Table) -> str:
     into = f"INSERT INTO {table.name}"
     if dialect in ("mysql", "mariadb"):
         return f"{into} VALUES (?) ON DUPLICATE KEY UPDATE {last} = {last} + VALUES({last})"
-    marks = f"VALUES ({', '.join('?' * len(table.columns))})"
     given = f"SELECT * FROM json_populate_recordset(NULL::{table.name}, %s::json)"  # noqa: S608 (our own names)
     key = ", ".join(table.primary_key.columns.keys())
     return (
-        f"{into} {marks if dialect == 'sqlite' else given}"
+        f"{into} {'VALUES' if dialect == 'sqlite' else given}"
         f" ON CONFLICT ({key}) DO UPDATE SET {last} = {table.name}.{last} + excluded.{last}"
     )
 
