@@ -11,6 +11,9 @@ from etl.analytics.dialects import Dialect
 Kind = Literal["text", "integer", "number", "seconds", "money", "ratio", "instant", "day", "flag", "any"]
 
 
+_ALL = "1 = 1"
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """`kind` tells how a value is read and shown: `seconds` is a length, `ratio` 0 to 1, `any` unknown."""
@@ -32,6 +35,11 @@ class Scope:
     day: Callable[[str], str]
     whole: bool = False
 
+    @property
+    def unbounded(self) -> bool:
+        """It leaves no job out."""
+        return self.where == _ALL
+
     def only(self, condition: str) -> Scope:
         """The part of it where this holds, too."""
         return replace(self, where=f"{self.where} AND {condition}")
@@ -49,4 +57,4 @@ class View:
 
 def everything(d: Dialect) -> Scope:
     """The scope of the views themselves."""
-    return Scope("1 = 1", d.day, whole=True)
+    return Scope(_ALL, d.day, whole=True)

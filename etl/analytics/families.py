@@ -17,34 +17,23 @@ DEEPEST = 50
 def _members(scope: Scope) -> str:
     """CTEs: every job with a tree, by climbing from each remix to its parents through the primary key.
 
-    `top` has a remix's root: the last ancestor met, or for a cycle the smallest one. The scope chooses whole
-    trees: those with a remix in it. Windows, because MariaDB joins these steps row by row with each other.
+    Where a climb ends stands a remix's root: the last ancestor met, or for a cycle the smallest one. The
+    scope chooses whole trees: those with a remix in it.
     """
+    inside = f"CASE WHEN {scope.where} THEN 1 ELSE 0 END"
+    chosen = "inside" if scope.unbounded else "MAX(inside) OVER (PARTITION BY source_id, root)"
     return f"""
 WITH RECURSIVE climb AS (
-  SELECT j.source_id, j.job_id, j.remixed_from_job_id AS ancestor, 1 AS depth FROM video_jobs j
+  SELECT j.source_id, j.job_id, {inside} AS inside, 1 AS depth, j.remixed_from_job_id AS ancestor,
+    j.remixed_from_job_id AS smallest, {_above("j.source_id", "j.remixed_from_job_id")} AS above
+  FROM video_jobs j
   WHERE j.remixed_from_job_id IS NOT NULL AND j.remixed_from_job_id <> j.job_id
   UNION ALL
-  SELECT c.source_id, c.job_id, a.remixed_from_job_id, c.depth + 1
-  FROM climb c JOIN video_jobs a ON a.source_id = c.source_id AND a.job_id = c.ancestor
-  WHERE a.remixed_from_job_id IS NOT NULL AND a.remixed_from_job_id <> a.job_id
-    AND c.ancestor <> c.job_id AND c.depth < {DEEPEST}
-), top AS (
-  SELECT source_id, job_id, depth, cyclic, CASE cyclic WHEN 1 THEN smallest ELSE ancestor END AS root
-  FROM (
-    SELECT c.source_id, c.job_id, c.depth, c.ancestor,
-      ROW_NUMBER() OVER (same_job ORDER BY c.depth DESC) AS place,
-      MIN(c.ancestor) OVER same_job AS smallest,
-      MAX(CASE WHEN c.depth = {DEEPEST} OR c.ancestor = c.job_id THEN 1 ELSE 0 END) OVER same_job AS cyclic
-    FROM climb c WINDOW same_job AS (PARTITION BY c.source_id, c.job_id)
-  ) ends WHERE place = 1
+  SELECT c.source_id, c.job_id, c.inside, c.depth + 1, c.above,
+    CASE WHEN c.above < c.smallest THEN c.above ELSE c.smallest END, {_above("c.source_id", "c.above")}
+  FROM climb c WHERE c.above IS NOT NULL AND c.ancestor <> c.job_id AND c.depth < {DEEPEST}
 ), remixes AS (
-  SELECT source_id, root, job_id, depth, cyclic
-  FROM (
-    SELECT t.source_id, t.root, t.job_id, t.depth, t.cyclic,
-      MAX(CASE WHEN {scope.where} THEN 1 ELSE 0 END) OVER (PARTITION BY t.source_id, t.root) AS chosen
-    FROM top t JOIN video_jobs j ON j.source_id = t.source_id AND j.job_id = t.job_id
-  ) trees WHERE chosen = 1
+  SELECT * FROM (SELECT r.*, {chosen} AS chosen FROM ({_ENDS}) r) r WHERE chosen = 1
 ), members AS (
   SELECT source_id, root, job_id, depth, cyclic FROM remixes
   UNION ALL
@@ -52,6 +41,22 @@ WITH RECURSIVE climb AS (
   FROM (SELECT DISTINCT source_id, root FROM remixes WHERE cyclic = 0) r
   JOIN video_jobs j ON j.source_id = r.source_id AND j.job_id = r.root
 )"""
+
+
+#: A climb comes to its own beginning, or to no end.
+_ROUND = f"(depth = {DEEPEST} OR ancestor = job_id)"
+_ENDS = f"""
+  SELECT source_id, job_id, depth, inside, CASE WHEN {_ROUND} THEN smallest ELSE ancestor END AS root,
+    CASE WHEN {_ROUND} THEN 1 ELSE 0 END AS cyclic
+  FROM climb WHERE above IS NULL OR {_ROUND}"""
+
+
+def _above(source: str, job_id: str) -> str:
+    """A job's parent. Not a join: PostgreSQL would read all jobs for each step."""
+    return (
+        f"(SELECT a.remixed_from_job_id FROM video_jobs a WHERE a.source_id = {source}"
+        f" AND a.job_id = {job_id} AND a.remixed_from_job_id <> a.job_id)"
+    )
 
 
 def _remix_jobs(d: Dialect, scope: Scope) -> str:

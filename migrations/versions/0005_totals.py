@@ -10,7 +10,7 @@ from etl.db.types import Text
 revision = "0005"
 down_revision = "0004"
 
-VIEWS = "ff30fab3324bc637"
+VIEWS = "235d01dfa22a7c9b"
 
 
 def upgrade() -> None:
