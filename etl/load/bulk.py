@@ -77,9 +77,9 @@ def add_up(conn: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> None:
         return
     sql, names = _add_up_sql(conn.dialect.name, table), table.columns.keys()
     if conn.dialect.name == "sqlite":
-        for chunk in _chunks(rows):
-            marks = _marks(len(names), len(chunk))
-            conn.exec_driver_sql(sql.replace("VALUES", f"VALUES {marks}"), tuple(chain.from_iterable(chunk)))
+        for part in _parts(rows):
+            marks = _marks(len(names), len(part))
+            conn.exec_driver_sql(sql.replace("VALUES", f"VALUES {marks}"), tuple(chain.from_iterable(part)))
     elif conn.dialect.name == "postgresql":
         for chunk in _chunks(rows):
             run(
@@ -206,8 +206,17 @@ def _chunks(rows: Iterable[_T]) -> Iterator[list[_T]]:
 def _insert_many_by_many(conn: sa.Connection, into: str, rows: Sequence[Row]) -> None:
     """Statements of many rows take a fifth off a first load: row by row, threads hand over Python's lock
     before and after each."""
-    for chunk in _chunks(rows):
-        conn.exec_driver_sql(_insert_sql(into, len(chunk[0]), len(chunk)), tuple(chain.from_iterable(chunk)))
+    for part in _parts(rows):
+        conn.exec_driver_sql(_insert_sql(into, len(part[0]), len(part)), tuple(chain.from_iterable(part)))
+
+
+def _parts(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    """Of few sizes: SQLite keeps a statement of each, and one of 500 rows takes 300 kB."""
+    start = 0
+    for size in (_ROWS, 100, 20, 5, 1):
+        while len(rows) - start >= size:
+            yield rows[start : start + size]
+            start += size
 
 
 def _insert_literals(conn: sa.Connection, into: str, lines: Iterable[bytes]) -> None:

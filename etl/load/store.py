@@ -130,9 +130,12 @@ class Store:
         return self._patiently(once)
 
     def ready(self, page: PageRows) -> dict[str, Any]:
-        """What `PageRows.ready` may hold, from any thread. A reconcile knows nearly all jobs."""
+        """What `PageRows.ready` may hold, from any thread. A reconcile knows nearly all jobs, and SQLite's
+        rows take Python's lock whoever makes them: there they would only fill memory."""
         dialect = self.engine.dialect.name
-        return {} if self.kind == "reconcile" else job_rows.ready_rows(dialect, self.source_id, page)
+        if self.kind == "reconcile" or dialect == "sqlite":
+            return {}
+        return job_rows.ready_rows(dialect, self.source_id, page)
 
     def known(self, ids: Sequence[str]) -> dict[str, Known]:
         """What is stored of these jobs."""
