@@ -92,7 +92,7 @@ class Fate:
         settled = begun + self._render_time(words)
         return Life(
             index,
-            self._name(index, digest),
+            self._name(index, digest, created),
             created,
             begun,
             settled,
@@ -132,15 +132,14 @@ class Fate:
         """The index that `native` was made from; None when this world never made it."""
         tail = native.removeprefix(self._prefix)
         try:
-            index = int(tail[32:48], 16) ^ int(tail[:16], 16)
+            index = int(tail[32:48], 16) ^ int(tail[16:32], 16)
         except ValueError:
             return None
-        if index >= 1 << 40 or self._name(index, self._draw(index)) != native:
-            return None
-        return index
+        return index if index < 1 << 40 and self.native(index) == native else None
 
     def native(self, index: int) -> str:
-        return self._name(index, self._draw(index))
+        digest = self._draw(index)
+        return self._name(index, digest, self._created(index, _WORDS.unpack(digest)))
 
     def job(self, life: Life, now: float) -> Job:
         """The job as its provider knows it at `now`: native ids, nothing omitted but what is unknown."""
@@ -200,9 +199,12 @@ class Fate:
             return math.inf
         return created + 30 + 2 * DAY * (words[10] * _UNIT) ** 2
 
-    def _name(self, index: int, digest: bytes) -> str:
+    def _name(self, index: int, digest: bytes, created: float) -> str:
+        """OpenAI's ids begin with the second of creation: video_68d7512d0784… was created at 0x68d7512d."""
         head = digest[:16].hex()
-        return f"{self._prefix}{head}{index ^ int(head[:16], 16):016x}"
+        if not self.plan.custom:
+            head = f"{int(min(max(created, 0), 2**32 - 1)):08x}{head[8:]}"
+        return f"{self._prefix}{head}{index ^ int(head[16:], 16):016x}"
 
     def _draw(self, index: int) -> bytes:
         return hashlib.blake2b(index.to_bytes(8, "little"), key=self._key, digest_size=64).digest()

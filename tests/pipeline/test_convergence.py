@@ -131,7 +131,9 @@ def test_any_history_converges(
     order: str,
     steps: list[tuple[str, Any]],
 ) -> None:
-    world = World(seed=seed, jobs=jobs, rate=rate, retention=retention, ties=0.5)
+    # OpenAI's ids rise with time, a custom provider's come in any order.
+    provider = ("openai", "studio")[seed % 2]
+    world = World(seed=seed, jobs=jobs, rate=rate, retention=retention, ties=0.5, provider=provider)
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{Path(folder) / 'test.db'}"
         with rig(world, url, settings={"page_size": page_size, "order": order}) as r:

@@ -117,7 +117,9 @@ def test_what_lies_hid_comes_to_light(
     order: str,
     steps: list[tuple[str, Any]],
 ) -> None:
-    world = World(seed=seed, jobs=jobs, rate=rate, retention=retention, ties=0.5)
+    # OpenAI's ids rise with time, a custom provider's come in any order.
+    provider = ("openai", "studio")[seed % 2]
+    world = World(seed=seed, jobs=jobs, rate=rate, retention=retention, ties=0.5, provider=provider)
     plan = {"page_size": page_size, "order": order, "max_attempts": 2}
     with (
         tempfile.TemporaryDirectory() as folder,

@@ -65,6 +65,14 @@ def test_order_is_by_creation_with_ties() -> None:
     assert any(a == b for a, b in itertools.pairwise(made))
 
 
+def test_openais_ids_begin_with_the_second_of_creation() -> None:
+    jobs = World(jobs=400).expected()
+    assert [int(job["id"].removeprefix("video_")[:8], 16) for job in jobs] == [j["created_at"] for j in jobs]
+    assert [job["id"] for job in jobs] != sorted(job["id"] for job in jobs)  # but for ties
+    others = [job["id"] for job in World(jobs=400, provider="studio").expected()]
+    assert abs(sum(a < b for a, b in itertools.pairwise(others)) - 200) < 60
+
+
 def test_exactly_the_asked_number_of_jobs_exists_at_the_start() -> None:
     for count in (0, 1, 2, 5, 100):
         assert len(World(jobs=count, rate=3600).expected()) == count
