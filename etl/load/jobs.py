@@ -70,15 +70,23 @@ class _Plan:
 
 
 class JobWriter:
-    """Writes the jobs of one run. `history_progress` gives progress-only changes a version too."""
+    """Writes the jobs of one run. `history_progress` gives progress-only changes a version too; `alone` says
+    that all jobs stored are this run's, each written once. Raises DuplicateRow when that is not so."""
 
     def __init__(
-        self, conn: sa.Connection, source_id: int, run_id: int, *, history_progress: bool = False
+        self,
+        conn: sa.Connection,
+        source_id: int,
+        run_id: int,
+        *,
+        history_progress: bool = False,
+        alone: bool = False,
     ) -> None:
         self._conn = conn
         self._source_id = source_id
         self._run_id = run_id
         self._history_progress = history_progress
+        self._alone = alone
         self._time = bulk.instant(conn.dialect.name)
 
     def write(self, seen: Sequence[Seen], counts: Counts) -> None:
@@ -207,10 +215,12 @@ class JobWriter:
             f"source_id = {self._source_id} AND list_position BETWEEN {min(places)} AND {max(places)}"
             f" AND first_run_id = {self._run_id}"
         )
-        found = bulk.run(self._conn, f"SELECT count(*) FROM video_jobs WHERE {stretch}").scalar_one()  # noqa: S608
-        if found == len(jobs):
+        if self._alone or self._count(stretch) == len(jobs):
             return stretch, ()
         return bulk.of_jobs(self._conn, self._source_id, [job.row.job_id for job in jobs])
+
+    def _count(self, where: str) -> int:
+        return int(bulk.run(self._conn, f"SELECT count(*) FROM video_jobs WHERE {where}").scalar_one())  # noqa: S608
 
 
 def ready_rows(dialect: str, source_id: int, page: PageRows) -> dict[str, Any]:

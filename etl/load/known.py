@@ -1,4 +1,4 @@
-"""What the database already knows of a set of jobs, read in one statement per batch."""
+"""What the database already knows of the jobs of a batch, read in a statement or two."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from etl.db.models import video_jobs as jobs
 from etl.load import bulk
-from etl.records import JobRow
+from etl.records import JobRow, Order
 
 
 class Known(NamedTuple):
@@ -37,6 +37,23 @@ class Known(NamedTuple):
             and not self.unlisted
         )
 
+    def listed_between(self, low: int, high: int | None) -> bool:
+        """It is believed to be listed, with low < position <= high (None: no bound)."""
+        return not self.unlisted and low < self.list_position and (high is None or self.list_position <= high)
+
+
+class Found(NamedTuple):
+    """What is stored of some jobs, by id; perhaps all that stands with above < position <= until."""
+
+    jobs: dict[str, Known]
+    above: int | None = None
+    until: int | None = None
+
+    def covers(self, low: int, high: int | None) -> bool:
+        """Nothing is stored with low < position <= high but what is found here."""
+        known = self.above is not None and self.until is not None and high is not None
+        return known and self.above <= low and high <= self.until  # type: ignore[operator]
+
 
 _FIELDS = (
     "job_id, content_hash, version, {progress}, list_position, settled, unlisted_at IS NOT NULL, "
@@ -51,6 +68,7 @@ _AS_JSON = {
     "sqlite": f"SELECT json_group_array({_ARRAY.format(integer='INTEGER')}) FROM video_jobs",  # noqa: S608
     "mysql": f"SELECT {_ARRAY.format(integer='SIGNED')} FROM video_jobs",  # noqa: S608
 }
+_HIGHEST = (1 << 63) - 1
 _decode = msgspec.json.Decoder(list[Known], strict=False).decode  # a flag is a number
 
 
@@ -58,7 +76,35 @@ def known_jobs(conn: sa.Connection, source_id: int, ids: Sequence[str]) -> dict[
     """The stored jobs among `ids`, by id."""
     if not ids:
         return {}
-    where, parameters = bulk.of_jobs(conn, source_id, ids)
+    return _read(conn, source_id, *bulk.of_jobs(conn, source_id, ids))
+
+
+def known_on_the_way(
+    conn: sa.Connection, source_id: int, edge: int, order: Order, ids: Sequence[str]
+) -> Found:
+    """The stored jobs among `ids`, and as many as they are of those that a walk from `edge` meets next.
+
+    A reconcile meets nearly all in the order they stand in. Read as a stretch they take a third of the time
+    that thousands of ids take, which are parsed and looked up one by one.
+    """
+    low, high = _stretch(conn, source_id, edge, order, len(ids))
+    where = f"source_id = {int(source_id)} AND list_position > {low} AND list_position <= {high}"
+    jobs = _read(conn, source_id, where, ())
+    jobs.update(known_jobs(conn, source_id, [each for each in ids if each not in jobs]))
+    return Found(jobs, low, high)
+
+
+def _stretch(conn: sa.Connection, source_id: int, edge: int, order: Order, count: int) -> tuple[int, int]:
+    """The bounds of the next `count` jobs: above the first, up to the second position."""
+    place, up = jobs.c.list_position, order == "asc"
+    query = sa.select(place).where(jobs.c.source_id == source_id, place > edge if up else place < edge)
+    end = conn.scalar(query.order_by(place if up else place.desc()).offset(count - 1).limit(1))
+    if up:
+        return edge, _HIGHEST if end is None else end
+    return -_HIGHEST if end is None else end - 1, edge - 1
+
+
+def _read(conn: sa.Connection, source_id: int, where: str, parameters: tuple[str, ...]) -> dict[str, Known]:
     dialect = conn.dialect.name
     if dialect == "postgresql":
         return _by_id(map(Known._make, _rows(conn, f"{_PLAIN} WHERE {where}", parameters)))

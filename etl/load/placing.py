@@ -12,7 +12,7 @@ from etl.db.models import video_jobs
 from etl.load import known as knowledge
 from etl.load import positions
 from etl.load.jobs import Seen
-from etl.load.known import Known
+from etl.load.known import Found, Known
 from etl.records import JobRow, Order, PageRows
 
 
@@ -30,6 +30,12 @@ class Lane:
     edge: int | None = None
     started: bool = False
 
+    def begin(self, after: str | None, known: dict[str, Known]) -> None:
+        """Start at the job that the first page was asked for behind, if it is known."""
+        if not self.started:
+            self.edge = known[after].list_position if after in known else None
+            self.started = True
+
 
 @dataclass(slots=True)
 class Placed:
@@ -44,27 +50,23 @@ class Placed:
 
 
 def place_lane(
-    conn: sa.Connection, source_id: int, lane: Lane, pages: Sequence[PageRows], known: dict[str, Known]
+    conn: sa.Connection, source_id: int, lane: Lane, pages: Sequence[PageRows], found: Found
 ) -> Placed:
-    """Place the jobs of consecutive pages of one lane; moves the lane's edge."""
-    if not lane.started:
-        after = pages[0].page.request.after
-        lane.edge = known[after].list_position if after in known else None
-        lane.started = True
+    """Place the jobs of consecutive pages of one lane, which has begun; moves its edge."""
+    known = found.jobs
     jobs, repeats = _unique(pages)
     ordered = positions.oldest_first(jobs, lane.order)
     stored = [known.get(row.job_id) for row, _ in ordered]
     ended = pages[-1].page.has_more is False
     places = _places(conn, source_id, lane, [row for row, _ in ordered], stored, ended=ended)
-    placed = Placed(unchanged=repeats)
-    for (row, page), position, job in zip(ordered, places, stored, strict=True):
-        if job is not None and job.stands(row, position):
-            placed.unchanged += 1
-        else:
-            made = page.ready.get(row.job_id)
-            placed.seen.append(Seen(row, position, page.page.received_at, job, ready=made))
+    sights = [
+        Seen(row, place, page.page.received_at, job, False, page.ready.get(row.job_id))
+        for (row, page), place, job in zip(ordered, places, stored, strict=True)
+        if job is None or not job.stands(row, place)
+    ]
+    placed = Placed(sights, repeats + len(ordered) - len(sights))
     if places:
-        _pass(conn, source_id, lane, places, stored, placed, ended=ended)
+        _pass(conn, source_id, lane, places, stored, placed, found, ended=ended)
     return placed
 
 
@@ -160,6 +162,7 @@ def _pass(
     places: list[int],
     stored: Sequence[Known | None],
     placed: Placed,
+    found: Found,
     *,
     ended: bool,
 ) -> None:
@@ -172,27 +175,26 @@ def _pass(
             low = places[0] - 1
         if lane.order == "asc" and ended and not lane.bounded:
             high = None
-        placed.missing = _missing(conn, source_id, low, high, [job for job in stored if job is not None])
+        seen = [job for job in stored if job is not None]
+        placed.missing = _missing(conn, source_id, low, high, seen, found)
     lane.edge = far
 
 
 def _missing(
-    conn: sa.Connection, source_id: int, low: int, high: int | None, seen: Sequence[Known]
+    conn: sa.Connection, source_id: int, low: int, high: int | None, seen: Sequence[Known], found: Found
 ) -> list[str]:
     """Jobs believed to be listed with low < position <= high (None: no bound) that are not among `seen`.
 
     Counted first: nearly always as many stand there as were seen, and then those are they.
     """
+    ids = {job.job_id for job in seen}
+    if found.covers(low, high):
+        return [i for i, job in found.jobs.items() if i not in ids and job.listed_between(low, high)]
     table = video_jobs
     where = [table.c.source_id == source_id, table.c.unlisted_at.is_(None), table.c.list_position > low]
     if high is not None:
         where.append(table.c.list_position <= high)
-    expected = sum(
-        1
-        for job in seen
-        if not job.unlisted and job.list_position > low and (high is None or job.list_position <= high)
-    )
+    expected = sum(job.listed_between(low, high) for job in seen)
     if conn.scalar(sa.select(sa.func.count()).where(*where).select_from(table)) == expected:
         return []
-    ids = {job.job_id for job in seen}
     return [i for i in conn.scalars(sa.select(table.c.job_id).where(*where)) if i not in ids]

@@ -24,7 +24,7 @@ from etl.load import pages as page_rows
 from etl.load import runs, scan
 from etl.load import state as states
 from etl.load.jobs import JobWriter, Seen
-from etl.load.known import Known
+from etl.load.known import Found, Known
 from etl.load.lease import Lease
 from etl.load.placing import Lane, place_lane
 from etl.load.runs import RunEnd
@@ -223,7 +223,8 @@ class Store:
             now.run_id = runs.begin(
                 conn, self.source_id, self.kind, self.started_at, self.lease.holder, token
             )
-        writer = JobWriter(conn, self.source_id, now.run_id, history_progress=self.history_progress)
+        how = {"history_progress": self.history_progress, "alone": self._untouched}
+        writer = JobWriter(conn, self.source_id, now.run_id, **how)
         self._write_pages(conn, batch, now, writer)
         self._write_single_jobs(conn, batch, now, writer)
         if batch.gap is not None:
@@ -252,15 +253,26 @@ class Store:
         self, conn: sa.Connection, now: Standing, writer: JobWriter, lane: Lane, pages: list[PageRows]
     ) -> None:
         assert now.run_id is not None
-        ids = {row.job_id for page in pages for row in page.jobs}
-        cursor = pages[0].page.request.after
-        wanted = [*ids, cursor] if cursor is not None and cursor not in ids else list(ids)
-        blind = self._untouched and lane.started
-        known = {} if blind else knowledge.known_jobs(conn, self.source_id, wanted)
-        placed = place_lane(conn, self.source_id, lane, pages, known)
+        found = self._known_of(conn, lane, pages)
+        placed = place_lane(conn, self.source_id, lane, pages, found)
         now.counts.jobs_unchanged += placed.unchanged + sum(page.duplicates for page in pages)
         writer.write(placed.seen, now.counts)
         scan.suspect(conn, self.source_id, now.run_id, placed.missing)
+
+    def _known_of(self, conn: sa.Connection, lane: Lane, pages: list[PageRows]) -> Found:
+        """What is stored of the pages' jobs; a lane begins where its first cursor stands."""
+        if self._untouched and lane.started:
+            return Found({})
+        ids, after = list({row.job_id for page in pages for row in page.jobs}), pages[0].page.request.after
+        cursor = [] if lane.started or after is None else [after]
+        if self.kind != "reconcile":
+            found = knowledge.known_jobs(conn, self.source_id, ids + cursor)
+            lane.begin(after, found)
+            return Found(found)
+        lane.begin(after, knowledge.known_jobs(conn, self.source_id, cursor))
+        if lane.edge is None:
+            return Found(knowledge.known_jobs(conn, self.source_id, ids))
+        return knowledge.known_on_the_way(conn, self.source_id, lane.edge, lane.order, ids)
 
     def _write_single_jobs(self, conn: sa.Connection, batch: Batch, now: Standing, writer: JobWriter) -> None:
         assert now.run_id is not None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pytest
 import sqlalchemy as sa
 
 from etl.db.engine import writing
 from etl.db.models import video_jobs
 from etl.load.jobs import JobWriter, Seen, ready_rows, unlist
-from etl.load.known import Known, known_jobs
-from etl.records import Counts, JobRow, PageFacts, PageRows, RawPage, Request
+from etl.load.known import Known, known_jobs, known_on_the_way
+from etl.records import Counts, JobRow, Order, PageFacts, PageRows, RawPage, Request
 from tests.load.test_jobs import _NOW, _TEXTS, _job, _stored, run
 
 __all__ = ["run"]
@@ -39,6 +40,35 @@ def test_every_digit_and_letter_comes_back(engine: sa.Engine, run: int) -> None:
     }
     expected[ids[0]] = expected[ids[0]]._replace(version=2, unlisted=True)
     assert found == expected
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+@pytest.mark.parametrize("edge", [-1, 0, 5, 17, 29, 30])
+@pytest.mark.parametrize("shown", [1, 4, 40])
+def test_what_a_walk_meets_is_what_its_ids_would_find(
+    engine: sa.Engine, run: int, order: Order, edge: int, shown: int
+) -> None:
+    """Jobs at 0 to 29, of which every third is unlisted; the walk shows others too, near and far."""
+    ids = [f"job {n:02}" for n in range(30)]
+    asked = [*ids[::3], *ids[1::3], "nobody", *ids[2::3]][:shown]
+    with writing(engine) as conn:
+        writer = JobWriter(conn, 1, run)
+        writer.write([Seen(_job(key, None), n, _NOW, None) for n, key in enumerate(ids)], Counts())
+        unlist(conn, 1, run, [(key, "missing") for key in ids[::3]], _NOW)
+        found = known_on_the_way(conn, 1, edge, order, asked)
+        known = known_jobs(conn, 1, [*ids, "nobody"])
+    assert {key: job for key, job in found.jobs.items() if key in asked} == {
+        key: known[key] for key in asked if key in known
+    }
+    assert found.jobs.items() <= known.items()
+    for low in range(-2, 32):
+        for high in range(low, 32):
+            between = {key for key, job in known.items() if low < job.list_position <= high}
+            assert not found.covers(low, high) or between <= found.jobs.keys()
+    reach = min(shown, 30)
+    low, high = (edge, edge + reach) if order == "asc" else (edge - 1 - reach, edge - 1)
+    assert found.covers(low, high)
+    assert not found.covers(low, None)
 
 
 def test_rows_made_ready_ahead_are_the_same(engine: sa.Engine, run: int) -> None:

@@ -140,7 +140,7 @@ def test_a_reconcile_reads_each_page_s_rows_a_few_times(
     assert large.requests <= LARGE // PAGE + 2
     assert large.effort / large.pages <= 1.2 * small.effort / small.pages
     if "sqlite" not in request.node.name:  # which counts steps, not rows
-        assert large.effort / large.pages <= 6 * PAGE
+        assert large.effort / large.pages <= 5 * PAGE
 
 
 def test_a_reconcile_of_an_unchanged_history_writes_no_job(measured: Measured) -> None:
