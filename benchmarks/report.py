@@ -36,6 +36,9 @@ and everything held against it are whole processes, started one after another, o
 which has every page rendered beforehand and a core to itself. Each measurement is divided by the R just
 before it; the table shows the median, and the spread from the least to the greatest.
 
+- The jobs' ids begin with the second of creation, as OpenAI's do. Where they come in random order, a history
+  that outgrows the database's cache takes longer: 1,000,000 jobs once took 58 s into SQLite, 37 s into
+  PostgreSQL, and 293 s into MariaDB with the 128 MB that InnoDB keeps by default (114 s with 2 GB).
 - *First load* starts with an empty database and creates the tables. *Full re-read* is `reconcile`.
 - The tick's *own time* is that of a sync inside a running process, without the wait for the gateway.
 - *Processor* is the command's own user and system time; a database server's is not in it. Peak memory is
