@@ -48,6 +48,13 @@ class Answer(NamedTuple):
         return json.loads(self.text)
 
 
+def show_all(page: Any) -> None:
+    """Bring into view what is loaded only then, and wait until it is there."""
+    for part in page.locator("[data-later]").all():
+        part.scroll_into_view_if_needed()
+    page.wait_for_function("document.querySelector('[data-later]:not([aria-busy=false])') === null")
+
+
 class Site:
     """`app`, `clock` and `limits` may be replaced while it runs."""
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.dashboard.site import Site, empty, secret
+from tests.dashboard.site import Site, empty, secret, show_all
 from tests.rig import Rig
 
 _RUN = """async (rules) => (await axe.run(document, {resultTypes: ["violations"], ...rules})).violations
@@ -28,8 +28,7 @@ def axe() -> str:
 
 
 def findings(page: Any, axe: str) -> list[str]:
-    page.mouse.wheel(0, 9000)
-    page.wait_for_load_state("networkidle")
+    show_all(page)
     page.evaluate(axe)
     found = [f"light: {one}" for one in page.evaluate(_RUN, {})]
     page.emulate_media(color_scheme="dark")
@@ -56,6 +55,21 @@ def test_the_way_in(open_page: Callable[..., Any], axe: str, made: Rig, tmp_path
         assert findings(open_page("/", at=guarded), axe) == []
     with empty(tmp_path) as app, (site := Site(app)).server:
         assert findings(open_page("/", at=site), axe) == []
+
+
+def test_what_is_on_its_way(open_page: Callable[..., Any], axe: str):
+    """At both ends of what moves while a part loads, which may take as long as its query."""
+    page = open_page("/tables/freshness")
+    page.route("**/part/*", lambda route: None)
+    page.goto("/")
+    page.locator("[data-later]").first.scroll_into_view_if_needed()
+    page.locator(".loading").first.wait_for()
+    page.evaluate(axe)
+    for moment in (0, 1199):
+        page.evaluate(
+            "(at) => document.getAnimations().forEach((a) => { a.pause(); a.currentTime = at; })", moment
+        )
+        assert page.evaluate(_RUN, {"runOnly": ["color-contrast"]}) == []
 
 
 def test_it_finds_what_is_wrong(open_page: Callable[..., Any], axe: str):

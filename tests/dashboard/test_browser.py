@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.dashboard.site import HOSTILE, TOKEN, Site, secret, unreachable
+from tests.dashboard.site import HOSTILE, TOKEN, Site, secret, show_all, unreachable
 from tests.rig import Rig
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -143,8 +143,7 @@ def test_a_prompt_is_text(open_page: Open, ids: dict[str, str], name: str):
 )
 def test_strangers_words_are_text_everywhere(open_page: Open, path: str):
     page = open_page(path)
-    page.mouse.wheel(0, 9000)
-    page.wait_for_load_state("networkidle")
+    show_all(page)
     assert page.evaluate("window.pwned") is None and page.locator("#pwned").count() == 0
     assert len(page.content()) < 600_000, "a long prompt is not repeated in full"
 
@@ -194,7 +193,7 @@ def test_a_phone_never_scrolls_sideways(open_page: Open, ids: dict[str, str], pa
     page = open_page(
         f"/job?id={quote(ids['large'])}" if path == "/job" else path, viewport={"width": 390, "height": 800}
     )
-    page.wait_for_load_state("networkidle")
+    show_all(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 

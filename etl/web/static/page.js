@@ -72,7 +72,7 @@
       element.firstChild.textContent = `Could not be loaded: ${error.message}`;
       element.lastChild.addEventListener("click", () => later(element));
     }
-    element.removeAttribute("aria-busy");
+    element.setAttribute("aria-busy", "false");
   };
 
   const seen = new IntersectionObserver((entries) => {
