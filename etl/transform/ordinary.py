@@ -1,11 +1,14 @@
-"""The short way for an item that is just what the contract says: decoded straight into typed fields.
+"""The short way for items that are just what the contract says: decoded straight into typed fields.
 
-It takes half the time of the long way (jobs.py) and gives the same row, or None: then the long way decides.
+A whole page takes a third of the time of the long way (jobs.py) and gives the same rows, or None: then the
+long way decides.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from operator import itemgetter
 from typing import Annotated, Literal
 
 import msgspec
@@ -40,39 +43,50 @@ class _Job(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     error: _Error | None = None
 
 
-_decode = msgspec.json.Decoder(_Job).decode
-_from_timestamp = datetime.fromtimestamp
+_decode = msgspec.json.Decoder(list[_Job]).decode
 
 
-def ordinary_row(raw: bytes, context: Context) -> JobRow | None:
-    """The item's row; None when anything about it is out of the ordinary. Prompts must be stored as sent."""
-    if has_escaped_nul(raw):
+def ordinary_rows(items: Sequence[bytes], context: Context) -> list[JobRow] | None:
+    """A row for each item; None when anything about one of them is out of the ordinary. Prompts must be
+    stored as sent."""
+    text = b"[%b]" % b",".join(items)
+    if has_escaped_nul(text):
         return None
     try:
-        job = _decode(raw)
-        progress, seconds = values.percent(job.progress), values.seconds(job.seconds)
+        jobs = _decode(text)
+        rows = [_row(job, times, context) for job, times in zip(jobs, _times(jobs), strict=True)]
     except (msgspec.MsgspecError, ValueError):
         return None
+    whole = len(rows) == len(items) and all(map(str.strip, map(_id, rows)))
+    return rows if whole else None
+
+
+_id = itemgetter(0)
+_Times = tuple[datetime | None, datetime | None, datetime | None]
+
+
+def _times(jobs: Sequence[_Job]) -> Iterator[_Times]:
+    """When each was created and completed, and will expire; made at once, in a seventh of the time."""
+    unix = [moment for job in jobs for moment in (job.created_at, job.completed_at, job.expires_at)]
+    utc = iter(msgspec.convert(unix, list[datetime | None], strict=False))
+    return zip(utc, utc, utc, strict=True)
+
+
+def _row(job: _Job, times: _Times, context: Context) -> JobRow:
+    """Raises ValueError for a number out of range."""
     key, status, size, error = job.id, job.status, job.size or None, job.error
-    if not key.strip():
-        return None
+    progress, seconds = values.percent(job.progress), values.seconds(job.seconds)
     if progress == 1 and status == "completed":
         progress = 100.0
     provider = job.provider or context.provider or provider_of(key)
     model, prompt, remixed = job.model or None, job.prompt or None, job.remixed_from_video_id or None
-    created, completed, expires = _utc(job.created_at), _utc(job.completed_at), _utc(job.expires_at)
     code, message = (None, None) if error is None else (error.code or None, error.message or None)
     content = (
-        provider, model, status, status, prompt, remixed, seconds, size, created, completed, expires,
-        code, message, None,
+        provider, model, status, status, prompt, remixed, seconds, size, *times, code, message, None,
     )  # fmt: skip
     row = (
         key, provider, model, status, status, progress, prompt, remixed, seconds, size,
-        *values.dimensions(size), created, completed, expires, code, message, None,
+        *values.dimensions(size), *times, code, message, None,
         status == "completed" or status == "failed", digest(content),
     )  # fmt: skip
     return JobRow._make(row)
-
-
-def _utc(unix: int | None) -> datetime | None:
-    return None if unix is None else _from_timestamp(unix, UTC)

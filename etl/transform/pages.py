@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from etl.records import JobRow, PageRows, RawPage, Reject
 from etl.transform.envelope import page_facts
 from etl.transform.jobs import MAX_ID, Context, job_row
 from etl.transform.options import Options
-from etl.transform.ordinary import ordinary_row
+from etl.transform.ordinary import ordinary_rows
 from etl.transform.prompts import safe_reject
 from etl.transform.text import Unusable, clean, decode
 
@@ -22,16 +23,8 @@ def transform_page(page: RawPage, options: Options, *, source_provider: str | No
     context = Context(options)
     facts, cache = page_facts(page, context)
     context.provider = facts.provider or source_provider
-    jobs: dict[str, JobRow] = {}
-    rejects: list[Reject] = []
-    as_sent = options.prompts == "store"
-    for position, raw in enumerate(page.items):
-        try:
-            row = (ordinary_row(raw, context) if as_sent else None) or job_row(decode(raw), context)
-        except Unusable as exc:
-            rejects.append(_reject(exc, raw, position, options))
-        else:
-            jobs[row.job_id] = row
+    rows, rejects = _rows(page.items, context)
+    jobs = {row.job_id: row for row in rows}
     return PageRows(
         page=page,
         jobs=tuple(jobs.values()),
@@ -41,6 +34,26 @@ def transform_page(page: RawPage, options: Options, *, source_provider: str | No
         facts=facts,
         duplicates=len(page.items) - len(jobs) - len(rejects),
     )
+
+
+def _rows(items: Sequence[bytes], context: Context, start: int = 0) -> tuple[list[JobRow], list[Reject]]:
+    """The rows of all at once; around an item that is out of the ordinary, of ever smaller parts."""
+    ordinary = ordinary_rows(items, context) if context.options.prompts == "store" else None
+    if ordinary is not None:
+        return ordinary, []
+    if len(items) <= 1:
+        return _alone(items, context, start)
+    half = len(items) // 2
+    rows, rejects = _rows(items[:half], context, start)
+    more_rows, more_rejects = _rows(items[half:], context, start + half)
+    return rows + more_rows, rejects + more_rejects
+
+
+def _alone(items: Sequence[bytes], context: Context, position: int) -> tuple[list[JobRow], list[Reject]]:
+    try:
+        return [job_row(decode(raw), context) for raw in items], []
+    except Unusable as exc:
+        return [], [_reject(exc, items[0], position, context.options)]
 
 
 def _reject(exc: Unusable, raw: bytes, position: int, options: Options) -> Reject:

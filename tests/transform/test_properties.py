@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from etl.transform import Options, transform_page
 from etl.transform.jobs import Context, job_row
-from etl.transform.ordinary import ordinary_row
+from etl.transform.ordinary import ordinary_rows
 from etl.transform.text import decode
 from tests.hostile import ACCEPTED, HOSTILE, REJECTED
 from tests.transform.pages import assert_sound, page, row, transform
@@ -149,16 +149,27 @@ LIKELY = st.fixed_dictionaries(
 )
 
 
-@given(st.one_of(LIKELY, JOBS), st.sampled_from([None, "azure"]))
+@given(st.lists(st.one_of(LIKELY, JOBS), min_size=1, max_size=3), st.sampled_from([None, "azure"]))
 @settings(deadline=None, max_examples=500)
-def test_the_short_way_and_the_long_way_agree(item: dict[str, Any], provider: str | None) -> None:
-    raw = json.dumps(item).encode()
+def test_the_short_way_and_the_long_way_agree(items: list[dict[str, Any]], provider: str | None) -> None:
+    raw = [json.dumps(item).encode() for item in items]
     context = Context(Options(), provider)
-    short = ordinary_row(raw, context)
-    assert short is None or short == job_row(decode(raw), context)
+    short = ordinary_rows(raw, context)
+    assert short is None or short == [job_row(decode(each), context) for each in raw]
+
+
+@given(st.lists(LIKELY.map(lambda v: json.dumps(v).encode()) | ITEMS, max_size=9), OPTIONS)
+@settings(deadline=None, max_examples=300)
+def test_an_item_s_row_is_the_same_whatever_stands_beside_it(items: list[bytes], options: Options) -> None:
+    together = transform_page(page(*items), options, source_provider=None)
+    alone = [transform_page(page(item), options, source_provider=None) for item in items]
+    rejects = [(n, one.reason, one.payload) for n, each in enumerate(alone) for one in each.rejects]
+    assert [(one.position, one.reason, one.payload) for one in together.rejects] == rejects
+    rows = {job.job_id: job for each in alone for job in each.jobs}
+    assert list(together.jobs) == list(rows.values())
 
 
 def test_an_ordinary_job_takes_the_short_way() -> None:
-    assert ordinary_row(
-        b'{"id":"a:openai","object":"video","status":"queued","created_at":1}', Context(Options())
+    assert ordinary_rows(
+        [b'{"id":"a:openai","object":"video","status":"queued","created_at":1}'], Context(Options())
     )
