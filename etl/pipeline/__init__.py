@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 
 from etl.config import Source
+from etl.db.wal import log_copied
 from etl.errors import EtlError, LeaseHeld, LeaseLost
 from etl.extract import Gateway
 from etl.load import Store
@@ -50,7 +51,7 @@ def sync_source(
 
 def _run(run: Run, redact: Callable[[str], str], *, accept_suspicious: bool) -> RunResult:
     error: Exception | None = None
-    with heartbeat(run.store):
+    with heartbeat(run.store), log_copied(run.store.engine):
         try:
             _walk(run, accept_suspicious=accept_suspicious)
         except (EtlError, Stopped) as caught:
