@@ -231,12 +231,17 @@ def ready_rows(dialect: str, source_id: int, page: PageRows) -> dict[str, Any]:
 
 
 def _made_ready(dialect: str, source_id: int, jobs: Sequence[tuple[JobRow, datetime]]) -> list[Any]:
-    time = bulk.instant(dialect)
-    seen = {at: time(at) for at in {at for _, at in jobs}}  # a page's jobs share their time
+    sights = list({at for _, at in jobs})  # a page's jobs share their time
+    seen = dict(zip(sights, bulk.instants(dialect, sights), strict=True))
+    own = [time for row, _ in jobs for time in (row.created_at, row.completed_at, row.expires_at)]
+    times = iter(bulk.instants(dialect, own))
     rows = [
-        (source_id, row[0], *_tracked(row, time), row.settled, row.content_hash, 1, seen[at], seen[at])
-        for row, at in jobs
-    ]
+        (
+            source_id, row[0], *row[_FIRST:_CREATED], *three, *row[_TIMES:_LAST],
+            row.settled, row.content_hash, 1, seen[at], seen[at],
+        )
+        for (row, at), three in zip(jobs, zip(times, times, times, strict=True), strict=True)
+    ]  # fmt: skip
     return bulk.ready(dialect, video_jobs, _READY, rows)
 
 

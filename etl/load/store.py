@@ -261,10 +261,9 @@ class Store:
 
     def _known_of(self, conn: sa.Connection, lane: Lane, pages: list[PageRows]) -> Found:
         """What is stored of the pages' jobs; a lane begins where its first cursor stands."""
-        if self._untouched and lane.started:
-            return Found({})
-        ids, after = list({row.job_id for page in pages for row in page.jobs}), pages[0].page.request.after
+        after = pages[0].page.request.after
         cursor = [] if lane.started or after is None else [after]
+        ids = [] if self._untouched else list({row.job_id for page in pages for row in page.jobs})
         if self.kind != "reconcile":
             found = knowledge.known_jobs(conn, self.source_id, ids + cursor)
             lane.begin(after, found)
