@@ -254,6 +254,9 @@ def _prepare_postgres(engine: sa.Engine, idle_transaction_timeout: float) -> Non
 
 # --- MariaDB and MySQL -------------------------------------------------------------------------
 
+#: The client may send rows (etl.load.lines). No server gets a file: for that, `local_infile` stays off.
+_LOAD_DATA_LOCAL = 1 << 7
+
 
 def _mysql_arguments(url: sa.URL) -> dict[str, Any]:
     arguments: dict[str, Any] = {"connect_timeout": 10, "read_timeout": 900, "write_timeout": 60}
@@ -269,6 +272,10 @@ def _prepare_mysql(engine: sa.Engine, idle_transaction_timeout: float) -> None:
         f"innodb_lock_wait_timeout = {LOCK_WAIT}, lock_wait_timeout = {LOCK_WAIT}"
     )
     idle = max(1, round(idle_transaction_timeout))
+
+    @sa.event.listens_for(engine, "do_connect")
+    def _able_to_load(_dialect: Any, _record: Any, _arguments: Any, options: dict[str, Any]) -> None:
+        options["client_flag"] = options.get("client_flag", 0) | _LOAD_DATA_LOCAL
 
     @sa.event.listens_for(engine, "connect")
     def _session(connection: Any, _record: Any) -> None:

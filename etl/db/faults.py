@@ -102,6 +102,11 @@ def storage_errors(place: str = "") -> Iterator[None]:
         raise _translated(exc, place) from exc
 
 
+def is_known(error: Exception) -> bool:
+    """The database is busy, away, full or will not let us in; not that it does not know what we asked for."""
+    return _meaning(error) is not None
+
+
 def note_place(engine: sa.Engine) -> None:
     """Lets every error of this engine say where it happened."""
     place = place_of(engine)
