@@ -33,9 +33,10 @@ def insert(conn: sa.Connection, table: sa.Table, columns: tuple[str, ...], rows:
 
 
 def ready(dialect: str, table: sa.Table, columns: tuple[str, ...], rows: Sequence[Row]) -> list[Any]:
-    """Rows of these columns, as far along as they can be without a connection: for `insert_ready`."""
+    """Rows of these columns, as far along as they can be without a connection: for `insert_ready`. Their
+    times are made by `instants`."""
     if dialect == "postgresql":
-        return copying.copyable(table, columns, rows)
+        return copying.copyable(table, columns, rows, timed=True)
     return _tuples(rows) if dialect == "sqlite" else lines.lines(rows)
 
 
@@ -140,8 +141,8 @@ def instant(dialect: str) -> Callable[[datetime], Any]:
 
 
 def instants(dialect: str, moments: Sequence[datetime | None]) -> Sequence[Any]:
-    """Many at once."""
-    return moments if dialect == "postgresql" else _instants(moments)
+    """Many at once, for `ready`."""
+    return copying.instants(moments) if dialect == "postgresql" else _instants(moments)
 
 
 def _as_is(moment: datetime) -> datetime:

@@ -39,10 +39,19 @@ class _Shape(NamedTuple):
     documents: list[int]
 
 
-def copyable(table: sa.Table, columns: tuple[str, ...], rows: Iterable[Sequence[Any]]) -> list[list[Any]]:
-    """Rows as `copy` takes them; their columns are the first of `columns`."""
+def copyable(
+    table: sa.Table, columns: tuple[str, ...], rows: Iterable[Sequence[Any]], *, timed: bool = False
+) -> list[list[Any]]:
+    """Rows as `copy` takes them; their columns are the first of `columns`. `timed`: `instants` made the
+    times."""
     shape = _shape(table, columns)
-    return [_row(row, shape) for row in rows]
+    times = [] if timed else shape.times
+    return [_row(row, times, shape.documents) for row in rows]
+
+
+def instants(moments: Sequence[datetime | None]) -> list[int | None]:
+    """As the server stores them."""
+    return [None if moment is None else (moment - _EPOCH) // _MICROSECOND for moment in moments]
 
 
 def copy(
@@ -56,12 +65,12 @@ def copy(
             to.write_row(row)
 
 
-def _row(row: Sequence[Any], shape: _Shape) -> list[Any]:
+def _row(row: Sequence[Any], times: list[int], documents: list[int]) -> list[Any]:
     made = list(row)
-    for place in shape.times:
+    for place in times:
         if (moment := made[place]) is not None:
             made[place] = (moment - _EPOCH) // _MICROSECOND
-    for place in shape.documents:
+    for place in documents:
         if made[place] is not None:
             made[place] = _JSONB + made[place]
     return made

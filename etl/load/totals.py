@@ -7,7 +7,7 @@ somebody wrote or deleted by hand cost time, until `recount`.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from hashlib import blake2b
@@ -26,7 +26,6 @@ from etl.records import JobRow
 
 _KIND = ("provider", "model", "status", "seconds", "size", "width", "height")
 _kind: Any = itemgetter(*map(JobRow._fields.index, _KIND))
-_STATUS, _MAKER = _KIND.index("status"), slice(2)
 _NEEDED = {*_KIND, "created_at", "completed_at"}
 _MICROSECOND = timedelta(microseconds=1)
 _AT_ONCE = 5000
@@ -36,19 +35,10 @@ class Totals:
     """Jobs of one source, counted."""
 
     def __init__(self, jobs: Sequence[JobRow] = ()) -> None:
-        self._days: Counter[tuple[Any, ...]] = Counter()
-        self._durations: Counter[tuple[Any, ...]] = Counter()
-        kinds: defaultdict[tuple[Any, ...], list[JobRow]] = defaultdict(list)
-        took: defaultdict[tuple[Any, ...], list[timedelta]] = defaultdict(list)
-        for kind, job in zip(map(_kind, jobs), jobs, strict=True):
-            kinds[kind].append(job)
-        for kind, alike in kinds.items():
-            days = Counter([job.created_at and job.created_at.toordinal() for job in alike])
-            self._days.update({(day, *kind): count for day, count in days.items()})
-            if kind[_STATUS] == "completed":
-                took[kind[_MAKER]] += _took(alike)
-        for maker, lengths in took.items():
-            self._durations.update({(*maker, length): count for length, count in Counter(lengths).items()})
+        days = [job.created_at and job.created_at.toordinal() for job in jobs]
+        counted = Counter(zip(days, map(_kind, jobs), strict=True))
+        self._days = Counter({(day, *kind): count for (day, kind), count in counted.items()})
+        self._durations = Counter(_took(jobs))
 
     def add(self, other: Totals) -> None:
         self._days.update(other._days)
@@ -96,11 +86,12 @@ def recount(conn: sa.Connection, source_id: int) -> int:
     return totals.jobs()
 
 
-def _took(jobs: Sequence[JobRow]) -> list[timedelta]:
+def _took(jobs: Sequence[JobRow]) -> list[tuple[Any, ...]]:
+    """Provider, model and time taken of the jobs that were completed."""
     return [
-        job.completed_at - job.created_at
+        (job.provider, job.model, job.completed_at - job.created_at)
         for job in jobs
-        if job.completed_at is not None and job.created_at is not None
+        if job.status == "completed" and job.completed_at is not None and job.created_at is not None
     ]
 
 

@@ -28,7 +28,18 @@ def _direction(times: list[datetime]) -> int:
 
 def created(rows: PageRows) -> list[datetime]:
     """Creation times of the page's jobs, in page order, where known."""
-    return [row.created_at for row in rows.jobs if row.created_at is not None]
+    return [moment for row in rows.jobs if (moment := row.created_at) is not None]
+
+
+def wholly_after(rows: PageRows, moment: datetime) -> bool:
+    """Every known creation of two or more is later: one absurd time must not end a segment."""
+    known = 0
+    for row in rows.jobs:
+        if row.created_at is not None:
+            if row.created_at <= moment:
+                return False  # nearly always the first
+            known += 1
+    return known > 1
 
 
 def backwards(rows: PageRows, order: Order) -> bool:

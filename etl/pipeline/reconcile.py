@@ -15,7 +15,7 @@ from etl.extract import next_request
 from etl.load import Boundary, Scan, boundary, neighbour, scan
 from etl.pipeline import order
 from etl.pipeline.ending import Ending
-from etl.pipeline.guard import backwards, created
+from etl.pipeline.guard import backwards, wholly_after
 from etl.pipeline.poison import POISON, behind, isolate_from_above, narrow, record
 from etl.pipeline.reading import Event, Readers
 from etl.pipeline.run import Run
@@ -237,9 +237,8 @@ def _reaches(end: Boundary | None) -> Callable[[PageRows], bool]:
     def reached(rows: PageRows) -> bool:
         if end is None:
             return False
-        times = created(rows)  # one absurd time must not end a segment
-        past = len(times) > 1 and end.created_at is not None and min(times) > end.created_at
-        return past or any(row.job_id == end.job_id for row in rows.jobs)
+        behind_it = end.created_at is not None and wholly_after(rows, end.created_at)
+        return behind_it or end.job_id in [row.job_id for row in rows.jobs]
 
     return reached
 

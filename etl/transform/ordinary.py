@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from etl.records import JobRow
+from etl.records import JobRow, new_row
 from etl.transform import values
 from etl.transform.jobs import MAX_ID, Context, digest, provider_of
 from etl.transform.text import has_escaped_nul
@@ -89,4 +89,4 @@ def _row(job: _Job, times: _Times, context: Context) -> JobRow:
         *values.dimensions(size), *times, code, message, None,
         status == "completed" or status == "failed", digest(content),
     )  # fmt: skip
-    return JobRow._make(row)
+    return new_row(row)
