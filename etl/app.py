@@ -25,7 +25,7 @@ from etl.errors import (
 )
 from etl.extract import Gateway
 from etl.load import Lease, Store, register, registered, worker_name
-from etl.load.health import note_failure, note_success
+from etl.load.health import note_failure
 from etl.log import ContentRedactor, Redactor, get
 from etl.pipeline import Stopped, sync_source
 from etl.records import Counts, Progress, RunKind, RunResult
@@ -249,12 +249,12 @@ class App:
         return RunResult(source.name, kind, status, None, moment, moment, Counts(), error)
 
     def _note(self, source: Source, result: RunResult) -> None:
-        """Failures in a row, and settings that the gateway refuses, are known to every service."""
+        """Failures in a row, and settings that the gateway refuses, are known to every service.
+
+        The last commit of a run that succeeds forgets them."""
         error = result.error
         try:
-            if result.status == "ok":
-                note_success(self.engine, source.name)
-            elif result.status == "failed" and not isinstance(error, LeaseHeld | LeaseLost):
+            if result.status == "failed" and not isinstance(error, LeaseHeld | LeaseLost):
                 disabled = self.redact(str(error)) if is_refusal(error) else None
                 note_failure(
                     self.engine,

@@ -84,19 +84,6 @@ def note_failure(
     _update(engine, name, values)
 
 
-def note_success(engine: sa.Engine, name: str) -> None:
-    """A run succeeded: forget failures. Costs a transaction only when there are any."""
-    state = sync_state.c
-    troubled = sa.select(state.source_id).where(
-        state.source_id == _id_of(name), sa.or_(state.failures > 0, state.disabled_at.is_not(None))
-    )
-    with reading(engine) as conn:
-        if conn.execute(troubled).one_or_none() is None:
-            return
-    clean = dict.fromkeys(("disabled_at", "disabled_reason", "config_hash"))
-    _update(engine, name, {"failures": 0, **clean})
-
-
 def release_all(engine: sa.Engine, process: str) -> None:
     """Give back what this process (`host:pid`) still holds; its late writers are refused from now on."""
     mine = leases.c.holder.startswith(process + ":", autoescape=True)

@@ -68,7 +68,8 @@ _AS_JSON = {
     "sqlite": f"SELECT json_group_array({_ARRAY.format(integer='INTEGER')}) FROM video_jobs",  # noqa: S608
     "mysql": f"SELECT {_ARRAY.format(integer='SIGNED')} FROM video_jobs",  # noqa: S608
 }
-_HIGHEST = (1 << 63) - 1
+#: Above every position.
+HIGHEST = (1 << 63) - 1
 _decode = msgspec.json.Decoder(list[Known], strict=False).decode  # a flag is a number
 
 
@@ -100,8 +101,8 @@ def _stretch(conn: sa.Connection, source_id: int, edge: int, order: Order, count
     query = sa.select(place).where(jobs.c.source_id == source_id, place > edge if up else place < edge)
     end = conn.scalar(query.order_by(place if up else place.desc()).offset(count - 1).limit(1))
     if up:
-        return edge, _HIGHEST if end is None else end
-    return -_HIGHEST if end is None else end - 1, edge - 1
+        return edge, HIGHEST if end is None else end
+    return -HIGHEST if end is None else end - 1, edge - 1
 
 
 def _read(conn: sa.Connection, source_id: int, where: str, parameters: tuple[str, ...]) -> dict[str, Known]:
@@ -178,12 +179,10 @@ def open_jobs(conn: sa.Connection, source_id: int, since: datetime | None = None
     return {row.job_id: row.list_position for row in conn.execute(query)}
 
 
-def oldest_open(conn: sa.Connection, source_id: int, since: datetime) -> int | None:
-    """Position of the oldest open job that is still waited for."""
-    value: int | None = conn.execute(
-        sa.select(sa.func.min(jobs.c.list_position)).where(*_open(source_id), *_fresh(since))
-    ).scalar()
-    return value
+def oldest_open(source_id: int, since: datetime) -> sa.ScalarSelect[int]:
+    """Asks for the position of the oldest open job that is still waited for."""
+    place = sa.func.min(jobs.c.list_position)
+    return sa.select(place).where(*_open(source_id), *_fresh(since)).scalar_subquery()
 
 
 def rereadable(conn: sa.Connection, source_id: int, limit: int) -> list[str]:

@@ -86,10 +86,11 @@ class Lease:
             self._refuse_if_alive(row, database_now(conn))
         self.token = 0 if row is None else row.token
 
-    def write(self, conn: sa.Connection) -> int:
+    def write(self, conn: sa.Connection, *, last: bool = False) -> int:
         """Take or renew, as the first statement of a writing transaction; returns the fencing token.
 
-        Locks the row until the transaction ends, so that two commits of one source never overlap.
+        Locks the row until the transaction ends, so that two commits of one source never overlap. `last`:
+        this transaction gives the lease back as well; the token stays, so that late writers are refused.
         """
         row = self._row(conn, lock=True)
         now = database_now(conn)
@@ -107,10 +108,10 @@ class Lease:
             sa.update(leases)
             .where(leases.c.source_id == self.source_id, leases.c.token == row.token)
             .values(
-                holder=self.holder,
+                holder=None if last else self.holder,
                 token=token,
                 acquired_at=row.acquired_at if held else now,
-                expires_at=now + timedelta(seconds=self.seconds),
+                expires_at=None if last else now + timedelta(seconds=self.seconds),
             )
         )
         self._taken = token

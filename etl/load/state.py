@@ -13,6 +13,9 @@ from etl.db.models import coverage_gaps, leases, sources, sync_state, video_jobs
 from etl.errors import CommitLost
 from etl.load import bulk, known
 
+#: What a run that succeeded leaves of the failures before it.
+UNTROUBLED = {"failures": 0} | dict.fromkeys(("disabled_at", "disabled_reason", "config_hash"))
+
 
 @dataclass(slots=True)
 class State:
@@ -144,13 +147,14 @@ def advance_frontier(
 
     Correct only while the stored jobs are a gapless stretch of the list. Returns the frontier's own columns.
     """
-    table = video_jobs
-    barrier = known.oldest_open(conn, source_id, now - timedelta(seconds=patience))
+    table, place = video_jobs, video_jobs.c.list_position
+    barrier = known.oldest_open(source_id, now - timedelta(seconds=patience))
     query = sa.select(table.c.job_id, table.c.created_at).where(
-        table.c.source_id == source_id, table.c.unlisted_at.is_(None), table.c.suspect_run_id.is_(None)
+        table.c.source_id == source_id,
+        table.c.unlisted_at.is_(None),
+        table.c.suspect_run_id.is_(None),
+        place < sa.func.coalesce(barrier, known.HIGHEST),
     )
-    if barrier is not None:
-        query = query.where(table.c.list_position < barrier)
     rows = conn.execute(query.order_by(table.c.list_position.desc()).limit(2)).all()
     state.frontier_id = rows[0].job_id if rows else None
     state.cursor = rows[1].job_id if len(rows) > 1 else None

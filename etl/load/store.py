@@ -6,11 +6,10 @@ lease.
 
 from __future__ import annotations
 
-import copy
 import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -79,6 +78,11 @@ class Standing:
     lanes: dict[str, Lane] = field(default_factory=dict)
     run_id: int | None = None
     gaps: int = 0
+
+    def copy(self) -> Standing:
+        """One to change, until the transaction is durable."""
+        lanes = {name: replace(lane) for name, lane in self.lanes.items()}
+        return replace(self, counts=replace(self.counts), state=replace(self.state), lanes=lanes)
 
 
 class Store:
@@ -154,7 +158,7 @@ class Store:
                 # A cut connection may have lost only the answer, not the commit.
                 if tried is not None and self._is_stored(conn, mark):
                     return tried
-                tried = copy.deepcopy(self.now)
+                tried = self.now.copy()
                 self._apply(conn, batch, tried, mark)
                 return tried
 
@@ -218,7 +222,7 @@ class Store:
         return once()
 
     def _apply(self, conn: sa.Connection, batch: Batch, now: Standing, mark: str) -> None:
-        token = self.lease.write(conn)
+        token = self.lease.write(conn, last=batch.end is not None)
         if now.run_id is None:
             now.run_id = runs.begin(
                 conn, self.source_id, self.kind, self.started_at, self.lease.holder, token
@@ -303,6 +307,8 @@ class Store:
             state.checkpoint = None
         if state.checkpoint is None:
             more = states.advance_frontier(conn, self.source_id, state, self.clock(), self.patience)
+        if batch.end is not None and batch.end.status == "ok":
+            more |= states.UNTROUBLED
         latest = self.clock() + _CLOCK_SKEW
         times = (row.created_at for _, page in batch.pages for row in page.jobs)
         newest = [moment for moment in times if moment is not None and moment <= latest]
@@ -314,7 +320,6 @@ class Store:
             runs.update(conn, now.run_id, self.kind, now.counts)
         else:
             runs.end(conn, now.run_id, self.kind, now.counts, batch.end, self.clock())
-            self.lease.release(conn)
 
 
 def _by_lane(pages: Sequence[tuple[str, PageRows]]) -> dict[str, list[PageRows]]:

@@ -43,7 +43,7 @@ def test_before_the_first_run(engine: sa.Engine):
     assert healths.completed(engine) == {}
 
 
-def test_failures_count_until_a_success(engine: sa.Engine, source_id: int):
+def test_failures_count(engine: sa.Engine, source_id: int):
     for _ in range(2):
         healths.note_failure(engine, "main", now=NOW, disabled=None, fingerprint="f")
     assert (read(engine).failures, read(engine).disabled_at) == (2, None)
@@ -57,17 +57,6 @@ def test_failures_count_until_a_success(engine: sa.Engine, source_id: int):
     )
     other = healths.read_health(engine, "other", NOW)
     assert other is not None and other.failures == 0
-    healths.note_success(engine, "main")
-    assert (read(engine).failures, read(engine).disabled_at, read(engine).config_hash) == (0, None, None)
-
-
-def test_success_without_failures_writes_nothing(engine: sa.Engine, source_id: int):
-    written: list[str] = []
-    sa.event.listen(
-        engine, "before_cursor_execute", lambda c, cursor, statement, *rest: written.append(statement)
-    )
-    healths.note_success(engine, "main")
-    assert written and not [statement for statement in written if "UPDATE" in statement]
 
 
 def test_a_live_lease_and_a_dead_one(engine: sa.Engine, source_id: int):
