@@ -8,9 +8,11 @@ that is known to be dead, a process of this host that was killed, need not be wa
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 import socket
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -78,6 +80,7 @@ class Lease:
         self.token: int | None = None  # as seen before taking, as taken after
         self.held = False
         self._taken = 0
+        self._wrote_at = self._renewed_at = -math.inf  # by our monotonic clock
 
     def look(self, conn: sa.Connection) -> None:
         """Remember the token; raise LeaseHeld when somebody else's lease is alive."""
@@ -93,6 +96,7 @@ class Lease:
         this transaction gives the lease back as well; the token stays, so that late writers are refused.
         """
         row = self._row(conn, lock=True)
+        self._wrote_at = time.monotonic()
         now = database_now(conn)
         if self.held and (row is None or row.token < self._taken):
             raise CommitLost  # tokens only grow
@@ -135,6 +139,15 @@ class Lease:
         """The transaction that called `write` (and perhaps `release`) is durable."""
         self.token = self._taken
         self.held = not released
+        self.renewed()
+
+    def renewed(self) -> None:
+        """The transaction that called `write` is durable: the lease lasts from that call on."""
+        self._renewed_at = self._wrote_at
+
+    def age(self) -> float:
+        """Seconds since it was last renewed; without end before the first time."""
+        return time.monotonic() - self._renewed_at
 
     def release(self, conn: sa.Connection) -> None:
         """Give it back; the token stays, so that late writers are still refused."""

@@ -212,6 +212,7 @@ class Store:
 
         if self.lease.held:
             self._patiently(once)
+            self.lease.renewed()
 
     def _patiently(self, once: Callable[[], _T]) -> _T:
         for wait in RETRY_WAITS:

@@ -52,7 +52,7 @@ class Guard:
 
     def __init__(self, order: Order) -> None:
         self._order = order
-        self._cursors: set[str] = set()
+        self._cursors: set[int] = set()  # their hashes: 10,000 cursors of a million jobs take 1 MB less
         self._ids: set[str] = set()  # of the last page
         self._middle: datetime | None = None  # the last page's median creation
 
@@ -101,12 +101,13 @@ class Guard:
                     hint="the gateway's items are no jobs, or it names them differently; run `check`",
                 )
             return
-        if following.after in self._cursors or following.after == rows.page.request.after:
+        mark = hash(following.after)
+        if mark in self._cursors or following.after == rows.page.request.after:
             raise RepeatedPage(
                 f"the page {_after(rows)} leads back to {_clipped(following.after)!r}",
                 hint="the gateway's cursor does not move; run `check`",
             )
-        self._cursors.add(following.after)
+        self._cursors.add(mark)
 
 
 def _after(rows: PageRows) -> str:
