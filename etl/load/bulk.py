@@ -203,6 +203,8 @@ def _insert_lines(conn: sa.Connection, into: str, rows: Sequence[bytes]) -> None
         return
     for chunk in _chunks(rows):
         run(conn, f"INSERT INTO {into} VALUES ({_values(chunk, between='),(')})")  # noqa: S608 (our own names)
+    if len(rows) >= lines.FEW:
+        lines.forgo(conn)
 
 
 @lru_cache(maxsize=64)

@@ -18,6 +18,7 @@ from etl.db.faults import is_known
 FEW = 100
 _PACKET = 1 << 16
 _COM_QUERY = 3
+_USELESS = "LOAD DATA is of no use"
 _AS_LINES = (
     r"CHARACTER SET utf8mb4 FIELDS TERMINATED BY ',' ENCLOSED BY '\"' ESCAPED BY '\\'"
     r" LINES TERMINATED BY '\n'"
@@ -46,7 +47,7 @@ def load(conn: sa.Connection, into: str, rows: Sequence[bytes]) -> bool:
 
     Then nothing was written, and an INSERT says what is wrong: LOAD DATA skips and alters rows.
     """
-    if len(rows) < FEW or conn.info.get("without_load_data"):
+    if len(rows) < FEW or conn.info.get(_USELESS):
         return False
     conn.exec_driver_sql("SAVEPOINT before_load")
     taken = _send(conn, f"LOAD DATA LOCAL INFILE 'rows' INTO TABLE {_with_format(into)}", rows)
@@ -55,6 +56,11 @@ def load(conn: sa.Connection, into: str, rows: Sequence[bytes]) -> bool:
     else:
         conn.exec_driver_sql("ROLLBACK TO SAVEPOINT before_load")
     return taken
+
+
+def forgo(conn: sa.Connection) -> None:
+    """INSERT took what LOAD DATA did not: this connection need not try again."""
+    conn.info[_USELESS] = True
 
 
 def _with_format(into: str) -> str:
@@ -75,7 +81,6 @@ def _send(conn: sa.Connection, sql: str, rows: Sequence[bytes]) -> bool:
     except MySQLError as refused:  # switched off at the server, or unknown to a proxy: each has its number
         if is_known(refused):
             raise
-        conn.info["without_load_data"] = True
         return False
     for packet in _packets(rows):
         raw.write_packet(packet)

@@ -117,13 +117,25 @@ def refusing(mariadb: Server) -> Iterator[None]:
 def test_where_the_server_refuses_rows_are_inserted(
     engine: sa.Engine, run: int, loads: list[bool], refusing: None
 ) -> None:
-    """Asked once per connection."""
     with writing(engine) as conn:
         for number in range(2):
             bulk.insert(conn, unknown_fields, _COLUMNS, [(1, f"path {number}", "type", _AT, _AT, 1)])
         assert conn.scalar(sa.select(sa.func.count()).select_from(unknown_fields)) == 2
-        assert conn.info["without_load_data"]
     assert loads == [False, False]
+
+
+def test_a_server_that_refuses_is_asked_once_per_connection(
+    engine: sa.Engine, run: int, loads: list[bool], refusing: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    sa.event.listen(engine, "before_cursor_execute", lambda _c, _x, text, *_: asked.append(text))
+    with writing(engine) as conn:
+        for number in range(3):
+            bulk.insert(conn, unknown_fields, _COLUMNS, [(1, f"path {number}", "type", _AT, _AT, 1)])
+    assert [text for text in asked if "SAVEPOINT" in text] == [
+        "SAVEPOINT before_load",
+        "ROLLBACK TO SAVEPOINT before_load",
+    ]
 
 
 def test_no_statement_sends_a_file(engine: sa.Engine, run: int, tmp_path: Any) -> None:
