@@ -60,6 +60,16 @@ class RawPage:
     gateway_date: datetime | None = None
     unknown: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def ends(self) -> bool:
+        """The list ends here, says the page: the one stop rule (gateway.md, "Page").
+
+        No items, `has_more: false`, or, when has_more is absent, a page shorter than its limit.
+        """
+        if not self.items or self.has_more is False:
+            return True
+        return self.has_more is None and len(self.items) < self.request.limit
+
 
 class JobRow(NamedTuple):
     """One job as the gateway showed it; the tracked columns of `video_jobs`, in this order.

@@ -35,7 +35,9 @@ _UNSUPPORTED = (
     "no keys found",
     "no supported key found",
 )
-_CURSOR = ("after", "cursor", "not found", "no such", "does not exist", "pagination")
+#: What a 400 to a request with a cursor may blame instead. Any other is about the cursor, whatever it says,
+#: be it nothing: at worst that costs a walk from the newest job, which meets the same refusal without one.
+_OTHER_BLAME = ("limit", "order", "provider", "virtual key", "header")
 CLIP = 300
 _READ = 4000  # of a message; more is not looked at
 _CURSOR_GONE = "the job that the cursor names is gone from the list; a walk from the newest job finds the way"
@@ -125,7 +127,9 @@ def _bad_request(text: str, answer: Answer, said: Complaint) -> GatewayError:
 
 
 def _blames_cursor(message: str, param: str) -> bool:
-    return param == "after" if param else any(mark in message for mark in _CURSOR)
+    if param:
+        return param == "after"
+    return "after" in message or "cursor" in message or not any(word in message for word in _OTHER_BLAME)
 
 
 def _not_found(text: str, answer: Answer, said: Complaint) -> GatewayError:

@@ -1,4 +1,4 @@
-"""Which page follows which: the one stop rule."""
+"""Which page follows which."""
 
 from __future__ import annotations
 
@@ -17,13 +17,8 @@ _DECODE = msgspec.json.Decoder(_Id)
 
 
 def next_request(page: RawPage) -> Request | None:
-    """What to ask after this page; None at the end of the list (gateway.md, "Page").
-
-    No items, `has_more: false`, or, when has_more is absent, a page shorter than its limit end the list.
-    """
-    if not page.items or page.has_more is False:
-        return None
-    if page.has_more is None and len(page.items) < page.request.limit:
+    """What to ask after this page; None at the end of the list."""
+    if page.ends:
         return None
     cursor = next_cursor(page)
     return None if cursor is None else replace(page.request, after=cursor)

@@ -101,7 +101,8 @@ class Lease:
         if self.held and (row is None or row.token < self._taken):
             raise CommitLost  # tokens only grow
         if row is None or not self._is_ours(row):
-            raise LeaseLost("another process wrote this source meanwhile; nothing was written")
+            meanwhile = "another process wrote this source meanwhile; nothing was written"
+            raise LeaseLost(meanwhile) if self.held or row is None else LeaseHeld(meanwhile)
         held = row.holder == self.holder
         if self.held:
             self._refuse_if_late(row, now)

@@ -57,7 +57,7 @@ def place_lane(
     jobs, repeats = _unique(pages)
     ordered = positions.oldest_first(jobs, lane.order)
     stored = [known.get(row.job_id) for row, _ in ordered]
-    ended = pages[-1].page.has_more is False
+    ended = pages[-1].page.ends
     places = _places(conn, source_id, lane, [row for row, _ in ordered], stored, ended=ended)
     sights = [
         Seen(row, place, page.page.received_at, job, False, page.ready.get(row.job_id))

@@ -8,7 +8,9 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from etl.db.models import sync_runs
 from etl.db.models import video_jobs as jobs
+from etl.errors import SuspiciousScan
 from etl.load.jobs import unlist
 from etl.load.known import by_suspicion
 from etl.records import Counts
@@ -41,27 +43,33 @@ def mark_reread(conn: sa.Connection, source_id: int, ids: Sequence[str], at: dat
         )
 
 
-def suspects(conn: sa.Connection, source_id: int, run_id: int) -> int:
-    """How many listed jobs this run passed and did not see."""
-    where = _suspects(source_id, run_id)
-    return int(conn.execute(sa.select(sa.func.count()).select_from(jobs).where(*where)).scalar_one())
+def refused(conn: sa.Connection, source_id: int, complete_run_id: int | None) -> list[int]:
+    """Runs since the last complete one whose list did not look right: jobs that they saw first prove nothing,
+    for they may be another account's."""
+    c = sync_runs.c
+    since = (c.source_id == source_id, c.id > (complete_run_id or 0))
+    return list(conn.scalars(sa.select(c.id).where(*since, c.error_class == SuspiciousScan.__name__)))
 
 
-def listed(conn: sa.Connection, source_id: int) -> int:
-    """How many jobs are believed to be listed."""
-    where = (jobs.c.source_id == source_id, jobs.c.unlisted_at.is_(None))
-    return int(conn.execute(sa.select(sa.func.count()).select_from(jobs).where(*where)).scalar_one())
+def suspects(conn: sa.Connection, source_id: int, run_id: int, strange: Sequence[int] = ()) -> int:
+    """How many listed jobs this run passed and did not see, but for those first seen by `strange` runs."""
+    return _count(conn, strange, *_suspects(source_id, run_id))
 
 
-def older(conn: sa.Connection, source_id: int, position: int) -> int:
-    """How many jobs believed to be listed are older than the one at `position`."""
-    where = (
-        jobs.c.source_id == source_id,
-        jobs.c.unlisted_at.is_(None),
-        jobs.c.list_position < position,
-        jobs.c.suspect_run_id.is_(None),
-    )
-    return int(conn.execute(sa.select(sa.func.count()).select_from(jobs).where(*where)).scalar_one())
+def listed(conn: sa.Connection, source_id: int, strange: Sequence[int] = ()) -> int:
+    """How many jobs are believed to be listed, but for those."""
+    return _count(conn, strange, jobs.c.source_id == source_id, jobs.c.unlisted_at.is_(None))
+
+
+def older(conn: sa.Connection, source_id: int, position: int, strange: Sequence[int] = ()) -> int:
+    """How many jobs believed to be listed are older than the one at `position`, but for those."""
+    listed = (jobs.c.source_id == source_id, jobs.c.unlisted_at.is_(None), jobs.c.suspect_run_id.is_(None))
+    return _count(conn, strange, *listed, jobs.c.list_position < position)
+
+
+def _count(conn: sa.Connection, strange: Sequence[int], *where: sa.ColumnElement[bool]) -> int:
+    known = (jobs.c.first_run_id.not_in(strange),) if strange else ()
+    return int(conn.execute(sa.select(sa.func.count()).select_from(jobs).where(*where, *known)).scalar_one())
 
 
 def forget(conn: sa.Connection, source_id: int, run_id: int) -> None:

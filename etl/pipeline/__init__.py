@@ -57,12 +57,14 @@ def _run(run: Run, redact: Callable[[str], str], *, accept_suspicious: bool) -> 
         except (EtlError, Stopped) as caught:
             error = caught
         try:
-            if not isinstance(error, LeaseLost):
+            if not isinstance(error, LeaseLost | LeaseHeld):
                 run.end(error, redact)
         except (EtlError, Stopped) as caught:  # the next run finds this one open, and closes it
             error = error or caught
     if error is None:
         return _result(run.source, run.store, "ok", None)
+    if isinstance(error, LeaseHeld):  # it was taken between our look and our first commit
+        return _result(run.source, run.store, "skipped", error)
     return _result(run.source, run.store, "interrupted" if isinstance(error, Stopped) else "failed", error)
 
 

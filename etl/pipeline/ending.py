@@ -1,7 +1,7 @@
 """Does a list end where the gateway says so? A page may lie, and so may a cursor whose job is gone.
 
 An end is believed when the list, asked from one job before its last one, shows that last one again and
-nothing after it.
+nothing after it; a gateway that ignores the cursor shows the whole list again.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Ending:
     def saw(self, rows: PageRows) -> bool:
         """True when the page shows a job that is new to the walk's end: so the list goes on."""
         ids = [row.job_id for row in rows.jobs]
-        self.proved = bool(ids) and ids == self.tail[-1:]
+        self.proved = bool(ids) and ids[-1:] == self.tail[-1:] and rows.page.ends
         if not ids or ids[-1] in self.tail:
             return False
         self.tail, self._claims = (self.tail + ids)[-2:], 0
@@ -34,6 +34,11 @@ class Ending:
         """Shows the last job once more, and what follows it. That job may itself be gone, and then the list
         seems to end; its neighbour is not likely to be gone as well."""
         return self.tail[-2] if len(self.tail) > 1 else None
+
+    @property
+    def unproved(self) -> str | None:
+        """The last job, when the list did not show it again."""
+        return None if self.proved or not self.tail else self.tail[-1]
 
     def doubt(self) -> bool:
         """Ask once more; False when it is proved, or was asked often enough."""

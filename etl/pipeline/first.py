@@ -20,6 +20,8 @@ from etl.pipeline.reading import Event, Readers
 from etl.pipeline.run import Run
 from etl.records import PageRows
 
+#: So often may the oldest-first half begin again because its cursor is refused.
+RESTARTS = 10
 #: So often may a page come upside down before it is believed.
 TURNS = 3
 #: Positions above belong to the newest-first half, below to the oldest-first half.
@@ -68,7 +70,7 @@ class FirstLoad:
         self.old: str | None = checkpoint.get("old")
         self.below: list[str] = list(checkpoint.get("below", []))
         self.met = self._began_new = self._began_again = False
-        self._turns = 0
+        self._turns = self._restarts = 0
         self._stands: str | None = None  # where the newest-first lane stands: the last job that it placed
         self._ends = {"old": Ending(), "new": Ending()}
         # Lane → last readable id, at a poison record.
@@ -172,19 +174,30 @@ class FirstLoad:
         run, error = self.run, event.error
         assert error is not None
         if isinstance(error, POISON):
-            self.stuck[event.lane] = (narrow(run, event.lane, event.request, error), error)
+            try:
+                self.stuck[event.lane] = (narrow(run, event.lane, event.request, error), error)
+            except OrderIgnored:
+                if event.lane != "old" or run.source.order == "asc":
+                    raise
+                run.state.list_order = "desc"  # what could be read ran downwards: so is the rest read
+                return
             if event.lane == "old" and not readers.running and "new" not in self.stuck:
                 self._start_new(readers)
         elif isinstance(error, DeadCursor | NotFound) and event.request.after is not None:
             # The list forgot the cursor meanwhile: begin again at its oldest job, or leave the rest to `old`.
             if event.lane == "old":
-                self.old = None
-                self._open_old()
-                readers.start("old", run.request("asc"), hold=self._old_has_met)
+                self._begin_old_again(readers, error)
             elif not readers.running:
                 self._begin_new_again(readers, error)
         else:
             raise error
+
+    def _begin_old_again(self, readers: Readers, error: GatewayError) -> None:
+        if self._restarts == RESTARTS:
+            raise error
+        self._restarts, self.old = self._restarts + 1, None
+        self._open_old()
+        readers.start("old", self.run.request("asc"), hold=self._old_has_met)
 
     def _start_new(self, readers: Readers) -> None:
         self._began_new = True

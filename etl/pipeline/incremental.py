@@ -62,7 +62,10 @@ def _has_witness(run: Run, first: PageRows) -> bool:
     ids = [row.job_id for row in first.jobs]
     known = run.store.known([*ids, cursor] if cursor else ids)
     behind = known[cursor].list_position if cursor in known else None
-    return any(i in known and (behind is None or known[i].list_position > behind) for i in ids if i != cursor)
+    late = any(job.first_run_id > (run.state.complete_run_id or 0) for job in known.values())
+    strange = run.strange_runs() if late else []
+    witnesses = [known[i] for i in ids if i in known and i != cursor and known[i].first_run_id not in strange]
+    return any(behind is None or job.list_position > behind for job in witnesses)
 
 
 def _walk(run: Run, first: PageRows) -> None:

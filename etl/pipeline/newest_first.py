@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from etl.errors import DeadCursor, NotFound
+from etl.errors import DeadCursor, NotFound, SuspiciousScan
 from etl.extract import next_request
 from etl.load import Gap, Known, newest_known, open_jobs
 from etl.pipeline.ending import Ending
@@ -18,6 +18,11 @@ from etl.pipeline.poison import POISON, isolate_from_above
 from etl.pipeline.run import Run
 from etl.records import JobRow, PageRows, Request
 
+#: So many jobs before a refused cursor are tried instead of it.
+NEIGHBOURS = 4
+#: So many unknown jobs that are older than the newest known one, in a list without any known one, are
+#: another account's.
+MANY = 10
 _CUT_SHORT = "the list ended here without showing its last job again"
 
 
@@ -36,7 +41,17 @@ def newest_first(run: Run) -> None:
             following, _ = isolate_from_above(run, "head", error.request or request, error)
         except (DeadCursor, NotFound) as error:
             following = descent.without_cursor(error)
-    if descent.reached_end and (descent.unproved or not descent.met_known):
+    if not descent.reached_end:
+        return
+    run.met_known = descent.met_known
+    if not descent.met_known and descent.overlapping >= MANY:
+        raise SuspiciousScan(
+            f"none of the known jobs is listed, but {descent.overlapping} others of their time are: perhaps"
+            " another account's pages",
+            hint="pin a key (`key_name`), and run `check`; if this is right, run `bifrost-etl reconcile"
+            " SOURCE --accept-suspicious`",
+        )
+    if descent.unproved or not descent.met_known:
         run.batch.gap = descent.gap(run)
 
 
@@ -70,6 +85,7 @@ class Descent:
         self._oldest: JobRow | None = None  # the last job seen
         self.ending = Ending()
         self.unproved = False
+        self.overlapping = 0  # unknown jobs that are older than the newest known one
 
     def nears_ground(self, rows: PageRows) -> bool:
         """In the reader's thread: this page may be the last one needed, so nothing is read on unasked."""
@@ -84,6 +100,7 @@ class Descent:
         known = run.store.known([row.job_id for row in rows.jobs])
         solid = {i: k for i, k in known.items() if k.first_run_id <= self.ground}
         self.met_known = self.met_known or bool(solid)
+        self._count_overlapping(rows, solid)
         for job_id in solid:
             self.unseen.pop(job_id, None)
         run.add("head", rows)
@@ -94,6 +111,12 @@ class Descent:
         self.jump = bool(self.below) and not self.done and self._in_interrupted(known)
         holes = [following.after] if following is not None and not self.jump else []
         run.settle({"below": [*holes, *self.below]})
+
+    def _count_overlapping(self, rows: PageRows, solid: dict[str, Known]) -> None:
+        newest_at = None if self.newest is None else self.newest[1]
+        if newest_at is not None and not self.met_known:
+            unknown = [row for row in rows.jobs if row.job_id not in solid]
+            self.overlapping += sum(1 for row in unknown if row.created_at and row.created_at < newest_at)
 
     def doubt_end(self) -> Request | None:
         """Where to ask again when the list ends before anything known was met, or above a hole that an
@@ -122,15 +145,20 @@ class Descent:
         return any(k.first_run_id > self.ground and k.first_run_id != own for k in known.values())
 
     def without_cursor(self, error: DeadCursor | NotFound) -> Request | None:
-        """The job the cursor named is gone: go on from the end of the last page, slowly but surely."""
+        """The job the cursor named is gone: go on from the end of the last page, then from its neighbours,
+        which were there a moment ago. Raises `error` when all of them are refused."""
         if self.last is None:
             raise error
         following = next_request(self.last.page)
-        ids = [row.job_id for row in self.last.jobs]
-        cursor = following.after if following else None
-        if error.request is not None and error.request.after == cursor and len(ids) > 1:
-            cursor = ids[-2]  # that one was just deleted; its neighbour was there a moment ago
-        return self.run.request("desc", cursor)
+        if following is None:
+            return self.run.request("desc")
+        ids = [row.job_id for row in self.last.jobs if row.job_id != following.after]
+        cursors = [following.after, *reversed(ids[-NEIGHBOURS:])]
+        refused = None if error.request is None else error.request.after
+        left = cursors[cursors.index(refused) + 1 :] if refused in cursors else cursors
+        if not left:
+            raise error
+        return self.run.request("desc", left[0])
 
     def gap(self, run: Run) -> Gap:
         """The list ended before it reached anything known."""

@@ -130,8 +130,8 @@ def _down_to(run: Run, low: str | None, error: GatewayError, *, readable: bool) 
             run.settle({"below": [high] if high else []})
     except POISON as found:
         high = narrow(run, "above", found.request or run.request("desc"), found) or high
-        if high is None and not readable:
-            raise error from found
+        if high is None and low is None and not readable:
+            raise error from found  # else `record` asks whether the rest of the list can be read
     return high, False
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from etl.errors import DeadCursor, EtlError, NotFound, SuspiciousScan
 from etl.extract import next_request
-from etl.load import Boundary, Scan, boundary, neighbour, scan
+from etl.load import Boundary, Gap, Scan, boundary, neighbour, newest_known, scan
 from etl.pipeline import order
 from etl.pipeline.ending import Ending
 from etl.pipeline.guard import backwards, wholly_after
@@ -32,13 +32,19 @@ MANY, SHARE = 10, 0.2
 def reconcile(run: Run, *, accept_suspicious: bool = False) -> None:
     """Scan everything. Raises SuspiciousScan, and then has marked nothing."""
     store = run.store
-    listed = store.read(lambda conn: scan.listed(conn, store.source_id))
+    strange = run.strange_runs()
+    listed = store.read(lambda conn: scan.listed(conn, store.source_id, strange))
+    newest = store.read(lambda conn: newest_known(conn, store.source_id, run.state.complete_run_id or 0))
     try:
         downwards = run.lists_newest_first and order.lists_newest_first(run)
-        oldest = _newest_first(run) if downwards else _segments(run, listed)
+        oldest, unproved = _newest_first(run) if downwards else _segments(run, listed)
         run.flush()
+        missing, aged = _lost(run, oldest, strange)
         if not accept_suspicious:
-            _judge(run, listed, oldest)
+            _judge(run, listed, missing, aged, unproved)
+        elif newest is not None and missing + aged >= listed:
+            reason = "none of the jobs known as listed was listed any more, and that was accepted"
+            run.batch.gap = Gap(newest[1], None, newest[0], oldest, reason)
         run.batch.scan = Scan(_position(run, oldest), empty=store.now.counts.jobs_seen == 0)
     except BaseException:
         with suppress(EtlError):  # left behind, they stay mere suspicion; what went wrong is what counts
@@ -46,8 +52,9 @@ def reconcile(run: Run, *, accept_suspicious: bool = False) -> None:
         raise
 
 
-def _newest_first(run: Run) -> str | None:
-    """A gateway that only lists newest first is read in one piece; returns the oldest job's id."""
+def _newest_first(run: Run) -> tuple[str | None, str | None]:
+    """A gateway that only lists newest first is read in one piece; returns the oldest job's id, and where the
+    list ended without proof."""
     oldest: str | None = None
     ending = Ending()
     following: Request | None = run.request("desc")
@@ -64,21 +71,19 @@ def _newest_first(run: Run) -> str | None:
         except POISON as error:
             following, high = isolate_from_above(run, "all", error.request or request, error)
             oldest = high or oldest
-    return oldest
+    return oldest, ending.unproved
 
 
 def _unless_ended(run: Run, ending: Ending) -> Request | None:
     """Where to ask again. All that is older than the last job listed will count as aged out."""
-    if ending.doubt():
-        run.flush()
-        return run.request("desc", ending.cursor)
-    if ending.tail and not ending.proved:
-        raise _suspicious(f"the list ended after job {ending.tail[-1]!r} without showing it again")
-    return None
+    if not ending.doubt():
+        return None
+    run.flush()
+    return run.request("desc", ending.cursor)
 
 
-def _segments(run: Run, listed: int) -> str | None:
-    """Read all segments, up to `concurrency` at a time; returns the oldest listed job's id."""
+def _segments(run: Run, listed: int) -> tuple[str | None, str | None]:
+    """Read all segments, up to `concurrency` at a time; returns as `_newest_first`."""
     many = run.source.concurrency
     count = max(1, min(many * SEGMENTS_PER_REQUEST, listed // MIN_SEGMENT)) if many > 1 else 1
     work = Segments(run, listed, count)
@@ -90,7 +95,7 @@ def _segments(run: Run, listed: int) -> str | None:
     if work.descending:
         run.state.list_order = "desc"
         return _newest_first(run)
-    return work.oldest
+    return work.oldest, work.ending.unproved
 
 
 @dataclass(slots=True)
@@ -115,6 +120,7 @@ class Segments:
         self._size, self._left = max(1, listed // count), count
         self._last: Boundary | None = None
         self._at_once = 1  # lanes that have proved worth having
+        self.ending = Ending()  # of the segment without an end: all that is newer will count as missing
 
     def read(self, readers: Readers, many: int) -> None:
         """Begin segments: one, and more while that brings pages sooner; the next one waits for its turn, so
@@ -144,7 +150,7 @@ class Segments:
         elif event.error is not None:
             self._handle_error(event, segment, readers)
         else:
-            self._finish(segment)
+            self._finish(event.lane, segment, readers)
 
     def _start(self, name: str, readers: Readers) -> None:
         segment = self._segments[name]
@@ -167,6 +173,8 @@ class Segments:
         run.add(name, rows)
         if segment.first and segment.start is None and rows.jobs:
             self.oldest = rows.jobs[0].job_id
+        if segment.end is None:
+            self.ending.saw(rows)
         segment.first = False
         segment.reached = segment.reached or _reaches(segment.end)(rows)
         run.settle_scan()
@@ -206,23 +214,38 @@ class Segments:
 
     def _pass_poison(self, event: Event, segment: Segment, error: Exception, readers: Readers) -> None:
         """Read up to the poison record and go on behind the next known job."""
-        run = self.run
+        run, before = self.run, len(self.run.batch.pages)
         low = narrow(run, event.lane, event.request, error)  # type: ignore[arg-type]
+        shown = [row for _, rows in run.batch.pages[before:] for row in rows.jobs]
+        if shown and segment.first and segment.start is None:
+            self.oldest = shown[0].job_id
         above = behind(run, low)
         record(run, low, above[0] if above else None, error)  # type: ignore[arg-type]
+        if above is None and segment.end is None:
+            self.ending = Ending()  # the list ends in what nobody can read: there is nothing to show again
         if above is None or (segment.end is not None and above[1] >= segment.end.position):
-            segment.reached = True
-            self._finish(segment)
             return
         segment.start = Boundary(above[0], above[1], None)
         self._start(event.lane, readers)
 
-    def _finish(self, segment: Segment) -> None:
-        if segment.end is not None and not segment.reached:
+    def _finish(self, name: str, segment: Segment, readers: Readers) -> None:
+        if segment.end is None:
+            self._doubt_end(name, segment, readers)
+        elif not segment.reached:
             raise SuspiciousScan(
                 f"the list ended before job {segment.end.job_id!r}, which it showed before",
                 hint="nothing was marked; try again later, or accept it with --accept-suspicious",
             )
+
+    def _doubt_end(self, name: str, segment: Segment, readers: Readers) -> None:
+        """Nothing follows, says the gateway: its last job must be shown once more, with nothing behind it."""
+        cursor = self.ending.cursor
+        if not self.ending.tail or not self.ending.doubt():
+            return
+        self.run.flush()
+        place = _position(self.run, cursor)
+        segment.start = None if cursor is None or place is None else Boundary(cursor, place, None)
+        self._start(name, readers)
 
     def _fall_back(self, readers: Readers) -> None:
         self.descending = True
@@ -248,15 +271,24 @@ def _position(run: Run, job_id: str | None) -> int | None:
     return known[job_id].list_position if job_id in known else None
 
 
-def _judge(run: Run, listed: int, oldest: str | None) -> None:
+def _lost(run: Run, oldest: str | None, strange: list[int]) -> tuple[int, int]:
+    """How many jobs that were listed are missing, and how many are older than the oldest one listed."""
+    store, place = run.store, _position(run, oldest)
+    run_id, source_id = store.now.run_id or 0, store.source_id
+    missing = store.read(lambda conn: scan.suspects(conn, source_id, run_id, strange))
+    if place is None:
+        return missing, 0
+    return missing, store.read(lambda conn: scan.older(conn, source_id, place, strange))
+
+
+def _judge(run: Run, listed: int, missing: int, aged: int, unproved: str | None) -> None:
     """Raise SuspiciousScan when what was seen cannot be the list that was known."""
+    if unproved is not None:
+        raise _suspicious(f"the list ended after job {unproved!r} without showing it again")
     if listed == 0:
         return
-    store, place = run.store, _position(run, oldest)
-    if place is None:
+    if run.store.now.counts.jobs_seen == 0:
         raise _suspicious(f"the list is empty, but {listed} jobs were listed before")
-    missing = store.read(lambda conn: scan.suspects(conn, store.source_id, store.now.run_id or 0))
-    aged = store.read(lambda conn: scan.older(conn, store.source_id, place))
     if missing + aged >= listed:
         raise _suspicious(
             f"none of the {listed} jobs known as listed was seen: perhaps another account's pages"

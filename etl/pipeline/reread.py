@@ -4,34 +4,41 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from etl.errors import Fatal, GatewayError, NotFound
-from etl.load import rereadable
+from etl.errors import Fatal, GarbledAnswer, GatewayError, NotFound
+from etl.load import neighbour, rereadable
 from etl.pipeline.run import Run
-from etl.records import PageRows
+from etl.records import Order, PageRows, Request
+
+#: Jobs of a page that should show one of them: some in between may be new to us.
+NEAR = 10
 
 
 def reread(run: Run) -> None:
-    """Read a bounded number of open or missed jobs by id that this run's walk did not show."""
+    """Read a bounded number of open or missed jobs that this run's walk did not show: by id, or in the list
+    where the gateway cannot read by id."""
     limit, store = run.source.rereads_per_run, run.store
-    if limit == 0:
+    if limit == 0 or not run.met_known:  # perhaps another account answers: its 404 says nothing
         return
     shown = set(run.shown)
     candidates = store.read(lambda conn: rereadable(conn, store.source_id, limit + len(shown)))
+    by_id = True
     for job_id in [i for i in candidates if i not in shown][:limit]:
-        if not _read_one(run, job_id):
+        by_id = by_id and _read_by_id(run, job_id)
+        if not by_id and not _read_in_list(run, job_id):
             return
+        run.batch.reread.append(job_id)
 
 
-def _read_one(run: Run, job_id: str) -> bool:
-    """False when going on would be pointless."""
+def _read_by_id(run: Run, job_id: str) -> bool:
+    """False when this gateway reads no jobs by id."""
     try:
         rows = run.read_job(job_id)
     except NotFound as error:
         if not error.json_body:
-            return False  # a web server's 404: this gateway cannot read jobs by id
+            return False  # a web server's 404
         run.batch.gone.append(job_id)
-    except Fatal:
-        return False  # listing works, reading by id is barred
+    except (Fatal, GarbledAnswer):
+        return False  # barred, or a web page
     except GatewayError:
         pass  # this job's trouble; its turn comes again
     else:
@@ -39,7 +46,26 @@ def _read_one(run: Run, job_id: str) -> bool:
             run.distrust(rows)  # the gateway's cache: logged, not believed
         else:
             run.batch.by_id.append(_named(rows, job_id))
-    run.batch.reread.append(job_id)
+    return True
+
+
+def _read_in_list(run: Run, job_id: str) -> bool:
+    """The page behind its neighbour shows it; one that does not proves nothing. False when that cannot be
+    asked either."""
+    store = run.store
+    order: Order = "desc" if run.lists_newest_first else "asc"
+    known = store.known([job_id])
+    place = known[job_id].list_position
+    beside = store.read(
+        lambda conn: neighbour(conn, store.source_id, place, above=order == "desc", listed=True)
+    )
+    try:
+        rows = run.fetch(Request(None if beside is None else beside[0], order, NEAR))
+    except GatewayError:
+        return False
+    jobs = tuple(row for row in rows.jobs if row.job_id == job_id)
+    if jobs:
+        run.batch.by_id.append(replace(rows, jobs=jobs, rejects=(), duplicates=0))
     return True
 
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from etl.config import Source
 from etl.errors import CommitLost, DatabaseRefused, EtlError, StalePage
 from etl.extract import Gateway, spent
-from etl.load import Batch, Lane, RunEnd, State, Store
+from etl.load import Batch, Lane, RunEnd, State, Store, scan
 from etl.pipeline import reading
 from etl.pipeline.guard import Guard
 from etl.records import Order, PageRows, Progress, RawPage, Request
@@ -40,6 +40,7 @@ class Run:
         self.batch = Batch()
         self.pending: dict[str, str] = {}  # lane by id, of jobs not yet committed
         self.resumed = False
+        self.met_known = True  # False: a walk to the list's end met nothing that was known
         self.shown: set[str] = set()  # jobs this run has seen on pages; kept for incremental runs only
         self._stop = stop
         self._flushed = time.monotonic()
@@ -59,6 +60,11 @@ class Run:
 
     def now(self) -> datetime:
         return self.store.clock()
+
+    def strange_runs(self) -> list[int]:
+        """Earlier runs that were refused as another account's, perhaps, and not put right since."""
+        store, complete = self.store, self.state.complete_run_id
+        return store.read(lambda conn: scan.refused(conn, store.source_id, complete))
 
     def request(self, order: Order, after: str | None = None) -> Request:
         return Request(after, order, self.source.page_size)
