@@ -74,7 +74,7 @@ def _show_one(result: RunResult, redact: Redact) -> None:
     say(f"{mark} {result.source}: {summary(result)}", style)
     if result.gaps:
         noun = plural(result.gaps, "coverage gap")
-        say(f"  ! {noun}: the list no longer reached back to what was known; see `bifrost-etl status`", WARN)
+        say(f"  ! {noun}: jobs may have come and gone unseen; see `bifrost-etl status`", WARN)
     if result.error is not None and result.status == "failed":
         for line in explain(result.error):
             say(

@@ -46,7 +46,8 @@ _REDIRECT = "redirects are not followed, so that the key goes nowhere else: set 
 
 
 class Answer(NamedTuple):
-    """What is needed to judge it. `where` names request and source for the message."""
+    """What is needed to judge it. `where` names request and source for the message; `inside` says that the
+    error stands in the body of a 200."""
 
     status: int
     body: bytes
@@ -54,6 +55,7 @@ class Answer(NamedTuple):
     where: str
     after: str | None
     by_id: bool = False
+    inside: bool = False
 
 
 class Complaint(NamedTuple):
@@ -69,7 +71,8 @@ class Complaint(NamedTuple):
 def error_of(answer: Answer, redact: Callable[[bytes], bytes]) -> GatewayError:
     """The error that an answer with a status other than 200 means."""
     said = complaint(answer.body)
-    text = f"{answer.where}: HTTP {answer.status}: {_shown(said, redact)}"
+    status = "HTTP 200 with an error in it" if answer.inside else f"HTTP {answer.status}"
+    text = f"{answer.where}: {status}: {_shown(said, redact)}"
     error = _judged(text, answer, said)
     if isinstance(error, Retriable) and answer.retry_after is not None:
         error.retry_after = answer.retry_after

@@ -126,7 +126,7 @@ class Gateway:
         if b'"id"' not in body or b'"is_bifrost_error"' in body:
             status = answers.embedded_status(self._decode(reply, where).fields)
             if status is not None:
-                raise self._error(answers.Answer(status, reply.body, None, where, job_id, True))
+                raise self._error(answers.Answer(status, reply.body, None, where, job_id, True, True))
         return body, cut
 
     def _decode(self, reply: Reply, where: str) -> Envelope:
@@ -149,7 +149,7 @@ class Gateway:
     def _check_list(self, reply: Reply, envelope: Envelope, where: str, after: str | None) -> None:
         status = None if envelope.items else answers.embedded_status(envelope.fields)
         if status is not None:
-            raise self._error(answers.Answer(status, reply.body, None, where, after))
+            raise self._error(answers.Answer(status, reply.body, None, where, after, inside=True))
         if not envelope.listed and envelope.fields.get("object") != "list":
             hint = "is base_url a gateway? Something else answered"
             raise GarbledAnswer(

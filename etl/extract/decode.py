@@ -184,7 +184,7 @@ def _string_end(body: bytes, at: int) -> int:
     while True:
         end = body.find(b'"', at)
         if end < 0:
-            raise Garbled("the body ends inside a text: truncated")
+            raise Garbled("truncated: it ends inside a text")
         slashes = end
         while body[slashes - 1 : slashes] == b"\\":
             slashes -= 1
@@ -211,4 +211,4 @@ def _elements(body: bytes, start: int) -> tuple[list[bytes], int]:
             if depth == 0:
                 last = body[begin : match.start()].strip()
                 return items + ([last] if last or items else []), at
-    raise Garbled("the body ends inside the list: truncated")
+    raise Garbled("truncated: it ends inside the list")

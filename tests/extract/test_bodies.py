@@ -274,7 +274,11 @@ def test_a_web_servers_404_is_told_from_the_gateways() -> None:
         ("after", "Invalid value", errors.DeadCursor),
         ("limit", "no value like that comes after 100", errors.BadRequest),
         (None, "No such cursor", errors.DeadCursor),
-        (None, "Something else", errors.BadRequest),
+        (None, "Something else", errors.DeadCursor),  # nobody says how a gone cursor is answered
+        (None, "", errors.DeadCursor),
+        (None, "provider query parameter is required", errors.BadRequest),
+        (None, "invalid limit parameter", errors.BadRequest),
+        ("order", "", errors.BadRequest),
     ],
 )
 def test_only_the_cursor_kills_the_cursor(param: str | None, message: str, kind: type[Exception]) -> None:
