@@ -23,8 +23,11 @@ class Ending:
     def saw(self, rows: PageRows) -> bool:
         """True when the page shows a job that is new to the walk's end: so the list goes on."""
         ids = [row.job_id for row in rows.jobs]
-        self.proved = bool(ids) and ids[-1:] == self.tail[-1:] and rows.page.ends
-        if not ids or ids[-1] in self.tail:
+        if not ids:
+            return False
+        room = len(rows.page.items) < rows.page.request.limit  # has_more may say so for ever
+        self.proved = ids[-1:] == self.tail[-1:] and (room or rows.page.ends)
+        if ids[-1] in self.tail:
             return False
         self.tail, self._claims = (self.tail + ids)[-2:], 0
         return True

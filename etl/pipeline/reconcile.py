@@ -71,6 +71,9 @@ def _newest_first(run: Run) -> tuple[str | None, str | None]:
         except POISON as error:
             following, high = isolate_from_above(run, "all", error.request or request, error)
             oldest = high or oldest
+            ending = (
+                ending if following else Ending()
+            )  # it ends in what nobody can read: nothing to show again
     return oldest, ending.unproved
 
 

@@ -178,6 +178,33 @@ def test_a_short_page_without_has_more_is_not_the_end_of_a_scan(url: str) -> Non
         assert len(r.listed()) == 249
 
 
+@pytest.mark.parametrize("order", ["auto", "desc"])
+def test_a_gateway_that_always_promises_more_can_be_scanned(url: str, order: str) -> None:
+    listed = List(jobs(0, 250))
+    listed.members["has_more"] = True
+    with reading(listed, url, order=order) as r:
+        r.ok()
+        listed.jobs = listed.jobs[5:-5]
+        result = r.reconcile()
+        assert (result.status, result.counts.jobs_unlisted) == ("ok", 10), result.error
+        assert not r.rows("coverage_gaps")
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 99])
+def test_a_list_of_one_page_whose_cursor_is_ignored_can_be_scanned(url: str, count: int) -> None:
+    listed = List(jobs(0, count + 1))
+
+    def first_page(ask: Ask) -> bytes:
+        return listed(Ask(ask.number, ask.target, ask.head, {"order": "desc", "limit": "200"}))
+
+    with reading(first_page, url) as r:  # type: ignore[arg-type]
+        r.ok()
+        listed.jobs = listed.jobs[1:]
+        result = r.reconcile()
+        assert (result.status, result.counts.jobs_unlisted) == ("ok", 1), result.error
+        assert set(r.listed()) == {each["id"] for each in listed.jobs}
+
+
 def test_a_false_end_of_a_scan_unlists_nothing(url: str) -> None:
     """A tenth of the list is missing behind it: few enough to be believed."""
     listed = List(jobs(0, 250))
@@ -310,6 +337,18 @@ def test_a_scan_past_an_unreadable_record_finds_what_vanished(url: str, place: i
         result = r.reconcile()
         assert (result.status, result.counts.jobs_unlisted) == ("ok", 1), result.error
         assert len(r.listed()) == 28
+
+
+def test_a_scan_from_the_newest_job_ends_at_an_unreadable_record(url: str) -> None:
+    """What is older cannot be reached, and nothing is said of it."""
+    listed = List(jobs(0, 60))
+    listed.unreadable = {"video_00010:openai"}
+    with reading(listed, url, page_size=10, order="desc") as r:
+        r.ok()
+        listed.jobs = [each for each in listed.jobs if each["id"] != "video_00040:openai"]
+        result = r.reconcile()
+        assert (result.status, result.counts.jobs_unlisted) == ("ok", 1), result.error
+        assert set(r.listed()) == {f"video_{n:05d}:openai" for n in range(11, 60) if n != 40}
 
 
 def test_what_aged_out_beside_an_unreadable_record_is_found(url: str) -> None:
