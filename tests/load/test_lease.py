@@ -72,7 +72,7 @@ def test_who_looked_before_somebody_else_wrote_may_not_write(engine: sa.Engine, 
     look(engine, one)
     look(engine, two)
     write(engine, two, last=True)
-    with pytest.raises(LeaseLost):
+    with pytest.raises(LeaseHeld):  # it stands back, as if it had come a moment later
         write(engine, one)
 
 
