@@ -151,9 +151,8 @@ class Probe:
 
     def _limit(self, ids: list[str]) -> Finding:
         if len(ids) > LIMIT:
-            return self._finding(
-                "limit", False, f"asked for {LIMIT} jobs, got {len(ids)}: the gateway ignores limit", _UNPAGED
-            )
+            said = f"asked for {LIMIT} jobs, got {len(ids)}: the gateway ignores limit"
+            return self._finding("limit", False, said, _UNLIMITED)
         good = True if len(ids) == LIMIT else None
         return self._finding("limit", good, "honoured" if good else f"not checked: {_jobs(len(ids))} listed")
 
@@ -213,6 +212,7 @@ class Probe:
 
 
 _UNPAGED = "only the jobs that fit on one page can be mirrored from this gateway"
+_UNLIMITED = f"no harm where the cursor is honoured; otherwise {_UNPAGED}"
 _PIN = (
     "the provider has several keys: make one source for each, pinned with key_name (see `bifrost-etl init`)"
 )
