@@ -221,7 +221,6 @@ def test_a_false_end_of_a_scan_unlists_nothing(url: str) -> None:
                     listed.jobs = kept
             return whole(ask)
 
-        r.sim.base_url  # noqa: B018 - the same gateway goes on
         with RawGateway(lambda ask: lying(Ask(ask.number + asked, ask.target, ask.head, ask.query))) as raw:
             again = Rig(
                 SimpleNamespace(world=r.world, base_url=raw.base_url, requests=raw.asked),  # type: ignore[arg-type]
