@@ -77,7 +77,8 @@ def _send(conn: sa.Connection, sql: str, rows: Sequence[bytes]) -> bool:
     raw: Any = conn.connection.driver_connection
     try:
         raw._execute_command(_COM_QUERY, sql)
-        raw._read_packet()
+        if not raw._read_packet().is_load_local_packet():
+            return False  # nobody asks for rows: none are sent
     except MySQLError as refused:  # switched off at the server, or unknown to a proxy: each has its number
         if is_known(refused):
             raise
