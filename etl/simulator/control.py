@@ -1,15 +1,11 @@
 """`/_sim/…`: how other processes move the simulated world. Never asks for a token."""
 
-from typing import TYPE_CHECKING
-
 from etl.simulator.faults import parse
+from etl.simulator.gateway import Gateway
 from etl.simulator.wire import Request, Response, dump
 
-if TYPE_CHECKING:
-    from etl.simulator.gateway import Gateway
 
-
-def answer(gateway: "Gateway", request: Request) -> Response:
+def answer(gateway: Gateway, request: Request) -> Response:
     """GET stats; POST advance?seconds=N, fault?spec=…, clear."""
     try:
         return Response(200, dump(_obey(gateway, request)))
@@ -17,7 +13,7 @@ def answer(gateway: "Gateway", request: Request) -> Response:
         return Response(400, dump({"error": str(exc)}))
 
 
-def _obey(gateway: "Gateway", request: Request) -> dict[str, object]:
+def _obey(gateway: Gateway, request: Request) -> dict[str, object]:
     command = request.path.removeprefix("/_sim/")
     if command == "stats":
         return stats(gateway)
@@ -34,7 +30,7 @@ def _obey(gateway: "Gateway", request: Request) -> dict[str, object]:
     return stats(gateway)
 
 
-def stats(gateway: "Gateway") -> dict[str, object]:
+def stats(gateway: Gateway) -> dict[str, object]:
     world = gateway.world
     return {
         "now": world.now(),

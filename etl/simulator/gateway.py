@@ -5,7 +5,7 @@ import random
 from collections.abc import Mapping
 from urllib.parse import unquote
 
-from etl.simulator import answers, control
+from etl.simulator import error_table
 from etl.simulator.faults import Faults
 from etl.simulator.mangle import mangle_ask, mangle_envelope, mangle_items, mangle_response
 from etl.simulator.wire import (
@@ -56,9 +56,8 @@ class Gateway:
         self._last_after: str | None = None
 
     def handle(self, request: Request) -> Response:
+        """The answer to one request. `/_sim/` is not the gateway's: see control."""
         self.served += 1
-        if request.path.startswith("/_sim/"):
-            return control.answer(self, request)
         if request.path == VIDEOS or request.path.startswith(VIDEOS + "/"):
             return self._videos(request)
         if request.path == "/health":
@@ -75,7 +74,7 @@ class Gateway:
             return self._no(405, "Method not allowed")
         active = self.faults.pick(request)
         for fault in active:
-            if answer := answers.answer(fault, self.world.shape, self.world.provider):
+            if answer := error_table.answer(fault, self.world.shape, self.world.provider):
                 return mangle_response(active, answer)
         refusal = self._refusal(request.headers)
         answer = refusal or (self._list(request) if request.path == VIDEOS else self._job(request))
@@ -89,7 +88,7 @@ class Gateway:
         if self.dashboard:
             wanted = base64.b64encode(":".join(self.dashboard).encode()).decode()
             if (scheme.lower(), given) != ("basic", wanted):
-                return answers.named("unauthorized", self.world.shape)
+                return error_table.named("unauthorized", self.world.shape)
         elif scheme.lower() == "bearer":
             if self.token is not None and given == self.token:
                 return None
@@ -100,11 +99,11 @@ class Gateway:
         shape = self.world.shape
         if virtual and self.virtual_keys:
             state = self.virtual_keys.get(virtual, "virtual_key_not_found")
-            return None if state == "active" else answers.named(state, shape)
+            return None if state == "active" else error_table.named(state, shape)
         if self.virtual_keys and (self.dashboard or not credentials):
-            return answers.named("virtual_key_required", shape)
+            return error_table.named("virtual_key_required", shape)
         open_house = self.dashboard or (self.token is None and not self.virtual_keys)
-        return None if open_house else answers.named("unauthorized", shape)
+        return None if open_house else error_table.named("unauthorized", shape)
 
     def _account(self, headers: Mapping[str, str]) -> int | Response:
         names = list(self.world.accounts)
@@ -136,15 +135,15 @@ class Gateway:
             if not provider or provider == id:
                 return self._no(400, "video_id must be in id:provider format")
             if provider != self.world.provider:
-                return answers.named("provider_not_configured", shape)
+                return error_table.named("provider_not_configured", shape)
         account = self._account(request.headers)
         if isinstance(account, Response):
             return account
         if self.faults.poisoned([id], self.world):
-            return answers.named("unmarshal", shape, self.world.provider)
+            return error_table.named("unmarshal", shape, self.world.provider)
         body = self.world.raw(id, account)
         if body is None:
-            return answers.missing(unquote(id.rpartition(":")[0] or id), shape, self.world.provider)
+            return error_table.missing(unquote(id.rpartition(":")[0] or id), shape, self.world.provider)
         active = self.faults.current
         body = mangle_items(active, [body])[0] if active else body
         return Response(200, self._retrieved(body))
@@ -176,7 +175,7 @@ class Gateway:
                 return dead
             page = dead
         if self.faults.poisoned(page.ids, self.world):
-            return answers.named("unmarshal", self.world.shape, self.world.provider)
+            return error_table.named("unmarshal", self.world.shape, self.world.provider)
         items, envelope = page.items, self._envelope(page)
         if not active:
             return Response(200, page_body(items, envelope))
@@ -203,16 +202,16 @@ class Gateway:
         except ValueError:
             return self._no(400, "invalid limit parameter")
         order = query.get("order") or "desc"
-        refusal = answers.upstream_limits(limit, order, world.shape, world.provider)
+        refusal = error_table.upstream_limits(limit, order, world.shape, world.provider)
         return refusal or Ask(account, query.get("after") or None, order, limit, world.now())
 
     def _provider_refusal(self, provider: str) -> Response | None:
         if not provider:
-            return answers.named("provider_missing", self.world.shape)
+            return error_table.named("provider_missing", self.world.shape)
         if provider == self.world.provider:
             return None
         name = "unsupported_operation" if provider in CANNOT_LIST else "provider_not_configured"
-        return answers.named(name, self.world.shape, provider)
+        return error_table.named(name, self.world.shape, provider)
 
     def _page(self, ask: Ask) -> Listing:
         world = self.world
@@ -229,7 +228,7 @@ class Gateway:
             return self._page(ask)
         if how == "empty":
             return Listing([], [], False)
-        return answers.dead_cursor(ask.after or "", int(how), self.world.shape, self.world.provider)
+        return error_table.dead_cursor(ask.after or "", int(how), self.world.shape, self.world.provider)
 
     def _envelope(self, page: Listing) -> dict[str, object]:
         world, rest = self.world, dict[str, object]()
@@ -243,7 +242,7 @@ class Gateway:
         return rest
 
     def _no(self, status: int, message: str) -> Response:
-        return answers.plain(status, message, self.world.shape)
+        return error_table.plain(status, message, self.world.shape)
 
 
 def _integer(text: str) -> int:

@@ -3,17 +3,15 @@
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from etl.simulator.fault import Fault
 from etl.simulator.wire import dump
-
-if TYPE_CHECKING:
-    from etl.simulator.faults import Fault
 
 Items = list[bytes]
 
 
-def _drift(fault: "Fault", items: Items) -> Items:
+def _drift(fault: Fault, items: Items) -> Items:
     return [_with_drift(item) for item in items]
 
 
@@ -26,7 +24,7 @@ def _with_drift(item: bytes) -> bytes:
     return dump({**job, "quality": "hd", "usage": {"gpu_seconds": 41.5, "region": {"name": "eu"}}})
 
 
-def _bad_item(fault: "Fault", items: Items) -> Items:
+def _bad_item(fault: Fault, items: Items) -> Items:
     """kind: INTRUDERS and `duplicate` are put in beside the good items, KINDS spoil one of them.
 
     at: the place on the page (default: the middle); `all` for every item.
@@ -94,4 +92,4 @@ KINDS: dict[str, Callable[[dict[str, Any]], bytes]] = {
     "iso": lambda job: _times(job, _iso),
     "types": lambda job: dump({**job, "model": ["sora-2"], "prompt": {"text": "x"}, "status": 3}),
 }
-ITEMS: "dict[str, Callable[[Fault, Items], Items]]" = {"drift": _drift, "bad_item": _bad_item}
+ITEMS: dict[str, Callable[[Fault, Items], Items]] = {"drift": _drift, "bad_item": _bad_item}

@@ -5,16 +5,14 @@ Every function is given the fault for its arguments. The items have a module of 
 
 import gzip
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from etl.simulator.fault import Fault
 from etl.simulator.items import ITEMS, Items
 from etl.simulator.wire import DASHBOARD, HTML, Ask, Response
 
-if TYPE_CHECKING:
-    from etl.simulator.faults import Fault
 
-
-def mangle_ask(faults: "Iterable[Fault]", ask: Ask, last_after: str | None, accounts: int) -> None:
+def mangle_ask(faults: Iterable[Fault], ask: Ask, last_after: str | None, accounts: int) -> None:
     for fault in faults:
         if fault.name == "repeated_page" and ask.after:
             ask.after = last_after
@@ -24,16 +22,14 @@ def mangle_ask(faults: "Iterable[Fault]", ask: Ask, last_after: str | None, acco
             ASKS[fault.name](fault, ask)
 
 
-def mangle_items(faults: "Iterable[Fault]", items: Items) -> Items:
+def mangle_items(faults: Iterable[Fault], items: Items) -> Items:
     for fault in faults:
         if fault.name in ITEMS and items:
             items = ITEMS[fault.name](fault, list(items))
     return items
 
 
-def mangle_envelope(
-    faults: "Iterable[Fault]", rest: dict[str, Any], items: Items, now: float
-) -> Items | None:
+def mangle_envelope(faults: Iterable[Fault], rest: dict[str, Any], items: Items, now: float) -> Items | None:
     """Spoils `rest` in place; returns the items, or None for a null list."""
     shown: Items | None = items
     for fault in faults:
@@ -46,7 +42,7 @@ def mangle_envelope(
     return shown
 
 
-def mangle_response(faults: "Iterable[Fault]", response: Response) -> Response:
+def mangle_response(faults: Iterable[Fault], response: Response) -> Response:
     for fault in faults:
         if fault.name in RESPONSES:
             RESPONSES[fault.name](fault, response)
@@ -56,32 +52,32 @@ def mangle_response(faults: "Iterable[Fault]", response: Response) -> Response:
 # what was asked
 
 
-def _cursor_ignored(fault: "Fault", ask: Ask) -> None:
+def _cursor_ignored(fault: Fault, ask: Ask) -> None:
     ask.after = None
 
 
-def _repeated_page(fault: "Fault", ask: Ask) -> None:
+def _repeated_page(fault: Fault, ask: Ask) -> None:
     """The same page as before; needs the gateway's memory, see mangle_ask."""
 
 
-def _order_ignored(fault: "Fault", ask: Ask) -> None:
+def _order_ignored(fault: Fault, ask: Ask) -> None:
     ask.order = fault.text("always", "desc")
 
 
-def _limit_ignored(fault: "Fault", ask: Ask) -> None:
+def _limit_ignored(fault: Fault, ask: Ask) -> None:
     ask.limit = int(fault.number("limit", 20))
 
 
-def _other_account(fault: "Fault", ask: Ask) -> None:
+def _other_account(fault: Fault, ask: Ask) -> None:
     ask.twin = True
 
 
-def _cached(fault: "Fault", ask: Ask) -> None:
+def _cached(fault: Fault, ask: Ask) -> None:
     if fault.text("hit", "direct") != "miss":
         ask.now -= fault.number("age", 3600)
 
 
-ASKS: "dict[str, Callable[[Fault, Ask], None]]" = {
+ASKS: dict[str, Callable[[Fault, Ask], None]] = {
     "cursor_ignored": _cursor_ignored,
     "repeated_page": _repeated_page,
     "order_ignored": _order_ignored,
@@ -93,8 +89,8 @@ ASKS: "dict[str, Callable[[Fault, Ask], None]]" = {
 # the envelope
 
 
-def _without(*names: str) -> "Callable[[Fault, dict[str, Any]], None]":
-    def drop(fault: "Fault", rest: dict[str, Any]) -> None:
+def _without(*names: str) -> Callable[[Fault, dict[str, Any]], None]:
+    def drop(fault: Fault, rest: dict[str, Any]) -> None:
         for name in names:
             if fault.text("as") == "null":
                 rest[name] = None
@@ -104,19 +100,19 @@ def _without(*names: str) -> "Callable[[Fault, dict[str, Any]], None]":
     return drop
 
 
-def _shrunk(fault: "Fault", rest: dict[str, Any]) -> None:
+def _shrunk(fault: Fault, rest: dict[str, Any]) -> None:
     rest["has_more"] = False
     rest.pop("first_id", None)
     rest.pop("last_id", None)
 
 
-def _drift_envelope(fault: "Fault", rest: dict[str, Any]) -> None:
+def _drift_envelope(fault: Fault, rest: dict[str, Any]) -> None:
     rest["next_page"] = {"cursor": "opaque"}
     if isinstance(rest.get("extra_fields"), dict):
         rest["extra_fields"]["routing"] = {"engine": "v2", "weights": [1, 2]}
 
 
-def _cache_debug(fault: "Fault", rest: dict[str, Any]) -> None:
+def _cache_debug(fault: Fault, rest: dict[str, Any]) -> None:
     """hit: direct (the default), semantic, or miss (and then the page is fresh)."""
     hit = fault.text("hit", "direct")
     used = {"provider_used": "openai", "model_used": "text-embedding-3-small", "input_tokens": 12}
@@ -134,15 +130,15 @@ def _cache_debug(fault: "Fault", rest: dict[str, Any]) -> None:
     rest.setdefault("extra_fields", {})["cache_debug"] = debug
 
 
-def _has_more(fault: "Fault", rest: dict[str, Any]) -> None:
+def _has_more(fault: Fault, rest: dict[str, Any]) -> None:
     rest["has_more"] = fault.text("value", "true") == "true"
 
 
-def _wrong_last_id(fault: "Fault", rest: dict[str, Any]) -> None:
+def _wrong_last_id(fault: Fault, rest: dict[str, Any]) -> None:
     rest["last_id"] = fault.text("value", rest.get("first_id") or "video_nowhere:openai")
 
 
-ENVELOPES: "dict[str, Callable[[Fault, dict[str, Any]], None]]" = {
+ENVELOPES: dict[str, Callable[[Fault, dict[str, Any]], None]] = {
     "no_has_more": _without("has_more"),
     "no_ids": _without("first_id", "last_id"),
     "no_extra_fields": _without("extra_fields"),
@@ -157,36 +153,36 @@ ENVELOPES: "dict[str, Callable[[Fault, dict[str, Any]], None]]" = {
 # the bytes sent
 
 
-def _body(change: Callable[[bytes], bytes]) -> "Callable[[Fault, Response], None]":
-    def apply(fault: "Fault", response: Response) -> None:
+def _body(change: Callable[[bytes], bytes]) -> Callable[[Fault, Response], None]:
+    def apply(fault: Fault, response: Response) -> None:
         response.body = change(response.body)
 
     return apply
 
 
-def _gzip(fault: "Fault", response: Response) -> None:
+def _gzip(fault: Fault, response: Response) -> None:
     response.headers = {**response.headers, "Content-Encoding": "gzip"}
     response.body = gzip.compress(response.body, 1, mtime=0)
 
 
-def _lying_gzip(fault: "Fault", response: Response) -> None:
+def _lying_gzip(fault: Fault, response: Response) -> None:
     response.headers = {**response.headers, "Content-Encoding": "gzip"}
 
 
-def _gzip_cut(fault: "Fault", response: Response) -> None:
+def _gzip_cut(fault: Fault, response: Response) -> None:
     _gzip(fault, response)
     response.body = response.body[: len(response.body) // 2]
 
 
-def _dashboard(fault: "Fault", response: Response) -> None:
+def _dashboard(fault: Fault, response: Response) -> None:
     response.body, response.kind = DASHBOARD, HTML
 
 
-def _wrong_type(fault: "Fault", response: Response) -> None:
+def _wrong_type(fault: Fault, response: Response) -> None:
     response.kind = fault.text("type", "text/plain; charset=utf-8")
 
 
-def _redirect(fault: "Fault", response: Response) -> None:
+def _redirect(fault: Fault, response: Response) -> None:
     response.status, response.body = int(fault.number("status", 302)), b""
     response.headers = {
         **response.headers,
@@ -194,23 +190,23 @@ def _redirect(fault: "Fault", response: Response) -> None:
     }
 
 
-def _huge(fault: "Fault", response: Response) -> None:
+def _huge(fault: Fault, response: Response) -> None:
     filler = b"x" * int(fault.number("mb", 64) * 1_000_000)
     response.body = b'{"object":"list","filler":"' + filler + b'",' + response.body[1:]
 
 
-def _delivery(how: str) -> "Callable[[Fault, Response], None]":
-    def apply(fault: "Fault", response: Response) -> None:
+def _delivery(how: str) -> Callable[[Fault, Response], None]:
+    def apply(fault: Fault, response: Response) -> None:
         response.delivery, response.amount = how, fault.number("seconds", 0.0)
 
     return apply
 
 
-def _skew(fault: "Fault", response: Response) -> None:
+def _skew(fault: Fault, response: Response) -> None:
     response.skew = fault.number("seconds", 600)
 
 
-RESPONSES: "dict[str, Callable[[Fault, Response], None]]" = {
+RESPONSES: dict[str, Callable[[Fault, Response], None]] = {
     "empty_body": _body(lambda body: b""),
     "invalid_json": _body(lambda body: body[: len(body) // 2]),
     "not_object": _body(lambda body: b"[]"),

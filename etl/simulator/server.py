@@ -10,7 +10,9 @@ from http import HTTPStatus
 from typing import Any, NamedTuple, Self
 from urllib.parse import parse_qsl, unquote
 
-from etl.simulator.faults import Fault, make, parse
+from etl.simulator import control
+from etl.simulator.fault import Fault
+from etl.simulator.faults import make, parse
 from etl.simulator.gateway import Gateway
 from etl.simulator.wire import Request, Response
 from etl.simulator.world import World
@@ -66,8 +68,9 @@ class Connection(asyncio.Protocol):
     def _answer(self, request: Request) -> None:
         gateway = self._server.gateway
         self._server.note(request)
-        response = gateway.handle(request)
-        wait = 0.0 if request.path.startswith("/_sim/") else gateway.latency
+        controls = request.path.startswith("/_sim/")
+        response = control.answer(gateway, request) if controls else gateway.handle(request)
+        wait = 0.0 if controls else gateway.latency
         if response.delivery == "stall":
             wait += response.amount or 1e9
         elif response.delivery == "slow":

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from etl.simulator.lives import Job
+from etl.simulator.job_lives import Job
 
 SHAPES = ("bifrost", "reference", "openai", "litellm")
 NULLABLE = ("completed_at", "expires_at", "progress", "remixed_from_video_id", "error")

@@ -11,8 +11,8 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from etl.simulator.clock import Clock, ManualClock
-from etl.simulator.lives import Plan
-from etl.simulator.shelf import DeadCursor, Shelf
+from etl.simulator.job_lives import Plan
+from etl.simulator.job_store import DeadCursor, JobStore
 
 __all__ = ["START", "DeadCursor", "Listing", "World"]
 
@@ -59,7 +59,7 @@ class World:
         self.clock: Clock = clock or ManualClock(start)
         weights = tuple(self.accounts.values())
         self.plan = Plan(seed, jobs, start, rate, gap, provider, weights, failures, deletions, stuck, ties)
-        self._shelf = Shelf(self.plan, shape, retention, cache)
+        self._store = JobStore(self.plan, shape, retention, cache)
         self._lock = threading.RLock()
 
     # time
@@ -102,7 +102,7 @@ class World:
         """Up to `limit` jobs behind the cursor. Raises DeadCursor. account None: every account's."""
         with self._lock:
             when = self.now() if now is None else now
-            found = list(islice(self._shelf.walk(after, order == "asc", account, when), limit + 1))
+            found = list(islice(self._store.walk(after, order == "asc", account, when), limit + 1))
             kept = found[:limit]
             return Listing([e.body for e in kept], [e.id for e in kept], len(found) > limit)
 
@@ -110,7 +110,7 @@ class World:
         """One listed job's JSON; None when the provider does not know it (any more)."""
         with self._lock:
             when = self.now() if now is None else now
-            entry = self._shelf.listed(id, account, when)
+            entry = self._store.listed(id, account, when)
             return entry.body if entry else None
 
     def job(self, id: str, now: float | None = None) -> Any:
@@ -123,21 +123,21 @@ class World:
         with self._lock:
             when = self.now() if now is None else now
             place = self.account(account) if isinstance(account, str) else account
-            return [_decoded(entry.body) for entry in self._shelf.walk(None, True, place, when)]
+            return [_decoded(entry.body) for entry in self._store.walk(None, True, place, when)]
 
     def warm(self) -> None:
         """Render every listed job now, as far as the cache reaches, so that no page has to."""
         with self._lock:
-            for _ in islice(self._shelf.walk(None, False, None, self.now()), self._shelf.room):
+            for _ in islice(self._store.walk(None, False, None, self.now()), self._store.room):
                 pass
 
     def id_at(self, index: int) -> str:
         """The id of the drawn job number `index`, in creation order."""
-        return self._shelf.id_at(index)
+        return self._store.id_at(index)
 
     def created_count(self) -> int:
         """How many jobs have ever been created, listed or not."""
-        return self._shelf.created_count(self.now())
+        return self._store.created_count(self.now())
 
     def account(self, name: str) -> int | None:
         names = list(self.accounts)
@@ -148,25 +148,25 @@ class World:
     def add(self, job: Mapping[str, Any] | None = None, account: int = 0, **fields: Any) -> str:
         """Put a job in now; returns its id. Its `created_at` is its place in the order (default: now)."""
         with self._lock:
-            return self._shelf.add({**dict(job or {}), **fields}, account, self.now())
+            return self._store.add({**dict(job or {}), **fields}, account, self.now())
 
     def update(self, id: str, **fields: Any) -> None:
         """Change fields of a job from now on, as the wire shows them; its own life goes on beneath."""
         with self._lock:
-            self._shelf.change(id, dict(fields), self.now())
+            self._store.change(id, dict(fields), self.now())
 
     def set(self, id: str, raw: bytes, account: int = 0) -> str:
         """From now on this job's bytes on a page are `raw`, valid or not; an unknown id is added."""
         with self._lock:
-            if self._shelf.find(id) is None:
-                id = self._shelf.add({"id": id}, account, self.now())
-            self._shelf.change(id, raw, self.now())
+            if self._store.find(id) is None:
+                id = self._store.add({"id": id}, account, self.now())
+            self._store.change(id, raw, self.now())
             return id
 
     def delete(self, id: str) -> None:
         """The provider knows the job no longer, from now on."""
         with self._lock:
-            self._shelf.remove(id, self.now())
+            self._store.remove(id, self.now())
 
 
 def _decoded(body: bytes) -> Any:

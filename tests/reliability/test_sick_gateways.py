@@ -16,7 +16,7 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any
 
-from etl.simulator.answers import TABLE, named
+from etl.simulator.error_table import TABLE, named
 from tests.reliability.raw_gateway import JOBS, JSON, Ask, Pieces, RawGateway, answer, page
 from tests.service.running import Service, configure, until
 from tests.service.test_refusals import DISABLING

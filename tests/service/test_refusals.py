@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from etl.simulator import World
-from etl.simulator.answers import TABLE
+from etl.simulator.error_table import TABLE
 from tests.rig import TOKEN, rig
 
 DISABLING = {

@@ -10,7 +10,7 @@ from heapq import merge
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-from etl.simulator.lives import Fate, Job, Plan
+from etl.simulator.job_lives import Fate, Job, Plan
 from etl.simulator.wire import dress, dump, finish, wire_id
 
 Place = tuple[float, int, int]  # (created, 0 drawn | 1 added, number): the order of the list
@@ -36,7 +36,7 @@ class Added(NamedTuple):
     place: Place
 
 
-class Shelf:
+class JobStore:
     def __init__(self, plan: Plan, shape: str, retention: float | None, cache: int) -> None:
         self._fate, self._provider, self._shape = Fate(plan), plan.provider, shape
         self._retention = math.inf if retention is None else retention

@@ -1,13 +1,11 @@
 """The error table of the gateway: every row by name, with the exact marks it is known by."""
 
 from email.utils import formatdate
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote
 
+from etl.simulator.fault import Fault
 from etl.simulator.wire import HTML, Response, mistake
-
-if TYPE_CHECKING:
-    from etl.simulator.faults import Fault
 
 LIMITS = {
     "x-ratelimit-limit-requests": "100",
@@ -102,7 +100,7 @@ def plain(status: int, message: str, shape: str) -> Response:
     return mistake(status, message, shape=shape)
 
 
-def answer(fault: "Fault", shape: str, provider: str) -> Response | None:
+def answer(fault: Fault, shape: str, provider: str) -> Response | None:
     """The whole answer that a fault of this kind gives; None when it only mangles one.
 
     Arguments: retry_after (seconds), retry_at (seconds from now, sent as an HTTP date), provider.
