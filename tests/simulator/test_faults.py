@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import pytest
-from etl.simulator.answers import TABLE
+from etl.simulator.error_table import TABLE
 
 from etl.simulator import Simulator, World
 from etl.simulator.faults import NAMES
