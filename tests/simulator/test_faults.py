@@ -8,9 +8,9 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import pytest
-from etl.simulator.error_table import TABLE
 
 from etl.simulator import Simulator, World
+from etl.simulator.error_table import TABLE
 from etl.simulator.faults import NAMES
 from etl.simulator.items import INTRUDERS, KINDS
 from tests.simulator.client import ask, ids, listed, pages, single

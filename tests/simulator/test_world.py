@@ -167,8 +167,8 @@ def test_unknown_ids_are_refused() -> None:
 def test_a_million_jobs_cost_nothing_until_looked_at() -> None:
     world = World(jobs=1_000_000)
     drawn: list[int] = []
-    render = world._shelf._draw
-    world._shelf._draw = lambda ref, when: (drawn.append(ref), render(ref, when))[1]  # type: ignore[method-assign]
+    render = world._store._draw
+    world._store._draw = lambda ref, when: (drawn.append(ref), render(ref, when))[1]  # type: ignore[method-assign]
     middle = world.id_at(500_000)
     assert len(world.page(after=middle, order="asc", limit=100).ids) == 100
     assert len(drawn) <= 103
