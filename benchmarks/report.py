@@ -1,4 +1,4 @@
-"""Samples as a table for the terminal, and as docs/performance.md with its plot and raw figures beside."""
+"""Samples as a table for the terminal, and as docs/performance.md with its plot, raw figures and query plans beside."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ _NAMES = {"ours": "bifrost-etl", "handwritten": "hand-written script", "dlt": "d
 
 _INTRO = """# Performance
 
-Written by `make bench` and `make bench ARGS=--scaling`; raw figures: [performance.json](performance.json).
+Written by `make bench` and `make bench ARGS=--scaling`; the single
+measurements: [performance.json](performance.json), the query plans: [performance-plans.txt](performance-plans.txt).
 
 R is the yardstick: page through everything with `requests` and the standard JSON decoder, store nothing. R
 and everything held against it are whole processes, started one after another, on the same simulated gateway,
@@ -69,6 +70,7 @@ def write(folder: Path, name: str, part: dict[str, Any]) -> None:
     raw.write_text(json.dumps(parts, indent=1) + "\n")
     samples = {key: [Sample(**sample) for sample in value["samples"]] for key, value in parts.items()}
     (folder / "performance.md").write_text(page(parts, samples))
+    (folder / "performance-plans.txt").write_text("\n".join(scaling.plans(samples.get("scaling", []))) + "\n")
     if "table" in samples:
         (folder / "performance.svg").write_text(plot.bars(goals.rows(samples["table"])))
 
@@ -82,8 +84,7 @@ def page(parts: dict[str, Any], samples: dict[str, list[Sample]]) -> str:
     if "scaling" in parts:
         said += ["## By the size of the history\n", _markdown("scaling", samples["scaling"])]
         lines = [*scaling.verdicts(samples["scaling"]), *scaling.slow(samples["scaling"])]
-        said += ["".join(f"- {line}\n" for line in lines), _plans(samples["scaling"])]
-        said += [_machine(parts["scaling"]["machine"])]
+        said += ["".join(f"- {line}\n" for line in lines), _machine(parts["scaling"]["machine"])]
     return "\n".join(said)
 
 
@@ -107,13 +108,6 @@ def _markdown(name: str, samples: Sequence[Sample]) -> str:
     head, body = _content(name, samples)
     lines = (head, ("---",) * len(head), *body)
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + f"\n\n{_yardstick(samples)}\n"
-
-
-def _plans(samples: Sequence[Sample]) -> str:
-    lines = scaling.plans(samples)
-    if not lines:
-        return ""
-    return "<details><summary>Query plans</summary>\n\n```\n" + "\n".join(lines) + "\n```\n\n</details>\n"
 
 
 def _yardstick(samples: Sequence[Sample]) -> str:
