@@ -136,7 +136,8 @@ def _dlt_alone(url: str, folder: str) -> int:
         pipelines_dir=f"{folder}/.dlt",
     )
     pipeline.run(table, write_disposition="append")
-    rows: int = pipeline.last_trace.last_normalize_info.row_counts["video_job_versions"]
+    trace: Any = pipeline.last_trace
+    rows: int = trace.last_normalize_info.row_counts["video_job_versions"]
     return rows
 
 

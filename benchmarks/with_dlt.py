@@ -30,14 +30,16 @@ def source(base_url: str, token: str) -> Any:
         },
     }
     client = {"base_url": base_url, "auth": {"type": "bearer", "token": token}, "paginator": paginator}
-    return rest_api_source({"client": client, "resources": [videos]})  # type: ignore[typeddict-item]
+    settings: Any = {"client": client, "resources": [videos]}
+    return rest_api_source(settings)
 
 
 def main(base_url: str, token: str, url: str, folder: str) -> int:
     made = dlt.destinations.sqlalchemy(url) if url.startswith("sqlite") else dlt.destinations.postgres(url)
     pipeline = dlt.pipeline("bench", destination=made, dataset_name="bench", pipelines_dir=folder)
     pipeline.run(source(base_url, token)).raise_on_failed_jobs()
-    count: int = pipeline.last_trace.last_normalize_info.row_counts["jobs"]
+    trace: Any = pipeline.last_trace
+    count: int = trace.last_normalize_info.row_counts["jobs"]
     return count
 
 

@@ -69,7 +69,7 @@ class Server:
             import psycopg
 
             with psycopg.connect(self.url("postgres"), autocommit=True, connect_timeout=5) as connection:
-                connection.execute(statement)  # type: ignore[call-overload]
+                connection.execute(statement)
         else:
             import pymysql
 
@@ -84,7 +84,7 @@ class Server:
         deadline = time.monotonic() + _PATIENCE
         self._launch()
         while not self._answers():
-            ended = self._process.poll() is not None
+            ended = self._process is None or self._process.poll() is not None
             if ended and b"pre-existing shared memory" in self.log.read_bytes()[-500:]:
                 self._launch()
             elif ended or time.monotonic() > deadline:

@@ -54,8 +54,8 @@ def job(job_id: str, created: datetime, took: float | None = None, **given: Any)
     return row
 
 
-PRO = {"model": "sora-2-pro", "seconds": 8.0}
-FAST = {"model": "veo-3.1-fast-generate-preview", "source_id": 2}
+PRO: dict[str, Any] = {"model": "sora-2-pro", "seconds": 8.0}
+FAST: dict[str, Any] = {"model": "veo-3.1-fast-generate-preview", "source_id": 2}
 
 JOBS = [
     job("j1", at("05-01 10:00:00"), 100, prompt="cat", version=3),

@@ -12,6 +12,8 @@ from tests.conftest import unavailable
 from tests.dashboard.site import Site, small_world
 from tests.rig import Rig
 
+World = tuple[Rig, Site, dict[str, str]]
+
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Any]:
@@ -28,23 +30,23 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="package")
-def _world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Rig, Site, dict[str, str]]]:
+def _world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with small_world(tmp_path_factory.mktemp("dashboard")) as made:
         yield made
 
 
 @pytest.fixture
-def made(_world: Any) -> Rig:
+def made(_world: World) -> Rig:
     return _world[0]
 
 
 @pytest.fixture
-def site(_world: Any) -> Site:
+def site(_world: World) -> Site:
     return _world[1]
 
 
 @pytest.fixture
-def ids(_world: Any) -> dict[str, str]:
+def ids(_world: World) -> dict[str, str]:
     return _world[2]
 
 
@@ -53,10 +55,14 @@ class Watch:
 
     def __init__(self, page: Any) -> None:
         self.faults: list[str] = []
-        page.on("console", lambda m: m.type in ("error", "warning") and self.faults.append(m.text))
+        page.on("console", self._hear)
         page.on("pageerror", lambda error: self.faults.append(str(error)))
         page.on("dialog", lambda dialog: self.faults.append(f"dialog: {dialog.message}"))
         page.on("request", lambda request: self._check(page, request.url))
+
+    def _hear(self, message: Any) -> None:
+        if message.type in ("error", "warning"):
+            self.faults.append(message.text)
 
     def _check(self, page: Any, url: str) -> None:
         home = page.url.split("/")[2] if page.url.startswith("http") else None

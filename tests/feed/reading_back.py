@@ -56,7 +56,9 @@ def _parquet(folder: Path, table: str) -> Rows:
 
     place = folder / "filesystem" / table
     query = f"SELECT * FROM read_parquet('{place}/*.parquet', union_by_name = true)"
-    rows: Rows = duckdb.sql(query).to_arrow_table().to_pylist()
+    relation = duckdb.sql(query)
+    assert relation is not None
+    rows: Rows = relation.to_arrow_table().to_pylist()
     return rows
 
 

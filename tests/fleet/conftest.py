@@ -46,10 +46,7 @@ class Gateways:
     def sources(self, **settings: Any) -> tuple[Source, ...]:
         quick = {"provider": "openai", "api_key": Secret(TOKEN), "max_attempts": 2, "max_backoff": 0.0}
         values = {**quick, **settings}
-        return tuple(
-            Source(name=f"s{n}", base_url=sim.base_url, **values)  # type: ignore[arg-type]
-            for n, sim in enumerate(self.sims)
-        )
+        return tuple(Source(name=f"s{n}", base_url=sim.base_url, **values) for n, sim in enumerate(self.sims))
 
     def config(self, url: str, dask: Dask | None = None, parallel: int = 32, **settings: Any) -> Config:
         return Config(

@@ -94,7 +94,8 @@ class PostgresCounter:
         options = "-c log_statement=none"
         url = self._server.url(database)
         with psycopg.connect(url, autocommit=True, options=options) as connection:
-            row = connection.execute(statement).fetchone()  # type: ignore[call-overload]
+            row = connection.execute(statement).fetchone()
+        assert row is not None
         return int(row[0])
 
 

@@ -47,7 +47,8 @@ def assert_sound(rows: PageRows) -> None:
     assert len(rows.jobs) + rows.duplicates + len(rows.rejects) == len(rows.page.items)
     assert len({job.job_id for job in rows.jobs}) == len(rows.jobs)
     records = [job._asdict() for job in rows.jobs]
-    for record in (*rows.rejects, rows.facts, *([rows.cache] if rows.cache else [])):
+    plain: list[Any] = [*rows.rejects, rows.facts, *([rows.cache] if rows.cache else [])]
+    for record in plain:
         records.append({f.name: getattr(record, f.name) for f in fields(record)})
     records += [unknown._asdict() for unknown in rows.unknown]
     for record_values in records:
