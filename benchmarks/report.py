@@ -1,4 +1,4 @@
-"""Samples as a table for the terminal, and as docs/performance.md with its plot, raw figures and query plans beside."""
+"""Samples as a table for the terminal, and as docs/performance.md; plot, raw figures and query plans beside it."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ _NAMES = {"ours": "bifrost-etl", "handwritten": "hand-written script", "dlt": "d
 
 _INTRO = """# Performance
 
-Written by `make bench` and `make bench ARGS=--scaling`; the single
-measurements: [performance.json](performance.json), the query plans: [performance-plans.txt](performance-plans.txt).
+Written by `make bench` and `make bench ARGS=--scaling`; single measurements:
+[performance.json](performance.json); query plans: [performance-plans.txt](performance-plans.txt).
 
 R is the yardstick: page through everything with `requests` and the standard JSON decoder, store nothing. R
 and everything held against it are whole processes, started one after another, on the same simulated gateway,
