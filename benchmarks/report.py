@@ -1,4 +1,4 @@
-"""Samples as a table for the terminal, and as docs/performance.md; plot, raw figures and query plans beside it."""
+"""Samples as a table for the terminal, and as docs/performance.md, with plot, figures and query plans."""
 
 from __future__ import annotations
 
