@@ -26,7 +26,7 @@ from etl.errors import (
 from etl.extract import Gateway
 from etl.load import Lease, Store, register, registered, worker_name
 from etl.load.health import note_failure
-from etl.log import ContentRedactor, Redactor, get
+from etl.log import Redactor, get
 from etl.pipeline import Stopped, sync_source
 from etl.records import Counts, Progress, RunKind, RunResult
 
@@ -146,7 +146,7 @@ class App:
             sleep=self._nap(stop),
             rng=self._rng,
             on_retry=on_retry,
-            redact=ContentRedactor(source.secrets()),
+            redact=self.redact,
         )
 
     def _price(self) -> None:

@@ -24,6 +24,7 @@ LIMIT = 2
 SAMPLES, SAMPLES_PINNED = 7, 2
 #: Seconds by which the gateway's clock may differ; its Date header counts whole seconds.
 SKEW = 30.0
+WORD_FOR_KEY = "use a long random key; a header that is no secret is better sent by the proxy in front"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ class Probe:
     def findings(self) -> Iterator[Finding]:
         """Every finding about the source, in an order in which each makes sense after the last."""
         yield self._health()
+        yield from self._plain_secrets()
         try:
             first = self._page("asc")
         except GatewayError as exc:
@@ -123,6 +125,11 @@ class Probe:
                 "gateway", None, f"answers, but /health says {exc.status}; not every gateway has it"
             )
         return self._finding("gateway", True, "reachable and healthy")
+
+    def _plain_secrets(self) -> Iterator[Finding]:
+        if plain := self._source.plain_secrets():
+            detail = f"{', '.join(plain)}: could be an ordinary word; masked in messages, not in stored data"
+            yield self._finding("secrets", None, detail, WORD_FOR_KEY)
 
     def _refused(self, exc: GatewayError) -> Iterator[Finding]:
         if isinstance(exc, Unauthorized | Forbidden):

@@ -24,6 +24,7 @@ from etl.config_types import (
     Secret,
     Size,
     TimeZone,
+    is_unmistakable,
     looks_secret,
 )
 
@@ -115,16 +116,35 @@ class Source(Struct, frozen=True, kw_only=True):
 
     def secrets(self) -> list[str]:
         """Every text of this source that must never be printed, the Basic credentials' base64 included."""
-        # `custom-llm-provider: openai` is no secret, and masking "openai" everywhere would hide the facts.
-        headers = [v for n, v in self.headers.items() if looks_secret(n) or not _WORD.fullmatch(v.reveal())]
-        held = [self.api_key, self.virtual_key, self.password, self.proxy, *headers]
-        found = [text for item in held if item is not None for text in item.secrets()]
+        found = [text for item in self._held().values() for text in item.secrets()]
         for text in [s for s in found if " " in s]:
             found.append(text.split(" ", 1)[1])  # "Bearer xyz" in a header: xyz alone is secret as well
         if self.username is not None and self.password is not None:
             basic = f"{self.username}:{self.password.reveal()}"
             found.append(base64.b64encode(basic.encode()).decode())
         return found
+
+    def credentials(self) -> list[str]:
+        """The secrets that no other text equals by chance; hidden where a gateway echoes them in data."""
+        return [text for text in self.secrets() if is_unmistakable(text)]
+
+    def plain_secrets(self) -> list[str]:
+        """The settings whose secret may be an ordinary word: masked in messages, left alone in data."""
+        return [
+            name
+            for name, item in self._held().items()
+            if not all(is_unmistakable(text.rpartition(" ")[2]) for text in item.secrets())
+        ]
+
+    def _held(self) -> dict[str, Secret]:
+        # `custom-llm-provider: openai` is no secret, and masking "openai" everywhere would hide the facts.
+        headers = {
+            f"headers.{n}": v
+            for n, v in self.headers.items()
+            if looks_secret(n) or not _WORD.fullmatch(v.reveal())
+        }
+        named = {name: getattr(self, name) for name in ("api_key", "virtual_key", "password", "proxy")}
+        return {name: item for name, item in {**named, **headers}.items() if item is not None}
 
     def fingerprint(self) -> str:
         """32 hex digits that change whenever a setting changes that the gateway's answers depend on."""

@@ -83,6 +83,21 @@ def looks_secret(key: str) -> bool:
     return bool(_SECRET_WORD.search(key))
 
 
+_NO_SIGNS = re.compile(r"[^A-Za-z0-9]")
+_CHANGE = re.compile(r"(?<=[a-z])(?=[A-Z0-9])|(?<=[A-Z])(?=[a-z0-9])|(?<=[0-9])(?=[A-Za-z])")
+
+
+def is_unmistakable(secret: str) -> bool:
+    """Whether a secret is so long and random-looking that it stands in no text by chance.
+
+    Words, model names and dates seldom change between small letters, capitals and digits; random texts do at
+    every second character.
+    """
+    plain = _NO_SIGNS.sub("", secret)
+    changes = len(_CHANGE.findall(plain))
+    return " " not in secret and len(plain) >= 12 and changes >= max(6, len(plain) // 5)
+
+
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])")
 _DURATION = re.compile(rf"(?:{_PART.pattern})+")

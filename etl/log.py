@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger, Processor
 
 MASK = "****"
+#: Stands in stored data where a gateway echoed a credential of ours.
+HIDDEN = "[credential hidden by bifrost-etl]"
 _CHATTY = ("urllib3", "apscheduler", "alembic", "uvicorn.access", "asyncio")
 T = TypeVar("T")
 Event = MutableMapping[str, Any]
@@ -31,7 +33,6 @@ _SECRET_KEYS = {
     "cookie",
 }
 _SHORTEST = 4  # shorter texts are masked only where a pattern finds them: "a" is in every word
-_SHORTEST_IN_CONTENT = 6
 _PATTERNS = (
     # An Authorization header as text, as JSON or as a dict's repr, whatever the scheme.
     (r"((?:proxy-)?authorization['\"]?\s*[:=]\s*['\"]?)(?:[A-Za-z]+\s+)?[^\s'\",;}]+", r"\1"),
@@ -83,22 +84,40 @@ class Redactor:
         return MASK if isinstance(value, str) and key.lower() in _SECRET_KEYS else self.deep(value)
 
 
-class ContentRedactor:
-    """Masks known secrets, and nothing else, in bytes that are somebody's data: no patterns, no short words.
+class EchoMask:
+    """Hides credentials that a gateway echoes inside what is stored (guarantee 7), and nothing else.
 
-    A gateway may echo a key in an error; a prompt that talks of bearer tokens must stay what it is.
+    `credentials` must be unmistakable (`Source.credentials`): a word would be cut out of data.
     """
 
-    def __init__(self, secrets: Iterable[str]) -> None:
-        long = [secret for secret in secrets if len(secret) >= _SHORTEST_IN_CONTENT]
-        found = {form.encode() for secret in long for form in _forms(secret)}
-        self._forms = sorted(found, key=len, reverse=True)
+    def __init__(self, credentials: Iterable[str]) -> None:
+        found = {form for credential in credentials for form in _forms(credential)}
+        self._texts = sorted(found, key=lambda form: (-len(form), form))
+        self._bytes = [form.encode() for form in self._texts]
 
-    def __call__(self, body: bytes) -> bytes:
-        for form in self._forms:
-            if form in body:
-                body = body.replace(form, MASK.encode())
-        return body
+    def is_echoed(self, data: bytes) -> bool:
+        return any(form in data for form in self._bytes)
+
+    def payload(self, data: bytes) -> bytes:
+        """The bytes with each echo replaced by HIDDEN."""
+        for form in self._bytes:
+            data = data.replace(form, HIDDEN.encode())
+        return data
+
+    def text(self, text: str) -> str:
+        for form in self._texts:
+            text = text.replace(form, HIDDEN)
+        return text
+
+    def value(self, value: Any) -> Any:
+        """A copy of a decoded JSON value with echoes hidden, in names and at every level."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, list):
+            return [self.value(child) for child in value]
+        if isinstance(value, dict):
+            return {self.text(name): self.value(child) for name, child in value.items()}
+        return value
 
 
 def _forms(secret: str) -> set[str]:

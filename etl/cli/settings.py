@@ -61,9 +61,12 @@ class Settings:
 
     def start_logging(self, config: Config, level: str = "error") -> None:
         """Logs to stderr: as --log-level says, else from `level` on (what a person sees, commands print)."""
-        from etl.log import Redactor, setup
+        from etl.log import Redactor, get, setup
 
         setup(self.log_level or level, config.service.log_format, Redactor(self._all_secrets()))
+        for source in config.sources:
+            for setting in source.plain_secrets():
+                get("config").warning("plain_secret", source=source.name, setting=setting)
 
     def redact(self, text: str) -> str:
         """`text` without any secret that this process could know."""

@@ -68,7 +68,7 @@ class Complaint(NamedTuple):
     is_json: bool = True
 
 
-def error_of(answer: Answer, redact: Callable[[bytes], bytes]) -> GatewayError:
+def error_of(answer: Answer, redact: Callable[[str], str]) -> GatewayError:
     """The error that an answer with a status other than 200 means."""
     said = complaint(answer.body)
     status = "HTTP 200 with an error in it" if answer.inside else f"HTTP {answer.status}"
@@ -105,11 +105,11 @@ def complaint(body: bytes) -> Complaint:
     return Complaint(str(error.get("message") or ""), kind, code, param)
 
 
-def _shown(said: Complaint, redact: Callable[[bytes], bytes]) -> str:
-    """Clipped for a log line, after masking: decoding may have brought to light what JSON's escapes hid."""
+def _shown(said: Complaint, redact: Callable[[str], str]) -> str:
+    """Clipped for a log line, after masking: half a key would not be recognised."""
     kind = f" ({said.kind})" if said.kind and said.kind not in said.message else ""
-    masked = redact(f"{said.message[:_READ]}{kind}".encode("utf-8", "replace"))
-    text = " ".join(masked.decode("utf-8", "replace").split())
+    sound = f"{said.message[:_READ]}{kind}".encode("utf-8", "replace").decode()
+    text = " ".join(redact(sound).split())
     return (text if len(text) <= CLIP else text[:CLIP] + "…") or "no message"
 
 

@@ -29,7 +29,7 @@ class Gateway:
     """A client for one source. Thread-safe; close it, or use it as a context manager.
 
     clock: our time, UTC. monotonic, sleep: seconds. on_retry(error, seconds) is told before each wait.
-    `requests` and `retries` count what was sent.
+    `requests` and `retries` count what was sent. `redact` masks secrets in errors; pages stay as they came.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Gateway:
         sleep: Callable[[float], None] = time.sleep,
         rng: random.Random,
         on_retry: Callable[[GatewayError, float], None] | None = None,
-        redact: Callable[[bytes], bytes],
+        redact: Callable[[str], str],
     ) -> None:
         self.source, self._clock, self._redact = source, clock, redact
         self.requests = self.retries = 0
@@ -107,7 +107,6 @@ class Gateway:
         with self._lock:
             self.requests += 1
         reply = self._transport.get(path, query, where)
-        reply = reply._replace(body=self._redact(reply.body))
         if reply.status != 200:
             wait = _retry_after(reply, self._clock)
             raise self._error(answers.Answer(reply.status, reply.body, wait, where, after, by_id))

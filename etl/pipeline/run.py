@@ -13,6 +13,7 @@ from etl.config import Source
 from etl.errors import CommitLost, DatabaseRefused, EtlError, StalePage
 from etl.extract import Gateway, spent
 from etl.load import Batch, Lane, RunEnd, State, Store, scan
+from etl.log import EchoMask
 from etl.pipeline import reading
 from etl.pipeline.guard import Guard
 from etl.records import Order, PageRows, Progress, RawPage, Request
@@ -44,7 +45,8 @@ class Run:
         self.shown: set[str] = set()  # jobs this run has seen on pages; kept for incremental runs only
         self._stop = stop
         self._flushed = time.monotonic()
-        self._options = Options(prompts=source.prompts, raw_payloads=source.raw_payloads)
+        mask = EchoMask(source.credentials())
+        self._options = Options(prompts=source.prompts, raw_payloads=source.raw_payloads, mask=mask)
         self._guards: dict[str, Guard] = {}
         self._lock = threading.Lock()
 

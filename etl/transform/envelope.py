@@ -22,18 +22,23 @@ _MAX_BIGINT = 2**63 - 1
 def page_facts(page: RawPage, context: Context) -> tuple[PageFacts, CacheLookup | None]:
     """Facts and cache lookup; counts the envelope's unknown members."""
     for name, value in page.unknown.items():
-        context.unknown("page", clean(name), value)
+        context.unknown("page", _hidden(clean(name), context), value)
     if page.extra_fields is None:
         return PageFacts(), None
     try:
         fields = decode(page.extra_fields)
     except Unusable:
         fields = page.extra_fields.decode("utf-8", "replace")
+    fields = _hidden(fields, context)
     if type(fields) is dict:
         return _facts(fields, context), _lookup(fields.get("cache_debug"), context)
     if fields is not None:
         context.unknown("page", "extra_fields", fields)
     return PageFacts(), None
+
+
+def _hidden(value: Any, context: Context) -> Any:
+    return value if context.mask is None else context.mask.value(value)
 
 
 def _facts(fields: dict[str, Any], context: Context) -> PageFacts:

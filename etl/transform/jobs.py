@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from etl.log import EchoMask
 from etl.records import SETTLED_STATUSES, JobRow, Unknown, new_row
 from etl.transform import values
 from etl.transform.options import Options
@@ -50,6 +51,7 @@ class Context:
 
     options: Options
     provider: str | None = None
+    mask: EchoMask | None = None  # when the page echoes a credential
     _drift: dict[tuple[str, str, type], int] = field(default_factory=dict)
 
     def unknown(self, where: str, name: str, value: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from etl.log import EchoMask
 from etl.records import JobRow, PageRows, RawPage, Reject
 from etl.transform.envelope import page_facts
 from etl.transform.jobs import MAX_ID, Context, job_row
@@ -13,6 +14,12 @@ from etl.transform.ordinary import ordinary_rows
 from etl.transform.prompts import safe_reject
 from etl.transform.text import Unusable, clean, decode
 
+#: Keys, cursors and what decides about a job: they stay as sent, whatever they hold.
+_NEVER_MASKED = frozenset(
+    {"id", "object", "provider", "model", "status", "remixed_from_video_id", "size", "progress", "seconds"}
+    | {"created_at", "completed_at", "expires_at"}
+)
+
 
 def transform_page(page: RawPage, options: Options, *, source_provider: str | None) -> PageRows:
     """The rows of a page. Never raises for anything that the gateway sent.
@@ -20,7 +27,7 @@ def transform_page(page: RawPage, options: Options, *, source_provider: str | No
     jobs + duplicates + rejects = items. A repeated job keeps its first place and its last content.
     `source_provider` names the provider where neither job nor page does.
     """
-    context = Context(options)
+    context = Context(options, mask=options.mask if _echoes(page, options.mask) else None)
     facts, cache = page_facts(page, context)
     context.provider = facts.provider or source_provider
     rows, rejects = _rows(page.items, context)
@@ -38,7 +45,8 @@ def transform_page(page: RawPage, options: Options, *, source_provider: str | No
 
 def _rows(items: Sequence[bytes], context: Context, start: int = 0) -> tuple[list[JobRow], list[Reject]]:
     """The rows of all at once; around an item that is out of the ordinary, of ever smaller parts."""
-    ordinary = ordinary_rows(items, context) if context.options.prompts == "store" else None
+    plain = context.options.prompts == "store" and context.mask is None
+    ordinary = ordinary_rows(items, context) if plain else None
     if ordinary is not None:
         return ordinary, []
     if len(items) <= 1:
@@ -51,9 +59,24 @@ def _rows(items: Sequence[bytes], context: Context, start: int = 0) -> tuple[lis
 
 def _alone(items: Sequence[bytes], context: Context, position: int) -> tuple[list[JobRow], list[Reject]]:
     try:
-        return [job_row(decode(raw), context) for raw in items], []
+        return [job_row(_hidden(decode(raw), context), context) for raw in items], []
     except Unusable as exc:
-        return [], [_reject(exc, items[0], position, context.options)]
+        raw = items[0] if context.mask is None else context.mask.payload(items[0])
+        return [], [_reject(exc, raw, position, context.options)]
+
+
+def _echoes(page: RawPage, mask: EchoMask) -> bool:
+    """Whether the gateway sent a credential of ours back, as some do with headers; nearly never."""
+    names = " ".join(page.unknown).encode("utf-8", "replace")
+    return mask.is_echoed(b" ".join((*page.items, page.extra_fields or b"", names)))
+
+
+def _hidden(job: Any, context: Context) -> Any:
+    """The job without credentials, but for the members that the mirror works with."""
+    if context.mask is None or type(job) is not dict:
+        return job
+    kept = {name: value for name, value in job.items() if name in _NEVER_MASKED}
+    return context.mask.value(job) | kept
 
 
 def _reject(exc: Unusable, raw: bytes, position: int, options: Options) -> Reject:

@@ -11,7 +11,7 @@ import pytest
 
 from etl.config import Secret, Source
 from etl.extract import Gateway
-from etl.log import ContentRedactor
+from etl.log import Redactor
 from etl.simulator import Simulator, World
 
 CANARY = "canary-51c09e7d"
@@ -35,7 +35,7 @@ class Client:
             sleep=sleep,
             rng=random.Random(1),
             on_retry=lambda error, wait: self.told.append((error, wait)),
-            redact=ContentRedactor(self.source.secrets()),
+            redact=Redactor(self.source.secrets()),
         )
 
     def interrupted_by(self, error: Exception) -> None:

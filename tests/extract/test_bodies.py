@@ -18,7 +18,7 @@ import pytest
 from etl import errors
 from etl.config import Secret, Source
 from etl.extract import Gateway
-from etl.log import ContentRedactor
+from etl.log import Redactor
 from etl.records import Request
 
 JSON = "Content-Type: application/json"
@@ -85,7 +85,7 @@ def gateway(*answers: bytes, **settings: Any) -> Iterator[tuple[Gateway, Wire]]:
         clock=lambda: datetime.now(UTC),
         sleep=lambda seconds: None,
         rng=random.Random(1),
-        redact=ContentRedactor(source.secrets()),
+        redact=Redactor(source.secrets()),
         **time,
     )
     try:
@@ -153,7 +153,7 @@ def test_a_body_that_drips_is_given_up() -> None:
         clock=lambda: datetime.now(UTC),
         monotonic=lambda: float(next(ticks)),
         rng=random.Random(1),
-        redact=lambda body: body,
+        redact=lambda text: text,
     )
     with client, pytest.raises(errors.TimedOut, match="too slowly"):
         client.page(Request())

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from etl import errors
+from etl.config import Secret
 from etl.records import Request
 from etl.simulator import World
 from etl.simulator.faults import NAMES
@@ -203,9 +204,11 @@ def test_no_error_shows_the_key(
     assert CANARY not in caplog.text
 
 
-def test_an_answer_that_echoes_the_key_is_masked(client: Callable[..., Client]) -> None:
+def test_a_page_comes_as_it_was_sent_whatever_the_key_is(client: Callable[..., Client]) -> None:
     world = World(seed=4, jobs=5, rate=0)
-    world.add({"id": "video_echo:openai", "prompt": f"my key is {CANARY}"})
-    page = client(world=world).gateway.page(Request())
-    assert CANARY.encode() not in b"".join(page.items)
-    assert b"my key is ****" in b"".join(page.items)
+    world.add({"id": "video_echo:openai", "prompt": f"my key is {CANARY}", "model": "sora-2"})
+    sent = {"headers": {"X-Model": Secret("sora-2"), "X-Kind": Secret("Team videos")}}
+    page = client(world=world, settings=sent).gateway.page(Request())
+    body = b"".join(page.items)
+    assert f"my key is {CANARY}".encode() in body and b'"model":"sora-2"' in body and b"****" not in body
+    assert page.last_id == "video_echo:openai"
