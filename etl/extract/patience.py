@@ -7,16 +7,58 @@ after the other, would pass it for ever.
 from __future__ import annotations
 
 import io
+import socket
+import threading
+import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from http.client import HTTPResponse
 from typing import Any
 
 
-def impatient(connection: type[Any], seconds: float, monotonic: Callable[[], float]) -> type[Any]:
-    """A class of connections like `connection` whose answers raise TimeoutError when they take longer."""
+def impatient(
+    connection: type[Any], seconds: float, monotonic: Callable[[], float], on_connected: Callable[[Any], None]
+) -> type[Any]:
+    """A class of connections like `connection` whose answers raise TimeoutError when they take longer.
+
+    `on_connected` is told of each connection, once it has a socket.
+    """
     answers = partial(_Answer, seconds=seconds, monotonic=monotonic)
-    return type(connection.__name__, (connection,), {"response_class": answers})
+
+    def connect(self: Any) -> None:
+        connection.connect(self)
+        on_connected(self)
+
+    return type(connection.__name__, (connection,), {"response_class": answers, "connect": connect})
+
+
+class Connections:
+    """Those that may still have a socket. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock, self._open, self._shut = threading.Lock(), weakref.WeakSet[Any](), False
+
+    def add(self, connection: Any) -> None:
+        with self._lock:
+            self._open.add(connection)
+            too_late = self._shut
+        if too_late:
+            _shut(connection)
+
+    def shut(self) -> None:
+        """Ends every conversation, in whatever thread it waits: that thread then closes the socket itself."""
+        with self._lock:
+            self._shut, found = True, list(self._open)
+        for connection in found:
+            _shut(connection)
+
+
+def _shut(connection: Any) -> None:
+    if isinstance(connection.sock, socket.socket):
+        with suppress(OSError):  # it is not connected any more
+            # Of the plain socket: TLS's own shutdown would pull its state away from under a reading thread.
+            socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
 
 
 class _Answer(HTTPResponse):

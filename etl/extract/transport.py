@@ -17,7 +17,7 @@ from urllib3 import exceptions as broken
 from etl.config import Source
 from etl.errors import GarbledAnswer, GatewayError, TimedOut, Unreachable
 from etl.extract.bodies import CUT, read_body
-from etl.extract.patience import impatient
+from etl.extract.patience import Connections, impatient
 
 #: A body may take this many read timeouts altogether, however steadily it drips.
 _PATIENCE = 4
@@ -50,9 +50,12 @@ class Transport:
             "assert_same_host": False,
         }
         self._opened: tuple[Any, str] | None = None
+        self._connections, self._closed = Connections(), False
 
     def get(self, path: str, query: dict[str, str], where: str) -> Reply:
-        """Raises Unreachable, TimedOut or GarbledAnswer; any HTTP status is an answer."""
+        """Raises Unreachable, TimedOut, GarbledAnswer; GatewayError when closed. Any status is an answer."""
+        if self._closed:  # a thread that was left behind must not begin anew
+            raise GatewayError(f"{where}: this client is closed")
         begun = self._monotonic()
         try:
             pool, prefix = self._opened or self._open()
@@ -85,13 +88,18 @@ class Transport:
             request, verify, proxies=proxies, cert=certificate
         )
         allowed = _PATIENCE * source.read_timeout
-        pool.ConnectionCls = impatient(pool.ConnectionCls, allowed, self._monotonic)
+        pool.ConnectionCls = impatient(pool.ConnectionCls, allowed, self._monotonic, self._connections.add)
         self._adapter.cert_verify(pool, source.base_url, verify, certificate)
         self._opened = pool, self._adapter.request_url(request, proxies).rstrip("/")
         return self._opened
 
     def close(self) -> None:
+        """Closes every connection, those that other threads are waiting on included: their requests fail."""
+        self._closed = True
+        if self._opened is not None:
+            self._opened[0].close()  # the adapter only forgets its pools; whoever holds one keeps its sockets
         self._adapter.close()
+        self._connections.shut()
 
     def _body(self, response: Any, where: str, begun: float) -> bytes:
         """The whole body; its connection goes back to the pool, or is closed with what is left in it."""
