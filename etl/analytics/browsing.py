@@ -13,6 +13,7 @@ from etl.analytics.columns import Column, Scope
 from etl.analytics.dialects import dialect
 from etl.analytics.facts import JOB_FACTS
 from etl.analytics.queries import Table, value
+from etl.analytics.read_only import forbid_writing
 from etl.db import schema
 from etl.db.engine import is_sqlite, make_engine, storage_errors
 from etl.db.types import UtcDateTime
@@ -24,38 +25,18 @@ _STEPS = 20_000
 def reading_engine(url: str, timeout: float) -> sa.Engine:
     """An engine whose connections can only read, each question for at most `timeout` seconds."""
     engine = make_engine(url, pool_size=8)
+    forbid_writing(engine, timeout)
     if is_sqlite(engine):
-        sa.event.listen(engine, "checkout", _sqlite_reads(timeout))
-    else:
-        sa.event.listen(engine, "connect", _server_reads(timeout, engine))
+        sa.event.listen(engine, "checkout", _until(timeout))
     return engine
 
 
-def _sqlite_reads(timeout: float) -> Any:
+def _until(timeout: float) -> Any:
     def take(connection: Any, _record: Any, _proxy: Any) -> None:
         end = time.monotonic() + timeout
-        connection.execute("PRAGMA query_only = ON")
         connection.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
 
     return take
-
-
-def _server_reads(timeout: float, engine: sa.Engine) -> Any:
-    def connect(connection: Any, _record: Any) -> None:
-        milliseconds = round(timeout * 1000)
-        with connection.cursor() as cursor:
-            if engine.dialect.name == "postgresql":
-                cursor.execute("SET default_transaction_read_only = on")
-                cursor.execute(f"SET statement_timeout = {milliseconds}")
-            else:
-                limit = f"max_execution_time = {milliseconds}"
-                if engine.dialect.name == "mariadb":
-                    limit = f"max_statement_time = {timeout:g}"
-                cursor.execute("SET SESSION TRANSACTION READ ONLY")
-                cursor.execute(f"SET SESSION {limit}")
-        connection.commit()
-
-    return connect
 
 
 def unhurried(conn: sa.Connection) -> None:

@@ -47,6 +47,31 @@ for what the views do not show.
 - On PostgreSQL, `ALTER ROLE reader SET jit = off` for whoever asks: to compile `daily_jobs` takes 0.9 s.
 - The views belong to the newest schema: `bifrost-etl db upgrade` makes them anew. On PostgreSQL, grant a
   reader its rights with `ALTER DEFAULT PRIVILEGES`, so that they outlive an upgrade.
+
+## An account that can only read
+
+`bifrost-etl sql` sends one statement at a time into a read-only transaction that is rolled back, and refuses
+executable comments (`/*! … */`), `INTO OUTFILE`, locking clauses and functions that may do more than read: on
+PostgreSQL all that are declared volatile, but for clocks, random numbers and sizes; on MariaDB `LOAD_FILE`,
+`GET_LOCK` and stored functions not declared `READS SQL DATA` or `NO SQL`. That is a railing. The wall is the
+account: what it may not do, no statement does. `check` and `sql` say which rights reach beyond the tables.
+Keep `SUPER`, `FILE`, superusers and roles such as `pg_read_server_files` away from whoever asks, and ask as a
+reader:
+
+```sql
+-- PostgreSQL
+CREATE ROLE reader LOGIN PASSWORD '…';
+ALTER ROLE reader SET default_transaction_read_only = on;
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader;
+ALTER DEFAULT PRIVILEGES FOR ROLE etl IN SCHEMA public GRANT SELECT ON TABLES TO reader;
+-- MariaDB, MySQL
+CREATE USER reader@'%' IDENTIFIED BY '…';
+GRANT SELECT, SHOW VIEW ON videos.* TO reader@'%';
+```
+
+Then `DATABASE_URL=postgresql://reader@db.example.com/videos bifrost-etl sql`, with a configuration that
+leaves the address to that variable. An SQLite file is as safe as its rights:
+it is made for its owner only (0600).
 """
 
 

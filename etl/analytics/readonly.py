@@ -1,14 +1,12 @@
 """Statements that somebody typed, run where they cannot change anything.
 
-PostgreSQL and MariaDB: a read-only transaction, one statement at a time, always rolled back. SQLite: an
-authorizer that lets through reading only. A statement that starts with another word than a question's is
-refused before it is sent, so that nobody can leave the transaction.
+The connection can only read (etl.analytics.read_only), one statement is sent at a time, and its transaction
+is rolled back. What a question of a mighty account could do all the same is refused before it is sent
+(etl.analytics.sql_guard).
 """
 
 from __future__ import annotations
 
-import re
-import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -20,18 +18,10 @@ import sqlalchemy as sa
 
 from etl.analytics.columns import Column
 from etl.analytics.queries import Table
+from etl.analytics.read_only import forbid_writing_server, forbid_writing_sqlite
+from etl.analytics.sql_guard import require_only_reading_calls, require_question
 from etl.db.engine import storage_errors
-from etl.errors import ConfigError, StorageError
-
-_QUESTIONS = ("select", "with", "values", "table", "explain", "show", "describe", "desc", "pragma")
-_COMMENT = re.compile(r"\s*(--[^\n]*(\n|$)|/\*.*?\*/)", re.S)
-_PRAGMAS = ("table_info", "table_xinfo", "table_list", "index_list", "index_info", "foreign_key_list")
-_READING = (
-    sqlite3.SQLITE_SELECT,
-    sqlite3.SQLITE_READ,
-    sqlite3.SQLITE_FUNCTION,
-    sqlite3.SQLITE_RECURSIVE,
-)
+from etl.errors import StorageError
 
 
 def ask(engine: sa.Engine, statement: str, *, timeout: float = 60, limit: int | None = None) -> Table:
@@ -41,10 +31,11 @@ def ask(engine: sa.Engine, statement: str, *, timeout: float = 60, limit: int | 
     finish in time.
     """
     text = statement.strip().rstrip(";").strip()
-    _require_question(text)
     started = time.monotonic()
     try:
         with storage_errors(), _reading(engine, timeout) as connection:
+            require_question(text, connection.dialect.name)
+            require_only_reading_calls(connection, text)
             return _answer(connection, engine.dialect.name, text, limit)
     except StorageError as exc:
         if time.monotonic() - started < timeout:
@@ -52,18 +43,6 @@ def ask(engine: sa.Engine, statement: str, *, timeout: float = 60, limit: int | 
         raise StorageError(
             f"the statement took longer than {timeout:g}s", hint="--timeout allows more"
         ) from exc
-
-
-def _require_question(text: str) -> None:
-    bare = text
-    while found := _COMMENT.match(bare):
-        bare = bare[found.end() :]
-    word = re.match(r"[\s(]*(\w*)", bare)
-    if word is None or word[1].lower() not in _QUESTIONS:
-        raise ConfigError(
-            "only questions are run here: this database is opened to read",
-            hint=f"a statement begins with {', '.join(w.upper() for w in _QUESTIONS)}",
-        )
 
 
 def _answer(connection: sa.Connection, family: str, text: str, limit: int | None) -> Table:
@@ -102,36 +81,24 @@ def _text(value: Any) -> str | None:
 
 @contextmanager
 def _reading(engine: sa.Engine, timeout: float) -> Iterator[sa.Connection]:
+    """A connection that can only read, in a transaction that is rolled back; never given to anybody else."""
     with engine.connect() as connection:
-        family = connection.dialect.name  # only a connection tells MariaDB from MySQL
+        raw: Any = connection.connection.driver_connection
         try:
-            if family == "sqlite":
-                with _guarded_sqlite(connection, timeout):
+            if connection.dialect.name == "sqlite":
+                forbid_writing_sqlite(raw)
+                with _interrupted(raw, timeout):
                     yield connection
-            else:
-                for setting in _settings(family, timeout):
-                    connection.exec_driver_sql(setting)
+            else:  # only a connection tells MariaDB from MySQL
+                forbid_writing_server(raw, connection.dialect.name, timeout)
                 yield connection
         finally:
             connection.rollback()
             connection.invalidate()  # what was set for it goes with it
 
 
-def _settings(family: str, timeout: float) -> list[str]:
-    milliseconds = max(1, round(timeout * 1000))
-    if family == "postgresql":
-        return ["SET TRANSACTION READ ONLY", f"SET LOCAL statement_timeout = {milliseconds}"]
-    limit = (
-        f"max_statement_time = {timeout:g}" if family == "mariadb" else f"max_execution_time = {milliseconds}"
-    )
-    return [f"SET SESSION {limit}", "COMMIT", "START TRANSACTION READ ONLY"]
-
-
 @contextmanager
-def _guarded_sqlite(connection: sa.Connection, timeout: float) -> Iterator[None]:
-    raw: Any = connection.connection.driver_connection
-    connection.exec_driver_sql("SELECT 1")  # SQLAlchemy's BEGIN, before the guard is up
-    raw.set_authorizer(_authorize)
+def _interrupted(raw: Any, timeout: float) -> Iterator[None]:
     alarm = threading.Timer(timeout, raw.interrupt)
     alarm.daemon = True
     alarm.start()
@@ -139,12 +106,3 @@ def _guarded_sqlite(connection: sa.Connection, timeout: float) -> Iterator[None]
         yield
     finally:
         alarm.cancel()
-        raw.set_authorizer(None)
-
-
-def _authorize(action: int, first: str | None, _second: str | None, *_rest: str | None) -> int:
-    if action in _READING:
-        return sqlite3.SQLITE_OK
-    if action == sqlite3.SQLITE_PRAGMA and first in _PRAGMAS:
-        return sqlite3.SQLITE_OK
-    return sqlite3.SQLITE_DENY

@@ -47,6 +47,7 @@ def command(
     from etl.analytics.opening import filled
 
     with filled(loaded) as engine:
+        _warn(engine)
         if statement is not None:
             _answer(engine, statement, format, output, limit, timeout)
             return
@@ -60,6 +61,14 @@ def command(
                 if not sys.stdin.isatty():
                     raise
                 say(settings.redact(str(exc)), BAD, stream=sys.stderr)
+
+
+def _warn(engine: Engine) -> None:
+    """Says what the account may do that no read-only transaction takes away."""
+    from etl.db.rights import HINT, server_rights
+
+    if rights := server_rights(engine):
+        say(f"this account may do more than read ({', '.join(rights)}); {HINT}", DIM, stream=sys.stderr)
 
 
 def _answer(

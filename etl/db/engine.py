@@ -256,6 +256,8 @@ def _prepare_postgres(engine: sa.Engine, idle_transaction_timeout: float) -> Non
 
 #: The client may send rows (etl.load.lines). No server gets a file: for that, `local_infile` stays off.
 _LOAD_DATA_LOCAL = 1 << 7
+#: One message holds one statement, whatever a URL asks for.
+_MULTI_STATEMENTS = 1 << 16
 
 
 def _mysql_arguments(url: sa.URL) -> dict[str, Any]:
@@ -275,7 +277,7 @@ def _prepare_mysql(engine: sa.Engine, idle_transaction_timeout: float) -> None:
 
     @sa.event.listens_for(engine, "do_connect")
     def _able_to_load(_dialect: Any, _record: Any, _arguments: Any, options: dict[str, Any]) -> None:
-        options["client_flag"] = options.get("client_flag", 0) | _LOAD_DATA_LOCAL
+        options["client_flag"] = options.get("client_flag", 0) & ~_MULTI_STATEMENTS | _LOAD_DATA_LOCAL
 
     @sa.event.listens_for(engine, "connect")
     def _session(connection: Any, _record: Any) -> None:

@@ -1,0 +1,69 @@
+"""A connection that can only read: for the dashboard, for reports, and for what people type.
+
+PostgreSQL, MariaDB, MySQL: each transaction of the session is read-only, and a question cannot end the one it
+is in: one statement is sent at a time. SQLite: an authorizer lets through reading only.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+import sqlalchemy as sa
+
+from etl.db.engine import is_sqlite
+
+_PRAGMAS = (
+    *("table_info", "table_xinfo", "table_list", "index_list", "index_info", "index_xinfo"),
+    "foreign_key_list",
+)
+_READING = (
+    *(sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_RECURSIVE, sqlite3.SQLITE_TRANSACTION),
+)
+_DOERS = ("load_extension", "fts3_tokenizer", "writefile", "readfile", "edit")
+
+
+def forbid_writing(engine: sa.Engine, timeout: float) -> None:
+    """Every connection that `engine` makes from now on can only read. `timeout`: seconds for one question, on
+    a server; for SQLite see etl.analytics.browsing."""
+
+    @sa.event.listens_for(engine, "connect")
+    def _connected(raw: Any, _record: Any) -> None:
+        if is_sqlite(engine):
+            forbid_writing_sqlite(raw)
+        else:
+            forbid_writing_server(raw, engine.dialect.name, timeout)
+
+
+def forbid_writing_sqlite(raw: Any) -> None:
+    """`raw` is a sqlite3.Connection."""
+    raw.execute("PRAGMA query_only = ON")
+    raw.set_authorizer(_authorize)
+
+
+def forbid_writing_server(raw: Any, family: str, timeout: float) -> None:
+    """`raw` is the driver's connection, in no transaction; a question ends after `timeout` seconds."""
+    with raw.cursor() as cursor:
+        for setting in _settings(family, timeout):
+            cursor.execute(setting)
+    raw.commit()
+
+
+def _settings(family: str, timeout: float) -> tuple[str, str]:
+    milliseconds = max(1, round(timeout * 1000))
+    if family == "postgresql":
+        return "SET default_transaction_read_only = on", f"SET statement_timeout = {milliseconds}"
+    limit = (
+        f"max_statement_time = {timeout:g}" if family == "mariadb" else f"max_execution_time = {milliseconds}"
+    )
+    return "SET SESSION TRANSACTION READ ONLY", f"SET SESSION {limit}"
+
+
+def _authorize(action: int, first: str | None, second: str | None, *_rest: str | None) -> int:
+    if action in _READING:
+        return sqlite3.SQLITE_OK
+    if action == sqlite3.SQLITE_FUNCTION and str(second).lower() not in _DOERS:
+        return sqlite3.SQLITE_OK
+    if action == sqlite3.SQLITE_PRAGMA and str(first).lower() in _PRAGMAS:
+        return sqlite3.SQLITE_OK
+    return sqlite3.SQLITE_DENY
