@@ -6,6 +6,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal
@@ -175,15 +176,9 @@ class App:
         def one(source: Source) -> RunResult:
             if stop.is_set() and len(chosen) > 1:  # the rest of a long list need not begin
                 return self._ended(source, kind, "interrupted")
-            try:
-                return self.run_source(
-                    source, kind, progress=progress, stop=stop, accept_suspicious=accept_suspicious
-                )
-            except Exception as error:
-                if len(chosen) == 1:
-                    raise
-                get("app").exception("run_broke", source=source.name)
-                return self._ended(source, kind, "failed", error)
+            return self.run_source(
+                source, kind, progress=progress, stop=stop, accept_suspicious=accept_suspicious
+            )
 
         return side_by_side(one, chosen, self.config.parallel)
 
@@ -203,8 +198,8 @@ class App:
                 return fleet.run(
                     source, kind, progress=progress, stop=stop, accept_suspicious=accept_suspicious
                 )
-        except EtlError as error:
-            return self._ended(source, kind, "failed", error)
+        except Exception as error:  # noqa: BLE001 (Dask raises what it likes; one source must not end others)
+            return self._fallen(source, self._ended(source, kind, "failed", error))
         return self.run_here(source, kind, progress=progress, stop=stop, accept_suspicious=accept_suspicious)
 
     def run_here(
@@ -222,10 +217,25 @@ class App:
         try:
             make_ahead(self.engine, self._clock())
             store = self._store(source, kind, stop, job)
-        except EtlError as error:
-            return RunResult(source.name, kind, "failed", None, started, self._clock(), Counts(), error)
+            result = self._run_stored(source, store, progress, stop, accept_suspicious=accept_suspicious)
+        except Exception as error:  # noqa: BLE001 (a run's last seam: whatever comes is noted and told)
+            return self._fallen(
+                source, replace(self._ended(source, kind, "failed", error), started_at=started)
+            )
+        self._note(source, result)
+        return result
+
+    def _run_stored(
+        self,
+        source: Source,
+        store: Store,
+        progress: Progress,
+        stop: threading.Event,
+        *,
+        accept_suspicious: bool,
+    ) -> RunResult:
         with self.gateway(source, progress=progress, stop=stop, store=store) as gateway:
-            result = sync_source(
+            return sync_source(
                 source,
                 gateway,
                 store,
@@ -234,7 +244,14 @@ class App:
                 redact=self.redact,
                 accept_suspicious=accept_suspicious,
             )
-        self._note(source, result)
+
+    def _fallen(self, source: Source, result: RunResult) -> RunResult:
+        """A run that left no record counts as a failure all the same. An unusable database cannot be told."""
+        error = result.error
+        if not isinstance(error, EtlError):
+            get("app").error("run_broke", source=source.name, exc_info=error)
+        if not isinstance(error, StorageError):
+            self._note(source, result)
         return result
 
     def _ended(

@@ -88,6 +88,8 @@ def known_on_the_way(
     A reconcile meets nearly all in the order they stand in. Read as a stretch they take a third of the time
     that thousands of ids take, which are parsed and looked up one by one.
     """
+    if not ids:  # an empty page, or one of rejects alone: no database is asked for the next zero jobs
+        return Found({})
     low, high = _stretch(conn, source_id, edge, order, len(ids))
     where = f"source_id = {int(source_id)} AND list_position > {low} AND list_position <= {high}"
     jobs = _read(conn, source_id, where, ())
@@ -155,7 +157,7 @@ def highest_position(conn: sa.Connection, source_id: int) -> int | None:
     return value
 
 
-def newest_before(conn: sa.Connection, source_id: int, moment: datetime | None) -> int | None:
+def newest_before(conn: sa.Connection, source_id: int, moment: datetime) -> int | None:
     """Position of the newest job created before a moment of the gateway's clock."""
     query = sa.select(sa.func.max(jobs.c.list_position)).where(jobs.c.source_id == source_id)
     value: int | None = conn.execute(query.where(jobs.c.created_at < moment)).scalar()

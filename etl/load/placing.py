@@ -124,8 +124,10 @@ def _bounds(
 
 
 def _anchor(conn: sa.Connection, source_id: int, jobs: Sequence[JobRow], stored: list[int]) -> int | None:
-    """The list may begin with an unknown job: what was created before it has aged out."""
-    found = knowledge.newest_before(conn, source_id, jobs[0].created_at) if jobs else None
+    """The list may begin with an unknown job: what was created before it has aged out. A job without a time
+    of creation tells nothing; the first one that has it does."""
+    born = next((job.created_at for job in jobs if job.created_at is not None), None)
+    found = None if born is None else knowledge.newest_before(conn, source_id, born)
     return None if found is None or found >= min(stored, default=found + 1) else found
 
 

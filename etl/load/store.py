@@ -189,11 +189,23 @@ class Store:
         return states.last_commit(conn, self.source_id) == mark
 
     def abandon(self, how: RunEnd) -> None:
-        """After a last commit that was refused: say how the run ended, as far as it came; free the source."""
-        if self.lease.held and self.now.run_id is not None:
-            with writing(self.engine) as conn:
-                runs.close(conn, self.now.run_id, self.lease.token, how, self.clock())
-                self.lease.release(conn)
+        """After a last commit that was refused: say how the run ended, as far as it came; free the source.
+
+        Also of a run that never committed. Raises StorageError, and LeaseHeld when another process writes.
+        """
+        with writing(self.engine) as conn:
+            run_id, token = self.now.run_id, self.lease.token
+            if not self.lease.held:
+                if run_id is not None:
+                    return  # its lease is gone, and the next run closes it
+                token = self.lease.write(conn, last=True)
+                run_id = runs.begin(
+                    conn, self.source_id, self.kind, self.started_at, self.lease.holder, token
+                )
+            assert run_id is not None
+            runs.close(conn, run_id, token, how, self.clock())
+            self.lease.release(conn)
+        self.now.run_id = run_id
 
     def forget_suspects(self) -> None:
         """The scan proved nothing: take back what it suspected. A crash before leaves mere suspicion."""

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 from etl.config import Source
 from etl.db.wal import log_copied
 from etl.errors import EtlError, LeaseHeld, LeaseLost
 from etl.extract import Gateway
 from etl.load import Store
+from etl.log import get
 from etl.pipeline.first import first_load
 from etl.pipeline.heartbeat import heartbeat
 from etl.pipeline.incremental import tick
 from etl.pipeline.reconcile import reconcile
 from etl.pipeline.reread import reread
-from etl.pipeline.run import Run, Stopped
+from etl.pipeline.run import Run, Stopped, how_it_ended, is_unexpected
 from etl.records import Progress, RunKind, RunResult
 
 __all__ = ["Stopped", "sync_source"]
@@ -33,14 +35,19 @@ def sync_source(
 ) -> RunResult:
     """One run, of the kind that the store says once it is open.
 
-    Failures of gateway and database end in the result, not in an exception; what was read before is stored.
+    Failures end in the result, not in an exception; what was read before is stored. One that nobody foresaw
+    is recorded as any other, and logged with its traceback.
     """
     try:
         state = store.open()
-    except EtlError as error:
-        return _result(source, store, "skipped" if isinstance(error, LeaseHeld) else "failed", error)
     except Stopped as stopped:  # while a broken database was waited for
         return _result(source, store, "interrupted", stopped)
+    except Exception as error:  # noqa: BLE001 (a run's last seam: it must not end unrecorded)
+        if is_unexpected(error):
+            log_unexpected(source, store, error)
+            with suppress(EtlError):
+                store.abandon(how_it_ended(error, redact))
+        return _result(source, store, "skipped" if isinstance(error, LeaseHeld) else "failed", error)
     run = Run(source, gateway, store, progress, stop)
     run.resumed = state.checkpoint is not None
     progress.started(source.name, store.kind)
@@ -54,18 +61,24 @@ def _run(run: Run, redact: Callable[[str], str], *, accept_suspicious: bool) -> 
     with heartbeat(run.store), log_copied(run.store.engine):
         try:
             _walk(run, accept_suspicious=accept_suspicious)
-        except (EtlError, Stopped) as caught:
+        except Exception as caught:  # noqa: BLE001 (a run's last seam: it must not end unrecorded)
             error = caught
         try:
             if not isinstance(error, LeaseLost | LeaseHeld):
                 run.end(error, redact)
-        except (EtlError, Stopped) as caught:  # the next run finds this one open, and closes it
+        except Exception as caught:  # noqa: BLE001 (if it is still open, the next run closes it)
             error = error or caught
+    if error is not None and is_unexpected(error):
+        log_unexpected(run.source, run.store, error)
     if error is None:
         return _result(run.source, run.store, "ok", None)
     if isinstance(error, LeaseHeld):  # it was taken between our look and our first commit
         return _result(run.source, run.store, "skipped", error)
     return _result(run.source, run.store, "interrupted" if isinstance(error, Stopped) else "failed", error)
+
+
+def log_unexpected(source: Source, store: Store, error: Exception) -> None:
+    get("pipeline").error("run_broke", source=source.name, run=store.now.run_id, exc_info=error)
 
 
 def _walk(run: Run, *, accept_suspicious: bool) -> None:

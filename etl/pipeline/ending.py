@@ -19,14 +19,17 @@ class Ending:
         self.tail: list[str] = []  # the ids of the last two jobs seen
         self.proved = False
         self._claims = 0
+        self._again = False  # the last page with jobs ended with the job that was the last one before
 
     def saw(self, rows: PageRows) -> bool:
         """True when the page shows a job that is new to the walk's end: so the list goes on."""
         ids = [row.job_id for row in rows.jobs]
-        if not ids:
-            return False
         room = len(rows.page.items) < rows.page.request.limit  # has_more may say so for ever
-        self.proved = ids[-1:] == self.tail[-1:] and (room or rows.page.ends)
+        if not ids:  # pages of items that are no jobs may stand behind it
+            self.proved |= self._again and bool(rows.page.items) and (room or rows.page.ends)
+            return False
+        self._again = ids[-1:] == self.tail[-1:]
+        self.proved = self._again and (room or rows.page.ends)
         if ids[-1] in self.tail:
             return False
         self.tail, self._claims = (self.tail + ids)[-2:], 0

@@ -159,10 +159,14 @@ class Readers:
                 return request, error
             took, worked = time.perf_counter() - began, time.thread_time() - worked_before
             self._put(Event(lane, request, rows, None, stop, took, worked))
-            following = None if until is not None and until(rows) else next_request(rows.page)
+            try:
+                following = None if until is not None and until(rows) else next_request(rows.page)
+                holds = hold is not None and hold(rows)
+            except Exception as error:  # noqa: BLE001 (else the consumer would wait for ever)
+                return request, error
             if following == request:  # it leads to itself: whoever takes the page will say so
                 following = None
-            if hold is not None and hold(rows):
+            if holds:
                 self._wait_until_handled(stop)
         return request, None
 

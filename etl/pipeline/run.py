@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from etl.config import Source
-from etl.errors import CommitLost, DatabaseRefused, EtlError, StalePage
+from etl.errors import DatabaseBusy, DatabaseUnavailable, EtlError, LeaseHeld, LeaseLost, StalePage
 from etl.extract import Gateway, spent
 from etl.load import Batch, Lane, RunEnd, State, Store, scan
 from etl.log import EchoMask
@@ -164,18 +164,36 @@ class Run:
         self._flushed = time.monotonic()
         self.progress.advanced(self.source.name, self.store.now.counts)
 
-    def end(self, error: BaseException | None, redact: Callable[[str], str]) -> None:
+    def end(self, error: Exception | None, redact: Callable[[str], str]) -> None:
         """The last commit: what is gathered, the run's end, and the lease's release, together."""
-        self.batch.end = _how(error, redact)
+        if error is not None and is_unexpected(error):  # whatever broke may have left half a batch
+            with self._lock:
+                self.batch = Batch()
+        self.batch.end = how_it_ended(error, redact)
         try:
             self.flush()
-        except (CommitLost, DatabaseRefused) as refused:
-            with suppress(EtlError):  # a small write may pass where a batch does not
-                self.store.abandon(_how(error or refused, redact))
+        except (LeaseHeld, LeaseLost, DatabaseBusy, DatabaseUnavailable):
+            raise  # it is not ours to write, or cannot be written
+        except Exception as refused:
+            self._end_without_batch(how_it_ended(error or refused, redact))
             raise
 
+    def _end_without_batch(self, how: RunEnd) -> None:
+        """A small write may pass where a batch does not."""
+        end = Batch(requests=self.gateway.requests, retries=self.gateway.retries, end=how)
+        try:
+            self.store.commit(end)
+        except Exception:  # noqa: BLE001 (what refused the batch is raised, not what followed from it)
+            with suppress(EtlError):
+                self.store.abandon(how)
 
-def _how(error: BaseException | None, redact: Callable[[str], str]) -> RunEnd:
+
+def is_unexpected(error: Exception) -> bool:
+    """Nobody raised it on purpose: a fault of this program or of a library, and a person must hear of it."""
+    return not isinstance(error, EtlError | Stopped)
+
+
+def how_it_ended(error: Exception | None, redact: Callable[[str], str]) -> RunEnd:
     if error is None:
         return RunEnd("ok")
     if isinstance(error, Stopped):
