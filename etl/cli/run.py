@@ -83,7 +83,7 @@ def _serve(config: Config, settings: Settings) -> int:
     from etl.log import get
     from etl.scheduler import BREAKER_AFTER, Service
     from etl.web.app import build
-    from etl.web.cache import Cache
+    from etl.web.cache import Cache, Shared
     from etl.web.dashboard import routes
     from etl.web.metrics import Metrics
     from etl.web.metrics_feed import Delivered
@@ -94,8 +94,8 @@ def _serve(config: Config, settings: Settings) -> int:
     _prepare(service.work)
     state = _state(service, metrics)
     metrics.watch(state.read, BREAKER_AFTER)
-    waiting = Cache[list[Delivered]]()
-    metrics.feed.watch(lambda: waiting.get(lambda: _delivered(service)))
+    waiting, asked = Cache[list[Delivered]](), Shared[list[Delivered]]()
+    metrics.feed.watch(lambda: asked.get(lambda: waiting.get(lambda: _delivered(service))))
     with (
         WebServer(build(state, routes()), config.service.host, config.service.port) as web,
         _signals() as inbox,

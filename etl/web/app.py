@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -15,12 +18,16 @@ from etl.web import health, login
 from etl.web.guard import Guard
 from etl.web.state import State
 
+T = TypeVar("T")
+#: Probes that ask the database at a time.
+_PROBES = 4
+
 
 def build(state: State, pages: Sequence[BaseRoute] = (), *, open_paths: Sequence[str] = ()) -> Starlette:
     """The application; `state` stands at `request.app.state.service`.
 
-    `pages` are further routes, `open_paths` those of them that need no token. Handlers are plain functions
-    and run in threads: they may ask the database.
+    `pages` are further routes, `open_paths` those of them that need no token. A page that asks the
+    database bounds how many of its like run at a time (etl.web.turns): all share one pool of threads.
     """
     token = state.service.token
     routes: list[BaseRoute] = [
@@ -40,6 +47,7 @@ def build(state: State, pages: Sequence[BaseRoute] = (), *, open_paths: Sequence
     )
     app = Starlette(routes=routes, middleware=[guard])
     app.state.service = state
+    app.state.probes = asyncio.Semaphore(_PROBES)
     return app
 
 
@@ -48,19 +56,27 @@ def _state(request: Request) -> State:
     return state
 
 
-def _healthz(request: Request) -> Response:
+async def _healthz(request: Request) -> Response:
+    """On the event loop, without a thread: it waits for nothing."""
     status, body = health.alive(_state(request))
     return JSONResponse(body, status, headers={"Cache-Control": "no-store"})
 
 
-def _readyz(request: Request) -> Response:
-    status, body = health.ready(_state(request))
+async def _readyz(request: Request) -> Response:
+    status, body = await _probe(request, lambda: health.ready(_state(request)))
     return JSONResponse(body, status, headers={"Cache-Control": "no-store"})
 
 
-def _metrics(request: Request) -> Response:
-    return Response(_state(request).metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+async def _metrics(request: Request) -> Response:
+    text = await _probe(request, _state(request).metrics.text)
+    return Response(text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-def _index(request: Request) -> Response:
+async def _probe(request: Request, ask: Callable[[], T]) -> T:
+    probes: asyncio.Semaphore = request.app.state.probes
+    async with probes:
+        return await run_in_threadpool(ask)
+
+
+async def _index(request: Request) -> Response:
     return RedirectResponse("/readyz")

@@ -5,8 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Hashable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
+
+from etl.errors import DatabaseUnavailable
 
 T = TypeVar("T")
 
@@ -58,3 +61,41 @@ class Kept:
             if len(self._caches) > self._size:
                 del self._caches[next(iter(self._caches))]
             return cache
+
+
+class Shared(Generic[T]):
+    """One thread asks; who comes meanwhile waits for its answer, for `patience` seconds at most.
+
+    However many ask a database that hangs, one thread hangs with it.
+    """
+
+    def __init__(self, patience: float = 3.0) -> None:
+        self._patience, self._lock = patience, threading.Lock()
+        self._asked: Future[T] | None = None
+
+    def get(self, read: Callable[[], T]) -> T:
+        """Raises what `read` raises, and DatabaseUnavailable when there is no answer in time."""
+        with self._lock:
+            if self._asked is None or self._asked.done():
+                self._asked = _in_thread(read)
+            asked = self._asked
+        try:
+            return asked.result(self._patience)
+        except TimeoutError:
+            if asked.done():
+                raise
+            said = f"the database has not answered for {self._patience:g} seconds"
+            raise DatabaseUnavailable(said, hint="is it overloaded, or is the way to it broken?") from None
+
+
+def _in_thread(read: Callable[[], T]) -> Future[T]:
+    answer: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(read())
+        except BaseException as error:  # noqa: BLE001 (it is raised where the answer is waited for)
+            answer.set_exception(error)
+
+    threading.Thread(target=run, name="reader", daemon=True).start()
+    return answer

@@ -1,7 +1,7 @@
 """The dashboard: pages for people, drawn on the server. `routes()` mounts them in the web application.
 
-Every handler is a plain function that Starlette runs in a thread. Values reach the page only through
-templates that escape; the few lines of script fetch fragments made by the same templates.
+Every handler is a plain function that has its turn in a thread (etl.web.turns). Values reach the
+page only through templates that escape; the few lines of script fetch fragments made by the same templates.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from collections.abc import Callable
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
 
 from etl.analytics import joblist
+from etl.analytics.cancellation import Abandoned
 from etl.errors import ConfigError, EtlError, SchemaMismatch
 from etl.log import get
 from etl.web import dashboard_files as files
@@ -25,12 +27,14 @@ from etl.web.dashboard_parts import freshness, job_values, open_grid, part
 from etl.web.dashboard_tables import MANY, read, table_values
 from etl.web.dashboard_tiles import open_tile
 from etl.web.dashboard_views import VIEWS
+from etl.web.turns import Crowded, make_page
 
 Handler = Callable[[Call], Response]
 ROWS = 50
 #: What databases say when a statement is ended because it took too long.
 _TOO_LONG = ("interrupted", "statement timeout", "max_statement_time", "maximum statement execution time")
 _SHORTER = "Choose a shorter range, or fewer jobs by a source or model."
+_AGAIN = "Pages are made a few at a time, so that the database has time for syncs. Ask again in a moment."
 
 
 def routes() -> list[BaseRoute]:
@@ -47,9 +51,9 @@ def routes() -> list[BaseRoute]:
         "/part/{name}": part,
     }
     return [
-        *(Route(path, _guarded(desk, handler)) for path, handler in pages.items()),
+        *(Route(path, Page(desk, handler), methods=["GET"]) for path, handler in pages.items()),
         Mount("/static", _Static(directory=STATIC)),
-        Route("/{path:path}", _guarded(desk, _nowhere)),
+        Route("/{path:path}", Page(desk, _nowhere), methods=["GET"]),
     ]
 
 
@@ -65,30 +69,50 @@ class _Static(StaticFiles):
 # --- what can go wrong becomes a page that says what to do --------------------------------------
 
 
-def _guarded(desk: Desk, handler: Handler) -> Callable[[Request], Response]:
-    def answer(request: Request) -> Response:
-        call = Call.of(desk, request)
-        try:
-            return handler(call)
-        except NothingYet:
-            return _say(call, 503, "Nothing was synced yet", nothing=True)
-        except Missing as error:
-            return _say(call, 404, *error.args)
-        except ConfigError as error:
-            return _say(call, 400, str(error), error.hint)
-        except SchemaMismatch as error:
-            return _say(call, 503, "The database has another version of the tables", str(error), error.hint)
-        except EtlError as error:
-            if any(word in str(error) for word in _TOO_LONG):
-                return _say(call, 503, "The question took too long", _SHORTER, str(error))
-            return _say(call, 503, "The database does not answer", str(error), error.hint, retry=True)
-        except Exception as error:  # noqa: BLE001 (a person looks at a page, not at a connection that ends)
-            get("dashboard").error(
-                "page_failed", path=request.url.path, error=type(error).__name__, exc_info=True
-            )
-            return _say(call, 500, "This page failed", "The log of the service says why.")
+class Page:
+    """An ASGI application of one handler: waits for its turn, and stops when its client has gone."""
 
-    return answer
+    def __init__(self, desk: Desk, handler: Handler) -> None:
+        self._desk, self._handler = desk, handler
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        call = Call.of(self._desk, Request(scope, receive))
+        try:
+            async with self._desk.pages.take():
+                response = await make_page(lambda: _answer(call, self._handler), receive)
+            if isinstance(response, StreamingResponse):
+                async with self._desk.files.take():
+                    await response(scope, receive, send)
+                return
+        except Abandoned:
+            return
+        except Crowded:
+            response = _say(call, 503, "Too many pages are asked for at this moment", _AGAIN, retry=True)
+            response.headers["Retry-After"] = "5"
+        await response(scope, receive, send)
+
+
+def _answer(call: Call, handler: Handler) -> Response:
+    try:
+        return handler(call)
+    except Abandoned:
+        raise
+    except NothingYet:
+        return _say(call, 503, "Nothing was synced yet", nothing=True)
+    except Missing as error:
+        return _say(call, 404, *error.args)
+    except ConfigError as error:
+        return _say(call, 400, str(error), error.hint)
+    except SchemaMismatch as error:
+        return _say(call, 503, "The database has another version of the tables", str(error), error.hint)
+    except EtlError as error:
+        if any(word in str(error) for word in _TOO_LONG):
+            return _say(call, 503, "The question took too long", _SHORTER, str(error))
+        return _say(call, 503, "The database does not answer", str(error), error.hint, retry=True)
+    except Exception as error:  # noqa: BLE001 (a person looks at a page, not at a connection that ends)
+        path = call.request.url.path
+        get("dashboard").error("page_failed", path=path, error=type(error).__name__, exc_info=True)
+        return _say(call, 500, "This page failed", "The log of the service says why.")
 
 
 def _say(

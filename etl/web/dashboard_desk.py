@@ -18,6 +18,7 @@ from starlette.responses import HTMLResponse, Response
 from etl import __version__
 from etl.analytics import logbook
 from etl.analytics.browsing import exists, reading_engine
+from etl.analytics.cancellation import follow_connections
 from etl.analytics.joblist import Choice, recent_names
 from etl.analytics.queries import Engine, Filter
 from etl.config import Reporting
@@ -27,6 +28,7 @@ from etl.web.dashboard_cells import Setting, job_url, tree_url
 from etl.web.dashboard_query import Query
 from etl.web.dashboard_words import clipped, money, short, short_time, span
 from etl.web.state import State
+from etl.web.turns import Turns
 
 #: Seconds that one question of a page may take.
 PATIENCE = 20.0
@@ -62,6 +64,7 @@ class Desk:
         self._lock = threading.Lock()
         self._open: tuple[str, Engine] | None = None
         self.kept = Kept()
+        self.pages, self.files = Turns(), Turns(at_work=4, in_line=0)
         self._pages = Environment(
             loader=FileSystemLoader(_HERE / "templates"),
             autoescape=True,
@@ -86,6 +89,7 @@ class Desk:
                 if self._open is not None:
                     self._open[1].dispose()
                 self._open = url, reading_engine(url, PATIENCE)
+                follow_connections(self._open[1])
                 weakref.finalize(self, self._open[1].dispose)  # connections are not left to the collector
                 self.kept = Kept()
             engine = self._open[1]

@@ -55,7 +55,7 @@ def freshness(call: Call) -> list[dict[str, Any]]:
     """Each source: how it stands, and what is wrong with it."""
     state, now = call.state, call.state.clock()
     engine, limits = call.engine, state.limits()
-    read = state.cache.get(lambda: read_status(engine, now))
+    read = call.desk.kept.get("freshness", lambda: read_status(engine, now))  # not where probes wait
     found = {status.source: status for status in read}
     judged = health.judge({name: limits.get(name, float("inf")) for name in {*found, *limits}}, found, now)
     return [

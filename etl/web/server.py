@@ -11,18 +11,30 @@ import uvicorn
 from starlette.applications import Starlette
 
 from etl.errors import ConfigError
+from etl.web.connections import PatientProtocol, affordable, limit_log
+
+#: Connections that wait to be accepted; asyncio opens as many at once before it looks at any of them.
+_BACKLOG = 64
 
 
 class WebServer:
-    """Listens from `with` on; `port` is the real one when 0 was asked for. Raises ConfigError when taken."""
+    """Listens from `with` on; `port` is the real one when 0 was asked for. Raises ConfigError when taken.
 
-    def __init__(self, app: Starlette, host: str, port: int) -> None:
+    `protocol` speaks HTTP and decides how long a client is waited for.
+    """
+
+    def __init__(
+        self, app: Starlette, host: str, port: int, protocol: type[PatientProtocol] | None = None
+    ) -> None:
         self.host = host
         self._socket = _listen(host, port)
         self.port: int = self._socket.getsockname()[1]
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # the service says when it starts
+        limit_log()
         config = uvicorn.Config(
             app,
+            http=protocol or _affordable_protocol(),
+            backlog=_BACKLOG,
             log_config=None,
             access_log=False,
             server_header=False,
@@ -54,10 +66,14 @@ class WebServer:
         self._server.run(sockets=[self._socket])
 
 
+def _affordable_protocol() -> type[PatientProtocol]:
+    return type("AffordableProtocol", (PatientProtocol,), {"most_connections": affordable()})
+
+
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=128)
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
         raise ConfigError(
             f"cannot listen on {host}:{port}: {error.strerror or error}",

@@ -10,7 +10,7 @@ from etl.analytics.status import SourceStatus, read_status
 from etl.app import App
 from etl.config import Service
 from etl.db.schema import check
-from etl.web.cache import Cache
+from etl.web.cache import Cache, Shared
 from etl.web.metrics import Metrics
 
 
@@ -30,16 +30,19 @@ class State:
     limits: Callable[[], Mapping[str, float]]
     clock: Callable[[], datetime] = _now
     cache: Cache[list[SourceStatus]] = field(default_factory=Cache)
+    asked: Shared[list[SourceStatus]] = field(default_factory=Shared)
+    checked: Shared[None] = field(default_factory=Shared)
 
     def read(self) -> list[SourceStatus]:
-        """How every enabled source stands, as of a few seconds ago at most. Raises StorageError."""
-        found = self.cache.get(lambda: read_status(self.app().engine, self.clock()))
+        """How every enabled source stands, as of a few seconds ago at most. Raises StorageError, at the
+        latest after three seconds: a probe waits no longer."""
+        found = self.asked.get(lambda: self.cache.get(lambda: read_status(self.app().engine, self.clock())))
         enabled = self.limits()
         return [status for status in found if status.source in enabled]
 
     def check_schema(self) -> None:
         """Raises SchemaMismatch, or another StorageError when the database cannot be asked."""
-        check(self.app().engine)
+        self.checked.get(lambda: check(self.app().engine))
 
     def redact(self, text: str) -> str:
         return self.app().redact(text)
