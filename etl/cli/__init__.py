@@ -21,7 +21,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     gc.set_threshold(100_000, 20, 20)
     # What lives at the end dies with the process: to look through it for cycles is 0.06 s of each command.
     atexit.register(gc.freeze)
+    argv = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        if "run" in argv:
+            from etl.cli.signals import hold_hangups
+
+            hold_hangups()
         from etl.cli.funnel import funnel
         from etl.cli.root import command
         from etl.cli.settings import Settings
@@ -29,5 +34,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
     settings = Settings(environ=dict(os.environ))
-    argv = list(sys.argv[1:] if arguments is None else arguments)
     return funnel(lambda: command()(argv, prog_name="bifrost-etl", obj=settings), settings)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import queue
 import signal
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from etl.cli.funnel import FAILED
 from etl.cli.settings import ConfigFile, Json, Settings
-from etl.cli.signals import heard
+from etl.cli.signals import heard, held_hangups
 from etl.errors import ConfigError, EtlError
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ def command(
     """Run as a service: every source on its schedule, health and metrics over HTTP, until told to stop.
 
     SIGTERM or Ctrl-C finishes the current batches, gives leases back and exits 0 within
-    service.shutdown_timeout; a second one leaves at once. SIGHUP reads the configuration again; when it is
+    service.shutdown_timeout, or 1 when leases could not be given back in that time: they expire by
+    themselves. A second one leaves at once. SIGHUP reads the configuration again; when it is
     wrong, the old one stays in force.
 
     Destinations of the feed with a schedule are delivered to, each by a process of its own.
@@ -61,7 +63,7 @@ def command(
         settings.start_logging(loaded)
         raise typer.Exit(_once(loaded, settings, as_json=json))
     settings.start_logging(loaded, loaded.service.log_level)
-    raise typer.Exit(_serve(loaded, settings))
+    _serve(loaded, settings)
 
 
 def _once(config: Config, settings: Settings, *, as_json: bool) -> int:
@@ -78,8 +80,8 @@ def _once(config: Config, settings: Settings, *, as_json: bool) -> int:
         return results.show(ended, settings.redact, as_json=as_json, delivered=delivered)
 
 
-def _serve(config: Config, settings: Settings) -> int:
-    """Until a signal; returns the exit code, or ends the process when runs had to be left behind."""
+def _serve(config: Config, settings: Settings) -> NoReturn:
+    """Until a signal, which ends the process."""
     from etl.log import get
     from etl.scheduler import BREAKER_AFTER, Service
     from etl.web.app import build
@@ -98,7 +100,7 @@ def _serve(config: Config, settings: Settings) -> int:
     metrics.feed.watch(lambda: asked.get(lambda: waiting.get(lambda: _delivered(service))))
     with (
         WebServer(build(state, routes()), config.service.host, config.service.port) as web,
-        _signals() as inbox,
+        _signals(lambda: service.work.app.config.service.shutdown_timeout) as inbox,
     ):
         service.start()
         log.info(
@@ -110,9 +112,8 @@ def _serve(config: Config, settings: Settings) -> int:
         log.info("stopping", signal=signal.Signals(number).name, at_most_seconds=timeout)
         orderly = service.stop(max(1.0, timeout - _CLOSING))
     log.info("service_stopped", orderly=orderly)
-    if not orderly:  # a thread that waits for a gateway would keep the process alive
-        os._exit(0 if service.released else FAILED)
-    return 0
+    # Python would wait for its threads, and one of them may wait for a gateway or a database that hangs.
+    os._exit(0 if service.released else FAILED)
 
 
 def _work(config: Config, metrics: Metrics) -> Work:
@@ -200,8 +201,9 @@ def _names(config: Config) -> list[str]:
 
 
 @contextmanager
-def _signals() -> Iterator[queue.SimpleQueue[int]]:
-    """SIGTERM, SIGINT and SIGHUP as they come; a second request to stop ends the process."""
+def _signals(grace: Callable[[], float]) -> Iterator[queue.SimpleQueue[int]]:
+    """SIGTERM, SIGINT and SIGHUP as they come. `grace()` seconds after the first request to stop the process
+    ends, whatever its threads wait for; a second one ends it at once."""
     inbox: queue.SimpleQueue[int] = queue.SimpleQueue()
     stopping = False
 
@@ -212,7 +214,24 @@ def _signals() -> Iterator[queue.SimpleQueue[int]]:
                 os.write(2, b"leaving at once\n")
                 os._exit(128 + number)
             stopping = True
+            _leave_after(grace())
         inbox.put(number)
 
     with heard([*_STOPS, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])], receive):
+        for number in held_hangups():
+            inbox.put(number)
         yield inbox
+
+
+def _leave_after(seconds: float) -> None:
+    """The main thread may be reading a configuration from a database that hangs, or the interpreter may wait
+    for threads at its end: nothing of that outlasts the shutdown time."""
+    from etl.log import get
+
+    def leave() -> None:
+        get("service").warning("leaving", after_seconds=seconds, hint="leases expire by themselves")
+        os._exit(FAILED)
+
+    timer = threading.Timer(seconds, leave)
+    timer.daemon = True
+    timer.start()

@@ -14,6 +14,23 @@ from contextlib import contextmanager
 from typing import Any
 
 _END = 0
+_held: list[int] = []
+
+
+def hold_hangups() -> None:
+    """From now on SIGHUP does not end this process, but waits for `held_hangups`.
+
+    A service that is still loading is told to reload as soon as its configuration changes.
+    """
+    if hasattr(signal, "SIGHUP") and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGHUP, lambda number, _frame: _held.append(number))
+
+
+def held_hangups() -> list[int]:
+    """What came meanwhile, once."""
+    came = list(_held)
+    _held.clear()
+    return came
 
 
 @contextmanager
