@@ -16,7 +16,6 @@ _DROPPED = frozenset({"provider_response_headers"})
 _TEXTS = ("cache_id", "hit_type", "requested_provider", "requested_model", "provider_used", "model_used")
 _NUMBERS = ("threshold", "similarity")
 _CACHE_MEMBERS = frozenset({"cache_hit", "input_tokens", *_TEXTS, *_NUMBERS})
-_MAX_BIGINT = 2**63 - 1
 
 
 def page_facts(page: RawPage, context: Context) -> tuple[PageFacts, CacheLookup | None]:
@@ -76,6 +75,8 @@ def _take_number(fields: dict[str, Any], name: str) -> float | None:
         found = values.number(fields.get(name))
     except ValueError:
         return None
+    if found is not None and abs(found) > values.MAX_MILLISECONDS:
+        return None
     fields.pop(name, None)
     return found
 
@@ -128,10 +129,11 @@ def _text(value: Any) -> str | None:
 
 def _number(value: Any) -> float | None:
     try:
-        return values.number(value)
+        found = values.number(value)
     except ValueError:
         return None
+    return found if found is None or abs(found) <= values.MAX_SHARE else None
 
 
 def _tokens(value: Any) -> int | None:
-    return value if type(value) is int and abs(value) <= _MAX_BIGINT else None
+    return value if type(value) is int and abs(value) <= values.MAX_TOKENS else None

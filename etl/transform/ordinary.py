@@ -18,7 +18,7 @@ from etl.transform import values
 from etl.transform.jobs import MAX_ID, Context, digest, provider_of
 from etl.transform.text import has_escaped_nul
 
-_Moment = Annotated[int, msgspec.Meta(gt=0, lt=values.MILLISECONDS)]
+_Moment = Annotated[int, msgspec.Meta(gt=0, lt=values.LATEST)]
 
 
 class _Error(msgspec.Struct, forbid_unknown_fields=True, gc=False):

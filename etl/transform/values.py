@@ -10,13 +10,18 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-#: Unix times at or above these are milliseconds, microseconds, nanoseconds; seconds end in the year 5138.
+#: Unix times at or above these are milliseconds, microseconds, nanoseconds.
 MILLISECONDS, MICROSECONDS, NANOSECONDS, _TOO_LATE = 10**11, 10**14, 10**17, 10**20
+#: Times end here, before the year 2200: what every zone, database and sum of times bears.
+LATEST = 7_258_118_400
+#: A request that took eleven days, and more tokens than were ever counted, are none.
+MAX_MILLISECONDS, MAX_TOKENS, MAX_SHARE = 1e9, 10**12, 1e6
 #: A clip of eleven days is no clip.
 MAX_SECONDS = 1e6
 MAX_INT = 2**31 - 1
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_END = _EPOCH + timedelta(seconds=LATEST)
 _ZERO_TIME_YEAR = 1  # Go's zero time, 0001-01-01T00:00:00Z
 _NUMBER = re.compile(r"[+-]?(\d{1,40}(\.\d{0,40})?|\.\d{1,40})([eE][+-]?\d{1,3})?", re.ASCII)
 _UNITS = re.compile(r"\s*(s|secs?|seconds?)$", re.ASCII | re.IGNORECASE)
@@ -47,12 +52,12 @@ def number(value: Any) -> float | None:
 
 def moment(value: Any) -> datetime | None:
     """UTC from unix seconds (also milli-, micro-, nanoseconds) or ISO 8601; naive is UTC; 0 is unknown."""
-    if type(value) is int and 0 < value < MILLISECONDS:
+    if type(value) is int and 0 < value < LATEST:
         return _from_timestamp(value, UTC)
     if isinstance(value, str) and not _NUMBER.fullmatch(value.strip()):
-        return _iso(value.strip())
+        return _in_range(_iso(value.strip()))
     unix = _exact(value)
-    return None if unix is None else _unix(unix)
+    return None if unix is None else _in_range(_unix(unix))
 
 
 def _exact(value: Any) -> float | None:
@@ -83,9 +88,13 @@ def _iso(text: str) -> datetime | None:
     if found.year == _ZERO_TIME_YEAR:
         return None
     found = (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
-    if found < _EPOCH:
+    return found if found != _EPOCH else None
+
+
+def _in_range(found: datetime | None) -> datetime | None:
+    if found is not None and not _EPOCH < found < _END:
         raise ValueError("out of range")
-    return found if found > _EPOCH else None
+    return found
 
 
 def percent(value: Any) -> float | None:

@@ -28,7 +28,7 @@ MOMENT = datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
         ("2023-11-15T00:13:20+02:00", MOMENT),
         ("2023-11-14 22:13:20", MOMENT),
         ("2023-11-14T22:13:20.123456789Z", MOMENT + timedelta(microseconds=123_456)),
-        (99_999_999_999, datetime(5138, 11, 16, 9, 46, 39, tzinfo=UTC)),
+        (7_258_118_399, datetime(2199, 12, 31, 23, 59, 59, tzinfo=UTC)),
         (0, None),
         (0.0, None),
         ("0", None),
