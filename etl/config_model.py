@@ -104,6 +104,13 @@ class Dask(Struct, frozen=True, kw_only=True):
             )
 
 
+_STRONG = "where other machines can try it must have 16 characters or more, 6 of them different"
+
+
+def _is_weak(token: str) -> bool:
+    return len(token) < 16 or len(set(token)) < 6
+
+
 class Service(Struct, frozen=True, kw_only=True):
     """The long-running service: health, metrics, page, logs."""
 
@@ -123,6 +130,8 @@ class Service(Struct, frozen=True, kw_only=True):
             yield "host", "is reachable from other machines: that needs allow_remote: true (and a token)"
         elif self.token is None:
             yield "allow_remote", "needs a token (token, or token_file)"
+        elif _is_weak(self.token.reveal()):
+            yield "token", f"can be guessed: {_STRONG}, such as openssl rand -hex 24 writes"
 
 
 class Reporting(Struct, frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute, Route
 from etl.web import health, login
 from etl.web.guard import Guard
 from etl.web.state import State
+from etl.web.throttle import Throttle
 
 T = TypeVar("T")
 #: Probes that ask the database at a time.
@@ -39,14 +40,17 @@ def build(state: State, pages: Sequence[BaseRoute] = (), *, open_paths: Sequence
     ]
     if not any(getattr(route, "path", None) == "/" for route in pages):
         routes.append(Route("/", _index))
+    throttle = Throttle()
     guard = Middleware(
         Guard,
         host=state.service.host,
         token=None if token is None else token.reveal(),
         also_open=frozenset({"/login", *open_paths}),
+        throttle=throttle,
     )
     app = Starlette(routes=routes, middleware=[guard])
     app.state.service = state
+    app.state.throttle = throttle
     app.state.probes = asyncio.Semaphore(_PROBES)
     return app
 

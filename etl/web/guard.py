@@ -1,17 +1,23 @@
 """Who may look. Without a token only this machine, under its own name: a web page from elsewhere that has
-its own name point here (DNS rebinding) is refused. With a token, whoever shows it."""
+its own name point here (DNS rebinding) is refused. With a token, whoever shows it, or the cookie of a session
+that was begun with it; wrong tokens are answered more and more slowly (etl.web.throttle)."""
 
 from __future__ import annotations
 
 import hmac
+import time
+from collections.abc import Callable
 from http.cookies import CookieError, SimpleCookie
+from math import ceil
 from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-COOKIE = "bifrost_etl_token"
+from etl.web import sessions
+from etl.web.throttle import Throttle
+
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 #: Open to everybody: a probe has no token, and learns nothing but that the process lives.
 OPEN = frozenset({"/healthz"})
@@ -20,8 +26,17 @@ OPEN = frozenset({"/healthz"})
 class Guard:
     """ASGI middleware. `token` None: only requests addressed to `host` or to a loopback name pass."""
 
-    def __init__(self, app: ASGIApp, *, host: str, token: str | None, also_open: frozenset[str]) -> None:
-        self._app, self._token = app, token
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        host: str,
+        token: str | None,
+        also_open: frozenset[str],
+        throttle: Throttle,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._app, self._token, self._throttle, self._clock = app, token, throttle, clock
         self._hosts = LOOPBACK | {host}
         self._open = OPEN | also_open
 
@@ -37,15 +52,41 @@ class Guard:
             if _host(headers.get("host", "")) in self._hosts:
                 return None
             return JSONResponse({"error": "this name is not mine; ask for localhost"}, status_code=421)
-        if any(matches(shown, self._token) for shown in _shown(headers)):
+        if sessions.is_valid(_cookie(headers), self._token, self._clock()):
             return None
+        bearer = _bearer(headers)
+        if bearer is not None:
+            return self._judge(bearer, self._token, address_of(scope))
         if "text/html" in headers.get("accept", ""):  # a person with a browser
             return RedirectResponse(f"/login{_back_to(scope)}", 303, headers={"Cache-Control": "no-store"})
-        return JSONResponse(
-            {"error": "a token is needed: Authorization: Bearer …"},
-            status_code=401,
-            headers={"WWW-Authenticate": "Bearer", "Cache-Control": "no-store"},
-        )
+        return _unauthorized()
+
+    def _judge(self, shown: str, token: str, address: str) -> Response | None:
+        if wait := self._throttle.wait(address):
+            error = {"error": "too many wrong tokens came from here; try again later"}
+            return JSONResponse(error, 429, headers=retry_after(wait))
+        if not matches(shown, token):
+            self._throttle.failed(address)
+            return _unauthorized()
+        self._throttle.succeeded(address)
+        return None
+
+
+def _unauthorized() -> Response:
+    return JSONResponse(
+        {"error": "a token is needed: Authorization: Bearer …"},
+        status_code=401,
+        headers={"WWW-Authenticate": "Bearer", "Cache-Control": "no-store"},
+    )
+
+
+def address_of(scope: Scope) -> str:
+    """Who asks; a proxy on this machine says for whom it does."""
+    return scope["client"][0] if scope.get("client") else ""
+
+
+def retry_after(seconds: float) -> dict[str, str]:
+    return {"Retry-After": str(ceil(seconds)), "Cache-Control": "no-store"}
 
 
 def matches(shown: str, token: str) -> bool:
@@ -66,12 +107,14 @@ def _host(header: str) -> str | None:
         return None
 
 
-def _shown(headers: Headers) -> list[str]:
-    """The tokens that a request shows: as Bearer, and as cookie."""
+def _bearer(headers: Headers) -> str | None:
     kind, _, bearer = headers.get("authorization", "").partition(" ")
-    shown = [bearer.strip()] if kind.lower() == "bearer" else []
+    return bearer.strip() if kind.lower() == "bearer" else None
+
+
+def _cookie(headers: Headers) -> str:
     try:
-        cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+        found = SimpleCookie(headers.get("cookie", "")).get(sessions.COOKIE)
     except CookieError:
-        return shown
-    return shown if cookie is None else [*shown, cookie.value]
+        return ""
+    return "" if found is None else found.value

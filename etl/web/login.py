@@ -1,8 +1,9 @@
-"""A form that turns the token into a cookie, for browsers."""
+"""A form that turns the token into a session, for browsers."""
 
 from __future__ import annotations
 
 import hashlib
+import time
 from base64 import b64encode
 from html import escape
 from urllib.parse import parse_qs, quote, urlsplit
@@ -10,7 +11,9 @@ from urllib.parse import parse_qs, quote, urlsplit
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from etl.web.guard import COOKIE, matches
+from etl.web import sessions
+from etl.web.guard import address_of, matches, retry_after
+from etl.web.throttle import Throttle
 
 # Nothing is loaded: who has no token sees this page and no file of ours.
 _STYLE = (
@@ -54,16 +57,32 @@ _LONGEST = 4096
 
 
 async def login(request: Request) -> Response:
-    """GET shows the form, POST checks it and goes on to `next`; the cookie ends with the browser."""
+    """GET shows the form, POST checks it and goes on to `next`; the session ends with the browser, or after
+    a few hours."""
     wanted = here(request.query_params.get("next", ""))
     if request.method != "POST":
         return _form("Show the token of the service: service.token in its configuration.", wanted)
+    throttle: Throttle = request.app.state.throttle
+    address = address_of(request.scope)
+    shown = await _token(request)  # before the throttle is asked: meanwhile others are answered
+    if wait := throttle.wait(address):
+        answer = _form("Too many wrong tokens were shown. Wait a minute.", wanted, 429)
+        answer.headers.update(retry_after(wait))
+        return answer
     token = request.app.state.service.service.token.reveal()
-    if not matches(await _token(request), token):
+    if not matches(shown, token):
+        throttle.failed(address)
         return _form("That is not the token.", wanted, 403)
+    throttle.succeeded(address)
+    return _signed_in(request, token, wanted)
+
+
+def _signed_in(request: Request, token: str, wanted: str) -> Response:
     answer = RedirectResponse(wanted, 303)
-    secure = request.url.scheme == "https"
-    answer.set_cookie(COOKIE, token, httponly=True, samesite="strict", secure=secure)
+    # Whoever lies in this header only makes a cookie of his own stricter.
+    secure = "https" in (request.url.scheme, request.headers.get("x-forwarded-proto", ""))
+    value = sessions.issue(token, time.time())
+    answer.set_cookie(sessions.COOKIE, value, httponly=True, samesite="strict", secure=secure)
     return answer
 
 

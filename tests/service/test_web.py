@@ -182,7 +182,7 @@ def test_with_a_token_everything_asks_for_it(guarded: Site, path: str):
     assert guarded.get(path)[0] == 401
     assert guarded.get(path, Authorization="Bearer wrong")[0] == 401
     assert guarded.get(path, Authorization=f"Basic {CANARY}")[0] == 401
-    assert guarded.get(path, Cookie=f"bifrost_etl_token={CANARY}x")[0] == 401
+    assert guarded.get(path, Cookie=f"bifrost_etl_session={CANARY}")[0] == 401
     assert guarded.get(path, Authorization=f"Bearer {CANARY}", Host="etl.example")[0] != 401
 
 
@@ -197,7 +197,8 @@ def test_a_browser_logs_in_with_a_form(guarded: Site):
     code, _, headers = guarded.get("/login", data=form)
     assert code == 303
     cookie = headers["Set-Cookie"]
-    assert "HttpOnly" in cookie and "samesite=strict" in cookie.lower()
+    assert "HttpOnly" in cookie and "samesite=strict" in cookie.lower() and "Secure" not in cookie
+    assert CANARY not in cookie
     assert guarded.get("/hello", Cookie=cookie.partition(";")[0])[0] == 200
 
 
