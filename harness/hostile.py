@@ -20,7 +20,7 @@ FATAL = frozenset(
     }
 )
 #: In force for as long as the simulator runs: they are not dealt again and again.
-STANDING = ("poison",)
+STANDING = ("poison", "poison_type", "upstream_gone")
 #: Only the command `check` asks for the gateway's health.
 OURS = ("health_down",)
 _ARGUMENTS = {

@@ -13,8 +13,8 @@ from pathlib import Path
 from etl.simulator.clock import ScaledClock
 from etl.simulator.faults import NAMES, parse
 from etl.simulator.gateway import Gateway
+from etl.simulator.profiles import PROFILES
 from etl.simulator.server import Server, close
-from etl.simulator.wire import SHAPES
 from etl.simulator.world import World
 
 UNITS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -55,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
     add("--stuck", type=float, default=0.0, help="fraction of jobs that stay open for days (%(default)s)")
     add("--accounts", type=int, default=1, help="keys behind the provider: key-1, key-2, … (%(default)s)")
     add("--provider", default="openai", help="%(default)s")
-    add("--shape", choices=SHAPES, default="bifrost", help="whose answers to give (%(default)s)")
+    add("--shape", choices=[*PROFILES], default="bifrost", help="whose answers to give (%(default)s)")
     add("--token", help="the Bearer token to ask for (none)")
     add("--virtual-key", action="append", default=[], metavar="sk-bf-…", help="accept this virtual key")
     add("--dashboard-auth", metavar="USER:PASSWORD", help="ask for Basic credentials")

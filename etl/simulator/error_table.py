@@ -4,103 +4,116 @@ from email.utils import formatdate
 from typing import Any
 from urllib.parse import unquote
 
+from etl.simulator.error_body import Context, Mistake, render
 from etl.simulator.fault import Fault
-from etl.simulator.wire import HTML, Response, mistake
+from etl.simulator.versions import Version
+from etl.simulator.wire import HTML, Response
 
 LIMITS = {
     "x-ratelimit-limit-requests": "100",
     "x-ratelimit-remaining-requests": "0",
     "x-ratelimit-reset-requests": "7s",
 }
+INVALID = "invalid_request_error"
 
 
-def _row(status: int, message: str, **marks: Any) -> tuple[int, str, dict[str, Any]]:
-    return status, message, marks
+def _refusal(status: int, type: str, message: str) -> Mistake:
+    """The gateway's own governance says no: a type at the top, and nothing of the provider's."""
+    return Mistake(status, message, "governance", top_type=type)
 
 
-TABLE: dict[str, tuple[int, str, dict[str, Any]]] = {
+def _upstream(status: int, message: str, **marks: Any) -> Mistake:
+    return Mistake(status, message, "upstream", **marks)
+
+
+def _core(status: int, message: str, **marks: Any) -> Mistake:
+    return Mistake(status, message, "core", **marks)
+
+
+TABLE: dict[str, Mistake] = {
     # the request is wrong: 400 for good
-    "provider_missing": _row(400, "provider query parameter is required"),
-    "invalid_limit": _row(400, "invalid limit parameter"),
-    "provider_not_configured": _row(400, "failed to get config for provider: not found"),
-    "unsupported_operation": _row(
-        400, "video_list is not supported by {provider} provider", code="unsupported_operation", own=True
+    "provider_missing": Mistake(400, "provider query parameter is required"),
+    "invalid_limit": Mistake(400, "invalid limit parameter"),
+    "provider_not_configured": Mistake(400, "failed to get config for provider: not found"),
+    "unsupported_operation": _core(
+        400, "video_list is not supported by {provider} provider", code="unsupported_operation"
     ),
-    "no_keys": _row(400, "no keys found for provider: {provider} and model: ", own=True),
-    "unknown_key": _row(400, 'no supported key found with name "x" for provider: {provider}', own=True),
-    "missing_headers": _row(
-        400, "missing required headers: x-team", top_type="missing_required_headers", own=True
-    ),
+    "no_keys": _core(400, "no keys found for provider: {provider} and model: "),
+    "unknown_key": _core(400, 'no supported key found with name "x" for provider: {provider}'),
+    "missing_headers": _refusal(400, "missing_required_headers", "missing required headers: x-team"),
     # who asks
-    "unauthorized": _row(401, "Unauthorized"),
-    "virtual_key_required": _row(
-        401,
-        "virtual key is required. Provide a virtual key via the x-bf-vk header.",
-        top_type="virtual_key_required",
-        own=True,
+    "unauthorized": Mistake(401, "Unauthorized"),
+    "virtual_key_required": _refusal(
+        401, "virtual_key_required", "virtual key is required. Provide a virtual key via the x-bf-vk header."
     ),
-    "budget_exceeded": _row(
-        402, "budget exceeded: 10.02 of 10.00 dollars", top_type="budget_exceeded", own=True
+    "budget_exceeded": _refusal(402, "budget_exceeded", "budget exceeded: 10.02 of 10.00 dollars"),
+    "virtual_key_not_found": _refusal(403, "virtual_key_not_found", "Virtual key not found"),
+    "virtual_key_blocked": _refusal(403, "virtual_key_blocked", "Virtual key is inactive"),
+    "provider_blocked": _refusal(
+        403, "provider_blocked", "Provider '{provider}' is not allowed for this virtual key"
     ),
-    "virtual_key_not_found": _row(403, "Virtual key not found", top_type="virtual_key_not_found", own=True),
-    "virtual_key_blocked": _row(403, "Virtual key is inactive", top_type="virtual_key_blocked", own=True),
-    "provider_blocked": _row(
-        403,
-        "Provider '{provider}' is not allowed for this virtual key",
-        top_type="provider_blocked",
-        own=True,
-    ),
-    "model_blocked": _row(
-        403, "Model 'sora-2' is not allowed for this virtual key", top_type="model_blocked", own=True
-    ),
-    "not_found": _row(404, "Video not found.", type="invalid_request_error"),
+    "model_blocked": _refusal(403, "model_blocked", "Model '' is not allowed for this virtual key"),
+    "not_found": _upstream(404, "Video not found.", type=INVALID),
     # limits
-    "rate_limited": _row(429, "rate limits exceeded", top_type="rate_limited", own=True),
-    "token_limited": _row(429, "token limit exceeded", top_type="token_limited", own=True),
-    "request_limited": _row(429, "request limit exceeded", top_type="request_limited", own=True),
-    "upstream_429": _row(
+    "rate_limited": _refusal(429, "rate_limited", "rate limits exceeded"),
+    "token_limited": _refusal(429, "token_limited", "token limit exceeded"),
+    "request_limited": _refusal(429, "request_limited", "request limit exceeded"),
+    "upstream_429": _upstream(
         429, "Rate limit reached for requests", type="requests", code="rate_limit_exceeded", headers=LIMITS
     ),
     # upstream
-    "upstream_400": _row(
-        400, "Invalid value for 'after'.", type="invalid_request_error", code="invalid_value", param="after"
+    "upstream_400": _upstream(
+        400, "Invalid value for 'after'.", type=INVALID, code="invalid_value", param="after"
     ),
-    "upstream_401": _row(
-        401, "Incorrect API key provided.", type="invalid_request_error", code="invalid_api_key"
-    ),
-    "upstream_500": _row(
+    "upstream_401": _upstream(401, "Incorrect API key provided.", type=INVALID, code="invalid_api_key"),
+    "upstream_500": _upstream(
         500,
         "The server had an error while processing your request.",
         type="server_error",
         code="server_error",
     ),
-    "upstream_503": _row(503, "The engine is currently overloaded.", type="server_error"),
-    "request_timed_out": _row(
-        504, "request timed out (default is 30 seconds)", top_type="request_timed_out", own=True
+    "upstream_503": _upstream(503, "The engine is currently overloaded.", type="server_error"),
+    "request_timed_out": _core(
+        504, "request timed out (default is {timeout} seconds)", type="request_timed_out"
     ),
-    "empty_response": _row(500, "empty response received from provider", own=True),
-    "unmarshal": _row(500, "failed to unmarshal response from provider API", own=True),
+    "empty_response": _core(500, "empty response received from provider"),
+    "unmarshal": _core(500, "failed to unmarshal response from provider API"),
     # transient, but answered 400
-    "network_error": _row(400, "network error occurred while connecting to provider API", own=True),
-    "http_failed": _row(400, "failed to execute HTTP request to provider API", own=True),
-    "html_upstream": _row(400, "HTML response received from provider", own=True),
-    "queue_full": _row(400, "request dropped: queue is full", own=True),
-    "shutting_down": _row(400, "provider is shutting down", own=True),
+    "network_error": _core(400, "network error occurred while connecting to provider API"),
+    "http_failed": _core(400, "failed to execute HTTP request to provider API"),
+    "html_upstream": _core(400, "HTML response received from provider"),
+    "queue_full": _core(400, "request dropped: queue is full"),
+    "shutting_down": _core(400, "provider is shutting down"),
+}
+_UNREACHABLE = {"status": 502, "type": "provider_connection_failed"}
+#: What a row became, from which version on.
+VARIANTS: dict[str, tuple[tuple[Version, dict[str, Any]], ...]] = {
+    "virtual_key_not_found": (
+        (Version(1, 5), {"status": 401}),
+        (Version(2, 1), {"top_type": "access_not_found"}),
+    ),
+    "virtual_key_blocked": ((Version(2, 1), {"top_type": "access_blocked"}),),
+    "network_error": ((Version(2, 0), _UNREACHABLE),),
+    "http_failed": ((Version(2, 0), _UNREACHABLE),),
 }
 PROXY = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1>nginx</body></html>"
 
 
-def named(name: str, shape: str, provider: str = "openai") -> Response:
-    status, message, marks = TABLE[name]
-    known = {"provider": provider, **marks}
-    return mistake(status, message.format(provider=provider), shape=shape, **known)
+def row(name: str, context: Context) -> Mistake:
+    """A row of the table, as this version has it."""
+    mistake = TABLE[name]
+    for since, change in VARIANTS.get(name, ()):
+        if context.version >= since:
+            mistake = mistake._replace(**change)
+    timeout = 300 if context.version >= (2, 0) else 30
+    return mistake._replace(message=mistake.message.format(provider=context.provider, timeout=timeout))
 
 
-def plain(status: int, message: str, shape: str) -> Response:
-    return mistake(status, message, shape=shape)
+def named(name: str, context: Context = Context()) -> Response:  # noqa: B008 (it is immutable)
+    return render(row(name, context), context)
 
 
-def answer(fault: Fault, shape: str, provider: str) -> Response | None:
+def answer(fault: Fault, context: Context) -> Response | None:
     """The whole answer that a fault of this kind gives; None when it only mangles one.
 
     Arguments: retry_after (seconds), retry_at (seconds from now, sent as an HTTP date), provider.
@@ -110,7 +123,7 @@ def answer(fault: Fault, shape: str, provider: str) -> Response | None:
     elif fault.name == "proxy_503":
         response = Response(503, b"", "text/plain")
     elif fault.name in TABLE:
-        response = named(fault.name, shape, fault.text("provider", provider))
+        response = named(fault.name, context._replace(provider=fault.text("provider", context.provider)))
     else:
         return None
     if "retry_after" in fault.args:
@@ -121,19 +134,22 @@ def answer(fault: Fault, shape: str, provider: str) -> Response | None:
     return response
 
 
-def missing(id: str, shape: str, provider: str) -> Response:
-    message = f"Video with id '{unquote(id)}' not found."
-    return mistake(404, message, shape=shape, provider=provider, type="invalid_request_error")
+def missing(id: str, context: Context) -> Response:
+    return render(_upstream(404, f"Video with id '{unquote(id)}' not found.", type=INVALID), context)
 
 
-def dead_cursor(after: str, status: int, shape: str, provider: str) -> Response:
-    message = f"No video found with id '{after}'." if status == 404 else f"Invalid 'after': '{after}'."
-    return mistake(
-        status, message, shape=shape, provider=provider, type="invalid_request_error", param="after"
-    )
+def dead_cursor(after: str, status: int, context: Context) -> Response:
+    message = f"Invalid 'after': '{after}'." if status == 400 else f"No video found with id '{after}'."
+    return render(_upstream(status, message, type=INVALID, param="after"), context)
 
 
-def upstream_limits(limit: int, order: str, shape: str, provider: str) -> Response | None:
+def gone(status: int, context: Context) -> Response:
+    """What may be left of an upstream whose list has ended for good."""
+    message = "The Videos API has been retired." if status == 410 else "Unknown request URL: /v1/videos."
+    return render(_upstream(status, message, type=INVALID, code="endpoint_retired"), context)
+
+
+def upstream_limits(limit: int, order: str, context: Context) -> Response | None:
     """What the provider says to a limit or an order that the gateway let through."""
     if limit > 100:
         word, code, than = "above maximum", "integer_above_max_value", "<= 100"
@@ -141,20 +157,8 @@ def upstream_limits(limit: int, order: str, shape: str, provider: str) -> Respon
         word, code, than = "below minimum", "integer_below_min_value", ">= 1"
     elif order not in ("asc", "desc"):
         message = f"Invalid value: '{order}'. Supported values are: 'asc' and 'desc'."
-        return _upstream(message, "order", "invalid_value", shape, provider)
+        return render(_upstream(400, message, type=INVALID, param="order", code="invalid_value"), context)
     else:
         return None
     message = f"Invalid 'limit': integer {word} value. Expected a value {than}, but got {limit} instead."
-    return _upstream(message, "limit", code, shape, provider)
-
-
-def _upstream(message: str, param: str, code: str, shape: str, provider: str) -> Response:
-    return mistake(
-        400,
-        message,
-        shape=shape,
-        provider=provider,
-        type="invalid_request_error",
-        param=param,
-        code=code,
-    )
+    return render(_upstream(400, message, type=INVALID, param="limit", code=code), context)

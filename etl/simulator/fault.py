@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from etl.simulator.wire import Request
+from etl.simulator.wire import Request, video_path
 
 
 @dataclass
@@ -41,11 +41,13 @@ class Fault:
         return True
 
     def _matches(self, request: Request) -> bool:
-        listed = request.path == "/v1/videos"
+        asked = video_path(request.path)
+        id = asked.id if asked else ""
         seen = {
             "after": request.query.get("after", ""),
             "order": request.query.get("order", "desc"),
-            "id": "" if listed else request.path.removeprefix("/v1/videos/"),
-            "on": "list" if listed else "job",
+            "id": id,
+            "on": "job" if id else "list",
+            "through": asked.through if asked else "",
         }
         return all(seen[key] == value for key, value in self.match.items())

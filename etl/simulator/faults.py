@@ -2,25 +2,27 @@
 
 `name[:key=value,…]`, e.g. `upstream_429:times=2,retry_after=1` or `truncated:rate=0.1,order=asc`.
 Keys of every fault: times (how many answers it spoils), skip (how many matching requests it lets pass first),
-rate (chance per request), after / order / id (only requests with this cursor, order or job), on (list | job).
+rate (chance per request), after / order / id (only requests with this cursor, order or job), on (list | job),
+through (openai_passthrough: only requests for the provider's own bytes). Standing faults hold until cleared.
 The other keys belong to the fault.
 """
 
 import random
 from collections.abc import Iterable, Sequence
 
-from etl.simulator import error_table
+from etl.simulator import error_table, type_drift
 from etl.simulator.fault import Fault
 from etl.simulator.items import INTRUDERS, ITEMS, KINDS
 from etl.simulator.mangle import ASKS, ENVELOPES, RESPONSES
 from etl.simulator.wire import Request
 from etl.simulator.world import World
 
-STANDING = ("poison", "dead_cursor", "health_down")
+STANDING = ("poison", "dead_cursor", "health_down", "poison_type", "upstream_gone")
 PROXIES = ("proxy_502", "proxy_503")
 NAMES = sorted({*error_table.TABLE, *PROXIES, *STANDING, *ASKS, *ITEMS, *ENVELOPES, *RESPONSES})
-DEAD_CURSORS = ("400", "404", "empty", "first_page")
-MATCHES = ("after", "order", "id", "on")
+DEAD_CURSORS = ("400", "404", "410", "422", "empty", "first_page")
+ENDS = ("404", "410", "400", "empty")
+MATCHES = ("after", "order", "id", "on", "through")
 
 
 def parse(spec: str) -> Fault:
@@ -37,6 +39,10 @@ def make(name: str, args: dict[str, object]) -> Fault:
         _check(texts.get("kind", "null"), "kind of bad item", [*INTRUDERS, "duplicate", *KINDS])
     elif name == "dead_cursor":
         _check(texts.get("how", "404"), "end of a dead cursor", DEAD_CURSORS)
+    elif name == "poison_type":
+        _check(texts.get("kind", "seconds_number"), "kind of another type", [*type_drift.KINDS])
+    elif name == "upstream_gone":
+        _check(texts.get("how", "404"), "end of an upstream", ENDS)
     # A poisoned job's id names the job, not the requests to spoil.
     matches = () if name in STANDING else MATCHES
     return Fault(
@@ -81,13 +87,21 @@ class Faults:
 
     def poisoned(self, ids: Iterable[str], world: World) -> bool:
         """Whether one of these jobs is one that the gateway cannot parse."""
-        poison = [fault for fault in self.all if fault.name == "poison"]
+        poison = self.standing("poison")
         if not poison:
             return False
         bad = {fault.text("id") or world.id_at(int(fault.number("index"))) for fault in poison}
         return not bad.isdisjoint(ids)
 
+    def standing(self, name: str) -> list[Fault]:
+        return [fault for fault in self.all if fault.name == name]
+
     @property
     def dead_cursor(self) -> str | None:
         """How unknown cursors are answered, when a fault says so."""
         return next((f.text("how", "404") for f in self.all if f.name == "dead_cursor"), None)
+
+    def upstream_gone(self, now: float) -> str | None:
+        """How the provider's end shows, once it has come."""
+        over = (f for f in self.standing("upstream_gone") if f.number("since", float("-inf")) <= now)
+        return next((f.text("how", "404") for f in over), None)

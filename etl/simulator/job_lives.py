@@ -20,7 +20,9 @@ DAY = 86400.0
 
 Job = dict[str, Any]
 
-OPENAI_MODELS = (
+#: Of each model its name, sizes and lengths.
+Models = tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]
+OPENAI_MODELS: Models = (
     ("sora-2", ("720x1280", "1280x720"), ("4", "8", "12")),
     ("sora-2", ("1280x720", "720x1280"), ("4", "8")),
     ("sora-2-pro", ("1280x720", "1024x1792", "1792x1024", "1920x1080"), ("4", "8", "12")),
@@ -30,6 +32,8 @@ CUSTOM_MODELS = (
     ("veo-3.1-generate-preview", ("1280x720", "1920x1080", "3840x2160"), ("4", "6", "8")),
     ("veo-3.1-fast-generate-preview", ("1280x720", "1920x1080"), ("4", "6", "8")),
 )
+GOOGLE = ("gemini", "vertex")
+GOOGLE_MODELS = (("veo-3.1-generate-preview", ("1280x720", "1920x1080"), ("4", "6", "8")),)
 FAILURES = (
     ("moderation_blocked", "Your request was blocked by our moderation system."),
     ("moderation_blocked", "Your request was blocked by our moderation system."),
@@ -54,6 +58,7 @@ class Plan:
     failures: float = 0.07
     deletions: float = 0.0
     stuck: float = 0.0  # jobs that stay open for days
+    cancels: bool = False  # some failures are cancellations
     ties: float = 0.2  # of every second job, created in the same instant as the one before
 
     @property
@@ -81,7 +86,10 @@ class Fate:
         self._key = hashlib.blake2b(repr(plan.seed).encode(), digest_size=16).digest()
         self._bounds = [w / sum(plan.weights) for w in accumulate(plan.weights)]
         self._prefix = "gen/video_" if plan.custom else "video_"
-        self._models = CUSTOM_MODELS if plan.custom else OPENAI_MODELS
+        self._models: Models = CUSTOM_MODELS if plan.custom else OPENAI_MODELS
+        if plan.provider in GOOGLE:
+            self._prefix = f"models/{GOOGLE_MODELS[0][0]}/operations/"
+            self._models = GOOGLE_MODELS
         self._step = 3600.0 / plan.rate if plan.rate else math.inf
 
     def life(self, index: int) -> Life:
@@ -188,7 +196,8 @@ class Fate:
     def _outcome(self, chance: float) -> str:
         if chance >= self.plan.failures:
             return "completed"
-        return "cancelled" if self.plan.custom and chance < self.plan.failures / 4 else "failed"
+        cancels = self.plan.custom or self.plan.cancels
+        return "cancelled" if cancels and chance < self.plan.failures / 4 else "failed"
 
     def _render_time(self, words: tuple[int, ...]) -> float:
         seconds = 20 + 280 * (words[7] * _UNIT) ** 2

@@ -7,11 +7,12 @@ import math
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator
 from heapq import merge
+from itertools import chain, groupby
 from typing import Any, NamedTuple
-from urllib.parse import unquote
 
 from etl.simulator.job_lives import Fate, Job, Plan
-from etl.simulator.wire import dress, dump, finish, wire_id
+from etl.simulator.profiles import PROFILES
+from etl.simulator.wire import dress, dump, finish, native_id, wire_id
 
 Place = tuple[float, int, int]  # (created, 0 drawn | 1 added, number): the order of the list
 
@@ -37,9 +38,17 @@ class Added(NamedTuple):
 
 
 class JobStore:
-    def __init__(self, plan: Plan, shape: str, retention: float | None, cache: int) -> None:
-        self._fate, self._provider, self._shape = Fate(plan), plan.provider, shape
+    """sort: created (ties as they were made) | id (jobs of one second stand by their ids).
+
+    retention: age in seconds after which a job is forgotten; window: after which it is only listed no more.
+    """
+
+    def __init__(
+        self, plan: Plan, shape: str, retention: float | None, window: float | None, sort: str, cache: int
+    ) -> None:
+        self._fate, self._provider, self._shape, self._sort = Fate(plan), plan.provider, shape, sort
         self._retention = math.inf if retention is None else retention
+        self._window = min(self._retention, math.inf if window is None else window)
         self._cache: dict[int, Entry] = {}
         self.room = cache
         self._added: dict[int, Added] = {}
@@ -53,13 +62,38 @@ class JobStore:
     def walk(self, after: str | None, ascending: bool, account: int | None, when: float) -> Iterator[Entry]:
         """The listed jobs behind the cursor, in order. Raises DeadCursor."""
         cursor = self._cursor(after, account, when) if after else None
+        if self._sort == "id":
+            return self._walk_seconds(cursor, ascending, account, when)
+        return self._walk_places(cursor.place if cursor else None, ascending, account, when)
+
+    def _walk_places(
+        self, cursor: Place | None, ascending: bool, account: int | None, when: float
+    ) -> Iterator[Entry]:
         drawn = self._walk_drawn(cursor, ascending, account, when)
         refs = self._added_behind(cursor, ascending)
         if not refs:
             return drawn
+        oldest = when - self._window
         added = (self._entry(ref, when) for ref in refs if self._added[ref].since <= when)
-        seen = (entry for entry in added if self._shows(entry, account, when))
+        seen = (e for e in added if e.place[0] > oldest and self._shows(e, account, when))
         return merge(drawn, seen, key=lambda entry: entry.place, reverse=not ascending)
+
+    def _walk_seconds(
+        self, cursor: Entry | None, ascending: bool, account: int | None, when: float
+    ) -> Iterator[Entry]:
+        """In the order of whole seconds, and of ids within one."""
+        edge: Place | None = None
+        if cursor:
+            second = math.floor(cursor.place[0]) + (not ascending)
+            edge = (math.nextafter(second, -math.inf), 1, 0 if ascending else 1 << 60)
+        groups = groupby(self._walk_places(edge, ascending, account, when), _second)
+        entries = chain.from_iterable(
+            sorted(group, key=lambda entry: entry.id, reverse=not ascending) for _, group in groups
+        )
+        if cursor is None:
+            return entries
+        here = (_second(cursor), cursor.id)
+        return (e for e in entries if ((_second(e), e.id) > here) == ascending and e.id != cursor.id)
 
     def listed(self, id: str, account: int | None, when: float) -> Entry | None:
         ref = self.find(id)
@@ -71,15 +105,15 @@ class JobStore:
     def find(self, id: str) -> int | None:
         if id in self._by_id:
             return self._by_id[id]
-        if self._shape not in ("openai", "litellm"):
-            native, _, provider = id.rpartition(":")
-            if provider != self._provider:
-                return None
-            id = unquote(native)
-        return self._fate.index_of(id)
+        native = native_id(id, self._provider, self._shape)
+        return None if native is None else self._fate.index_of(native)
 
     def id_at(self, index: int) -> str:
         return wire_id(self._fate.native(index), self._provider, self._shape)
+
+    def created(self, id: str) -> float:
+        ref = self._known(id)
+        return self._added[ref].place[0] if ref < 0 else self._fate.created(ref)
 
     def created_count(self, when: float) -> int:
         return self._fate.made_by(when) + len(self._added)
@@ -114,7 +148,7 @@ class JobStore:
     def _walk_drawn(
         self, cursor: Place | None, ascending: bool, account: int | None, when: float
     ) -> Iterator[Entry]:
-        low, high = self._fate.made_by(when - self._retention), self._fate.made_by(when)
+        low, high = self._fate.made_by(when - self._window), self._fate.made_by(when)
         if cursor and ascending:
             low = max(low, self._drawn_before(cursor, inclusive=True))
         elif cursor:
@@ -143,11 +177,14 @@ class JobStore:
         refs = [ref for _, ref in part]
         return refs if ascending else refs[::-1]
 
-    def _cursor(self, id: str, account: int | None, when: float) -> Place:
-        entry = self.listed(id, account, when)
+    def _cursor(self, id: str, account: int | None, when: float) -> Entry:
+        """A cursor may also be the provider's own id."""
+        entry = self.listed(id, account, when) or self.listed(
+            wire_id(id, self._provider, self._shape), account, when
+        )
         if entry is None:
             raise DeadCursor(id)
-        return entry.place
+        return entry
 
     def _exists(self, ref: int, when: float) -> bool:
         return self._added[ref].since <= when if ref < 0 else ref < self._fate.made_by(when)
@@ -193,7 +230,7 @@ class JobStore:
 
     @property
     def _escapes(self) -> bool:
-        return self._shape in ("bifrost", "reference")
+        return PROFILES[self._shape].suffixed
 
     def _remember(self, ref: int, entry: Entry) -> None:
         if len(self._cache) >= self.room:
@@ -207,9 +244,10 @@ class JobStore:
         return ref
 
     def _suffixed(self, id: str) -> str:
-        if self._shape in ("openai", "litellm") or id.endswith(f":{self._provider}"):
-            return id
-        return f"{id}:{self._provider}"
+        profile = PROFILES[self._shape]
+        if profile.suffixed:
+            return id if id.endswith(f":{self._provider}") else f"{id}:{self._provider}"
+        return wire_id(id, self._provider, self._shape) if profile.wrapped else id
 
 
 def _sort_time(created: Any, when: float) -> float:
@@ -217,3 +255,7 @@ def _sort_time(created: Any, when: float) -> float:
     if not isinstance(created, int | float) or not abs(created) < 1e11 or int(created) == int(when):
         return when
     return float(created)
+
+
+def _second(entry: Entry) -> int:
+    return math.floor(entry.place[0])

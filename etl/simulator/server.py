@@ -8,7 +8,6 @@ import time
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any, NamedTuple, Self
-from urllib.parse import parse_qsl, unquote
 
 from etl.simulator import control
 from etl.simulator.fault import Fault
@@ -127,13 +126,11 @@ class Connection(asyncio.Protocol):
 def read_request(head: bytes) -> Request:
     lines = head.decode("latin-1").split("\r\n")
     method, target, _ = lines[0].split(" ", 2)
-    path, _, query = target.partition("?")
     headers = {}
     for line in lines[1:]:
         name, _, value = line.partition(":")
-        headers[name.strip().lower()] = value.strip()
-    pairs = parse_qsl(query, keep_blank_values=True) if query else ()
-    return Request(method, unquote(path) if "%" in path else path, dict(pairs), headers)
+        headers[name.strip()] = value.strip()
+    return Request.to(target, headers, method)
 
 
 class Server:

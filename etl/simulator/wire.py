@@ -1,13 +1,17 @@
 """What goes over the wire: requests, answers, and jobs in the shapes of Bifrost and its cousins."""
 
+import base64
 import json
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, unquote
 
 from etl.simulator.job_lives import Job
+from etl.simulator.profiles import PROFILES
+from etl.simulator.versions import Version
 
-SHAPES = ("bifrost", "reference", "openai", "litellm")
 NULLABLE = ("completed_at", "expires_at", "progress", "remixed_from_video_id", "error")
 JSON = "application/json"
 HTML = "text/html; charset=utf-8"
@@ -15,6 +19,7 @@ DASHBOARD = (
     b"<!doctype html><html><head><title>Bifrost</title></head>"
     b'<body><div id="root">The gateway\'s dashboard</div></body></html>'
 )
+_VIDEOS = re.compile(r"(?:/(openai|openai_passthrough))?/v1/videos(?:/(.+))?", re.DOTALL)
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -23,6 +28,25 @@ class Request(NamedTuple):
     path: str  # percent-decoded, without the query
     query: dict[str, str]
     headers: dict[str, str]  # names in lower case
+
+    @classmethod
+    def to(cls, target: str, headers: Mapping[str, str] | None = None, method: str = "GET") -> "Request":
+        """A request to a target such as `/v1/videos?provider=openai`."""
+        path, _, query = target.partition("?")
+        pairs = parse_qsl(query, keep_blank_values=True) if query else ()
+        named = {name.lower(): value for name, value in (headers or {}).items()}
+        return cls(method, unquote(path) if "%" in path else path, dict(pairs), named)
+
+
+class VideoPath(NamedTuple):
+    through: str  # "" | "openai" | "openai_passthrough": which door of the gateway
+    id: str  # "": the list
+
+
+def video_path(path: str) -> VideoPath | None:
+    """What is asked for, when it is videos at all."""
+    match = _VIDEOS.fullmatch(path)
+    return VideoPath(match[1] or "", match[2] or "") if match else None
 
 
 @dataclass
@@ -57,10 +81,26 @@ def dump(value: Any, escape: bool = True) -> bytes:
 
 
 def wire_id(native: str, provider: str, shape: str) -> str:
-    if shape in ("openai", "litellm"):
-        return native
-    # Quoting is slow, and most ids have nothing to quote.
-    return f"{quote(native, safe='') if '/' in native else native}:{provider}"
+    profile = PROFILES[shape]
+    if profile.suffixed:
+        # Quoting is slow, and most ids have nothing to quote.
+        return f"{quote(native, safe='') if '/' in native else native}:{provider}"
+    if profile.wrapped:
+        inner = f"litellm:custom_llm_provider:{provider};model_id:None;video_id:{native}"
+        return "video_" + base64.b64encode(inner.encode()).decode()
+    return native
+
+
+def native_id(id: str, provider: str, shape: str) -> str | None:
+    """The provider's own id of a job as this shape names it; None for a name of another make."""
+    profile = PROFILES[shape]
+    if profile.suffixed:
+        native, _, owner = id.rpartition(":")
+        return unquote(native) if owner == provider else None
+    if profile.wrapped and id.startswith("video_bGl0ZWxsb"):
+        inner = base64.b64decode(id.removeprefix("video_") + "===").decode("utf-8", "replace")
+        return inner.rpartition(";video_id:")[2]
+    return id
 
 
 def dress(job: Job, provider: str, shape: str) -> Job:
@@ -82,14 +122,39 @@ def finish(job: Job, shape: str) -> Job:
     return full
 
 
-def extra_fields(request_type: str, provider: str, latency: float) -> dict[str, Any]:
+def as_upstream(body: bytes, provider: str) -> bytes:
+    """A job as the provider itself writes it: its own ids, and null for what is not there."""
+    try:
+        job = json.loads(body)
+    except ValueError:
+        return body
+    if not isinstance(job, dict):
+        return body
+    for name in ("id", "remixed_from_video_id"):
+        if isinstance(job.get(name), str):
+            job[name] = unquote(job[name].removesuffix(f":{provider}"))
+    return dump({**dict.fromkeys(NULLABLE), **job}, escape=False)
+
+
+def extra_fields(
+    request_type: str, provider: str, latency: float, version: Version, key: str
+) -> dict[str, Any]:
+    took = round(latency * 1000) + 41
+    named = version.names_accounts
     return {
         "request_type": request_type,
+        **({"routing_info": routing_info(provider, key)} if named else {}),
         "provider": provider,
-        "latency": round(latency * 1000) + 41,
+        "latency": took,
+        **({"upstream_latency": took} if named else {}),
         "chunk_index": 0,
         "provider_response_headers": {"Openai-Version": "2020-10-01", "X-Request-Id": "req_simulated"},
     }
+
+
+def routing_info(provider: str, key: str) -> dict[str, str]:
+    """The account that answered, as Bifrost says from 2.0 on."""
+    return {"provider": provider, "key": key}
 
 
 def reference_fields(provider: str, latency: float) -> dict[str, Any]:
@@ -112,38 +177,3 @@ def page_body(items: list[bytes] | None, rest: dict[str, Any], escape: bool = Tr
     data = b"null" if items is None else b"[" + b",".join(items) + b"]"
     tail = dump(rest, escape)[1:]
     return b'{"object":"list","data":' + data + (b"," if rest else b"") + tail
-
-
-def mistake(
-    status: int,
-    message: str,
-    *,
-    shape: str = "bifrost",
-    type: str | None = None,
-    top_type: str | None = None,
-    code: str | None = None,
-    param: str | None = None,
-    own: bool = False,
-    provider: str | None = None,
-    headers: dict[str, str] | None = None,
-) -> Response:
-    """An error in the gateway's shape, or plain OpenAI's. `own`: the gateway's, not the provider's."""
-    if shape in ("openai", "litellm"):
-        kind = type or top_type or "invalid_request_error"
-        body: dict[str, Any] = {"error": {"message": message, "type": kind, "param": param, "code": code}}
-    else:
-        detail = {"type": type, "code": code, "message": message, "param": param}
-        extra = {"provider": provider, "request_type": "video_list" if provider else None}
-        body = {
-            "type": top_type,
-            "is_bifrost_error": own,
-            "status_code": status,
-            "error": _known(detail),
-            "extra_fields": _known(extra),
-        }
-        body = _known(body)
-    return Response(status, dump(body), headers=headers or {})
-
-
-def _known(fields: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in fields.items() if value is not None}

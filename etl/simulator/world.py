@@ -13,6 +13,9 @@ from typing import Any, NamedTuple
 from etl.simulator.clock import Clock, ManualClock
 from etl.simulator.job_lives import Plan
 from etl.simulator.job_store import DeadCursor, JobStore
+from etl.simulator.profiles import PROFILES
+from etl.simulator.versions import CONTRACT, parse_version
+from etl.simulator.wire import wire_id
 
 __all__ = ["START", "DeadCursor", "Listing", "World"]
 
@@ -32,6 +35,10 @@ class World:
     rate: new jobs per simulated hour after the start; gap: mean seconds between earlier ones.
     retention: age in seconds after which the list forgets a job. deletions, failures, stuck, ties: fractions.
     accounts: how many, or {key name: weight}. clock: callable → unix seconds; a ManualClock unless given.
+    shape: whose answers (profiles.PROFILES). version: a Bifrost's (versions.VERSIONS), which then decodes
+    strictly; without one it behaves as the contract says, and shows what it is given. strict: overrides that.
+    cap: no page holds more jobs, whatever was asked. window: how far back the list reaches (seconds), though
+    a job can still be read by id. sort: how ties stand: created | id.
     """
 
     def __init__(
@@ -52,14 +59,27 @@ class World:
         accounts: int | Mapping[str, float] = 1,
         clock: Clock | None = None,
         cache: int = 300_000,
+        version: str | None = None,
+        strict: bool | None = None,
+        cap: int | None = None,
+        window: float | None = None,
+        sort: str = "created",
     ) -> None:
         named = accounts if isinstance(accounts, Mapping) else {f"key-{n + 1}": 1.0 for n in range(accounts)}
         self.accounts = dict(named)
         self.provider, self.shape, self.retention = provider, shape, retention
+        self.profile = PROFILES[shape]
+        self.version = parse_version(version) if version else CONTRACT
+        self.strict = (version is not None) if strict is None else strict
+        self.cap = cap
         self.clock: Clock = clock or ManualClock(start)
         weights = tuple(self.accounts.values())
-        self.plan = Plan(seed, jobs, start, rate, gap, provider, weights, failures, deletions, stuck, ties)
-        self._store = JobStore(self.plan, shape, retention, cache)
+        cancels = self.profile.cancels
+        self.plan = Plan(
+            seed, jobs, start, rate, gap, provider, weights, failures, deletions, stuck, cancels, ties
+        )
+        reach = self.profile.window if window is None else window
+        self._store = JobStore(self.plan, shape, retention, reach, sort, cache)
         self._lock = threading.RLock()
 
     # time
@@ -86,6 +106,8 @@ class World:
             shape=self.shape,
             clock=self.clock,
             cache=10_000,
+            strict=self.strict,
+            cap=self.cap,
         )
 
     # reading
@@ -124,6 +146,15 @@ class World:
             when = self.now() if now is None else now
             place = self.account(account) if isinstance(account, str) else account
             return [_decoded(entry.body) for entry in self._store.walk(None, True, place, when)]
+
+    def created(self, id: str) -> float:
+        """When a job was made (unix seconds). Raises KeyError."""
+        return self._store.created(id)
+
+    def names(self, native: str) -> list[str]:
+        """This world's name of a job that the provider calls `native`; none when there is no such job."""
+        id = wire_id(native, self.provider, self.shape)
+        return [id] if self._store.find(id) is not None else []
 
     def warm(self) -> None:
         """Render every listed job now, as far as the cache reaches, so that no page has to."""

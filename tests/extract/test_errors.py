@@ -70,6 +70,7 @@ READABLE = {
     "no_ids",
     "no_extra_fields",
     "null_data",
+    "upstream_null",
     "shrunk",
     "has_more",
     "non_utf8",
@@ -87,6 +88,8 @@ ELSEWHERE = {  # of pages in a row, of items, of time: tested where they matter
     "other_account",
     "repeated_page",
     "poison",
+    "poison_type",
+    "upstream_gone",
     "dead_cursor",
     "health_down",
     "stall",
@@ -146,7 +149,7 @@ def test_what_hardly_passes_gets_one_more_try(
 def test_odd_pages_are_read(client: Callable[..., Client], fault: str) -> None:
     c = client(f"{fault}:seconds=0.01" if fault in ("slow", "drip") else fault)
     page = c.gateway.page(Request())
-    assert len(page.items) == (0 if fault in ("null_data", "shrunk") else 100)
+    assert len(page.items) == (0 if fault in ("null_data", "shrunk", "upstream_null") else 100)
 
 
 def test_a_stalled_gateway_is_a_timeout(client: Callable[..., Client]) -> None:

@@ -136,7 +136,7 @@ def test_no_secret_shows(
     settings_file.write_text(document(fleet, engine_url))
     file = None if way == "sent" else str(settings_file)
     config = fleet.config(engine_url, Dask(address=cluster.address, config_file=file), page_size=10)
-    fleet.sims[2].gateway.token = "another"  # one that is refused, and so has an error to tell
+    fleet.sims[2].gateway.credentials.token = "another"  # one that is refused, and so has an error to tell
     ended: list[RunResult] = []
     with App(config) as app:
         thread = threading.Thread(target=lambda: ended.extend(app.sync()))

@@ -44,7 +44,7 @@ class Ward:
         if patient == "well" or (self.healed and patient not in STUCK):
             return answer(page(ask.listed(JOBS)))
         if patient in TABLE:
-            response = named(patient, "bifrost")
+            response = named(patient)
             return answer(response.body, *JSON, status=f"{response.status} Sick")
         return self._untabled(patient)
 

@@ -13,6 +13,7 @@ from etl.simulator import Simulator, World
 from etl.simulator.error_table import TABLE
 from etl.simulator.faults import NAMES
 from etl.simulator.items import INTRUDERS, KINDS
+from etl.simulator.type_drift import KINDS as TYPES
 from tests.simulator.client import ask, ids, listed, pages, single
 
 
@@ -25,12 +26,12 @@ def sim():
 @pytest.mark.parametrize("name", TABLE)
 def test_every_row_of_the_error_table(sim: Simulator, name: str) -> None:
     sim.fault(name, times=1)
-    status, text, marks = TABLE[name]
+    row = TABLE[name]
     answer = listed(sim)
-    assert answer.status == status
-    assert answer.json["error"]["message"] == text.format(provider="openai")
-    assert answer.json.get("type") == marks.get("top_type")
-    assert answer.json["error"].get("code") == marks.get("code")
+    assert answer.status == row.status
+    assert answer.json["error"]["message"] == row.message.format(provider="openai", timeout=30)
+    assert answer.json.get("type") == row.top_type
+    assert answer.json["error"].get("code") == row.code
     assert listed(sim).status == 200
 
 
@@ -152,6 +153,56 @@ def test_a_poison_record_spoils_every_page_that_holds_it(sim: Simulator) -> None
     sim.clear_faults()
     sim.fault("poison", index=0)
     assert listed(sim, order="asc").status == 500
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_a_field_of_another_type_is_poison_to_bifrost_alone(kind: str) -> None:
+    with Simulator(World(jobs=30, failures=0.5)) as sim:
+        sim.fault("poison_type", kind=kind, index=20)
+        assert listed(sim, order="asc", limit=20).status == 200
+        spoilt = listed(sim, order="asc", limit=21)
+        assert spoilt.status == 500
+        assert spoilt.json["error"]["message"] == "failed to unmarshal response from provider API"
+        assert single(sim, sim.world.id_at(20)).status == 500
+    with Simulator(World(jobs=30, failures=0.5, shape="openai")) as sim:
+        clean = listed(sim, order="asc", limit=21).json["data"]
+        sim.fault("poison_type", kind=kind, index=20)
+        shown = listed(sim, order="asc", limit=21).json["data"]
+        assert shown[:20] == clean[:20]
+        assert shown[20] != clean[20]
+
+
+def test_from_some_moment_on_every_new_job_is_poison() -> None:
+    with Simulator(World(jobs=30, rate=60)) as sim:
+        known = ids(*pages(sim, order="asc"))
+        sim.fault("poison_type", kind="seconds_number", since=sim.world.now())
+        assert listed(sim, order="asc", limit=100).status == 200
+        sim.advance(600)
+        assert listed(sim, order="asc", limit=100).status == 500
+        assert ids(listed(sim, order="asc", limit=30).json) == known
+
+
+@pytest.mark.parametrize(("how", "by_id"), [("404", 404), ("410", 410), ("400", 400), ("empty", 404)])
+def test_the_upstream_ends_for_good_at_a_given_moment(how: str, by_id: int) -> None:
+    with Simulator(World(jobs=3)) as sim:
+        sim.fault("upstream_gone", how=how, since=sim.world.now() + 60)
+        id = sim.world.id_at(0)
+        assert [listed(sim).status, single(sim, id).status] == [200, 200]
+        sim.advance(60)
+        listing = listed(sim)
+        assert single(sim, id).status == by_id
+        if how == "empty":
+            assert (listing.status, listing.json["data"], listing.json["has_more"]) == (200, [], False)
+        else:
+            assert listing.status == int(how)
+            assert "raw_response" in listing.json["extra_fields"]
+
+
+def test_an_upstream_that_says_null(sim: Simulator) -> None:
+    sim.fault("upstream_null")
+    page = listed(sim).json
+    assert (page["object"], page["data"]) == ("", None)
+    assert "has_more" not in page
 
 
 # items and envelope

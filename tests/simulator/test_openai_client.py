@@ -9,7 +9,10 @@ from etl.simulator import Simulator, World
 pytestmark = pytest.mark.filterwarnings("ignore:The Sora API:DeprecationWarning")
 
 
-@pytest.mark.parametrize(("shape", "query"), [("openai", {}), ("bifrost", {"provider": "openai"})])
+@pytest.mark.parametrize(
+    ("shape", "query"),
+    [("openai", {}), ("bifrost", {"provider": "openai"}), ("reference", {"provider": "openai"})],
+)
 @pytest.mark.parametrize("order", ["asc", "desc"])
 def test_it_lists_every_job_once(shape: str, query: dict[str, str], order: str) -> None:
     with (

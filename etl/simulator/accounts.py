@@ -1,0 +1,45 @@
+"""Which of the provider's accounts answers: one per request, by weighted chance, unless it is pinned."""
+
+import random
+from collections.abc import Mapping
+
+from etl.simulator.world import World
+
+STICKY_SECONDS = 3600.0
+
+
+class UnknownKey(Exception):
+    """A request is pinned to a key that the gateway does not have."""
+
+
+class Accounts:
+    """Keys are named as the world's accounts; their ids are `<name>-id`."""
+
+    def __init__(self, world: World, seed: int) -> None:
+        self._world = world
+        self._chance = random.Random(seed)
+        self._sticky: dict[str, tuple[int, float]] = {}
+
+    def choose(self, headers: Mapping[str, str]) -> int:
+        """The account's number. Raises UnknownKey."""
+        names = list(self._world.accounts)
+        if key_id := headers.get("x-bf-api-key-id"):
+            return _pinned(key_id, [f"{name}-id" for name in names])
+        if name := headers.get("x-bf-api-key"):
+            return _pinned(name, names)
+        now, session = self._world.now(), headers.get("x-bf-session-id")
+        place, until = self._sticky.get(session or "", (0, 0.0))
+        if until <= now:
+            place = self._chance.choices(range(len(names)), list(self._world.accounts.values()))[0]
+            if session:
+                self._sticky[session] = (place, now + STICKY_SECONDS)
+        return place
+
+    def name(self, account: int) -> str:
+        return list(self._world.accounts)[account]
+
+
+def _pinned(wanted: str, known: list[str]) -> int:
+    if wanted not in known:
+        raise UnknownKey(wanted)
+    return known.index(wanted)
