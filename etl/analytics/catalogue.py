@@ -27,7 +27,7 @@ _TYPES: tuple[tuple[type[Any], str], ...] = (
 
 _HEAD = """# Asking in SQL
 
-<!-- Written by docs/build_sql.py from the code; a test compares them. -->
+<!-- Written by docs/build.py from the code; a test compares them. -->
 
 Any SQL client will do; `bifrost-etl sql` opens the configured database so that it can only be read.
 Ask the **views**: they are stable, and the same on SQLite, PostgreSQL and MariaDB. The tables below them are

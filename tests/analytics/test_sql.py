@@ -17,7 +17,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "sql.md"
 
 
 def test_the_document_is_what_the_code_says():
-    assert DOCUMENT.read_text(encoding="utf-8") == markdown(), "run: python docs/build_sql.py"
+    assert DOCUMENT.read_text(encoding="utf-8") == markdown(), "run: make docs"
 
 
 def test_every_table_view_and_column_is_documented():

@@ -10,11 +10,11 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from etl.config import Config, load_config
 from etl.web.metrics import _GAUGES, Metrics
+from tests.conftest import unavailable
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -114,7 +114,7 @@ def test_crontab():
 
 def test_systemd_unit(tmp_path: Path):
     if shutil.which("systemd-analyze") is None:
-        pytest.skip("systemd-analyze is not installed")
+        unavailable("systemd-analyze is not installed (Debian: apt-get install systemd)")
     program = tmp_path / "bifrost-etl"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
