@@ -21,9 +21,9 @@ from zoneinfo import ZoneInfo
 from etl.analytics.columns import Column, Kind
 from etl.analytics.queries import Table
 from etl.errors import ConfigError
+from etl.records import spreadsheet_safe
 
 FORMATS = ("table", "csv", "json", "markdown", "html", "parquet")
-_DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n")
 _NUMBERS = ("integer", "number", "seconds", "money", "ratio")
 
 
@@ -65,22 +65,17 @@ def to_csv(document: Document) -> str:
     table = one_table(document, "csv")
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([guarded(column.name) for column in table.columns])
+    writer.writerow([spreadsheet_safe(column.name) for column in table.columns])
     writer.writerows([_cell(value) for value in row] for row in table.rows)
     return out.getvalue()
 
 
 def _cell(value: Any) -> Any:
     if isinstance(value, str):
-        return guarded(value)
+        return spreadsheet_safe(value)
     if isinstance(value, float):
         return number(value)
     return value if value is None or type(value) is int else plain(value)
-
-
-def guarded(text: str) -> str:
-    """Text that a spreadsheet shows instead of running it."""
-    return f"'{text}" if text.lstrip(" ").startswith(_DANGEROUS) else text
 
 
 def number(value: float) -> str:

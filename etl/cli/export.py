@@ -37,7 +37,8 @@ def command(
     """Write the mirror as files: DIR/TABLE/day=YYYY-MM-DD/part-0001.parquet, and DIR/manifest.json.
 
     The folder appears when all of it is written. Days are UTC: of creation for video_jobs, of the change for
-    video_job_versions. In CSV a text beginning with = + - @ tab or CR gets a ' in front, unless --raw.
+    video_job_versions; `sources` and `prices` are always whole. In CSV a text that a spreadsheet would run as
+    a formula gets a ' in front, unless --raw.
 
     --json prints the manifest: {version, format, exported_at, since, until, files: [{path, table, day, rows,
     bytes, sha256, first_change, last_change}]}.

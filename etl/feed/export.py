@@ -25,8 +25,9 @@ from etl.errors import ConfigError
 from etl.feed.export_formats import Format, Rows, Writer, opener
 from etl.records import utc
 
-#: What can be exported, and the column whose day (UTC) tells which folder a row belongs in.
-DAYS = {
+#: What can be exported, and the column whose day (UTC) tells which folder a row belongs in. Tables without
+#: one are what the others refer to: always whole, in one folder.
+DAYS: dict[str, str | None] = {
     "video_jobs": "created_at",
     "video_job_versions": "valid_from",
     "sync_runs": "started_at",
@@ -34,6 +35,8 @@ DAYS = {
     "cache_lookups": "looked_up_at",
     "rejected_items": "rejected_at",
     "coverage_gaps": "detected_at",
+    "sources": None,
+    "prices": None,
 }
 #: Days whose files are open at the same time; a day that comes back later gets another part.
 _OPEN = 16
@@ -66,7 +69,7 @@ class Manifest(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What to export: rows of `tables` whose day column is in [since, until)."""
+    """What to export: rows of `tables` whose day column is in [since, until), and tables without one."""
 
     tables: tuple[str, ...] = tuple(DAYS)
     since: datetime | None = None
@@ -144,7 +147,10 @@ def _export_table(
 
 
 def _query(table: sa.Table, selection: Selection) -> sa.Select[Any]:
-    day = table.c[DAYS[table.name]]
+    name = DAYS[table.name]
+    if name is None:
+        return sa.select(*table.columns).order_by(table.c.id)
+    day = table.c[name]
     # The current state has no key that follows time; the rest is nearly in the order of its days.
     order = day if table.name == "video_jobs" else next(iter(table.primary_key.columns))
     query = sa.select(*table.columns).order_by(order)
@@ -171,7 +177,8 @@ class _Days:
     ) -> None:
         names = table.columns.keys()
         self._root, self._table, self._kind, self._opener = building, str(table.name), kind, open_file
-        self._day_at = names.index(DAYS[table.name])
+        day = DAYS[table.name]
+        self._day_at = None if day is None else names.index(day)
         self._key_at = names.index("change_seq") if "change_seq" in names else None
         self._open: dict[str, _Part] = {}
         self._parts: dict[str, int] = {}
@@ -180,8 +187,7 @@ class _Days:
     def write(self, rows: Rows) -> None:
         by_day: dict[str, list[Sequence[Any]]] = {}
         for row in rows:
-            moment = row[self._day_at]
-            by_day.setdefault("unknown" if moment is None else f"{utc(moment):%Y-%m-%d}", []).append(row)
+            by_day.setdefault(self._day(row), []).append(row)
         for day, chosen in by_day.items():
             part = self._part(day)
             part.writer.write(chosen)
@@ -189,6 +195,12 @@ class _Days:
             if self._key_at is not None:
                 part.first = part.first or chosen[0][self._key_at]
                 part.last = chosen[-1][self._key_at]
+
+    def _day(self, row: Sequence[Any]) -> str:
+        if self._day_at is None:
+            return "all"
+        moment = row[self._day_at]
+        return "unknown" if moment is None else f"{utc(moment):%Y-%m-%d}"
 
     def __enter__(self) -> _Days:
         return self

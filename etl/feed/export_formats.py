@@ -13,11 +13,10 @@ import sqlalchemy as sa
 
 from etl.db.types import JsonText
 from etl.feed import tables
+from etl.records import spreadsheet_safe
 
 Format = Literal["parquet", "csv", "jsonl"]
 Rows = Sequence[Sequence[Any]]
-#: A spreadsheet takes a cell that begins like this for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class Writer(Protocol):
@@ -41,7 +40,7 @@ class CsvFile:
 
     def __init__(self, path: Path, table: sa.Table, *, raw: bool) -> None:
         self._file = path.open("w", encoding="utf-8", newline="")
-        self._cell = _cell if raw else _guarded
+        self._cell = _cell if raw else _safe_cell
         self._file.write(",".join(table.columns.keys()) + "\r\n")
 
     def write(self, rows: Rows) -> None:
@@ -52,10 +51,8 @@ class CsvFile:
         self._file.close()
 
 
-def _guarded(value: Any) -> str:
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return _cell(f"'{value}")
-    return _cell(value)
+def _safe_cell(value: Any) -> str:
+    return _cell(spreadsheet_safe(value) if isinstance(value, str) else value)
 
 
 def _cell(value: Any) -> str:

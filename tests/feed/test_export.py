@@ -60,13 +60,15 @@ def test_parquet_read_by_duckdb_equals_the_table(filled, tmp_path):
 
 
 @sqlite
-@pytest.mark.parametrize(("raw", "cell"), [(False, "'=1+1"), (True, "=1+1")])
-def test_csv_cells_are_no_formulas(filled, tmp_path, raw, cell):
+@pytest.mark.parametrize("text", ["=1+1", " =1+1", "\n=1+1", "\t=1+1", "\u00a0@SUM(A1)", "＝1+1", "\ufeff-1"])
+@pytest.mark.parametrize("raw", [False, True])
+def test_csv_cells_are_no_formulas(filled, tmp_path, raw, text):
+    cell = text if raw else f"'{text}"
     with writing(filled) as conn:
-        conn.execute(sa.update(video_jobs).values(prompt="=1+1"))
+        conn.execute(sa.update(video_jobs).values(prompt=text))
     export(filled, tmp_path / "out", "csv", Selection(("video_jobs",)), raw=raw)
-    texts = [path.read_text(encoding="utf-8") for path in (tmp_path / "out").rglob("*.csv")]
-    rows = [row for text in texts for row in csv.DictReader(io.StringIO(text))]
+    texts = [path.read_bytes().decode() for path in (tmp_path / "out").rglob("*.csv")]
+    rows = [row for text in texts for row in csv.DictReader(io.StringIO(text, newline=""))]
     assert {row["prompt"] for row in rows} == {cell}
     assert len(rows) == 40
 
