@@ -175,6 +175,7 @@ list_pages = _table(
     sa.Column("raw_response", Text, comment="extra_fields.raw_response, when configured."),
     sa.Column("extra", JsonText, comment="Other extra_fields, as JSON."),
     sa.Index("ix_list_pages_run_id", "run_id"),
+    sa.Index("ix_list_pages_source_id_id", "source_id", "id"),
     comment="One row per page fetched.",
 )
 
@@ -196,6 +197,7 @@ cache_lookups = _table(
     sa.Column("threshold", Double, comment="Similarity needed."),
     sa.Column("similarity", Double, comment="Similarity found."),
     sa.Index("ix_cache_lookups_looked_up_at", "looked_up_at"),
+    sa.Index("ix_cache_lookups_source_id_id", "source_id", "id"),
     comment="The gateway's cache_debug, one row per page that carried it.",
 )
 
@@ -261,6 +263,7 @@ video_job_versions = _table(
     sa.Column("unlisted_reason", Text, comment="Evidence, for an unlist."),
     _run(),
     sa.UniqueConstraint("source_id", "job_id", "version"),
+    sa.Index("ix_video_job_versions_source_id_change_seq", "source_id", "change_seq"),
     comment="History: one row per change, append-only, never rewritten.",
     sqlite_autoincrement=True,
 )

@@ -24,6 +24,8 @@ from etl.log import get
 
 TABLE = "video_job_versions"
 REST = f"{TABLE}_rest"
+#: Where a source's history ends, for the feed. On the whole table, so that months get it too.
+ENDS = f"ix_{TABLE}_source_id_change_seq"
 #: Months that are there before they begin.
 AHEAD = 2
 _NAME = re.compile(rf"{TABLE}_(\d{{4,}})_(\d\d)")
@@ -133,6 +135,7 @@ def rewrite(conn: sa.Connection, month: Month, stays: sa.ColumnElement[bool] | N
         target = leaf(month, new)
         conn.execute(sa.insert(target).from_select(list(target.c), sa.select(leaf(month)).where(stays)))
         constrain(conn, new, new)
+        run(conn, f"CREATE INDEX ON {new} (source_id, change_seq)")  # or attaching would make it, under lock
     run(conn, f"ALTER TABLE {TABLE} DETACH PARTITION {name}")
     run(conn, f"DROP TABLE {name}")
     if stays is not None:

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from etl.db.engine import writing
 from etl.db.models import video_job_versions
-from etl.db.partitions import LIKE, REST, TABLE, Month, coming, constrain, is_partitioned, run
+from etl.db.partitions import ENDS, LIKE, REST, TABLE, Month, coming, constrain, is_partitioned, run
 from etl.db.schema import check, exclusive
 from etl.errors import ConfigError
 
@@ -92,6 +92,8 @@ def _rebuild(conn: sa.Connection, make: Callable[[], None], finish: Callable[[],
     make()
     moved = conn.exec_driver_sql(f"INSERT INTO {TABLE} SELECT * FROM {_OLD}").rowcount  # noqa: S608 (our own names)
     finish()
+    run(conn, f"DROP INDEX {ENDS}")
+    run(conn, f"CREATE INDEX {ENDS} ON {TABLE} (source_id, change_seq)")
     sequence = conn.scalar(sa.text(f"SELECT pg_get_serial_sequence('{_OLD}', 'change_seq')"))
     run(conn, f"ALTER SEQUENCE {sequence} OWNED BY {TABLE}.change_seq")
     comment = str(video_job_versions.comment).replace("'", "''")

@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import sqlalchemy as sa
 
 from etl.config import Config, Destination
-from etl.db.engine import storage_errors
 from etl.errors import ConfigError
+from etl.feed import marks as watermarks
 from etl.feed import reading
 from etl.feed.lag import lowest, named
 from etl.feed.locks import only_one
 from etl.feed.marks import START, Mark, Marks
 from etl.feed.reading import Batch
-from etl.feed.rows import arrow
 from etl.feed.shaping import shaped, undelivered
 from etl.feed.sink import Part, Sink, open_sink
-from etl.feed.tables import SMALL, STREAMS, VERSIONS, Stream, schema, targets
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from etl.feed.tables import SMALL, STREAMS, VERSIONS, Stream, targets
 
 #: Told after every batch: destination, table, rows of it delivered so far.
 Watch = Callable[[str, str, int], None]
@@ -121,13 +117,21 @@ class _Delivery:
             for found in marks[stream.name].values():
                 reading.verify(self.engine, stream, found)
         bounds = reading.bounds(self.engine, streams, low)
+        self.waiting = list(self._changed_small())
+        if self.waiting or any(bounds.upper.values()):
+            reading.make_durable(self.engine)
         done = all(self._stream(s, marks[s.name], low[s.name], bounds.upper[s.name]) for s in streams)
-        if self.waiting:
-            for table in SMALL:
-                self.sink.replace(table.name, _whole(self.engine, table))
-            self._flush()
+        self._flush()
         self.reached = {name: lowest(found.values()) for name, found in marks.items()}
         return done
+
+    def _changed_small(self) -> Iterator[Part]:
+        """The small tables that do not stand in the destination as they are here."""
+        for table in SMALL:
+            rows = reading.whole(self.engine, table)
+            mark, there = watermarks.whole(rows), self.sink.marks(table.name)
+            if there != mark and (rows.num_rows or there):  # a table comes with its first row
+                yield Part(table.name, rows, mark, whole=True)
 
     def _marks(self, stream: Stream) -> dict[str, dict[int, Mark]]:
         return {name: self.sink.marks(name) for name in targets(stream, state=self.sink.keeps_state)}
@@ -140,7 +144,7 @@ class _Delivery:
             stream,
             low,
             upper,
-            first_seen=stream is VERSIONS and self.sink.keeps_state,
+            state=stream is VERSIONS and self.sink.keeps_state,
             batch_rows=self.batch_rows,
         )
         for batch in batches:
@@ -177,11 +181,3 @@ def _advanced(before: Marks, batch: Marks) -> dict[int, Mark]:
     for source, mark in batch.items():
         after[source] = max(mark, after.get(source, START))
     return after
-
-
-def _whole(engine: sa.Engine, table: sa.Table) -> pa.Table:
-    import pyarrow as pa
-
-    with storage_errors(), engine.connect() as conn:
-        rows = conn.execute(sa.select(table).order_by(table.c.id)).fetchall()
-    return pa.Table.from_batches([arrow(rows, schema(table))])

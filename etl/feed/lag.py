@@ -15,7 +15,7 @@ from etl.errors import EtlError
 from etl.feed import reading
 from etl.feed.marks import START, Mark, Marks
 from etl.feed.sink import Sink, open_sink
-from etl.feed.tables import RUNS, STREAMS, VERSIONS, targets
+from etl.feed.tables import STREAMS, VERSIONS, Stream, targets
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def _standing(engine: sa.Engine, destination: Destination) -> Standing:
     try:
         sink = open_sink(destination)
         try:
-            marks = {stream.name: lowest_marks(sink, stream.name) for stream in STREAMS}
+            marks = {stream.name: lowest_marks(engine, sink, stream) for stream in STREAMS}
         finally:
             sink.close()
     except Exception as error:  # noqa: BLE001 - a destination's library may raise anything; it is reported
@@ -64,10 +64,13 @@ def named(destination: Destination, error: Exception) -> Exception:
     return told
 
 
-def lowest_marks(sink: Sink, stream: str) -> dict[int, Mark]:
-    """Per source, how far every table that this stream fills has come."""
-    chosen = next(s for s in STREAMS if s.name == stream)
-    return lowest(sink.marks(name) for name in targets(chosen, state=sink.keeps_state))
+def lowest_marks(engine: sa.Engine, sink: Sink, stream: Stream) -> dict[int, Mark]:
+    """Per source, how far every table that this stream fills has come. Raises StorageError when it was
+    filled from another history: so would a delivery."""
+    found = [sink.marks(name) for name in targets(stream, state=sink.keeps_state)]
+    for marks in found:
+        reading.verify(engine, stream, marks)
+    return lowest(found)
 
 
 def lowest(found: Iterable[Marks]) -> dict[int, Mark]:
@@ -79,7 +82,7 @@ def lowest(found: Iterable[Marks]) -> dict[int, Mark]:
 
 def lags(engine: sa.Engine, marks: Mapping[str, Marks]) -> tuple[Lag, ...]:
     """What a destination lacks that has been delivered up to these marks, per source. Raises StorageError."""
-    upper = reading.visible(engine, (VERSIONS, RUNS), marks).upper[VERSIONS.name]
+    upper = reading.bounds(engine, (VERSIONS,), marks).upper[VERSIONS.name]
     delivered = marks[VERSIONS.name]
     with storage_errors(), engine.connect() as conn:
         names = conn.execute(sa.select(sources.c.id, sources.c.name).order_by(sources.c.name)).all()

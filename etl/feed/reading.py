@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from etl.db.engine import is_sqlite, storage_errors
-from etl.db.models import sources, sync_runs, video_jobs
+from etl.db.models import sources, video_jobs
 from etl.errors import DatabaseBusy, StorageError
 from etl.feed import marks as watermarks
 from etl.feed.marks import START, Mark, Marks
 from etl.feed.rows import arrow, as_is, raw
-from etl.feed.tables import RUNS, VERSIONS, Stream, schema
+from etl.feed.tables import BESIDE, RUNS, Stream, schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -44,62 +44,29 @@ class Bounds:
     upper: Mapping[str, Mapping[int, int]]
 
 
-def source_ids(conn: sa.Connection) -> list[int]:
-    return list(conn.scalars(sa.select(sources.c.id).order_by(sources.c.id)))
-
-
 def bounds(engine: sa.Engine, streams: Sequence[Stream], delivered: Mapping[str, Marks]) -> Bounds:
-    """How far each source may be delivered now. Runs are looked at first: see `tables.STREAMS`.
-
-    On SQLite a power cut may take back commits that were seen already; a checkpoint makes them durable
-    before anybody hands them on.
-    """
-    found = visible(engine, streams, delivered)
-    if is_sqlite(engine) and any(found.upper.values()):
-        _make_durable(engine)
-    return found
-
-
-def visible(engine: sa.Engine, streams: Sequence[Stream], delivered: Mapping[str, Marks]) -> Bounds:
-    """The bounds as they look now; nothing is written, so a power cut may still take some of it back."""
-    runs = delivered.get(RUNS.name, {})
+    """How far each source may be delivered now. Runs are looked at first: see `tables.STREAMS`."""
+    ordered = sorted(streams, key=lambda stream: stream is not RUNS)
     with storage_errors(), engine.connect() as conn:
-        news = {source: _news(conn, source, runs.get(source, START).key) for source in source_ids(conn)}
-        return Bounds({s.name: _upper(conn, s, delivered.get(s.name, {}), news) for s in streams})
+        return Bounds({s.name: _upper(conn, s, delivered.get(s.name, {})) for s in ordered})
 
 
-def _news(conn: sa.Connection, source: int, after: int) -> sa.Row[Any]:
-    """What the runs since the last delivered one did; only the newest run can still be running."""
-    runs = sync_runs.c
-    total = [
-        sa.func.coalesce(sa.func.sum(runs[name]), 0).label(name) for name in (*VERSIONS.changes, "pages")
-    ]
-    finished = sa.func.max(sa.case((runs.status != "running", runs.id))).label("finished")
-    query = sa.select(finished, *total).where(runs.source_id == source, runs.id > after)
-    return conn.execute(query).one()
+def _upper(conn: sa.Connection, stream: Stream, delivered: Marks) -> dict[int, int]:
+    """The last visible key of each source that has any behind its mark. Every table answers for itself."""
+    table = stream.table
+    last = sa.select(table.c[stream.key]).where(table.c.source_id == sources.c.id)
+    if stream is RUNS:  # only the newest run of a source can still be running
+        last = last.where(table.c.status != "running")
+    last = last.order_by(table.c[stream.key].desc()).limit(1)
+    found = conn.execute(sa.select(sources.c.id, last.scalar_subquery()))
+    return {s: top for s, top in found if top is not None and top > delivered.get(s, START).key}
 
 
-def _upper(
-    conn: sa.Connection, stream: Stream, delivered: Marks, news: Mapping[int, sa.Row[Any]]
-) -> dict[int, int]:
-    if stream is RUNS:
-        return {source: row.finished for source, row in news.items() if row.finished is not None}
-    active = [s for s, row in news.items() if any(getattr(row, name) for name in stream.changes)]
-    if not active:
-        return {}
-    key, source_id = stream.table.c[stream.key], _unindexed(stream.table.c.source_id)
-    low = min(delivered.get(source, START).key for source in active)
-    query = sa.select(source_id, sa.func.max(key)).where(key > low).group_by(source_id)
-    found = {source: top for source, top in conn.execute(query) if source in set(active)}
-    return {s: top for s, top in found.items() if top > delivered.get(s, START).key}
-
-
-def _unindexed(column: sa.Column[int]) -> sa.ColumnElement[int]:
-    """Keeps planners from reading a whole source by another index and sorting it: the key's range is less."""
-    return column + 0
-
-
-def _make_durable(engine: sa.Engine) -> None:
+def make_durable(engine: sa.Engine) -> None:
+    """On SQLite a power cut may take back commits that were seen already; a checkpoint makes them durable
+    before anybody hands them on. Raises DatabaseBusy when others read or write for long."""
+    if not is_sqlite(engine):
+        return
     with storage_errors(), engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
         busy = conn.exec_driver_sql("PRAGMA wal_checkpoint(FULL)").one()[0]
     if busy:
@@ -137,17 +104,17 @@ def read(
     delivered: Marks,
     upper: Mapping[int, int],
     *,
-    first_seen: bool = False,
+    state: bool = False,
     batch_rows: int = BATCH_ROWS,
 ) -> Iterator[Batch]:
     """The rows after `delivered` up to `upper`, per source, in the order of their keys.
 
-    `first_seen` adds the column `first_seen_at`, which history alone does not know once it is pruned.
+    `state` adds columns of `video_jobs` that history does not have: `tables.BESIDE`.
     """
     collected: list[pa.RecordBatch] = []
     rows = size = 0
     latest: dict[int, Mark] = {}
-    for part, marks in _parts(engine, stream, delivered, upper, first_seen, min(FETCH, batch_rows)):
+    for part, marks in _parts(engine, stream, delivered, upper, state, min(FETCH, batch_rows)):
         collected.append(part)
         latest.update(marks)
         rows, size = rows + part.num_rows, size + part.nbytes
@@ -169,13 +136,13 @@ def _parts(
     stream: Stream,
     delivered: Marks,
     upper: Mapping[int, int],
-    first_seen: bool,
+    state: bool,
     limit: int,
 ) -> Iterator[tuple[pa.RecordBatch, dict[int, Mark]]]:
     if not upper:
         return
     after, high = min(delivered.get(source, START).key for source in upper), max(upper.values())
-    query, fields = _query(stream, list(upper), first_seen), _schema(stream, first_seen)
+    query, fields = _query(stream, list(upper), state), _schema(stream, state)
     key_at, size = fields.get_field_index(stream.key), min(limit, _FIRST_FETCH)
     while after < high:
         with storage_errors(), engine.connect() as conn:
@@ -216,17 +183,32 @@ def _reached(part: pa.RecordBatch, stream: Stream) -> dict[int, Mark]:
     }
 
 
-def _query(stream: Stream, chosen: list[int], first_seen: bool) -> sa.Select[Any]:
+def _query(stream: Stream, chosen: list[int], state: bool) -> sa.Select[Any]:
     table, key = stream.table, stream.table.c[stream.key]
     query = sa.select(*(as_is(column) for column in table.columns))
-    if first_seen:
-        same = (video_jobs.c.source_id == table.c.source_id) & (video_jobs.c.job_id == table.c.job_id)
-        query = query.add_columns(as_is(video_jobs.c.first_seen_at)).join_from(table, video_jobs, same)
+    if state:
+        job = video_jobs.c
+        same = (job.source_id == table.c.source_id) & (job.job_id == table.c.job_id)
+        # A job whose status has changed since was not settled then.
+        settled = sa.and_(job.settled, job.status == table.c.status).label("settled")
+        query = query.add_columns(as_is(job.first_seen_at), as_is(settled)).join_from(table, video_jobs, same)
     if len(chosen) <= 500:  # with more, most rows are wanted anyway
-        query = query.where(_unindexed(table.c.source_id).in_(chosen))
+        # By its sources' index a planner would read all of them and sort: the key's range is less.
+        query = query.where((table.c.source_id + 0).in_(chosen))
     return query.where(key > sa.bindparam("after"), key <= sa.bindparam("high")).order_by(key)
 
 
-def _schema(stream: Stream, first_seen: bool) -> pa.Schema:
-    fields = schema(stream.table)
-    return fields.append(schema(video_jobs).field("first_seen_at")) if first_seen else fields
+def _schema(stream: Stream, state: bool) -> pa.Schema:
+    import pyarrow as pa
+
+    fields, jobs = schema(stream.table), schema(video_jobs)
+    return pa.schema([*fields, *(jobs.field(name) for name in BESIDE)]) if state else fields
+
+
+def whole(engine: sa.Engine, table: sa.Table) -> pa.Table:
+    """All rows of a small table, in the order of their keys. Raises StorageError."""
+    import pyarrow as pa
+
+    with storage_errors(), engine.connect() as conn:
+        rows = conn.execute(sa.select(table).order_by(table.c.id)).fetchall()
+    return pa.Table.from_batches([arrow(rows, schema(table))])

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from etl.feed.marks import START, Marks
-from etl.feed.tables import STATE, STATE_COLUMNS, state_schema
+from etl.feed.tables import BESIDE, STATE, STATE_COLUMNS, state_schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-_SETTLED = ("completed", "failed")
 
 
 def undelivered(rows: pa.Table, key: str, delivered: Marks) -> pa.Table:
@@ -25,10 +23,10 @@ def undelivered(rows: pa.Table, key: str, delivered: Marks) -> pa.Table:
 
 
 def shaped(table: str, rows: pa.Table) -> pa.Table:
-    """What `table` of a destination gets out of rows that were read with `first_seen_at`."""
+    """What `table` of a destination gets out of rows that were read with what stands beside history."""
     if table == STATE:
         return _state(rows)
-    return rows.drop_columns(["first_seen_at"]) if "first_seen_at" in rows.column_names else rows
+    return rows.drop_columns([name for name in BESIDE if name in rows.column_names])
 
 
 def _state(versions: pa.Table) -> pa.Table:
@@ -43,7 +41,6 @@ def _state(versions: pa.Table) -> pa.Table:
         "last_changed_at": last["valid_from"],
         "unlisted_at": pc.if_else(unlisted, last["valid_from"], pa.scalar(None, last["valid_from"].type)),
         "unlisted_reason": last["unlisted_reason"],
-        "settled": pc.is_in(last["status"], pa.array(_SETTLED)),
     }
     columns = {name: made[name] if name in made else last[name] for name in STATE_COLUMNS}
     return pa.table(columns, schema=state_schema())

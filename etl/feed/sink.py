@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 class Part:
     """Rows for one table of a destination, and that table's marks once they are in, of every source.
 
-    The state's rows are the newest per job; others are new, or (after a crash) the same as before.
+    The state's rows are the newest per job; others are new, or (after a crash) the same as before. A `whole`
+    part holds all that its table shall hold, and its mark stands under source 0.
     """
 
     table: str
     rows: pa.Table
     marks: dict[int, Mark]
+    whole: bool = False
 
 
 class Sink(Protocol):
@@ -34,16 +36,12 @@ class Sink(Protocol):
     keeps_state: bool
 
     def marks(self, table: str) -> dict[int, Mark]:
-        """How far this table is filled, as the destination itself tells. Nothing for a new one."""
+        """How far this table is filled, as the destination itself tells. Nothing when it is not there."""
         ...
 
     def deliver(self, parts: Sequence[Part]) -> None:
         """Make the parts durable. Whatever kills this half-way, `marks` and a repetition lead to each row
         once."""
-        ...
-
-    def replace(self, table: str, rows: pa.Table) -> None:
-        """Let a small table hold these rows, at the latest with the next delivery."""
         ...
 
     def close(self) -> None: ...

@@ -1,7 +1,8 @@
 """What the feed delivers: which tables, in which order of change, as which Arrow columns.
 
-Every table is read by a key that grows within a source, because each commit of a source holds its lease row:
-the next commit's keys are larger, and come into sight later. Between sources there is no such order.
+Large tables are read by a key that grows within a source, because each commit of a source holds its lease
+row: the next commit's keys are larger, and come into sight later. Between sources there is no such order.
+Small ones are delivered whole, when anything in them has changed.
 """
 
 from __future__ import annotations
@@ -13,14 +14,16 @@ import sqlalchemy as sa
 
 from etl.db.models import (
     cache_lookups,
+    coverage_gaps,
     list_pages,
     prices,
+    rejected_items,
     sources,
     sync_runs,
     video_job_versions,
     video_jobs,
 )
-from etl.db.types import UtcDateTime
+from etl.db.types import Bytes, UtcDateTime
 from etl.records import TRACKED
 
 if TYPE_CHECKING:
@@ -31,37 +34,31 @@ STATE = "video_jobs"
 _STATE_ONLY = ("first_seen_at", "last_changed_at", "unlisted_at", "unlisted_reason")
 STATE_COLUMNS = ("source_id", "job_id", *TRACKED, "settled", "version", *_STATE_ONLY)
 
+#: What history alone does not know: it may be pruned, and only the mirror's own rule says what is settled.
+BESIDE = ("first_seen_at", "settled")
+
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A table that is read by a growing key. `proof` names columns that tell two rows of one key apart.
-
-    `changes` are the run counters one of which is above zero when a run added rows here.
-    """
+    """A table that is read by a growing key. `proof` names columns that tell two rows of one key apart."""
 
     table: sa.Table
     key: str
     proof: tuple[str, ...]
-    changes: tuple[str, ...]
 
     @property
     def name(self) -> str:
         return self.table.name
 
 
-VERSIONS = Stream(
-    video_job_versions,
-    "change_seq",
-    ("job_id", "version", "valid_from"),
-    ("jobs_inserted", "jobs_updated", "jobs_unlisted"),
-)
-PAGES = Stream(list_pages, "id", ("run_id", "received_at"), ("pages",))
-LOOKUPS = Stream(cache_lookups, "id", ("page_id", "looked_up_at"), ("pages",))
-RUNS = Stream(sync_runs, "id", ("started_at", "worker"), ())
+VERSIONS = Stream(video_job_versions, "change_seq", ("job_id", "version", "valid_from"))
+PAGES = Stream(list_pages, "id", ("run_id", "received_at"))
+LOOKUPS = Stream(cache_lookups, "id", ("page_id", "looked_up_at"))
+RUNS = Stream(sync_runs, "id", ("started_at", "worker"))
 #: Runs come last: a delivered run says that all it wrote has been delivered.
 STREAMS = (VERSIONS, PAGES, LOOKUPS, RUNS)
-#: What is delivered as a whole each time: few rows, any of which may change or go.
-SMALL = (sources, prices)
+#: What is delivered as a whole whenever it has changed: few rows, any of which may change or go.
+SMALL = (sources, prices, coverage_gaps, rejected_items)
 #: Names of what stands in a destination, and the columns that identify a row there.
 KEYS = {
     VERSIONS.name: ("change_seq",),
@@ -110,6 +107,6 @@ def _arrow(kind: sa.types.TypeEngine[Any]) -> pa.DataType:
         return pa.float64()
     if isinstance(kind, sa.Numeric):  # of which Float is one
         return pa.decimal128(kind.precision or 38, kind.scale or 0)
-    if isinstance(kind, sa.LargeBinary):
+    if isinstance(kind, Bytes):
         return pa.binary()
     return pa.string()

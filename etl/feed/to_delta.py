@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import TableNotFoundError
 
 from etl.config import Destination
-from etl.feed.marks import Mark
+from etl.feed.marks import WHOLE, Mark
 from etl.feed.sink import Part, required_url
 from etl.feed.tables import KEYS, STATE
 
@@ -50,22 +49,17 @@ class DeltaTables:
             if part.table == STATE and found is not None:
                 _merge(found, part, commit)
             else:
-                self._append(part.table, part.rows, commit)
-
-    def replace(self, table: str, rows: pa.Table) -> None:
-        write_deltalake(
-            self._place(table), rows, mode="overwrite", schema_mode="overwrite", storage_options=self._options
-        )
+                self._write(part, commit)
 
     def close(self) -> None:
         """Nothing is held open."""
 
-    def _append(self, table: str, rows: pa.Table, commit: CommitProperties) -> None:
+    def _write(self, part: Part, commit: CommitProperties) -> None:
         write_deltalake(
-            self._place(table),
-            rows,
-            mode="append",
-            schema_mode="merge",
+            self._place(part.table),
+            part.rows,
+            mode="overwrite" if part.whole else "append",
+            schema_mode="overwrite" if part.whole else "merge",
             storage_options=self._options,
             commit_properties=commit,
         )
@@ -103,7 +97,7 @@ def _transactions(marks: dict[int, Mark], sources: int) -> list[Transaction]:
 
 def _read_marks(table: DeltaTable) -> dict[int, Mark]:
     found: dict[int, Mark] = {}
-    for source in range(1, (_version(table, "sources") or 0) + 1):
+    for source in range(WHOLE, (_version(table, "sources") or 0) + 1):
         key, digest = _version(table, f"{source}/key"), _version(table, f"{source}/proof")
         if key is not None and digest is not None:
             found[source] = Mark(key, f"{digest:014x}")

@@ -60,7 +60,6 @@ class DuckDb:
         self._reading: duckdb.DuckDBPyConnection | None = None
         self._writing: duckdb.DuckDBPyConnection | None = None
         self._schema = ""
-        self._small: dict[str, pa.Table] = {}  # goes with the next rows
 
     def marks(self, table: str) -> dict[int, Mark]:
         connection = self._writing or self._reader()
@@ -68,8 +67,9 @@ class DuckDb:
             return {}
         query = f"SELECT source_id, delivered_key, proof FROM {self._place(_MARKS)} WHERE table_name = ?"  # noqa: S608
         try:
+            connection.execute(f"SELECT 1 FROM {self._place(table)} LIMIT 0")  # noqa: S608
             rows = connection.execute(query, [table]).fetchall()
-        except duckdb.CatalogException:  # nothing was ever delivered
+        except duckdb.CatalogException:  # never delivered, or dropped since
             return {}
         return {int(source): Mark(int(key), proof) for source, key, proof in rows}
 
@@ -77,21 +77,15 @@ class DuckDb:
         with self._writer().cursor() as cursor:
             cursor.begin()
             cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {self._schema}")
-            for name, rows in self._small.items():
-                self._make(cursor, name, rows.schema)
-                cursor.execute(f"DELETE FROM {self._place(name)}")  # noqa: S608
-                self._append(cursor, name, rows)
             for part in parts:
                 self._make(cursor, part.table, part.rows.schema)
+                if part.whole:
+                    cursor.execute(f"DELETE FROM {self._place(part.table)}")  # noqa: S608
                 if part.table == STATE:
                     self._forget(cursor, part)
                 self._append(cursor, part.table, part.rows)
             self._mark(cursor, parts)
             cursor.commit()
-        self._small = {}
-
-    def replace(self, table: str, rows: pa.Table) -> None:
-        self._small[table] = rows
 
     def close(self) -> None:
         for connection in (self._reading, self._writing):

@@ -71,15 +71,14 @@ class IcebergTables:
     def deliver(self, parts: Sequence[Part]) -> None:
         for part in parts:
             with self._table(part.table, part.rows.schema).transaction() as changes:
-                if part.table == STATE and changes.table_metadata.current_snapshot() is not None:
+                new = changes.table_metadata.current_snapshot() is None
+                if part.table == STATE and not new:
                     _delete_known(changes, part.rows)
-                changes.append(part.rows)
+                if part.whole and not new:
+                    changes.overwrite(part.rows)
+                else:
+                    changes.append(part.rows)
                 changes.set_properties({_MARKS: watermarks.encode(part.marks)})
-
-    def replace(self, table: str, rows: pa.Table) -> None:
-        found = self._table(table, rows.schema)
-        write = found.append if found.current_snapshot() is None else found.overwrite
-        write(rows)
 
     def close(self) -> None:
         engine: Any = getattr(self._catalog, "engine", None)

@@ -22,8 +22,10 @@ from etl.errors import ConfigError
 from etl.feed import marks as watermarks
 from etl.feed.marks import Mark
 from etl.feed.sink import Part, required_url
+from etl.feed.tables import SMALL
 
 _MARKS = b"bifrost_etl.marks"
+_SMALL = {table.name for table in SMALL}
 
 
 def open_sink(destination: Destination) -> ParquetFiles:
@@ -57,25 +59,32 @@ class ParquetFiles:
         self._last: dict[str, int] = {}
 
     def marks(self, table: str) -> dict[int, Mark]:
-        number = self._newest(table)
-        self._last[table] = number
-        if not number:
-            return {}
-        with self._store.open_input_file(self._path(table, number)) as file:
-            found = pq.read_schema(file).metadata or {}
-        return watermarks.decode(found.get(_MARKS))
+        if table in _SMALL:
+            return self._marks_in(self._whole(table))
+        number = self._last[table] = self._newest(table)
+        return self._marks_in(self._path(table, number)) if number else {}
 
     def deliver(self, parts: Sequence[Part]) -> None:
         for part in parts:
+            if part.whole:
+                self._write(self._whole(part.table), _with_marks(part))
+                continue
             number = self._last[part.table] + 1
             self._write(self._path(part.table, number), _with_marks(part))
             self._last[part.table] = number
 
-    def replace(self, table: str, rows: pa.Table) -> None:
-        self._write(f"{self._root}/{table}/{table}.parquet", rows)
-
     def close(self) -> None:
         """Nothing is held open."""
+
+    def _marks_in(self, path: str) -> dict[int, Mark]:
+        if self._store.get_file_info(path).type != pafs.FileType.File:
+            return {}
+        with self._store.open_input_file(path) as file:
+            found = pq.read_schema(file).metadata or {}
+        return watermarks.decode(found.get(_MARKS))
+
+    def _whole(self, table: str) -> str:
+        return f"{self._root}/{table}/{table}.parquet"
 
     def _newest(self, table: str) -> int:
         folder = pafs.FileSelector(f"{self._root}/{table}", allow_not_found=True)

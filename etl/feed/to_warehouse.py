@@ -79,24 +79,25 @@ class Warehouse:
         )
         self._found: dict[str, dict[int, Mark]] | None = None
         self._indexed: set[str] = set()
-        self._small: dict[str, pa.Table] = {}  # goes with the next rows
+        self._dropped: set[str] = set()  # somebody dropped these: dlt believes that they are there
 
     def marks(self, table: str) -> dict[int, Mark]:
         if self._found is None:
             self._pipeline.sync_destination()
             self._found = self._read_marks()
-        return self._found.get(table, {})
+        found = self._found.get(table, {})
+        if found and not self._is_there(table):
+            self._dropped.add(table)
+            return {}
+        return found
 
     def deliver(self, parts: Sequence[Part]) -> None:
-        small = [dlt.resource([rows], name=n, write_disposition="replace") for n, rows in self._small.items()]
-        self._load([*(_merged(part.table, part.rows, KEYS[part.table]) for part in parts), *small])
-        self._small = {}
+        self._make_dropped()
+        self._load([_resource(part) for part in parts])
         self._load([_merged(_MARKS, _mark_rows(parts), _MARKS_KEY)])
         for part in parts:
-            self._index(part.table)
-
-    def replace(self, table: str, rows: pa.Table) -> None:
-        self._small[table] = rows
+            if not part.whole:
+                self._index(part.table)
 
     def close(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -119,6 +120,26 @@ class Warehouse:
             found.setdefault(table, {})[int(source)] = Mark(int(key), digest)
         return found
 
+    def _make_dropped(self) -> None:
+        """Tables that somebody dropped, empty again. Their marks go first, for a crash between."""
+        if not self._dropped:
+            return
+        with self._pipeline.sql_client() as client:
+            marks, name = client.make_qualified_table_name(_MARKS), client.escape_column_name("table_name")
+            for table in self._dropped:
+                client.execute_sql(f"DELETE FROM {marks} WHERE {name} = %s", table)  # noqa: S608
+        with self._pipeline.destination_client() as tables:
+            tables.update_stored_schema(force=True)
+        self._dropped = set()
+
+    def _is_there(self, table: str) -> bool:
+        with self._pipeline.sql_client() as client:
+            try:
+                client.execute_sql(f"SELECT 1 FROM {client.make_qualified_table_name(table)} WHERE 1 = 0")  # noqa: S608
+            except DatabaseUndefinedRelation:
+                return False
+        return True
+
     def _index(self, table: str) -> None:
         """PostgreSQL would read the whole table to find the rows that a merge replaces."""
         if self._format is None or table in self._indexed:
@@ -128,6 +149,12 @@ class Warehouse:
             key = ", ".join(client.escape_column_name(name) for name in KEYS[table])
             place = client.make_qualified_table_name(table)
             client.execute_sql(f"CREATE UNIQUE INDEX IF NOT EXISTS {table}_key ON {place} ({key})")
+
+
+def _resource(part: Part) -> Any:
+    if part.whole:
+        return dlt.resource([part.rows], name=part.table, write_disposition="replace")
+    return _merged(part.table, part.rows, KEYS[part.table])
 
 
 def _merged(table: str, rows: pa.Table, key: Sequence[str]) -> Any:

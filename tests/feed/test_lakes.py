@@ -48,7 +48,7 @@ def test_a_new_column_appears_downstream(engine, tmp_path, kind):
     later = sa.MetaData()
     grown = metadata.tables["video_job_versions"].to_metadata(later)
     grown.append_column(sa.Column("mood", sa.Text))
-    versions = Stream(grown, VERSIONS.key, VERSIONS.proof, VERSIONS.changes)
+    versions = Stream(grown, VERSIONS.key, VERSIONS.proof)
     streams = (versions, *STREAMS[1:])
     writer.step(new=2, changes=0)
     feed(engine, kind, tmp_path, streams=streams)
