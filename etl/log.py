@@ -33,6 +33,13 @@ _SECRET_KEYS = {
     "cookie",
 }
 _SHORTEST = 4  # shorter texts are masked only where a pattern finds them: "a" is in every word
+#: What a terminal obeys instead of showing it (C0, DEL and C1 but for line breaks and tabs), and halves of
+#: characters, which no output can encode.
+_CONTROLS = [n for n in (*range(0x20), *range(0x7F, 0xA0)) if chr(n) not in "\t\n"]
+_UNSEEN = dict.fromkeys((*_CONTROLS, *range(0xD800, 0xE000)), "\N{REPLACEMENT CHARACTER}")
+_AS_JSON = {n: f"\\u{n:04x}" for n in _UNSEEN if n > 0x20}
+_BEYOND_JSON = re.compile(r"[\x7f-\x9f\ud800-\udfff]")
+_ON_A_LINE = _UNSEEN | dict.fromkeys(map(ord, "\t\n"), " ")
 _PATTERNS = (
     # An Authorization header as text, as JSON or as a dict's repr, whatever the scheme.
     (r"((?:proxy-)?authorization['\"]?\s*[:=]\s*['\"]?)(?:[A-Za-z]+\s+)?[^\s'\",;}]+", r"\1"),
@@ -41,6 +48,16 @@ _PATTERNS = (
     (r"()\bsk-bf-[A-Za-z0-9._-]+", r"\1"),
     (r"(://[^\s/:@'\"]*:)[^\s/@'\"]+(?=@)", r"\1"),
 )
+
+
+def visible(text: str, *, lines: bool = True) -> str:
+    """`text` without characters that a terminal would obey; `lines` keeps breaks and tabs."""
+    return text if text.isprintable() else text.translate(_UNSEEN if lines else _ON_A_LINE)
+
+
+def visible_json(text: str) -> str:
+    """A JSON text of the same value: `json.dumps` escapes the first 32 controls, and not the rest."""
+    return text.translate(_AS_JSON) if _BEYOND_JSON.search(text) else text
 
 
 class Redactor:
@@ -210,14 +227,27 @@ def _common() -> list[Processor]:
     return [stdlib.add_log_level, stdlib.add_logger_name, stamp]
 
 
+def _dump_visibly(event: Any, **options: Any) -> str:
+    import json
+
+    return visible_json(json.dumps(event, **options))
+
+
 def _formatter(out: IO[str], format: str, redactor: Redactor) -> logging.Formatter:
     from structlog import dev, processors, stdlib
 
     def redact(_logger: Any, _method: str, event: Event) -> Event:
         return {key: redactor.field(key, value) for key, value in event.items()}
 
+    def show(_logger: Any, _method: str, event: Event) -> Event:
+        """On one line each, but for tracebacks: a value must not look like another record."""
+        return {
+            key: visible(value, lines=key in ("exception", "stack")) if isinstance(value, str) else value
+            for key, value in event.items()
+        }
+
     colours = out.isatty() and not os.environ.get("NO_COLOR")
-    as_json = processors.JSONRenderer(ensure_ascii=False)
+    as_json = processors.JSONRenderer(_dump_visibly, ensure_ascii=False)
     # Tracebacks become text before redaction; structlog's own would show local variables.
     console = dev.ConsoleRenderer(colors=colours, exception_formatter=dev.plain_traceback)
     return stdlib.ProcessorFormatter(
@@ -227,6 +257,6 @@ def _formatter(out: IO[str], format: str, redactor: Redactor) -> logging.Formatt
             processors.StackInfoRenderer(),
             processors.format_exc_info,
             redact,
-            as_json if format == "json" else console,
+            *([as_json] if format == "json" else [show, console]),
         ],
     )

@@ -16,7 +16,7 @@ from etl.config import Notify
 from etl.errors import ConfigError, SuspiciousScan
 from etl.feed import FeedResult
 from etl.load.health import Health
-from etl.log import get
+from etl.log import get, visible
 from etl.records import RunResult
 
 #: Failed runs in a row before somebody is told; a refused key is told at once.
@@ -95,7 +95,8 @@ class Notifier:
             return
         self._told[kind, source] = moment
         try:
-            self._queue.put_nowait((self._redact(f"bifrost-etl: {title}"), self._redact(text)))
+            told = (self._redact(f"bifrost-etl: {title}"), self._redact(text))
+            self._queue.put_nowait((visible(told[0], lines=False), visible(told[1])))
         except queue.Full:
             get("notify").warning("notification_dropped", source=source, kind=kind)
 

@@ -1,8 +1,8 @@
 """Tables as documents: CSV, JSON, Markdown, HTML, Parquet. Much of what they hold was written by strangers.
 
 Texts are escaped for where they go: a spreadsheet runs a cell that begins with = + - or @, Markdown and HTML
-take markup. Numbers stay numbers. Instants are ISO 8601 in UTC; Markdown and HTML, which people read, have
-them in the reporting time zone.
+take markup, and a terminal obeys control characters. Numbers stay numbers. Instants are ISO 8601 in UTC;
+Markdown and HTML, which people read, have them in the reporting time zone.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 from etl.analytics.columns import Column, Kind
 from etl.analytics.queries import Table
 from etl.errors import ConfigError
+from etl.log import visible, visible_json
 from etl.records import spreadsheet_safe
 
 FORMATS = ("table", "csv", "json", "markdown", "html", "parquet")
@@ -102,7 +103,7 @@ def to_json(document: Document) -> str:
         "notes": list(document.notes),
         "tables": tables,
     }
-    return json.dumps(whole, ensure_ascii=False, indent=2, default=plain) + "\n"
+    return visible_json(json.dumps(whole, ensure_ascii=False, indent=2, default=plain)) + "\n"
 
 
 def plain(value: Any) -> Any:
@@ -207,7 +208,7 @@ def _texts(table: Table, zone: str) -> list[list[str]]:
 
 def _marked(text: str) -> str:
     """Text that Markdown shows as it is."""
-    flat = html.escape(" ".join(text.split()), quote=False)
+    flat = html.escape(visible(" ".join(text.split())), quote=False)
     return "".join(f"\\{c}" if c in "\\`*[]|#!~" else c for c in flat).replace("_", "\\_")
 
 
@@ -221,32 +222,36 @@ _STYLE = (
 
 def to_html(document: Document) -> str:
     """One file without scripts, pictures or links."""
-    esc = html.escape
-    body = [f"<h1>{esc(document.title)}</h1>", *(f"<p>{esc(line)}</p>" for line in lines(document))]
+    body = [f"<h1>{_escaped(document.title)}</h1>", *(f"<p>{_escaped(line)}</p>" for line in lines(document))]
     for table in document.tables:
         if len(document.tables) > 1:
-            body.append(f"<h2>{esc(table.title)}</h2>")
+            body.append(f"<h2>{_escaped(table.title)}</h2>")
         body.append(_html_table(table, document.zone) if table.rows else "<p>Nothing.</p>")
     policy = "default-src 'none'; style-src 'unsafe-inline'"
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{esc(document.title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+        f"<title>{_escaped(document.title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
         + "\n".join(body)
         + "\n</body>\n</html>\n"
     )
 
 
+def _escaped(text: str) -> str:
+    """Text that HTML shows as it is; control characters are not allowed there."""
+    return html.escape(visible(text))
+
+
 def _html_table(table: Table, zone: str) -> str:
     marks = [' class="n"' if is_number(c, table.rows, i) else "" for i, c in enumerate(table.columns)]
     head = "".join(
-        f'<th scope="col"{mark} title="{html.escape(c.comment)}">{html.escape(c.name)}</th>'
+        f'<th scope="col"{mark} title="{_escaped(c.comment)}">{_escaped(c.name)}</th>'
         for mark, c in zip(marks, table.columns, strict=True)
     )
     rows = (
         "<tr>"
-        + "".join(f"<td{mark}>{html.escape(text)}</td>" for mark, text in zip(marks, row, strict=True))
+        + "".join(f"<td{mark}>{_escaped(text)}</td>" for mark, text in zip(marks, row, strict=True))
         + "</tr>"
         for row in _texts(table, zone)
     )

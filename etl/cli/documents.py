@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from etl.cli.output import DIM, WARN, on_terminal, say, table
 from etl.errors import ConfigError
+from etl.log import visible
 
 if TYPE_CHECKING:
     from etl.analytics.queries import Table
@@ -37,7 +38,8 @@ def write(document: Document, form: str, output: Path | None) -> None:
     elif form == "parquet" and output is not None:
         to_parquet(document, output)
     elif output is None:
-        sys.stdout.write(render(document, form))
+        text = render(document, form)
+        sys.stdout.write(visible(text) if sys.stdout.isatty() else text)
     else:
         _save(render(document, form), output)
 

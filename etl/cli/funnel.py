@@ -51,12 +51,13 @@ def _closed_pipe() -> int:
 def _report(exc: Exception, settings: Settings) -> int:
     from etl.cli.output import printable
     from etl.errors import ConfigError
+    from etl.log import visible
 
     for line in explain(exc):
         for part in settings.redact(line).splitlines():
             print(printable(part), file=sys.stderr)
     if settings.log_level == "debug":
-        print(settings.redact("".join(traceback.format_exception(exc))), file=sys.stderr, end="")
+        print(visible(settings.redact("".join(traceback.format_exception(exc)))), file=sys.stderr, end="")
     return USAGE if isinstance(exc, ConfigError) else FAILED
 
 

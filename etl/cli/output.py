@@ -41,7 +41,9 @@ def say(text: str = "", style: str | None = None, *, stream: TextIO | None = Non
 
 def say_json(document: Any) -> None:
     """The one JSON document of a command. Instants are ISO 8601 in UTC, ending in Z."""
-    print(json.dumps(document, ensure_ascii=False, indent=2, default=_plain))
+    from etl.log import visible_json
+
+    print(visible_json(json.dumps(document, ensure_ascii=False, indent=2, default=_plain)))
 
 
 def _plain(value: Any) -> Any:
@@ -52,6 +54,7 @@ def _plain(value: Any) -> Any:
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:
     """Rows under headings; columns in `right` hold numbers. A pipe gets aligned columns, two blanks apart."""
+    headings = [printable(heading) for heading in headings]
     cells = [[printable(cell) for cell in row] for row in rows]
     if on_terminal():
         _drawn(headings, cells, right)
@@ -73,7 +76,7 @@ def _drawn(headings: Sequence[str], cells: Sequence[Sequence[str]], right: Seque
 
     drawn = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for column, heading in enumerate(headings):
-        drawn.add_column(heading, justify="right" if column in right else "left", overflow="fold")
+        drawn.add_column(Text(heading), justify="right" if column in right else "left", overflow="fold")
     for row in cells:
         drawn.add_row(*(Text(cell) for cell in row))
     console(wrap=True).print(drawn)

@@ -23,6 +23,7 @@ from etl.analytics.joblist import Choice, recent_names
 from etl.analytics.queries import Engine, Filter
 from etl.config import Reporting
 from etl.errors import ConfigError
+from etl.log import visible
 from etl.web.cache import Kept
 from etl.web.dashboard_cells import Setting, job_url, tree_url
 from etl.web.dashboard_query import Query
@@ -98,7 +99,8 @@ class Desk:
         return engine
 
     def page(self, template: str, values: Mapping[str, Any], status: int = 200) -> Response:
-        return HTMLResponse(self._pages.get_template(template).render(values), status, headers=HEADERS)
+        text = visible(self._pages.get_template(template).render(values))
+        return HTMLResponse(text, status, headers=HEADERS)
 
 
 @dataclass(frozen=True)

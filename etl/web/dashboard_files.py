@@ -14,6 +14,7 @@ from etl.analytics.history import read_history
 from etl.analytics.queries import Table
 from etl.analytics.rendering import Document, plain, to_csv, to_json
 from etl.errors import ConfigError
+from etl.log import visible_json
 from etl.web.dashboard_desk import HEADERS, Call, Missing
 from etl.web.dashboard_tables import read
 
@@ -46,7 +47,7 @@ def job(call: Call) -> Response:
     except ConfigError as error:
         raise Missing("There is no such job", str(error), error.hint) from None
     text = json.dumps({"jobs": [asdict(one) for one in found]}, default=plain, ensure_ascii=False, indent=2)
-    return _file("job", "json", iter([text + "\n"]))
+    return _file("job", "json", iter([visible_json(text) + "\n"]))
 
 
 def _csv(first: Table, rest: Iterator[Table]) -> Iterator[str]:
@@ -65,7 +66,7 @@ def _json(first: Table, rest: Iterator[Table]) -> Iterator[str]:
         rows = (dict(zip(names, row, strict=True)) for row in table.rows)
         text = ",\n".join(json.dumps(row, ensure_ascii=False, default=plain) for row in rows)
         if text:
-            yield f"{comma}\n{text}"
+            yield f"{comma}\n{visible_json(text)}"
             comma = ","
     yield '], "cut": false}}}\n'
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from etl.analytics.status import SourceStatus
 from etl.errors import EtlError
+from etl.log import visible
 from etl.web.state import State
 
 
@@ -23,7 +24,8 @@ def ready(state: State) -> tuple[int, dict[str, Any]]:
         state.check_schema()
         found = {status.source: status for status in state.read()}
     except EtlError as error:
-        problem = {"problem": state.redact(str(error)), "hint": error.hint and state.redact(error.hint)}
+        told = visible(state.redact(str(error)))
+        problem = {"problem": told, "hint": error.hint and visible(state.redact(error.hint))}
         return 503, {"status": "not ready", "database": problem, "sources": {}}
     sources = judge(state.limits(), found, moment)
     fine = all(source["ready"] for source in sources.values())
@@ -45,7 +47,7 @@ def _one(status: SourceStatus | None, limit: float, moment: datetime) -> dict[st
         "ready": problem is None,
         "age_seconds": None if age is None else round(age.total_seconds(), 3),
         "max_age_seconds": limit,
-        "problem": problem,
+        "problem": problem and visible(problem),
     }
 
 
