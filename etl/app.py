@@ -30,6 +30,7 @@ from etl.load.health import note_failure
 from etl.log import Redactor, get
 from etl.pipeline import Stopped, sync_source
 from etl.records import Counts, Progress, RunKind, RunResult
+from etl.transform.privacy import scrub_message
 
 if TYPE_CHECKING:
     from etl.app_fleet import Fleet
@@ -139,6 +140,9 @@ class App:
             if progress is not None:
                 progress.waiting(source.name, str(error), wait)
 
+        def redact(text: str) -> str:
+            return scrub_message(self.redact(text), source.prompts)
+
         return WatchedGateway(
             source,
             observer=self.observer,
@@ -147,7 +151,7 @@ class App:
             sleep=self._nap(stop),
             rng=self._rng,
             on_retry=on_retry,
-            redact=self.redact,
+            redact=redact,
         )
 
     def _price(self) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 from etl.records import CacheLookup, PageFacts, RawPage
 from etl.transform import values
 from etl.transform.jobs import Context
-from etl.transform.prompts import Scrubber
 from etl.transform.text import Unusable, clean, decode, json_text
 
 _PATH = "page.extra_fields"
@@ -20,8 +19,8 @@ _CACHE_MEMBERS = frozenset({"cache_hit", "input_tokens", *_TEXTS, *_NUMBERS})
 
 def page_facts(page: RawPage, context: Context) -> tuple[PageFacts, CacheLookup | None]:
     """Facts and cache lookup; counts the envelope's unknown members."""
-    for name, value in page.unknown.items():
-        context.unknown("page", _hidden(clean(name), context), value)
+    for name, value in _hidden({clean(name): value for name, value in page.unknown.items()}, context).items():
+        context.unknown("page", name, value)
     if page.extra_fields is None:
         return PageFacts(), None
     try:
@@ -37,7 +36,10 @@ def page_facts(page: RawPage, context: Context) -> tuple[PageFacts, CacheLookup 
 
 
 def _hidden(value: Any, context: Context) -> Any:
-    return value if context.mask is None else context.mask.value(value)
+    """Without credentials, and without prompts where they are not stored."""
+    if context.mask is not None:
+        value = context.mask.value(value)
+    return value if context.scrubber is None else context.scrubber.value(value)
 
 
 def _facts(fields: dict[str, Any], context: Context) -> PageFacts:
@@ -99,8 +101,6 @@ def _rest(left: dict[str, Any], context: Context) -> str | None:
     """What has no column, as JSON."""
     for name, value in left.items():
         context.unknown(_PATH, name, value)
-    if left and context.options.prompts != "store":
-        left = Scrubber(None, context.options).value(left)
     return json_text(left) if left else None
 
 

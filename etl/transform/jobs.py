@@ -15,12 +15,11 @@ from etl.log import EchoMask
 from etl.records import SETTLED_STATUSES, JobRow, Unknown, new_row
 from etl.transform import values
 from etl.transform.options import Options
-from etl.transform.prompts import Scrubber, stored
-from etl.transform.text import Unusable, json_text, json_type
+from etl.transform.privacy import Scrubber
+from etl.transform.text import MAX_ID, Unusable, json_text, json_type
 
 Parsed = TypeVar("Parsed")
 
-MAX_ID = 512
 MAX_PATH = 255
 
 _ALIASES = {
@@ -52,6 +51,7 @@ class Context:
     options: Options
     provider: str | None = None
     mask: EchoMask | None = None  # when the page echoes a credential
+    scrubber: Scrubber | None = None  # when prompts are not stored
     _drift: dict[tuple[str, str, type], int] = field(default_factory=dict)
 
     def unknown(self, where: str, name: str, value: Any) -> None:
@@ -102,9 +102,6 @@ def job_row(job: dict[str, Any], context: Context) -> JobRow:
     if job.get("object") not in ("video", None):
         extra["object"] = job["object"]
     prompt, provider = _text(job, "prompt", extra), _provider(job, key, context, extra)
-    if context.options.prompts != "store":
-        extra, error_message = _without_prompt(job, extra, error_message, context.options)
-        prompt = stored(prompt, context.options)
     extra_text = json_text(extra) if extra else None
     content = (
         provider, model, status, reported, prompt, remixed, seconds, size, created_at, completed_at,
@@ -252,13 +249,3 @@ def _significant(extra: dict[str, Any], text: str) -> str | None:
         return text
     kept = _meaningful({name: value for name, value in extra.items() if name != "progress"})
     return json_text(kept) if kept else None
-
-
-def _without_prompt(
-    job: dict[str, Any], extra: dict[str, Any], error_message: str | None, options: Options
-) -> tuple[dict[str, Any], str | None]:
-    if not extra and error_message is None:
-        return extra, None
-    extra.pop("prompt", None)
-    scrubber = Scrubber(job.get("prompt"), options)
-    return scrubber.value(extra), None if error_message is None else scrubber.text(error_message)

@@ -15,8 +15,8 @@ import msgspec
 
 from etl.records import JobRow, new_row
 from etl.transform import values
-from etl.transform.jobs import MAX_ID, Context, digest, provider_of
-from etl.transform.text import has_escaped_nul
+from etl.transform.jobs import Context, digest, provider_of
+from etl.transform.text import MAX_ID, has_escaped_nul
 
 _Moment = Annotated[int, msgspec.Meta(gt=0, lt=values.LATEST)]
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from etl.log import EchoMask
 from etl.records import JobRow, PageRows, RawPage, Reject
 from etl.transform.envelope import page_facts
-from etl.transform.jobs import MAX_ID, Context, job_row
+from etl.transform.jobs import Context, job_id, job_row
 from etl.transform.options import Options
 from etl.transform.ordinary import ordinary_rows
-from etl.transform.prompts import safe_reject
-from etl.transform.text import Unusable, clean, decode
+from etl.transform.privacy import Scrubber, find_prompts, safe_reject, scrub_job
+from etl.transform.text import MAX_ID, Unusable, clean, decode
 
 #: Keys, cursors and what decides about a job: they stay as sent, whatever they hold.
 _NEVER_MASKED = frozenset(
@@ -28,6 +29,8 @@ def transform_page(page: RawPage, options: Options, *, source_provider: str | No
     `source_provider` names the provider where neither job nor page does.
     """
     context = Context(options, mask=options.mask if _echoes(page, options.mask) else None)
+    if options.prompts != "store":
+        context.scrubber = Scrubber(_prompts(page), options)
     facts, cache = page_facts(page, context)
     context.provider = facts.provider or source_provider
     rows, rejects = _rows(page.items, context)
@@ -58,11 +61,25 @@ def _rows(items: Sequence[bytes], context: Context, start: int = 0) -> tuple[lis
 
 
 def _alone(items: Sequence[bytes], context: Context, position: int) -> tuple[list[JobRow], list[Reject]]:
+    if not items:
+        return [], []
+    raw = items[0] if context.mask is None else context.mask.payload(items[0])
     try:
-        return [job_row(_hidden(decode(raw), context), context) for raw in items], []
+        job = _hidden(decode(items[0]), context)
     except Unusable as exc:
-        raw = items[0] if context.mask is None else context.mask.payload(items[0])
-        return [], [_reject(exc, raw, position, context.options)]
+        return [], [_reject(exc, raw, position, context.options, exc.value)]
+    try:
+        job_id(job)  # of the job as sent: what takes a prompt's place is no key
+        return [job_row(scrub_job(job, context.options), context)], []
+    except Unusable as exc:
+        return [], [_reject(exc, raw, position, context.options, job)]
+
+
+def _prompts(page: RawPage) -> Iterator[str]:
+    """Every prompt on the page, for what the page says about itself."""
+    for raw in (*page.items, page.extra_fields or b"null"):
+        with suppress(Unusable, RecursionError):
+            yield from find_prompts(decode(raw))
 
 
 def _echoes(page: RawPage, mask: EchoMask) -> bool:
@@ -79,8 +96,8 @@ def _hidden(job: Any, context: Context) -> Any:
     return context.mask.value(job) | kept
 
 
-def _reject(exc: Unusable, raw: bytes, position: int, options: Options) -> Reject:
-    return safe_reject(Reject(str(exc), raw, position, _readable_id(exc.value)), exc.value, options)
+def _reject(exc: Unusable, raw: bytes, position: int, options: Options, value: Any) -> Reject:
+    return safe_reject(Reject(str(exc), raw, position, _readable_id(value)), value, options)
 
 
 def _readable_id(value: Any) -> str | None:

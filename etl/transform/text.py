@@ -14,6 +14,8 @@ import msgspec
 
 #: Levels of arrays and objects. Far below every decoder's and database's own limit.
 MAX_DEPTH = 64
+#: A longer id is no key.
+MAX_ID = 512
 #: Longer integers than this stay text: Python itself refuses to read very long ones.
 MAX_DIGITS = 100
 

@@ -195,8 +195,8 @@ def test_a_prompt_quoted_elsewhere_goes_too() -> None:
         "input": 'say "hi" now!',
     }
     job = row(prompt='say "hi" now', error=error, prompt_tokens=5, options={"prompts": "drop"})
-    assert job.error_message == 'rejected: {"prompt": "[prompt]"}'
-    assert extra(job) == {"error": {"input": "[prompt]!"}, "prompt_tokens": 5}
+    assert job.error_message == 'rejected: {"[withheld]"}'
+    assert extra(job) == {"prompt_tokens": 5}
 
 
 def test_a_short_prompt_does_not_ruin_other_texts() -> None:
@@ -220,7 +220,7 @@ def test_rejects_without_prompts() -> None:
     (dropped,) = transform(raw, prompts="drop").rejects
     (hashed,) = transform(raw, prompts="hash").rejects
     (broken,) = transform(raw[:-1], prompts="drop").rejects
-    assert json.loads(dropped.payload or b"") == {"id": "", "note": "see: [prompt]"}
+    assert json.loads(dropped.payload or b"") == {"id": "", "[name 3]": "[withheld]", "prompt": None}
     assert json.loads(hashed.payload or b"")["prompt"].startswith("sha256:")
     assert broken.payload is None
     assert f"{len(raw) - 1} bytes withheld" in broken.reason

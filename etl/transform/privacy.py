@@ -1,0 +1,223 @@
+"""Where prompts are not stored, nothing that could be one is: only figures, words without spaces, and error
+messages that quote no prompt pass. Ids, which are keys and cursors, stay as sent.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from json.encoder import encode_basestring, encode_basestring_ascii
+from typing import Any, Literal
+from urllib.parse import quote, quote_plus, unquote_plus
+
+from etl.records import SETTLED_STATUSES, Reject
+from etl.transform.options import Options
+from etl.transform.text import MAX_ID, json_text
+
+#: A shorter prompt is a syllable: cutting it out of every other text would only ruin them.
+_SHORTEST = 4
+#: From this length on a prompt is found inside a word; so many of its letters in a message quote it.
+_LONG = 8
+_QUOTED = 12
+MARK, WITHHELD = "[prompt]", "[withheld]"
+
+_WORD = re.compile(r"[A-Za-z0-9_.:/@+-]{1,48}|[0-9a-f]{49,128}", re.ASCII)
+_FIGURE = re.compile(r"[\d\s.:,+\-TZxX×eE%]{1,40}(s|secs?|seconds?)?", re.ASCII | re.IGNORECASE)
+_NAME = re.compile(r"[A-Za-z_$][\w.$-]{0,63}", re.ASCII)
+#: From the first quotation mark to the last one, or to the end: quotations hold quotation marks.
+_QUOTATION = re.compile(r"(?<!\w)[\"'`“‘«]((?s:.){17,}[\"'`”’»](?!\w)|(?s:.){17,}$)")
+#: "prompt": "…, or prompt '…: what follows is one.
+_NAMED = re.compile(r"prompt[\"'`“‘\\]*+\s*+(?:[:=]\s*+)?[\"'`“‘\\]++(?!\[prompt\])", re.IGNORECASE)
+_MEANS_PROMPT = frozenset({"input", "text", "caption", "description", "instruction", "instructions", "query"})
+_STATUSES = SETTLED_STATUSES | {"queued", "in_progress", "in-progress", "processing", "running", "succeeded"}
+_LINK = re.compile(r"\S{1,512}")
+_PLAIN = frozenset({"id", "object", "status"})
+_CONTRACT = _PLAIN | {
+    "provider",
+    "model",
+    "progress",
+    "prompt",
+    "remixed_from_video_id",
+    "seconds",
+    "size",
+    "error",
+}
+_CONTRACT |= {"created_at", "completed_at", "expires_at", "code", "message", "type", "param"}
+_DROPPED = frozenset({"videos", "extra_fields"})
+
+
+def stored(prompt: Any, options: Options) -> str | None:
+    """A prompt as its column shows it."""
+    if not prompt:
+        return None
+    return fingerprint(prompt if isinstance(prompt, str) else json_text(prompt), options)
+
+
+def fingerprint(text: str, options: Options) -> str | None:
+    if options.prompts == "drop":
+        return None
+    return "sha256:" + hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+
+
+class Scrubber:
+    """Takes prompts out of everything else that a job or a page says."""
+
+    def __init__(self, prompts: Iterable[str], options: Options) -> None:
+        self._options, self._prompts = options, [text for text in prompts if len(text) >= _SHORTEST]
+        found = {form for text in self._prompts for form in _forms(text)}
+        self._forms = sorted(found, key=lambda form: (-len(form), form))
+        self._words = [form.casefold() for form in found if _WORD.fullmatch(form)]
+
+    def job(self, job: dict[str, Any]) -> dict[str, Any]:
+        """The job as it may be stored; the row is made of it as of any other."""
+        kept = {n: v for n, v in job.items() if self._stays(n, v)}
+        rest = {n: v for n, v in job.items() if n not in kept and n not in _DROPPED}
+        if "prompt" in rest:
+            kept["prompt"] = stored(rest.pop("prompt"), self._options)
+        error = rest.pop("error", None)
+        if isinstance(error, str):
+            kept["error"] = self.message(error)
+        elif isinstance(error, dict):
+            kept["error"] = self._error(error)
+        elif error is not None:
+            kept["error"] = self.value(error)
+        return kept | self._members(rest)
+
+    def message(self, text: str) -> str:
+        """An error's text, if it quotes no prompt."""
+        for form in self._forms:
+            text = text.replace(form, MARK)
+        if _NAMED.search(text) or any(_quotes(text, prompt) for prompt in self._prompts):
+            return WITHHELD
+        return _QUOTATION.sub(f'"{WITHHELD}"', text)
+
+    def value(self, value: Any) -> Any:
+        """A copy in which a text is a figure, a word, or withheld."""
+        if isinstance(value, str):
+            return self._word(value)
+        if isinstance(value, list):
+            return [self.value(child) for child in value]
+        return self._members(value) if isinstance(value, dict) else value
+
+    def name(self, name: str) -> str | None:
+        """The name of a member; None for one that could be a prompt."""
+        return name if _NAME.fullmatch(name) and self._word(name) == name else None
+
+    def _stays(self, name: str, value: Any) -> bool:
+        """Keys, links between jobs, and what decides how a job stands."""
+        if name == "id":
+            return isinstance(value, int) or (isinstance(value, str) and len(value) <= MAX_ID)
+        if not isinstance(value, str):
+            return False
+        if name == "remixed_from_video_id":
+            folded = value.casefold()
+            return bool(_LINK.fullmatch(value)) and not any(form.casefold() in folded for form in self._forms)
+        return (
+            value == "video" if name == "object" else name == "status" and value.strip().lower() in _STATUSES
+        )
+
+    def _word(self, text: str) -> str:
+        if not text or _FIGURE.fullmatch(text):
+            return text
+        folded = text.casefold()
+        if not _WORD.fullmatch(text) or any(
+            w in folded if len(w) >= _LONG else w == folded for w in self._words
+        ):
+            return WITHHELD
+        return text
+
+    def _error(self, error: dict[str, Any]) -> dict[str, Any]:
+        message = error.get("message")
+        if not isinstance(message, str):
+            return self._members(error)
+        others = {name: value for name, value in error.items() if name != "message"}
+        return {"message": self.message(message), **self._members(others)}
+
+    def _members(self, members: dict[str, Any]) -> dict[str, Any]:
+        kept: dict[str, Any] = {}
+        for number, (name, child) in enumerate(members.items(), start=1):
+            shown = self.name(name) or f"[name {number}]"
+            if not _means_prompt(name) or isinstance(child, int | float | None):
+                kept[shown] = self.value(child)
+            elif self._options.prompts == "hash":
+                kept[shown] = stored(child, self._options)
+        return kept
+
+
+def scrub_job(job: Any, options: Options) -> Any:
+    """The job without prompts, where they are not stored."""
+    if options.prompts == "store" or type(job) is not dict:
+        return job
+    return Scrubber(find_prompts(job), options).job(job)
+
+
+def scrub_message(text: str, prompts: Literal["store", "hash", "drop"]) -> str:
+    """What a gateway says in an error, if it may hold a prompt that is not to be stored."""
+    return text if prompts == "store" else Scrubber((), Options(prompts)).message(text)
+
+
+def find_prompts(value: Any, inside: bool = False) -> Iterator[str]:
+    """Every text of a decoded value that its member's name calls a prompt."""
+    if isinstance(value, str) and inside:
+        yield value
+        yield value.strip()
+    elif isinstance(value, dict):
+        for name, child in value.items():
+            yield from find_prompts(child, inside or _means_prompt(name))
+    elif isinstance(value, list):
+        for child in value:
+            yield from find_prompts(child, inside)
+
+
+def safe_reject(reject: Reject, value: Any, options: Options) -> Reject:
+    """The reject, its bytes without the prompt; without any when nobody can tell where a prompt stands."""
+    if options.prompts == "store" or reject.payload is None:
+        return reject
+    try:
+        if isinstance(value, dict):
+            payload = json_text(_bare(scrub_job(value, options))).encode()
+            return Reject(reject.reason, payload, reject.position, reject.job_id)
+    except (RecursionError, ValueError):
+        pass  # nested beyond reading, or text that cannot be encoded: withheld like all that is no object
+    digest = hashlib.sha256(reject.payload).hexdigest()
+    withheld = f"{len(reject.payload)} bytes withheld, they may hold a prompt, sha256 {digest}"
+    return Reject(f"{reject.reason} ({withheld})", None, reject.position, reject.job_id)
+
+
+def _bare(value: Any, name: str = "") -> Any:
+    """What is no job has no prompt that could be known: only the contract's names and figures are left."""
+    if isinstance(value, dict):
+        members = enumerate(value.items(), start=1)
+        return {(n if n in _CONTRACT else f"[name {i}]"): _bare(child, n) for i, (n, child) in members}
+    if isinstance(value, list):
+        return [_bare(child) for child in value]
+    safe = not isinstance(value, str) or name in _PLAIN or _FIGURE.fullmatch(value)
+    return value if safe or value.startswith(("sha256:", MARK)) else WITHHELD
+
+
+def _means_prompt(name: str) -> bool:
+    return "prompt" in name.casefold() or name.casefold() in _MEANS_PROMPT
+
+
+def _forms(text: str) -> set[str]:
+    """How a prompt may be written: as it is, in JSON that is itself a string, in a URL, in base64."""
+    raw = text.encode("utf-8", "replace")
+    encoded = {base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode()}
+    escaped = {encode_basestring_ascii(text)[1:-1], encode_basestring(text)[1:-1]}
+    in_urls = {quote(raw), quote(raw, safe=""), quote_plus(raw)}
+    return {text} | escaped | in_urls | encoded | {form.rstrip("=") for form in encoded}
+
+
+def _quotes(message: str, prompt: str) -> bool:
+    """Whether a message holds a stretch of the prompt, be it cut, in other letters or escaped for a URL."""
+    wanted, said = _letters(prompt), _letters(unquote_plus(message))
+    if len(wanted) < _QUOTED:
+        return len(wanted) >= _LONG and wanted in said
+    stretches = {said[at : at + _QUOTED] for at in range(len(said) - _QUOTED + 1)}
+    return any(wanted[at : at + _QUOTED] in stretches for at in range(len(wanted) - _QUOTED + 1))
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"\W+", "", text.casefold())
