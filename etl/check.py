@@ -5,14 +5,26 @@ What cannot be known, because too little is listed or an earlier question failed
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from etl.analytics import views
 from etl.config import Source
 from etl.db import schema
-from etl.db.engine import is_sqlite, make_engine
-from etl.errors import DatabaseUnavailable, EtlError, Forbidden, GatewayError, Unauthorized
+from etl.db.compare import differences
+from etl.db.engine import Engine, is_sqlite, make_engine, reading
+from etl.db.rights import HINT, server_rights
+from etl.db.trial import try_writing
+from etl.errors import (
+    DatabaseUnavailable,
+    EtlError,
+    Forbidden,
+    GatewayError,
+    SchemaMismatch,
+    Unauthorized,
+)
 from etl.extract import Gateway
 from etl.records import Order, PageRows, Request
 from etl.transform import Options, transform_page
@@ -40,7 +52,7 @@ class Finding:
 
 
 def check_database(url: str) -> Iterator[Finding]:
-    """Is the database reachable, and are its tables this program's? Creates nothing."""
+    """Is the database reachable, are its tables this program's, and could a sync write? It leaves nothing."""
     try:
         engine = make_engine(url)
     except EtlError as exc:
@@ -48,26 +60,70 @@ def check_database(url: str) -> Iterator[Finding]:
         return
     try:
         if is_sqlite(engine) and not Path(str(engine.url.database)).exists():
-            yield Finding("database", None, "the file does not exist yet; the first sync creates it")
+            yield _new_file(Path(str(engine.url.database)))
             return
-        yield from _tables(schema.current(engine), lambda: schema.check(engine))
+        yield from _tables(engine)
     except EtlError as exc:
         yield Finding("database", False, str(exc), exc.hint or _database_hint(exc))
     finally:
         engine.dispose()
 
 
-def _tables(revision: str | None, check: Callable[[], None]) -> Iterator[Finding]:
+def _new_file(path: Path) -> Finding:
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        hint = "may this user write there, and is the path in the database URL right?"
+        return Finding("database", False, f"no file can be created in {path.parent}", hint)
+    return Finding("database", None, "the file does not exist yet; the first sync creates it")
+
+
+def _tables(engine: Engine) -> Iterator[Finding]:
+    revision = schema.current(engine)
     yield Finding("database", True, "reachable")
     if revision is None:
         yield Finding("tables", None, "none yet; the first sync creates them, or: bifrost-etl db upgrade")
-        return
-    try:
-        check()
-    except EtlError as exc:
-        yield Finding("tables", False, str(exc), exc.hint)
     else:
-        yield Finding("tables", True, f"at revision {revision}, as this program needs")
+        yield _as_declared(engine, revision)
+    yield _writable(engine)
+    yield from _rights(engine)
+
+
+def _as_declared(engine: Engine, revision: str) -> Finding:
+    try:
+        schema.check(engine)
+        require_declared(engine)
+    except EtlError as exc:
+        return Finding("tables", False, str(exc), exc.hint)
+    return Finding("tables", True, f"at revision {revision}, as this program needs")
+
+
+def require_declared(engine: Engine) -> None:
+    """Raises SchemaMismatch when tables, columns, keys, indexes or views are not as declared."""
+    found = differences(engine)
+    with reading(engine) as connection:
+        gone = [f"view {name} is missing" for name in views.missing(connection)]
+    if found:
+        hint = "somebody altered them: put them back by hand, or restore a backup; nothing here repairs them"
+        raise SchemaMismatch(f"the tables are not as declared: {'; '.join(found + gone)}", hint=hint)
+    if gone:
+        raise SchemaMismatch(f"views are not there: {'; '.join(gone)}", hint="run: bifrost-etl db upgrade")
+
+
+def _writable(engine: Engine) -> Finding:
+    try:
+        if schema.current(engine) in (None, schema.head()):
+            try_writing(engine)
+        else:
+            return Finding("writing", None, "not checked: the tables are of another revision")
+    except EtlError as exc:
+        return Finding("writing", False, str(exc), exc.hint or _database_hint(exc))
+    return Finding("writing", True, "rows were written into each table, and taken back")
+
+
+def _rights(engine: Engine) -> Iterator[Finding]:
+    """Rights that a sync does not need are no fault, but whoever uses `sql` or the dashboard has them."""
+    if rights := server_rights(engine):
+        said = f"this account may do more than a sync needs: {', '.join(rights)}"
+        yield Finding("rights", None, said, HINT)
 
 
 def _database_hint(error: EtlError) -> str:

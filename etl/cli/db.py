@@ -63,12 +63,14 @@ def current(ctx: typer.Context, config: ConfigFile = None) -> None:
 
 @command.command()
 def check(ctx: typer.Context, config: ConfigFile = None) -> None:
-    """Exit 0 when the database is up to date, 1 when not."""
+    """Exit 0 when tables, columns, keys, indexes and views are as this program needs them, 1 when not."""
     from etl.analytics.opening import connected
+    from etl.check import require_declared
     from etl.db import partitions, schema
 
     with connected(_load(ctx, config)) as engine:
         schema.check(engine)
+        require_declared(engine)
         print(f"ok: {schema.head()}")
         if (shape := partitions.shape(engine)) is not None:
             print(f"history stands in months: {shape}")

@@ -7,10 +7,11 @@ or better, waits for locks bounded by LOCK_WAIT, and a connection that idles ins
 from __future__ import annotations
 
 import importlib.util
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,12 @@ def _sqlite_file(url: sa.URL) -> sa.URL:
 
 
 def _prepare_sqlite(engine: sa.Engine) -> None:
+    @sa.event.listens_for(engine, "do_connect")
+    def _made_for_its_owner(_dialect: Any, _record: Any, _arguments: Any, _options: Any) -> None:
+        """Prompts are nobody else's: SQLite gives a file the umask's rights, and its logs the file's."""
+        with suppress(OSError):  # the file is there, or SQLite says what is wrong
+            os.close(os.open(str(engine.url.database), os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+
     @sa.event.listens_for(engine, "connect")
     def _session(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # the driver's own guesses about BEGIN are off; _begin says it
@@ -279,7 +286,9 @@ def _prepare_mysql(engine: sa.Engine, idle_transaction_timeout: float) -> None:
     def _able_to_load(_dialect: Any, _record: Any, _arguments: Any, options: dict[str, Any]) -> None:
         options["client_flag"] = options.get("client_flag", 0) & ~_MULTI_STATEMENTS | _LOAD_DATA_LOCAL
 
-    @sa.event.listens_for(engine, "connect")
+    # Before SQLAlchemy looks at the mode: by a server's ANSI_QUOTES it would quote names as nobody reads them
+    # once our mode is set.
+    @sa.event.listens_for(engine, "connect", insert=True)
     def _session(connection: Any, _record: Any) -> None:
         # Tables carry mariadb_* and mysql_* options, and URLs say mysql:// for either: the server decides.
         mariadb = "mariadb" in connection.get_server_info().lower()

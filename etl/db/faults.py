@@ -23,6 +23,11 @@ _LOGIN: Meaning = (DatabaseRefused, "check user and password in the database URL
 _NOWHERE: Meaning = (DatabaseRefused, "create the database, or correct its name in the database URL")
 _NO_FILE: Meaning = (DatabaseRefused, "may this user write the file and its folder, and is the path right?")
 _OTHER_FILE: Meaning = (DatabaseRefused, "correct the path in the database URL: this file is something else")
+_ENCODING: Meaning = (
+    DatabaseRefused,
+    "the database must store every character: create it as UTF-8 (utf8mb4)",
+)
+_SMALL: Meaning = (DatabaseRefused, "let the server take larger messages: max_allowed_packet = 16M")
 _DOUBLE: Meaning = (DuplicateRow, None)
 _SICK: Meaning = (DatabaseRefused, "look at the database server's log, its memory and its disk")
 
@@ -49,6 +54,7 @@ _POSTGRES: dict[str, Meaning] = {
     "25P03": _AWAY,  # idle_in_transaction_session_timeout cut us
     "53300": _AWAY,  # too many connections
     "57P": _AWAY,  # shutdown, crash, still starting
+    "22P05": _ENCODING,
     "23505": _DOUBLE,
     "25006": _READ_ONLY,
     "28": _LOGIN,
@@ -78,7 +84,7 @@ _MYSQL |= dict.fromkeys((3, 1021, 1114), _FULL)
 _MYSQL |= dict.fromkeys((1290, 1792, 1836), _READ_ONLY)
 _MYSQL |= dict.fromkeys((1044, 1142, 1143, 1227, 1370), _RIGHTS)
 _MYSQL |= dict.fromkeys((1045, 1129, 1130, 1698), _LOGIN)
-_MYSQL |= {1049: _NOWHERE, 1062: _DOUBLE}
+_MYSQL |= {1049: _NOWHERE, 1062: _DOUBLE, 1153: _SMALL}
 
 
 @contextmanager

@@ -29,6 +29,9 @@ _CHARSETS: dict[str, str] = {
     "mariadb_collate": "utf8mb4_nopad_bin",
     "mysql_engine": "InnoDB",
     "mariadb_engine": "InnoDB",
+    # Whatever the server's default is: in COMPACT a key ends at 767 bytes, and an id may have 2,048.
+    "mysql_row_format": "DYNAMIC",
+    "mariadb_row_format": "DYNAMIC",
 }
 
 

@@ -69,10 +69,15 @@ def upgrade(engine: sa.Engine) -> str:
         _refuse_unknown(revision)
         _refuse_strangers(connection)
         if _is_new(connection):
-            _fresh().create(connection, VERSION_TABLE, head())
+            create_new(connection)
         else:
             _alembic("upgrade", connection, "head")  # also creates views that somebody dropped
     return head()
+
+
+def create_new(connection: sa.Connection) -> None:
+    """The schema of `head()` in a database that has none, in the caller's transaction."""
+    _fresh().create(connection, VERSION_TABLE, head())
 
 
 def downgrade(engine: sa.Engine, revision: str) -> None:

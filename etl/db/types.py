@@ -77,7 +77,7 @@ class Text(sa.TypeDecorator[str]):
 
     def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
         if dialect.name not in ("mysql", "mariadb"):
-            return dialect.type_descriptor(sa.Text())
+            return sa.Text()  # as it is: adapted to psycopg it would become VARCHAR
         from sqlalchemy.dialects import mysql
 
         return dialect.type_descriptor(mysql.LONGTEXT())

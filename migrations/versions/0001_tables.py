@@ -40,9 +40,11 @@ def upgrade() -> None:
         mariadb_charset="utf8mb4",
         mariadb_collate="utf8mb4_nopad_bin",
         mariadb_engine="InnoDB",
+        mariadb_row_format="DYNAMIC",
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_0900_bin",
         mysql_engine="InnoDB",
+        mysql_row_format="DYNAMIC",
         if_not_exists=True,
     )
     op.create_table(
@@ -61,9 +63,11 @@ def upgrade() -> None:
         mariadb_charset="utf8mb4",
         mariadb_collate="utf8mb4_nopad_bin",
         mariadb_engine="InnoDB",
+        mariadb_row_format="DYNAMIC",
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_0900_bin",
         mysql_engine="InnoDB",
+        mysql_row_format="DYNAMIC",
         if_not_exists=True,
     )
     op.create_table(
@@ -128,9 +132,11 @@ def upgrade() -> None:
         mariadb_charset="utf8mb4",
         mariadb_collate="utf8mb4_nopad_bin",
         mariadb_engine="InnoDB",
+        mariadb_row_format="DYNAMIC",
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_0900_bin",
         mysql_engine="InnoDB",
+        mysql_row_format="DYNAMIC",
         sqlite_autoincrement=True,
         if_not_exists=True,
     )
@@ -221,9 +227,11 @@ def upgrade() -> None:
         mariadb_charset="utf8mb4",
         mariadb_collate="utf8mb4_nopad_bin",
         mariadb_engine="InnoDB",
+        mariadb_row_format="DYNAMIC",
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_0900_bin",
         mysql_engine="InnoDB",
+        mysql_row_format="DYNAMIC",
         if_not_exists=True,
     )
     op.create_index(
@@ -285,9 +293,11 @@ def upgrade() -> None:
         mariadb_charset="utf8mb4",
         mariadb_collate="utf8mb4_nopad_bin",
         mariadb_engine="InnoDB",
+        mariadb_row_format="DYNAMIC",
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_0900_bin",
         mysql_engine="InnoDB",
+        mysql_row_format="DYNAMIC",
         if_not_exists=True,
     )
     op.create_index(
@@ -333,9 +343,11 @@ def upgrade() -> None:
         mariadb_charset="utf8mb4",
         mariadb_collate="utf8mb4_nopad_bin",
         mariadb_engine="InnoDB",
+        mariadb_row_format="DYNAMIC",
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_0900_bin",
         mysql_engine="InnoDB",
+        mysql_row_format="DYNAMIC",
         if_not_exists=True,
     )
     op.create_index(
@@ -368,9 +380,11 @@ def upgrade() -> None:
         mariadb_charset="utf8mb4",
         mariadb_collate="utf8mb4_nopad_bin",
         mariadb_engine="InnoDB",
+        mariadb_row_format="DYNAMIC",
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_0900_bin",
         mysql_engine="InnoDB",
+        mysql_row_format="DYNAMIC",
         if_not_exists=True,
     )
     op.create_table(
@@ -437,9 +451,11 @@ def upgrade() -> None:
         mariadb_charset="utf8mb4",
         mariadb_collate="utf8mb4_nopad_bin",
         mariadb_engine="InnoDB",
+        mariadb_row_format="DYNAMIC",
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_0900_bin",
         mysql_engine="InnoDB",
+        mysql_row_format="DYNAMIC",
         if_not_exists=True,
     )
     op.create_index("ix_list_pages_run_id", "list_pages", ["run_id"], unique=False, if_not_exists=True)
@@ -494,9 +510,11 @@ def upgrade() -> None:
         mariadb_charset="utf8mb4",
         mariadb_collate="utf8mb4_nopad_bin",
         mariadb_engine="InnoDB",
+        mariadb_row_format="DYNAMIC",
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_0900_bin",
         mysql_engine="InnoDB",
+        mysql_row_format="DYNAMIC",
         if_not_exists=True,
     )
     op.create_table(
@@ -584,9 +602,11 @@ def upgrade() -> None:
         mariadb_charset="utf8mb4",
         mariadb_collate="utf8mb4_nopad_bin",
         mariadb_engine="InnoDB",
+        mariadb_row_format="DYNAMIC",
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_0900_bin",
         mysql_engine="InnoDB",
+        mysql_row_format="DYNAMIC",
         if_not_exists=True,
     )
     op.create_index(
@@ -669,9 +689,11 @@ def upgrade() -> None:
         mariadb_charset="utf8mb4",
         mariadb_collate="utf8mb4_nopad_bin",
         mariadb_engine="InnoDB",
+        mariadb_row_format="DYNAMIC",
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_0900_bin",
         mysql_engine="InnoDB",
+        mysql_row_format="DYNAMIC",
         if_not_exists=True,
     )
     op.create_table(
@@ -696,9 +718,11 @@ def upgrade() -> None:
         mariadb_charset="utf8mb4",
         mariadb_collate="utf8mb4_nopad_bin",
         mariadb_engine="InnoDB",
+        mariadb_row_format="DYNAMIC",
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_0900_bin",
         mysql_engine="InnoDB",
+        mysql_row_format="DYNAMIC",
         if_not_exists=True,
     )
 

@@ -38,9 +38,11 @@ def upgrade() -> None:
         mariadb_charset="utf8mb4",
         mariadb_collate="utf8mb4_nopad_bin",
         mariadb_engine="InnoDB",
+        mariadb_row_format="DYNAMIC",
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_0900_bin",
         mysql_engine="InnoDB",
+        mysql_row_format="DYNAMIC",
         if_not_exists=True,
     )
     op.create_table(
@@ -62,9 +64,11 @@ def upgrade() -> None:
         mariadb_charset="utf8mb4",
         mariadb_collate="utf8mb4_nopad_bin",
         mariadb_engine="InnoDB",
+        mariadb_row_format="DYNAMIC",
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_0900_bin",
         mysql_engine="InnoDB",
+        mysql_row_format="DYNAMIC",
         if_not_exists=True,
     )
 
