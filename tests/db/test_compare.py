@@ -93,14 +93,14 @@ def test_from_the_first_revision_comes_what_a_new_database_has(database_url: str
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 def test_a_database_made_with_varchar_gets_text(engine: sa.Engine) -> None:
-    """As the releases before revision 0007 made new databases."""
+    """As the releases before revision 0008 made new databases."""
     new = described(engine)
     with engine.begin() as connection:
         _without_views(connection)
         connection.exec_driver_sql(
             "ALTER TABLE video_jobs ALTER prompt TYPE varchar, ALTER model TYPE varchar"
         )
-        connection.exec_driver_sql("UPDATE bifrost_etl_revision SET version_num = '0006'")
+        connection.exec_driver_sql("UPDATE bifrost_etl_revision SET version_num = '0007'")
     assert described(engine) != new
     schema.upgrade(engine)
     assert described(engine) == new
