@@ -321,4 +321,5 @@ class App:
             sleep=self._nap(stop),
             patience=source.open_job_patience,
             history_progress=source.history_progress,
+            page_size=source.page_size,
         )

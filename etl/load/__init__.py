@@ -6,7 +6,7 @@ from etl.load.placing import Lane
 from etl.load.positions import TOP
 from etl.load.runs import RunEnd
 from etl.load.scan import Boundary, Scan, boundary
-from etl.load.state import Gap, State, register, registered
+from etl.load.state import Gap, State, may_be_joined, register, registered
 from etl.load.store import Batch, Store
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "State",
     "Store",
     "boundary",
+    "may_be_joined",
     "neighbour",
     "newest_known",
     "open_jobs",

@@ -118,7 +118,8 @@ class JobWriter:
         known = job.known
         assert known is not None
         key = (self._source_id, known.job_id)
-        if job.row.progress != known.progress and not job.partial:
+        said = job.row.progress is not None or not job.partial
+        if said and job.row.progress != known.progress:
             plan.progress.append((job.row.progress, *key))
             counts.jobs_updated += 1
         else:

@@ -14,6 +14,7 @@ import secrets
 import socket
 import time
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -30,20 +31,34 @@ _NOW = {
 
 
 def worker_name() -> str:
-    """Host (and its namespace of processes), process and a nonce: unique for every holder."""
+    """Host (with its boot and its namespace of processes), process and a nonce: unique for every holder."""
     return f"{_host()}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
+@cache
 def _host() -> str:
+    """Virtual machines of one image share their name and the number of their namespace, never a boot;
+    containers of one machine share the boot, and may share a name, never a namespace."""
+    return f"{socket.gethostname()}{_namespace()}{_boot()}"
+
+
+def _namespace() -> str:
     try:
-        namespace = f"/{Path('/proc/self/ns/pid').stat().st_ino}"  # containers may share a host name
+        return f"/{Path('/proc/self/ns/pid').stat().st_ino}"
     except OSError:
-        namespace = ""
-    return f"{socket.gethostname()}{namespace}"
+        return ""
+
+
+def _boot() -> str:
+    try:
+        return f"/{Path('/proc/sys/kernel/random/boot_id').read_text().strip()[:8]}"
+    except OSError:
+        return ""
 
 
 def is_dead(holder: str) -> bool:
-    """The holder was a process of this host that is gone; a false yes costs only the fenced-off run."""
+    """The holder was a process of this boot of this host that is gone; a false yes costs only the fenced-off
+    run. Nothing is known of another boot, or of a version that did not name its boot: it is waited for."""
     host, _, rest = holder.rpartition(":")[0].rpartition(":")
     if os.name != "posix" or host != _host() or not rest.isdigit():
         return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,9 +10,17 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from etl.db.models import coverage_gaps, leases, sources, sync_state, video_jobs
+from etl.db.models import coverage_gaps, leases, sources, sync_runs, sync_state, video_jobs
 from etl.errors import CommitLost
 from etl.load import bulk, known
+
+#: A job may appear so long after jobs that the list places behind it: they share its second, or a gateway
+#: took its time to store it.
+LOOK_BACK = timedelta(seconds=10)
+#: A second that was over so long before the list was read, by our clock, gets no more jobs.
+FRESH = timedelta(minutes=5)
+#: A job created later than this from now has a wrong clock.
+CREDIBLE = timedelta(hours=1)
 
 #: What a run that succeeded leaves of the failures before it.
 UNTROUBLED = {"failures": 0} | dict.fromkeys(("disabled_at", "disabled_reason", "config_hash"))
@@ -140,12 +149,22 @@ def last_commit(conn: sa.Connection, source_id: int) -> str | None:
     return mark
 
 
+@dataclass(frozen=True, slots=True)
+class LookBack:
+    """How far before the frontier the next walk begins. `since` (UTC): when this run began to read the list;
+    `most`: jobs that one page shows besides what is new."""
+
+    since: datetime
+    most: int
+
+
 def advance_frontier(
-    conn: sa.Connection, source_id: int, state: State, now: datetime, patience: float
+    conn: sa.Connection, source_id: int, state: State, now: datetime, patience: float, back: LookBack
 ) -> dict[str, Any]:
     """Move `state` to the newest job such that it and all older ones are settled or no longer waited for.
 
-    Correct only while the stored jobs are a gapless stretch of the list. Returns the frontier's own columns.
+    Its cursor is a job before that one. Correct only while the stored jobs are a gapless stretch of the list.
+    Returns the frontier's own columns.
     """
     table, place = video_jobs, video_jobs.c.list_position
     barrier = known.oldest_open(source_id, now - timedelta(seconds=patience))
@@ -155,10 +174,40 @@ def advance_frontier(
         table.c.suspect_run_id.is_(None),
         place < sa.func.coalesce(barrier, known.HIGHEST),
     )
-    rows = conn.execute(query.order_by(table.c.list_position.desc()).limit(2)).all()
+    query = query.order_by(table.c.list_position.desc())
+    rows = conn.execute(query.limit(back.most + 1)).all()
     state.frontier_id = rows[0].job_id if rows else None
-    state.cursor = rows[1].job_id if len(rows) > 1 else None
+    state.cursor = _cursor(conn, query, rows, back)
     return {"frontier_created_at": rows[0].created_at if rows else None}
+
+
+def _cursor(
+    conn: sa.Connection, query: sa.Select[Any], rows: Sequence[sa.Row[Any, Any]], back: LookBack
+) -> str | None:
+    """Behind a job of an earlier second: a gateway that orders by time and id puts a new job before others of
+    its second. Where jobs came so fast that a page does not hold them all, only while more may come."""
+    if len(rows) < 2:
+        return None
+    times = [row.created_at for row in rows]
+    newest = next((t for t in times if t is not None and t <= back.since + CREDIBLE), None)
+    if newest is None:
+        return str(rows[1].job_id)
+    older = (row.job_id for row in rows[1:] if row.created_at and newest - row.created_at > LOOK_BACK)
+    if (found := next(older, None)) is not None:
+        return str(found)
+    if newest < back.since - FRESH:
+        return str(rows[-1].job_id)
+    limit = query.where(video_jobs.c.created_at < newest - LOOK_BACK).limit(1)
+    row = conn.execute(limit).one_or_none()
+    return None if row is None else str(row.job_id)
+
+
+def may_be_joined(conn: sa.Connection, complete_run_id: int | None, newest: datetime) -> bool:
+    """A job may since have appeared among those of this time of creation (UTC): the last complete run began
+    to read before their second was long over."""
+    query = sa.select(sync_runs.c.started_at).where(sync_runs.c.id == complete_run_id)
+    began: datetime | None = conn.scalar(query)
+    return began is None or newest >= began - FRESH
 
 
 def record_gap(conn: sa.Connection, source_id: int, run_id: int, gap: Gap, now: datetime) -> bool:

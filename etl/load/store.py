@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -27,13 +27,10 @@ from etl.load.known import Found, Known
 from etl.load.lease import Lease
 from etl.load.placing import Lane, place_lane
 from etl.load.runs import RunEnd
-from etl.load.state import Gap, State
+from etl.load.state import CREDIBLE, Gap, LookBack, State
 from etl.records import Counts, PageRows, Reject, RunKind
 
 _T = TypeVar("_T")
-
-#: A job created later than this from now has a wrong clock, and says nothing of freshness.
-_CLOCK_SKEW = timedelta(hours=1)
 
 #: A batch that says nothing of the checkpoint leaves it as it is.
 KEEP: Any = object()
@@ -99,7 +96,9 @@ class Store:
         sleep: Callable[[float], None],
         patience: float,
         history_progress: bool = False,
+        page_size: int = 100,
     ) -> None:
+        self.page_size = page_size
         self.engine, self.source_id, self.lease, self.kind = engine, source_id, lease, kind
         self.patience, self.history_progress = patience, history_progress
         self.clock, self._sleep = clock, sleep
@@ -319,10 +318,11 @@ class Store:
                 state.reconciled_at = state.complete_at
             state.checkpoint = None
         if state.checkpoint is None:
-            more = states.advance_frontier(conn, self.source_id, state, self.clock(), self.patience)
+            back = LookBack(self.started_at, max(1, self.page_size // 2))
+            more = states.advance_frontier(conn, self.source_id, state, self.clock(), self.patience, back)
         if batch.end is not None and batch.end.status == "ok":
             more |= states.UNTROUBLED
-        latest = self.clock() + _CLOCK_SKEW
+        latest = self.clock() + CREDIBLE  # a job of later says nothing of freshness
         times = (row.created_at for _, page in batch.pages for row in page.jobs)
         newest = [moment for moment in times if moment is not None and moment <= latest]
         states.write(conn, self.source_id, state, mark=mark, newest=max(newest, default=None), **more)

@@ -234,7 +234,6 @@ class FirstLoad:
             if not order.lists_newest_first(run) and self._turns < TURNS:  # it was this page alone
                 readers.start("old", run.request("asc", self.old), hold=self._old_has_met)
             return
-        run.check("old", rows)
         known = self._known(rows, self._lowest_new, newer=True)
         met = self._meets(rows, known, "new")
         run.add("old", rows)
@@ -306,13 +305,24 @@ class FirstLoad:
         places = [known[row.job_id].list_position for row in rows.jobs if row.job_id in known]
         upside_down = len(places) > 1 and places == sorted(places, reverse=True)
         if not upside_down and not backwards(rows, "asc"):
-            return False
+            return self._goes_backwards(rows)
         if self.run.source.order == "asc":
             raise OrderIgnored(
                 "asked for order=asc, got newest first", hint="set `order: auto` for this source"
             )
         self.run.state.list_order = "desc"
         return True
+
+    def _goes_backwards(self, rows: PageRows) -> bool:
+        """Each page of one second, and the next one of an earlier. Raises PagingError."""
+        try:
+            self.run.check("old", rows)
+        except OrderIgnored:
+            if self.run.source.order != "auto" or not order.lists_newest_first(self.run):
+                raise
+            self.run.distrust_lane("old")
+            return True
+        return False
 
     def _checkpoint(self) -> dict[str, object]:
         return {"old": self.old, "below": self.below}

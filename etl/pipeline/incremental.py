@@ -1,7 +1,8 @@
 """What is new and what has changed, at a cost that follows what is new or open.
 
-The tick lists oldest-first from one job before the frontier, so that its first page must show a job that we
-know: the witness. Without one, the list is walked newest-first until it is known ground again.
+The tick lists oldest-first from a job some seconds before the frontier, so that its first page must show a
+job that we know, the witness, and may show a new one of the same second. Without a witness, the list is
+walked newest-first until it is known ground again.
 """
 
 from __future__ import annotations
@@ -19,8 +20,19 @@ from etl.records import PageRows, Request
 def tick(run: Run) -> None:
     """Bring the source up to date. Raises GatewayError, StorageError, LeaseLost, Stopped."""
     resuming = run.state.checkpoint is not None  # a newest-first walk left a hole: close it first
-    if resuming or run.lists_newest_first or not _from_frontier(run):
+    if resuming or run.lists_newest_first or not _in_order(run):
         newest_first(run)
+
+
+def _in_order(run: Run) -> bool:
+    """As `_from_frontier`; pages of one second may have hidden until now that the list runs downwards."""
+    try:
+        return _from_frontier(run)
+    except OrderIgnored:
+        if run.source.order != "auto" or not order.lists_newest_first(run):
+            raise
+        run.distrust_lane("tick")
+        return False
 
 
 def _from_frontier(run: Run) -> bool:

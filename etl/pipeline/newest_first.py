@@ -7,11 +7,12 @@ cursors at which holes begin, newest first, and the next walk jumps down through
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from etl.errors import DeadCursor, NotFound, SuspiciousScan
 from etl.extract import next_request
-from etl.load import Gap, Known, newest_known, open_jobs
+from etl.load import Gap, Known, may_be_joined, newest_known, open_jobs
+from etl.load.state import CREDIBLE, LOOK_BACK
 from etl.pipeline.ending import Ending
 from etl.pipeline.guard import created
 from etl.pipeline.poison import POISON, isolate_from_above
@@ -83,6 +84,7 @@ class Descent:
         self.done = self.jump = self.reached_end = False
         self.last: PageRows | None = None
         self._oldest: JobRow | None = None  # the last job seen
+        self._newest_at: datetime | None = None  # creation of the newest job seen
         self.ending = Ending()
         self.unproved = False
         self.overlapping = 0  # unknown jobs that are older than the newest known one
@@ -137,7 +139,20 @@ class Descent:
             return False
         top = max(k.list_position for k in solid.values())
         quiet = all(row.settled or row.job_id not in self.awaited for row in rows.jobs)
-        return quiet and all(position > top for position in self.unseen.values())
+        below = quiet and all(position > top for position in self.unseen.values())
+        return below and not self._may_hide(rows)
+
+    def _may_hide(self, rows: PageRows) -> bool:
+        """The page ends among jobs that are as new as the newest one: where a gateway orders by time and id,
+        one that came since may stand farther down."""
+        times = created(rows)
+        latest = [moment for moment in times if moment <= self.run.now() + CREDIBLE]
+        self._newest_at = max([*latest, *([self._newest_at] if self._newest_at else [])], default=None)
+        newest = self._newest_at
+        if newest is None or not times or newest - min(times) > LOOK_BACK or rows.page.ends:
+            return False
+        complete = self.run.state.complete_run_id
+        return self.run.store.read(lambda conn: may_be_joined(conn, complete, newest))
 
     def _in_interrupted(self, known: dict[str, Known]) -> bool:
         """The page reaches what an interrupted walk stored: go on where that one stopped."""

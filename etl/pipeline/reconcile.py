@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from etl.errors import DeadCursor, EtlError, NotFound, SuspiciousScan
+from etl.errors import DeadCursor, EtlError, NotFound, OrderIgnored, SuspiciousScan
 from etl.extract import next_request
 from etl.load import Boundary, Gap, Scan, boundary, neighbour, newest_known, scan
 from etl.pipeline import order
@@ -172,7 +172,10 @@ class Segments:
             readers.stop(name)
             self._move_start(name, segment, readers)
             return
-        run.check(name, rows)
+        if not self._in_order(name, segment, rows):
+            run.distrust_lane(name)
+            self._fall_back(readers)
+            return
         run.add(name, rows)
         if segment.first and segment.start is None and rows.jobs:
             self.oldest = rows.jobs[0].job_id
@@ -181,6 +184,16 @@ class Segments:
         segment.first = False
         segment.reached = segment.reached or _reaches(segment.end)(rows)
         run.settle_scan()
+
+    def _in_order(self, name: str, segment: Segment, rows: PageRows) -> bool:
+        """False where the list runs downwards, which pages of one second had hidden. Raises PagingError."""
+        try:
+            self.run.check(name, rows)
+        except OrderIgnored:
+            if segment.start is not None or not order.lists_newest_first(self.run):
+                raise
+            return False
+        return True
 
     def _has_witness(self, segment: Segment, rows: PageRows) -> bool:
         """A page behind a known job shows another known job that stands behind it."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from etl.errors import Fatal, GarbledAnswer, GatewayError, NotFound
+from etl.errors import DeadCursor, Fatal, GarbledAnswer, GatewayError, NotFound, Unparseable
 from etl.load import neighbour, rereadable
 from etl.pipeline.run import Run
 from etl.records import Order, PageRows, Request
 
 #: Jobs of a page that should show one of them: some in between may be new to us.
 NEAR = 10
+#: Known jobs before it that are tried as a cursor.
+CURSORS = 3
 
 
 def reread(run: Run) -> None:
@@ -50,23 +52,40 @@ def _read_by_id(run: Run, job_id: str) -> bool:
 
 
 def _read_in_list(run: Run, job_id: str) -> bool:
-    """The page behind its neighbour shows it; one that does not proves nothing. False when that cannot be
-    asked either."""
-    store = run.store
-    order: Order = "desc" if run.lists_newest_first else "asc"
-    known = store.known([job_id])
-    place = known[job_id].list_position
-    beside = store.read(
-        lambda conn: neighbour(conn, store.source_id, place, above=order == "desc", listed=True)
-    )
-    try:
-        rows = run.fetch(Request(None if beside is None else beside[0], order, NEAR))
-    except GatewayError:
-        return False
+    """The page behind its neighbour shows it; one that does not proves nothing, and where the neighbours are
+    gone, its turn comes again. False when the list cannot be asked either."""
+    place = run.store.known([job_id])[job_id].list_position
+    for _ in range(CURSORS):
+        beside = _neighbour(run, place)
+        try:
+            rows = run.fetch(Request(None if beside is None else beside[0], _order(run), NEAR))
+        except (DeadCursor, NotFound):
+            if beside is None:
+                return False
+            place = beside[1]
+        except Unparseable:
+            return True  # this page's trouble
+        except GatewayError:
+            return False
+        else:
+            _take_from_page(run, job_id, rows)
+            return True
+    return True
+
+
+def _order(run: Run) -> Order:
+    return "desc" if run.lists_newest_first else "asc"
+
+
+def _neighbour(run: Run, place: int) -> tuple[str, int] | None:
+    store, above = run.store, run.lists_newest_first
+    return store.read(lambda conn: neighbour(conn, store.source_id, place, above=above, listed=True))
+
+
+def _take_from_page(run: Run, job_id: str, rows: PageRows) -> None:
     jobs = tuple(row for row in rows.jobs if row.job_id == job_id)
     if jobs:
         run.batch.by_id.append(replace(rows, jobs=jobs, rejects=(), duplicates=0))
-    return True
 
 
 def _named(rows: PageRows, job_id: str) -> PageRows:

@@ -97,6 +97,12 @@ class Run:
         with self._lock:  # readers run in threads
             self.batch.distrusted.append(rows)
 
+    def distrust_lane(self, lane: str) -> None:
+        """Take back pages of a lane that are not yet committed: what it read since shows that they lied."""
+        with self._lock:
+            self.batch.distrusted += [rows for name, rows in self.batch.pages if name == lane]
+            self.batch.pages = [(name, rows) for name, rows in self.batch.pages if name != lane]
+
     def lane(
         self, name: str, order: Order, *, bounded: bool = False, watch: bool = True, start: int | None = None
     ) -> None:

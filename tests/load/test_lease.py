@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -86,6 +87,22 @@ def test_a_lease_that_ran_out_writes_nothing_even_if_nobody_took_it(
         conn.execute(sa.update(leases).values(expires_at=datetime.now(UTC) - timedelta(seconds=1)))
     with pytest.raises(LeaseLost):
         write(engine, lease)
+
+
+def test_who_names_another_boot_or_none_is_waited_for(engine: sa.Engine, source_id: int) -> None:
+    """Two virtual machines of one image share name and namespace; an old version named no boot."""
+    host, _, _ = worker_name().rpartition(":")[0].rpartition(":")
+    before, _, boot = host.rpartition("/")
+    assert Path("/proc/sys/kernel/random/boot_id").read_text().startswith(boot)
+    nobody = 2**22 + 1  # above every process id
+    assert is_dead(f"{host}:{nobody}:x")
+    for name in (f"{before}/00000000:{nobody}:x", f"{before}:{nobody}:x"):
+        assert not is_dead(name)
+        look(engine, first := Lease(source_id, name, 60))
+        write(engine, first)
+        with pytest.raises(LeaseHeld):
+            look(engine, Lease(source_id, worker_name(), 60))
+        write(engine, first, last=True)
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)

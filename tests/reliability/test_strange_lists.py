@@ -71,7 +71,7 @@ def _json(value: Any) -> bytes:
 def reading(listed: List, url: str, **settings: Any) -> Iterator[Rig]:
     with RawGateway(listed) as raw:
         sim: Any = SimpleNamespace(
-            world=World(jobs=1, start=1_767_200_000.0), base_url=raw.base_url, requests=raw.asked
+            world=World(jobs=1, start=1_767_200_000.0), gateway=raw, base_url=raw.base_url, requests=raw.asked
         )
         rig = Rig(sim, url, **{"read_timeout": 5.0, **settings})
         with rig.app:
