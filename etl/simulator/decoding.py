@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-class Unreadable(Exception):
+class Unreadable(ValueError):
     """This job cannot be decoded."""
 
 

@@ -2,9 +2,9 @@
 
 `name[:key=value,…]`, e.g. `upstream_429:times=2,retry_after=1` or `truncated:rate=0.1,order=asc`.
 Keys of every fault: times (how many answers it spoils), skip (how many matching requests it lets pass first),
-rate (chance per request), after / order / id (only requests with this cursor, order or job), on (list | job),
-through (openai_passthrough: only requests for the provider's own bytes). Standing faults hold until cleared.
-The other keys belong to the fault.
+rate (chance per request), after / order / id (only requests with this cursor, order or job),
+on (list | job | log), through (openai_passthrough: only requests for the provider's own bytes).
+Standing faults hold until cleared. The other keys belong to the fault.
 """
 
 import random

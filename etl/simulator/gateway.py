@@ -13,12 +13,13 @@ drip, slow). What a server does with `/_sim/…`, `control.answer(gateway, reque
 
 from collections.abc import Mapping, Sequence
 
-from etl.simulator import error_table
+from etl.simulator import error_table, log_api
 from etl.simulator.accounts import Accounts
 from etl.simulator.credentials import Credentials, Rotation
-from etl.simulator.error_body import Mistake, Refused, render
+from etl.simulator.error_body import Context, Mistake, Refused, render
 from etl.simulator.exchange import Exchange
 from etl.simulator.faults import Faults
+from etl.simulator.log_api import LogApi
 from etl.simulator.mangle import mangle_response
 from etl.simulator.upstream import Upstream
 from etl.simulator.videos import Videos
@@ -27,12 +28,14 @@ from etl.simulator.world import World
 
 
 class Gateway:
-    """world: the provider behind it; others: more providers behind the same gateway, on the same clock.
+    """world: the provider behind it; others: more providers behind the same gateway; they get its clock.
 
     token, virtual_keys, dashboard, enforced, rotation: see Credentials.
     dead_cursor: 400 | 404 | 410 | 422 | "empty" | "first_page", what an unknown `after` is answered with.
     allow_raw: the configuration lets a request ask for the provider's raw answer. passthrough: whether
-    `/openai_passthrough/` is there.
+    `/openai_passthrough/` is there. log_content: whether the gateway's log keeps prompts, parameters and
+    outputs; log_delay: within how many seconds a row is written; log_polls: whether whoever made a job reads
+    it by id.
     """
 
     def __init__(
@@ -48,11 +51,18 @@ class Gateway:
         dead_cursor: int | str = 404,
         allow_raw: bool = False,
         passthrough: bool = True,
+        log_content: bool = True,
+        log_delay: float = 2.0,
+        log_polls: bool = True,
         latency: float = 0.0,
         seed: int = 0,
     ) -> None:
         self.world, self.worlds = world, (world, *others)
+        for other in others:
+            other.clock = world.clock
         self.credentials = Credentials(token, dict(virtual_keys or {}), dashboard, enforced, rotation)
+        self.log = LogApi(self.worlds, self.credentials, content=log_content)
+        self.log.book.delay, self.log.book.polls = log_delay, log_polls
         self.passthrough = passthrough
         self.faults = Faults(seed)
         self.served = 0
@@ -81,6 +91,8 @@ class Gateway:
         self.served += 1
         if request.path == "/health":
             return self._health(request)
+        if request.path == log_api.PATH or request.path.startswith(log_api.PATH + "/"):
+            return self._log(request)
         asked = self._asked(request.path)
         return self._answer(request, asked) if asked else self._elsewhere()
 
@@ -105,6 +117,13 @@ class Gateway:
             return Response(503, dump({"status": "error", "components": {"db_pings": "failed"}}))
         return Response(200, dump({"status": "ok", "components": {"db_pings": "ok"}}))
 
+    def _log(self, request: Request) -> Response:
+        active = self.faults.pick(request)
+        context = Context(self.world.shape, self.world.version)
+        answers = (error_table.answer(fault, context) for fault in active)
+        spoilt = next((answer for answer in answers if answer), None)
+        return mangle_response(active, spoilt or self.log.answer(request))
+
     def _answer(self, request: Request, asked: VideoPath) -> Response:
         exchange = Exchange(request, asked, self._world(request, asked))
         if request.method != "GET":
@@ -114,6 +133,8 @@ class Gateway:
             response = self._serve(exchange)
         except Refused as refusal:
             response = refusal.response
+        if exchange.key and not exchange.asked.through:
+            self.log.record(exchange, response)
         return mangle_response(exchange.faults, response)
 
     def _serve(self, exchange: Exchange) -> Response:

@@ -46,16 +46,17 @@ class JobStore:
     def __init__(
         self, plan: Plan, shape: str, retention: float | None, window: float | None, sort: str, cache: int
     ) -> None:
-        self._fate, self._provider, self._shape, self._sort = Fate(plan), plan.provider, shape, sort
+        self.fate, self._provider, self._shape, self._sort = Fate(plan), plan.provider, shape, sort
         self._retention = math.inf if retention is None else retention
         self._window = min(self._retention, math.inf if window is None else window)
         self._cache: dict[int, Entry] = {}
         self.room = cache
-        self._added: dict[int, Added] = {}
+        self.added: dict[int, Added] = {}
         self._by_id: dict[str, int] = {}
         self._order: list[tuple[Place, int]] = []
         self._gone: dict[int, float] = {}
-        self._changes: dict[int, list[tuple[float, Job | bytes]]] = {}
+        self.removed: list[tuple[float, int]] = []  # by hand: when, which
+        self.changes: dict[int, list[tuple[float, Job | bytes]]] = {}
 
     # reading
 
@@ -74,7 +75,7 @@ class JobStore:
         if not refs:
             return drawn
         oldest = when - self._window
-        added = (self._entry(ref, when) for ref in refs if self._added[ref].since <= when)
+        added = (self._entry(ref, when) for ref in refs if self.added[ref].since <= when)
         seen = (e for e in added if e.place[0] > oldest and self._shows(e, account, when))
         return merge(drawn, seen, key=lambda entry: entry.place, reverse=not ascending)
 
@@ -106,40 +107,41 @@ class JobStore:
         if id in self._by_id:
             return self._by_id[id]
         native = native_id(id, self._provider, self._shape)
-        return None if native is None else self._fate.index_of(native)
+        return None if native is None else self.fate.index_of(native)
 
     def id_at(self, index: int) -> str:
-        return wire_id(self._fate.native(index), self._provider, self._shape)
+        return wire_id(self.fate.native(index), self._provider, self._shape)
 
     def created(self, id: str) -> float:
         ref = self._known(id)
-        return self._added[ref].place[0] if ref < 0 else self._fate.created(ref)
+        return self.added[ref].place[0] if ref < 0 else self.fate.created(ref)
 
     def created_count(self, when: float) -> int:
-        return self._fate.made_by(when) + len(self._added)
+        return self.fate.made_by(when) + len(self.added)
 
     # changing
 
     def add(self, given: Job, account: int, when: float) -> str:
-        id = self._suffixed(str(given.get("id") or f"video_added{len(self._added):043x}"))
+        id = self._suffixed(str(given.get("id") or f"video_added{len(self.added):043x}"))
         if self.find(id) is not None:
             raise ValueError(f"{id} is already in this world")
         base: Job = {"id": id, "object": "video", "model": "sora-2", "status": "queued", "progress": 0}
         rest: Job = {"created_at": int(when), "size": "720x1280", "seconds": "4", "prompt": "A paper boat"}
-        ref = -1 - len(self._added)
+        ref = -1 - len(self.added)
         place = (_sort_time(given.get("created_at"), when), 1, -ref)
-        self._added[ref] = Added({**base, **rest, **given, "id": id}, account, when, place)
+        self.added[ref] = Added({**base, **rest, **given, "id": id}, account, when, place)
         self._by_id[id] = ref
         insort(self._order, (place, ref))
         return id
 
     def change(self, id: str, change: Job | bytes, when: float) -> None:
         ref = self._known(id)
-        self._changes.setdefault(ref, []).append((when, change))
+        self.changes.setdefault(ref, []).append((when, change))
         self._cache.pop(ref, None)
 
     def remove(self, id: str, when: float) -> None:
         ref = self._known(id)
+        self.removed.append((when, ref))
         self._gone[ref] = min(self._gone.get(ref, math.inf), when)
         self._cache.pop(ref, None)
 
@@ -148,7 +150,7 @@ class JobStore:
     def _walk_drawn(
         self, cursor: Place | None, ascending: bool, account: int | None, when: float
     ) -> Iterator[Entry]:
-        low, high = self._fate.made_by(when - self._window), self._fate.made_by(when)
+        low, high = self.fate.made_by(when - self._window), self.fate.made_by(when)
         if cursor and ascending:
             low = max(low, self._drawn_before(cursor, inclusive=True))
         elif cursor:
@@ -164,7 +166,7 @@ class JobStore:
 
     def _drawn_before(self, cursor: Place, inclusive: bool) -> int:
         created, added, number = cursor
-        return self._fate.made_by(created) if added else number + inclusive
+        return self.fate.made_by(created) if added else number + inclusive
 
     def _added_behind(self, cursor: Place | None, ascending: bool) -> list[int]:
         order = self._order
@@ -187,7 +189,7 @@ class JobStore:
         return entry
 
     def _exists(self, ref: int, when: float) -> bool:
-        return self._added[ref].since <= when if ref < 0 else ref < self._fate.made_by(when)
+        return self.added[ref].since <= when if ref < 0 else ref < self.fate.made_by(when)
 
     def _shows(self, entry: Entry, account: int | None, when: float) -> bool:
         kept = entry.gone > when and entry.place[0] > when - self._retention
@@ -200,9 +202,9 @@ class JobStore:
         return self._draw(ref, when) if ref >= 0 else self._read(ref, when)
 
     def _draw(self, ref: int, when: float) -> Entry:
-        life = self._fate.life(ref)
-        job = dress(self._fate.job(life, when), self._provider, self._shape)
-        changed = ref in self._changes
+        life = self.fate.life(ref)
+        job = dress(self.fate.job(life, when), self._provider, self._shape)
+        changed = ref in self.changes
         body = self._changed(ref, job, when) if changed else dump(job, self._escapes)
         gone = min(life.deleted, self._gone.get(ref, math.inf))
         settled = math.inf if changed else life.settled
@@ -212,7 +214,7 @@ class JobStore:
         return entry
 
     def _read(self, ref: int, when: float) -> Entry:
-        added = self._added[ref]
+        added = self.added[ref]
         body = self._changed(ref, finish(added.fields, self._shape), when)
         gone = self._gone.get(ref, math.inf)
         return Entry(math.inf, gone, added.account, added.place, added.fields["id"], body)
@@ -220,7 +222,7 @@ class JobStore:
     def _changed(self, ref: int, job: Job, when: float) -> bytes:
         """The job's bytes with what was changed by hand; the last change wins."""
         raw: bytes | None = None
-        for since, change in self._changes.get(ref, ()):
+        for since, change in self.changes.get(ref, ()):
             if since > when:
                 break
             raw = change if isinstance(change, bytes) else None

@@ -180,9 +180,8 @@ class Videos:
 
     def _envelope(self, page: Listing, exchange: Exchange) -> dict[str, Any]:
         world, rest = self._world, dict[str, Any]()
-        if page.ids or world.profile.null_ids:
-            rest.update(self._edges(page))
-        rest["has_more"] = page.more
+        first, last = self._edges(page) if page.ids or world.profile.null_ids else ({}, {})
+        rest.update({**first, "has_more": page.more, **last})
         if world.shape == "bifrost":
             rest["extra_fields"] = self._extra_fields(exchange)
             if self._wants_raw(exchange):
@@ -191,14 +190,14 @@ class Videos:
             rest["extra_fields"] = reference_fields(world.provider, self.latency)
         return rest
 
-    def _edges(self, page: Listing) -> dict[str, str | None]:
+    def _edges(self, page: Listing) -> tuple[dict[str, str | None], dict[str, str | None]]:
         profile, world = self._world.profile, self._world
         edges: list[str | None] = [page.ids[0], page.ids[-1]] if page.ids else [None, None]
         if profile.null_ids:
             edges = [None, None]
         elif profile.wrapped:
             edges = [id and native_id(id, world.provider, world.shape) for id in edges]
-        return {"first_id": edges[0], "last_id": edges[1]}
+        return {"first_id": edges[0]}, {"last_id": edges[1]}
 
     def _extra_fields(self, exchange: Exchange) -> dict[str, Any]:
         world, kind = self._world, exchange.context.request_type

@@ -13,6 +13,11 @@ from etl.simulator.profiles import PROFILES
 from etl.simulator.versions import Version
 
 NULLABLE = ("completed_at", "expires_at", "progress", "remixed_from_video_id", "error")
+UPSTREAM_HEADERS = {
+    "Openai-Processing-Ms": "12",
+    "X-Ratelimit-Limit-Requests": "5000",
+    "X-Request-Id": "req_simulated",
+}
 JSON = "application/json"
 HTML = "text/html; charset=utf-8"
 DASHBOARD = (
@@ -148,7 +153,7 @@ def extra_fields(
         "latency": took,
         **({"upstream_latency": took} if named else {}),
         "chunk_index": 0,
-        "provider_response_headers": {"Openai-Version": "2020-10-01", "X-Request-Id": "req_simulated"},
+        "provider_response_headers": dict(UPSTREAM_HEADERS),
     }
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any, NamedTuple
 
+from etl.simulator.births import Births
 from etl.simulator.clock import Clock, ManualClock
 from etl.simulator.job_lives import Plan
 from etl.simulator.job_store import DeadCursor, JobStore
@@ -80,6 +81,7 @@ class World:
         )
         reach = self.profile.window if window is None else window
         self._store = JobStore(self.plan, shape, retention, reach, sort, cache)
+        self.births = Births(self._store, provider, shape)
         self._lock = threading.RLock()
 
     # time

@@ -26,7 +26,7 @@ def test_a_page_in_the_gateways_shape() -> None:
     with Simulator(World(jobs=30)) as sim:
         answer = listed(sim, limit=2)
         page = answer.json
-        assert list(page) == ["object", "data", "first_id", "last_id", "has_more", "extra_fields"]
+        assert list(page) == ["object", "data", "first_id", "has_more", "last_id", "extra_fields"]
         assert [page["first_id"], page["last_id"]] == ids(page)
         assert all(id.endswith(":openai") for id in ids(page))
         assert page["extra_fields"]["request_type"] == "video_list"

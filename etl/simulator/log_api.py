@@ -1,0 +1,90 @@
+"""The gateway's log over HTTP: `/api/logs` and `/api/logs/{id}`."""
+
+from collections.abc import Sequence
+from statistics import fmean
+from typing import Any
+
+from etl.simulator.credentials import Credentials
+from etl.simulator.error_body import Context, Mistake, render
+from etl.simulator.error_table import named
+from etl.simulator.exchange import Exchange
+from etl.simulator.log_book import LogBook
+from etl.simulator.log_render import Renderer, error_of
+from etl.simulator.log_rows import Row
+from etl.simulator.log_search import Search, parse_search
+from etl.simulator.wire import Request, Response, dump, native_id
+from etl.simulator.world import World
+
+PATH = "/api/logs"
+
+
+class LogApi:
+    """content: whether prompts, parameters and outputs are logged. book: what is in it."""
+
+    def __init__(self, worlds: Sequence[World], credentials: Credentials, *, content: bool = True) -> None:
+        self._worlds = {world.provider: world for world in worlds}
+        self._first, self._credentials, self.content = worlds[0], credentials, content
+        self.book = LogBook(worlds)
+
+    def answer(self, request: Request) -> Response:
+        context = Context(self._first.shape, self._first.version)
+        if not self._credentials.may_read_log(request.headers):
+            return named("unauthorized", context)
+        rows = self.book.visible(self._first.now())
+        if request.path == PATH:
+            return self._found(request, rows, context)
+        wanted = request.path.removeprefix(PATH + "/")
+        row = next((row for row in rows if row.id == wanted), None)
+        if row is None:
+            return render(Mistake(404, "log not found"), context)
+        return Response(200, dump(self._renderer(row).detail(row)))
+
+    def record(self, exchange: Exchange, response: Response) -> None:
+        """Keep what was just answered."""
+        headers, world = exchange.request.headers, exchange.world
+        id = exchange.asked.id
+        self.book.record(
+            world,
+            exchange.context.request_type,
+            exchange.key or "",
+            error_of(response.body) if response.status != 200 else None,
+            id=headers.get("x-request-id", ""),
+            virtual_key=self._credentials.virtual_key(headers),
+            job=id or None,
+            native=native_id(id, world.provider, world.shape) if id else None,
+            ask=exchange.ask,
+        )
+
+    def _found(self, request: Request, rows: list[Row], context: Context) -> Response:
+        try:
+            search = parse_search(request.query)
+        except ValueError as exc:
+            return render(Mistake(400, str(exc)), context)
+        found = search.find(rows)
+        shown = found[search.offset : search.offset + search.limit]
+        body = {
+            "logs": [self._renderer(row).summary(row) for row in shown],
+            "pagination": self._pagination(search, len(found)),
+            "stats": _stats(found),
+            "has_logs": bool(rows),
+        }
+        return Response(200, dump(body))
+
+    def _pagination(self, search: Search, found: int) -> dict[str, Any]:
+        place = {"limit": search.limit, "offset": search.offset, "sort_by": search.sort_by}
+        total = found if self._first.version >= (2, 0) else 0
+        return {**place, "order": search.order, "total_count": total}
+
+    def _renderer(self, row: Row) -> Renderer:
+        return Renderer(self._worlds[row.provider], not self.content)
+
+
+def _stats(rows: list[Row]) -> dict[str, Any]:
+    good = sum(row.status == "success" for row in rows)
+    return {
+        "total_requests": len(rows),
+        "success_rate": 100 * good / len(rows) if rows else 0,
+        "average_latency": fmean(row.latency or 0 for row in rows) if rows else 0,
+        "total_tokens": 0,
+        "total_cost": sum(row.cost or 0 for row in rows),
+    }

@@ -1,0 +1,100 @@
+"""The log as it grows: rows of the worlds' jobs, and of the requests that this gateway itself answers."""
+
+from collections.abc import Sequence
+
+from etl.simulator.births import Birth
+from etl.simulator.log_owners import owner_by_value
+from etl.simulator.log_rows import Row, RowMaker, request_id
+from etl.simulator.wire import Ask
+from etl.simulator.world import World
+
+#: How many of the requests that it answered itself it remembers, at least.
+REMEMBERED = 20_000
+
+
+class LogBook:
+    """delay, polls: see RowMaker."""
+
+    def __init__(self, worlds: Sequence[World], delay: float = 2.0, polls: bool = True) -> None:
+        self._worlds, self.delay, self.polls = worlds, delay, polls
+        self._answered = 0
+        self._recorded: list[Row] = []
+        self.forget()
+
+    def forget(self) -> None:
+        """Everything is written anew, under the settings of now. What was answered stays."""
+        self._drawn = [0] * len(self._worlds)
+        self._removed = [0] * len(self._worlds)
+        self._rows: dict[str, Row] = {row.id: row for row in self._recorded}
+        self._sorted: list[Row] = []
+        self._grown = True
+
+    def visible(self, now: float) -> list[Row]:
+        """The rows that can be read at `now`, by time."""
+        for place, world in enumerate(self._worlds):
+            self._grow(place, world, now)
+        if self._grown:
+            self._grown = False
+            self._sorted = sorted(self._rows.values(), key=lambda row: (row.timestamp, row.id))
+        return [row for row in self._sorted if row.written <= now]
+
+    def rows_of(self, job: str, now: float) -> list[Row]:
+        """What the log tells of one job, by the gateway's id: for tests to hold results against."""
+        return [row for row in self.visible(now) if row.job == job]
+
+    def record(
+        self, world: World, object: str, key: str, error: dict[str, object] | None, *, id: str,
+        virtual_key: str, job: str | None = None, native: str | None = None, ask: Ask | None = None,
+    ) -> None:  # fmt: skip
+        """A request that this gateway has just answered. id: the client's own for it, or nothing."""
+        self._answered += 1
+        now = world.now()
+        id = id or request_id("answered", str(self._answered))
+        row = Row(
+            id,
+            now,
+            self._maker(world).late(id, now),
+            object,
+            world.provider,
+            now,
+            status="error" if error else "success",
+            key="" if error else key,
+            owner=owner_by_value(virtual_key),
+            latency=None if object == "video_list" else 42,
+            job=job,
+            params={"video_id": native} if native else {},
+            error=error,
+            ask=ask,
+        )
+        self._recorded.append(row)
+        self._put(row)
+        if len(self._recorded) > 2 * REMEMBERED:
+            for old in self._recorded[:REMEMBERED]:
+                self._rows.pop(old.id, None)
+            del self._recorded[:REMEMBERED]
+
+    def _maker(self, world: World) -> RowMaker:
+        settles = world.version >= (2, 1)
+        return RowMaker(world.provider, tuple(world.accounts), self.delay, settles, self.polls)
+
+    def _grow(self, place: int, world: World, now: float) -> None:
+        maker = self._maker(world)
+        for birth, deleted in world.births.drawn(self._drawn[place], now):
+            self._drawn[place] += 1
+            self._keep(maker, birth)
+            if deleted < float("inf"):
+                self._put(maker.deleted(birth, deleted))
+        for birth in world.births.by_hand():
+            self._keep(maker, birth)
+        for birth, when in world.births.removed(self._removed[place]):
+            self._removed[place] += 1
+            self._put(maker.deleted(birth, when))
+
+    def _keep(self, maker: RowMaker, birth: Birth) -> None:
+        for row in maker.rows(birth):
+            self._put(row)
+
+    def _put(self, row: Row) -> None:
+        if row.id not in self._rows:
+            self._rows[row.id] = row
+            self._grown = True
