@@ -154,8 +154,12 @@ class App:
             redact=redact,
         )
 
-    def _price(self) -> None:
-        """Prices of the configuration are in force from the first sync on; the published ones are there."""
+    def prepare(self) -> None:
+        """Make or check the tables, and put the configuration's prices in force.
+
+        Only who writes jobs calls this: what reads follows the database's book.
+        """
+        ensure(self.engine)
         if self.config.prices:
             from etl.analytics.prices import ensure_prices
 
@@ -171,8 +175,7 @@ class App:
         accept_suspicious: bool = False,
     ) -> list[RunResult]:
         chosen = self.config.choose(names)
-        ensure(self.engine)
-        self._price()
+        self.prepare()
         progress, stop = progress or Silent(), stop or threading.Event()
 
         self.fleet()  # one that is not there is said once, not for every source

@@ -18,6 +18,24 @@ Op = Literal["insert", "update", "unlist", "relist"]
 #: A job in one of these states never changes again. `completed` and `failed` are the gateway's own;
 #: the others are what custom providers report for a job that was stopped.
 SETTLED_STATUSES = frozenset({"completed", "failed", "cancelled", "canceled", "expired", "rejected"})
+OPEN_STATUSES = frozenset({"queued", "in_progress"})
+#: What became of a job, as totals and reports count it: see `outcome`.
+Outcome = Literal["completed", "failed", "stopped", "open", "vanished"]
+
+
+def is_settled(status: str, *, ended: bool) -> bool:
+    """The job cannot change again. A status that nobody knows is believed to be an end when the job carries
+    an error or a time of completion (`ended`)."""
+    return status in SETTLED_STATUSES or (status not in OPEN_STATUSES and ended)
+
+
+def outcome(status: str, *, settled: bool, unlisted: bool) -> Outcome:
+    """`stopped` ended in another way than the two usual ones; `vanished` left the list before it ended."""
+    if status in ("completed", "failed"):
+        return status  # type: ignore[return-value]
+    if settled:
+        return "stopped"
+    return "vanished" if unlisted else "open"
 
 
 def utc(moment: datetime) -> datetime:

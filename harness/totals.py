@@ -32,4 +32,11 @@ def findings(jobs: Iterable[Row], daily: Iterable[Row], durations: Iterable[Row]
 
 
 def _kind(row: Row, day: Any) -> tuple[Any, ...]:
-    return (day, row.provider, row.model, row.status, row.seconds, row.size, row.width, row.height)
+    end = row.outcome if hasattr(row, "outcome") else _end(row)
+    return (day, row.provider, row.model, row.status, end, row.seconds, row.size, row.width, row.height)
+
+
+def _end(job: Row) -> str:
+    if job.status in ("completed", "failed"):
+        return str(job.status)
+    return "stopped" if job.settled else "open" if job.unlisted_at is None else "vanished"

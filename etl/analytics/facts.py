@@ -117,6 +117,12 @@ _COLUMNS = (
     Column("render_seconds", "seconds", "From first seen in progress to first seen completed, our clock."),
     Column("render_error_seconds", "seconds", "Width of the intervals in which the two may have happened."),
     Column("total_seconds", "seconds", "completed_at - created_at, gateway's clock."),
+    Column(
+        "outcome",
+        "text",
+        "completed, failed, stopped (cancelled, expired, rejected or otherwise ended), open, or vanished (no "
+        "longer listed before an end was seen).",
+    ),
     Column("is_terminal", "flag", "It cannot change again."),
     Column("is_late", "flag", f"It took, or has been open, longer than {LATE} seconds."),
     Column("is_stalled", "flag", f"Open and listed, and older than {STALLED} seconds."),
@@ -152,6 +158,14 @@ def price_of_job(d: Dialect) -> str:
 
 def cost_of_job(d: Dialect) -> str:
     return f"CASE WHEN j.status = 'completed' THEN {d.rounded('j.seconds * p.price', 6)} END"
+
+
+def outcome(t: str = "j") -> str:
+    """What became of a job: `etl.records.outcome`, in SQL."""
+    return (
+        f"CASE WHEN {t}.status IN ('completed', 'failed') THEN {t}.status WHEN {t}.settled THEN 'stopped'"
+        f" WHEN {t}.unlisted_at IS NOT NULL THEN 'vanished' ELSE 'open' END"
+    )
 
 
 def _sight_before(d: Dialect, sight: str, previous: str | None) -> str:
@@ -201,7 +215,7 @@ SELECT s.name AS source, j.source_id, j.job_id, j.provider, j.model, j.status, j
   {d.rounded(f"{first} + {start}", 3)} AS queue_error_seconds,
   CASE WHEN {rendered} THEN {d.seconds("a.valid_from", "z.valid_from")} END AS render_seconds,
   CASE WHEN {rendered} THEN {d.rounded(f"{start} + {end}", 3)} END AS render_error_seconds,
-  {total} AS total_seconds, j.settled AS is_terminal,
+  {total} AS total_seconds, {outcome()} AS outcome, j.settled AS is_terminal,
   CASE WHEN j.completed_at IS NOT NULL THEN {total} > {LATE}
     WHEN j.settled OR j.unlisted_at IS NOT NULL THEN NULL ELSE {age} > {LATE} END AS is_late,
   CASE WHEN j.settled OR j.unlisted_at IS NOT NULL THEN 1 = 0 ELSE {age} > {STALLED} END AS is_stalled,

@@ -55,9 +55,20 @@ def ensure_prices(engine: sa.Engine, configured: Sequence[Price] = ()) -> bool:
         if all(_stored(conn, origin) == book for origin, book in wanted.items()):
             return False
     with writing(engine) as conn:
+        conn.execute(sa.select(prices.c.id).with_for_update())  # two services may start at once
         for origin, book in wanted.items():
             _replace(conn, origin, book)
     return True
+
+
+def foreign_prices(engine: sa.Engine, configured: Sequence[Price] = ()) -> int:
+    """How many prices the book and this program with this configuration do not share; 0 when they agree.
+
+    For those that only read: they answer by the book, and say so. Raises StorageError.
+    """
+    wanted = {"default": _book(DEFAULTS), "config": _book(configured)}
+    with storage_errors(), engine.connect() as conn:
+        return sum(len(_stored(conn, origin).items() ^ book.items()) for origin, book in wanted.items())
 
 
 def seed(conn: sa.Connection) -> None:

@@ -45,7 +45,9 @@ _COUNTS = (
     Column("jobs", "integer", "Jobs created."),
     Column("completed", "integer", "Of these completed."),
     Column("failed", "integer", "Of these failed."),
-    Column("unfinished", "integer", "Of these in any other state."),
+    Column("stopped", "integer", "Of these cancelled, expired, rejected or otherwise ended."),
+    Column("unfinished", "integer", "Of these listed, and not at an end yet."),
+    Column("vanished", "integer", "Of these no longer listed before an end was seen."),
     Column("failure_rate", "ratio", "failed / (completed + failed)."),
     Column("seconds", "seconds", "Length of the completed clips."),
     Column("cost", "money", "What they cost, in the reporting currency; null when nothing is priced."),
@@ -53,19 +55,28 @@ _COUNTS = (
 )
 
 
+#: Columns that add up to the jobs, each with its outcome.
+_PARTS = {
+    "completed": "completed",
+    "failed": "failed",
+    "stopped": "stopped",
+    "unfinished": "open",
+    "vanished": "vanished",
+}
+
+
 def _counts(keys: str) -> Callable[[Dialect, Scope], str]:
     """`daily_jobs`, added up by `keys`."""
 
-    def status(name: str) -> str:
-        return f"SUM(CASE WHEN status = '{name}' THEN jobs ELSE 0 END)"
+    def ended(outcome: str) -> str:
+        return f"SUM(CASE WHEN outcome = '{outcome}' THEN jobs ELSE 0 END)"
 
     def sql(d: Dialect, scope: Scope) -> str:
-        rest = f"SUM(jobs) - {status('completed')} - {status('failed')}"
-        rate = f"{status('failed')} * 1.0 / NULLIF({status('completed')} + {status('failed')}, 0)"
+        parts = ", ".join(f"{d.whole(ended(outcome))} AS {name}" for name, outcome in _PARTS.items())
+        rate = f"{ended('failed')} * 1.0 / NULLIF({ended('completed')} + {ended('failed')}, 0)"
         return f"""
-SELECT {keys + "," if keys else ""} {d.whole("SUM(jobs)")} AS jobs,
-  {d.whole(status("completed"))} AS completed,
-  {d.whole(status("failed"))} AS failed, {d.whole(rest)} AS unfinished, {d.rounded(rate, 4)} AS failure_rate,
+SELECT {keys + "," if keys else ""} {d.whole("SUM(jobs)")} AS jobs, {parts},
+  {d.rounded(rate, 4)} AS failure_rate,
   SUM(CASE WHEN status = 'completed' THEN seconds END) AS seconds, {d.rounded(_MONEY, 6)} AS cost,
   {d.whole("SUM(uncosted_jobs)")} AS uncosted_jobs
 FROM ({DAILY_JOBS.sql(d, scope)}) q{f" GROUP BY {keys}" if keys else ""}"""

@@ -13,7 +13,7 @@ from functools import partial
 
 from etl.analytics.columns import Column, Scope, View
 from etl.analytics.dialects import Dialect
-from etl.analytics.facts import failure_class, priced
+from etl.analytics.facts import failure_class, outcome, priced
 
 _KEYS = (
     Column("day", "day", "Day of creation, gateway's clock (UTC)."),
@@ -42,7 +42,10 @@ def _either(scope: Scope, kept: Callable[[Scope], str], counted: Callable[[Scope
     """
     if not scope.whole:
         return counted(scope)
-    complete = "(SELECT COALESCE(SUM(jobs), 0) FROM daily_totals) = (SELECT COUNT(*) FROM video_jobs)"
+    complete = (
+        "(SELECT COALESCE(SUM(jobs), 0) FROM daily_totals) = (SELECT COUNT(*) FROM video_jobs)"
+        " AND NOT EXISTS (SELECT 1 FROM daily_totals WHERE jobs < 0)"
+    )
     yes, no = (scope.only(f"(SELECT complete FROM totals) = {flag}") for flag in (1, 0))
     return f"""
   WITH totals AS (SELECT CASE WHEN {complete} THEN 1 ELSE 0 END AS complete)
@@ -57,18 +60,19 @@ _KIND = "j.source_id, j.provider, j.model, j.size, j.width, j.height, j.status"
 
 def _days_kept(scope: Scope) -> str:
     return f"""
-  SELECT j.day AS day, j.day AS utc_day, {_KIND}, SUM(j.jobs) AS jobs, SUM(j.seconds * j.jobs) AS seconds,
+  SELECT j.day AS day, j.day AS utc_day, {_KIND}, j.outcome, SUM(j.jobs) AS jobs,
+    SUM(j.seconds * j.jobs) AS seconds,
     SUM(CASE WHEN j.seconds IS NULL THEN j.jobs ELSE 0 END) AS unknown
   FROM daily_totals j WHERE {scope.where}
-  GROUP BY j.day, {_KIND} HAVING SUM(j.jobs) <> 0"""
+  GROUP BY j.day, {_KIND}, j.outcome HAVING SUM(j.jobs) <> 0"""
 
 
 def _days_counted(d: Dialect, scope: Scope) -> str:
     return f"""
-  SELECT {_days(d, scope)}, {_KIND}, COUNT(*) AS jobs, SUM(j.seconds) AS seconds,
+  SELECT {_days(d, scope)}, {_KIND}, {outcome()} AS outcome, COUNT(*) AS jobs, SUM(j.seconds) AS seconds,
     SUM(CASE WHEN j.seconds IS NULL THEN 1 ELSE 0 END) AS unknown
   FROM video_jobs j WHERE {scope.where}
-  GROUP BY 1, 2, {_KIND}"""
+  GROUP BY 1, 2, {_KIND}, {outcome()}"""
 
 
 def _daily_jobs(d: Dialect, scope: Scope) -> str:
@@ -76,11 +80,11 @@ def _daily_jobs(d: Dialect, scope: Scope) -> str:
     cost = f"CASE WHEN g.status = 'completed' THEN {d.rounded('g.seconds * p.price', 6)} END"
     uncosted = "CASE WHEN g.status <> 'completed' THEN 0 WHEN p.price IS NULL THEN g.jobs ELSE g.unknown END"
     return f"""
-SELECT g.day AS day, s.name AS source, g.provider, g.model, g.size, g.status,
+SELECT g.day AS day, s.name AS source, g.provider, g.model, g.size, g.status, g.outcome,
   {d.whole("SUM(g.jobs)")} AS jobs, SUM(g.seconds) AS seconds, {d.rounded(f"SUM({cost})", 6)} AS cost,
   p.currency AS currency, {d.whole(f"SUM({uncosted})")} AS uncosted_jobs
 {_priced(d, groups)}
-GROUP BY g.day, s.name, g.provider, g.model, g.size, g.status, p.currency"""
+GROUP BY g.day, s.name, g.provider, g.model, g.size, g.status, g.outcome, p.currency"""
 
 
 DAILY_JOBS = View(
@@ -89,6 +93,7 @@ DAILY_JOBS = View(
     (
         *_KEYS,
         Column("status", "text", "Status: as reported, or derived."),
+        Column("outcome", "text", "What became of them: as in job_facts."),
         Column("jobs", "integer", "Jobs."),
         Column("seconds", "seconds", "Length of all their clips; null when none is known."),
         Column("cost", "money", "What the completed ones cost; null when nothing is charged or priced."),

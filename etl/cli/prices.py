@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,7 @@ from etl.cli.output import BAD, DIM, GOOD, plural, say, table
 from etl.cli.settings import ConfigFile, Settings
 
 if TYPE_CHECKING:
+    from etl.analytics.queries import Engine
     from etl.config import Config
 
 command = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
@@ -31,11 +33,11 @@ def list_prices(ctx: typer.Context, config: ConfigFile = None) -> None:
     loaded = ctx.ensure_object(Settings).load(config)
 
     from etl.analytics.opening import filled
-    from etl.analytics.prices import ensure_prices, read_prices
+    from etl.analytics.prices import read_prices
 
     with filled(loaded) as engine:
-        ensure_prices(engine, loaded.prices)
         book = read_prices(engine)
+        warn_of_prices(engine, loaded)
     rows = [
         [
             p.origin,
@@ -78,6 +80,22 @@ def import_file(
 
 
 @command.command()
+def apply(ctx: typer.Context, config: ConfigFile = None) -> None:
+    """Make the configuration's prices, and this program's published ones, those of the database.
+
+    `sync` and `run` do so by themselves, as long as any price is configured. Imported prices stay.
+    """
+    loaded = ctx.ensure_object(Settings).load(config)
+
+    from etl.analytics.opening import filled
+    from etl.analytics.prices import ensure_prices
+
+    with filled(loaded) as engine:
+        changed = ensure_prices(engine, loaded.prices)
+    say(f"{plural(len(loaded.prices), 'configured price')} in force", GOOD if changed else None)
+
+
+@command.command()
 def check(ctx: typer.Context, config: ConfigFile = None) -> None:
     """List what was completed without a price. Exits 1 when there is anything."""
     loaded = ctx.ensure_object(Settings).load(config)
@@ -91,12 +109,25 @@ def check(ctx: typer.Context, config: ConfigFile = None) -> None:
     raise typer.Exit(1)
 
 
+def warn_of_prices(engine: Engine, config: Config) -> None:
+    """On standard error, when the database prices jobs by other prices than this configuration would."""
+    from etl.analytics.prices import foreign_prices
+
+    if different := foreign_prices(engine, config.prices):
+        say(
+            f"costs follow the database's price book, which differs from this configuration in "
+            f"{plural(different, 'price')}: to change it, run: bifrost-etl prices apply",
+            DIM,
+            stream=sys.stderr,
+        )
+
+
 def _unpriced(config: Config) -> list[list[str]]:
     from etl.analytics.opening import filled
-    from etl.analytics.prices import ensure_prices, unpriced
+    from etl.analytics.prices import unpriced
     from etl.analytics.rendering import shown
 
     with filled(config) as engine:
-        ensure_prices(engine, config.prices)
         found = unpriced(engine)
+        warn_of_prices(engine, config)
     return [[shown(value, kind) for value, kind in row] for row in found]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from etl.cli.output import DIM, say
+from etl.cli.output import say
 from etl.cli.settings import ConfigFile, Settings
-from etl.errors import ConfigError, DatabaseRefused
+from etl.errors import ConfigError
 
 if TYPE_CHECKING:
     from etl.analytics.queries import Engine, Filter, Gap, Table
@@ -70,13 +69,14 @@ def command(
 
     from etl.analytics.opening import filled
     from etl.analytics.queries import check_sources, run
+    from etl.cli.prices import warn_of_prices
 
     chosen = _filter(loaded, since, until, source, model, _rows(name, people, limit))
     with filled(loaded) as engine:
         check_sources(engine, chosen.sources)
-        _renew_prices(engine, loaded)
         tables = [run(engine, each, chosen) for each in _chosen(name)]
         document = _document(engine, name, chosen, tables)
+        warn_of_prices(engine, loaded)
     write(document, format, output)
 
 
@@ -120,15 +120,6 @@ def _filter(
     return Filter(
         now, start, end, tuple(sources or ()), tuple(models or ()), zone, config.reporting.currency, limit
     )
-
-
-def _renew_prices(engine: Engine, config: Config) -> None:
-    from etl.analytics.prices import ensure_prices
-
-    try:
-        ensure_prices(engine, config.prices)
-    except DatabaseRefused:  # a read-only replica: its own book has to do
-        say("prices are as the database has them: it cannot be written to", DIM, stream=sys.stderr)
 
 
 def _document(engine: Engine, name: str | None, chosen: Filter, tables: list[Table]) -> Document:

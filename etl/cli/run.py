@@ -127,12 +127,11 @@ def _work(config: Config, metrics: Metrics) -> Work:
 
 def _prepare(work: Work) -> None:
     """Tables are made or checked; a database that is merely away may come back while we run."""
-    from etl.db.schema import ensure
     from etl.errors import DatabaseBusy, DatabaseUnavailable
     from etl.log import get
 
     try:
-        ensure(work.app.engine)
+        work.app.prepare()
     except (DatabaseBusy, DatabaseUnavailable) as error:
         get("service").error("database_away", error=work.app.redact(str(error)), hint=error.hint)
 
@@ -171,7 +170,6 @@ def _delivered(service: Service) -> list[Delivered]:
 
 def _reload(service: Service, settings: Settings, metrics: Metrics) -> None:
     """Read the configuration again; anything wrong with it leaves the old one in force."""
-    from etl.db.schema import ensure
     from etl.log import get
 
     old = service.work.app.config
@@ -181,8 +179,8 @@ def _reload(service: Service, settings: Settings, metrics: Metrics) -> None:
         fresh.choose()
         settings.secrets = tuple({*settings.secrets, *secrets})  # runs that go on still know the old ones
         work = _work(fresh, metrics)
-        if fresh.database != old.database:
-            ensure(work.app.engine)
+        if (fresh.database, fresh.prices) != (old.database, old.prices):
+            work.app.prepare()
     except EtlError as error:
         settings.secrets = tuple({*settings.secrets, *secrets})
         text = settings.redact(str(error))

@@ -67,6 +67,7 @@ class _Plan:
     versions: list[tuple[Any, ...]] = field(default_factory=list)
     came: list[JobRow] = field(default_factory=list)
     went: list[JobRow] = field(default_factory=list)
+    back: list[JobRow] = field(default_factory=list)  # as they were when they were no longer listed
 
 
 class JobWriter:
@@ -154,7 +155,7 @@ class JobWriter:
         assert known is not None
         if job.partial:
             row = row._replace(**{n: old[n] for n in TRACKED if getattr(row, n) is None})
-        plan.went.append(JobRow(**{name: old[name] for name in JobRow._fields}))
+        (plan.back if known.unlisted else plan.went).append(_row(old))
         plan.came.append(row)
         at = self._time(max(job.at, old["last_changed_at"]))  # our clock may have been set back
         tracked, key, version = _tracked(row, self._time), (self._source_id, row.job_id), known.version + 1
@@ -185,6 +186,7 @@ class JobWriter:
         bulk.insert(conn, video_job_versions, _VERSION, plan.versions)
         totals = Totals(plan.came)
         totals.subtract(Totals(plan.went))
+        totals.subtract(Totals(plan.back, unlisted=True))
         totals.write(conn, self._source_id)
 
     def _insert_all(self, jobs: list[Seen]) -> None:
@@ -284,7 +286,21 @@ def _unlist_rows(
     columns = ("version", "last_changed_at", "unlisted_at", "unlisted_reason", "suspect_run_id")
     bulk.update(conn, video_jobs, columns, _HEAD, updates)
     bulk.insert(conn, video_job_versions, _VERSION, versions)
+    _count_vanished(conn, [row for row in rows if not row["settled"]])
     return len(rows)
+
+
+def _count_vanished(conn: sa.Connection, rows: list[Any]) -> None:
+    """They were open, as the totals have it. All are one source's."""
+    if rows:
+        jobs = list(map(_row, rows))
+        totals = Totals(jobs, unlisted=True)
+        totals.subtract(Totals(jobs))
+        totals.write(conn, rows[0]["source_id"])
+
+
+def _row(stored: Any) -> JobRow:
+    return JobRow(**{name: stored[name] for name in JobRow._fields})
 
 
 def _same(new: Any, old: Any) -> bool:

@@ -22,9 +22,9 @@ from etl.db.models import daily_totals, duration_totals, sources, video_jobs
 from etl.db.schema import check
 from etl.load import bulk
 from etl.load.lease import Lease
-from etl.records import JobRow
+from etl.records import JobRow, outcome
 
-_KIND = ("provider", "model", "status", "seconds", "size", "width", "height")
+_KIND = ("provider", "model", "status", "settled", "seconds", "size", "width", "height")
 _kind: Any = itemgetter(*map(JobRow._fields.index, _KIND))
 _NEEDED = {*_KIND, "created_at", "completed_at"}
 _MICROSECOND = timedelta(microseconds=1)
@@ -32,12 +32,15 @@ _AT_ONCE = 5000
 
 
 class Totals:
-    """Jobs of one source, counted."""
+    """Jobs of one source, counted. `unlisted`: these are no longer listed."""
 
-    def __init__(self, jobs: Sequence[JobRow] = ()) -> None:
+    def __init__(self, jobs: Sequence[JobRow] = (), *, unlisted: bool = False) -> None:
         days = [job.created_at and job.created_at.toordinal() for job in jobs]
         counted = Counter(zip(days, map(_kind, jobs), strict=True))
-        self._days = Counter({(day, *kind): count for (day, kind), count in counted.items()})
+        self._days = Counter[tuple[Any, ...]]()
+        for (day, (provider, model, status, settled, *rest)), count in counted.items():
+            came_to = outcome(status, settled=settled, unlisted=unlisted)
+            self._days[day, provider, model, status, came_to, *rest] += count
         self._durations = Counter(_took(jobs))
 
     def add(self, other: Totals) -> None:
@@ -76,10 +79,12 @@ def recount(conn: sa.Connection, source_id: int) -> int:
     Lease(source_id, "", 0).lock(conn)
     totals, table = Totals(), video_jobs
     columns = [table.c[name] if name in _NEEDED else sa.null().label(name) for name in JobRow._fields]
-    query = sa.select(*columns).where(table.c.source_id == source_id)
+    query = sa.select(table.c.unlisted_at, *columns).where(table.c.source_id == source_id)
     with conn.execute(query, execution_options={"yield_per": _AT_ONCE}) as found:
         for rows in found.partitions():
-            totals.add(Totals([JobRow._make(row) for row in rows]))
+            for gone in (False, True):
+                jobs = [JobRow._make(row[1:]) for row in rows if (row[0] is not None) is gone]
+                totals.add(Totals(jobs, unlisted=gone))
     for counted in (daily_totals, duration_totals):
         conn.execute(sa.delete(counted).where(counted.c.source_id == source_id))
     totals.write(conn, source_id)

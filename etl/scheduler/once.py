@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from etl.app import App, now
 from etl.app_pool import side_by_side
 from etl.config import Source
-from etl.db.schema import ensure
 from etl.errors import EtlError
 from etl.feed.delivery import FeedResult, Watch, run
 from etl.load.health import Health, read_health
@@ -24,7 +23,7 @@ def run_once(app: App, *, progress: Progress, stop: threading.Event) -> list[Run
     StorageError as `App.sync` does.
     """
     chosen = app.config.choose()
-    ensure(app.engine)
+    app.prepare()
     rounds = side_by_side(
         lambda source: list(_round(app, source, progress, stop)), chosen, app.config.parallel
     )

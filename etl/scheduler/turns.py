@@ -12,7 +12,6 @@ from structlog.contextvars import bound_contextvars
 
 from etl.app import App, now
 from etl.config import Source
-from etl.db.schema import ensure
 from etl.errors import EtlError, LeaseHeld, LeaseLost
 from etl.load.health import Health, read_health
 from etl.log import get
@@ -81,7 +80,7 @@ class Turns:
 
     def _health(self, work: Work, source: Source) -> Health | None:
         if self._ensured is not work.app:
-            ensure(work.app.engine)
+            work.app.prepare()
             self._ensured = work.app
         return read_health(work.app.engine, source.name, now() - timedelta(seconds=source.open_job_patience))
 

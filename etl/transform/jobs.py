@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from etl.log import EchoMask
-from etl.records import SETTLED_STATUSES, JobRow, Unknown, new_row
+from etl.records import JobRow, Unknown, is_settled, new_row
 from etl.transform import values
 from etl.transform.options import Options
 from etl.transform.privacy import Scrubber
@@ -33,7 +33,6 @@ _ALIASES = {
 }
 _NO_ERROR = (None, None, False)
 _PLAIN_STATUSES = frozenset({"queued", "in_progress", "completed", "failed"})
-_OPEN_STATUSES = frozenset({"queued", "in_progress"})
 #: Members that have a column, or are dropped on purpose: `videos` may hold megabytes of base64.
 _KNOWN = frozenset(
     {
@@ -110,7 +109,7 @@ def job_row(job: dict[str, Any], context: Context) -> JobRow:
     row = (
         key, provider, model, status, reported, progress, prompt, remixed, seconds, size, width, height,
         created_at, completed_at, expires_at, error_code, error_message, extra_text,
-        status in SETTLED_STATUSES or (status not in _OPEN_STATUSES and (failed or completed_at is not None)),
+        is_settled(status, ended=failed or completed_at is not None),
         digest(content),
     )  # fmt: skip
     return new_row(row)

@@ -31,7 +31,7 @@ FEW = 8
 _GAPS = 3
 #: Longer ranges are not compared with the time before: that would read as much again.
 _COMPARED_UP_TO = timedelta(days=90)
-STATES = ("completed", "failed", "unfinished")
+STATES = ("completed", "failed", "stopped", "unfinished", "vanished")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def _by(usage: Table, name: str, keys: tuple[str, ...]) -> Table:
 
 def _summed(rows: list[dict[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for name in ("jobs", "completed", "failed", "unfinished", "seconds", "cost", "uncosted_jobs"):
+    for name in ("jobs", *STATES, "seconds", "cost", "uncosted_jobs"):
         known = [row[name] for row in rows if row[name] is not None]
         found[name] = sum(known) if known else None
     ended = found["completed"] + found["failed"]
@@ -156,7 +156,7 @@ def _charts(
     axis, currency = slots(chosen, rows), chosen.currency
     counts = _added(axis, rows, STATES)
     costs = _added(axis, rows, ("cost", "uncosted_jobs"))
-    ended = [(failed, done + failed) for done, failed, _ in counts]
+    ended = [(failed, done + failed) for done, failed, *_ in counts]
     fees = Scale(round_number, lambda n: f"{n:,.0f}" if n >= 10 or not n else f"{n:,.2f}")
     failed, finished = sums.get("failed", 0), sums.get("failed", 0) + sums.get("completed", 0)
     charts = [
@@ -239,6 +239,6 @@ def _priced(pair: tuple[float, float], currency: str) -> str:
 
 
 def _counted(values: Sequence[float]) -> str:
-    completed, failed, unfinished = values
-    rest = f", {unfinished:,.0f} unfinished" if unfinished else ""
-    return f"{completed:,.0f} completed, {failed:,.0f} failed{rest}"
+    completed, failed, *others = values
+    rest = [f", {n:,.0f} {name}" for n, name in zip(others, STATES[2:], strict=True) if n]
+    return f"{completed:,.0f} completed, {failed:,.0f} failed{''.join(rest)}"

@@ -48,7 +48,7 @@ def job(job_id: str, created: datetime, took: float | None = None, **given: Any)
         "first_run_id": 1,
     }
     row |= given
-    row["settled"] = row["status"] in ("completed", "failed")
+    row.setdefault("settled", row["status"] in ("completed", "failed"))
     if row["size"]:
         row["width"], row["height"] = map(int, row["size"].split("x"))
     return row

@@ -110,12 +110,17 @@ def test_prices(asked, tmp_path):
     assert done.code == 2 and "bad.csv:2: price 1.price" in done.err
 
 
-def test_prices_of_the_configuration_are_used_at_once(asked, tmp_path):
+def test_prices_of_the_configuration_are_used_once_they_are_applied(asked, tmp_path):
     (tmp_path / "bifrost-etl.yaml").write_text(
         "database: {url: 'sqlite:///etl.db'}\n"
         "prices:\n  - {model: sora-2, price: 2, valid_from: 2026-01-01}\n"
     )
-    rows = list(csv.reader(io.StringIO(asked("report", "cost", *RANGE, "--format", "csv").out)))
+    told = asked("report", "cost", *RANGE, "--format", "csv")
+    assert ",24,0" not in told.out and "bifrost-etl prices apply" in told.err
+    assert "1 configured price in force" in asked("prices", "apply").out
+    done = asked("report", "cost", *RANGE, "--format", "csv")
+    rows = list(csv.reader(io.StringIO(done.out)))
+    assert done.err == ""
     assert ["openai", "sora-2", "USD", "3", "12", "24", "0"] in rows
 
 
