@@ -286,12 +286,7 @@ daily_totals = _table(
     _digest(),
     sa.Column("day", sa.Date, comment="UTC day of creation, gateway's clock."),
     *_some("provider", "model", "status"),
-    sa.Column(
-        "outcome",
-        sa.String(16),
-        nullable=False,
-        comment="What became of them: completed, failed, stopped, open or vanished.",
-    ),
+    sa.Column("outcome", sa.String(16), nullable=False, comment="What became of them: see job_facts."),
     *_some("seconds", "size", "width", "height"),
     _jobs("Jobs that are so."),
     comment="Jobs counted by day and kind, kept with every commit. Ask daily_jobs, which checks them.",

@@ -7,15 +7,12 @@ from alembic import op
 
 from etl.db.types import Text
 
-revision = "0008"
-down_revision = "0007"
+revision = "0009"
+down_revision = "0008"
 
 VIEWS = "539e5c8dfa986193"
 _OUTCOME = sa.Column(
-    "outcome",
-    sa.String(length=16),
-    nullable=False,
-    comment="What became of them: completed, failed, stopped, open or vanished.",
+    "outcome", sa.String(length=16), nullable=False, comment="What became of them: see job_facts."
 )
 
 
