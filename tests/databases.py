@@ -172,7 +172,12 @@ def mariadb_server(*options: str) -> Iterator[Server]:
         first = ["--auth-root-authentication-method=normal", "--skip-test-db", f"--tmpdir={folder}"]
         _run([*_as(account), installer, *data, *first, "--innodb-log-file-size=16M"])
         port = _free_port()
-        fast = ["--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=64M", "--skip-log-bin"]
+        fast = [
+            "--innodb-flush-log-at-trx-commit=0",
+            "--innodb-flush-method=nosync",
+            "--innodb-buffer-pool-size=64M",
+            "--skip-log-bin",
+        ]
         fast += ["--innodb-log-file-size=16M", "--skip-name-resolve", "--performance-schema=OFF"]
         own = [f"--socket={folder / 'server.sock'}", f"--port={port}", "--bind-address=127.0.0.1"]
         command = [daemon, *data, *own, *fast, f"--tmpdir={folder}", *options]

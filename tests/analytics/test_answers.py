@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
 from etl.analytics import views
@@ -16,6 +17,11 @@ from etl.db.types import UtcDateTime
 from tests.analytics.world import NOW, at
 
 VIEWS = {view.name: view for view in views.VIEWS}
+
+
+@pytest.fixture
+def world(shared_world):
+    return shared_world
 
 
 def rows(engine: sa.Engine, name: str, *columns: str, order: str = "1") -> list[tuple[Any, ...]]:
@@ -78,10 +84,10 @@ def test_observed_times_and_how_sure_they_are(world):
     assert {r[0]: r[1:] for r in seen}["j1"] == (at("05-01 10:00:40"), at("05-01 10:02:10.500"), 3)
 
 
-def test_a_job_reread_by_id_was_not_seen_by_every_run(world):
-    with world.begin() as conn:
+def test_a_job_reread_by_id_was_not_seen_by_every_run(own_world):
+    with own_world.begin() as conn:
         conn.exec_driver_sql("UPDATE video_jobs SET reread_at = created_at WHERE job_id = 'j1'")
-    found = dict(rows(world, "job_facts", "job_id", "queue_error_seconds"))
+    found = dict(rows(own_world, "job_facts", "job_id", "queue_error_seconds"))
     assert found["j1"] == 10.0 + 30.0
 
 
@@ -169,10 +175,10 @@ def test_remix_trees(world):
     ]  # fmt: skip
 
 
-def test_a_job_that_remixes_itself_ends(world):
-    with world.begin() as conn:
+def test_a_job_that_remixes_itself_ends(own_world):
+    with own_world.begin() as conn:
         conn.exec_driver_sql("UPDATE video_jobs SET remixed_from_job_id = 'j1' WHERE job_id = 'j1'")
-    found = rows(world, "remix_trees", "root_job_id", "jobs", "depth", "is_cycle")
+    found = rows(own_world, "remix_trees", "root_job_id", "jobs", "depth", "is_cycle")
     assert ("j1", 3, 2, False) in found
 
 

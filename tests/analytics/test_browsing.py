@@ -28,6 +28,11 @@ ALL = Filter(NOW)
 SLOWEST = ["j6", "j3", "j2", "j1", "j9", "j12", "j11"]
 
 
+@pytest.fixture
+def world(shared_world):
+    return shared_world
+
+
 def ids(table: Table) -> list[str]:
     place = [column.name for column in table.columns].index("job_id")
     return [row[place] for row in table.rows]

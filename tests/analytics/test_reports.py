@@ -19,6 +19,11 @@ from tests.analytics.world import NOW, at
 WEEK = Filter(NOW, since=at("05-01"), until=NOW)
 
 
+@pytest.fixture
+def world(shared_world):
+    return shared_world
+
+
 def columns(table: Table, *names: str) -> list[tuple]:
     places = [next(i for i, c in enumerate(table.columns) if c.name == name) for name in names]
     return [tuple(row[place] for place in places) for row in table.rows]
@@ -70,9 +75,9 @@ def test_days_are_those_of_the_reporting_time_zone(world):
         assert found == [(date(2026, 5, day), jobs) for day, jobs in zip((1, 2, 3, 4, 8), days, strict=True)]
 
 
-def test_a_day_on_which_the_clocks_change(world):
+def test_a_day_on_which_the_clocks_change(own_world):
     """Berlin's 29 March has 23 hours: from 23:00 UTC the day before until 22:00."""
-    with world.begin() as conn:
+    with own_world.begin() as conn:
         for job_id, created in (
             ("j1", "03-28 22:59"),
             ("j2", "03-28 23:00"),
@@ -83,7 +88,7 @@ def test_a_day_on_which_the_clocks_change(world):
             bound = text.bindparams(sa.bindparam("at", at(created), type_=_stored()))
             conn.execute(bound, {"id": job_id})
     chosen = Filter(NOW, since=at("03-01"), until=at("04-15"), zone="Europe/Berlin")
-    assert columns(run(world, "daily", chosen), "day", "jobs") == [
+    assert columns(run(own_world, "daily", chosen), "day", "jobs") == [
         (date(2026, 3, 28), 1), (date(2026, 3, 29), 2), (date(2026, 3, 30), 1),
     ]  # fmt: skip
 
@@ -111,12 +116,12 @@ def test_sources_models_and_limits(world):
         run(world, "costs", WEEK)
 
 
-def test_money_in_another_currency_is_not_added(world):
+def test_money_in_another_currency_is_not_added(own_world):
     import_prices(
-        world, [Price(model="veo-3.1", price=Decimal("0.5"), valid_from=date(2026, 5, 4), currency="EUR")]
+        own_world, [Price(model="veo-3.1", price=Decimal("0.5"), valid_from=date(2026, 5, 4), currency="EUR")]
     )
-    assert columns(run(world, "totals", WEEK), "cost") == [(4.8,)]
-    found = columns(run(world, "cost", WEEK), "model", "currency", "cost")
+    assert columns(run(own_world, "totals", WEEK), "cost") == [(4.8,)]
+    found = columns(run(own_world, "cost", WEEK), "model", "currency", "cost")
     assert ("veo-3.1", "EUR", 4.0) in found and ("sora-2", None, None) in found
 
 
@@ -152,14 +157,14 @@ def test_what_is_no_time(text):
         moment(text, NOW, "UTC")
 
 
-def test_prices_follow_configuration_and_publication(world):
-    assert ensure_prices(world) is False, "the migration has written the published prices"
+def test_prices_follow_configuration_and_publication(own_world):
+    assert ensure_prices(own_world) is False, "the migration has written the published prices"
     own = Price(model="sora-2", price=Decimal("0.2"), valid_from=date(2026, 5, 1))
-    assert ensure_prices(world, [own]) is True
-    assert ensure_prices(world, [own]) is False
-    assert columns(run(world, "totals", WEEK), "cost") == [(11.2,)], "two of 0.8, 4.0 and 4.8 as before"
-    assert ensure_prices(world, []) is True
-    assert columns(run(world, "totals", WEEK), "cost") == [(9.6,)]
+    assert ensure_prices(own_world, [own]) is True
+    assert ensure_prices(own_world, [own]) is False
+    assert columns(run(own_world, "totals", WEEK), "cost") == [(11.2,)], "two of 0.8, 4.0 and 4.8 as before"
+    assert ensure_prices(own_world, []) is True
+    assert columns(run(own_world, "totals", WEEK), "cost") == [(9.6,)]
 
 
 def test_a_range_chooses_whole_families(world):

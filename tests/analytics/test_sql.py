@@ -16,6 +16,11 @@ from etl.errors import ConfigError, EtlError, StorageError
 DOCUMENT = Path(__file__).parents[2] / "docs" / "sql.md"
 
 
+@pytest.fixture
+def world(shared_world):
+    return shared_world
+
+
 def test_the_document_is_what_the_code_says():
     assert DOCUMENT.read_text(encoding="utf-8") == markdown(), "run: make docs"
 
@@ -95,9 +100,9 @@ def test_nothing_can_be_changed(world, statement):
     assert set(sa.inspect(world).get_table_names()) == tables
 
 
-def test_the_connection_is_as_before_afterwards(world):
-    ask(world, "SELECT 1")
-    with world.begin() as conn:
+def test_the_connection_is_as_before_afterwards(own_world):
+    ask(own_world, "SELECT 1")
+    with own_world.begin() as conn:
         conn.exec_driver_sql("DELETE FROM coverage_gaps")
 
 
