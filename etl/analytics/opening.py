@@ -8,6 +8,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from etl.analytics.read_only import forbid_writing
 from etl.config import Config
 from etl.db import schema
 from etl.db.engine import is_sqlite, make_engine
@@ -15,9 +16,11 @@ from etl.errors import ConfigError
 
 
 @contextmanager
-def connected(config: Config) -> Iterator[sa.Engine]:
+def connected(config: Config, *, read_only: bool = False) -> Iterator[sa.Engine]:
     """An engine on the database, whatever is in it; its connections are closed at the end."""
     engine = make_engine(config.database.reveal())
+    if read_only:
+        forbid_writing(engine)
     try:
         yield engine
     finally:
@@ -25,9 +28,9 @@ def connected(config: Config) -> Iterator[sa.Engine]:
 
 
 @contextmanager
-def opened(config: Config) -> Iterator[sa.Engine | None]:
+def opened(config: Config, *, read_only: bool = False) -> Iterator[sa.Engine | None]:
     """An engine on a database of ours, or None when there is nothing in it yet. Raises StorageError."""
-    with connected(config) as engine:
+    with connected(config, read_only=read_only) as engine:
         missing = is_sqlite(engine) and not Path(str(engine.url.database)).exists()
         if missing or schema.current(engine) is None:
             yield None
@@ -37,9 +40,9 @@ def opened(config: Config) -> Iterator[sa.Engine | None]:
 
 
 @contextmanager
-def filled(config: Config) -> Iterator[sa.Engine]:
+def filled(config: Config, *, read_only: bool = False) -> Iterator[sa.Engine]:
     """As `opened`, for commands that need something to look at. Raises ConfigError when there is nothing."""
-    with opened(config) as engine:
+    with opened(config, read_only=read_only) as engine:
         if engine is None:
             raise ConfigError(
                 f"nothing was synced yet into {config.database.url}", hint="run: bifrost-etl sync"

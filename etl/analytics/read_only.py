@@ -23,9 +23,9 @@ _READING = (
 _DOERS = ("load_extension", "fts3_tokenizer", "writefile", "readfile", "edit")
 
 
-def forbid_writing(engine: sa.Engine, timeout: float) -> None:
+def forbid_writing(engine: sa.Engine, timeout: float | None = None) -> None:
     """Every connection that `engine` makes from now on can only read. `timeout`: seconds for one question, on
-    a server; for SQLite see etl.analytics.browsing."""
+    a server; for SQLite see etl.analytics.browsing. Without it a question takes as long as it takes."""
 
     @sa.event.listens_for(engine, "connect")
     def _connected(raw: Any, _record: Any) -> None:
@@ -41,7 +41,7 @@ def forbid_writing_sqlite(raw: Any) -> None:
     raw.set_authorizer(_authorize)
 
 
-def forbid_writing_server(raw: Any, family: str, timeout: float) -> None:
+def forbid_writing_server(raw: Any, family: str, timeout: float | None) -> None:
     """`raw` is the driver's connection, in no transaction; a question ends after `timeout` seconds."""
     with raw.cursor() as cursor:
         for setting in _settings(family, timeout):
@@ -49,14 +49,21 @@ def forbid_writing_server(raw: Any, family: str, timeout: float) -> None:
     raw.commit()
 
 
-def _settings(family: str, timeout: float) -> tuple[str, str]:
+def _settings(family: str, timeout: float | None) -> tuple[str, ...]:
+    if family == "postgresql":
+        reads = "SET default_transaction_read_only = on"
+    else:
+        reads = "SET SESSION TRANSACTION READ ONLY"
+    return (reads,) if timeout is None else (reads, _limit(family, timeout))
+
+
+def _limit(family: str, timeout: float) -> str:
     milliseconds = max(1, round(timeout * 1000))
     if family == "postgresql":
-        return "SET default_transaction_read_only = on", f"SET statement_timeout = {milliseconds}"
-    limit = (
-        f"max_statement_time = {timeout:g}" if family == "mariadb" else f"max_execution_time = {milliseconds}"
-    )
-    return "SET SESSION TRANSACTION READ ONLY", f"SET SESSION {limit}"
+        return f"SET statement_timeout = {milliseconds}"
+    if family == "mariadb":
+        return f"SET SESSION max_statement_time = {timeout:g}"
+    return f"SET SESSION max_execution_time = {milliseconds}"
 
 
 def _authorize(action: int, first: str | None, second: str | None, *_rest: str | None) -> int:

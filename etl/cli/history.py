@@ -45,7 +45,7 @@ def command(
     from etl.analytics.history import read_history
     from etl.analytics.opening import filled
 
-    with filled(loaded) as engine:
+    with filled(loaded, read_only=True) as engine:
         jobs = read_history(engine, job_id, source)
     if json:
         say_json({"jobs": [asdict(job) for job in jobs]})

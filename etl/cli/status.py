@@ -85,7 +85,7 @@ def _read(config: Config, now: datetime) -> list[SourceStatus]:
     from etl.analytics.opening import opened
     from etl.analytics.status import read_status
 
-    with opened(config) as engine:
+    with opened(config, read_only=True) as engine:
         return [] if engine is None else read_status(engine, now)
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from etl.check import require_declared
-from etl.db import compare, schema
+from etl.db import compare, reshape, schema
 from etl.db.engine import make_engine
+from etl.db.trial import try_writing
 from etl.errors import SchemaMismatch
 
 _ALTERED = {
@@ -64,6 +66,15 @@ def _without_views(connection: sa.Connection) -> None:
     cascade = " CASCADE" if connection.dialect.name == "postgresql" else ""
     for name in sa.inspect(connection).get_view_names():
         connection.exec_driver_sql(f"DROP VIEW IF EXISTS {name}{cascade}")
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_history_in_months_is_as_declared(engine: sa.Engine) -> None:
+    reshape.partition(engine, datetime(2026, 1, 1, tzinfo=UTC))
+    require_declared(engine)
+    try_writing(engine)
+    reshape.unpartition(engine)
+    require_declared(engine)
 
 
 def test_a_view_that_is_gone(engine: sa.Engine) -> None:
