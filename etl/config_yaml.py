@@ -18,8 +18,27 @@ from etl.errors import ConfigError
 _VARIABLE = re.compile(r"\$(?:(\$)|\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}|(\{))")
 
 
+#: Of mappings and lists inside each other; the deepest setting lies at 6.
+MAX_DEPTH = 20
+#: Aliases may multiply a file this many times, and small ones to this many values.
+_MOST_TIMES, _MOST_VALUES = 10, 10_000
+
+
 class _Loader(yaml.SafeLoader):
     """SafeLoader with YAML 1.2's core schema, so that `on:` is a key and `no` a word."""
+
+    #: Nodes so far, each counted once however many aliases name it, and how deep the present one lies.
+    nodes = depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        self.nodes, self.depth = self.nodes + 1, self.depth + 1
+        if self.depth > MAX_DEPTH:  # each level is three calls of PyYAML's
+            problem = f"nested more than {MAX_DEPTH} levels deep"
+            place = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.composer.ComposerError(None, None, problem, place)
+        node: yaml.Node | None = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's own
 
@@ -68,17 +87,20 @@ def _syntax(file: str, exc: yaml.MarkedYAMLError) -> str:
 class _Reader:
     """Walks PyYAML's nodes once; keeps what every step needs."""
 
-    def __init__(
-        self, file: str, environ: Mapping[str, str], problems: list[str], loader: yaml.SafeLoader
-    ) -> None:
+    def __init__(self, file: str, environ: Mapping[str, str], problems: list[str], loader: _Loader) -> None:
         self.file, self.environ, self.problems, self.loader = file, environ, problems, loader
-        self.depth = 0
+        self.depth = self.values = 0
+        self.most = max(_MOST_VALUES, _MOST_TIMES * loader.nodes)
 
     def node(self, node: yaml.Node, where: str, path: str) -> Node:
-        self.depth += 1
+        self.depth, self.values = self.depth + 1, self.values + 1
         try:
-            if self.depth > 20:
+            if self.depth > MAX_DEPTH:
                 raise ConfigError(f"{where}: {path}: nested too deeply, or an alias inside itself")
+            if self.values > self.most:
+                raise ConfigError(
+                    f"{where}: {path}: aliases (*name) make more than {self.most:,} values here"
+                )
             if isinstance(node, yaml.MappingNode):
                 return Node(self._mapping(node, path), where)
             if isinstance(node, yaml.SequenceNode):

@@ -82,7 +82,7 @@ def error_of(answer: Answer, redact: Callable[[str], str]) -> GatewayError:
 def _judged(text: str, answer: Answer, said: Complaint) -> GatewayError:
     if answer.status in _BY_STATUS:
         return _BY_STATUS[answer.status](text, answer, said)
-    if answer.status >= 500:
+    if answer.status >= 500 or answer.status < 200:
         return ServerFault(text, status=answer.status, hint=_TROUBLE)
     if 300 <= answer.status < 400:
         return BadRequest(text, status=answer.status, hint=_REDIRECT)

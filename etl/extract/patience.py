@@ -13,8 +13,10 @@ import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from http.client import HTTPResponse
+from http.client import SWITCHING_PROTOCOLS, HTTPException, HTTPResponse
 from typing import Any
+
+_MOST_INTERIM, _LONGEST_LINE = 100, 65536
 
 
 def impatient(
@@ -66,6 +68,16 @@ class _Answer(HTTPResponse):
         super().__init__(sock, *rest, **more)
         self.fp.close()
         self.fp = io.BufferedReader(_Timed(sock.makefile("rb", 0), monotonic() + seconds, monotonic))
+
+    def _read_status(self) -> tuple[str, int, str]:
+        """Of the final answer: http.client skips `100 Continue` only, and takes Early Hints for it."""
+        for _ in range(_MOST_INTERIM):
+            version, status, reason = HTTPResponse._read_status(self)  # type: ignore[attr-defined]
+            if not 100 <= status < 200 or status == SWITCHING_PROTOCOLS:
+                return version, status, reason
+            while self.fp.readline(_LONGEST_LINE).strip():
+                pass  # its headers
+        raise HTTPException("interim answers without end")
 
 
 class _Timed(io.RawIOBase):

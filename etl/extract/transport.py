@@ -103,6 +103,9 @@ class Transport:
 
     def _body(self, response: Any, where: str, begun: float) -> bytes:
         """The whole body; its connection goes back to the pool, or is closed with what is left in it."""
+        if response.status < 200:  # 101: what follows on this connection is no HTTP
+            response.close()
+            return b""
         try:
             body = self._read(response, where, begun)
         except BaseException:

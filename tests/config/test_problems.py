@@ -291,3 +291,32 @@ def test_no_environment_error_repeats_a_secret() -> None:
             load_config(None, environ)
         told = "".join(traceback.format_exception(caught.value))
         assert CANARY not in f"{told} {caught.value!r} {caught.value.hint}"
+
+
+def test_aliases_that_multiply_are_refused_at_once() -> None:
+    laughs = ["a0: &a0 [ha, ha, ha, ha, ha, ha, ha, ha, ha]"]
+    laughs += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 15)]
+    assert re.match(
+        r"c\.yaml:\d+: .*aliases \(\*name\) make more than 10,000 values", complaint("\n".join(laughs))
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("sources: " + "[" * 50_000, "c.yaml:1:29"),
+        ("sources:\n" + "".join(f"{' ' * n}a:\n" for n in range(1, 2000)), "c.yaml:20:20"),
+        ("sources: " + "- " * 9, "c.yaml:1:10"),
+        ("? " * 3000 + "a", "c.yaml:1:41"),
+        ("a: " + "{b: " * 3000, "c.yaml:1:"),
+    ],
+)
+def test_a_deep_file_is_refused_by_place(text: str, place: str) -> None:
+    assert complaint(text).startswith(place)
+
+
+def test_many_sources_may_share_by_alias() -> None:
+    text = "sources:\n  - &one {name: n0, base_url: http://h, headers: &h {X-A: aa, X-B: bb}}\n"
+    text += "".join(f"  - {{name: n{n}, base_url: http://h, headers: *h}}\n" for n in range(1, 1500))
+    Path("many.yaml").write_text(text)
+    assert len(load_config(Path("many.yaml"), {}).sources) == 1500

@@ -301,3 +301,21 @@ def test_a_proxys_password_stays_hidden(caplog: pytest.LogCaptureFixture) -> Non
     assert isinstance(error, errors.Unreachable) and "proxy" in error.hint
     assert "canary" not in str(error) + caplog.text
     assert error.__context__ is None and error.__cause__ is None
+
+
+@pytest.mark.parametrize("interim", ["100 Continue", "102 Processing", "103 Early Hints"])
+def test_interim_answers_are_passed_over(interim: str) -> None:
+    hint = f"HTTP/1.1 {interim}\r\nLink: </a>; rel=preload\r\n\r\n".encode()
+    with gateway(hint * 3 + raw("200 OK", PAGE, JSON)) as (client, wire):
+        for _ in range(3):
+            assert client.page(Request()).items == (b'{"id":"a"}',)
+    assert wire.connections == 1
+
+
+def test_an_upgrade_and_interim_answers_without_end_may_pass() -> None:
+    upgrade = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n"
+    with gateway(upgrade, raw("200 OK", PAGE, JSON), max_attempts=2) as (client, wire):
+        assert client.page(Request()).items == (b'{"id":"a"}',)
+        assert wire.connections == 2
+    error = failure(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 200)
+    assert isinstance(error, errors.Unreachable) and "interim" in str(error)
