@@ -13,14 +13,23 @@ from etl.errors import ConfigError
 
 _SPAN = re.compile(r"(\d{1,6})([mhdw])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+#: Stored instants lie between these (etl.transform.values); zones and sums do not bear the years 1 and 9999.
+_FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+_DAY = timedelta(days=1)
 _HINT = "write 7d, 24h, today, yesterday, 2026-01-31 or 2026-01-31T14:00"
 
 
 def moment(text: str, now: datetime, zone: str, *, end: bool = False) -> datetime:
     """The instant (UTC) that `text` means to someone in `zone`.
 
-    `7d` and `24h` count back from `now`; a day is its start, or with `end` its end. Raises ConfigError.
+    `7d` and `24h` count back from `now`; a day is its start, or with `end` its end. What lies beyond all that
+    is stored is moved to where that ends: a range there is empty, and no error. Raises ConfigError.
     """
+    first, last = (_FIRST, _LAST + _DAY) if end else (_FIRST - _DAY, _LAST)
+    return min(max(_moment(text, now, zone, end), first), last)
+
+
+def _moment(text: str, now: datetime, zone: str, end: bool) -> datetime:
     text, here = text.strip().lower(), ZoneInfo(zone)
     span = _SPAN.fullmatch(text)
     today = now.astimezone(here).date()
@@ -32,8 +41,11 @@ def moment(text: str, now: datetime, zone: str, *, end: bool = False) -> datetim
             return now.astimezone(UTC)
         if text in named or re.fullmatch(r"\d{4}-\d\d-\d\d", text):
             day = named.get(text) or date.fromisoformat(text)
-            return _start(day + timedelta(days=1) if end else day, here)
+            day = min(max(day, _FIRST.date() - 2 * _DAY), _LAST.date() + 2 * _DAY)
+            return _start(day + _DAY if end else day, here)
         found = datetime.fromisoformat(text.upper())
+        if not _FIRST.year - 1 <= found.year <= _LAST.year:
+            return _LAST + _DAY if found.year > _LAST.year else _FIRST - _DAY
         return (found if found.tzinfo else found.replace(tzinfo=here)).astimezone(UTC)
     except (ValueError, OverflowError):
         raise ConfigError(f"{text!r} is no date, time or length of time", hint=_HINT) from None
@@ -49,7 +61,7 @@ def local_day(d: Dialect, column: str, zone: str, since: datetime, until: dateti
     The databases' own time zones differ, and SQLite has none: the offsets in force are written out, one for
     each time that the clocks change.
     """
-    offsets = list(_offsets(ZoneInfo(zone), since, until))
+    offsets = list(_offsets(ZoneInfo(zone), since, until)) or [(until, _offset(ZoneInfo(zone), until))]
     if offsets == [(until, 0)]:
         return d.day(column)
     cases = [d.day(d.later(column, str(offset))) for _, offset in offsets]

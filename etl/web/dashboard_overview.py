@@ -115,8 +115,10 @@ def _before(engine: Engine, chosen: Filter) -> dict[str, float]:
     if chosen.since is None:
         return {}
     length = (chosen.until or chosen.now) - chosen.since
+    if not timedelta(0) < length <= _COMPARED_UP_TO:
+        return {}
     oldest = queries.oldest_job_at(engine)
-    if length > _COMPARED_UP_TO or oldest is None or oldest > chosen.since - length:
+    if oldest is None or oldest > chosen.since - length:
         return {}
     earlier = replace(chosen, since=chosen.since - length, until=chosen.since)
     return _sums(queries.run(engine, "totals", earlier))

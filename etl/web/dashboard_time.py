@@ -15,6 +15,8 @@ from etl.web.dashboard_cells import hour_of
 HOURS_UP_TO = timedelta(days=3)
 #: More bars than this are joined, so that each can still be seen.
 MOST = 120
+#: Longer ranges that cannot be joined are drawn from the first to the last day with something in it.
+_ALL_DAYS_UP_TO = timedelta(days=1100)
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 #: A day, or the start of an hour in UTC: UTC's hours are also those of most clocks.
 Key = date | datetime
@@ -75,6 +77,8 @@ def _days(chosen: Filter, keys: list[Key], join: bool) -> list[Slot]:
     zone = ZoneInfo(chosen.zone)
     end = ((chosen.until or chosen.now) - timedelta(microseconds=1)).astimezone(zone).date()
     first = chosen.since.astimezone(zone).date() if chosen.since else _date(keys[0]) if keys else end
+    if not join and end - first > _ALL_DAYS_UP_TO:  # where nothing is, nothing is drawn
+        first, end = (max(first, _date(keys[0])), min(end, _date(keys[-1]))) if keys else (end, end)
     days = max(1, (end - first).days + 1)
     step = ceil(days / MOST) if join else 1
     return [
