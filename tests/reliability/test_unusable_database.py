@@ -116,7 +116,7 @@ def test_a_postgres_disk_that_is_full(
         url = postgres.url("full_disk")
         configure(tmp_path, url, [source(sim, api_key=TOKEN)])
         ballast = disk / "ballast"
-        ballast.write_bytes(bytes(shutil.disk_usage(disk).free - (1 << 19)))
+        ballast.write_bytes(bytes(shutil.disk_usage(disk).free - (1 << 20)))
         refused(Command(tmp_path)("sync"), "No space left on device", "(database full_disk at", "free space")
         assert stored(sim, url) > 0
         ballast.unlink()
