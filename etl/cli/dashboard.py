@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +12,9 @@ import typer
 from etl.cli.output import DIM, say
 from etl.cli.settings import ConfigFile, Settings
 from etl.cli.signals import heard
+
+#: Seconds after the first signal in which the process ends, whatever a page waits for.
+_GRACE = 8.0
 
 if TYPE_CHECKING:
     from etl.app import App
@@ -44,7 +48,7 @@ def command(
     from etl.web.server import WebServer
 
     service, stopped = loaded.service, threading.Event()
-    with App(loaded) as app, heard((signal.SIGTERM, signal.SIGINT), lambda _: stopped.set()):
+    with App(loaded) as app, heard((signal.SIGTERM, signal.SIGINT), lambda number: _stop(stopped, number)):
         site = build(_state(app, service), routes())
         with WebServer(site, service.host, service.port if port is None else port) as web:
             say(f"{web.url}/")
@@ -54,6 +58,16 @@ def command(
 
                 webbrowser.open(f"{web.url}/")
             stopped.wait()
+
+
+def _stop(stopped: threading.Event, number: int) -> None:
+    """Python would wait for threads whose question is never answered; a second signal ends it at once."""
+    if stopped.is_set():
+        os._exit(128 + number)
+    stopped.set()
+    timer = threading.Timer(_GRACE, os._exit, (0,))
+    timer.daemon = True
+    timer.start()
 
 
 def _state(app: App, service: Service) -> State:

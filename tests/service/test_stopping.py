@@ -137,3 +137,23 @@ def test_a_stop_is_heard_during_a_reload_that_hangs(tmp_path: Path, sim: Simulat
         assert service.wait() == 1, service.output
         assert service.events("leaving", after_seconds=3.0)
         taken.close()
+
+
+def test_the_dashboard_ends_while_a_page_waits_for_the_database(tmp_path: Path, sim: Simulator):
+    mute = socket.create_server(("127.0.0.1", 0))
+    with mute:
+        url = f"postgresql://etl@127.0.0.1:{mute.getsockname()[1]}/etl?connect_timeout=1000"
+        configure(tmp_path, url, [source(sim)])
+        process = command.Command(tmp_path).start("dashboard", "--port", "0", PYTHONUNBUFFERED="1")
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        host, _, port = address.removeprefix("http://").strip("/").partition(":")
+        with socket.create_connection((host, int(port)), running.PATIENCE) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            with mute.accept()[0]:
+                process.send_signal(signal.SIGTERM)
+                try:
+                    assert process.wait(running.PATIENCE) == 0
+                finally:
+                    process.kill()
+                    process.communicate()
