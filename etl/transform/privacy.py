@@ -8,6 +8,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from json.encoder import encode_basestring, encode_basestring_ascii
 from typing import Any, Literal
 from urllib.parse import quote, quote_plus, unquote_plus
@@ -23,6 +24,8 @@ _LONG = 8
 _QUOTED = 12
 MARK, WITHHELD = "[prompt]", "[withheld]"
 
+#: A word of a gateway's own: a name, a code, an id. Digests may be longer.
+_LONGEST_WORD = 48
 _WORD = re.compile(r"[A-Za-z0-9_.:/@+-]{1,48}|[0-9a-f]{49,128}", re.ASCII)
 _FIGURE = re.compile(r"[\d\s.:,+\-TZxX×eE%]{1,40}(s|secs?|seconds?)?", re.ASCII | re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z_$][\w.$-]{0,63}", re.ASCII)
@@ -66,9 +69,17 @@ class Scrubber:
 
     def __init__(self, prompts: Iterable[str], options: Options) -> None:
         self._options, self._prompts = options, [text for text in prompts if len(text) >= _SHORTEST]
+
+    @cached_property
+    def _forms(self) -> list[str]:
         found = {form for text in self._prompts for form in _forms(text)}
-        self._forms = sorted(found, key=lambda form: (-len(form), form))
-        self._words = [form.casefold() for form in found if _WORD.fullmatch(form)]
+        return sorted(found, key=lambda form: (-len(form), form))
+
+    @cached_property
+    def _words(self) -> list[str]:
+        """The forms that could pass for a word: no form is shorter than its text."""
+        short = (t for t in self._prompts if len(t) <= _LONGEST_WORD or _WORD.fullmatch(t))
+        return [form.casefold() for text in short for form in _forms(text) if _WORD.fullmatch(form)]
 
     def job(self, job: dict[str, Any]) -> dict[str, Any]:
         """The job as it may be stored; the row is made of it as of any other."""
