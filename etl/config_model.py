@@ -163,7 +163,8 @@ class Notify(Struct, frozen=True, kw_only=True):
 
 class Destination(Struct, frozen=True, kw_only=True):
     """A warehouse or lake that the change feed fills. The service delivers `every` so often or by `cron`,
-    and after syncs (`after_sync`); with none of them, only the command does."""
+    and after syncs (`after_sync`); with none of them, only the command does. `keep_replaced`: seconds that
+    files of a lake stay for readers after others took their place."""
 
     EXCLUSIVE: ClassVar[tuple[tuple[str, str], ...]] = (("every", "cron"),)
     name: Name
@@ -174,6 +175,7 @@ class Destination(Struct, frozen=True, kw_only=True):
     cron: Cron | None = None
     timezone: TimeZone = "UTC"
     after_sync: bool = False
+    keep_replaced: PositiveDuration = 3600.0
 
     @property
     def scheduled(self) -> bool:

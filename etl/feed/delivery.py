@@ -21,6 +21,7 @@ from etl.feed.reading import Batch
 from etl.feed.shaping import shaped, undelivered
 from etl.feed.sink import Part, Sink, open_sink
 from etl.feed.tables import SMALL, STREAMS, VERSIONS, Stream, targets
+from etl.log import get
 
 #: Told after every batch: destination, table, rows of it delivered so far.
 Watch = Callable[[str, str, int], None]
@@ -80,7 +81,7 @@ def one(
     """Deliver to one destination. Rows that commit meanwhile are the next delivery's."""
     rows: Counter[str] = Counter()
     try:
-        with only_one(engine, destination.name) as alone:
+        with only_one(engine, destination) as alone:
             if not alone:
                 return FeedResult(destination.name, "skipped")
             sink = open_sink(destination)
@@ -122,8 +123,19 @@ class _Delivery:
             reading.make_durable(self.engine)
         done = all(self._stream(s, marks[s.name], low[s.name], bounds.upper[s.name]) for s in streams)
         self._flush()
+        if done:
+            self._upkeep()
         self.reached = {name: lowest(found.values()) for name, found in marks.items()}
         return done
+
+    def _upkeep(self) -> None:
+        """Its failure is no failure of the delivery, and the next one tries again."""
+        try:
+            self.sink.upkeep()
+        except Exception as error:  # noqa: BLE001 - a destination's library may raise anything
+            get("feed").warning(
+                "upkeep_failed", destination=self.destination.name, error=type(error).__name__
+            )
 
     def _changed_small(self) -> Iterator[Part]:
         """The small tables that do not stand in the destination as they are here."""

@@ -1,4 +1,4 @@
-"""One feed per destination at a time: a lock that ends with the process that holds it."""
+"""One feed per place at a time, whatever names it has: a lock that ends with the process that holds it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 
+from etl.config import Destination
 from etl.db.engine import is_sqlite, storage_errors
 
 _TAKE = {
@@ -23,19 +25,39 @@ _GIVE = {
 _SPACE = 0x6269_6672  # "bifr"
 
 
+_PORTS: dict[str, int] = {"postgresql": 5432}
+
+
+def place(destination: Destination) -> str:
+    """Where a destination's rows go, without secrets: the same for every spelling of the same place."""
+    dataset = destination.options.get("dataset", "bifrost")
+    if destination.url is None:
+        options = sorted((key, str(value)) for key, value in destination.options.items())
+        return f"{destination.type} {[option for option in options if option[0] != 'credentials']}"
+    parts = urlsplit(destination.url.reveal())
+    scheme = parts.scheme.partition("+")[0].lower()
+    if scheme in ("", "file", "duckdb"):
+        path = parts.path.removeprefix("/") if scheme == "duckdb" else parts.path
+        return f"{os.path.realpath(Path(path).expanduser())} {dataset}"
+    scheme = "postgresql" if scheme == "postgres" else scheme
+    port = parts.port or _PORTS.get(scheme)
+    return f"{scheme}://{(parts.hostname or '').lower()}:{port or ''}{parts.path.rstrip('/')} {dataset}"
+
+
 @contextmanager
-def only_one(engine: sa.Engine, name: str) -> Iterator[bool]:
-    """Whether nobody else delivers to `name` now; held until the end of the block."""
-    holding = _file_lock(engine, name) if is_sqlite(engine) else _server_lock(engine, name)
+def only_one(engine: sa.Engine, destination: Destination) -> Iterator[bool]:
+    """Whether nobody else delivers to this place now; held until the end of the block."""
+    number = zlib.crc32(place(destination).encode())
+    holding = _file_lock(engine, number) if is_sqlite(engine) else _server_lock(engine, number)
     with holding as held:
         yield held
 
 
 @contextmanager
-def _server_lock(engine: sa.Engine, name: str) -> Iterator[bool]:
+def _server_lock(engine: sa.Engine, number: int) -> Iterator[bool]:
     """Belongs to a session outside any transaction, so that waiting for a slow destination costs nothing."""
     family = "postgresql" if engine.dialect.name == "postgresql" else "mysql"
-    values = {"space": _SPACE, "number": zlib.crc32(name.encode()) - 2**31}
+    values = {"space": _SPACE, "number": number - 2**31}
     known = {key: value for key, value in values.items() if f":{key}" in _TAKE[family]}
     with storage_errors():
         connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
@@ -51,8 +73,8 @@ def _server_lock(engine: sa.Engine, name: str) -> Iterator[bool]:
 
 
 @contextmanager
-def _file_lock(engine: sa.Engine, name: str) -> Iterator[bool]:
-    path = Path(f"{engine.url.database}.feed-{name}.lock")
+def _file_lock(engine: sa.Engine, number: int) -> Iterator[bool]:
+    path = Path(f"{os.path.realpath(str(engine.url.database))}.feed-{number:08x}.lock")
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         yield _locked(handle)

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
 from etl.config import Destination
-from etl.errors import ConfigError
+from etl.errors import ConfigError, EtlError
 from etl.feed.marks import Mark
 
 if TYPE_CHECKING:
@@ -44,7 +44,31 @@ class Sink(Protocol):
         once."""
         ...
 
+    def upkeep(self) -> None:
+        """Keep what is there small and fast to read: now and then, as the destination itself tells when.
+        Takes away nothing that a reader may still use (`keep_replaced`)."""
+        ...
+
     def close(self) -> None: ...
+
+
+class Written:
+    """What each table's marks were when we last looked: another feed may write to the same place."""
+
+    def __init__(self) -> None:
+        self._marks: dict[str, dict[int, Mark]] = {}
+
+    def note(self, table: str, marks: dict[int, Mark]) -> dict[int, Mark]:
+        self._marks[table] = marks
+        return marks
+
+    def check(self, table: str, marks: dict[int, Mark]) -> None:
+        """Raises EtlError when they are others now. To be asked in the transaction that writes."""
+        if self._marks[table] != marks:
+            raise EtlError(
+                f"another feed has written to {table} at the same time",
+                hint="deliver again: nothing was written twice. Let one destination only name this place",
+            )
 
 
 #: Kind of destination → module with `open_sink(destination)`, and the package that it needs.

@@ -68,6 +68,13 @@ KEYS = {
     RUNS.name: ("id",),
 }
 
+#: The column that grows as rows come in, of each.
+CHANGED = {
+    VERSIONS.name: VERSIONS.key,
+    STATE: "last_changed_at",
+    **{stream.name: stream.key for stream in (PAGES, LOOKUPS, RUNS)},
+}
+
 
 def targets(stream: Stream, *, state: bool) -> tuple[str, ...]:
     """The destination's tables that a stream fills."""

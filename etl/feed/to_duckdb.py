@@ -18,7 +18,7 @@ import pyarrow as pa
 from etl.config import Destination
 from etl.errors import ConfigError, EtlError
 from etl.feed.marks import Mark
-from etl.feed.sink import Part, required_url
+from etl.feed.sink import Part, Written, required_url
 from etl.feed.tables import KEYS, STATE
 
 _MARKS = "bifrost_etl_marks"
@@ -59,23 +59,32 @@ class DuckDb:
         self._name, self._path, self._options, self._dataset = name, path, options, dataset
         self._reading: duckdb.DuckDBPyConnection | None = None
         self._writing: duckdb.DuckDBPyConnection | None = None
-        self._schema = ""
+        self._catalog = self._schema = ""
+        self._written = Written()
 
     def marks(self, table: str) -> dict[int, Mark]:
         connection = self._writing or self._reader()
-        if connection is None:
-            return {}
+        return self._written.note(table, {} if connection is None else self._read_marks(connection, table))
+
+    def _read_marks(self, connection: duckdb.DuckDBPyConnection, table: str) -> dict[int, Mark]:
+        if not (self._is_there(connection, _MARKS) and self._is_there(connection, table)):
+            return {}  # never delivered, or dropped since
         query = f"SELECT source_id, delivered_key, proof FROM {self._place(_MARKS)} WHERE table_name = ?"  # noqa: S608
-        try:
-            connection.execute(f"SELECT 1 FROM {self._place(table)} LIMIT 0")  # noqa: S608
-            rows = connection.execute(query, [table]).fetchall()
-        except duckdb.CatalogException:  # never delivered, or dropped since
-            return {}
+        rows = connection.execute(query, [table]).fetchall()
         return {int(source): Mark(int(key), proof) for source, key, proof in rows}
+
+    def _is_there(self, connection: duckdb.DuckDBPyConnection, table: str) -> bool:
+        query = (
+            "SELECT count(*) FROM duckdb_tables() WHERE (database_name, schema_name, table_name) = (?, ?, ?)"
+        )
+        found = connection.execute(query, [self._catalog, self._dataset, table]).fetchone()
+        return found is not None and found[0] > 0
 
     def deliver(self, parts: Sequence[Part]) -> None:
         with self._writer().cursor() as cursor:
             cursor.begin()
+            for part in parts:
+                self._written.check(part.table, self._read_marks(cursor, part.table))
             cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {self._schema}")
             for part in parts:
                 self._make(cursor, part.table, part.rows.schema)
@@ -86,6 +95,11 @@ class DuckDb:
                 self._append(cursor, part.table, part.rows)
             self._mark(cursor, parts)
             cursor.commit()
+        for part in parts:
+            self._written.note(part.table, part.marks)
+
+    def upkeep(self) -> None:
+        """Nothing piles up."""
 
     def close(self) -> None:
         for connection in (self._reading, self._writing):
@@ -118,8 +132,8 @@ class DuckDb:
                 hint="options: dataset, and DuckDB's own settings, such as memory_limit",
             ) from exc
         # With the file's own name: a file bifrost.duckdb has a schema of the name that it has itself.
-        (catalog,) = opened.execute("SELECT current_database()").fetchall()[0]
-        self._schema = f"{_quoted(catalog)}.{_quoted(self._dataset)}"
+        (self._catalog,) = opened.execute("SELECT current_database()").fetchall()[0]
+        self._schema = f"{_quoted(self._catalog)}.{_quoted(self._dataset)}"
         return opened
 
     def _not_opened(self, exc: duckdb.Error) -> EtlError:

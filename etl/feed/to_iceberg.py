@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,8 +22,9 @@ from pyiceberg.table import Table, Transaction
 from etl.config import Destination
 from etl.errors import ConfigError
 from etl.feed import marks as watermarks
+from etl.feed.iceberg_upkeep import keep_up, properties
 from etl.feed.marks import Mark
-from etl.feed.sink import Part, required_url
+from etl.feed.sink import Part, Written, required_url
 from etl.feed.tables import STATE
 
 _MARKS = "bifrost-etl.marks"
@@ -38,7 +40,8 @@ def open_sink(destination: Destination) -> IcebergTables:
     properties = options.pop("catalog", None)
     if properties is None:
         properties = _beside(destination.name, root)
-    return IcebergTables(load_catalog("bifrost", **{"warehouse": root, **options, **properties}), namespace)
+    catalog = load_catalog("bifrost", **{"warehouse": root, **options, **properties})
+    return IcebergTables(catalog, namespace, timedelta(seconds=destination.keep_replaced))
 
 
 def _beside(name: str, root: str) -> dict[str, str]:
@@ -58,19 +61,23 @@ class IcebergTables:
 
     keeps_state = True
 
-    def __init__(self, catalog: Catalog, namespace: str) -> None:
-        self._catalog, self._namespace = catalog, namespace
+    def __init__(self, catalog: Catalog, namespace: str, keep: timedelta) -> None:
+        self._catalog, self._namespace, self._keep = catalog, namespace, keep
+        self._written = Written()
+        self._touched: set[str] = set()
 
     def marks(self, table: str) -> dict[int, Mark]:
         try:
             found = self._catalog.load_table(f"{self._namespace}.{table}")
         except NoSuchTableError:
-            return {}
-        return watermarks.decode(found.properties.get(_MARKS))
+            return self._written.note(table, {})
+        return self._written.note(table, watermarks.decode(found.properties.get(_MARKS)))
 
     def deliver(self, parts: Sequence[Part]) -> None:
         for part in parts:
-            with self._table(part.table, part.rows.schema).transaction() as changes:
+            found = self._table(part.table, part.rows.schema)
+            self._written.check(part.table, watermarks.decode(found.properties.get(_MARKS)))
+            with found.transaction() as changes:
                 new = changes.table_metadata.current_snapshot() is None
                 if part.table == STATE and not new:
                     _delete_known(changes, part.rows)
@@ -79,6 +86,13 @@ class IcebergTables:
                 else:
                     changes.append(part.rows)
                 changes.set_properties({_MARKS: watermarks.encode(part.marks)})
+            self._written.note(part.table, part.marks)
+            self._touched.add(part.table)
+
+    def upkeep(self) -> None:
+        for name in sorted(self._touched):
+            keep_up(self._catalog.load_table(f"{self._namespace}.{name}"), self._keep)
+        self._touched = set()
 
     def close(self) -> None:
         engine: Any = getattr(self._catalog, "engine", None)
@@ -92,7 +106,11 @@ class IcebergTables:
             found = self._catalog.load_table(place)
         except NoSuchTableError:
             self._make_namespace()
-            return self._catalog.create_table(place, fields)
+            return self._catalog.create_table(place, fields, properties=properties(name))
+        wanted = properties(name)
+        if not wanted.items() <= found.properties.items():  # made by an older version
+            with found.transaction() as changes:
+                changes.set_properties(wanted)
         if set(fields.names) - {field.name for field in found.schema().fields}:
             with found.update_schema() as update:
                 update.union_by_name(fields)
@@ -108,9 +126,15 @@ class IcebergTables:
 def _delete_known(changes: Transaction, rows: pa.Table) -> None:
     """Take away the older state of these jobs. A job in its first version has none."""
     known = rows.filter(pc.greater(rows["version"], 1))
+    if not known.num_rows:
+        return
+    # When a job was first seen never changes, and its range tells most files apart from the wanted ones.
+    seen = pc.min_max(known["first_seen_at"]).as_py()
+    since = _where.GreaterThanOrEqual("first_seen_at", seen["min"].isoformat())
+    until = _where.LessThanOrEqual("first_seen_at", seen["max"].isoformat())
     for source in pc.unique(known["source_id"]).to_pylist():
         jobs = known.filter(pc.equal(known["source_id"], source))["job_id"].to_pylist()
-        older = _where.And(_where.EqualTo("source_id", source), _where.In("job_id", jobs))
+        older = _where.And(_where.EqualTo("source_id", source), _where.In("job_id", jobs), since, until)
         with warnings.catch_warnings():  # several versions of a new job: nothing there is as good
             warnings.filterwarnings("ignore", "Delete operation did not match")
             changes.delete(older)

@@ -1,7 +1,9 @@
 """Parquet files in a folder, local or in an object store: TABLE/000000000001.parquet and so on.
 
 A file carries, in its footer, the marks that hold once it is there, so data and marks come into being in
-one step: a rename on a disk, the end of an upload in an object store. (dlt's own files are named by a state
+one step: a rename on a disk, the end of an upload in an object store. The newest file grows: while it is
+small, it is replaced by itself with the new rows, so that there are few files and readers always see each row
+once. All files of a table have the same columns. (dlt's own files are named by a state
 on the machine that runs it: lose that and rows double. So these are ours.)
 """
 
@@ -21,11 +23,13 @@ from etl.config import Destination
 from etl.errors import ConfigError
 from etl.feed import marks as watermarks
 from etl.feed.marks import Mark
-from etl.feed.sink import Part, required_url
+from etl.feed.sink import Part, Written, required_url
 from etl.feed.tables import SMALL
 
 _MARKS = b"bifrost_etl.marks"
 _SMALL = {table.name for table in SMALL}
+#: A file takes more rows until it has so many, or so many bytes.
+_FULL_ROWS, _FULL_BYTES = 5_000, 8 * 2**20
 
 
 def open_sink(destination: Destination) -> ParquetFiles:
@@ -50,38 +54,74 @@ def open_store(url: str, options: dict[str, Any]) -> tuple[pafs.FileSystem, str]
 
 
 class ParquetFiles:
-    """History, not state: files are never rewritten. docs/warehouse.md has the query for the newest rows."""
+    """History, not state: a row is never changed. docs/warehouse.md has the query for the newest rows."""
 
     keeps_state = False
 
     def __init__(self, store: pafs.FileSystem, root: str) -> None:
         self._store, self._root = store, root
-        self._last: dict[str, int] = {}
+        self._written = Written()
 
     def marks(self, table: str) -> dict[int, Mark]:
-        if table in _SMALL:
-            return self._marks_in(self._whole(table))
-        number = self._last[table] = self._newest(table)
-        return self._marks_in(self._path(table, number)) if number else {}
+        return self._written.note(table, self._marks(table))
 
     def deliver(self, parts: Sequence[Part]) -> None:
         for part in parts:
+            self._written.check(part.table, self._marks(part.table))
             if part.whole:
-                self._write(self._whole(part.table), _with_marks(part))
-                continue
-            number = self._last[part.table] + 1
-            self._write(self._path(part.table, number), _with_marks(part))
-            self._last[part.table] = number
+                self._write(self._whole(part.table), _with_marks(part, part.rows))
+            else:
+                self._append(part)
+            self._written.note(part.table, part.marks)
+
+    def upkeep(self) -> None:
+        """Nothing piles up."""
 
     def close(self) -> None:
         """Nothing is held open."""
 
-    def _marks_in(self, path: str) -> dict[int, Mark]:
-        if self._store.get_file_info(path).type != pafs.FileType.File:
-            return {}
+    def _append(self, part: Part) -> None:
+        number, rows = self._newest(part.table), part.rows
+        if number:
+            held = self._schema(self._path(part.table, number))
+            fields = _united(held, rows.schema)
+            if fields.names != held.names:
+                self._widen(part.table, number, fields)
+            rows = _fitted(rows, fields)
+        if number and not self._is_full(self._path(part.table, number)):
+            rows = pa.concat_tables([self._read(self._path(part.table, number)).cast(rows.schema), rows])
+        else:
+            number += 1
+        self._write(self._path(part.table, number), _with_marks(part, rows))
+
+    def _widen(self, table: str, newest: int, fields: pa.Schema) -> None:
+        """Give every file the columns that have come. The newest is last: until then this is done again."""
+        for number in range(1, newest + 1):
+            path = self._path(table, number)
+            if self._is_there(path) and self._schema(path).names != fields.names:
+                rows = self._read(path)
+                self._write(path, _fitted(rows, fields).replace_schema_metadata(rows.schema.metadata))
+
+    def _is_full(self, path: str) -> bool:
         with self._store.open_input_file(path) as file:
-            found = pq.read_schema(file).metadata or {}
-        return watermarks.decode(found.get(_MARKS))
+            return bool(file.size() >= _FULL_BYTES or pq.read_metadata(file).num_rows >= _FULL_ROWS)
+
+    def _read(self, path: str) -> pa.Table:
+        with self._store.open_input_file(path) as file:
+            return pq.read_table(file)
+
+    def _schema(self, path: str) -> pa.Schema:
+        with self._store.open_input_file(path) as file:
+            return pq.read_schema(file)
+
+    def _is_there(self, path: str) -> bool:
+        return bool(self._store.get_file_info(path).type == pafs.FileType.File)
+
+    def _marks(self, table: str) -> dict[int, Mark]:
+        path = self._whole(table) if table in _SMALL else self._path(table, self._newest(table))
+        if not self._is_there(path):
+            return {}
+        return watermarks.decode((self._schema(path).metadata or {}).get(_MARKS))
 
     def _whole(self, table: str) -> str:
         return f"{self._root}/{table}/{table}.parquet"
@@ -126,6 +166,20 @@ def sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
-def _with_marks(part: Part) -> pa.Table:
+def _united(held: pa.Schema, new: pa.Schema) -> pa.Schema:
+    """The columns that are there, then those that have come."""
+    return pa.schema([*held, *(field for field in new if field.name not in held.names)])
+
+
+def _fitted(rows: pa.Table, fields: pa.Schema) -> pa.Table:
+    """The rows with all these columns: null where they had none."""
+    columns = [
+        rows[field.name] if field.name in rows.column_names else pa.nulls(rows.num_rows, field.type)
+        for field in fields
+    ]
+    return pa.table(columns, schema=fields)
+
+
+def _with_marks(part: Part, rows: pa.Table) -> pa.Table:
     noted = {**(part.rows.schema.metadata or {}), _MARKS: watermarks.encode(part.marks)}
-    return part.rows.replace_schema_metadata(noted)
+    return rows.replace_schema_metadata(noted)

@@ -99,6 +99,9 @@ class Warehouse:
             if not part.whole:
                 self._index(part.table)
 
+    def upkeep(self) -> None:
+        """Nothing piles up."""
+
     def close(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
 

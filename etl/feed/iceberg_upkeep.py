@@ -1,0 +1,130 @@
+"""What keeps an Iceberg table small: few files, few snapshots, and nothing on disk that no snapshot names.
+
+pyiceberg expires snapshots, but it neither joins data files nor removes what only the expired ones held. Both
+are done here by its public means: a range of rows overwritten by itself, and a comparison of what lies there
+with what the table still names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import pyarrow.fs as pafs
+from pyiceberg import expressions
+from pyiceberg.conversions import from_bytes
+from pyiceberg.io.pyarrow import PyArrowFileIO
+from pyiceberg.manifest import DataFile, ManifestFile
+from pyiceberg.table import Table
+
+from etl.feed.tables import CHANGED, STATE
+
+#: Files added since the last joining that make another one due, and snapshots that are expired at once.
+_MANY = 16
+#: Smaller files are joined; so many rows are held in memory for it.
+_SMALL, _ROWS = 256 * 1024, 200_000
+_JOINED = "bifrost-etl.files"
+_PROPERTIES = {
+    "commit.retry.num-retries": "0",  # tried again on top of another feed's commit, rows would double
+    "commit.manifest-merge.enabled": "true",
+    "commit.manifest.min-count-to-merge": str(_MANY),
+    "write.metadata.delete-after-commit.enabled": "true",
+    "write.metadata.previous-versions-max": "4",
+}
+#: A change of state writes the file anew that held the job: small files bound what a few changes cost.
+_STATE = {"write.target-file-size-bytes": str(4 * 2**20)}  # as counted before compression
+_where: Any = expressions
+
+
+def properties(table: str) -> dict[str, str]:
+    """What a table of ours is set to."""
+    return {**_PROPERTIES, **(_STATE if table == STATE else {})}
+
+
+def keep_up(table: Table, keep: timedelta) -> None:
+    """Join small files, and take away what was replaced more than `keep` ago, when enough came together."""
+    if _count(table) - int(table.properties.get(_JOINED, "0")) >= _MANY:
+        join_small_files(table)
+    edge = datetime.now(UTC) - keep
+    old = sum(snapshot.timestamp_ms < edge.timestamp() * 1000 for snapshot in table.metadata.snapshots)
+    if old > _MANY:
+        table.maintenance.expire_snapshots().older_than(edge).commit()
+        remove_unnamed(table.refresh(), edge)
+
+
+def join_small_files(table: Table) -> None:
+    """The rows that the newest small files hold, written once more, together."""
+    column = CHANGED.get(table.name()[-1])
+    files = [task.file for task in table.scan().plan_files()]
+    since = _oldest_to_join(table, files, column) if column is not None else None
+    joined = len(files)
+    with table.transaction() as changes:
+        if column is not None and since is not None:
+            wanted = _where.GreaterThanOrEqual(column, since)
+            changes.overwrite(
+                table.scan(row_filter=wanted).to_arrow().sort_by(column), overwrite_filter=wanted
+            )
+            joined = sum(_bounds(table, file, column)[1] < since for file in files) + 1
+        changes.set_properties({_JOINED: str(joined)})
+
+
+def _oldest_to_join(table: Table, files: Sequence[DataFile], column: str) -> int | None:
+    """Where the range begins that holds as many of the newest small files as memory allows."""
+    small = [_bounds(table, file, column)[0] for file in files if file.file_size_in_bytes < _SMALL]
+    for since in sorted(small):
+        touched = [file for file in files if _bounds(table, file, column)[1] >= since]
+        if sum(file.record_count for file in touched) <= _ROWS:
+            return since if len(touched) > 1 else None
+    return None
+
+
+def _bounds(table: Table, file: DataFile, column: str) -> tuple[int, int]:
+    """The lowest and the highest value in a file: numbers, or microseconds."""
+    field = table.schema().find_field(column)
+    kind: Any = field.field_type
+    low: Any = from_bytes(kind, file.lower_bounds[field.field_id])
+    high: Any = from_bytes(kind, file.upper_bounds[field.field_id])
+    return low, high
+
+
+def _count(table: Table) -> int:
+    newest = table.current_snapshot()
+    summary = newest.summary if newest is not None else None
+    return int((summary["total-data-files"] if summary is not None else None) or 0)
+
+
+def remove_unnamed(table: Table, before: datetime) -> None:
+    """Delete what lies in the table's folders, is older than `before`, and no snapshot names."""
+    if not isinstance(table.io, PyArrowFileIO):
+        return  # it cannot list
+    place = urlsplit(table.location())
+    store: pafs.FileSystem = table.io.fs_by_scheme(place.scheme or "file", place.netloc)
+    named = {_path(name) for name in _named(table)}
+    for folder in ("data", "metadata"):
+        root = f"{_path(table.location())}/{folder}"
+        for found in store.get_file_info(pafs.FileSelector(root, recursive=True, allow_not_found=True)):
+            if found.is_file and found.path not in named and found.mtime < before:
+                store.delete_file(found.path)
+
+
+def _path(place: str) -> str:
+    """As pyarrow's file systems name it."""
+    parts = urlsplit(place)
+    return parts.path if parts.scheme in ("", "file") else f"{parts.netloc}{parts.path}"
+
+
+def _named(table: Table) -> Iterator[str]:
+    """Every file that the table's snapshots consist of."""
+    yield table.metadata_location
+    yield from (entry.metadata_file for entry in table.metadata.metadata_log)
+    yield from (entry.statistics_path for entry in table.metadata.statistics)
+    manifests: dict[str, ManifestFile] = {}
+    for snapshot in table.metadata.snapshots:
+        yield snapshot.manifest_list
+        manifests |= {manifest.manifest_path: manifest for manifest in snapshot.manifests(table.io)}
+    yield from manifests
+    for manifest in manifests.values():
+        entries = manifest.fetch_manifest_entry(table.io, discard_deleted=True)
+        yield from (entry.data_file.file_path for entry in entries)

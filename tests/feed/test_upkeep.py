@@ -1,0 +1,128 @@
+"""A lake that was fed often is as right, as small and as quick as one that was fed once."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+import sqlalchemy as sa
+
+from etl.config import Destination, SecretUrl
+from etl.db.engine import writing
+from etl.feed import delivery, locks
+from etl.feed.locks import only_one
+from etl.feed.tables import STREAMS, VERSIONS
+from tests.feed.history import Writer, add_source
+from tests.feed.reading_back import assert_equal, held
+
+pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+lakes = pytest.mark.parametrize("kind", ["filesystem", "delta", "iceberg"])
+#: Deliveries, and files of all tables together that may stand there at most at any time.
+TIMES, MOST = 60, {"filesystem": 10, "delta": 260, "iceberg": 400}
+
+
+def place(kind: str, folder: Path) -> Destination:
+    return Destination(name="lake", type=kind, url=SecretUrl(f"file://{folder}/{kind}"), keep_replaced=0.001)  # type: ignore[arg-type]
+
+
+def feed(engine: sa.Engine, destination: Destination, **options: Any) -> dict[str, int]:
+    result = delivery.one(engine, destination, **options)
+    if result.error is not None:
+        raise result.error.__cause__ or result.error
+    return result.rows
+
+
+def files(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_ino for path in folder.rglob("*") if path.is_file()}
+
+
+@lakes
+def test_two_names_for_one_place_deliver_once(engine, tmp_path, kind, monkeypatch):
+    """Another feed, of another mirror's configuration or machine, writes while this one is at it."""
+    writer = Writer(engine, add_source(engine, "a"))
+    writer.step(new=10, changes=0)
+    here = place(kind, tmp_path)
+    open_sink, between = delivery.open_sink, []
+
+    def interrupted(destination: Destination) -> Any:
+        sink = open_sink(destination)
+        deliver = sink.deliver
+
+        def late(parts: Any) -> None:
+            if not between:
+                between.append(True)
+                with monkeypatch.context() as aside:
+                    aside.setattr(delivery, "only_one", lambda *_: nullcontext(True))
+                    feed(engine, here)
+            deliver(parts)
+
+        sink.deliver = late
+        return sink
+
+    monkeypatch.setattr(delivery, "open_sink", interrupted)
+    result = delivery.one(engine, here)
+    assert result.status == "failed" and "another feed" in str(result.error)
+    assert feed(engine, here) == {}
+    assert len(held(kind, tmp_path, "video_job_versions")) == 10
+    assert_equal(engine, kind, tmp_path)
+
+
+def test_one_place_has_one_lock(engine: sa.Engine, tmp_path: Path) -> None:
+    (tmp_path / "lake").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "lake")
+    spellings = ("lake", "link/", "./x/../lake", "lake/.")
+    urls = [f"file://{tmp_path}/{spelling}" for spelling in spellings] + [f"{tmp_path}/lake"]
+    places = [Destination(name=f"n{n}", type="delta", url=SecretUrl(url)) for n, url in enumerate(urls)]
+    with only_one(engine, places[0]) as held_by_us:
+        assert held_by_us
+        assert [delivery.one(engine, other).status for other in places] == ["skipped"] * len(places)
+    urls = ["postgresql://a:secret@DB/x", "postgresql+psycopg://b@db:5432/x/", "postgres://db/x?sslmode=off"]
+    names = {locks.place(Destination(name="n", type="postgres", url=SecretUrl(url))) for url in urls}
+    assert names == {"postgresql://db:5432/x bifrost"}
+
+
+@pytest.mark.parametrize("reader", ["duckdb", "polars"])
+def test_every_file_has_the_same_columns(engine, tmp_path, reader):
+    """Readers take the first file's columns for all, or refuse a later file that has more."""
+    writer = Writer(engine, add_source(engine, "a"))
+    folder = tmp_path / "filesystem" / "video_job_versions"
+    for _ in range(3):
+        writer.step(new=5_000, changes=0)
+        feed(engine, place("filesystem", tmp_path))
+    assert len(list(folder.iterdir())) == 3
+    with writing(engine) as conn:
+        conn.exec_driver_sql("ALTER TABLE video_job_versions ADD COLUMN mood TEXT DEFAULT 'calm'")
+    grown = VERSIONS.table.to_metadata(sa.MetaData())
+    grown.append_column(sa.Column("mood", sa.Text))
+    streams = (replace(VERSIONS, table=grown), *STREAMS[1:])
+    writer.step(new=7, changes=0)
+    feed(engine, place("filesystem", tmp_path), streams=streams)
+    assert len({tuple(pq.read_schema(path).names) for path in folder.iterdir()}) == 1
+    if reader == "duckdb":
+        query = f"SELECT mood, count(*) FROM read_parquet('{folder}/*.parquet') GROUP BY mood ORDER BY 2"
+        counted = duckdb.sql(query).fetchall()
+    else:
+        polars = pytest.importorskip("polars")
+        counted = (
+            polars.scan_parquet(f"{folder}/*.parquet").group_by("mood").len().sort("len").collect().rows()
+        )
+    assert counted == [("calm", 7), (None, 15_000)]
+
+
+@lakes
+def test_files_do_not_pile_up(engine: sa.Engine, tmp_path: Path, kind: str) -> None:
+    writer = Writer(engine, add_source(engine, "a"))
+    writer.step(new=50, changes=0)
+    most = 0
+    for _ in range(TIMES):
+        writer.step(new=2, changes=2)
+        feed(engine, place(kind, tmp_path))
+        most = max(most, len(files(tmp_path / kind)))
+    assert most <= MOST[kind], most
+    assert_equal(engine, kind, tmp_path)
+    assert len(held(kind, tmp_path, "video_job_versions")) == 50 + 4 * TIMES
