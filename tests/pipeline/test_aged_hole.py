@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib import import_module
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -16,12 +15,12 @@ MINUTE = 60.0
 
 @pytest.mark.parametrize("smallest", [20, 1000], ids=["segments", "one piece"])
 def test_the_order_is_kept_and_the_aged_are_marked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, smallest: int
+    migrated_url: str, monkeypatch: pytest.MonkeyPatch, smallest: int
 ) -> None:
     aged = 100
     monkeypatch.setattr(import_module("etl.pipeline.reconcile"), "MIN_SEGMENT", smallest)
     world = World(seed=2, jobs=300, rate=0, gap=MINUTE, retention=400 * MINUTE)
-    with rig(world, f"sqlite:///{tmp_path / 'x.db'}", settings={"page_size": 10}) as r:
+    with rig(world, migrated_url, settings={"page_size": 10}) as r:
         r.ok()
         order = [job["id"] for job in world.expected()]
         with r.app.engine.begin() as conn:

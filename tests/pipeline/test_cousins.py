@@ -10,11 +10,10 @@ from tests.rig import rig
 HOUR = 3600.0
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("shape", ["openai", "reference", "bifrost"])
-def test_every_page_shape_is_mirrored(database_url: str, shape: str) -> None:
+def test_every_page_shape_is_mirrored(migrated_url: str, shape: str) -> None:
     world = World(seed=40, jobs=350, rate=60, shape=shape)
-    with rig(world, database_url, settings={"provider": None if shape == "openai" else "openai"}) as r:
+    with rig(world, migrated_url, settings={"provider": None if shape == "openai" else "openai"}) as r:
         for _ in range(3):
             r.ok()
             world.advance(HOUR)
@@ -33,10 +32,9 @@ def test_every_page_shape_is_mirrored(database_url: str, shape: str) -> None:
         r.assert_accounts()
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_a_proxy_that_ignores_every_parameter_gives_one_page_and_a_named_error(database_url: str) -> None:
+def test_a_proxy_that_ignores_every_parameter_gives_one_page_and_a_named_error(migrated_url: str) -> None:
     world = World(seed=41, jobs=350, rate=0, shape="litellm")
-    with rig(world, database_url, settings={"provider": None, "headers": {}}) as r:
+    with rig(world, migrated_url, settings={"provider": None, "headers": {}}) as r:
         result = r.sync()
         assert len(r.sim.requests) < 15
         assert result.status == "ok" or type(result.error).__name__ in {
@@ -47,12 +45,11 @@ def test_a_proxy_that_ignores_every_parameter_gives_one_page_and_a_named_error(d
         assert r.rows("sync_runs")[-1]["status"] == result.status
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_one_pinned_source_per_key_reads_every_account_whole(database_url: str) -> None:
+def test_one_pinned_source_per_key_reads_every_account_whole(migrated_url: str) -> None:
     world = World(seed=42, jobs=300, rate=0, accounts=2)
     seen: set[str] = set()
     for key in ("key-1", "key-2"):
-        with rig(world, database_url, settings={"name": key, "key_name": key}) as r:
+        with rig(world, migrated_url, settings={"name": key, "key_name": key}) as r:
             r.ok()
             r.ok()
             rows = r.rows("sources", name=key)
@@ -63,10 +60,9 @@ def test_one_pinned_source_per_key_reads_every_account_whole(database_url: str) 
     assert seen == {job["id"] for job in world.expected()}
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_several_accounts_behind_one_source_end_every_run_and_unlist_nothing(database_url: str) -> None:
+def test_several_accounts_behind_one_source_end_every_run_and_unlist_nothing(migrated_url: str) -> None:
     world = World(seed=43, jobs=300, rate=30, accounts=3)
-    with rig(world, database_url) as r:
+    with rig(world, migrated_url) as r:
         for _ in range(6):
             r.sync()
             world.advance(HOUR)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -21,9 +20,9 @@ def hole(r: Rig) -> str:
 
 
 @pytest.mark.parametrize("poisoned", [True, False], ids=["beside an unreadable record", "alone"])
-def test_it_goes_on_nevertheless(tmp_path: Path, poisoned: bool) -> None:
+def test_it_goes_on_nevertheless(migrated_url: str, poisoned: bool) -> None:
     world = World(seed=21, jobs=400, rate=0)
-    with rig(world, f"sqlite:///{tmp_path / 'x.db'}", settings={"page_size": 10}) as r:
+    with rig(world, migrated_url, settings={"page_size": 10}) as r:
         killed(r, 2)
         unreadable = world.id_at(150)
         if poisoned:

@@ -20,9 +20,9 @@ def _a_page_is_a_batch(monkeypatch: pytest.MonkeyPatch, _small_batches: None) ->
 
 
 @pytest.mark.parametrize("order", ["auto", "desc"])
-def test_a_batch_of_rejects_alone(database_url: str, order: str) -> None:
+def test_a_batch_of_rejects_alone(migrated_url: str, order: str) -> None:
     world = World(seed=41, jobs=JOBS, rate=0)
-    with rig(world, database_url, settings={"page_size": 10, "order": order}) as r:
+    with rig(world, migrated_url, settings={"page_size": 10, "order": order}) as r:
         r.ok()
         world.delete(world.id_at(50))
         for n in range(10):
@@ -35,9 +35,9 @@ def test_a_batch_of_rejects_alone(database_url: str, order: str) -> None:
         r.assert_accounts()
 
 
-def test_a_batch_of_an_empty_page_alone(database_url: str) -> None:
+def test_a_batch_of_an_empty_page_alone(migrated_url: str) -> None:
     world = World(seed=42, jobs=JOBS, rate=0)
-    with rig(world, database_url, settings={"page_size": 10}) as r:
+    with rig(world, migrated_url, settings={"page_size": 10}) as r:
         r.ok()
         world.delete(world.id_at(50))
         world.add()
@@ -47,10 +47,10 @@ def test_a_batch_of_an_empty_page_alone(database_url: str) -> None:
         assert result.counts.jobs_unlisted == 1
 
 
-def test_an_empty_list_is_refused_for_what_it_is(database_url: str) -> None:
+def test_an_empty_list_is_refused_for_what_it_is(migrated_url: str) -> None:
     """The refusal must come, not a database's complaint; and a person may accept it."""
     world = World(seed=43, jobs=JOBS, rate=0)
-    with rig(world, database_url, settings={"page_size": 10}) as r:
+    with rig(world, migrated_url, settings={"page_size": 10}) as r:
         r.ok()
         r.sim.fault("null_data", skip=10)
         refused = r.reconcile()

@@ -28,9 +28,9 @@ def burst(first: int, last: int, **members: Any) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("status", ["queued", "completed"])
 @pytest.mark.parametrize("page_size", [10, 100])
-def test_is_read_newest_first(database_url: str, status: str, page_size: int) -> None:
+def test_is_read_newest_first(migrated_url: str, status: str, page_size: int) -> None:
     listed = NewestFirst([*jobs(0, 12, status=status), *burst(12, 12 + 3 * page_size, status=status)])
-    with reading(listed, database_url, page_size=page_size, **WAITING) as r:
+    with reading(listed, migrated_url, page_size=page_size, **WAITING) as r:
         r.ok()
         listed.jobs += burst(1000, 1000 + page_size, status=status)
         r.ok()
@@ -42,10 +42,10 @@ def test_is_read_newest_first(database_url: str, status: str, page_size: int) ->
 
 
 @pytest.mark.parametrize("status", ["queued", "completed"])
-def test_is_found_out_when_it_turns(database_url: str, status: str) -> None:
+def test_is_found_out_when_it_turns(migrated_url: str, status: str) -> None:
     """It kept order at first, so that nothing says that it does not."""
     listed = List(jobs(0, 12, status=status))
-    with reading(listed, database_url, page_size=10, **WAITING) as r:
+    with reading(listed, migrated_url, page_size=10, **WAITING) as r:
         r.ok()
         turned = NewestFirst([*listed.jobs, *burst(12, 50, status=status)])
         r.sim.gateway.reply = turned
@@ -54,9 +54,9 @@ def test_is_found_out_when_it_turns(database_url: str, status: str) -> None:
         assert r.reconcile().error is None
 
 
-def test_and_found_out_by_a_reconcile(database_url: str) -> None:
+def test_and_found_out_by_a_reconcile(migrated_url: str) -> None:
     listed = List(jobs(0, 12))
-    with reading(listed, database_url, page_size=10, **WAITING) as r:
+    with reading(listed, migrated_url, page_size=10, **WAITING) as r:
         r.ok()
         turned = NewestFirst([*listed.jobs, *burst(12, 50)])
         r.sim.gateway.reply = turned
@@ -64,9 +64,9 @@ def test_and_found_out_by_a_reconcile(database_url: str) -> None:
         assert set(r.jobs()) == {each["id"] for each in turned.jobs}
 
 
-def test_but_not_where_the_order_is_configured(database_url: str) -> None:
+def test_but_not_where_the_order_is_configured(migrated_url: str) -> None:
     listed = List(jobs(0, 12, status="queued"))
-    with reading(listed, database_url, page_size=10, order="asc", **WAITING) as r:
+    with reading(listed, migrated_url, page_size=10, order="asc", **WAITING) as r:
         r.ok()
         r.sim.gateway.reply = NewestFirst([*listed.jobs, *burst(12, 50)])
         assert type(r.sync().error) is OrderIgnored

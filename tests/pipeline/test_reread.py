@@ -22,10 +22,10 @@ def aged() -> List:
 
 
 @pytest.mark.parametrize("order", ["auto", "desc"])
-def test_a_dead_cursor_ends_no_other_reread(database_url: str, order: str) -> None:
+def test_a_dead_cursor_ends_no_other_reread(migrated_url: str, order: str) -> None:
     listed = aged()
     listed.by_id = lambda _: GONE  # this gateway reads no jobs by id
-    with reading(listed, database_url, order=order, page_size=10, open_job_patience=DAY) as r:
+    with reading(listed, migrated_url, order=order, page_size=10, open_job_patience=DAY) as r:
         r.world.advance(30 * DAY)
         r.ok()
         first, second = listed.jobs[10]["id"], listed.jobs[30]["id"]
@@ -39,10 +39,10 @@ def test_a_dead_cursor_ends_no_other_reread(database_url: str, order: str) -> No
         assert r.jobs()[first]["reread_at"] is not None
 
 
-def test_a_dead_neighbour_hides_no_job(database_url: str) -> None:
+def test_a_dead_neighbour_hides_no_job(migrated_url: str) -> None:
     listed = aged()
     listed.by_id = lambda _: GONE
-    with reading(listed, database_url, open_job_patience=DAY) as r:
+    with reading(listed, migrated_url, open_job_patience=DAY) as r:
         r.world.advance(30 * DAY)
         r.ok()
         listed.jobs[10] = {**listed.jobs[10], "status": "completed"}
@@ -52,10 +52,10 @@ def test_a_dead_neighbour_hides_no_job(database_url: str) -> None:
 
 
 @pytest.mark.parametrize("history_progress", [False, True])
-def test_progress_that_an_answer_by_id_gives_is_kept(database_url: str, history_progress: bool) -> None:
+def test_progress_that_an_answer_by_id_gives_is_kept(migrated_url: str, history_progress: bool) -> None:
     listed = aged()
     settings = {"open_job_patience": DAY, "history_progress": history_progress}
-    with reading(listed, database_url, **settings) as r:
+    with reading(listed, migrated_url, **settings) as r:
         r.world.advance(30 * DAY)
         r.ok()
         seen = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from pathlib import Path
 
 import pytest
 
@@ -15,10 +14,10 @@ ROUNDS = 12
 
 
 @pytest.mark.parametrize("faults", [[], ["order_ignored"]], ids=["oldest first", "newest first only"])
-def test_jobs_deleted_at_the_newest_end_use_up_no_room(tmp_path: Path, faults: list[str]) -> None:
+def test_jobs_deleted_at_the_newest_end_use_up_no_room(migrated_url: str, faults: list[str]) -> None:
     rng = random.Random(1)
     created: list[str] = []
-    with rig(World(seed=1, jobs=0, rate=0), f"sqlite:///{tmp_path / 'x.db'}", faults=faults) as r:
+    with rig(World(seed=1, jobs=0, rate=0), migrated_url, faults=faults) as r:
         for _ in range(ROUNDS):
             _delete_newest(r, rng.choice((1000, 2)))
             created += _add(r, rng.randint(1, 5))
@@ -42,10 +41,10 @@ def _add(r: Rig, count: int) -> list[str]:
     return [job["id"] for job in r.world.expected() if job["id"] not in before]
 
 
-def test_a_deleted_job_from_the_future_uses_up_no_room(tmp_path: Path) -> None:
+def test_a_deleted_job_from_the_future_uses_up_no_room(migrated_url: str) -> None:
     """Nobody says that it is gone: this gateway does not read jobs by id."""
     world, settings = World(seed=1, jobs=3, rate=0), {"rereads_per_run": 0}
-    with rig(world, f"sqlite:///{tmp_path / 'x.db'}", settings=settings) as r:
+    with rig(world, migrated_url, settings=settings) as r:
         tomorrow = int(world.now()) + 86_400
         future = world.add({"prompt": "x", "status": "completed", "created_at": tomorrow})
         r.ok()

@@ -58,9 +58,9 @@ def assert_all_there(r: Rig, listed: ByTimeAndId) -> None:
 
 
 @pytest.mark.parametrize(("order", "page_size"), [("auto", 100), ("auto", 3), ("desc", 100), ("desc", 3)])
-def test_a_job_that_sorts_before_the_cursor(database_url: str, order: str, page_size: int) -> None:
+def test_a_job_that_sorts_before_the_cursor(migrated_url: str, order: str, page_size: int) -> None:
     listed = ByTimeAndId(1)
-    with reading(listed, database_url, order=order, page_size=page_size) as r:
+    with reading(listed, migrated_url, order=order, page_size=page_size) as r:
         for number in range(20):
             advance(r, listed, 60)
             listed.add(1, id=f"old_{number}")
@@ -79,10 +79,10 @@ def test_a_job_that_sorts_before_the_cursor(database_url: str, order: str, page_
         r.assert_accounts()
 
 
-def test_a_quiet_tick_after_a_burst_larger_than_a_page_is_one_request(database_url: str) -> None:
+def test_a_quiet_tick_after_a_burst_larger_than_a_page_is_one_request(migrated_url: str) -> None:
     """Once the second is long over."""
     listed = ByTimeAndId(2)
-    with reading(listed, database_url) as r:
+    with reading(listed, migrated_url) as r:
         listed.add(250)
         r.ok()
         listed.add(1, id="a")

@@ -21,11 +21,11 @@ CASES = (
 
 @pytest.mark.parametrize(("order", "status", "page_size", "moment", "timed"), CASES)
 def test_jobs_without_a_time_are_read_and_scanned(
-    database_url: str, order: str, status: str, page_size: int, moment: Any, timed: int
+    migrated_url: str, order: str, status: str, page_size: int, moment: Any, timed: int
 ) -> None:
     world = World(seed=51, jobs=timed, rate=0)
     job = {"created_at": moment, "status": status}
-    with rig(world, database_url, settings={"page_size": page_size, "order": order}) as r:
+    with rig(world, migrated_url, settings={"page_size": page_size, "order": order}) as r:
         for _ in range(2):
             world.add(job)
         r.ok()

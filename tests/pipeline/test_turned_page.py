@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from etl.simulator import World
@@ -18,8 +16,8 @@ def _order(r: Rig) -> str | None:
 
 
 @pytest.mark.parametrize("place", range(1, 9))
-def test_in_a_first_load(tmp_path: Path, place: int) -> None:
-    with rig(World(seed=33, jobs=130, rate=0), f"sqlite:///{tmp_path / 'x.db'}", settings=SETTINGS) as r:
+def test_in_a_first_load(migrated_url: str, place: int) -> None:
+    with rig(World(seed=33, jobs=130, rate=0), migrated_url, settings=SETTINGS) as r:
         r.sim.fault("order_ignored", always="desc", skip=place - 1, times=1)
         while r.sync().error:
             pass
@@ -27,8 +25,8 @@ def test_in_a_first_load(tmp_path: Path, place: int) -> None:
         assert _order(r) is None
 
 
-def test_in_a_tick(tmp_path: Path) -> None:
-    with rig(World(seed=33, jobs=60, rate=3600), f"sqlite:///{tmp_path / 'x.db'}", settings=SETTINGS) as r:
+def test_in_a_tick(migrated_url: str) -> None:
+    with rig(World(seed=33, jobs=60, rate=3600), migrated_url, settings=SETTINGS) as r:
         r.ok()
         r.sim.world.advance(30)
         r.sim.fault("order_ignored", always="desc", times=1)
@@ -37,8 +35,8 @@ def test_in_a_tick(tmp_path: Path) -> None:
         assert _order(r) is None
 
 
-def test_a_mistake_is_seen_by_the_next_reconcile(tmp_path: Path) -> None:
-    with rig(World(seed=33, jobs=60, rate=3600), f"sqlite:///{tmp_path / 'x.db'}", settings=SETTINGS) as r:
+def test_a_mistake_is_seen_by_the_next_reconcile(migrated_url: str) -> None:
+    with rig(World(seed=33, jobs=60, rate=3600), migrated_url, settings=SETTINGS) as r:
         r.ok()
         r.sim.world.advance(30)
         r.sim.fault("order_ignored", always="desc", times=2)
@@ -48,9 +46,9 @@ def test_a_mistake_is_seen_by_the_next_reconcile(tmp_path: Path) -> None:
         assert _order(r) is None
 
 
-def test_a_mistake_is_seen_where_a_record_cannot_be_read(tmp_path: Path) -> None:
+def test_a_mistake_is_seen_where_a_record_cannot_be_read(migrated_url: str) -> None:
     """Only from below can the jobs before it be reached."""
-    with rig(World(seed=33, jobs=60, rate=3600), f"sqlite:///{tmp_path / 'x.db'}", settings=SETTINGS) as r:
+    with rig(World(seed=33, jobs=60, rate=3600), migrated_url, settings=SETTINGS) as r:
         r.ok()
         r.sim.world.advance(60)
         r.sim.fault("order_ignored", always="desc", times=2)

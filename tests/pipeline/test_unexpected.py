@@ -49,11 +49,11 @@ def assert_recorded(r: Rig, caplog: pytest.LogCaptureFixture, failures: int) -> 
 
 @pytest.mark.parametrize("place", PLACES)
 def test_a_tick_that_breaks_is_a_failed_run(
-    database_url: str, place: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    migrated_url: str, place: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.ERROR)
     world = World(seed=61, jobs=30, rate=60)
-    with rig(world, database_url) as r:
+    with rig(world, migrated_url) as r:
         r.ok()
         for failures in (1, 2):
             world.advance(600)
@@ -75,9 +75,9 @@ def test_a_tick_that_breaks_is_a_failed_run(
     [(first.FirstLoad, "_old_has_met", "auto"), (newest_first.Descent, "nears_ground", "desc")],
 )
 def test_a_readers_thread_that_breaks_ends_the_run(
-    database_url: str, where: Any, name: str, order: str, monkeypatch: pytest.MonkeyPatch
+    migrated_url: str, where: Any, name: str, order: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with rig(World(seed=62, jobs=300, rate=0), database_url, settings={"order": order}) as r:
+    with rig(World(seed=62, jobs=300, rate=0), migrated_url, settings={"order": order}) as r:
         with monkeypatch.context() as patch:
             patch.setattr(where, name, broken)
             assert type(r.sync().error) is Oops
@@ -87,8 +87,8 @@ def test_a_readers_thread_that_breaks_ends_the_run(
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_its_traceback_is_logged(database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    with rig(World(seed=64, jobs=3, rate=0), database_url) as r, (tmp_path / "log").open("w+") as told:
+def test_its_traceback_is_logged(migrated_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with rig(World(seed=64, jobs=3, rate=0), migrated_url) as r, (tmp_path / "log").open("w+") as told:
         monkeypatch.setattr(incremental, "_believable", broken)
         handlers, level = logging.root.handlers[:], logging.root.level
         log.setup("error", "json", log.Redactor(["changed its mind"]), told)
@@ -108,9 +108,9 @@ def test_its_traceback_is_logged(database_url: str, monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_one_that_breaks_before_its_store_is_counted_too(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
+    migrated_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with rig(World(seed=63, jobs=3, rate=0), database_url) as r:
+    with rig(World(seed=63, jobs=3, rate=0), migrated_url) as r:
         r.ok()
         monkeypatch.setattr(Store, "__init__", broken)
         assert type(r.sync().error) is Oops

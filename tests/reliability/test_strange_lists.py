@@ -4,10 +4,8 @@ that nobody can read at either end. Nothing loops, nothing is claimed without ev
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -79,9 +77,8 @@ def reading(listed: List, url: str, **settings: Any) -> Iterator[Rig]:
 
 
 @pytest.fixture
-def url(tmp_path: Path, _sqlite_template: Path) -> str:
-    shutil.copy(_sqlite_template, tmp_path / "etl.db")
-    return f"sqlite:///{tmp_path / 'etl.db'}"
+def url(url_by_turns: str) -> str:
+    return url_by_turns
 
 
 def jobs(first: int, last: int, **members: Any) -> list[dict[str, Any]]:
