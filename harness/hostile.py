@@ -6,8 +6,9 @@ import random
 from collections import Counter
 from collections.abc import Iterable
 
-from etl.simulator.faults import DEAD_CURSORS, NAMES
+from etl.simulator.faults import NAMES
 from etl.simulator.items import INTRUDERS, KINDS
+from etl.simulator.settings import DEAD_CURSORS
 from harness.processes import Gateway
 
 #: Faults after which a source rests until a person acts. They strike once.
@@ -20,7 +21,7 @@ FATAL = frozenset(
     }
 )
 #: In force for as long as the simulator runs: they are not dealt again and again.
-STANDING = ("poison", "poison_type", "upstream_gone")
+STANDING = ("poison", "poison_type", "upstream_gone", "key_failed")
 #: Only the command `check` asks for the gateway's health.
 OURS = ("health_down",)
 _ARGUMENTS = {

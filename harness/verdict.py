@@ -16,7 +16,7 @@ from harness.disorder import Service
 from harness.observed import Observed
 
 #: They change how some jobs and cursors are answered; the simulator does not count how often.
-UNCOUNTED = ("dead_cursor", "poison", "poison_type", "upstream_gone")
+UNCOUNTED = ("dead_cursor", "poison", "poison_type", "upstream_gone", "key_failed")
 
 
 @dataclass

@@ -20,8 +20,8 @@ class Accounts:
         self._chance = random.Random(seed)
         self._sticky: dict[str, tuple[int, float]] = {}
 
-    def choose(self, headers: Mapping[str, str]) -> int:
-        """The account's number. Raises UnknownKey."""
+    def choose(self, headers: Mapping[str, str], broken: frozenset[str] = frozenset()) -> int:
+        """The account's number; not a broken one, unless it is pinned or the last. Raises UnknownKey."""
         names = list(self._world.accounts)
         if key_id := headers.get("x-bf-api-key-id"):
             return _pinned(key_id, [f"{name}-id" for name in names])
@@ -29,8 +29,10 @@ class Accounts:
             return _pinned(name, names)
         now, session = self._world.now(), headers.get("x-bf-session-id")
         place, until = self._sticky.get(session or "", (0, 0.0))
-        if until <= now:
-            place = self._chance.choices(range(len(names)), list(self._world.accounts.values()))[0]
+        if until <= now or names[place] in broken:
+            weights = {n: w for n, (name, w) in enumerate(self._world.accounts.items()) if name not in broken}
+            weights = weights or {place: 1.0}
+            place = self._chance.choices(list(weights), list(weights.values()))[0]
             if session:
                 self._sticky[session] = (place, now + STICKY_SECONDS)
         return place

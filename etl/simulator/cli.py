@@ -11,12 +11,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from etl.simulator.clock import ScaledClock
+from etl.simulator.credentials import Rotation
 from etl.simulator.faults import NAMES, parse
 from etl.simulator.gateway import Gateway
 from etl.simulator.profiles import PROFILES
 from etl.simulator.server import Server, close
+from etl.simulator.settings import DEAD_CURSORS, on_or_off
+from etl.simulator.versions import ALIASES, VERSIONS
 from etl.simulator.world import World
 
+VERSION_HELP = "which Bifrost; without one it behaves as the contract says (1 is 1.5, 2 is 2.1)"
 UNITS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -55,12 +59,25 @@ def parser() -> argparse.ArgumentParser:
     add("--stuck", type=float, default=0.0, help="fraction of jobs that stay open for days (%(default)s)")
     add("--accounts", type=int, default=1, help="keys behind the provider: key-1, key-2, … (%(default)s)")
     add("--provider", default="openai", help="%(default)s")
-    add("--shape", choices=[*PROFILES], default="bifrost", help="whose answers to give (%(default)s)")
+    add("--profile", "--shape", dest="shape", choices=[*PROFILES], default="bifrost", help="whose answers")
+    add("--gateway-version", "--version", dest="version", choices=[*VERSIONS, *ALIASES], help=VERSION_HELP)
+    add("--strict", type=on_or_off, help="decode as strictly as Bifrost does (on with a version)")
+    add("--also", action="append", default=[], metavar="PROVIDER:JOBS", help="one more provider behind it")
+    add("--cap", type=int, help="no page holds more jobs, whatever was asked")
+    add("--window", type=duration, help="how far back the list reaches; by id older jobs can be read")
+    add("--sort", choices=("created", "id"), default="created", help="how jobs of one second stand")
     add("--token", help="the Bearer token to ask for (none)")
     add("--virtual-key", action="append", default=[], metavar="sk-bf-…", help="accept this virtual key")
     add("--dashboard-auth", metavar="USER:PASSWORD", help="ask for Basic credentials")
+    add("--enforced", action="store_true", help="the dashboard's authentication covers lists too (2.0)")
+    add("--rotate-keys", metavar="EVERY[:GRACE]", help="a virtual key that changes; GET /_sim/key tells it")
+    add("--allow-raw", action="store_true", help="requests may ask for the provider's raw answer")
+    add("--no-passthrough", action="store_true", help="there is no /openai_passthrough/")
+    add("--no-log-content", action="store_true", help="the log keeps no prompts, parameters and outputs")
+    add("--log-delay", type=duration, default=2.0, help="how late a row of the log is written (2s)")
+    add("--no-log-polls", action="store_true", help="who made a job never reads it by id")
     add("--latency", type=duration, default=0.0, help="added to every answer, e.g. 20ms (0)")
-    add("--dead-cursor", default="404", choices=("400", "404", "empty", "first_page"), help="%(default)s")
+    add("--dead-cursor", default="404", choices=DEAD_CURSORS, help="%(default)s")
     add("--fault", action="append", default=[], metavar="NAME[:KEY=VALUE,…]", help="may be repeated")
     add("--cache", type=int, default=300_000, help="rendered jobs kept in memory (%(default)s)")
     add("--warm", action="store_true", help="render the whole list before listening")
@@ -78,31 +95,28 @@ def duration(text: str) -> float:
 
 
 def build(options: argparse.Namespace) -> Gateway:
-    """Raises ValueError for a fault that cannot be read."""
+    """Raises ValueError for a fault, a provider or a rotation that cannot be read."""
     start = time.time() if options.start is None else options.start
-    world = World(
-        options.seed,
-        options.jobs,
-        start,
-        rate=options.rate,
-        gap=options.gap,
-        provider=options.provider,
-        shape=options.shape,
-        retention=options.retention,
-        deletions=options.deletions,
-        failures=options.failures,
-        stuck=options.stuck,
-        accounts=options.accounts,
-        clock=ScaledClock(start, options.time_scale),
-        cache=options.cache,
-    )
+    world = _world(options, start, options.provider, options.jobs, options.seed)
+    others = [
+        _world(options, start, provider, int(jobs), options.seed + 1 + place)
+        for place, (provider, _, jobs) in enumerate(spec.partition(":") for spec in options.also)
+    ]
     user, _, password = (options.dashboard_auth or "").partition(":")
     gateway = Gateway(
         world,
+        others=others,
         token=options.token,
         virtual_keys=dict.fromkeys(options.virtual_key, "active"),
         dashboard=(user, password) if options.dashboard_auth else None,
+        enforced=options.enforced,
+        rotation=_rotation(options.rotate_keys, start),
         dead_cursor=options.dead_cursor,
+        allow_raw=options.allow_raw,
+        passthrough=not options.no_passthrough,
+        log_content=not options.no_log_content,
+        log_delay=options.log_delay,
+        log_polls=not options.no_log_polls,
         latency=options.latency,
         seed=options.seed,
     )
@@ -111,6 +125,40 @@ def build(options: argparse.Namespace) -> Gateway:
     if options.warm:
         world.warm()
     return gateway
+
+
+def _world(options: argparse.Namespace, start: float, provider: str, jobs: int, seed: int) -> World:
+    return World(
+        seed,
+        jobs,
+        start,
+        rate=options.rate,
+        gap=options.gap,
+        provider=provider,
+        shape=options.shape,
+        retention=options.retention,
+        deletions=options.deletions,
+        failures=options.failures,
+        stuck=options.stuck,
+        accounts=options.accounts,
+        clock=ScaledClock(start, options.time_scale),
+        cache=options.cache,
+        version=options.version,
+        strict=options.strict,
+        cap=options.cap,
+        window=options.window,
+        sort=options.sort,
+    )
+
+
+def _rotation(text: str | None, start: float) -> Rotation | None:
+    if not text:
+        return None
+    every, _, grace = text.partition(":")
+    try:
+        return Rotation(start, duration(every), duration(grace or "0"))
+    except argparse.ArgumentTypeError as exc:
+        raise ValueError(str(exc)) from None
 
 
 async def serve(gateway: Gateway, options: argparse.Namespace) -> None:

@@ -1,12 +1,31 @@
-"""`/_sim/…`: how other processes move the simulated world. Never asks for a token."""
+"""`/_sim/…`: how other processes move and change the simulated world. Never asks for a token.
+
+GET  stats          the clock, jobs ever created, requests answered, faults in force
+GET  key            {"key": …}: the virtual key of the moment, where keys rotate
+POST advance        seconds=N
+POST fault          spec=NAME[:KEY=VALUE,…]
+POST clear          every fault, or those called name=…
+POST set            NAME=VALUE: settings.READERS; version, strict, cap (of every provider); token, enforced
+POST virtual_key    value=sk-bf-…, state=active or an error's name; without a state it is forgotten
+POST add            job={JSON}, account=N: answers {"id": …}; provider=… where there are several
+POST update         id=…, changes={JSON}: fields from now on
+POST delete         id=…
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any
 
 from etl.simulator.faults import parse
 from etl.simulator.gateway import Gateway
+from etl.simulator.settings import READERS, on_or_off
+from etl.simulator.versions import parse_version
 from etl.simulator.wire import Request, Response, dump
+from etl.simulator.world import World
 
 
 def answer(gateway: Gateway, request: Request) -> Response:
-    """GET stats; POST advance?seconds=N, fault?spec=…, clear."""
+    """400 with an `error` for what cannot be done."""
     try:
         return Response(200, dump(_obey(gateway, request)))
     except (ValueError, TypeError, KeyError) as exc:
@@ -17,17 +36,13 @@ def _obey(gateway: Gateway, request: Request) -> dict[str, object]:
     command = request.path.removeprefix("/_sim/")
     if command == "stats":
         return stats(gateway)
+    if command == "key":
+        return {"key": gateway.credentials.current_key(gateway.world.now())}
     if request.method != "POST":
         raise ValueError("send this with POST")
-    if command == "advance":
-        gateway.world.advance(float(request.query["seconds"]))
-    elif command == "fault":
-        gateway.faults.add(parse(request.query["spec"]))
-    elif command == "clear":
-        gateway.faults.clear()
-    else:
-        raise ValueError(f"unknown command {command!r}")
-    return stats(gateway)
+    if command not in COMMANDS:
+        raise ValueError(f"unknown command {command!r}; known are: {', '.join(COMMANDS)}")
+    return COMMANDS[command](gateway, request.query) or stats(gateway)
 
 
 def stats(gateway: Gateway) -> dict[str, object]:
@@ -38,3 +53,81 @@ def stats(gateway: Gateway) -> dict[str, object]:
         "requests": gateway.served,
         "faults": [{"name": f.name, "hits": f.hits, "left": f.times} for f in gateway.faults.all],
     }
+
+
+Query = dict[str, str]
+
+
+def _advance(gateway: Gateway, query: Query) -> None:
+    gateway.world.advance(float(query["seconds"]))
+
+
+def _add_fault(gateway: Gateway, query: Query) -> None:
+    gateway.faults.add(parse(query["spec"]))
+
+
+def _clear_faults(gateway: Gateway, query: Query) -> None:
+    gateway.faults.clear(query.get("name"))
+
+
+def _set(gateway: Gateway, query: Query) -> None:
+    for name, text in query.items():
+        if name in READERS:
+            setattr(gateway.settings, name, READERS[name](text))
+            gateway.settings.__post_init__()
+        elif name in ("token", "enforced"):
+            setattr(gateway.credentials, name, text or None if name == "token" else on_or_off(text))
+        elif name in WORLD_READERS:
+            _set_worlds(gateway, name, WORLD_READERS[name](text))
+        else:
+            raise ValueError(f"unknown setting {name!r}; known are: {', '.join(SETTINGS)}")
+    gateway.log.book.forget()
+
+
+def _set_worlds(gateway: Gateway, name: str, value: Any) -> None:
+    for world in gateway.worlds:
+        setattr(world, name, value)
+        if name == "version":  # as in World: a version decodes strictly, unless told otherwise afterwards
+            world.strict = True
+
+
+def _change_virtual_key(gateway: Gateway, query: Query) -> None:
+    gateway.credentials.virtual_keys.pop(query["value"], None)
+    if state := query.get("state"):
+        gateway.credentials.virtual_keys[query["value"]] = state
+
+
+def _add_job(gateway: Gateway, query: Query) -> dict[str, object]:
+    job = json.loads(query.get("job", "{}"))
+    return {"id": _world(gateway, query).add(job, int(query.get("account", 0)))}
+
+
+def _update_job(gateway: Gateway, query: Query) -> None:
+    _world(gateway, query).update(query["id"], **json.loads(query["changes"]))
+
+
+def _delete_job(gateway: Gateway, query: Query) -> None:
+    _world(gateway, query).delete(query["id"])
+
+
+def _world(gateway: Gateway, query: Query) -> World:
+    wanted = query.get("provider") or query.get("id", "").rpartition(":")[2]
+    return next((world for world in gateway.worlds if world.provider == wanted), gateway.world)
+
+
+WORLD_READERS: dict[str, Callable[[str], Any]] = {
+    "version": parse_version,
+    "strict": on_or_off,
+    "cap": lambda text: int(text) or None,
+}
+SETTINGS = (*READERS, *WORLD_READERS, "token", "enforced")
+COMMANDS: dict[str, Callable[[Gateway, Query], dict[str, object] | None]] = {
+    "advance": _advance,
+    "fault": _add_fault,
+    "clear": _clear_faults,
+    "set": _set,
+    "virtual_key": _change_virtual_key,
+    "add": _add_job,
+    "update": _update_job,
+    "delete": _delete_job,
+}

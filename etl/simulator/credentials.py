@@ -60,6 +60,9 @@ class Credentials:
             return None
         return self._virtual_refusal(virtual, bool(given), world)
 
+    def current_key(self, now: float) -> str | None:
+        return self.rotation.key(now) if self.rotation else None
+
     def may_read_log(self, headers: Mapping[str, str]) -> bool:
         """Only the dashboard's administrator may, by Basic credentials, where it has one."""
         return self.dashboard is None or self._is_administrator(headers)

@@ -14,13 +14,13 @@ from etl.simulator import error_table, type_drift
 from etl.simulator.fault import Fault
 from etl.simulator.items import INTRUDERS, ITEMS, KINDS
 from etl.simulator.mangle import ASKS, ENVELOPES, RESPONSES
+from etl.simulator.settings import DEAD_CURSORS
 from etl.simulator.wire import Request
 from etl.simulator.world import World
 
-STANDING = ("poison", "dead_cursor", "health_down", "poison_type", "upstream_gone")
+STANDING = ("poison", "dead_cursor", "health_down", "key_failed", "poison_type", "upstream_gone")
 PROXIES = ("proxy_502", "proxy_503")
 NAMES = sorted({*error_table.TABLE, *PROXIES, *STANDING, *ASKS, *ITEMS, *ENVELOPES, *RESPONSES})
-DEAD_CURSORS = ("400", "404", "410", "422", "empty", "first_page")
 ENDS = ("404", "410", "400", "empty")
 MATCHES = ("after", "order", "id", "on", "through")
 
@@ -73,8 +73,9 @@ class Faults:
         self.all = [*self.all, fault]
         return fault
 
-    def clear(self) -> None:
-        self.all = []
+    def clear(self, name: str | None = None) -> None:
+        """Take away every fault, or those of one name."""
+        self.all = [fault for fault in self.all if name and fault.name != name]
         self.current = []
 
     def pick(self, request: Request, name: str | None = None) -> list[Fault]:

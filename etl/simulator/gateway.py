@@ -12,6 +12,7 @@ drip, slow). What a server does with `/_sim/…`, `control.answer(gateway, reque
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from etl.simulator import error_table, log_api
 from etl.simulator.accounts import Accounts
@@ -21,6 +22,7 @@ from etl.simulator.exchange import Exchange
 from etl.simulator.faults import Faults
 from etl.simulator.log_api import LogApi
 from etl.simulator.mangle import mangle_response
+from etl.simulator.settings import Settings
 from etl.simulator.upstream import Upstream
 from etl.simulator.videos import Videos
 from etl.simulator.wire import DASHBOARD, HTML, Request, Response, VideoPath, dump, video_path
@@ -30,12 +32,7 @@ from etl.simulator.world import World
 class Gateway:
     """world: the provider behind it; others: more providers behind the same gateway; they get its clock.
 
-    token, virtual_keys, dashboard, enforced, rotation: see Credentials.
-    dead_cursor: 400 | 404 | 410 | 422 | "empty" | "first_page", what an unknown `after` is answered with.
-    allow_raw: the configuration lets a request ask for the provider's raw answer. passthrough: whether
-    `/openai_passthrough/` is there. log_content: whether the gateway's log keeps prompts, parameters and
-    outputs; log_delay: within how many seconds a row is written; log_polls: whether whoever made a job reads
-    it by id.
+    token, virtual_keys, dashboard, enforced, rotation: see Credentials. The other options: see Settings.
     """
 
     def __init__(
@@ -48,43 +45,31 @@ class Gateway:
         dashboard: tuple[str, str] | None = None,
         enforced: bool = False,
         rotation: Rotation | None = None,
-        dead_cursor: int | str = 404,
-        allow_raw: bool = False,
-        passthrough: bool = True,
-        log_content: bool = True,
-        log_delay: float = 2.0,
-        log_polls: bool = True,
-        latency: float = 0.0,
         seed: int = 0,
+        **settings: Any,
     ) -> None:
         self.world, self.worlds = world, (world, *others)
         for other in others:
             other.clock = world.clock
+        self.settings = Settings(**settings)
         self.credentials = Credentials(token, dict(virtual_keys or {}), dashboard, enforced, rotation)
-        self.log = LogApi(self.worlds, self.credentials, content=log_content)
-        self.log.book.delay, self.log.book.polls = log_delay, log_polls
-        self.passthrough = passthrough
+        self.log = LogApi(self.worlds, self.credentials, self.settings)
         self.faults = Faults(seed)
         self.served = 0
-        self._videos = {w.provider: self._behind(w, str(dead_cursor), allow_raw, seed) for w in self.worlds}
-        self.latency = latency
+        self._videos = {world.provider: self._behind(world, seed) for world in self.worlds}
 
-    def _behind(self, world: World, dead_cursor: str, allow_raw: bool, seed: int) -> Videos:
-        upstream = Upstream(world, self.faults, dead_cursor)
-        videos = Videos(world, self.faults, Accounts(world, seed), upstream)
-        videos.allow_raw = allow_raw
-        return videos
+    def _behind(self, world: World, seed: int) -> Videos:
+        upstream = Upstream(world, self.faults, self.settings)
+        return Videos(world, self.faults, Accounts(world, seed), upstream, self.settings)
 
     @property
     def latency(self) -> float:
         """Seconds that every answer takes."""
-        return self._latency
+        return self.settings.latency
 
     @latency.setter
     def latency(self, seconds: float) -> None:
-        self._latency = seconds
-        for videos in self._videos.values():
-            videos.latency = seconds
+        self.settings.latency = seconds
 
     def handle(self, request: Request) -> Response:
         """The answer to one request. `/_sim/` is not the gateway's: see control."""
@@ -103,7 +88,7 @@ class Gateway:
             inside = path.startswith(profile.path)
             return video_path(path.removeprefix(prefix)) if inside else None
         asked = video_path(path)
-        if asked and asked.through == "openai_passthrough" and not self.passthrough:
+        if asked and asked.through == "openai_passthrough" and not self.settings.passthrough:
             return None
         return asked
 

@@ -12,6 +12,7 @@ from etl.simulator.log_book import LogBook
 from etl.simulator.log_render import Renderer, error_of
 from etl.simulator.log_rows import Row
 from etl.simulator.log_search import Search, parse_search
+from etl.simulator.settings import Settings
 from etl.simulator.wire import Request, Response, dump, native_id
 from etl.simulator.world import World
 
@@ -19,12 +20,12 @@ PATH = "/api/logs"
 
 
 class LogApi:
-    """content: whether prompts, parameters and outputs are logged. book: what is in it."""
+    """book: what is in it."""
 
-    def __init__(self, worlds: Sequence[World], credentials: Credentials, *, content: bool = True) -> None:
+    def __init__(self, worlds: Sequence[World], credentials: Credentials, settings: Settings) -> None:
         self._worlds = {world.provider: world for world in worlds}
-        self._first, self._credentials, self.content = worlds[0], credentials, content
-        self.book = LogBook(worlds)
+        self._first, self._credentials, self._settings = worlds[0], credentials, settings
+        self.book = LogBook(worlds, settings)
 
     def answer(self, request: Request) -> Response:
         context = Context(self._first.shape, self._first.version)
@@ -76,7 +77,7 @@ class LogApi:
         return {**place, "order": search.order, "total_count": total}
 
     def _renderer(self, row: Row) -> Renderer:
-        return Renderer(self._worlds[row.provider], not self.content)
+        return Renderer(self._worlds[row.provider], not self._settings.log_content)
 
 
 def _stats(rows: list[Row]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from etl.simulator.births import Birth
 from etl.simulator.log_owners import owner_by_value
 from etl.simulator.log_rows import Row, RowMaker, request_id
+from etl.simulator.settings import Settings
 from etl.simulator.wire import Ask
 from etl.simulator.world import World
 
@@ -13,10 +14,8 @@ REMEMBERED = 20_000
 
 
 class LogBook:
-    """delay, polls: see RowMaker."""
-
-    def __init__(self, worlds: Sequence[World], delay: float = 2.0, polls: bool = True) -> None:
-        self._worlds, self.delay, self.polls = worlds, delay, polls
+    def __init__(self, worlds: Sequence[World], settings: Settings) -> None:
+        self._worlds, self._settings = worlds, settings
         self._answered = 0
         self._recorded: list[Row] = []
         self.forget()
@@ -74,8 +73,8 @@ class LogBook:
             del self._recorded[:REMEMBERED]
 
     def _maker(self, world: World) -> RowMaker:
-        settles = world.version >= (2, 1)
-        return RowMaker(world.provider, tuple(world.accounts), self.delay, settles, self.polls)
+        delay, settles = self._settings.log_delay, world.version >= (2, 1)
+        return RowMaker(world.provider, tuple(world.accounts), delay, settles, self._settings.log_polls)
 
     def _grow(self, place: int, world: World, now: float) -> None:
         maker = self._maker(world)

@@ -4,16 +4,17 @@ from etl.simulator import error_table
 from etl.simulator.error_body import Refused
 from etl.simulator.exchange import Exchange
 from etl.simulator.faults import Faults
+from etl.simulator.settings import Settings
 from etl.simulator.type_drift import drift_types
 from etl.simulator.wire import Ask
 from etl.simulator.world import DeadCursor, Listing, World
 
 
 class Upstream:
-    """Items are the provider's jobs as the world's shape writes them. dead_cursor: see Gateway."""
+    """Items are the provider's jobs as the world's shape writes them."""
 
-    def __init__(self, world: World, faults: Faults, dead_cursor: str) -> None:
-        self._world, self._faults, self.dead_cursor = world, faults, dead_cursor
+    def __init__(self, world: World, faults: Faults, settings: Settings) -> None:
+        self._world, self._faults, self._settings = world, faults, settings
         self._twin: World | None = None
         self._polled: dict[str, float] = {}
 
@@ -53,7 +54,7 @@ class Upstream:
         return world.page(account=account, after=ask.after, order=ask.order, limit=ask.limit, now=ask.now)
 
     def _answer_dead(self, ask: Ask, exchange: Exchange) -> Listing:
-        how = self._faults.dead_cursor or self.dead_cursor
+        how = self._faults.dead_cursor or self._settings.dead_cursor
         if how == "empty":
             return Listing([], [], False)
         if how != "first_page":

@@ -11,6 +11,7 @@ from etl.simulator.exchange import Exchange
 from etl.simulator.faults import Faults
 from etl.simulator.job_lives import GOOGLE
 from etl.simulator.mangle import mangle_ask, mangle_envelope, mangle_items
+from etl.simulator.settings import Settings
 from etl.simulator.upstream import Upstream
 from etl.simulator.wire import (
     Ask,
@@ -29,13 +30,14 @@ RESULT = {"type": "url", "url": "https://files.example/video.mp4", "content_type
 
 
 class Videos:
-    """One provider's videos. latency: seconds that each answer is said to have taken."""
+    """One provider's videos."""
 
-    def __init__(self, world: World, faults: Faults, accounts: Accounts, upstream: Upstream) -> None:
-        self._world, self._faults, self._accounts, self._upstream = world, faults, accounts, upstream
+    def __init__(
+        self, world: World, faults: Faults, accounts: Accounts, upstream: Upstream, settings: Settings
+    ) -> None:
+        self._world, self._faults, self._accounts = world, faults, accounts
+        self._upstream, self._settings = upstream, settings
         self._last_after: str | None = None
-        self.latency = 0.0
-        self.allow_raw = False
 
     def answer(self, exchange: Exchange) -> Response:
         """Raises Refused."""
@@ -44,12 +46,18 @@ class Videos:
         return self._raw_job(exchange) if exchange.raw else self._job(exchange)
 
     def _choose(self, exchange: Exchange) -> None:
+        """Raises Refused where no account can answer."""
+        headers, failed = exchange.request.headers, self._faults.standing("key_failed")
+        broken = frozenset(fault.text("key", "key-1") for fault in failed)
+        moves_on = self._world.version.names_accounts
         try:
-            exchange.account = self._accounts.choose(exchange.request.headers)
+            exchange.account = self._accounts.choose(headers, broken if moves_on else frozenset())
         except UnknownKey as exc:
             message = f'no supported key found with name "{exc}" for provider: {self._world.provider}'
             raise refused(Mistake(400, message, "core"), exchange.context) from None
         exchange.key = self._accounts.name(exchange.account)
+        if exchange.key in broken:
+            raise self._named("upstream_401", exchange)
 
     def _named(self, name: str, exchange: Exchange) -> Refused:
         return Refused(error_table.named(name, exchange.context))
@@ -187,7 +195,7 @@ class Videos:
             if self._wants_raw(exchange):
                 rest["extra_fields"]["raw_response"] = json.loads(self._raw_body(page))
         elif world.shape == "reference":
-            rest["extra_fields"] = reference_fields(world.provider, self.latency)
+            rest["extra_fields"] = reference_fields(world.provider, self._settings.latency)
         return rest
 
     def _edges(self, page: Listing) -> tuple[dict[str, str | None], dict[str, str | None]]:
@@ -201,11 +209,11 @@ class Videos:
 
     def _extra_fields(self, exchange: Exchange) -> dict[str, Any]:
         world, kind = self._world, exchange.context.request_type
-        return extra_fields(kind, world.provider, self.latency, world.version, exchange.key or "")
+        return extra_fields(kind, world.provider, self._settings.latency, world.version, exchange.key or "")
 
     def _wants_raw(self, exchange: Exchange) -> bool:
         asked = exchange.request.headers.get("x-bf-send-back-raw-response") == "true"
-        return asked and (self.allow_raw or not self._world.version.raw_needs_permission)
+        return asked and (self._settings.allow_raw or not self._world.version.raw_needs_permission)
 
     # the provider's own bytes
 

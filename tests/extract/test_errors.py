@@ -89,6 +89,7 @@ ELSEWHERE = {  # of pages in a row, of items, of time: tested where they matter
     "repeated_page",
     "poison",
     "poison_type",
+    "key_failed",
     "upstream_gone",
     "dead_cursor",
     "health_down",

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from etl.simulator.cli import duration, main
+from etl.simulator.cli import build, duration, main, parser
+from etl.simulator.wire import Request
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "etl.simulator", "--jobs", "5", "--until-stdin-closes"]
@@ -70,3 +71,30 @@ def test_mistakes_are_usage_errors(capsys: pytest.CaptureFixture[str]) -> None:
             main(wrong)
         assert stop.value.code == 2
     assert "unknown fault 'nonsense'" in capsys.readouterr().err
+
+
+def test_every_switch_reaches_the_gateway() -> None:
+    words = (
+        "--jobs 30 --gateway-version 2 --strict off --also gemini:4 --cap 7 --window 2h --sort id --enforced "
+        "--dashboard-auth me:pw --rotate-keys 1h:5m --allow-raw --no-passthrough --no-log-content "
+        "--log-delay 9s --no-log-polls --dead-cursor 410 --accounts 2 --time-scale 0"
+    )
+    gateway = build(parser().parse_args(words.split()))
+    world, gemini = gateway.worlds
+    assert (str(world.version), world.strict, world.cap) == ("2.1", False, 7)
+    assert (gemini.provider, gemini.plan.jobs, gemini.now()) == ("gemini", 4, world.now())
+    settings = gateway.settings
+    assert (settings.dead_cursor, settings.allow_raw, settings.passthrough) == ("410", True, False)
+    assert (settings.log_content, settings.log_delay, settings.log_polls) == (False, 9.0, False)
+    assert gateway.credentials.enforced
+    key = gateway.credentials.current_key(world.now())
+    assert gateway.handle(Request.to("/v1/videos?provider=openai", {"x-bf-vk": str(key)})).status == 200
+    assert gateway.handle(Request.to("/v1/videos?provider=openai")).status == 401
+
+
+def test_a_profile_sets_everything_that_makes_a_cousin() -> None:
+    gateway = build(parser().parse_args(["--profile", "window24h", "--jobs", "3"]))
+    assert gateway.world.profile.polled
+    for wrong in (["--rotate-keys", "often"], ["--also", "gemini:many"], ["--profile", "bifröst"]):
+        with pytest.raises(SystemExit):
+            main(wrong)

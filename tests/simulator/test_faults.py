@@ -198,6 +198,17 @@ def test_the_upstream_ends_for_good_at_a_given_moment(how: str, by_id: int) -> N
             assert "raw_response" in listing.json["extra_fields"]
 
 
+def test_a_failed_key_moves_to_another_account_from_two_on() -> None:
+    for version, expected in (("1.5", {200, 401}), ("2.0", {200})):
+        with Simulator(World(jobs=30, accounts=2, version=version)) as sim:
+            sim.fault("key_failed", key="key-1")
+            assert {listed(sim).status for _ in range(20)} == expected
+            pinned = listed(sim, {"x-bf-api-key": "key-1"})
+            assert pinned.status == 401
+            assert "raw_response" in pinned.json["extra_fields"]
+            assert listed(sim, {"x-bf-api-key": "key-2"}).status == 200
+
+
 def test_an_upstream_that_says_null(sim: Simulator) -> None:
     sim.fault("upstream_null")
     page = listed(sim).json

@@ -124,7 +124,7 @@ def test_several_accounts_answer_by_chance_unless_pinned() -> None:
         assert single(sim, next(iter(theirs)), pin).status == 404
 
 
-@pytest.mark.parametrize("how", [400, 404])
+@pytest.mark.parametrize("how", [400, 404, 410, 422])
 def test_a_dead_cursor_can_be_an_error(how: int) -> None:
     with Simulator(World(jobs=30), dead_cursor=how) as sim:
         dead = sim.world.id_at(4)
@@ -157,29 +157,9 @@ def test_plain_openai_has_no_suffix_and_no_extra_fields() -> None:
         assert set(ask(sim, "/v1/videos").json) == {"error"}
 
 
-def test_litellm_gives_page_one_whatever_is_asked() -> None:
-    with Simulator(World(jobs=50, shape="litellm")) as sim:
-        first = ids(ask(sim, "/v1/videos").json)
-        assert len(first) == 20
-        assert ids(ask(sim, f"/v1/videos?after={first[-1]}&limit=3&order=asc").json) == first
-        assert ask(sim, "/v1/videos", {"custom-llm-provider": "azure"}).status == 400
-
-
 def test_requests_are_logged_with_query_and_headers() -> None:
     with Simulator(World(jobs=3), token="t") as sim:
         listed(sim, {"Authorization": "Bearer t"}, limit=7)
         method, path, query, headers = sim.requests[-1]
         assert (method, path, query) == ("GET", "/v1/videos", {"provider": "openai", "limit": "7"})
         assert headers["authorization"] == "Bearer t"
-
-
-def test_other_processes_move_the_world_without_a_token() -> None:
-    with Simulator(World(jobs=3), token="t") as sim:
-        before = sim.world.now()
-        assert ask(sim, "/_sim/advance?seconds=60", method="POST").json["now"] == before + 60
-        assert ask(sim, "/_sim/fault?spec=queue_full:times=1", method="POST").json["faults"]
-        assert message(listed(sim, {"Authorization": "Bearer t"})) == "request dropped: queue is full"
-        assert ask(sim, "/_sim/stats").json["faults"][0]["hits"] == 1
-        assert ask(sim, "/_sim/clear", method="POST").json["faults"] == []
-        assert ask(sim, "/_sim/fault?spec=nonsense", method="POST").status == 400
-        assert ask(sim, "/_sim/advance?seconds=60").status == 400
