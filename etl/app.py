@@ -205,9 +205,11 @@ class App:
                 return fleet.run(
                     source, kind, progress=progress, stop=stop, accept_suspicious=accept_suspicious
                 )
+            return self.run_here(
+                source, kind, progress=progress, stop=stop, accept_suspicious=accept_suspicious
+            )
         except Exception as error:  # noqa: BLE001 (Dask raises what it likes; one source must not end others)
             return self._fallen(source, self._ended(source, kind, "failed", error))
-        return self.run_here(source, kind, progress=progress, stop=stop, accept_suspicious=accept_suspicious)
 
     def run_here(
         self,
