@@ -20,7 +20,7 @@ from benchmarks import machine, process, report, scaling
 from benchmarks.gateways import gateway
 from benchmarks.stores import DATABASES, Stores
 from benchmarks.works import Bench, say
-from tests.databases import Missing
+from tests.support.databases import Missing
 
 WORKS = ("first", "reread", "tick", "first20", "reconcile20", "start", "queries")
 JOBS = 100_000

@@ -21,10 +21,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from etl.db import schema
 from etl.db.engine import make_engine, writing
-from etl.db.models import leases, sources, sync_runs, video_job_versions, video_jobs
 from etl.records import TRACKED
+from etl.schema import migrate
+from etl.schema.tables import leases, sources, sync_runs, video_job_versions, video_jobs
 
 KINDS = ("filesystem", "duckdb", "delta", "iceberg", "dlt")
 _START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -35,7 +35,7 @@ _PROMPT = "A slow pan over a harbour at dawn, gulls, soft light, 35mm, number "
 def fill(url: str, changes: int) -> None:
     """Two versions per job: half as many jobs as changes."""
     engine = make_engine(url)
-    schema.upgrade(engine)
+    migrate.upgrade(engine)
     with writing(engine) as conn:
         row = {"id": 1, "name": "main", "base_url": "http://x", "provider": "openai", "created_at": _START}
         conn.execute(sa.insert(sources), row)

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from benchmarks.scaling_fleet import config, gateways, timed
 from etl.app import App
-from tests.databases import postgres_server
+from tests.support.databases import postgres_server
 
 _SIZES = "SELECT count(*), pg_total_relation_size('{0}') FROM {0}"
 _WIRE = "SELECT sum(bytes), sum(items), count(*) FROM list_pages"

@@ -18,10 +18,10 @@ import sqlalchemy as sa
 
 from benchmarks.feed import fill
 from etl.config import Retention
-from etl.db import reshape
 from etl.db.engine import make_engine
 from etl.feed.prune import prune
-from tests.databases import postgres_server
+from etl.schema import repartition
+from tests.support.databases import postgres_server
 
 NOW = datetime(2027, 1, 15, tzinfo=UTC)
 KEEP = Retention(versions=182 * 86400.0)
@@ -60,10 +60,10 @@ def main(versions: int) -> None:
         engine.dispose()
         parted = make_engine(server.create("parted", template="plain"))
         engine = make_engine(url)
-        timed("into months", parted, lambda: reshape.partition(parted, NOW))
+        timed("into months", parted, lambda: repartition.partition(parted, NOW))
         timed("prune in one table", engine, lambda: prune(engine, KEEP, now=NOW))
         timed("prune in months", parted, lambda: prune(parted, KEEP, now=NOW))
-        timed("back to one table", parted, lambda: reshape.unpartition(parted))
+        timed("back to one table", parted, lambda: repartition.unpartition(parted))
 
 
 if __name__ == "__main__":

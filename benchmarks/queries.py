@@ -18,9 +18,9 @@ import sqlalchemy as sa
 
 from etl.analytics.queries import Filter, run
 from etl.analytics.reports import REPORTS
-from etl.analytics.views import VIEWS
 from etl.db.engine import make_engine
-from etl.db.models import video_jobs
+from etl.schema.tables import video_jobs
+from etl.schema.views.create import VIEWS
 
 ROWS = 1000
 _WARM, _TIMES = 1, 3

@@ -22,7 +22,7 @@ from etl.app import App
 from etl.config import Config, Dask, Database, Secret, SecretUrl, Source
 from etl.records import RunResult
 from etl.simulator import Simulator, World
-from tests.databases import Server, postgres_server
+from tests.support.databases import Server, postgres_server
 
 TOKEN = "benchmark-token"
 PER_PROCESS = 4
@@ -82,7 +82,7 @@ def measure(server: Server, settings: dict[str, Any], urls: list[str], jobs: int
     with App(config(urls, server.create(name), **settings)) as app:
         fleet = app.fleet()
         if fleet is not None:  # workers import the program once, before the clock runs
-            fleet._client.run(lambda: __import__("etl.app_worker") and None)
+            fleet._client.run(lambda: __import__("etl.cluster.task") and None)
         first, loaded = timed(app, "sync")
         assert sum(result.counts.jobs_inserted for result in loaded) == len(urls) * jobs
         rest = [timed(app, verb)[0] for verb in ("sync", "reconcile")]

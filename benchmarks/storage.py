@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from benchmarks.feed import fill
 from etl.db.engine import make_engine
-from tests.databases import Missing, mariadb_server, postgres_server
+from tests.support.databases import Missing, mariadb_server, postgres_server
 
 TABLES = ("video_jobs", "video_job_versions")
 _POSTGRES = sa.text("SELECT pg_total_relation_size(CAST(:name AS regclass))")

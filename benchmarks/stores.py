@@ -12,7 +12,7 @@ from typing import NamedTuple, Self
 
 from benchmarks.gateways import TOKEN
 from etl.db.engine import make_engine
-from tests.databases import Server, mariadb_server, postgres_server
+from tests.support.databases import Server, mariadb_server, postgres_server
 
 DATABASES = ("sqlite", "postgresql", "mariadb")
 _NAMES = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "mariadb": "MariaDB"}
@@ -76,7 +76,7 @@ class Stores:
             shutil.rmtree(folder, ignore_errors=True)
 
     def server(self, kind: str) -> Server | None:
-        """The running server of a kind; None for SQLite. Raises tests.databases.Missing."""
+        """The running server of a kind; None for SQLite. Raises tests.support.databases.Missing."""
         if kind not in self._servers and kind in _STARTERS:
             self._servers[kind] = self._stack.enter_context(_STARTERS[kind]())
         return self._servers.get(kind)

@@ -12,11 +12,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
 from etl.app_pool import side_by_side
-from etl.app_watch import Observer, Silent, Unwatched, WatchedGateway, WatchedStore, is_refusal
 from etl.config import Config, Source
 from etl.db.engine import Engine, make_engine, reading, writing
-from etl.db.partitions import make_ahead
-from etl.db.schema import ensure
 from etl.errors import (
     EtlError,
     GatewayError,
@@ -26,14 +23,17 @@ from etl.errors import (
 )
 from etl.extract import Gateway
 from etl.load import Lease, Store, register, registered, worker_name
-from etl.load.health import note_failure
+from etl.load.source_health import note_failure
 from etl.log import Redactor, get
-from etl.pipeline import Stopped, sync_source
+from etl.observer import Observer, Silent, Unwatched, WatchedGateway, WatchedStore, is_refusal
+from etl.pipeline.sync import Stopped, sync_source
 from etl.records import Counts, Progress, RunKind, RunResult
+from etl.schema.migrate import ensure
+from etl.schema.partitions import make_ahead
 from etl.transform.privacy import scrub_message
 
 if TYPE_CHECKING:
-    from etl.app_fleet import Fleet
+    from etl.cluster.client import Fleet
 
 
 def now() -> datetime:
@@ -92,7 +92,7 @@ class App:
         """
         if self.config.executor == "threads":
             return None
-        from etl.app_fleet import Fleet
+        from etl.cluster.client import Fleet
 
         with self._lock:
             self._fleet = self._fleet or Fleet(self.config)

@@ -10,13 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from etl.analytics import views
 from etl.config import Source
-from etl.db import schema
-from etl.db.compare import differences
 from etl.db.engine import Engine, is_sqlite, make_engine, reading
 from etl.db.rights import HINT, server_rights
-from etl.db.trial import try_writing
 from etl.errors import (
     DatabaseUnavailable,
     EtlError,
@@ -27,6 +23,10 @@ from etl.errors import (
 )
 from etl.extract import Gateway
 from etl.records import Order, PageRows, Request
+from etl.schema import migrate
+from etl.schema.compare import differences
+from etl.schema.trial import try_writing
+from etl.schema.views import create
 from etl.transform import Options, transform_page
 
 #: Jobs asked for at a time: few, so that a short list still has a second page.
@@ -77,7 +77,7 @@ def _new_file(path: Path) -> Finding:
 
 
 def _tables(engine: Engine) -> Iterator[Finding]:
-    revision = schema.current(engine)
+    revision = migrate.current(engine)
     yield Finding("database", True, "reachable")
     if revision is None:
         yield Finding("tables", None, "none yet; the first sync creates them, or: bifrost-etl db upgrade")
@@ -89,7 +89,7 @@ def _tables(engine: Engine) -> Iterator[Finding]:
 
 def _as_declared(engine: Engine, revision: str) -> Finding:
     try:
-        schema.check(engine)
+        migrate.check(engine)
         require_declared(engine)
     except EtlError as exc:
         return Finding("tables", False, str(exc), exc.hint)
@@ -100,7 +100,7 @@ def require_declared(engine: Engine) -> None:
     """Raises SchemaMismatch when tables, columns, keys, indexes or views are not as declared."""
     found = differences(engine)
     with reading(engine) as connection:
-        gone = [f"view {name} is missing" for name in views.missing(connection)]
+        gone = [f"view {name} is missing" for name in create.missing(connection)]
     if found:
         hint = "somebody altered them: put them back by hand, or restore a backup; nothing here repairs them"
         raise SchemaMismatch(f"the tables are not as declared: {'; '.join(found + gone)}", hint=hint)
@@ -110,7 +110,7 @@ def require_declared(engine: Engine) -> None:
 
 def _writable(engine: Engine) -> Finding:
     try:
-        if schema.current(engine) in (None, schema.head()):
+        if migrate.current(engine) in (None, migrate.head()):
             try_writing(engine)
         else:
             return Finding("writing", None, "not checked: the tables are of another revision")

@@ -28,13 +28,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from etl.db import schema
 from etl.db.engine import make_engine
-from etl.db.models import video_job_versions, video_jobs
+from etl.schema import migrate
+from etl.schema.tables import video_job_versions, video_jobs
 from etl.simulator import Simulator, World
 from harness.processes import DYING_WITH_US, PATIENCE, PROGRAM, ROOT, TOKEN, Stuck, configure, until
-from tests.databases import Server, postgres_server
-from tests.feed.reading_back import assert_equal, destination
+from tests.support.databases import Server, postgres_server
+from tests.support.reading_back import assert_equal, destination
 
 KINDS = ("filesystem", "delta", "duckdb")
 ROLES = {"service": ("run",), "sync": ("sync",), "feed": ("feed",)}
@@ -135,7 +135,7 @@ def scene(server: Server, folder: Path, sources: int = 3) -> Iterator[tuple[list
     """The machines, the worlds behind their sources, and the database."""
     url = server.create("lake")
     engine = make_engine(url)
-    schema.upgrade(engine)
+    migrate.upgrade(engine)
     engine.dispose()
     worlds = [World(seed=n, jobs=1500, rate=3600.0, failures=0.1) for n in range(sources)]
     with contextlib.ExitStack() as stack:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from etl.db.engine import make_engine
 from harness.processes import until
-from tests.databases import Server, mariadb_server, postgres_server
+from tests.support.databases import Server, mariadb_server, postgres_server
 
 FAMILIES = ("sqlite", "postgresql", "mariadb")
 

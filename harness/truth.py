@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from etl.db.models import metadata
+from etl.schema.tables import metadata
 from harness import totals
 from harness.observed import CREATED, SHOWN, Observed, Truth, columns
 

@@ -9,7 +9,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from etl.db.models import metadata
+from etl.schema.tables import metadata
 from etl.simulator.faults import NAMES
 from harness import report, truth
 from harness.disorder import Service

@@ -1,4 +1,4 @@
-"""Alembic's entry: migrates on the connection that etl.db.schema hands over.
+"""Alembic's entry: migrates on the connection that etl.schema.migrate hands over.
 
 Called from Alembic's own command line (only to write a new revision), it compares the models with a scratch
 SQLite database that the migrations so far have built.
@@ -19,11 +19,13 @@ from alembic.autogenerate.rewriter import Rewriter
 from alembic.ddl.mysql import MySQLImpl
 from alembic.operations import ops
 
-from etl.analytics import prices, views
-from etl.db import schema, types
+from etl.analytics import prices
+from etl.db import types
 from etl.db.engine import make_engine
-from etl.db.models import complete, metadata
 from etl.load import totals
+from etl.schema import migrate
+from etl.schema.tables import complete, metadata
+from etl.schema.views import create
 
 _NAMED = ("BigKey",)
 _OURS = (types.Bytes, types.JsonText, types.Text, types.UtcDateTime)
@@ -78,7 +80,7 @@ def _run(connection: sa.Connection, act: Callable[[sa.Connection], None]) -> Non
     context.configure(
         connection=connection,
         target_metadata=metadata,
-        version_table=schema.VERSION_TABLE,
+        version_table=migrate.VERSION_TABLE,
         transactional_ddl=connection.dialect.name in ("sqlite", "postgresql"),
         render_item=_render,
         process_revision_directives=again,
@@ -93,12 +95,12 @@ def _migrate(connection: sa.Connection) -> None:
     Views that are as they should be are left alone, with the rights that were granted on them.
     """
     goal = context.get_revision_argument()
-    if goal == schema._read(connection) and not views.missing(connection):
+    if goal == migrate._read(connection) and not create.missing(connection):
         return
-    views.drop(connection)
+    create.drop(connection)
     context.run_migrations()
-    if goal == schema.head():
-        views.create(connection)
+    if goal == migrate.head():
+        create.create(connection)
         prices.seed(connection)
         for source_id in connection.scalars(sa.select(metadata.tables["sources"].c.id)).all():
             totals.recount(connection, source_id)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from etl.analytics import prices, views
-from etl.db.models import complete, metadata
+from etl.analytics import prices
+from etl.schema.tables import complete, metadata
+from etl.schema.views import create as views
 
 
 def create(connection: sa.Connection, version_table: str, revision: str) -> None:

@@ -18,10 +18,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from etl.db import schema
 from etl.db.engine import make_engine
-from etl.pipeline.reading import Readers
-from tests.databases import Missing, Server, mariadb_server, postgres_server
+from etl.pipeline.read_ahead import Readers
+from etl.schema import migrate
+from tests.support.databases import Missing, Server, mariadb_server, postgres_server
 
 DATABASES = ("sqlite", "postgresql", "mariadb")
 _LEAKS = re.compile(
@@ -147,7 +147,7 @@ def _migrated(kind: str, request: pytest.FixtureRequest, folder: Path) -> Iterat
 
 def _migrate(url: str) -> None:
     engine = make_engine(url)
-    schema.upgrade(engine)
+    migrate.upgrade(engine)
     engine.dispose()
 
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from etl.analytics.columns import Column, Scope
-from etl.analytics.dialects import dialect
-from etl.analytics.facts import JOB_FACTS
 from etl.analytics.queries import Table, value
 from etl.analytics.read_only import forbid_writing
-from etl.db import schema
 from etl.db.engine import is_sqlite, make_engine, storage_errors
 from etl.db.types import UtcDateTime
+from etl.schema import migrate
+from etl.schema.views.columns import Column, Scope
+from etl.schema.views.dialects import dialect
+from etl.schema.views.job_facts import JOB_FACTS
 
 #: Statements of SQLite's machine between two looks at the clock.
 _STEPS = 20_000
@@ -55,9 +55,9 @@ def exists(engine: sa.Engine) -> bool:
     """Whether the database has our tables. Raises SchemaMismatch, StorageError."""
     if is_sqlite(engine) and not Path(str(engine.url.database)).exists():
         return False
-    if schema.current(engine) is None:
+    if migrate.current(engine) is None:
         return False
-    schema.check(engine)
+    migrate.check(engine)
     return True
 
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from etl.analytics.columns import Column
 from etl.analytics.queries import Table
-from etl.analytics.views import VIEWS
-from etl.db.models import metadata
 from etl.db.types import Bytes, JsonText, UtcDateTime
 from etl.errors import ConfigError
+from etl.schema.tables import metadata
+from etl.schema.views.columns import Column
+from etl.schema.views.create import VIEWS
 
 _TYPES: tuple[tuple[type[Any], str], ...] = (
     (UtcDateTime, "instant"),

@@ -12,9 +12,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from etl.db.engine import storage_errors
-from etl.db.models import sources, video_job_versions, video_jobs
 from etl.errors import ConfigError
 from etl.records import TRACKED
+from etl.schema.tables import sources, video_job_versions, video_jobs
 
 #: How many ids are offered for one that does not exist.
 NEAREST = 5

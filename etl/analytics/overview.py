@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from etl.db.engine import storage_errors
-from etl.db.models import video_job_versions, video_jobs
+from etl.schema.tables import video_job_versions, video_jobs
 
 #: Of how many of the newest changes the liveliest job is chosen.
 RECENT = 2000

@@ -16,15 +16,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from etl.analytics.columns import Kind
-from etl.analytics.dialects import dialect
-from etl.analytics.facts import band, price_id
-from etl.analytics.price_list import DEFAULTS
 from etl.analytics.queries import value
 from etl.config import Price
 from etl.db.engine import storage_errors, writing
-from etl.db.models import prices
 from etl.errors import ConfigError
+from etl.schema.price_book import DEFAULTS
+from etl.schema.tables import prices
+from etl.schema.views.columns import Kind
+from etl.schema.views.dialects import dialect
+from etl.schema.views.job_facts import band, price_id
 
 _Key = tuple[str, str, str, datetime]
 _UNPRICED: tuple[Kind, ...] = ("text", "text", "text", "integer", "seconds", "instant", "instant")

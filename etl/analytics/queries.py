@@ -9,14 +9,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from etl.analytics.columns import Column, Kind, Scope
-from etl.analytics.dialects import Dialect, dialect
 from etl.analytics.ranges import local_day
 from etl.analytics.reports import REPORTS, Report
 from etl.db.engine import storage_errors
-from etl.db.models import coverage_gaps, sources, video_jobs
 from etl.db.types import UtcDateTime
 from etl.errors import ConfigError
+from etl.schema.tables import coverage_gaps, sources, video_jobs
+from etl.schema.views.columns import Column, Kind, Scope
+from etl.schema.views.dialects import Dialect, dialect
 
 #: For the commands, which pass one on without knowing what it is.
 Engine = sa.Engine

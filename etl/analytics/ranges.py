@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from etl.analytics.dialects import Dialect
 from etl.errors import ConfigError
+from etl.schema.views.dialects import Dialect
 
 _SPAN = re.compile(r"(\d{1,6})([mhdw])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-#: Stored instants lie between these (etl.transform.values); zones and sums do not bear the years 1 and 9999.
+#: Stored instants lie between these (etl.transform.parsers); zones and sums do not bear the years 1 and 9999.
 _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 _DAY = timedelta(days=1)
 _HINT = "write 7d, 24h, today, yesterday, 2026-01-31 or 2026-01-31T14:00"

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from etl.analytics.columns import Column, Kind
 from etl.analytics.queries import Table
 from etl.errors import ConfigError
 from etl.log import visible, visible_json
 from etl.records import spreadsheet_safe
+from etl.schema.views.columns import Column, Kind
 
 FORMATS = ("table", "csv", "json", "markdown", "html", "parquet")
 _NUMBERS = ("integer", "number", "seconds", "money", "ratio")

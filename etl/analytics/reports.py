@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from etl.analytics.columns import Column, Scope, View
-from etl.analytics.dialects import Dialect
-from etl.analytics.facts import JOB_FACTS
-from etl.analytics.families import DUPLICATES, REMIX_TREES
-from etl.analytics.jobs_now import EXPIRING, FRESHNESS, OPEN_JOBS
-from etl.analytics.sums import CACHE_DAILY, DAILY_JOBS, FAILURES, LATENCY
+from etl.schema.views.aggregates import CACHE_DAILY, DAILY_JOBS, FAILURES, LATENCY
+from etl.schema.views.columns import Column, Scope, View
+from etl.schema.views.dialects import Dialect
+from etl.schema.views.job_facts import JOB_FACTS
+from etl.schema.views.open_jobs import EXPIRING, FRESHNESS, OPEN_JOBS
+from etl.schema.views.remixes import DUPLICATES, REMIX_TREES
 
 
 @dataclass(frozen=True, slots=True)

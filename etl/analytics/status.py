@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from etl.db.engine import storage_errors
-from etl.db.models import (
+from etl.schema.tables import (
     coverage_gaps,
     leases,
     rejected_items,

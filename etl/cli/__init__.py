@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from etl.cli.signals import hold_hangups
 
             hold_hangups()
-        from etl.cli.funnel import funnel
+        from etl.cli.errors import funnel
         from etl.cli.root import command
         from etl.cli.settings import Settings
     except KeyboardInterrupt:  # in the first tenth of a second, which is spent on importing

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from etl.cli.funnel import FAILED, USAGE
+from etl.cli.errors import FAILED, USAGE
 from etl.cli.output import BAD, DIM, GOOD, say, say_json
 from etl.cli.settings import ConfigFile, Json, Settings, Sources
 from etl.errors import ConfigError

@@ -44,7 +44,7 @@ def command(
 
     from etl.app import App
     from etl.web.app import build
-    from etl.web.dashboard import routes
+    from etl.web.dashboard.routes import routes
     from etl.web.server import WebServer
 
     service, stopped = loaded.service, threading.Event()

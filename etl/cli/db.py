@@ -23,12 +23,12 @@ def group() -> None:
 @command.command()
 def upgrade(ctx: typer.Context, config: ConfigFile = None) -> None:
     """Bring the tables to what this program needs. Safe to run twice, and from two places at once."""
-    from etl.analytics.opening import connected
-    from etl.db import schema
+    from etl.analytics.connections import connected
+    from etl.schema import migrate
 
     with connected(_load(ctx, config)) as engine:
-        before = schema.current(engine)
-        after = schema.upgrade(engine)
+        before = migrate.current(engine)
+        after = migrate.upgrade(engine)
     print(f"already at {after}" if before == after else f"upgraded from {before or 'nothing'} to {after}")
 
 
@@ -40,38 +40,38 @@ def downgrade(
     config: ConfigFile = None,
 ) -> None:
     """Go back to an earlier revision. What later revisions added is dropped, with its data."""
-    from etl.analytics.opening import connected
-    from etl.db import schema
+    from etl.analytics.connections import connected
     from etl.errors import ConfigError
+    from etl.schema import migrate
 
     with connected(_load(ctx, config)) as engine:
         if not yes and not _confirmed(f"Drop what came after {revision}, with its data?"):
             raise ConfigError("not confirmed; nothing was changed", hint="answer y, or give --yes")
-        schema.downgrade(engine, revision)
-        print(f"now at {schema.current(engine) or 'nothing'}")
+        migrate.downgrade(engine, revision)
+        print(f"now at {migrate.current(engine) or 'nothing'}")
 
 
 @command.command()
 def current(ctx: typer.Context, config: ConfigFile = None) -> None:
     """Print the database's revision and this program's."""
-    from etl.analytics.opening import connected
-    from etl.db import schema
+    from etl.analytics.connections import connected
+    from etl.schema import migrate
 
     with connected(_load(ctx, config)) as engine:
-        print(f"database {schema.current(engine) or 'empty'}, program {schema.head()}")
+        print(f"database {migrate.current(engine) or 'empty'}, program {migrate.head()}")
 
 
 @command.command()
 def check(ctx: typer.Context, config: ConfigFile = None) -> None:
     """Exit 0 when tables, columns, keys, indexes and views are as this program needs them, 1 when not."""
-    from etl.analytics.opening import connected
+    from etl.analytics.connections import connected
     from etl.check import require_declared
-    from etl.db import partitions, schema
+    from etl.schema import migrate, partitions
 
     with connected(_load(ctx, config)) as engine:
-        schema.check(engine)
+        migrate.check(engine)
         require_declared(engine)
-        print(f"ok: {schema.head()}")
+        print(f"ok: {migrate.head()}")
         if (shape := partitions.shape(engine)) is not None:
             print(f"history stands in months: {shape}")
 
@@ -82,7 +82,7 @@ def recount(ctx: typer.Context, config: ConfigFile = None) -> None:
 
     Syncs of a source wait while its jobs are counted, some seconds for a million.
     """
-    from etl.analytics.opening import connected
+    from etl.analytics.connections import connected
     from etl.load import totals
 
     with connected(_load(ctx, config)) as engine:
@@ -100,12 +100,12 @@ def partition(
     One transaction that copies the history: it needs its size once more on disk, and syncs wait meanwhile.
     Coming months are made by every sync.
     """
-    from etl.analytics.opening import connected
+    from etl.analytics.connections import connected
     from etl.app import now
-    from etl.db import partitions, reshape
+    from etl.schema import partitions, repartition
 
     with connected(_load(ctx, config)) as engine:
-        moved = reshape.unpartition(engine) if undo else reshape.partition(engine, now())
+        moved = repartition.unpartition(engine) if undo else repartition.partition(engine, now())
         print(f"{moved:,} versions moved; history stands in {partitions.shape(engine) or 'one table'}")
 
 

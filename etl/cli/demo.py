@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from etl.cli.funnel import INTERRUPTED
+from etl.cli.errors import INTERRUPTED
 from etl.cli.output import DIM, GOOD, number, on_terminal, program, say, table
 from etl.cli.settings import ConfigFile, Settings
 

@@ -48,7 +48,7 @@ def command(
     loaded = settings.load(config)
     settings.start_logging(loaded)
 
-    from etl.analytics.opening import filled
+    from etl.analytics.connections import filled
     from etl.cli.output import plural, say
     from etl.feed.export import DAYS, Selection, export
 

@@ -61,7 +61,7 @@ def command(
 
 
 def _deliver(config: Config, names: Sequence[str], redact: Callable[[str], str], *, as_json: bool) -> int:
-    from etl.analytics.opening import filled
+    from etl.analytics.connections import filled
     from etl.cli.stopping import stop_on_signals
     from etl.feed.delivery import run
 
@@ -117,7 +117,7 @@ def show_one(result: FeedResult, redact: Callable[[str], str]) -> None:
 
 
 def _code(results: Sequence[FeedResult]) -> int:
-    from etl.cli.funnel import FAILED, INTERRUPTED, PARTLY
+    from etl.cli.errors import FAILED, INTERRUPTED, PARTLY
 
     failed = sum(result.status == "failed" for result in results)
     if any(result.status == "interrupted" for result in results):
@@ -126,7 +126,7 @@ def _code(results: Sequence[FeedResult]) -> int:
 
 
 def _show_status(config: Config, names: Sequence[str], redact: Callable[[str], str], *, as_json: bool) -> int:
-    from etl.analytics.opening import filled
+    from etl.analytics.connections import filled
     from etl.feed.delivery import choose
     from etl.feed.lag import standings
 

@@ -42,8 +42,8 @@ def command(
     """
     loaded = ctx.ensure_object(Settings).load(config)
 
+    from etl.analytics.connections import filled
     from etl.analytics.history import read_history
-    from etl.analytics.opening import filled
 
     with filled(loaded, read_only=True) as engine:
         jobs = read_history(engine, job_id, source)

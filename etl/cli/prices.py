@@ -32,7 +32,7 @@ def list_prices(ctx: typer.Context, config: ConfigFile = None) -> None:
     """Print the book, the strongest first."""
     loaded = ctx.ensure_object(Settings).load(config)
 
-    from etl.analytics.opening import filled
+    from etl.analytics.connections import filled
     from etl.analytics.prices import read_prices
 
     with filled(loaded) as engine:
@@ -69,8 +69,8 @@ def import_file(
     """
     loaded = ctx.ensure_object(Settings).load(config)
 
-    from etl.analytics.opening import filled
-    from etl.analytics.price_files import read_file
+    from etl.analytics.connections import filled
+    from etl.analytics.price_import import read_file
     from etl.analytics.prices import import_prices
 
     found = read_file(file)
@@ -87,7 +87,7 @@ def apply(ctx: typer.Context, config: ConfigFile = None) -> None:
     """
     loaded = ctx.ensure_object(Settings).load(config)
 
-    from etl.analytics.opening import filled
+    from etl.analytics.connections import filled
     from etl.analytics.prices import ensure_prices
 
     with filled(loaded) as engine:
@@ -123,7 +123,7 @@ def warn_of_prices(engine: Engine, config: Config) -> None:
 
 
 def _unpriced(config: Config) -> list[list[str]]:
-    from etl.analytics.opening import filled
+    from etl.analytics.connections import filled
     from etl.analytics.prices import unpriced
     from etl.analytics.rendering import shown
 

@@ -40,7 +40,7 @@ def command(
     retention = _merged(loaded.retention, given)
     settings.start_logging(loaded)
 
-    from etl.analytics.opening import filled
+    from etl.analytics.connections import filled
     from etl.cli.output import say, say_json
     from etl.cli.stopping import stop_on_signals
     from etl.feed.prune import prune
@@ -70,7 +70,7 @@ def _watch(table: str, rows: int) -> None:
 def _merged(configured: Retention, given: dict[str, str | None]) -> Retention:
     import msgspec
 
-    from etl.config_types import positive_duration
+    from etl.config.values import positive_duration
 
     ages: dict[str, float] = {}
     for name, text in given.items():

@@ -61,13 +61,13 @@ def command(
     if names:
         _list()
         return
-    from etl.cli.documents import check_output, write
+    from etl.cli.tables import check_output, write
 
     check_output(format, output)
     loaded = ctx.ensure_object(Settings).load(config)
     people = format in ("table", "markdown", "html")
 
-    from etl.analytics.opening import filled
+    from etl.analytics.connections import filled
     from etl.analytics.queries import check_sources, run
     from etl.cli.prices import warn_of_prices
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from etl.cli import feed
-from etl.cli.funnel import FAILED, INTERRUPTED, PARTLY, explain
+from etl.cli.errors import FAILED, INTERRUPTED, PARTLY, explain
 from etl.cli.output import BAD, DIM, GOOD, WARN, instant, plural, say, say_json, span
 from etl.errors import EtlError
 from etl.records import RunResult

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from etl.cli.funnel import FAILED
+from etl.cli.errors import FAILED
 from etl.cli.settings import ConfigFile, Json, Settings
 from etl.cli.signals import heard, held_hangups
 from etl.errors import ConfigError, EtlError
@@ -20,8 +20,8 @@ from etl.errors import ConfigError, EtlError
 if TYPE_CHECKING:
     from etl.config import Config
     from etl.scheduler import Service, Work
+    from etl.web.feed_metrics import Delivered
     from etl.web.metrics import Metrics
-    from etl.web.metrics_feed import Delivered
     from etl.web.state import State
 
 _STOPS = (signal.SIGTERM, signal.SIGINT)
@@ -86,9 +86,9 @@ def _serve(config: Config, settings: Settings) -> NoReturn:
     from etl.scheduler import BREAKER_AFTER, Service
     from etl.web.app import build
     from etl.web.cache import Cache, Shared
-    from etl.web.dashboard import routes
+    from etl.web.dashboard.routes import routes
+    from etl.web.feed_metrics import Delivered
     from etl.web.metrics import Metrics
-    from etl.web.metrics_feed import Delivered
     from etl.web.server import WebServer
 
     metrics, log = Metrics(), get("service")
@@ -118,8 +118,8 @@ def _serve(config: Config, settings: Settings) -> NoReturn:
 
 def _work(config: Config, metrics: Metrics) -> Work:
     from etl.app import App
-    from etl.notify import Notifier
     from etl.scheduler import Work
+    from etl.scheduler.notify import Notifier
 
     app = App(config, observer=metrics)
     return Work(app, Notifier(config.notify, app.redact))
@@ -159,7 +159,7 @@ def _state(service: Service, metrics: Metrics) -> State:
 def _delivered(service: Service) -> list[Delivered]:
     """How the feed stands. Raises StorageError."""
     from etl.feed.lag import lags
-    from etl.web.metrics_feed import Delivered
+    from etl.web.feed_metrics import Delivered
 
     engine = service.work.app.engine
     return [

@@ -38,13 +38,13 @@ def command(
 
     The tables and views are described in docs/sql.md. Statements also come from a pipe, each ending with ;.
     """
-    from etl.cli.documents import check_output
+    from etl.cli.tables import check_output
 
     check_output(format, output)
     settings = ctx.ensure_object(Settings)
     loaded = settings.load(config)
 
-    from etl.analytics.opening import filled
+    from etl.analytics.connections import filled
 
     with filled(loaded) as engine:
         _warn(engine)
@@ -74,9 +74,9 @@ def _warn(engine: Engine) -> None:
 def _answer(
     engine: Engine, statement: str, form: str, output: Path | None, limit: int, timeout: float
 ) -> None:
-    from etl.analytics.readonly import ask
+    from etl.analytics.adhoc_sql import ask
     from etl.analytics.rendering import Document
-    from etl.cli.documents import write
+    from etl.cli.tables import write
 
     answer = ask(engine, statement, timeout=timeout, limit=limit or None)
     notes = (f"the first {len(answer.rows)} rows; --limit 0 shows all",) if answer.cut else ()
@@ -89,7 +89,7 @@ def _answer(
 def _describe(text: str) -> None:
     """`\\d` and `\\d NAME`: the same on every database, and with what things mean."""
     from etl.analytics.catalogue import describe
-    from etl.cli.documents import show_table
+    from etl.cli.tables import show_table
 
     show_table(describe(text[2:].strip().rstrip(";")), "UTC")
 

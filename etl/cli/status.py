@@ -82,7 +82,7 @@ def age(text: str) -> timedelta:
 
 
 def _read(config: Config, now: datetime) -> list[SourceStatus]:
-    from etl.analytics.opening import opened
+    from etl.analytics.connections import opened
     from etl.analytics.status import read_status
 
     with opened(config, read_only=True) as engine:

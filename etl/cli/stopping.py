@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-from etl.cli.funnel import INTERRUPTED
+from etl.cli.errors import INTERRUPTED
 from etl.cli.signals import heard
 
 _SHOW_CURSOR = "\x1b[?25h"

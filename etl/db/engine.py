@@ -17,7 +17,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from etl.db.faults import note_place, place_of, storage_errors
+from etl.db.driver_errors import note_place, place_of, storage_errors
 from etl.errors import ConfigError, DatabaseRefused
 
 __all__ = ["Engine", "is_sqlite", "make_engine", "reading", "storage_errors", "writing"]
@@ -261,7 +261,7 @@ def _prepare_postgres(engine: sa.Engine, idle_transaction_timeout: float) -> Non
 
 # --- MariaDB and MySQL -------------------------------------------------------------------------
 
-#: The client may send rows (etl.load.lines). No server gets a file: for that, `local_infile` stays off.
+#: The client may send rows (etl.load.bulk_mysql). No server gets a file: for that, `local_infile` stays off.
 _LOAD_DATA_LOCAL = 1 << 7
 #: One message holds one statement, whatever a URL asks for.
 _MULTI_STATEMENTS = 1 << 16

@@ -1,6 +1,6 @@
 """The gateway over HTTP: client, retry policy, and which page follows which."""
 
 from etl.extract.client import Gateway
-from etl.extract.pages import next_cursor, next_request, spent
+from etl.extract.paging import next_cursor, next_request, spent
 
 __all__ = ["Gateway", "next_cursor", "next_request", "spent"]

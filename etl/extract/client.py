@@ -15,11 +15,11 @@ from urllib.parse import quote
 
 from etl.config import Source
 from etl.errors import GarbledAnswer, GatewayError
-from etl.extract import answers
+from etl.extract import gateway_errors
 from etl.extract.decode import Envelope, Garbled, decode, decode_object
-from etl.extract.limits import RateLimit
+from etl.extract.http import Reply, Transport
+from etl.extract.rate_limit import RateLimit
 from etl.extract.retry import Retry
-from etl.extract.transport import Reply, Transport
 from etl.records import RawPage, Request
 
 _KNOWN = frozenset({"object", "first_id", "last_id", "has_more"})
@@ -109,11 +109,11 @@ class Gateway:
         reply = self._transport.get(path, query, where)
         if reply.status != 200:
             wait = _retry_after(reply, self._clock)
-            raise self._error(answers.Answer(reply.status, reply.body, wait, where, after, by_id))
+            raise self._error(gateway_errors.Answer(reply.status, reply.body, wait, where, after, by_id))
         return reply
 
-    def _error(self, answer: answers.Answer) -> GatewayError:
-        return answers.error_of(answer, self._redact)
+    def _error(self, answer: gateway_errors.Answer) -> GatewayError:
+        return gateway_errors.error_of(answer, self._redact)
 
     def _job_body(self, reply: Reply, where: str, job_id: str) -> tuple[bytes, dict[str, bytes]]:
         """The job, and what was cut out of it. Raises GarbledAnswer, or the error that it is in disguise."""
@@ -123,9 +123,9 @@ class Gateway:
         except Garbled as error:
             raise _garbled(where, error) from None
         if b'"id"' not in body or b'"is_bifrost_error"' in body:
-            status = answers.embedded_status(self._decode(reply, where).fields)
+            status = gateway_errors.embedded_status(self._decode(reply, where).fields)
             if status is not None:
-                raise self._error(answers.Answer(status, reply.body, None, where, job_id, True, True))
+                raise self._error(gateway_errors.Answer(status, reply.body, None, where, job_id, True, True))
         return body, cut
 
     def _decode(self, reply: Reply, where: str) -> Envelope:
@@ -146,9 +146,9 @@ class Gateway:
             )
 
     def _check_list(self, reply: Reply, envelope: Envelope, where: str, after: str | None) -> None:
-        status = None if envelope.items else answers.embedded_status(envelope.fields)
+        status = None if envelope.items else gateway_errors.embedded_status(envelope.fields)
         if status is not None:
-            raise self._error(answers.Answer(status, reply.body, None, where, after, inside=True))
+            raise self._error(gateway_errors.Answer(status, reply.body, None, where, after, inside=True))
         if not envelope.listed and envelope.fields.get("object") != "list":
             hint = "is base_url a gateway? Something else answered"
             raise GarbledAnswer(

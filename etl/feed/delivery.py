@@ -12,15 +12,14 @@ import sqlalchemy as sa
 
 from etl.config import Config, Destination
 from etl.errors import ConfigError
-from etl.feed import marks as watermarks
-from etl.feed import reading
+from etl.feed import changes, watermarks
+from etl.feed.changes import Batch
 from etl.feed.lag import lowest, named
 from etl.feed.locks import only_one
-from etl.feed.marks import START, Mark, Marks
-from etl.feed.reading import Batch
 from etl.feed.shaping import shaped, undelivered
-from etl.feed.sink import Part, Sink, open_sink
+from etl.feed.sinks.base import Part, Sink, open_sink
 from etl.feed.tables import SMALL, STREAMS, VERSIONS, Stream, targets
+from etl.feed.watermarks import START, Mark, Marks
 from etl.log import get
 
 #: Told after every batch: destination, table, rows of it delivered so far.
@@ -76,7 +75,7 @@ def one(
     watch: Watch | None = None,
     stop: threading.Event | None = None,
     streams: Sequence[Stream] = STREAMS,
-    batch_rows: int = reading.BATCH_ROWS,
+    batch_rows: int = changes.BATCH_ROWS,
 ) -> FeedResult:
     """Deliver to one destination. Rows that commit meanwhile are the next delivery's."""
     rows: Counter[str] = Counter()
@@ -116,11 +115,11 @@ class _Delivery:
         low = {name: lowest(found.values()) for name, found in marks.items()}
         for stream in streams:
             for found in marks[stream.name].values():
-                reading.verify(self.engine, stream, found)
-        bounds = reading.bounds(self.engine, streams, low)
+                changes.verify(self.engine, stream, found)
+        bounds = changes.bounds(self.engine, streams, low)
         self.waiting = list(self._changed_small())
         if self.waiting or any(bounds.upper.values()):
-            reading.make_durable(self.engine)
+            changes.make_durable(self.engine)
         done = all(self._stream(s, marks[s.name], low[s.name], bounds.upper[s.name]) for s in streams)
         self._flush()
         if done:
@@ -140,7 +139,7 @@ class _Delivery:
     def _changed_small(self) -> Iterator[Part]:
         """The small tables that do not stand in the destination as they are here."""
         for table in SMALL:
-            rows = reading.whole(self.engine, table)
+            rows = changes.whole(self.engine, table)
             mark, there = watermarks.whole(rows), self.sink.marks(table.name)
             if there != mark and (rows.num_rows or there):  # a table comes with its first row
                 yield Part(table.name, rows, mark, whole=True)
@@ -151,7 +150,7 @@ class _Delivery:
     def _stream(
         self, stream: Stream, marks: dict[str, dict[int, Mark]], low: Marks, upper: Mapping[int, int]
     ) -> bool:
-        batches = reading.read(
+        batches = changes.read(
             self.engine,
             stream,
             low,

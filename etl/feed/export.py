@@ -20,10 +20,10 @@ import sqlalchemy as sa
 
 from etl import __version__
 from etl.db.engine import storage_errors
-from etl.db.models import metadata
 from etl.errors import ConfigError
 from etl.feed.export_formats import Format, Rows, Writer, opener
 from etl.records import utc
+from etl.schema.tables import metadata
 
 #: What can be exported, and the column whose day (UTC) tells which folder a row belongs in. Tables without
 #: one are what the others refer to: always whole, in one folder.

@@ -102,7 +102,7 @@ class ParquetFile:
         self._writer = pq.ParquetWriter(path, self._schema, compression="zstd")
 
     def write(self, rows: Rows) -> None:
-        from etl.feed.rows import arrow
+        from etl.feed.arrow import arrow
 
         self._writer.write_batch(arrow(rows, self._schema))
 

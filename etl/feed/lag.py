@@ -10,12 +10,12 @@ import sqlalchemy as sa
 
 from etl.config import Destination
 from etl.db.engine import storage_errors
-from etl.db.models import sources, video_job_versions
 from etl.errors import EtlError
-from etl.feed import reading
-from etl.feed.marks import START, Mark, Marks
-from etl.feed.sink import Sink, open_sink
+from etl.feed import changes
+from etl.feed.sinks.base import Sink, open_sink
 from etl.feed.tables import STREAMS, VERSIONS, Stream, targets
+from etl.feed.watermarks import START, Mark, Marks
+from etl.schema.tables import sources, video_job_versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def lowest_marks(engine: sa.Engine, sink: Sink, stream: Stream) -> dict[int, Mar
     filled from another history: so would a delivery."""
     found = [sink.marks(name) for name in targets(stream, state=sink.keeps_state)]
     for marks in found:
-        reading.verify(engine, stream, marks)
+        changes.verify(engine, stream, marks)
     return lowest(found)
 
 
@@ -82,7 +82,7 @@ def lowest(found: Iterable[Marks]) -> dict[int, Mark]:
 
 def lags(engine: sa.Engine, marks: Mapping[str, Marks]) -> tuple[Lag, ...]:
     """What a destination lacks that has been delivered up to these marks, per source. Raises StorageError."""
-    upper = reading.bounds(engine, (VERSIONS,), marks).upper[VERSIONS.name]
+    upper = changes.bounds(engine, (VERSIONS,), marks).upper[VERSIONS.name]
     delivered = marks[VERSIONS.name]
     with storage_errors(), engine.connect() as conn:
         names = conn.execute(sa.select(sources.c.id, sources.c.name).order_by(sources.c.name)).all()

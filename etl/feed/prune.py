@@ -16,7 +16,12 @@ import sqlalchemy as sa
 
 from etl.config import Destination, Retention
 from etl.db.engine import storage_errors, writing
-from etl.db.models import (
+from etl.feed.lag import lowest, named
+from etl.feed.prune_months import prune_months
+from etl.feed.sinks.base import open_sink
+from etl.feed.tables import LOOKUPS, PAGES, RUNS, VERSIONS, Stream, targets
+from etl.feed.watermarks import Marks
+from etl.schema.tables import (
     coverage_gaps,
     list_pages,
     rejected_items,
@@ -25,11 +30,6 @@ from etl.db.models import (
     video_job_versions,
     video_jobs,
 )
-from etl.feed.lag import lowest, named
-from etl.feed.marks import Marks
-from etl.feed.prune_months import prune_months
-from etl.feed.sink import open_sink
-from etl.feed.tables import LOOKUPS, PAGES, RUNS, VERSIONS, Stream, targets
 
 #: Rows of one transaction: a writer waits for it a fraction of a second at most.
 BATCH = 2_000

@@ -14,10 +14,10 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from etl.db.engine import storage_errors, writing
-from etl.db.partitions import Month, is_partitioned, leaf, months, rewrite
-from etl.db.schema import exclusive
 from etl.errors import DatabaseBusy
 from etl.log import get
+from etl.schema.migrate import exclusive
+from etl.schema.partitions import Month, is_partitioned, leaf, months, rewrite
 
 #: The share of a month's rows that must be able to go before it is written anew.
 SHARE = 0.2

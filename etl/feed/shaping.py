@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from etl.feed.marks import START, Marks
 from etl.feed.tables import BESIDE, STATE, STATE_COLUMNS, state_schema
+from etl.feed.watermarks import START, Marks
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from etl.db.models import (
+from etl.db.types import Bytes, UtcDateTime
+from etl.records import TRACKED
+from etl.schema.tables import (
     cache_lookups,
     coverage_gaps,
     list_pages,
@@ -23,8 +25,6 @@ from etl.db.models import (
     video_job_versions,
     video_jobs,
 )
-from etl.db.types import Bytes, UtcDateTime
-from etl.records import TRACKED
 
 if TYPE_CHECKING:
     import pyarrow as pa

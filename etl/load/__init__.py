@@ -1,13 +1,13 @@
 """Rows into SQL: upsert with history, page log, run log, lease and sync state."""
 
-from etl.load.known import Known, neighbour, newest_known, open_jobs, rereadable
 from etl.load.lease import Lease, worker_name
+from etl.load.lookup import Known, neighbour, newest_known, open_jobs, rereadable
 from etl.load.placing import Lane
 from etl.load.positions import TOP
 from etl.load.runs import RunEnd
-from etl.load.scan import Boundary, Scan, boundary
 from etl.load.state import Gap, State, may_be_joined, register, registered
 from etl.load.store import Batch, Store
+from etl.load.unlisting import Boundary, Scan, boundary
 
 __all__ = [
     "TOP",

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 import sqlalchemy as sa
 
-from etl.load import copying, lines
+from etl.load import bulk_mysql, bulk_postgres
 
 Row = Sequence[Any]
 _T = TypeVar("_T")
@@ -25,19 +25,19 @@ def insert(conn: sa.Connection, table: sa.Table, columns: tuple[str, ...], rows:
     if not rows:
         return
     if conn.dialect.name == "postgresql":
-        copying.copy(conn, table, columns, copying.copyable(table, columns, rows))
+        bulk_postgres.copy(conn, table, columns, bulk_postgres.copyable(table, columns, rows))
     elif conn.dialect.name == "sqlite":
         _insert_many_by_many(conn, _into(conn, table, columns), rows)
     else:
-        _insert_lines(conn, _into(conn, table, columns), lines.lines(rows))
+        _insert_lines(conn, _into(conn, table, columns), bulk_mysql.lines(rows))
 
 
 def ready(dialect: str, table: sa.Table, columns: tuple[str, ...], rows: Sequence[Row]) -> list[Any]:
     """Rows of these columns, as far along as they can be without a connection: for `insert_ready`. Their
     times are made by `instants`."""
     if dialect == "postgresql":
-        return copying.copyable(table, columns, rows, timed=True)
-    return _tuples(rows) if dialect == "sqlite" else lines.lines(rows)
+        return bulk_postgres.copyable(table, columns, rows, timed=True)
+    return _tuples(rows) if dialect == "sqlite" else bulk_mysql.lines(rows)
 
 
 def insert_ready(
@@ -45,7 +45,7 @@ def insert_ready(
 ) -> None:
     """Insert rows that are known not to exist: each as `ready` made it, then its last two columns."""
     if conn.dialect.name == "postgresql":
-        copying.copy(conn, table, columns, ((*row, *ends) for row, *ends in rows))
+        bulk_postgres.copy(conn, table, columns, ((*row, *ends) for row, *ends in rows))
     elif conn.dialect.name == "sqlite":
         _insert_many_by_many(conn, _into(conn, table, columns), [(*row, *ends) for row, *ends in rows])
     else:
@@ -89,7 +89,7 @@ def add_up(conn: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> None:
             )
     else:
         for chunk in _chunks(rows):
-            run(conn, sql.replace("?", _values(lines.lines(chunk), between="),(")))
+            run(conn, sql.replace("?", _values(bulk_mysql.lines(chunk), between="),(")))
 
 
 def of_jobs(conn: sa.Connection, source_id: int, ids: Sequence[str]) -> tuple[str, tuple[str, ...]]:
@@ -103,7 +103,7 @@ def of_jobs(conn: sa.Connection, source_id: int, ids: Sequence[str]) -> tuple[st
         return of_source + " IN (SELECT value FROM json_each(?))", (_json(ids),)  # noqa: S608
     if conn.dialect.name == "postgresql":
         return of_source + " = ANY(ARRAY(SELECT json_array_elements_text(%s::json)))", (_json(ids),)
-    return f"{of_source} IN ({_values(lines.lines([ids]))})", ()
+    return f"{of_source} IN ({_values(bulk_mysql.lines([ids]))})", ()
 
 
 def rows_to_come(conn: sa.Connection, table: sa.Table) -> tuple[str, tuple[str, ...]] | None:
@@ -142,7 +142,7 @@ def instant(dialect: str) -> Callable[[datetime], Any]:
 
 def instants(dialect: str, moments: Sequence[datetime | None]) -> Sequence[Any]:
     """Many at once, for `ready`."""
-    return copying.instants(moments) if dialect == "postgresql" else _instants(moments)
+    return bulk_postgres.instants(moments) if dialect == "postgresql" else _instants(moments)
 
 
 def _as_is(moment: datetime) -> datetime:
@@ -199,12 +199,12 @@ def _parts(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
 
 def _insert_lines(conn: sa.Connection, into: str, rows: Sequence[bytes]) -> None:
     """Many rows in one statement. PyMySQL would take ten times as long to write the same text."""
-    if lines.load(conn, into, rows):
+    if bulk_mysql.load(conn, into, rows):
         return
     for chunk in _chunks(rows):
         run(conn, f"INSERT INTO {into} VALUES ({_values(chunk, between='),(')})")  # noqa: S608 (our own names)
-    if len(rows) >= lines.FEW:
-        lines.forgo(conn)
+    if len(rows) >= bulk_mysql.FEW:
+        bulk_mysql.forgo(conn)
 
 
 @lru_cache(maxsize=64)

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from etl.db.models import leases
 from etl.errors import CommitLost, LeaseHeld, LeaseLost
 from etl.records import utc
+from etl.schema.tables import leases
 
 _NOW = {
     "postgresql": sa.text("SELECT clock_timestamp()"),

@@ -8,12 +8,11 @@ from itertools import takewhile
 
 import sqlalchemy as sa
 
-from etl.db.models import video_jobs
-from etl.load import known as knowledge
-from etl.load import positions
-from etl.load.jobs import Seen
-from etl.load.known import Found, Known
+from etl.load import lookup, positions
+from etl.load.lookup import Found, Known
+from etl.load.upsert import Seen
 from etl.records import JobRow, Order, PageRows
+from etl.schema.tables import video_jobs
 
 
 @dataclass(slots=True)
@@ -113,10 +112,10 @@ def _bounds(
         if lane.bounded:
             return low, _beyond(conn, source_id, max(stored, default=low), above=True), None
         last = max(stored, default=low)
-        return low, _newer(conn, source_id, last, jobs, places), knowledge.highest_position(conn, source_id)
+        return low, _newer(conn, source_id, last, jobs, places), lookup.highest_position(conn, source_id)
     high, newest = lane.edge, None
     if high is None:  # the head of the list: nothing is newer
-        newest = knowledge.highest_position(conn, source_id)
+        newest = lookup.highest_position(conn, source_id)
         leap = positions.HOP if ended else positions.LEAP
         high = None if newest is None or stored else newest + leap
     bottom = min(stored) if stored else high
@@ -127,7 +126,7 @@ def _anchor(conn: sa.Connection, source_id: int, jobs: Sequence[JobRow], stored:
     """The list may begin with an unknown job: what was created before it has aged out. A job without a time
     of creation tells nothing; the first one that has it does."""
     born = next((job.created_at for job in jobs if job.created_at is not None), None)
-    found = None if born is None else knowledge.newest_before(conn, source_id, born)
+    found = None if born is None else lookup.newest_before(conn, source_id, born)
     return None if found is None or found >= min(stored, default=found + 1) else found
 
 
@@ -145,7 +144,7 @@ def _newer(
         takewhile(lambda pair: pair[1] is None, zip(reversed(jobs), reversed(places), strict=True))
     )
     times = [job.created_at for job, _ in unknown if job.created_at is not None]
-    found = knowledge.next_after(conn, source_id, last, max(times)) if times else None
+    found = lookup.next_after(conn, source_id, last, max(times)) if times else None
     scarce = found is not None and last is not None and (found - last) // (2 * len(unknown) + 2) == 0
     return None if scarce else found
 
@@ -153,7 +152,7 @@ def _newer(
 def _beyond(conn: sa.Connection, source_id: int, position: int | None, *, above: bool) -> int | None:
     if position is None:
         position = -(1 << 63) if above else (1 << 63) - 1
-    found = knowledge.neighbour(conn, source_id, position, above=above)
+    found = lookup.neighbour(conn, source_id, position, above=above)
     return None if found is None else found[1]
 
 

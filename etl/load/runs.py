@@ -7,9 +7,9 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from etl.db.models import sync_runs
 from etl.load import bulk
 from etl.records import Counts, RunKind
+from etl.schema.tables import sync_runs
 
 
 @dataclass(frozen=True, slots=True)

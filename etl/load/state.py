@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from etl.db.models import coverage_gaps, leases, sources, sync_runs, sync_state, video_jobs
 from etl.errors import CommitLost
-from etl.load import bulk, known
+from etl.load import bulk, lookup
+from etl.schema.tables import coverage_gaps, leases, sources, sync_runs, sync_state, video_jobs
 
 #: A job may appear so long after jobs that the list places behind it: they share its second, or a gateway
 #: took its time to store it.
@@ -167,12 +167,12 @@ def advance_frontier(
     Returns the frontier's own columns.
     """
     table, place = video_jobs, video_jobs.c.list_position
-    barrier = known.oldest_open(source_id, now - timedelta(seconds=patience))
+    barrier = lookup.oldest_open(source_id, now - timedelta(seconds=patience))
     query = sa.select(table.c.job_id, table.c.created_at).where(
         table.c.source_id == source_id,
         table.c.unlisted_at.is_(None),
         table.c.suspect_run_id.is_(None),
-        place < sa.func.coalesce(barrier, known.HIGHEST),
+        place < sa.func.coalesce(barrier, lookup.HIGHEST),
     )
     query = query.order_by(table.c.list_position.desc())
     rows = conn.execute(query.limit(back.most + 1)).all()

@@ -17,17 +17,15 @@ import sqlalchemy as sa
 
 from etl.db.engine import reading, storage_errors, writing
 from etl.errors import DatabaseBusy, DatabaseUnavailable, DuplicateRow, StorageError
-from etl.load import jobs as job_rows
-from etl.load import known as knowledge
-from etl.load import pages as page_rows
-from etl.load import runs, scan
+from etl.load import lookup, runs, sync_log, upsert
 from etl.load import state as states
-from etl.load.jobs import JobWriter, Seen
-from etl.load.known import Found, Known
+from etl.load import unlisting as scan
 from etl.load.lease import Lease
+from etl.load.lookup import Found, Known
 from etl.load.placing import Lane, place_lane
 from etl.load.runs import RunEnd
 from etl.load.state import CREDIBLE, Gap, LookBack, State
+from etl.load.upsert import JobWriter, Seen
 from etl.records import Counts, PageRows, Reject, RunKind
 
 _T = TypeVar("_T")
@@ -117,7 +115,7 @@ class Store:
             state = states.read(conn, self.source_id)
             if state.complete_run_id is None:
                 self.kind = "first"
-                self._untouched = knowledge.highest_position(conn, self.source_id) is None
+                self._untouched = lookup.highest_position(conn, self.source_id) is None
             return state
 
         self.now.state = self.read(look)
@@ -138,11 +136,11 @@ class Store:
         dialect = self.engine.dialect.name
         if self.kind == "reconcile" or dialect == "sqlite":
             return {}
-        return job_rows.ready_rows(dialect, self.source_id, page)
+        return upsert.ready_rows(dialect, self.source_id, page)
 
     def known(self, ids: Sequence[str]) -> dict[str, Known]:
         """What is stored of these jobs."""
-        found = self.read(lambda conn: knowledge.known_jobs(conn, self.source_id, ids))
+        found = self.read(lambda conn: lookup.known_jobs(conn, self.source_id, ids))
         self._untouched = self._untouched and not found
         return found
 
@@ -256,10 +254,10 @@ class Store:
         now.counts.pages += len(pages) + len(batch.distrusted)
         now.counts.requests = max(now.counts.requests, batch.requests)
         now.counts.retries = max(now.counts.retries, batch.retries)
-        page_rows.log_pages(conn, self.source_id, now.run_id, pages, batch.distrusted)
-        page_rows.log_drift(conn, self.source_id, pages)
+        sync_log.log_pages(conn, self.source_id, now.run_id, pages, batch.distrusted)
+        sync_log.log_drift(conn, self.source_id, pages)
         rejects = [(r, p.page.request.after, p.page.received_at) for p in pages for r in p.rejects]
-        page_rows.log_rejects(conn, self.source_id, now.run_id, [*rejects, *batch.rejects])
+        sync_log.log_rejects(conn, self.source_id, now.run_id, [*rejects, *batch.rejects])
         now.counts.jobs_rejected += len(rejects)
         now.counts.jobs_seen += sum(len(page.page.items) for page in pages)
         for name, lane_pages in _by_lane(batch.pages).items():
@@ -281,20 +279,20 @@ class Store:
         cursor = [] if lane.started or after is None else [after]
         ids = [] if self._untouched else list({row.job_id for page in pages for row in page.jobs})
         if self.kind != "reconcile":
-            found = knowledge.known_jobs(conn, self.source_id, ids + cursor)
+            found = lookup.known_jobs(conn, self.source_id, ids + cursor)
             lane.begin(after, found)
             return Found(found)
-        lane.begin(after, knowledge.known_jobs(conn, self.source_id, cursor))
+        lane.begin(after, lookup.known_jobs(conn, self.source_id, cursor))
         if lane.edge is None:
-            return Found(knowledge.known_jobs(conn, self.source_id, ids))
-        return knowledge.known_on_the_way(conn, self.source_id, lane.edge, lane.order, ids)
+            return Found(lookup.known_jobs(conn, self.source_id, ids))
+        return lookup.known_on_the_way(conn, self.source_id, lane.edge, lane.order, ids)
 
     def _write_single_jobs(self, conn: sa.Connection, batch: Batch, now: Standing, writer: JobWriter) -> None:
         assert now.run_id is not None
         rows = {row.job_id: (row, p.page.received_at) for p in batch.by_id for row in p.jobs}
-        known = knowledge.known_jobs(conn, self.source_id, list(rows))
+        known = lookup.known_jobs(conn, self.source_id, list(rows))
         rejects = [(r, None, p.page.received_at) for p in batch.by_id for r in p.rejects]
-        page_rows.log_rejects(conn, self.source_id, now.run_id, rejects)
+        sync_log.log_rejects(conn, self.source_id, now.run_id, rejects)
         now.counts.jobs_rejected += len(rejects)
         now.counts.jobs_seen += len(known) + len(rejects)
         seen = [
@@ -304,7 +302,7 @@ class Store:
         ]
         writer.write(seen, now.counts)
         scan.mark_reread(conn, self.source_id, batch.reread, self.clock())
-        now.counts.jobs_unlisted += job_rows.unlist(
+        now.counts.jobs_unlisted += upsert.unlist(
             conn, self.source_id, now.run_id, [(job_id, "not_found") for job_id in batch.gone], self.clock()
         )
 

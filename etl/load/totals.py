@@ -18,11 +18,11 @@ import msgspec
 import sqlalchemy as sa
 
 from etl.db.engine import reading, storage_errors, writing
-from etl.db.models import daily_totals, duration_totals, sources, video_jobs
-from etl.db.schema import check
 from etl.load import bulk
 from etl.load.lease import Lease
 from etl.records import JobRow, outcome
+from etl.schema.migrate import check
+from etl.schema.tables import daily_totals, duration_totals, sources, video_jobs
 
 _KIND = ("provider", "model", "status", "settled", "seconds", "size", "width", "height")
 _kind: Any = itemgetter(*map(JobRow._fields.index, _KIND))

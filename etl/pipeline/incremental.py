@@ -10,8 +10,8 @@ from __future__ import annotations
 from etl.errors import DeadCursor, NotFound, OrderIgnored
 from etl.extract import next_request
 from etl.pipeline import order
-from etl.pipeline.guard import backwards
 from etl.pipeline.newest_first import newest_first
+from etl.pipeline.page_checks import backwards
 from etl.pipeline.poison import POISON, isolate
 from etl.pipeline.run import Run
 from etl.records import PageRows, Request

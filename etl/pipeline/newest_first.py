@@ -14,7 +14,7 @@ from etl.extract import next_request
 from etl.load import Gap, Known, may_be_joined, newest_known, open_jobs
 from etl.load.state import CREDIBLE, LOOK_BACK
 from etl.pipeline.ending import Ending
-from etl.pipeline.guard import created
+from etl.pipeline.page_checks import created
 from etl.pipeline.poison import POISON, isolate_from_above
 from etl.pipeline.run import Run
 from etl.records import JobRow, PageRows, Request

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from etl.errors import GatewayError
 from etl.extract import next_request
-from etl.pipeline.guard import created, direction
+from etl.pipeline.page_checks import created, direction
 from etl.pipeline.run import Run
 
 #: So many pages are read for two that differ in time.

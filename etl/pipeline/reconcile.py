@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 from etl.errors import DeadCursor, EtlError, NotFound, OrderIgnored, SuspiciousScan
 from etl.extract import next_request
-from etl.load import Boundary, Gap, Scan, boundary, neighbour, newest_known, scan
+from etl.load import Boundary, Gap, Scan, boundary, neighbour, newest_known, unlisting
 from etl.pipeline import order
 from etl.pipeline.ending import Ending
-from etl.pipeline.guard import backwards, wholly_after
+from etl.pipeline.page_checks import backwards, wholly_after
 from etl.pipeline.poison import POISON, behind, isolate_from_above, narrow, record
-from etl.pipeline.reading import Event, Readers
+from etl.pipeline.read_ahead import Event, Readers
 from etl.pipeline.run import Run
 from etl.records import PageRows, Request
 
@@ -33,7 +33,7 @@ def reconcile(run: Run, *, accept_suspicious: bool = False) -> None:
     """Scan everything. Raises SuspiciousScan, and then has marked nothing."""
     store = run.store
     strange = run.strange_runs()
-    listed = store.read(lambda conn: scan.listed(conn, store.source_id, strange))
+    listed = store.read(lambda conn: unlisting.listed(conn, store.source_id, strange))
     newest = store.read(lambda conn: newest_known(conn, store.source_id, run.state.complete_run_id or 0))
     try:
         downwards = run.lists_newest_first and order.lists_newest_first(run)
@@ -291,10 +291,10 @@ def _lost(run: Run, oldest: str | None, strange: list[int]) -> tuple[int, int]:
     """How many jobs that were listed are missing, and how many are older than the oldest one listed."""
     store, place = run.store, _position(run, oldest)
     run_id, source_id = store.now.run_id or 0, store.source_id
-    missing = store.read(lambda conn: scan.suspects(conn, source_id, run_id, strange))
+    missing = store.read(lambda conn: unlisting.suspects(conn, source_id, run_id, strange))
     if place is None:
         return missing, 0
-    return missing, store.read(lambda conn: scan.older(conn, source_id, place, strange))
+    return missing, store.read(lambda conn: unlisting.older(conn, source_id, place, strange))
 
 
 def _judge(run: Run, listed: int, missing: int, aged: int, unproved: str | None) -> None:

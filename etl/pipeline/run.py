@@ -12,10 +12,10 @@ from datetime import datetime
 from etl.config import Source
 from etl.errors import DatabaseBusy, DatabaseUnavailable, EtlError, LeaseHeld, LeaseLost, StalePage
 from etl.extract import Gateway, spent
-from etl.load import Batch, Lane, RunEnd, State, Store, scan
+from etl.load import Batch, Lane, RunEnd, State, Store, unlisting
 from etl.log import EchoMask
-from etl.pipeline import reading
-from etl.pipeline.guard import Guard
+from etl.pipeline import read_ahead
+from etl.pipeline.page_checks import Guard
 from etl.records import Order, PageRows, Progress, RawPage, Request
 from etl.transform import Options, transform_page
 
@@ -66,7 +66,7 @@ class Run:
     def strange_runs(self) -> list[int]:
         """Earlier runs that were refused as another account's, perhaps, and not put right since."""
         store, complete = self.store, self.state.complete_run_id
-        return store.read(lambda conn: scan.refused(conn, store.source_id, complete))
+        return store.read(lambda conn: unlisting.refused(conn, store.source_id, complete))
 
     def request(self, order: Order, after: str | None = None) -> Request:
         return Request(after, order, self.source.page_size)
@@ -133,13 +133,13 @@ class Run:
             self.flush()
         self.obey()
 
-    def follow(self, request: Request | None, hold: reading.Test | None = None) -> Iterator[PageRows]:
+    def follow(self, request: Request | None, hold: read_ahead.Test | None = None) -> Iterator[PageRows]:
         """The pages from `request` on, read ahead until `hold` is true for one."""
-        return reading.follow(self.fetch, request, self.obey, hold)
+        return read_ahead.follow(self.fetch, request, self.obey, hold)
 
-    def readers(self, **limit: int) -> reading.Readers:
+    def readers(self, **limit: int) -> read_ahead.Readers:
         """Several lanes at once."""
-        return reading.Readers(self.fetch, self.obey, **limit)
+        return read_ahead.Readers(self.fetch, self.obey, **limit)
 
     def first(self, request: Request) -> PageRows:
         """One page alone; unlike `fetch` it gives way to a stop while the gateway stalls."""

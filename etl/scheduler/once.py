@@ -11,9 +11,9 @@ from etl.app_pool import side_by_side
 from etl.config import Source
 from etl.errors import EtlError
 from etl.feed.delivery import FeedResult, Watch, run
-from etl.load.health import Health, read_health
+from etl.load.source_health import Health, read_health
 from etl.records import Counts, Progress, RunResult
-from etl.scheduler.timing import reconcile_verdict
+from etl.scheduler.schedule import reconcile_verdict
 
 
 def run_once(app: App, *, progress: Progress, stop: threading.Event) -> list[RunResult]:

@@ -21,14 +21,14 @@ from etl.config import Source
 from etl.errors import EtlError
 from etl.feed import FeedResult
 from etl.load import worker_name
-from etl.load.health import abandoned, completed, release_all
+from etl.load.source_health import abandoned, completed, release_all
 from etl.log import get
-from etl.notify import Notifier
 from etl.records import Progress, RunResult
-from etl.scheduler.feeds import Feeds
-from etl.scheduler.slots import Slots
-from etl.scheduler.timing import pace, slowest, trigger, usual
-from etl.scheduler.turns import Turns
+from etl.scheduler.deliveries import Feeds
+from etl.scheduler.in_flight import Slots
+from etl.scheduler.notify import Notifier
+from etl.scheduler.schedule import pace, slowest, trigger, usual
+from etl.scheduler.ticks import Turns
 
 #: Seconds of the shutdown time that are kept for giving leases back by force.
 LAST_RESORT = 3.0

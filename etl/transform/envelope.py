@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from etl.records import CacheLookup, PageFacts, RawPage
-from etl.transform import values
+from etl.transform import parsers
 from etl.transform.jobs import Context
-from etl.transform.text import Unusable, clean, decode, json_text
+from etl.transform.json_values import Unusable, clean, decode, json_text
 
 _PATH = "page.extra_fields"
 #: Dropped without a trace: headers may hold cookies.
@@ -74,10 +74,10 @@ def _either(fields: dict[str, Any], name: str, newer: str) -> str | None:
 
 def _take_number(fields: dict[str, Any], name: str) -> float | None:
     try:
-        found = values.number(fields.get(name))
+        found = parsers.number(fields.get(name))
     except ValueError:
         return None
-    if found is not None and abs(found) > values.MAX_MILLISECONDS:
+    if found is not None and abs(found) > parsers.MAX_MILLISECONDS:
         return None
     fields.pop(name, None)
     return found
@@ -85,7 +85,7 @@ def _take_number(fields: dict[str, Any], name: str) -> float | None:
 
 def _take_int(fields: dict[str, Any], name: str) -> int | None:
     value = fields.get(name)
-    if value is not None and (type(value) is not int or abs(value) > values.MAX_INT):
+    if value is not None and (type(value) is not int or abs(value) > parsers.MAX_INT):
         return None
     fields.pop(name, None)
     return value
@@ -129,11 +129,11 @@ def _text(value: Any) -> str | None:
 
 def _number(value: Any) -> float | None:
     try:
-        found = values.number(value)
+        found = parsers.number(value)
     except ValueError:
         return None
-    return found if found is None or abs(found) <= values.MAX_SHARE else None
+    return found if found is None or abs(found) <= parsers.MAX_SHARE else None
 
 
 def _tokens(value: Any) -> int | None:
-    return value if type(value) is int and abs(value) <= values.MAX_TOKENS else None
+    return value if type(value) is int and abs(value) <= parsers.MAX_TOKENS else None

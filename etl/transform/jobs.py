@@ -13,10 +13,10 @@ import msgspec
 
 from etl.log import EchoMask
 from etl.records import JobRow, Unknown, is_settled, new_row
-from etl.transform import values
+from etl.transform import parsers
+from etl.transform.json_values import MAX_ID, Unusable, json_text, json_type
 from etl.transform.options import Options
 from etl.transform.privacy import Scrubber
-from etl.transform.text import MAX_ID, Unusable, json_text, json_type
 
 Parsed = TypeVar("Parsed")
 
@@ -86,18 +86,18 @@ def job_row(job: dict[str, Any], context: Context) -> JobRow:
     extra = {} if _KNOWN.issuperset(job) else _unknown(job, context)
     error = job.get("error")
     error_code, error_message, failed = _error(error, extra, context) if error else _NO_ERROR
-    created_at = _parsed(job, "created_at", values.moment, extra)
-    completed_at = _parsed(job, "completed_at", values.moment, extra)
-    expires_at = _parsed(job, "expires_at", values.moment, extra)
-    progress = _parsed(job, "progress", values.percent, extra)
-    seconds = _parsed(job, "seconds", values.seconds, extra)
+    created_at = _parsed(job, "created_at", parsers.moment, extra)
+    completed_at = _parsed(job, "completed_at", parsers.moment, extra)
+    expires_at = _parsed(job, "expires_at", parsers.moment, extra)
+    progress = _parsed(job, "progress", parsers.percent, extra)
+    seconds = _parsed(job, "seconds", parsers.seconds, extra)
     reported, status = _status(job, extra, failed, completed_at, progress)
     if progress == 1 and status == "completed":
         progress = 100.0
     model = _text(job, "model", extra)
     remixed = _text(job, "remixed_from_video_id", extra)
     size = _size(job, extra)
-    width, height = values.dimensions(size)
+    width, height = parsers.dimensions(size)
     if job.get("object") not in ("video", None):
         extra["object"] = job["object"]
     prompt, provider = _text(job, "prompt", extra), _provider(job, key, context, extra)

@@ -9,11 +9,11 @@ from typing import Any
 from etl.log import EchoMask
 from etl.records import JobRow, PageRows, RawPage, Reject
 from etl.transform.envelope import page_facts
+from etl.transform.fast_path import ordinary_rows
 from etl.transform.jobs import Context, job_id, job_row
+from etl.transform.json_values import MAX_ID, Unusable, clean, decode
 from etl.transform.options import Options
-from etl.transform.ordinary import ordinary_rows
 from etl.transform.privacy import Scrubber, find_prompts, safe_reject, scrub_job
-from etl.transform.text import MAX_ID, Unusable, clean, decode
 
 #: Keys, cursors and what decides about a job: they stay as sent, whatever they hold.
 _NEVER_MASKED = frozenset(

@@ -14,8 +14,8 @@ from typing import Any, Literal
 from urllib.parse import quote, quote_plus, unquote_plus
 
 from etl.records import SETTLED_STATUSES, Reject
+from etl.transform.json_values import MAX_ID, json_text
 from etl.transform.options import Options
-from etl.transform.text import MAX_ID, json_text
 
 #: A shorter prompt is a syllable: cutting it out of every other text would only ruin them.
 _SHORTEST = 4

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from etl.web import health, login
-from etl.web.guard import Guard
+from etl.web.auth import Guard
 from etl.web.state import State
 from etl.web.throttle import Throttle
 

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from etl.web import sessions
-from etl.web.guard import address_of, matches, retry_after
+from etl.web.auth import address_of, matches, retry_after
 from etl.web.throttle import Throttle
 
 # Nothing is loaded: who has no token sees this page and no file of ours.

@@ -24,7 +24,7 @@ from etl.analytics.status import SourceStatus
 from etl.errors import EtlError
 from etl.feed import FeedResult
 from etl.records import Counts, RunKind, RunResult
-from etl.web.metrics_feed import FeedMetrics
+from etl.web.feed_metrics import FeedMetrics
 
 _REQUEST = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _BATCH = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15)

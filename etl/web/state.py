@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from etl.analytics.status import SourceStatus, read_status
 from etl.app import App
 from etl.config import Service
-from etl.db.schema import check
+from etl.schema.migrate import check
 from etl.web.cache import Cache, Shared
 from etl.web.metrics import Metrics
 

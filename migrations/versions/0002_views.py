@@ -1,7 +1,7 @@
 """views
 
-Views are created from today's code when the newest revision is reached: see etl/analytics/views.py. A change
-of theirs is a new revision, which does nothing but note their new digest.
+Views are created from today's code when the newest revision is reached: see etl/schema/views/create.py. A
+change of theirs is a new revision, which does nothing but note their new digest.
 """
 
 from __future__ import annotations

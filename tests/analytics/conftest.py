@@ -11,11 +11,11 @@ from collections.abc import Iterator
 import pytest
 import sqlalchemy as sa
 
-from etl.db import schema
 from etl.db.engine import make_engine
 from etl.load.totals import recount_all
-from tests.analytics.world import JOBS, fill
-from tests.databases import Server
+from etl.schema import migrate
+from tests.support.databases import Server
+from tests.support.world import JOBS, fill
 
 Worlds = dict[tuple[str, str], sa.Engine]
 
@@ -49,7 +49,7 @@ def _worlds() -> Iterator[Worlds]:
 def shared_world(database: str, totals: str, _worlds: Worlds, request: pytest.FixtureRequest) -> sa.Engine:
     if (database, totals) not in _worlds:
         engine = make_engine(_new(database, f"shared_{totals}", request))
-        schema.upgrade(engine)
+        migrate.upgrade(engine)
         _fill(engine, totals)
         _worlds[database, totals] = engine
     return _worlds[database, totals]

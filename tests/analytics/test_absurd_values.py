@@ -10,13 +10,13 @@ import pytest
 import sqlalchemy as sa
 from msgspec.structs import replace
 
-from etl.analytics import views
 from etl.analytics.queries import Filter, run
 from etl.analytics.reports import REPORTS
 from etl.config import Config, Reporting
+from etl.schema.views import create
 from tests.dashboard.site import TABLES, Site
 from tests.reliability.raw_gateway import RawGateway, answer, job, page
-from tests.rig import Rig
+from tests.support.rig import Rig
 
 ZONES = ("America/Los_Angeles", "Asia/Kathmandu", "Pacific/Kiritimati")
 #: What a gateway may send as a time, and the year that is stored (None: nobody can tell).
@@ -86,7 +86,7 @@ def test_everything_that_reads_bears_every_absurd_value(absurd: Rig) -> None:
         except Exception as error:  # noqa: BLE001 (all of them are wanted at once)
             broken.append(f"{what}: {type(error).__name__}: {str(error)[:200]}")
 
-    for view in views.VIEWS:
+    for view in create.VIEWS:
         attempt(view.name, lambda v=view: _select(absurd.app.engine, v.name))
     for zone in ZONES:
         for name in REPORTS:
@@ -121,7 +121,7 @@ def _pages(rig: Rig, zone: str) -> None:
 
 @pytest.mark.parametrize("name", TIMES)
 def test_a_time_that_nobody_can_mean_is_kept_as_it_came(name: str) -> None:
-    from tests.transform.pages import extra, row
+    from tests.support.pages import extra, row
 
     sent, year = TIMES[name]
     found = row(created_at=sent)

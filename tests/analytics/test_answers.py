@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from etl.analytics import views
-from etl.analytics.columns import everything
-from etl.analytics.dialects import dialect
+from etl.analytics.adhoc_sql import ask
 from etl.analytics.queries import value
-from etl.analytics.readonly import ask
 from etl.db.types import UtcDateTime
-from tests.analytics.world import NOW, at
+from etl.schema.views import create
+from etl.schema.views.columns import everything
+from etl.schema.views.dialects import dialect
+from tests.support.world import NOW, at
 
-VIEWS = {view.name: view for view in views.VIEWS}
+VIEWS = {view.name: view for view in create.VIEWS}
 
 
 @pytest.fixture

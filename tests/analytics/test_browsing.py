@@ -9,20 +9,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from etl.analytics.joblist import (
-    Choice,
-    OpenNow,
-    count_jobs,
-    count_open,
-    every_job,
-    list_jobs,
-    recent_names,
-)
+from etl.analytics.durations import latencies, pace
+from etl.analytics.jobs import Choice, OpenNow, count_jobs, count_open, every_job, list_jobs, recent_names
 from etl.analytics.queries import Filter, Table, run
-from etl.analytics.series import latencies, pace
-from etl.analytics.tree import read_tree
+from etl.analytics.remix_tree import read_tree
 from etl.errors import ConfigError
-from tests.analytics.world import NOW, at
+from tests.support.world import NOW, at
 
 ALL = Filter(NOW)
 SLOWEST = ["j6", "j3", "j2", "j1", "j9", "j12", "j11"]

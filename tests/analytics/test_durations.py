@@ -6,7 +6,7 @@ import random
 import sqlite3
 from datetime import UTC, datetime, timedelta
 
-from etl.analytics.dialects import dialect
+from etl.schema.views.dialects import dialect
 
 
 def _stored(moment: datetime) -> str:

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from etl.analytics.readonly import ask
-from etl.db import schema
+from etl.analytics.adhoc_sql import ask
 from etl.db.engine import make_engine
 from etl.errors import EtlError
-from tests.databases import Server
+from etl.schema import migrate
+from tests.support.databases import Server
 
 SQLITE = [
     "DELETE FROM prices",
@@ -183,7 +183,7 @@ class Attacked:
         self.file, self.readable = folder / "stolen", folder / "readable"
         self.readable.write_text("x")
         self.readable.chmod(0o644)
-        schema.upgrade(self.witness)
+        migrate.upgrade(self.witness)
         self.family = self.witness.dialect.name
         with self.witness.connect() as connection:
             for text in _FURNITURE[self.family]:

@@ -12,14 +12,14 @@ import pytest
 import sqlalchemy as sa
 
 from etl.analytics.queries import Filter, run
-from etl.db.models import sources, video_jobs
-from etl.load.jobs import JobWriter, Seen, unlist
-from etl.load.known import known_jobs
+from etl.load.lookup import known_jobs
 from etl.load.totals import recount_all
+from etl.load.upsert import JobWriter, Seen, unlist
 from etl.records import Counts, JobRow, is_settled, outcome
+from etl.schema.tables import sources, video_jobs
 from etl.transform.jobs import Context, job_row
 from etl.transform.options import Options
-from tests.analytics.world import NOW
+from tests.support.world import NOW
 
 #: Items as gateways list them: (more members, settled, outcome).
 ITEMS = [

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from etl.analytics.price_files import read_file
+from etl.analytics.price_import import read_file
 from etl.analytics.prices import ensure_prices, import_prices, read_prices, unpriced
 from etl.config import Price
 from etl.errors import ConfigError

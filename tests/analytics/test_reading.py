@@ -13,16 +13,16 @@ import sqlalchemy as sa
 from starlette.testclient import TestClient
 
 from etl.app import App
-from etl.cli.funnel import funnel
+from etl.cli.errors import funnel
 from etl.cli.root import command
 from etl.cli.settings import Settings
 from etl.config import load_config
-from etl.db.models import metadata
+from etl.schema.tables import metadata
 from etl.web.app import build
-from etl.web.dashboard import routes
+from etl.web.dashboard.routes import routes
 from etl.web.metrics import Metrics
 from etl.web.state import State
-from tests.databases import Server
+from tests.support.databases import Server
 
 #: Everything that only looks. `--since` reaches back to what the world holds, whenever the test runs.
 READING = [

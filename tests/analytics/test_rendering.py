@@ -10,10 +10,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from etl.analytics.columns import Column
 from etl.analytics.queries import Table
 from etl.analytics.rendering import Document, bars, guarded, render, shown, to_parquet
 from etl.errors import ConfigError
+from etl.schema.views.columns import Column
 
 WHEN = datetime(2026, 5, 1, 10, 0, 0, 250000, UTC)
 COLUMNS = (

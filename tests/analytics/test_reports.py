@@ -14,7 +14,7 @@ from etl.analytics.ranges import moment
 from etl.analytics.reports import REPORTS
 from etl.config import Price
 from etl.errors import ConfigError
-from tests.analytics.world import NOW, at
+from tests.support.world import NOW, at
 
 WEEK = Filter(NOW, since=at("05-01"), until=NOW)
 

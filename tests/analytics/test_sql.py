@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from etl.analytics.adhoc_sql import ask
 from etl.analytics.catalogue import describe, markdown, questions
-from etl.analytics.readonly import ask
-from etl.analytics.views import VIEWS
-from etl.db.models import metadata
 from etl.errors import ConfigError, EtlError, StorageError
+from etl.schema.tables import metadata
+from etl.schema.views.create import VIEWS
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "sql.md"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from etl.simulator import Simulator, World
-from tests.cli.command import Command
+from tests.support.command import Command
 
 CANARY = "canary-51be0c7d94"
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from etl.simulator import Simulator, World
-from tests.cli.command import Command, Done
 from tests.cli.conftest import CANARY
+from tests.support.command import Command, Done
 
 
 def probe(command: Command, sim: Simulator, **environ: str) -> tuple[Done, dict[str, dict[str, Any]]]:

@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
-from etl.cli.funnel import explain
+from etl.cli.errors import explain
 from etl.cli.root import COMMANDS
 from etl.errors import DatabaseUnavailable, EtlError
-from tests.cli.command import ROOT, Command
+from tests.support.command import ROOT, Command
 
 NAMES = [name for group in COMMANDS.values() for name in group]
 

@@ -15,10 +15,10 @@ import pytest
 from etl import log
 from etl.config import Notify
 from etl.log import Redactor, visible, visible_json
-from etl.notify import Notifier
+from etl.scheduler.notify import Notifier
 from etl.simulator import Simulator, World
-from tests.cli.command import Command
-from tests.service.running import TOKEN, configure, source
+from tests.support.command import Command
+from tests.support.running import TOKEN, configure, source
 
 #: Sets a terminal's title, starts red text with one character, rings, deletes.
 EVIL = "nice\x1b]0;owned\x07\x9b31m\x7f\x85end"

@@ -10,7 +10,7 @@ import urllib.request
 import pytest
 
 from etl.simulator import Simulator
-from tests.cli.command import Command
+from tests.support.command import Command
 
 
 def test_demo_with_a_simulated_gateway(command: Command):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from etl.config import load_config
-from tests.cli.command import Command
+from tests.support.command import Command
 
 
 def test_what_it_writes_loads(command: Command):
@@ -72,7 +72,7 @@ def test_on_a_terminal_it_asks(command: Command):
     import pty
     import subprocess
 
-    from tests.cli.command import PROGRAM
+    from tests.support.command import PROGRAM
 
     ours, theirs = pty.openpty()
     child = subprocess.Popen(

@@ -12,7 +12,9 @@ import sqlalchemy as sa
 from etl.analytics.history import FieldChange, read_history
 from etl.analytics.overview import ModelCount, count_by_model, liveliest_job
 from etl.analytics.status import CoverageGap, read_status
-from etl.db.models import (
+from etl.errors import ConfigError
+from etl.records import TRACKED
+from etl.schema.tables import (
     coverage_gaps,
     leases,
     rejected_items,
@@ -23,8 +25,6 @@ from etl.db.models import (
     video_job_versions,
     video_jobs,
 )
-from etl.errors import ConfigError
-from etl.records import TRACKED
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 

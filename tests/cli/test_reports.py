@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from etl.db import schema
 from etl.db.engine import make_engine
-from tests.analytics.world import fill
-from tests.cli.command import PROGRAM, Command
+from etl.schema import migrate
+from tests.support.command import PROGRAM, Command
+from tests.support.world import fill
 
 RANGE = ("--since", "2026-05-01", "--until", "2026-05-08")
 
@@ -20,7 +20,7 @@ RANGE = ("--since", "2026-05-01", "--until", "2026-05-08")
 @pytest.fixture
 def asked(tmp_path: Path) -> Command:
     engine = make_engine(f"sqlite:///{tmp_path / 'etl.db'}")
-    schema.upgrade(engine)
+    migrate.upgrade(engine)
     fill(engine)
     engine.dispose()
     return Command(tmp_path, DATABASE_URL="sqlite:///etl.db")

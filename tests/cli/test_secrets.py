@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from etl.simulator import Simulator, World
-from tests.cli.command import Command
+from tests.support.command import Command
 
 CANARY = "canary-2c8f6a01be"
 DEAD = "http://127.0.0.1:9"

@@ -85,7 +85,7 @@ sys.exit(main(["--version"]))
 """
 
 
-@pytest.mark.parametrize("module", ["etl.cli.funnel", "etl.cli.root", "etl.cli.settings"])
+@pytest.mark.parametrize("module", ["etl.cli.errors", "etl.cli.root", "etl.cli.settings"])
 def test_ctrl_c_while_the_command_is_still_loading(module: str):
     command = [sys.executable, "-c", IMPATIENT.format(module=module)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60)

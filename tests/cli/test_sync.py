@@ -7,10 +7,10 @@ import signal
 
 import pytest
 
-from etl.db.models import sync_runs
+from etl.schema.tables import sync_runs
 from etl.simulator import Simulator, World
-from tests.cli.command import Command
 from tests.cli.conftest import CANARY
+from tests.support.command import Command
 
 COUNTS = {column.name for column in sync_runs.c if column.name.startswith("jobs_")} | {
     "pages",

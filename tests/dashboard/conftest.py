@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import unavailable
 from tests.dashboard.site import Site, small_world
-from tests.rig import Rig
+from tests.support.rig import Rig
 
 World = tuple[Rig, Site, dict[str, str]]
 

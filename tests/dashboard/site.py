@@ -18,12 +18,12 @@ from etl.config import Config, Database, Secret, SecretUrl, Service, Source
 from etl.simulator import World
 from etl.web.app import build
 from etl.web.cache import Cache
-from etl.web.dashboard import routes
-from etl.web.dashboard_views import VIEWS
+from etl.web.dashboard.routes import routes
+from etl.web.dashboard.table_specs import VIEWS
 from etl.web.metrics import Metrics
 from etl.web.server import WebServer
 from etl.web.state import State
-from tests.rig import Rig, rig
+from tests.support.rig import Rig, rig
 
 TABLES = [name for name in VIEWS if name not in ("jobs", "tree")]
 TOKEN = "canary-0f5e7712aa"

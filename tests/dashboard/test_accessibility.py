@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.dashboard.site import Site, empty, secret, show_all
-from tests.rig import Rig
+from tests.support.rig import Rig
 
 _RUN = """async (rules) => (await axe.run(document, {resultTypes: ["violations"], ...rules})).violations
   .filter((v) => ["serious", "critical"].includes(v.impact))

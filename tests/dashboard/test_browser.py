@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.dashboard.site import HOSTILE, TOKEN, Site, secret, show_all, unreachable
-from tests.rig import Rig
+from tests.support.rig import Rig
 
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from etl.analytics.ranges import moment
 from etl.config import Reporting
 from tests.dashboard.site import Site, text
-from tests.rig import Rig
+from tests.support.rig import Rig
 
 ZONES = [
     "UTC",

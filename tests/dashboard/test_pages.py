@@ -11,12 +11,12 @@ from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit
 
 import pytest
 
-from etl.analytics.logbook import LOGS
 from etl.analytics.reports import REPORTS
-from etl.web.dashboard_views import VIEWS
+from etl.analytics.run_log import LOGS
+from etl.web.dashboard.table_specs import VIEWS
 from etl.web.login import here
 from tests.dashboard.site import HOSTILE, TABLES, TOKEN, Site, known, secret, text
-from tests.rig import Rig
+from tests.support.rig import Rig
 
 
 def counted(page: str) -> int:

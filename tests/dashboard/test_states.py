@@ -14,11 +14,11 @@ import sqlalchemy as sa
 
 from etl.app import App
 from etl.config import Config, Database, SecretUrl, Source
-from etl.db import schema
+from etl.schema import migrate
 from etl.web.cache import Kept
-from tests.analytics.world import NOW, fill
 from tests.dashboard.site import TABLES, TOKEN, Site, empty, known, text, unreachable
-from tests.rig import Rig
+from tests.support.rig import Rig
+from tests.support.world import NOW, fill
 
 
 def test_money_has_its_currency_and_what_has_no_price_says_so(site: Site, ids: dict[str, str]):
@@ -52,16 +52,16 @@ def test_before_the_first_sync(tmp_path: Path):
             status, page, _ = site.get(path)
             assert status == 503 and "Nothing was synced yet" in page and "bifrost-etl sync" in page
         assert not (tmp_path / "empty.db").exists(), "looking creates nothing"
-        schema.ensure(app.engine)
+        migrate.ensure(app.engine)
         page = site.get("/")
         assert page.status == 200 and "Nothing was synced yet" in page.text and "never synced" in page.text
 
 
 def test_tables_of_another_version(tmp_path: Path):
     with empty(tmp_path) as app, (site := Site(app)).server:
-        schema.ensure(app.engine)
+        migrate.ensure(app.engine)
         with app.engine.begin() as conn:
-            conn.execute(sa.text(f"UPDATE {schema.VERSION_TABLE} SET version_num = '0001'"))
+            conn.execute(sa.text(f"UPDATE {migrate.VERSION_TABLE} SET version_num = '0001'"))
         status, page, _ = site.get("/")
         assert status == 503 and "another version" in page and "db upgrade" in page
 
@@ -76,7 +76,7 @@ def test_a_database_that_does_not_answer():
 
 def test_a_question_that_takes_too_long(made: Rig, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("etl.analytics.browsing._STEPS", 1)
-    monkeypatch.setattr("etl.web.dashboard_desk.PATIENCE", 0.0)
+    monkeypatch.setattr("etl.web.dashboard.context.PATIENCE", 0.0)
     with (impatient := Site(made.app, made.now)).server:
         status, page, _ = impatient.get("/jobs?since=all")
         assert status == 503 and "took too long" in page and "shorter range" in page
@@ -125,7 +125,7 @@ def test_a_fault_of_ours_is_a_page_too(site: Site, monkeypatch: pytest.MonkeyPat
     def broken(*_: Any) -> None:
         raise RuntimeError("the roof")
 
-    monkeypatch.setattr("etl.web.dashboard.collect", broken)
+    monkeypatch.setattr("etl.web.dashboard.routes.collect", broken)
     status, page, _ = site.get("/")
     assert status == 500 and "This page failed" in page and "the roof" not in page
     assert "page_failed" in caplog.text

@@ -9,10 +9,10 @@ import pytest
 import sqlalchemy as sa
 
 from etl.check import require_declared
-from etl.db import compare, reshape, schema
 from etl.db.engine import make_engine
-from etl.db.trial import try_writing
 from etl.errors import SchemaMismatch
+from etl.schema import compare, migrate, repartition
+from etl.schema.trial import try_writing
 
 _ALTERED = {
     "sqlite": [
@@ -70,10 +70,10 @@ def _without_views(connection: sa.Connection) -> None:
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 def test_a_history_in_months_is_as_declared(engine: sa.Engine) -> None:
-    reshape.partition(engine, datetime(2026, 1, 1, tzinfo=UTC))
+    repartition.partition(engine, datetime(2026, 1, 1, tzinfo=UTC))
     require_declared(engine)
     try_writing(engine)
-    reshape.unpartition(engine)
+    repartition.unpartition(engine)
     require_declared(engine)
 
 
@@ -83,20 +83,20 @@ def test_a_view_that_is_gone(engine: sa.Engine) -> None:
         connection.exec_driver_sql("DROP VIEW remix_trees")
     with pytest.raises(SchemaMismatch, match="view remix_trees is missing"):
         require_declared(engine)
-    schema.upgrade(engine)
+    migrate.upgrade(engine)
     require_declared(engine)
 
 
 def test_from_the_first_revision_comes_what_a_new_database_has(database_url: str) -> None:
     old = make_engine(database_url)
-    with schema._migrating(old) as (connection, _):
-        schema._alembic("upgrade", connection, "0001")
-    schema.upgrade(old)
+    with migrate._migrating(old) as (connection, _):
+        migrate._alembic("upgrade", connection, "0001")
+    migrate.upgrade(old)
     stepwise = described(old)
-    schema.downgrade(old, "base")
+    migrate.downgrade(old, "base")
     with old.begin() as connection:
-        connection.exec_driver_sql(f"DROP TABLE {schema.VERSION_TABLE}")
-    schema.upgrade(old)
+        connection.exec_driver_sql(f"DROP TABLE {migrate.VERSION_TABLE}")
+    migrate.upgrade(old)
     assert described(old) == stepwise
     assert compare.differences(old) == []
     old.dispose()
@@ -113,7 +113,7 @@ def test_a_database_made_with_varchar_gets_text(engine: sa.Engine) -> None:
         )
         connection.exec_driver_sql("UPDATE bifrost_etl_revision SET version_num = '0007'")
     assert described(engine) != new
-    schema.upgrade(engine)
+    migrate.upgrade(engine)
     assert described(engine) == new
 
 

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from etl import errors
 from etl.db import engine as engines
 from etl.db.engine import make_engine, storage_errors, writing
-from etl.db.models import leases, sources
-from tests.databases import PASSWORD, Server
+from etl.schema.tables import leases, sources
+from tests.support.databases import PASSWORD, Server
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 SOURCE = {"name": "a", "base_url": "http://gateway", "created_at": NOW}

@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from etl.db import partitions, reshape, schema
 from etl.db.engine import make_engine, writing
-from etl.db.models import metadata, video_job_versions
-from etl.db.partitions import Month
 from etl.errors import ConfigError
+from etl.schema import migrate, partitions, repartition
+from etl.schema.partitions import Month
+from etl.schema.tables import metadata, video_job_versions
 from etl.simulator import World
-from tests.cli.command import Command
 from tests.db.test_schema import differences
-from tests.feed.history import Writer, add_source, stored
-from tests.fleet.cluster import until
-from tests.rig import rig
+from tests.support.cluster import until
+from tests.support.command import Command
+from tests.support.feed_history import Writer, add_source, stored
+from tests.support.rig import rig
 
 postgres = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 NOW = datetime(2026, 6, 20, tzinfo=UTC)
@@ -52,19 +52,19 @@ def view(engine: sa.Engine, name: str = "job_history") -> list[Any]:
 @postgres
 def test_there_and_back(engine: sa.Engine, writer: Writer) -> None:
     before, seen = stored(engine, "video_job_versions"), view(engine)
-    assert reshape.partition(engine, NOW) == len(before)
+    assert repartition.partition(engine, NOW) == len(before)
     held = parts(engine)
     assert list(held) == [f"video_job_versions_2026_0{n}" for n in (3, 4, 5, 6)]
     assert sum(held.values()) == len(before) and min(held.values()) > 0
     assert stored(engine, "video_job_versions") == before and view(engine) == seen
-    schema.check(engine)
-    assert schema.upgrade(engine) == schema.head()
+    migrate.check(engine)
+    assert migrate.upgrade(engine) == migrate.head()
     # The unique constraint stands on each month; but for the months and their indexes nothing else differs.
     changes = differences(engine)
     assert {change[0] for change in changes} == {"remove_table", "remove_index", "add_constraint"}
     assert all(c[1].table.name.startswith("video_job_versions_") for c in changes if c[0] == "remove_index")
     writer.step()
-    assert reshape.unpartition(engine) == len(before) + 8
+    assert repartition.unpartition(engine) == len(before) + 8
     assert differences(engine) == []
     assert stored(engine, "video_job_versions")[: len(before)] == before
     assert view(engine)[0] == seen[0]
@@ -73,10 +73,10 @@ def test_there_and_back(engine: sa.Engine, writer: Writer) -> None:
 
 @postgres
 def test_down_to_nothing_and_up_again(engine: sa.Engine, writer: Writer) -> None:
-    reshape.partition(engine, NOW)
-    schema.downgrade(engine, "base")
-    assert sa.inspect(engine).get_table_names() == [schema.VERSION_TABLE]
-    schema.upgrade(engine)
+    repartition.partition(engine, NOW)
+    migrate.downgrade(engine, "base")
+    assert sa.inspect(engine).get_table_names() == [migrate.VERSION_TABLE]
+    migrate.upgrade(engine)
     assert differences(engine) == []
 
 
@@ -97,7 +97,7 @@ def test_what_hangs_on_the_table_still_does(engine: sa.Engine, writer: Writer) -
     with engine.connect() as conn:
         many = conn.scalar(query)
     try:
-        for reshaped in (lambda: reshape.partition(engine, NOW), lambda: reshape.unpartition(engine)):
+        for reshaped in (lambda: repartition.partition(engine, NOW), lambda: repartition.unpartition(engine)):
             reshaped()
             with engine.connect() as conn:
                 assert conn.scalar(query) == many > 0
@@ -117,22 +117,22 @@ def test_a_materialized_view_is_named_and_nothing_happens(engine: sa.Engine, wri
     with writing(engine) as conn:
         conn.exec_driver_sql("CREATE MATERIALIZED VIEW frozen AS SELECT job_id FROM video_job_versions")
     with pytest.raises(ConfigError, match="frozen"):
-        reshape.partition(engine, NOW)
+        repartition.partition(engine, NOW)
     assert differences(engine) == []
 
 
 def test_other_databases_are_refused(engine: sa.Engine) -> None:
     if engine.dialect.name == "postgresql":
-        reshape.partition(engine, NOW)
+        repartition.partition(engine, NOW)
     with pytest.raises(ConfigError):
-        reshape.partition(engine, NOW)
+        repartition.partition(engine, NOW)
 
 
 @postgres
 def test_months_are_made_ahead_and_strays_are_brought_home(
     engine: sa.Engine, engine_url: str, writer: Writer
 ) -> None:
-    reshape.partition(engine, NOW)
+    repartition.partition(engine, NOW)
     writer.at = datetime(2027, 1, 5, tzinfo=UTC)  # nobody ran for half a year
     writer.step()
     rows = stored(engine, "video_job_versions")
@@ -150,7 +150,7 @@ def test_months_are_made_ahead_and_strays_are_brought_home(
 
 @postgres
 def test_each_month_keeps_its_keys(engine: sa.Engine, writer: Writer) -> None:
-    reshape.partition(engine, NOW)
+    repartition.partition(engine, NOW)
     row = stored(engine, "video_job_versions")[-1]
     for taken in ({}, {"change_seq": row["change_seq"] + 1000}):
         with pytest.raises(sa.exc.IntegrityError), engine.begin() as conn:
@@ -166,7 +166,7 @@ def test_syncs_go_on_with_the_same_history(engine: sa.Engine, engine_url: str, t
         for turn in range(5):
             one.ok(), other.ok()
             if turn == 1:
-                reshape.partition(engine, one.now())
+                repartition.partition(engine, one.now())
             if turn == 3:
                 one.reconcile(), other.reconcile()
             world.advance(1500)
@@ -188,9 +188,9 @@ def test_a_sync_that_is_under_way_waits_and_goes_on(engine: sa.Engine, engine_ur
         thread = threading.Thread(target=lambda: ended.append(made.sync()))
         thread.start()
         until(lambda: sum(parts(engine).values()), "a first commit")
-        assert reshape.partition(engine, NOW) > 0
-        assert reshape.unpartition(engine) > 0
-        reshape.partition(engine, NOW)
+        assert repartition.partition(engine, NOW) > 0
+        assert repartition.unpartition(engine) > 0
+        repartition.partition(engine, NOW)
         assert thread.is_alive()
         thread.join()
         assert ended[0].status == "ok", ended[0].error
@@ -205,7 +205,7 @@ def test_plans_stay_good(engine: sa.Engine) -> None:
     for _ in range(4):
         made.step(new=1500, changes=400)
         made.at += timedelta(days=31)
-    reshape.partition(engine, NOW)
+    repartition.partition(engine, NOW)
 
     def plan(query: str) -> str:
         with engine.connect() as conn:
@@ -230,5 +230,5 @@ def test_the_command(engine: sa.Engine, engine_url: str, writer: Writer, tmp_pat
     assert done.code == 0 and "versions moved; history stands in " in done.out, done.all
     assert "history stands in months: " in command("db", "check").out
     with pytest.raises(ConfigError, match="in months already"):
-        reshape.partition(engine, NOW)
+        repartition.partition(engine, NOW)
     assert command("db", "partition", "--undo").out.endswith("history stands in one table\n")

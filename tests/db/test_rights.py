@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from etl.analytics.readonly import ask
-from etl.db import schema
+from etl.analytics.adhoc_sql import ask
 from etl.db.engine import make_engine
 from etl.db.rights import may_write, server_rights
-from tests.databases import PASSWORD, Server
+from etl.schema import migrate
+from tests.support.databases import PASSWORD, Server
 
 
 def test_a_reader_on_mariadb(mariadb: Server) -> None:
     url = mariadb.create("rights")
     mighty = make_engine(url)
-    schema.upgrade(mighty)
+    migrate.upgrade(mighty)
     assert "ALL PRIVILEGES" in server_rights(mighty) and may_write(mighty)
     mighty.dispose()
     mariadb.execute(f"CREATE OR REPLACE USER looker@'127.0.0.1' IDENTIFIED BY '{PASSWORD}'")

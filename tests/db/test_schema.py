@@ -11,10 +11,10 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from etl.db import schema
 from etl.db.engine import make_engine, writing
-from etl.db.models import metadata
 from etl.errors import ConfigError, SchemaMismatch
+from etl.schema import migrate
+from etl.schema.tables import metadata
 
 _NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 
@@ -33,20 +33,20 @@ def differences(engine: sa.Engine) -> list:
             opts={
                 "compare_type": True,
                 "compare_server_default": True,
-                "version_table": schema.VERSION_TABLE,
+                "version_table": migrate.VERSION_TABLE,
             },
         )
         return compare_metadata(context, metadata)
 
 
 def test_up_down_up_equals_the_models(empty):
-    assert schema.current(empty) is None
-    assert schema.upgrade(empty) == schema.head() == schema.current(empty)
+    assert migrate.current(empty) is None
+    assert migrate.upgrade(empty) == migrate.head() == migrate.current(empty)
     assert differences(empty) == []
-    schema.downgrade(empty, "base")
-    assert schema.current(empty) is None
-    assert sa.inspect(empty).get_table_names() == [schema.VERSION_TABLE]
-    schema.upgrade(empty)
+    migrate.downgrade(empty, "base")
+    assert migrate.current(empty) is None
+    assert sa.inspect(empty).get_table_names() == [migrate.VERSION_TABLE]
+    migrate.upgrade(empty)
     assert differences(empty) == []
 
 
@@ -74,10 +74,10 @@ def test_ids_differ_by_case_and_trailing_blank(engine):
 
 
 def test_a_new_database_is_what_all_revisions_together_make(empty):
-    schema.upgrade(empty)
+    migrate.upgrade(empty)
     at_once = _description(empty)
-    schema.downgrade(empty, "base")
-    schema.upgrade(empty)  # Alembic has been here, and goes step by step
+    migrate.downgrade(empty, "base")
+    migrate.upgrade(empty)  # Alembic has been here, and goes step by step
     assert _description(empty) == at_once
     with empty.connect() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM prices").scalar_one() > 0
@@ -110,43 +110,43 @@ def test_ensure_creates_without_alembic(database_url):
 
 def test_check_names_the_way_out(empty):
     with pytest.raises(SchemaMismatch) as error:
-        schema.check(empty)
+        migrate.check(empty)
     assert "db upgrade" in (error.value.hint or "")
-    schema.upgrade(empty)
-    schema.check(empty)
+    migrate.upgrade(empty)
+    migrate.check(empty)
 
 
 def test_an_older_database_is_not_upgraded_silently(engine, monkeypatch):
-    monkeypatch.setattr(schema, "_revisions", lambda: frozenset({schema.current(engine), "9998"}))
-    for act in (schema.check, schema.ensure):
+    monkeypatch.setattr(migrate, "_revisions", lambda: frozenset({migrate.current(engine), "9998"}))
+    for act in (migrate.check, migrate.ensure):
         with pytest.raises(SchemaMismatch, match="9998"):
             act(engine)
 
 
 def test_a_newer_database_is_refused(engine):
     with writing(engine) as connection:
-        connection.exec_driver_sql(f"UPDATE {schema.VERSION_TABLE} SET version_num = '9999'")
-    for act in (schema.check, schema.ensure, schema.upgrade, lambda e: schema.downgrade(e, "base")):
+        connection.exec_driver_sql(f"UPDATE {migrate.VERSION_TABLE} SET version_num = '9999'")
+    for act in (migrate.check, migrate.ensure, migrate.upgrade, lambda e: migrate.downgrade(e, "base")):
         with pytest.raises(SchemaMismatch, match="newer bifrost-etl"):
             act(engine)
 
 
 def test_other_peoples_tables_are_left_alone(empty):
     _create(empty, "invoices")
-    schema.upgrade(empty)
-    schema.downgrade(empty, "base")
+    migrate.upgrade(empty)
+    migrate.downgrade(empty, "base")
     assert sa.inspect(empty).has_table("invoices")
 
 
 def test_other_peoples_tables_of_our_name_are_refused(empty):
     _create(empty, "prices")
     with pytest.raises(SchemaMismatch, match="another program with our names: prices"):
-        schema.ensure(empty)
+        migrate.ensure(empty)
 
 
 def test_downgrade_to_an_unknown_revision(engine):
     with pytest.raises(ConfigError, match="no revision '77'"):
-        schema.downgrade(engine, "77")
+        migrate.downgrade(engine, "77")
 
 
 def test_two_processes_upgrade_at_once(database_url):
@@ -164,7 +164,7 @@ def test_two_processes_upgrade_at_once(database_url):
         racer.stdin.flush()
     for racer in racers:
         out, err = racer.communicate(timeout=60)
-        assert (out.strip(), err) == (schema.head(), "")
+        assert (out.strip(), err) == (migrate.head(), "")
     engine = make_engine(database_url)
     assert differences(engine) == []
     engine.dispose()
@@ -182,12 +182,12 @@ def test_an_upgrade_that_dies_half_way_can_be_repeated(empty):
 
     sa.event.listen(empty, "after_cursor_execute", cut)
     with pytest.raises(PowerCut):
-        schema.upgrade(empty)
+        migrate.upgrade(empty)
     sa.event.remove(empty, "after_cursor_execute", cut)
-    assert schema.current(empty) is None
+    assert migrate.current(empty) is None
     left = set(sa.inspect(empty).get_table_names())
     assert bool(left & metadata.tables.keys()) == (empty.dialect.name == "mariadb")
-    schema.upgrade(empty)
+    migrate.upgrade(empty)
     assert differences(empty) == []
 
 

@@ -11,9 +11,9 @@ import pytest
 import sqlalchemy as sa
 
 from etl.check import Finding, check_database
-from etl.db import schema
 from etl.db.engine import make_engine
-from tests.databases import PASSWORD, Server, mariadb_server
+from etl.schema import migrate
+from tests.support.databases import PASSWORD, Server, mariadb_server
 
 
 def findings(url: str) -> dict[str, Finding]:
@@ -103,7 +103,7 @@ def test_a_mariadb_account_without_rights(mariadb: Server, rights: str, filled: 
 
 def upgrade(url: str) -> None:
     engine = make_engine(url)
-    schema.upgrade(engine)
+    migrate.upgrade(engine)
     engine.dispose()
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from etl.db import wal
+from etl.db import checkpointer
 from etl.db.engine import make_engine, writing
-from tests.service.running import until
+from tests.support.running import until
 
 ROWS = 2000
 
@@ -28,11 +28,11 @@ def fill(engine: sa.Engine) -> None:
 
 
 def test_what_is_written_is_copied_beside_the_work(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wal, "_PAUSE", 0.001)
+    monkeypatch.setattr(checkpointer, "_PAUSE", 0.001)
     engine = make_engine(f"sqlite:///{file}")
     fill(engine)
     assert file.stat().st_size < 100_000, "by itself SQLite waits for a longer log"
-    with wal.log_copied(engine):
+    with checkpointer.log_copied(engine):
         until(lambda: file.stat().st_size > ROWS * 1000, "the first copy")
         fill(engine)
         until(lambda: file.stat().st_size > 2 * ROWS * 1000, "the second")
@@ -43,13 +43,13 @@ def test_what_is_written_is_copied_beside_the_work(file: Path, monkeypatch: pyte
 
 def test_a_short_block_never_comes_to_it(file: Path) -> None:
     engine = make_engine(f"sqlite:///{file}")
-    with wal.log_copied(engine):
+    with checkpointer.log_copied(engine):
         fill(engine)
     assert file.stat().st_size < 100_000
     engine.dispose()
 
 
 def test_a_file_that_is_gone_is_not_made_anew(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wal, "_PAUSE", 0)
-    wal._copy(f"{file.as_uri()}?mode=rw", threading.Event())
+    monkeypatch.setattr(checkpointer, "_PAUSE", 0)
+    checkpointer._copy(f"{file.as_uri()}?mode=rw", threading.Event())
     assert not file.exists()

@@ -13,7 +13,7 @@ import pytest
 from etl.config import Secret, Source
 from etl.errors import GatewayError
 from etl.extract import next_request
-from etl.extract.transport import Transport
+from etl.extract.http import Transport
 from etl.records import RawPage, Request
 from etl.simulator import World
 from tests.extract.conftest import CANARY, Client

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from etl import errors
-from etl.extract.limits import RateLimit
+from etl.extract.rate_limit import RateLimit
 from etl.records import Request
 from tests.extract.conftest import Client
 

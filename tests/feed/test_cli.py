@@ -7,7 +7,7 @@ import time
 import pytest
 
 from etl.simulator import Simulator, World
-from tests.cli.command import Command
+from tests.support.command import Command
 
 TOKEN = "canary-0f6d1c93b7"
 

@@ -9,13 +9,13 @@ import pytest
 import sqlalchemy as sa
 
 from etl.db.engine import make_engine, writing
-from etl.db.models import sync_runs, video_job_versions
-from etl.feed import delivery, reading
-from etl.feed.marks import Mark
+from etl.feed import changes, delivery
 from etl.feed.tables import STREAMS, VERSIONS
+from etl.feed.watermarks import Mark
 from etl.load import Lease
-from tests.feed.history import Writer, add_source, lock
-from tests.feed.reading_back import assert_equal, destination
+from etl.schema.tables import sync_runs, video_job_versions
+from tests.support.feed_history import Writer, add_source, lock
+from tests.support.reading_back import assert_equal, destination
 
 postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 SEQ = video_job_versions.c.change_seq
@@ -106,8 +106,8 @@ def test_bounds_look_only_where_runs_wrote(engine):
     idle.step()
     busy.step()
     marks = {stream.name: {} for stream in STREAMS}
-    first = reading.bounds(engine, STREAMS, marks).upper
+    first = changes.bounds(engine, STREAMS, marks).upper
     assert set(first[VERSIONS.name]) == {idle.source, busy.source}
     marks = {name: {s: Mark(key, "") for s, key in upper.items()} for name, upper in first.items()}
     busy.step()
-    assert set(reading.bounds(engine, STREAMS, marks).upper[VERSIONS.name]) == {busy.source}
+    assert set(changes.bounds(engine, STREAMS, marks).upper[VERSIONS.name]) == {busy.source}

@@ -23,8 +23,8 @@ from etl.db.engine import make_engine
 from etl.feed import delivery
 from etl.simulator import World
 from tests.conftest import unavailable
-from tests.databases import Server
-from tests.rig import Rig, rig
+from tests.support.databases import Server
+from tests.support.rig import Rig, rig
 
 pytest.importorskip("dlt")
 ROOT = Path(__file__).parents[2]

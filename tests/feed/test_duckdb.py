@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from etl.config import Destination, SecretUrl
 from etl.feed import delivery
 from etl.feed.lag import standings
-from tests.feed.history import Writer, add_source
+from tests.support.feed_history import Writer, add_source
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 

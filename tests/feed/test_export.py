@@ -13,12 +13,12 @@ import pytest
 import sqlalchemy as sa
 
 from etl.db.engine import writing
-from etl.db.models import video_jobs
 from etl.errors import ConfigError
 from etl.feed import export as exporting
 from etl.feed.export import DAYS, Selection, export
-from tests.feed.history import START, Writer, add_source, stored
-from tests.feed.reading_back import plain
+from etl.schema.tables import video_jobs
+from tests.support.feed_history import START, Writer, add_source, stored
+from tests.support.reading_back import plain
 
 sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 

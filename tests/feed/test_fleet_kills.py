@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.lake import play
-from tests.databases import Server
+from tests.support.databases import Server
 
 pytest.importorskip("dlt")
 

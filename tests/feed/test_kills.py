@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.feed.history import Writer, add_source
-from tests.feed.reading_back import assert_equal, destination
+from tests.support.feed_history import Writer, add_source
+from tests.support.reading_back import assert_equal, destination
 
 ROOT = Path(__file__).parents[2]
 

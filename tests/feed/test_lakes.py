@@ -7,11 +7,11 @@ import sqlalchemy as sa
 
 from etl.config import Destination, SecretUrl
 from etl.db.engine import writing
-from etl.db.models import metadata
 from etl.feed import delivery
 from etl.feed.tables import STREAMS, VERSIONS, Stream
-from tests.feed.history import Writer, add_source
-from tests.feed.reading_back import assert_equal, destination, held
+from etl.schema.tables import metadata
+from tests.support.feed_history import Writer, add_source
+from tests.support.reading_back import assert_equal, destination, held
 
 sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 lakes = pytest.mark.parametrize("kind", ["delta", "iceberg"])

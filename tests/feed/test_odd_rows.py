@@ -14,11 +14,11 @@ import sqlalchemy as sa
 
 from etl.config import Destination, SecretUrl
 from etl.db.engine import writing
-from etl.db.models import cache_lookups, list_pages, sync_runs, video_job_versions
 from etl.feed import delivery
-from tests.databases import Server
-from tests.feed.history import START, Writer, add_source
-from tests.feed.reading_back import destination, expected, held, plain
+from etl.schema.tables import cache_lookups, list_pages, sync_runs, video_job_versions
+from tests.support.databases import Server
+from tests.support.feed_history import START, Writer, add_source
+from tests.support.reading_back import destination, expected, held, plain
 
 pytest.importorskip("dlt")
 ODD_JSON = {

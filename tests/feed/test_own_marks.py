@@ -18,12 +18,12 @@ import sqlalchemy as sa
 
 from etl.config import Destination, Retention, SecretUrl
 from etl.db.engine import writing
-from etl.db.models import coverage_gaps, prices, rejected_items, sync_runs, video_job_versions, video_jobs
 from etl.feed import delivery
 from etl.feed.lag import standings
 from etl.feed.prune import prune
-from tests.feed.history import START, Writer, add_source
-from tests.feed.reading_back import destination, held
+from etl.schema.tables import coverage_gaps, prices, rejected_items, sync_runs, video_job_versions, video_jobs
+from tests.support.feed_history import START, Writer, add_source
+from tests.support.reading_back import destination, held
 
 sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 kinds = pytest.mark.parametrize("kind", ["filesystem", "duckdb", "delta", "iceberg"])

@@ -14,7 +14,7 @@ from etl.config import Destination, SecretUrl
 from etl.db.engine import make_engine
 from etl.errors import StorageError
 from etl.feed import delivery
-from tests.feed.history import Writer, add_source, stored
+from tests.support.feed_history import Writer, add_source, stored
 
 TABLES = ("video_job_versions", "list_pages", "cache_lookups", "sync_runs")
 sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)

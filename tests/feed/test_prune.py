@@ -9,13 +9,13 @@ import sqlalchemy as sa
 
 from etl.config import Destination, Retention, SecretUrl
 from etl.db.engine import writing
-from etl.db.models import rejected_items, video_job_versions
 from etl.errors import EtlError
 from etl.feed import delivery
 from etl.feed import prune as pruning
 from etl.feed.prune import prune
-from tests.feed.history import Writer, add_source, stored
-from tests.feed.reading_back import assert_equal, destination, held
+from etl.schema.tables import rejected_items, video_job_versions
+from tests.support.feed_history import Writer, add_source, stored
+from tests.support.reading_back import assert_equal, destination, held
 
 DAY = 86400.0
 ALL = Retention(page_log=DAY, runs=DAY, rejects=DAY, versions=DAY)

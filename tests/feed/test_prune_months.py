@@ -10,13 +10,13 @@ import pytest
 import sqlalchemy as sa
 
 from etl.config import Retention
-from etl.db import reshape
 from etl.db.engine import make_engine
-from etl.db.partitions import months
 from etl.feed import delivery
 from etl.feed.prune import prune
-from tests.feed.history import Writer, add_source, stored
-from tests.feed.reading_back import destination, held
+from etl.schema import repartition
+from etl.schema.partitions import months
+from tests.support.feed_history import Writer, add_source, stored
+from tests.support.reading_back import destination, held
 
 pytestmark = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 DAY = 86400.0
@@ -51,7 +51,7 @@ def test_months_go_and_the_same_rows_stay(
     server, name = postgres, engine.url.database
     engine.dispose()
     twin = make_engine(server.create(f"{name}_twin", template=name))  # type: ignore[attr-defined]
-    reshape.partition(engine, writer.at)
+    repartition.partition(engine, writer.at)
     before, files = stored(engine, "video_job_versions"), tables_of(engine)
     expected = prune(twin, KEEP, now=writer.at)
     assert prune(engine, KEEP, now=writer.at, dry_run=True) == expected
@@ -64,7 +64,7 @@ def test_months_go_and_the_same_rows_stay(
         "months inside the retention, and those ahead, are not touched"
     )
     assert prune(engine, KEEP, now=writer.at) == {"video_job_versions": 0}
-    assert reshape.unpartition(engine) == len(left)
+    assert repartition.unpartition(engine) == len(left)
     assert stored(engine, "video_job_versions") == left
     twin.dispose()
     server.drop(f"{name}_twin")  # type: ignore[attr-defined]
@@ -72,7 +72,7 @@ def test_months_go_and_the_same_rows_stay(
 
 def test_a_month_of_which_nothing_must_stay_is_dropped(engine: sa.Engine, writer: Writer) -> None:
     """Every job changes once more: all versions before that are superseded."""
-    reshape.partition(engine, writer.at)
+    repartition.partition(engine, writer.at)
     writer.step(new=0, changes=len(writer.versions))
     held_before = len(stored(engine, "video_job_versions"))
     writer.at += timedelta(days=70)
@@ -83,7 +83,7 @@ def test_a_month_of_which_nothing_must_stay_is_dropped(engine: sa.Engine, writer
 
 
 def test_what_a_destination_lacks_stays(engine: sa.Engine, writer: Writer, tmp_path: Path) -> None:
-    reshape.partition(engine, writer.at)
+    repartition.partition(engine, writer.at)
     lake = destination("filesystem", tmp_path)
     whole = stored(engine, "video_job_versions")
     assert prune(engine, KEEP, [lake], now=writer.at) == {"video_job_versions": 0}
@@ -101,7 +101,7 @@ def test_a_month_that_somebody_reads_for_long_is_left_for_the_next_time(
 ) -> None:
     from etl.feed import prune_months
 
-    reshape.partition(engine, writer.at)
+    repartition.partition(engine, writer.at)
     monkeypatch.setattr(prune_months, "LOCK_WAIT", 0.1)
     monkeypatch.setattr("etl.feed.prune._remove", lambda *_: 0)
     with engine.connect() as reader:

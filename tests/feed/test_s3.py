@@ -14,8 +14,8 @@ from moto.server import ThreadedMotoServer
 from etl.config import Destination, SecretUrl
 from etl.feed import delivery
 from etl.feed.tables import KEYS
-from tests.feed.history import Writer, add_source
-from tests.feed.reading_back import expected, plain
+from tests.support.feed_history import Writer, add_source
+from tests.support.reading_back import expected, plain
 
 pytestmark = [
     pytest.mark.parametrize("database", ["sqlite"], indirect=True),

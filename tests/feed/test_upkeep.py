@@ -17,8 +17,8 @@ from etl.db.engine import writing
 from etl.feed import delivery, locks
 from etl.feed.locks import only_one
 from etl.feed.tables import STREAMS, VERSIONS
-from tests.feed.history import Writer, add_source
-from tests.feed.reading_back import assert_equal, held
+from tests.support.feed_history import Writer, add_source
+from tests.support.reading_back import assert_equal, held
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 lakes = pytest.mark.parametrize("kind", ["filesystem", "delta", "iceberg"])

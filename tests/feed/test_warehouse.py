@@ -13,10 +13,10 @@ import sqlalchemy as sa
 
 from etl.config import Destination, SecretUrl
 from etl.db.engine import writing
-from etl.db.models import prices
 from etl.feed import delivery
 from etl.feed.tables import KEYS, SMALL, STATE_COLUMNS
-from tests.feed.history import Writer, add_source, stored
+from etl.schema.tables import prices
+from tests.support.feed_history import Writer, add_source, stored
 
 pytest.importorskip("dlt")
 sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)

@@ -13,7 +13,7 @@ import pytest
 from etl.config import Config, Dask, Database, Secret, SecretUrl, Source
 from etl.simulator import Simulator, World
 from tests.conftest import unavailable
-from tests.fleet.cluster import Cluster
+from tests.support.cluster import Cluster
 
 TOKEN = "canary-5be0cd19137e"
 

@@ -12,10 +12,10 @@ import sqlalchemy as sa
 from etl.app import App
 from etl.config import Dask
 from etl.db.engine import make_engine
-from etl.db.models import leases, sources, sync_runs, video_job_versions, video_jobs
 from etl.records import TRACKED, RunResult
-from tests.fleet.cluster import Cluster, until
+from etl.schema.tables import leases, sources, sync_runs, video_job_versions, video_jobs
 from tests.fleet.conftest import TOKEN
+from tests.support.cluster import Cluster, until
 
 two_databases = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
 

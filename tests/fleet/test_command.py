@@ -15,12 +15,12 @@ import sqlalchemy as sa
 
 from etl.config import load_config
 from etl.db.engine import make_engine
-from etl.db.models import leases, sync_runs
 from etl.errors import ConfigError
-from tests.cli.command import PROGRAM, Command
-from tests.fleet.cluster import Cluster, until
+from etl.schema.tables import leases, sync_runs
 from tests.fleet.conftest import TOKEN
-from tests.service import running
+from tests.support import running
+from tests.support.cluster import Cluster, until
+from tests.support.command import PROGRAM, Command
 
 
 def configure(folder: Path, fleet: Any, **more: Any) -> str:
@@ -85,7 +85,7 @@ def test_a_round_on_a_cluster(tmp_path: Path, cluster: Cluster, gateways: Any) -
 
 def test_no_cluster_is_said_once(tmp_path: Path, gateways: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     configure(tmp_path, gateways(3, jobs=1), dask={"address": "tcp://127.0.0.1:9"})
-    (tmp_path / "sitecustomize.py").write_text("import etl.app_fleet\netl.app_fleet.CONNECT = 0.5\n")
+    (tmp_path / "sitecustomize.py").write_text("import etl.cluster.client\netl.app_fleet.CONNECT = 0.5\n")
     begun = time.monotonic()
     done = Command(tmp_path)("sync", PYTHONPATH=f"{tmp_path}:{Path.cwd()}")
     assert done.code == 1

@@ -10,9 +10,9 @@ import pytest
 import sqlalchemy as sa
 
 from etl.app import App
-from etl.app_watch import Silent
+from etl.observer import Silent
 from etl.records import RunResult
-from tests.fleet.cluster import until
+from tests.support.cluster import until
 
 
 class Crowd(Silent):

@@ -9,10 +9,10 @@ import pytest
 import sqlalchemy as sa
 
 from etl.db.engine import writing
-from etl.db.models import leases, sync_runs, video_job_versions, video_jobs
-from etl.load.jobs import JobWriter, Seen
 from etl.load.state import register
+from etl.load.upsert import JobWriter, Seen
 from etl.records import TRACKED, Counts, JobRow
+from etl.schema.tables import leases, sync_runs, video_job_versions, video_jobs
 
 _NOW = datetime(2026, 3, 4, 5, 6, 7, 890123, tzinfo=UTC)
 _WHOLE = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)

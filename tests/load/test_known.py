@@ -8,10 +8,10 @@ import pytest
 import sqlalchemy as sa
 
 from etl.db.engine import writing
-from etl.db.models import video_jobs
-from etl.load.jobs import JobWriter, Seen, ready_rows, unlist
-from etl.load.known import Known, known_jobs, known_on_the_way
+from etl.load.lookup import Known, known_jobs, known_on_the_way
+from etl.load.upsert import JobWriter, Seen, ready_rows, unlist
 from etl.records import Counts, JobRow, Order, PageFacts, PageRows, RawPage, Request
+from etl.schema.tables import video_jobs
 from tests.load.test_jobs import _NOW, _TEXTS, _job, _stored, run
 
 __all__ = ["run"]

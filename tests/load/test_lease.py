@@ -11,10 +11,10 @@ import pytest
 import sqlalchemy as sa
 
 from etl.db.engine import writing
-from etl.db.models import leases
 from etl.errors import LeaseHeld, LeaseLost
 from etl.load import Lease, register, worker_name
 from etl.load.lease import is_dead
+from etl.schema.tables import leases
 
 
 @pytest.fixture

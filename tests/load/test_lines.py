@@ -11,13 +11,13 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from etl.db.engine import writing
-from etl.db.models import rejected_items, unknown_fields, video_jobs
 from etl.errors import DuplicateRow, StorageError
-from etl.load import bulk, lines
-from etl.load.jobs import JobWriter, Seen
+from etl.load import bulk, bulk_mysql
+from etl.load.upsert import JobWriter, Seen
 from etl.records import Counts
-from tests.databases import Server
+from etl.schema.tables import rejected_items, unknown_fields, video_jobs
 from tests.load.test_jobs import _NOW, _TEXTS, _job, run
+from tests.support.databases import Server
 
 __all__ = ["run"]
 pytestmark = pytest.mark.parametrize("database", ["mariadb"], indirect=True)
@@ -30,15 +30,15 @@ _STORABLE = st.text(st.characters(exclude_categories=["Cs"], exclude_characters=
 @pytest.fixture
 def loads(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """LOAD DATA for one row already; what became of each."""
-    monkeypatch.setattr(lines, "FEW", 1)
+    monkeypatch.setattr(bulk_mysql, "FEW", 1)
     done: list[bool] = []
-    load = lines.load
+    load = bulk_mysql.load
 
     def listening(*arguments: Any) -> bool:
         done.append(load(*arguments))
         return done[-1]
 
-    monkeypatch.setattr(lines, "load", listening)
+    monkeypatch.setattr(bulk_mysql, "load", listening)
     return done
 
 

@@ -10,15 +10,15 @@ import sqlalchemy as sa
 
 from etl.analytics.queries import Filter
 from etl.analytics.queries import run as report
-from etl.db import schema
-from etl.db.models import daily_totals, sources, video_jobs
-from etl.load import known as knowledge
-from etl.load.jobs import JobWriter, Seen
+from etl.load import lookup
 from etl.load.totals import recount_all
+from etl.load.upsert import JobWriter, Seen
 from etl.records import Counts, JobRow
+from etl.schema import migrate
+from etl.schema.tables import daily_totals, sources, video_jobs
 from harness.truth import Tables, kept
-from tests.cli.command import Command
 from tests.load.test_jobs import _job
+from tests.support.command import Command
 
 _NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 
@@ -34,7 +34,7 @@ def _made(number: int, **given: object) -> JobRow:
 
 def _write(engine: sa.Engine, *rows: JobRow, partial: bool = False) -> None:
     with engine.begin() as conn:
-        found = knowledge.known_jobs(conn, 1, [row.job_id for row in rows])
+        found = lookup.known_jobs(conn, 1, [row.job_id for row in rows])
         seen = [Seen(row, n, _NOW, found.get(row.job_id), partial) for n, row in enumerate(rows)]
         JobWriter(conn, 1, 1).write(seen, Counts())
 
@@ -104,8 +104,8 @@ def test_a_hand_that_deletes_jobs_is_noticed(loaded: sa.Engine) -> None:
 
 
 def test_an_upgrade_counts_what_is_there(loaded: sa.Engine) -> None:
-    schema.downgrade(loaded, "0004")
-    schema.upgrade(loaded)
+    migrate.downgrade(loaded, "0004")
+    migrate.upgrade(loaded)
     assert not _wrong(loaded)
 
 

@@ -10,12 +10,11 @@ import pytest
 import sqlalchemy as sa
 
 from etl.db.engine import writing
-from etl.db.models import video_job_versions, video_jobs
-from etl.load import Batch, Lane, Store
-from etl.load import known as knowledge
+from etl.load import Batch, Lane, Store, lookup
 from etl.load.lease import Lease
 from etl.load.state import register
 from etl.records import PageFacts, PageRows, RawPage, Request
+from etl.schema.tables import video_job_versions, video_jobs
 from tests.load.test_jobs import _job
 
 _NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -25,13 +24,13 @@ _NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 def looked_up(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[str]]:
     """The ids of every question for what is known."""
     asked: list[Sequence[str]] = []
-    ask = knowledge.known_jobs
+    ask = lookup.known_jobs
 
-    def listening(conn: sa.Connection, source_id: int, ids: Sequence[str]) -> dict[str, knowledge.Known]:
+    def listening(conn: sa.Connection, source_id: int, ids: Sequence[str]) -> dict[str, lookup.Known]:
         asked.extend([ids] if ids else [])
         return ask(conn, source_id, ids)
 
-    monkeypatch.setattr(knowledge, "known_jobs", listening)
+    monkeypatch.setattr(lookup, "known_jobs", listening)
     return asked
 
 

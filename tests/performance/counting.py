@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import pytest
 import sqlalchemy as sa
 
-from tests.databases import Server
+from tests.support.databases import Server
 
 _LITERALS = re.compile(r"'(?:[^']|'')*'|\bNULL\b|\b[0-9][0-9.e+-]*\b|\$[0-9]+|%s|\?")
 _LISTS = re.compile(r"\?(?:\s*,\s*\?)+|\(\?\)(?:\s*,\s*\(\?\))+")

@@ -14,9 +14,9 @@ from etl.pipeline import run
 from etl.records import RunResult
 from etl.simulator import World
 from tests.conftest import DATABASES
-from tests.databases import Server
 from tests.performance.counting import Counter, counting, transactions
-from tests.rig import Rig, rig
+from tests.support.databases import Server
+from tests.support.rig import Rig, rig
 
 SMALL, LARGE = 100, 1000
 PAGE, PAGES_PER_BATCH = 10, 10

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from etl.db import schema
 from etl.db.engine import make_engine
+from etl.schema import migrate
 from etl.simulator import Simulator, World
 
 SCRIPT = (
@@ -26,7 +26,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
     """A database at the current revision."""
     url = f"sqlite:///{tmp_path / 'etl.db'}"
     engine = make_engine(url)
-    schema.upgrade(engine)
+    migrate.upgrade(engine)
     engine.dispose()
     return {"DATABASE_URL": url, "BIFROST_BASE_URL": "http://127.0.0.1:9", "BIFROST_PROVIDER": "openai"}
 

@@ -8,8 +8,8 @@ import pytest
 import sqlalchemy as sa
 
 from etl.simulator import World
-from tests.databases import Server
-from tests.rig import rig
+from tests.support.databases import Server
+from tests.support.rig import rig
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from etl.simulator import World
-from tests.rig import rig
+from tests.support.rig import rig
 
 MINUTE = 60.0
 

@@ -16,9 +16,9 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from etl.db import schema
+from etl.schema import migrate
 from etl.simulator import World
-from tests.rig import Rig, rig, shown, truth
+from tests.support.rig import Rig, rig, shown, truth
 
 HOUR = 3600.0
 
@@ -61,7 +61,7 @@ def play(r: Rig, step: tuple[str, Any], observed: dict[str, list[dict[str, Any]]
 
 def killed(r: Rig, commits: int) -> None:
     """Sync, and die before commit number `commits`."""
-    schema.ensure(r.app.engine)
+    migrate.ensure(r.app.engine)
     left = [commits]
 
     def die(_connection: sa.Connection) -> None:

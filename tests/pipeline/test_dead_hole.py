@@ -8,7 +8,7 @@ import pytest
 
 from etl.simulator import World
 from tests.pipeline.test_convergence import in_order, killed
-from tests.rig import Rig, rig
+from tests.support.rig import Rig, rig
 
 
 def hole(r: Rig) -> str:

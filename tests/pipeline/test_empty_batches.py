@@ -9,7 +9,7 @@ import pytest
 
 from etl.pipeline import run
 from etl.simulator import World
-from tests.rig import rig
+from tests.support.rig import rig
 
 JOBS = 100
 

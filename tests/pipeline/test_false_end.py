@@ -6,7 +6,7 @@ import pytest
 
 from etl.simulator import World
 from tests.pipeline.test_convergence import in_order, killed
-from tests.rig import rig
+from tests.support.rig import rig
 
 
 @pytest.mark.parametrize("lanes", [1, 2])

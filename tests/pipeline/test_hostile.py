@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from etl.simulator import World
-from tests.rig import rig
+from tests.support.rig import rig
 
 HOUR = 3600.0
 

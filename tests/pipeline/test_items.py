@@ -6,8 +6,8 @@ import json
 
 from etl.errors import ServerFault
 from etl.simulator import World
-from tests.hostile import ACCEPTED, REJECTED
-from tests.rig import rig
+from tests.support.hostile import ACCEPTED, REJECTED
+from tests.support.rig import rig
 
 HOSTILE_TIME = 1_700_000_000.0  # when the hostile items say they were created
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from etl.pipeline.reading import SAMPLE, Event, Pace, Readers
+from etl.pipeline.read_ahead import SAMPLE, Event, Pace, Readers
 from etl.records import PageFacts, PageRows, RawPage, Request
 from etl.simulator import World
-from tests.rig import Rig, rig
-from tests.transform.pages import NOW
+from tests.support.pages import NOW
+from tests.support.rig import Rig, rig
 
 REQUEST = Request()
 PAGE = PageRows(

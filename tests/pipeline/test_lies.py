@@ -14,10 +14,10 @@ from typing import Any
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from etl.db import schema
+from etl.schema import migrate
 from etl.simulator import World
 from tests.pipeline.test_convergence import expire_leases, in_order, killed
-from tests.rig import Rig, rig
+from tests.support.rig import Rig, rig
 
 HOUR = 3600.0
 LIES = (
@@ -78,7 +78,7 @@ def play(r: Rig, step: tuple[str, Any]) -> None:
 
 def assert_converged(r: Rig) -> None:
     r.sim.clear_faults()
-    schema.ensure(r.app.engine)
+    migrate.ensure(r.app.engine)
     expire_leases(r)
     r.ok()
     assert r.reconcile(accept_suspicious=True).status == "ok"

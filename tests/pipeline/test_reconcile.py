@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from etl.simulator import World
-from tests.rig import rig
+from tests.support.rig import rig
 
 HOUR = 3600.0
 

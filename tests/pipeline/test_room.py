@@ -8,7 +8,7 @@ import pytest
 
 from etl.load.positions import LEAP
 from etl.simulator import World
-from tests.rig import Rig, rig
+from tests.support.rig import Rig, rig
 
 ROUNDS = 12
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests.reliability.raw_gateway import Ask
 from tests.reliability.test_strange_lists import List, reading
-from tests.rig import Rig
+from tests.support.rig import Rig
 
 START = 1_767_200_000
 

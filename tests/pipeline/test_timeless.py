@@ -8,7 +8,7 @@ import pytest
 
 from etl.simulator import World
 from tests.pipeline.test_convergence import in_order
-from tests.rig import rig
+from tests.support.rig import rig
 
 #: Order, status, page size, what `created_at` is, how many jobs with a time stand before.
 CASES = (

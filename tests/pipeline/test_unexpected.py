@@ -13,10 +13,10 @@ import structlog
 from etl import log
 from etl.load import Store, placing
 from etl.load import state as states
-from etl.load.health import read_health
-from etl.pipeline import first, incremental, newest_first
+from etl.load.source_health import read_health
+from etl.pipeline import first_load, incremental, newest_first
 from etl.simulator import World
-from tests.rig import Rig, rig
+from tests.support.rig import Rig, rig
 
 
 class Oops(Exception):
@@ -72,7 +72,7 @@ def test_a_tick_that_breaks_is_a_failed_run(
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     ("where", "name", "order"),
-    [(first.FirstLoad, "_old_has_met", "auto"), (newest_first.Descent, "nears_ground", "desc")],
+    [(first_load.FirstLoad, "_old_has_met", "auto"), (newest_first.Descent, "nears_ground", "desc")],
 )
 def test_a_readers_thread_that_breaks_ends_the_run(
     migrated_url: str, where: Any, name: str, order: str, monkeypatch: pytest.MonkeyPatch

@@ -12,11 +12,11 @@ import pytest
 import sqlalchemy as sa
 
 from etl.db import engine as engines
-from etl.db.models import leases, sync_state
 from etl.errors import DatabaseBusy
+from etl.schema.tables import leases, sync_state
 from etl.simulator import World
-from tests.rig import Rig, rig
-from tests.service.running import until
+from tests.support.rig import Rig, rig
+from tests.support.running import until
 
 SERVERS = pytest.mark.parametrize("database", ["postgresql", "mariadb"], indirect=True)
 WAITING = {

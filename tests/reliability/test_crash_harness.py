@@ -47,7 +47,7 @@ def test_sabotage_tells_what_a_blind_verdict_overlooks(tmp_path: Path) -> None:
 
 
 def _empty_tables(url: str) -> sa.Engine:
-    from etl.db.models import metadata
+    from etl.schema.tables import metadata
 
     engine = sa.create_engine(url)
     metadata.create_all(engine)

@@ -11,10 +11,10 @@ import pytest
 import sqlalchemy as sa
 
 from etl.config import Secret, Source
-from etl.db.models import metadata
 from etl.log import HIDDEN
+from etl.schema.tables import metadata
 from tests.reliability.raw_gateway import Ask, RawGateway, answer, job, page
-from tests.rig import TOKEN, Rig
+from tests.support.rig import TOKEN, Rig
 
 
 def stored(rig: Rig) -> str:

@@ -13,11 +13,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from etl.db.engine import make_engine
-from etl.db.models import leases, metadata
+from etl.schema.tables import leases, metadata
 from etl.simulator import Simulator, World
-from tests.cli.command import Command
-from tests.databases import Server
-from tests.service.running import TOKEN, configure, source, until
+from tests.support.command import Command
+from tests.support.databases import Server
+from tests.support.running import TOKEN, configure, source, until
 
 
 class Frozen:

@@ -1,6 +1,6 @@
 """Gateways that no simulator would dare: each ends in the right rows or a named error, soon, without a loss.
 
-What bodies and items can do is in tests/extract and tests/hostile.py; here a whole sync meets it.
+What bodies and items can do is in tests/extract and tests/support/hostile.py; here a whole sync meets it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import pytest
 from etl.errors import EtlError, GatewayError
 from etl.simulator import World
 from tests.reliability.raw_gateway import JOBS, JSON, Ask, Pieces, RawGateway, answer, job, page
-from tests.rig import TOKEN, Rig
+from tests.support.rig import TOKEN, Rig
 
 Reply = Callable[[Ask], bytes | Pieces]
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"

@@ -11,12 +11,12 @@ import pytest
 import sqlalchemy as sa
 
 from etl.db.engine import make_engine
-from etl.db.models import metadata
 from etl.pipeline import run as runs
+from etl.schema.tables import metadata
 from etl.simulator import World
-from tests.databases import Server
 from tests.reliability.proxy import ROWS, How, Proxy
-from tests.rig import Rig, rig
+from tests.support.databases import Server
+from tests.support.rig import Rig, rig
 
 HOUR = 3600.0
 FIRST_TRIES = range(1, sys.maxsize, 2)

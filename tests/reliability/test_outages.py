@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from etl.app_watch import Silent
 from etl.errors import StorageError
 from etl.load import worker_name
-from etl.load.health import release_all
+from etl.load.source_health import release_all
+from etl.observer import Silent
 from etl.pipeline import run as runs
 from etl.records import Counts, RunResult
 from etl.simulator import World
-from tests.databases import Server
 from tests.reliability.proxy import Proxy
-from tests.rig import Rig, rig
+from tests.support.databases import Server
+from tests.support.rig import Rig, rig
 
 
 @pytest.fixture(autouse=True)

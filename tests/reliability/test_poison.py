@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from etl.simulator import World
-from tests.rig import Rig, rig
+from tests.support.rig import Rig, rig
 
 
 def add(told: Rig, count: int) -> list[str]:

@@ -13,10 +13,10 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etl.db.models import metadata
+from etl.schema.tables import metadata
 from tests.reliability.raw_gateway import Ask, RawGateway, answer, job, page
-from tests.rig import Rig
-from tests.transform.pages import transform
+from tests.support.pages import transform
+from tests.support.rig import Rig
 
 #: Two prompts that no other text holds: a sentence, and a single word (which passes for a name or a code).
 SENTENCE, WORD = 'A Zebraquux "paints" <the> Größe of 77 moons', "zebraquux77moons"

@@ -18,8 +18,8 @@ from typing import Any
 
 from etl.simulator.error_table import TABLE, named
 from tests.reliability.raw_gateway import JOBS, JSON, Ask, Pieces, RawGateway, answer, page
-from tests.service.running import Service, configure, until
 from tests.service.test_refusals import DISABLING
+from tests.support.running import Service, configure, until
 
 #: Asked again at once: everything else waits for the next tick, or for a person.
 RETRIED = {

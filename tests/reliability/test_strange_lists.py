@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from etl.errors import DeadCursor, SuspiciousScan
-from etl.pipeline.reading import Readers
+from etl.pipeline.read_ahead import Readers
 from etl.simulator import World
 from tests.reliability.raw_gateway import Ask, RawGateway, answer, job, page
-from tests.rig import Rig
+from tests.support.rig import Rig
 
 WEB_PAGE = ("Content-Type: text/html",)
 UNREADABLE = answer(

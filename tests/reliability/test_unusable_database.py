@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from etl.cli.funnel import explain
+from etl.cli.errors import explain
 from etl.errors import EtlError
 from etl.simulator import Simulator, World
-from tests.cli.command import PROGRAM, Command, Done
-from tests.databases import PASSWORD, Server
-from tests.rig import TOKEN, Rig
-from tests.service.running import configure, source
+from tests.support.command import PROGRAM, Command, Done
+from tests.support.databases import PASSWORD, Server
+from tests.support.rig import TOKEN, Rig
+from tests.support.running import configure, source
 
 JOBS = 3000
 NOBODY = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--"]

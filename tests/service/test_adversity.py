@@ -6,10 +6,10 @@ import signal
 from pathlib import Path
 
 from etl.simulator import Simulator, World
-from tests.cli.command import Command
 from tests.conftest import unavailable
-from tests.databases import Missing, postgres_server
-from tests.service.running import TOKEN, Service, configure, source, until
+from tests.support.command import Command
+from tests.support.databases import Missing, postgres_server
+from tests.support.running import TOKEN, Service, configure, source, until
 
 
 def test_the_database_goes_away_and_comes_back(tmp_path: Path):

@@ -13,10 +13,10 @@ import pytest
 import sqlalchemy as sa
 import yaml
 
-from etl.analytics.views import VIEWS
-from etl.db import schema
 from etl.db.engine import make_engine
-from etl.db.models import metadata
+from etl.schema import migrate
+from etl.schema.tables import metadata
+from etl.schema.views.create import VIEWS
 from tests.service.test_deploy import metric_names
 
 ROOT = Path(__file__).parents[2]
@@ -60,7 +60,7 @@ def test_every_metric_of_the_dashboard_is_exported() -> None:
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 def test_the_reader_asks_everything_and_writes_nothing(database_url: str) -> None:
     engine = make_engine(database_url)
-    schema.upgrade(engine)
+    migrate.upgrade(engine)
     name = engine.url.database
     assert name is not None
     reader, counts = f"reader_{name}", f"counts_{name}"
@@ -72,8 +72,8 @@ def test_the_reader_asks_everything_and_writes_nothing(database_url: str) -> Non
         raw.execute(blocks[1])
     try:
         _check_reader(engine, reader)
-        schema.downgrade(engine, "0001")
-        schema.upgrade(engine)  # drops the views and makes them anew
+        migrate.downgrade(engine, "0001")
+        migrate.upgrade(engine)  # drops the views and makes them anew
         _check_reader(engine, reader)
     finally:
         with engine.begin() as conn:

@@ -21,17 +21,17 @@ from starlette.routing import Route
 from etl.analytics.browsing import reading_engine
 from etl.analytics.cancellation import follow_connections
 from etl.config import Secret
-from etl.db import schema
 from etl.errors import StorageError
+from etl.schema import migrate
 from etl.simulator import World
 from etl.web.app import build
 from etl.web.cache import Shared
 from etl.web.connections import PatientProtocol, Seldom
-from etl.web.dashboard import Page
-from etl.web.dashboard_desk import Desk
+from etl.web.dashboard.context import Desk
+from etl.web.dashboard.routes import Page
 from etl.web.server import WebServer
-from tests.rig import Rig, rig
 from tests.service.test_web import Site
+from tests.support.rig import Rig, rig
 
 LONG = 60.0
 HALF = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
@@ -48,7 +48,7 @@ class Few(PatientProtocol):
 @pytest.fixture
 def made(tmp_path: Path) -> Iterator[Rig]:
     with rig(World(seed=4, jobs=5), f"sqlite:///{tmp_path / 'etl.db'}") as gateway:
-        schema.ensure(gateway.app.engine)
+        migrate.ensure(gateway.app.engine)
         yield gateway
 
 

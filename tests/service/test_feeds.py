@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from etl.simulator import Simulator, World
-from tests.cli.command import Command
-from tests.feed.history import open_engine
-from tests.feed.reading_back import assert_equal
-from tests.service.running import TOKEN, Service, configure, source, until
+from tests.support.command import Command
+from tests.support.feed_history import open_engine
+from tests.support.reading_back import assert_equal
+from tests.support.running import TOKEN, Service, configure, source, until
 
 
 @pytest.fixture

@@ -8,16 +8,15 @@ import pytest
 import sqlalchemy as sa
 
 from etl.db.engine import writing
-from etl.db.models import leases, sync_runs, sync_state
-from etl.load import Lease, register
-from etl.load import health as healths
+from etl.load import Lease, register, source_health
 from etl.load.runs import begin
+from etl.schema.tables import leases, sync_runs, sync_state
 
 NOW = datetime(2026, 4, 15, 12, 0, tzinfo=UTC)
 
 
-def read(engine: sa.Engine) -> healths.Health:
-    found = healths.read_health(engine, "main", NOW)
+def read(engine: sa.Engine) -> source_health.Health:
+    found = source_health.read_health(engine, "main", NOW)
     assert found is not None
     return found
 
@@ -38,16 +37,16 @@ def start_a_run(engine: sa.Engine, source_id: int, holder: str, seconds: float) 
 
 
 def test_before_the_first_run(engine: sa.Engine):
-    assert healths.read_health(engine, "main", NOW) is None
-    assert healths.abandoned(engine) == set()
-    assert healths.completed(engine) == {}
+    assert source_health.read_health(engine, "main", NOW) is None
+    assert source_health.abandoned(engine) == set()
+    assert source_health.completed(engine) == {}
 
 
 def test_failures_count(engine: sa.Engine, source_id: int):
     for _ in range(2):
-        healths.note_failure(engine, "main", now=NOW, disabled=None, fingerprint="f")
+        source_health.note_failure(engine, "main", now=NOW, disabled=None, fingerprint="f")
     assert (read(engine).failures, read(engine).disabled_at) == (2, None)
-    healths.note_failure(engine, "main", now=NOW, disabled="401", fingerprint="f")
+    source_health.note_failure(engine, "main", now=NOW, disabled="401", fingerprint="f")
     found = read(engine)
     assert (found.failures, found.disabled_at, found.disabled_reason, found.config_hash) == (
         3,
@@ -55,7 +54,7 @@ def test_failures_count(engine: sa.Engine, source_id: int):
         "401",
         "f",
     )
-    other = healths.read_health(engine, "other", NOW)
+    other = source_health.read_health(engine, "other", NOW)
     assert other is not None and other.failures == 0
 
 
@@ -65,19 +64,19 @@ def test_a_live_lease_and_a_dead_one(engine: sa.Engine, source_id: int):
     assert (found.holder, found.last_status, found.last_worker) == ("there:2:x", "running", "there:2:x")
     assert 0 < found.lease_left <= 600
     assert not found.abandoned
-    assert healths.abandoned(engine) == set()
+    assert source_health.abandoned(engine) == set()
     with writing(engine) as conn:
         past = datetime.now(UTC) - timedelta(days=1)
         conn.execute(sa.update(leases).where(leases.c.source_id == source_id).values(expires_at=past))
     assert read(engine).abandoned
-    assert healths.abandoned(engine) == {"main"}
+    assert source_health.abandoned(engine) == {"main"}
 
 
 def test_giving_back_what_this_process_holds(engine: sa.Engine, source_id: int):
     start_a_run(engine, source_id, "here:1:x", 600)
-    healths.release_all(engine, "here:11")
+    source_health.release_all(engine, "here:11")
     assert read(engine).holder == "here:1:x", "another process, whose number begins alike"
-    healths.release_all(engine, "here:1")
+    source_health.release_all(engine, "here:1")
     found = read(engine)
     assert (found.holder, found.last_status, found.abandoned) == (None, "interrupted", False)
     with engine.connect() as conn:
@@ -87,4 +86,4 @@ def test_giving_back_what_this_process_holds(engine: sa.Engine, source_id: int):
 def test_when_each_source_was_complete(engine: sa.Engine, source_id: int):
     with writing(engine) as conn:
         conn.execute(sa.update(sync_state).where(sync_state.c.source_id == source_id).values(complete_at=NOW))
-    assert healths.completed(engine) == {"main": NOW, "other": None}
+    assert source_health.completed(engine) == {"main": NOW, "other": None}

@@ -12,10 +12,10 @@ from etl.config import Secret
 from etl.simulator import World
 from etl.web import sessions
 from etl.web.throttle import Throttle
-from tests.cli.command import Command
-from tests.rig import rig
-from tests.service.running import configure
 from tests.service.test_web import CANARY, Site
+from tests.support.command import Command
+from tests.support.rig import rig
+from tests.support.running import configure
 
 NOW = 1_800_000_000.0
 

@@ -14,10 +14,10 @@ import pytest
 
 from etl.config import Notify, Secret
 from etl.errors import ConfigError, ServerFault, SuspiciousScan, Unauthorized
-from etl.load.health import Health
+from etl.load.source_health import Health
 from etl.log import Redactor
-from etl.notify import FAILURES, Notifier
 from etl.records import Counts, RunResult
+from etl.scheduler.notify import FAILURES, Notifier
 
 NOW = datetime(2026, 4, 15, 12, 0, tzinfo=UTC)
 CANARY = "canary-0b1d9fae77"

@@ -8,7 +8,7 @@ import pytest
 
 from etl.simulator import World
 from etl.simulator.error_table import TABLE
-from tests.rig import TOKEN, rig
+from tests.support.rig import TOKEN, rig
 
 DISABLING = {
     "provider_not_configured",

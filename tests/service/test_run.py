@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from etl.simulator import Simulator, World
-from tests.cli.command import Command, Done
-from tests.service.running import TOKEN, Service, configure, source, until
+from tests.support.command import Command, Done
+from tests.support.running import TOKEN, Service, configure, source, until
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from etl.scheduler.slots import Slots
+from etl.scheduler.in_flight import Slots
 
 
 def test_one_at_a_time_and_a_reconcile_waits():

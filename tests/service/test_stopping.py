@@ -13,10 +13,9 @@ from pathlib import Path
 import pytest
 
 from etl.simulator import Simulator, World
-from tests.cli import command
-from tests.databases import Server
-from tests.service import running
-from tests.service.running import TOKEN, Service, configure, source
+from tests.support import command, running
+from tests.support.databases import Server
+from tests.support.running import TOKEN, Service, configure, source
 
 #: The process is sent SIGHUP when it begins to load each of these modules.
 _HUNG_UP = """
@@ -42,7 +41,7 @@ def test_a_hangup_while_it_starts_is_a_reload(
 ):
     configure(tmp_path, f"sqlite:///{tmp_path / 'etl.db'}", [source(sim)])
     script = _HUNG_UP.format(
-        modules=("etl.cli.funnel", "etl.cli.root", "etl.config", "etl.scheduler", "etl.web.app")
+        modules=("etl.cli.errors", "etl.cli.root", "etl.config", "etl.scheduler", "etl.web.app")
     )
     monkeypatch.setattr(running, "PROGRAM", [command.PROGRAM[0], "-c", script])
     with Service(tmp_path) as service:

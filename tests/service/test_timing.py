@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.config import Reconcile, Schedule, Source
-from etl.config_types import cron as cron_line
-from etl.load.health import Health
-from etl.scheduler import timing
+from etl.config.values import cron as cron_line
+from etl.load.source_health import Health
+from etl.scheduler import schedule as timing
 
 NOW = datetime(2026, 4, 15, 12, 0, 0, tzinfo=UTC)  # a Wednesday
 US, THEM = "here:1", "there:2"

@@ -19,16 +19,16 @@ from starlette.routing import Route
 
 from etl.app import App
 from etl.config import Config, Database, Secret, SecretUrl, Service, Source
-from etl.db import schema
 from etl.errors import ConfigError, StorageError
 from etl.records import Counts, RunResult
+from etl.schema import migrate
 from etl.simulator import World
 from etl.web.app import build
 from etl.web.cache import Cache
 from etl.web.metrics import Metrics
 from etl.web.server import WebServer
 from etl.web.state import State
-from tests.rig import Rig, rig
+from tests.support.rig import Rig, rig
 
 CANARY = "canary-11c2aa0e5f"
 
@@ -99,7 +99,7 @@ def test_alive(site: Site):
 def test_ready_only_when_whole_and_fresh(site: Site, made: Rig):
     code, body, _ = site.get("/readyz")
     assert (code, "tables" in json.loads(body)["database"]["problem"]) == (503, True)
-    schema.ensure(made.app.engine)
+    migrate.ensure(made.app.engine)
     assert json.loads(site.get("/readyz")[1])["sources"]["main"]["problem"] == "never synced"
     made.ok()
     fresh = State(
@@ -138,7 +138,7 @@ def test_not_ready_when_the_database_is_away():
 
 
 def test_metrics_can_be_parsed_and_count_what_runs_did(site: Site, made: Rig):
-    schema.ensure(made.app.engine)
+    migrate.ensure(made.app.engine)
     made.ok()
     so_far = Counts(pages=1, requests=2, jobs_seen=9, jobs_inserted=9)
     at_the_end = Counts(pages=3, requests=4, jobs_seen=19, jobs_inserted=12, jobs_unchanged=7)

@@ -9,7 +9,7 @@ import pytest
 
 from etl.records import CacheLookup, PageFacts, Unknown
 from etl.transform import Options, transform_page
-from tests.transform.pages import page, transform
+from tests.support.pages import page, transform
 
 SEMANTIC = {
     "cache_hit": True,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from etl.records import JobRow, Unknown
-from tests.transform.pages import extra, row, transform
+from tests.support.pages import extra, row, transform
 
 AT = 1_700_000_000
 

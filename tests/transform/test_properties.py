@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl.transform import Options, transform_page
+from etl.transform.fast_path import ordinary_rows
 from etl.transform.jobs import Context, job_row
-from etl.transform.ordinary import ordinary_rows
-from etl.transform.text import decode
-from tests.hostile import ACCEPTED, HOSTILE, REJECTED
-from tests.transform.pages import assert_sound, page, row, transform
+from etl.transform.json_values import decode
+from tests.support.hostile import ACCEPTED, HOSTILE, REJECTED
+from tests.support.pages import assert_sound, page, row, transform
 
 NAMES = [
     "id", "object", "provider", "model", "status", "progress", "prompt", "remixed_from_video_id", "seconds",

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from etl.transform import values
-from tests.transform.pages import extra, row
+from etl.transform import parsers
+from tests.support.pages import extra, row
 
 MOMENT = datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
 
@@ -135,5 +135,7 @@ def test_a_whole_progress_of_a_completed_job_is_100() -> None:
 
 
 def test_parsers_take_what_they_are_documented_to_take() -> None:
-    assert values.dimensions(None) == (None, None)
-    assert values.moment(None) is values.number(None) is values.percent(None) is values.seconds(None) is None
+    assert parsers.dimensions(None) == (None, None)
+    assert (
+        parsers.moment(None) is parsers.number(None) is parsers.percent(None) is parsers.seconds(None) is None
+    )

@@ -1,0 +1,50 @@
+"""The configured database, opened to look at: a command that only reads never creates nor migrates one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from etl.analytics.read_only import forbid_writing
+from etl.config import Config
+from etl.db.engine import is_sqlite, make_engine
+from etl.errors import ConfigError
+from etl.schema import migrate
+
+
+@contextmanager
+def connected(config: Config, *, read_only: bool = False) -> Iterator[sa.Engine]:
+    """An engine on the database, whatever is in it; its connections are closed at the end."""
+    engine = make_engine(config.database.reveal())
+    if read_only:
+        forbid_writing(engine)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def opened(config: Config, *, read_only: bool = False) -> Iterator[sa.Engine | None]:
+    """An engine on a database of ours, or None when there is nothing in it yet. Raises StorageError."""
+    with connected(config, read_only=read_only) as engine:
+        missing = is_sqlite(engine) and not Path(str(engine.url.database)).exists()
+        if missing or migrate.current(engine) is None:
+            yield None
+        else:
+            migrate.check(engine)
+            yield engine
+
+
+@contextmanager
+def filled(config: Config, *, read_only: bool = False) -> Iterator[sa.Engine]:
+    """As `opened`, for commands that need something to look at. Raises ConfigError when there is nothing."""
+    with opened(config, read_only=read_only) as engine:
+        if engine is None:
+            raise ConfigError(
+                f"nothing was synced yet into {config.database.url}", hint="run: bifrost-etl sync"
+            )
+        yield engine

@@ -1,0 +1,119 @@
+"""How long jobs took, hour by hour or day by day: percentiles for a chart, by nearest rank.
+
+`total` is creation to completion, the gateway's clock. `queue` and `render` are what we saw happen, our
+clock: a job first seen queued, then in progress, then at its end; as exact as ticks are close together.
+"""
+
+from __future__ import annotations
+
+# ruff: noqa: S608 (SQL is put together from our own snippets; values come as parameters)
+from dataclasses import replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from etl.analytics.browsing import as_table, bound
+from etl.analytics.jobs import Choice, conditions_of, count_jobs, took
+from etl.analytics.queries import Filter, Table, days_of
+from etl.db.engine import storage_errors
+from etl.records import SETTLED_STATUSES
+from etl.schema.views.columns import Column
+from etl.schema.views.dialects import Dialect, dialect
+
+#: Versions are read of so many jobs at most: more would keep people waiting.
+MOST = 50_000
+_RANKS = (50, 90, 99)
+_ENDED = ", ".join(f"'{status}'" for status in sorted(SETTLED_STATUSES))
+_COLUMNS = (
+    Column("part", "text", "total, queue or render."),
+    Column("jobs", "integer", "Jobs of which it is known."),
+    *(Column(f"p{n}", "seconds", f"{n} of 100 took no longer.") for n in _RANKS),
+)
+_DAY = Column("day", "day", "Day of creation, gateway's clock.")
+_HOUR = Column("hour", "instant", "Start of the hour of creation, gateway's clock.")
+
+
+def pace(engine: sa.Engine, chosen: Filter, *, hourly: bool) -> Table:
+    """Percentiles of the jobs created in each hour or day of the range. Raises StorageError.
+
+    `cut`: there is only `total`, because the range has more than MOST jobs.
+    """
+    many = count_jobs(engine, Choice(chosen)) > MOST
+    with storage_errors(), engine.connect() as conn:
+        d = dialect(conn.dialect.name)
+        where, values = conditions_of(d, Choice(chosen))
+        bucket = d.hours("j.created_at") if hourly else days_of(conn, d, chosen)("j.created_at")
+        before, parts = _parts(d, bucket, f"j.created_at IS NOT NULL AND {where}", seen=not many)
+        text = before + " UNION ALL ".join(_ranked(part, inner) for part, inner in parts)
+        rows = conn.execute(bound(f"{text} ORDER BY 1, 2", values))
+        columns = (_HOUR if hourly else _DAY, *_COLUMNS)
+        return replace(as_table("pace", "Time to finish, over time", columns, rows), cut=many)
+
+
+def latencies(engine: sa.Engine, chosen: Filter) -> dict[int, float]:
+    """Percentiles 50, 90, 95, 99 of the seconds from creation to completion, by nearest rank; or nothing."""
+    with storage_errors(), engine.connect() as conn:
+        d = dialect(conn.dialect.name)
+        where, values = conditions_of(d, Choice(chosen))
+        text = f"SELECT took, jobs FROM ({_totals(d, '1', where)}) t ORDER BY took"
+        rows = [(float(took), int(jobs)) for took, jobs in conn.execute(bound(text, values))]
+    whole, found, until = sum(jobs for _, jobs in rows), dict[int, float](), 0
+    for seconds, jobs in rows:
+        until += jobs
+        for percent in (50, 90, 95, 99):
+            if until * 100 >= whole * percent:
+                found.setdefault(percent, seconds)
+    return found
+
+
+def _parts(d: Dialect, bucket: str, where: str, *, seen: bool) -> tuple[str, list[tuple[str, str]]]:
+    """CTEs, and the counted lengths of time of each part."""
+    parts = [("total", _totals(d, bucket, where))]
+    if not seen:
+        return "", parts
+    parts += [("queue", _between(d, "queued", "begun")), ("render", _between(d, "begun", "ended"))]
+    return f"WITH sights AS ({_sights(d, bucket, where)}) ", parts
+
+
+def _totals(d: Dialect, bucket: str, where: str) -> str:
+    """Lengths of time are few: counting equal ones first leaves little to rank."""
+    return f"""
+  SELECT {bucket} AS bucket, {took(d)} AS took, COUNT(*) AS jobs FROM video_jobs j
+  WHERE j.status = 'completed' AND j.completed_at IS NOT NULL AND j.created_at IS NOT NULL AND {where}
+  GROUP BY 1, 2"""
+
+
+def _sights(d: Dialect, bucket: str, where: str) -> str:
+    """When we first saw each state of each job that changed before our eyes.
+
+    Grouped by an expression: for the bare key SQLite would walk the whole table in the key's order.
+    """
+    first = "MIN(CASE WHEN {what} THEN v.valid_from END)"
+    return f"""
+  SELECT {bucket} AS bucket, {first.format(what="v.version = 1 AND v.status = 'queued'")} AS queued,
+    {first.format(what="v.status = 'in_progress'")} AS begun,
+    {first.format(what=f"v.status IN ({_ENDED}) AND j.status = 'completed'")} AS ended
+  FROM video_jobs j JOIN video_job_versions v ON v.source_id = j.source_id AND v.job_id = j.job_id
+  WHERE j.version > 1 AND {where}
+  GROUP BY 1, j.source_id, {d.joined("j.job_id", "''")}"""
+
+
+def _between(d: Dialect, start: str, end: str) -> str:
+    return f"""
+  SELECT bucket, {d.seconds(start, end)} AS took, COUNT(*) AS jobs FROM sights
+  WHERE queued IS NOT NULL AND begun IS NOT NULL AND {end} IS NOT NULL GROUP BY 1, 2"""
+
+
+def _ranked(part: str, inner: str) -> str:
+    ranks = ", ".join(f"MIN(CASE WHEN until * 100 >= n * {n} THEN took END) AS p{n}" for n in _RANKS)
+    return f"""
+SELECT bucket, '{part}' AS part, MAX(n) AS jobs, {ranks} FROM (
+  SELECT bucket, took, SUM(jobs) OVER (PARTITION BY bucket) AS n,
+    SUM(jobs) OVER (PARTITION BY bucket ORDER BY took) AS until
+  FROM ({inner}) counted
+) ranked GROUP BY bucket"""
+
+
+def rows_of(table: Table, part: str) -> list[tuple[Any, ...]]:
+    """Bucket and percentiles of one part."""
+    return [(row[0], *row[3:]) for row in table.rows if row[1] == part]

@@ -1,0 +1,256 @@
+"""The list of jobs, page by page or whole: those of a range, and of these the ones behind some number."""
+
+from __future__ import annotations
+
+# ruff: noqa: S608 (SQL is put together from our own snippets; values come as parameters)
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from etl.analytics.browsing import as_table, bound, unhurried
+from etl.analytics.queries import Filter, Table
+from etl.db.engine import storage_errors
+from etl.schema.views.columns import Column
+from etl.schema.views.dialects import Dialect, dialect
+from etl.schema.views.job_facts import (
+    COST_STATE,
+    JOB_FACTS,
+    LATE,
+    STALLED,
+    cost_of_job,
+    failure_class,
+    price_id,
+    price_of_job,
+)
+
+_CHUNK = 2000
+#: Among how many of the newest jobs names are looked for: a look at all of them would cost what all cost.
+_RECENT = 20_000
+Only = Literal["", "open", "late", "stalled", "unpriced"]
+Order = Literal["newest", "slowest"]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Those of `jobs` for which all of this holds: failed in this class (`failure`), with this `code`; took
+    at least `slower` seconds; are open, late or stalled now, or completed without a known cost (`only`).
+
+    `order` is newest first; or slowest first, which leaves out what did not complete.
+    """
+
+    jobs: Filter
+    failure: str = ""
+    code: str = ""
+    slower: float = 0.0
+    only: Only = ""
+    order: Order = "newest"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenNow:
+    """How many of the jobs are open, and of these late and stalled."""
+
+    jobs: int
+    late: int
+    stalled: int
+
+
+def _known(*names: str) -> tuple[Column, ...]:
+    known = {column.name: column for column in JOB_FACTS.columns}
+    return tuple(known[name] for name in names)
+
+
+JOBS = (
+    *_known("source", "job_id", "provider", "model", "status"),
+    Column("progress", "number", "Percent done."),
+    *_known("prompt", "size", "seconds", "created_at", "completed_at", "expires_at", "total_seconds"),
+    *_known("cost", "currency", "cost_state", "error_code", "error_message", "remixed_from_job_id"),
+    *_known("versions", "is_unlisted"),
+)
+_ORDERS: dict[Order, str] = {
+    "newest": "j.created_at DESC, j.source_id, j.job_id",
+    "slowest": "{took} DESC, j.created_at DESC, j.source_id, j.job_id",
+}
+_OPEN = "{unset} AND j.unlisted_at IS NULL"
+
+
+def count_jobs(engine: sa.Engine, choice: Choice) -> int:
+    """How many jobs are chosen."""
+    with storage_errors(), engine.connect() as conn:
+        where, values = conditions_of(dialect(conn.dialect.name), choice)
+        return int(conn.scalar(bound(f"SELECT COUNT(*) FROM video_jobs j WHERE {where}", values)) or 0)
+
+
+def count_open(engine: sa.Engine, chosen: Filter) -> OpenNow:
+    """Whenever they were created: the range of `chosen` does not count."""
+    ever = Filter(
+        chosen.now,
+        sources=chosen.sources,
+        models=chosen.models,
+        statuses=chosen.statuses,
+        providers=chosen.providers,
+    )
+    with storage_errors(), engine.connect() as conn:
+        where, values = conditions_of(dialect(conn.dialect.name), Choice(ever, only="open"))
+        marks = {"late": _before(ever, LATE), "stalled": _before(ever, STALLED)}
+        sums = ", ".join(f"SUM(CASE WHEN j.created_at < :{name} THEN 1 ELSE 0 END)" for name in marks)
+        text = f"SELECT COUNT(*), {sums} FROM video_jobs j WHERE {where}"
+        row = conn.execute(bound(text, values | marks)).one()
+        return OpenNow(*(int(number or 0) for number in row))
+
+
+def recent_names(engine: sa.Engine, chosen: Filter) -> tuple[set[str], set[str]]:
+    """Providers and models of the newest jobs in the range, whatever else is chosen: to choose from."""
+    ranged = Choice(Filter(chosen.now, chosen.since, chosen.until))
+    with storage_errors(), engine.connect() as conn:
+        where, values = conditions_of(dialect(conn.dialect.name), ranged)
+        text = f"""
+SELECT DISTINCT provider, model FROM (
+  SELECT j.provider, j.model FROM video_jobs j WHERE {where} ORDER BY j.created_at DESC LIMIT {_RECENT}
+) newest"""
+        rows = conn.execute(bound(text, values)).all()
+    return {row[0] for row in rows if row[0]}, {row[1] for row in rows if row[1]}
+
+
+def list_jobs(engine: sa.Engine, choice: Choice, offset: int, limit: int) -> Table:
+    """`limit` of the chosen jobs, beginning with number `offset`."""
+    with storage_errors(), engine.connect() as conn:
+        return _jobs(list(conn.execute(_listing(conn, choice, f"LIMIT {int(limit)} OFFSET {int(offset)}"))))
+
+
+def every_job(engine: sa.Engine, choice: Choice) -> Iterator[Table]:
+    """All chosen jobs, a few thousand at a time; at least one table. May take its time."""
+    with storage_errors(), engine.connect() as conn:
+        unhurried(conn)
+        try:
+            found = False
+            result = conn.execute(_listing(conn, choice, None), execution_options={"yield_per": _CHUNK})
+            for rows in result.partitions():
+                found = True
+                yield _jobs(rows)
+            if not found:
+                yield _jobs([])
+        finally:
+            conn.invalidate()  # the time limit is back with the next connection
+
+
+def these_jobs(engine: sa.Engine, source_id: int, ids: list[str]) -> Table:
+    """The jobs of these ids, in no order."""
+    if not ids:
+        return _jobs([])
+    with storage_errors(), engine.connect() as conn:
+        d = dialect(conn.dialect.name)
+        text = _selected(d, "j.source_id = :one AND j.job_id IN :ids", "", price_of_job(d))
+        return _jobs(list(conn.execute(bound(text, {"one": source_id, "ids": ids}))))
+
+
+def _jobs(rows: Any) -> Table:
+    return as_table("jobs", "Jobs", JOBS, rows)
+
+
+def _listing(conn: sa.Connection, choice: Choice, part: str | None) -> sa.TextClause:
+    """Rows are chosen and cut first: only those shown are priced. All of them are priced by groups."""
+    d = dialect(conn.dialect.name)
+    where, values = conditions_of(d, choice)
+    prices = price_of_job(d) if part is not None else _grouped_prices(d, where)
+    order = f"ORDER BY {_ORDERS[choice.order].format(took=took(d))}"
+    cut = order if part is None else f"{order} {part}"
+    return bound(f"{_selected(d, where, cut, prices)}\n{order}", values)
+
+
+def _selected(d: Dialect, where: str, cut: str, prices: str) -> str:
+    return f"""
+SELECT s.name AS source, j.job_id, j.provider, j.model, j.status, j.progress, j.prompt, j.size, j.seconds,
+  j.created_at, j.completed_at, j.expires_at, {took(d)} AS total_seconds,
+  {cost_of_job(d)} AS cost, p.currency, {COST_STATE} AS cost_state, j.error_code, j.error_message,
+  j.remixed_from_job_id, j.version AS versions, (j.unlisted_at IS NOT NULL) AS is_unlisted
+FROM (SELECT * FROM video_jobs j WHERE {where} {cut}) j
+JOIN sources s ON s.id = j.source_id
+{prices}"""
+
+
+def took(d: Dialect) -> str:
+    """Seconds from creation to completion of job j."""
+    return d.seconds("j.created_at", "j.completed_at")
+
+
+def _grouped_prices(d: Dialect, where: str) -> str:
+    """A join that gives job j its price p, looked up once for all jobs that must have the same."""
+    key, groups = _price_groups(d, where)
+    priced = f"SELECT g.price_key, {price_id(d, 'g', d.midnight('g.utc_day'))} AS price_id FROM ({groups}) g"
+    return f"LEFT JOIN ({priced}) q ON q.price_key = {key} LEFT JOIN prices p ON p.id = q.price_id"
+
+
+def _unpriced(d: Dialect, where: str) -> str:
+    """A condition: job j has no price; asked once for all jobs that must have the same."""
+    key, groups = _price_groups(d, f"j.status = 'completed' AND {where}")
+    none = f"SELECT g.price_key FROM ({groups}) g WHERE {price_id(d, 'g', d.midnight('g.utc_day'))} IS NULL"
+    missing = f"j.seconds IS NULL OR j.created_at IS NULL OR {key} IN ({none})"
+    return f"j.status = 'completed' AND ({missing})"
+
+
+def _price_groups(d: Dialect, where: str) -> tuple[str, str]:
+    """What tells jobs of different prices apart, and one row for each that there is."""
+    names = ("provider", "model", "size", "width", "height")
+    day = d.day("j.created_at")
+    key = d.joined(
+        *(part for name in names for part in (f"COALESCE({_text(d, name)}, '-')", "'|'")), _text(d, day)
+    )
+    groups = f"""
+  SELECT {key} AS price_key, j.provider, j.model, j.size, j.width, j.height, {day} AS utc_day
+  FROM video_jobs j WHERE j.created_at IS NOT NULL AND {where}
+  GROUP BY 1, j.provider, j.model, j.size, j.width, j.height, 7"""
+    return key, groups
+
+
+def _text(d: Dialect, name: str) -> str:
+    column = name if "(" in name else f"j.{name}"
+    return f"CAST({column} AS {'CHAR' if d.family == 'mysql' else 'TEXT'})"
+
+
+# --- what is chosen ----------------------------------------------------------------------------
+
+
+def conditions_of(d: Dialect, choice: Choice) -> tuple[str, dict[str, Any]]:
+    """SQL on video_jobs j, and its parameters."""
+    jobs = choice.jobs
+    parts: dict[str, tuple[str, Any]] = {
+        "since": ("j.created_at >= :since", jobs.since),
+        "until": ("j.created_at < :until", jobs.until),
+        "sources": ("j.source_id IN (SELECT id FROM sources WHERE name IN :sources)", list(jobs.sources)),
+        "providers": ("j.provider IN :providers", list(jobs.providers)),
+        "models": ("j.model IN :models", list(jobs.models)),
+        "statuses": ("j.status IN :statuses", list(jobs.statuses)),
+        "failure": (f"j.status = 'failed' AND {failure_class()} = :failure", choice.failure),
+        "code": ("j.error_code = :code", choice.code),
+        "slower": (f"j.status = 'completed' AND {took(d)} >= :slower", choice.slower),
+    }
+    kept = {name: (sql, given) for name, (sql, given) in parts.items() if given}
+    plain, more = _only(d, choice)
+    where = " AND ".join(["1 = 1", *plain, *(sql for sql, _ in kept.values())])
+    if choice.only == "unpriced":
+        where = f"{_unpriced(d, where)} AND {where}"
+    return where, {name: given for name, (_, given) in kept.items()} | more
+
+
+def _only(d: Dialect, choice: Choice) -> tuple[list[str], dict[str, Any]]:
+    """Conditions of `only` and `order`, and the values that they need."""
+    conditions, values = [], dict[str, Any]()
+    if choice.order == "slowest":
+        conditions.append(
+            "j.status = 'completed' AND j.completed_at IS NOT NULL AND j.created_at IS NOT NULL"
+        )
+    if choice.only not in ("", "unpriced"):
+        conditions.append(_OPEN.format(unset=d.unset("j.settled")))
+        age = {"late": LATE, "stalled": STALLED}.get(choice.only)
+        if age is not None:
+            conditions.append("j.created_at < :born_before")
+            values["born_before"] = _before(choice.jobs, age)
+    return conditions, values
+
+
+def _before(chosen: Filter, age: float) -> Any:
+    return chosen.now - timedelta(seconds=age)

@@ -1,0 +1,1 @@
+"""Sources worked on by the processes of a Dask cluster."""

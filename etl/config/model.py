@@ -1,0 +1,278 @@
+"""What can be configured, as frozen records. Defaults stand here and, tested equal, in config.example.yaml.
+
+Durations are seconds (float), sizes bytes, paths relative to the current directory. A record's `problems()`
+yields (key, message) for what only its fields together can tell; `EXCLUSIVE` names keys that bar each other.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import quote
+
+from msgspec import Meta, Struct
+
+from etl.config.source import Problems, Source, Text
+from etl.config.values import (
+    Cron,
+    DatabaseUrl,
+    HeaderSecret,
+    HiddenText,
+    Money,
+    Name,
+    Place,
+    PositiveDuration,
+    SecretUrl,
+    TimeZone,
+    looks_secret,
+)
+from etl.errors import ConfigError
+
+Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$")]
+
+DEFAULT_DATABASE = "sqlite:///bifrost-etl.db"
+
+
+class Database(Struct, frozen=True, kw_only=True):
+    """Where the mirror is kept. `password` replaces the one in the URL."""
+
+    url: DatabaseUrl = SecretUrl(DEFAULT_DATABASE)
+    password: HiddenText | None = None
+
+    def reveal(self) -> str:
+        """The whole URL, password included: for the engine only."""
+        url = self.url.reveal()
+        if self.password is None:
+            return url
+        scheme, _, rest = url.partition("://")
+        where, slash, tail = rest.partition("/")
+        userinfo, _, host = where.rpartition("@")
+        password = quote(self.password.reveal(), safe="")
+        return f"{scheme}://{userinfo.partition(':')[0]}:{password}@{host}{slash}{tail}"
+
+    def secrets(self) -> list[str]:
+        return [*self.url.secrets(), *(self.password.secrets() if self.password else [])]
+
+    def problems(self) -> Problems:
+        if self.password is not None and "@" not in self.url.reveal():
+            yield "password", "needs a URL with a user: postgresql://user@host/name"
+
+
+class Lease(Struct, frozen=True, kw_only=True):
+    """How long a source stays reserved for a process that no longer answers."""
+
+    seconds: PositiveDuration = 60.0
+
+    def problems(self) -> Problems:
+        if not 5 <= self.seconds <= 3600:
+            yield (
+                "seconds",
+                "expects 5s to 1h: shorter ones expire during a commit, longer ones delay a takeover",
+            )
+
+
+class Dask(Struct, frozen=True, kw_only=True):
+    """The cluster of `executor: dask`. Without an address: `workers` processes of `threads` on this machine.
+
+    With `config_file` the workers read the configuration themselves, from that path of theirs.
+    """
+
+    address: Text | None = None
+    config_file: Text | None = None
+    workers: Annotated[int, Meta(ge=1, le=256)] = 2
+    threads: Annotated[int, Meta(ge=1, le=64)] = 4
+
+    @property
+    def far(self) -> bool:
+        """The cluster is, or may be, on other machines."""
+        return self.address is not None and not _is_loopback(_host(self.address))
+
+    def problems(self) -> Problems:
+        if self.address is None:
+            return
+        if not re.fullmatch(r"(tcp|tls)://[^/@]+:\d+", self.address):
+            yield "address", "expects tcp://host:port or tls://host:port, the scheduler's"
+        elif self.far and self.config_file is None and not self.address.startswith("tls:"):
+            yield (
+                "address",
+                "would carry keys over the network in clear text: use tls://, or give config_file, "
+                "the path of the configuration on the workers",
+            )
+
+
+_STRONG = "where other machines can try it must have 16 characters or more, 6 of them different"
+
+
+def _is_weak(token: str) -> bool:
+    return len(token) < 16 or len(set(token)) < 6
+
+
+class Service(Struct, frozen=True, kw_only=True):
+    """The long-running service: health, metrics, page, logs."""
+
+    host: Text = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535)] = 9464
+    allow_remote: bool = False
+    token: HeaderSecret | None = None
+    log_format: Literal["auto", "console", "json"] = "auto"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    shutdown_timeout: PositiveDuration = 30.0
+    ready_max_age: PositiveDuration = 900.0
+
+    def problems(self) -> Problems:
+        if _is_loopback(self.host):
+            return
+        if not self.allow_remote:
+            yield "host", "is reachable from other machines: that needs allow_remote: true (and a token)"
+        elif self.token is None:
+            yield "allow_remote", "needs a token (token, or token_file)"
+        elif _is_weak(self.token.reveal()):
+            yield "token", f"can be guessed: {_STRONG}, such as openssl rand -hex 24 writes"
+
+
+class Reporting(Struct, frozen=True, kw_only=True):
+    """How reports cut days and name money."""
+
+    timezone: TimeZone = "UTC"
+    currency: Currency = "USD"
+
+
+class Price(Struct, frozen=True, kw_only=True):
+    """The price of one unit from `valid_from` (a UTC date) on. `*` is any; % in a model any text."""
+
+    model: Text
+    price: Money
+    valid_from: date
+    provider: Text = "*"
+    resolution: Text = "*"
+    currency: Currency = "USD"
+    unit: Literal["second"] = "second"
+
+
+class Notify(Struct, frozen=True, kw_only=True):
+    """Who is told what, through Apprise URLs. `max_age` is the age at which a source counts as stale."""
+
+    urls: tuple[HiddenText, ...] = ()
+    on: tuple[Literal["failure", "recovery", "staleness"], ...] = ("failure", "recovery", "staleness")
+    max_age: PositiveDuration = 3600.0
+
+
+class Destination(Struct, frozen=True, kw_only=True):
+    """A warehouse or lake that the change feed fills. The service delivers `every` so often or by `cron`,
+    and after syncs (`after_sync`); with none of them, only the command does. `keep_replaced`: seconds that
+    files of a lake stay for readers after others took their place."""
+
+    EXCLUSIVE: ClassVar[tuple[tuple[str, str], ...]] = (("every", "cron"),)
+    name: Name
+    type: Literal["filesystem", "duckdb", "delta", "iceberg", "postgres", "dlt"]
+    url: Place | None = None
+    options: dict[str, Any] = {}
+    every: PositiveDuration | None = None
+    cron: Cron | None = None
+    timezone: TimeZone = "UTC"
+    after_sync: bool = False
+    keep_replaced: PositiveDuration = 3600.0
+
+    @property
+    def scheduled(self) -> bool:
+        """The service delivers here by itself."""
+        return self.after_sync or self.every is not None or self.cron is not None
+
+    def __repr__(self) -> str:
+        return f"Destination(name={self.name!r}, type={self.type!r}, url={self.url}, options=…)"
+
+    def secrets(self) -> list[str]:
+        hidden = list(self.url.secrets()) if self.url else []
+        return hidden + list(_secret_options(self.options, hidden=False))
+
+
+class Feed(Struct, frozen=True, kw_only=True):
+    """The change feed."""
+
+    destinations: tuple[Destination, ...] = ()
+
+
+class Retention(Struct, frozen=True, kw_only=True):
+    """How long what `prune` removes is kept; None keeps it for ever."""
+
+    page_log: PositiveDuration | None = None
+    runs: PositiveDuration | None = None
+    rejects: PositiveDuration | None = None
+    versions: PositiveDuration | None = None
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """Everything. `origin` says in words where it came from; `path` is the file, or None without one.
+
+    `parallel` bounds how many sources are worked on at once: here, or on the cluster from here.
+    """
+
+    sources: tuple[Source, ...] = ()
+    database: Database = Database()
+    lease: Lease = Lease()
+    executor: Literal["threads", "dask"] = "threads"
+    parallel: Annotated[int, Meta(ge=1, le=1000)] = 32
+    dask: Dask = Dask()
+    service: Service = Service()
+    reporting: Reporting = Reporting()
+    prices: tuple[Price, ...] = ()
+    notify: Notify = Notify()
+    feed: Feed = Feed()
+    retention: Retention = Retention()
+    origin: str = "defaults"
+    path: Path | None = None
+
+    def problems(self) -> Problems:
+        if self.executor == "dask" and self.dask.far and self.database.url.reveal().startswith("sqlite"):
+            yield "executor", "a cluster of machines cannot share a SQLite file: give it a database server"
+
+    def secrets(self) -> list[str]:
+        """Every text that must never be printed; for the redactor."""
+        hidden = [item for item in (self.service.token, *self.notify.urls) if item is not None]
+        owners: tuple[Any, ...] = (*self.sources, self.database, *hidden, *self.feed.destinations)
+        return list(dict.fromkeys(text for owner in owners for text in owner.secrets()))
+
+    def choose(self, names: Sequence[str] = ()) -> tuple[Source, ...]:
+        """The sources of these names, in the order of the file; without names, all that are enabled.
+
+        Raises ConfigError for a name that does not exist, or when there is nothing to choose from.
+        """
+        if not self.sources:
+            hint = "Set BIFROST_BASE_URL, BIFROST_API_KEY and BIFROST_PROVIDER, or run: bifrost-etl init"
+            raise ConfigError(f"No source is configured ({self.origin})", hint=hint)
+        known = [source.name for source in self.sources]
+        for name in names:
+            if name not in known:
+                raise ConfigError(f"There is no source {name!r}", hint=f"Sources: {', '.join(known)}")
+        chosen = tuple(s for s in self.sources if (s.name in names if names else s.enabled))
+        if not chosen:
+            raise ConfigError("Every source is switched off (enabled: false)", hint="Name one to run it")
+        return chosen
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _host(address: str) -> str:
+    """The host of tcp://host:port, without the brackets of IPv6."""
+    return address.partition("://")[2].rpartition(":")[0].strip("[]")
+
+
+def _secret_options(value: Any, *, hidden: bool) -> Iterable[str]:
+    """Texts below a key that sounds secret."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _secret_options(item, hidden=hidden or looks_secret(str(key)))
+    elif isinstance(value, list):
+        for item in value:
+            yield from _secret_options(item, hidden=hidden)
+    elif hidden and isinstance(value, str):
+        yield value

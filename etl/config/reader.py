@@ -1,0 +1,268 @@
+"""The tree of a configuration file to records: every problem found, none repeats a value.
+
+Two steps, so that `defaults` can be laid under each source: `read` turns a node into `Fields` (converted
+values, each with its place), `build` turns fields into the record and asks it for `problems()`.
+"""
+
+from __future__ import annotations
+
+import types
+from functools import cache
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from etl.config.node import BROKEN, Node, read_secret_file, shown
+from etl.config.values import Parsed, Secret, Wrong
+
+_WORDS = {bool: "true or false", str: "text (put quotes around it)", int: "a whole number", float: "a number"}
+
+
+class Invalid(Exception):
+    """One value is wrong; the text says what is expected."""
+
+
+class Fields(dict[str, Any]):
+    """The values given for one record, and where: `at` of the whole, `where` of each key, `path` in words."""
+
+    def __init__(self, struct: type[msgspec.Struct], at: str, path: str) -> None:
+        super().__init__()
+        self.struct, self.at, self.path = struct, at, path
+        self.where: dict[str, str] = {}
+        self.broken: set[str] = set()  # keys whose problem is already reported
+
+    def over(self, under: Fields) -> Fields:
+        """These values laid over others: mappings key by key; a key drives out those that it excludes."""
+        merged = Fields(self.struct, self.at, self.path)
+        pairs = exclusive(self.struct)
+        barred = {other for pair in pairs for key in pair if self.get(key) is not None for other in pair}
+        for fields in (under, self):
+            for key, value in fields.items():
+                if fields is under and key in barred and key not in self:
+                    continue
+                merged[key] = _laid(value, merged.get(key))
+                merged.where[key] = fields.where[key]
+        merged.broken = self.broken | {key for key in under.broken if key not in self}
+        return merged
+
+
+def _laid(value: Any, under: Any) -> Any:
+    if isinstance(value, Fields) and isinstance(under, Fields):
+        return value.over(under)
+    if isinstance(value, dict) and isinstance(under, dict):
+        return {**under, **value}
+    return value
+
+
+def exclusive(struct: type[msgspec.Struct]) -> tuple[tuple[str, str], ...]:
+    """Pairs of keys of which only one may stand."""
+    pairs: tuple[tuple[str, str], ...] = getattr(struct, "EXCLUSIVE", ())
+    return pairs
+
+
+@cache
+def keys(struct: type[msgspec.Struct]) -> dict[str, Any]:
+    """The keys that a mapping for this record may hold, with their types; `*_file` keys included."""
+    hints = get_type_hints(struct, include_extras=True)
+    found = {name: hints[name] for name in struct.__struct_fields__}
+    files = [name for name, hint in found.items() if _is_secret(hint)]
+    return found | {f"{name}_file": str for name in files}
+
+
+def _is_secret(hint: Any) -> bool:
+    kind = _unwrap(hint)
+    base = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+    return isinstance(base, type) and issubclass(base, Secret)
+
+
+def _unwrap(hint: Any) -> Any:
+    """`X` of `X | None`."""
+    if get_origin(hint) in (Union, types.UnionType):
+        return next(arg for arg in get_args(hint) if arg is not type(None))
+    return hint
+
+
+class Reader:
+    """Collects problems while it reads; nothing is raised."""
+
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+
+    def report(self, where: str, path: str, message: str) -> None:
+        text = f"{where}: {path}: {message}" if path else f"{where}: {message}"
+        if text not in self.problems:
+            self.problems.append(text)
+
+    def read(
+        self, node: Node, struct: type[msgspec.Struct], path: str, without: tuple[str, ...] = ()
+    ) -> Fields:
+        """The mapping as fields of this record; `without` names fields that may not stand here."""
+        fields = Fields(struct, node.where, path)
+        if node.value is None or node.value is BROKEN:
+            return fields
+        if not isinstance(node.value, dict):
+            self.report(node.where, path, "expects a mapping of keys to values")
+            fields.broken.update(_required(struct))
+            return fields
+        allowed = {key: hint for key, hint in keys(struct).items() if key not in without}
+        for key, item in node.value.items():
+            if key in allowed:
+                self._field(fields, key, allowed[key], item)
+            else:
+                self._unknown(item.where, path, key, list(allowed))
+        self._exclusives(fields, node.value)
+        return fields
+
+    def _unknown(self, where: str, path: str, key: str, allowed: list[str]) -> None:
+        import difflib  # only needed when something is wrong
+
+        near = difflib.get_close_matches(key, allowed, 1, 0.6)
+        hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(sorted(allowed))}"
+        self.report(where, f"{path}.{shown(key)}" if path else shown(key), f"unknown key; {hint}")
+
+    def _field(self, fields: Fields, key: str, hint: Any, node: Node) -> None:
+        path = f"{fields.path}.{key}" if fields.path else key
+        name = key
+        if key not in fields.struct.__struct_fields__:
+            name = key.removesuffix("_file")
+            hint = keys(fields.struct)[name]
+            node = self._secret_file(node, path)
+        value = self.value(node, hint, path)
+        if value is BROKEN:
+            fields.broken.add(name)
+        else:
+            # A file that says null means "no file", not "no secret".
+            if key != name and value is None:
+                return
+            fields[name] = value
+            fields.where[name] = node.where
+
+    def _secret_file(self, node: Node, path: str) -> Node:
+        if node.value is None or node.value is BROKEN:
+            return node
+        try:
+            if not isinstance(node.value, str):
+                raise ValueError("expects the path of a file")
+            return Node(read_secret_file(node.value), node.where)
+        except ValueError as exc:
+            self.report(node.where, path, str(exc))
+            return Node(BROKEN, node.where)
+
+    def _exclusives(self, fields: Fields, given: dict[str, Node]) -> None:
+        stands = {key for key, node in given.items() if node.value is not None}
+        files = [(key[: -len("_file")], key) for key in keys(fields.struct) if key.endswith("_file")]
+        for one, other in (*exclusive(fields.struct), *files):
+            if one in stands and other in stands:
+                where = given[other].where
+                self.report(where, fields.path, f"{one} and {other} exclude each other; keep one")
+
+    def value(self, node: Node, hint: Any, path: str) -> Any:
+        """The value in the type that the field wants, or BROKEN after a report."""
+        kind = _unwrap(hint)
+        if node.value is BROKEN:
+            return BROKEN
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+            return self.read(node, kind, path)
+        if node.value is None and kind is not hint:
+            return None
+        if get_origin(kind) in (tuple, dict):
+            return self._container(node, kind, path)
+        try:
+            return convert(node, kind)
+        except Invalid as exc:
+            self.report(node.where, path, str(exc))
+            return BROKEN
+
+    def _container(self, node: Node, kind: Any, path: str) -> Any:
+        inner = get_args(kind)[-1] if get_origin(kind) is dict else get_args(kind)[0]
+        wanted, name = (dict, "a mapping") if get_origin(kind) is dict else (list, "a list")
+        if node.value is None:
+            return wanted()
+        if not isinstance(node.value, wanted):
+            self.report(node.where, path, f"expects {name}")
+            return BROKEN
+        if inner is Any:
+            return node.plain()
+        entries: Any = node.value.items() if isinstance(node.value, dict) else enumerate(node.value)
+        read = {key: self.value(item, inner, _below(path, key)) for key, item in entries}
+        kept = {key: value for key, value in read.items() if value is not BROKEN}
+        return kept if wanted is dict else list(kept.values())
+
+    def build(self, fields: Fields) -> Any:
+        """The record, or None after a report."""
+        before, struct = len(self.problems), fields.struct
+        given = {key: self._built(value) for key, value in fields.items()}
+        for one, other in exclusive(struct):
+            for key, absent in ((one, other), (other, one)):
+                if given.get(key) is not None:
+                    given.setdefault(absent, None)
+        for key in _required(struct):
+            if key not in given and key not in fields.broken:
+                self.report(fields.at, fields.path, f"{key} is missing")
+        if len(self.problems) > before or fields.broken:
+            return None
+        record = struct(**given)
+        for key, message in getattr(record, "problems", tuple)():
+            self.report(fields.where.get(key, fields.at), f"{fields.path}.{key}".lstrip("."), message)
+        return record
+
+    def _built(self, value: Any) -> Any:
+        if isinstance(value, Fields):
+            return self.build(value)
+        if isinstance(value, list):
+            return tuple(self._built(item) for item in value)
+        return value
+
+
+def _below(path: str, key: str | int) -> str:
+    return f"{path}[{key}]" if isinstance(key, int) else f"{path}.{shown(key)}"
+
+
+def _required(struct: type[msgspec.Struct]) -> list[str]:
+    return [f.name for f in msgspec.structs.fields(struct) if f.required]
+
+
+def convert(node: Node, kind: Any) -> Any:
+    """A scalar as the wanted type. Raises Invalid with what is expected."""
+    for extra in getattr(kind, "__metadata__", ()):
+        if isinstance(extra, Parsed):
+            return _parsed(node.value, extra)
+    value = node.value
+    base = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+    if isinstance(value, dict | list):
+        raise Invalid(f"expects {expected(kind)}")
+    try:
+        # Text from a variable may mean a number; text in quotes may not.
+        return msgspec.convert(value, kind, strict=not (node.expanded and base is not str))
+    except msgspec.ValidationError:
+        raise Invalid(f"expects {expected(kind)}") from None
+
+
+def _parsed(value: Any, how: Parsed) -> Any:
+    try:
+        return how.parse(value)
+    except Wrong as exc:
+        raise Invalid(str(exc)) from None
+    except (ValueError, OverflowError):  # the second: a number beyond every float
+        raise Invalid(f"expects {how.expects}") from None
+
+
+def expected(kind: Any) -> str:
+    """What a field takes, in words."""
+    base = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+    if get_origin(base) is Literal:
+        return "one of " + ", ".join(map(str, get_args(base)))
+    words = _WORDS.get(base) or "a date such as 2026-01-31"
+    for meta in getattr(kind, "__metadata__", ()):
+        words += _bounds(meta)
+    return words
+
+
+def _bounds(meta: msgspec.Meta) -> str:
+    if meta.pattern:
+        return " of three capital letters, such as USD" if "A-Z" in meta.pattern else ""
+    if meta.gt is not None:
+        return f" greater than {meta.gt}"
+    if meta.ge is not None:
+        return f" from {meta.ge} to {meta.le}" if meta.le is not None else f", at least {meta.ge}"
+    return ""

@@ -1,0 +1,171 @@
+"""A source: one gateway × provider × key, how it is read, and when."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar, Literal
+
+from msgspec import Meta, Struct
+
+from etl.config.values import (
+    BaseUrl,
+    Cron,
+    Duration,
+    ExistingFile,
+    HeaderSecret,
+    HiddenText,
+    Name,
+    PositiveDuration,
+    ProxyUrl,
+    Secret,
+    Size,
+    TimeZone,
+    is_unmistakable,
+    looks_secret,
+)
+
+Problems = Iterator[tuple[str, str]]
+Count = Annotated[int, Meta(ge=1)]
+Text = Annotated[str, Meta(min_length=1)]
+
+
+class Reconcile(Struct, frozen=True, kw_only=True):
+    """When the whole list is compared with the table. Neither `every` nor `cron`: only by command."""
+
+    EXCLUSIVE: ClassVar[tuple[tuple[str, str], ...]] = (("every", "cron"),)
+    every: PositiveDuration | None = None
+    cron: Cron | None = None
+    timezone: TimeZone = "UTC"
+
+
+class Schedule(Struct, frozen=True, kw_only=True):
+    """When a source is synced: `every` so often, or by `cron` (then `every` is None)."""
+
+    EXCLUSIVE: ClassVar[tuple[tuple[str, str], ...]] = (("every", "cron"),)
+    every: PositiveDuration | None = 300.0
+    cron: Cron | None = None
+    timezone: TimeZone = "UTC"
+    jitter: Duration = 0.0
+    min_interval: PositiveDuration | None = None
+    max_interval: PositiveDuration | None = None
+    reconcile: Reconcile = Reconcile()
+
+    def problems(self) -> Problems:
+        every = self.every
+        if every is None:
+            if self.cron is None:
+                yield "every", "give either every or cron"
+            for key in ("min_interval", "max_interval"):
+                if getattr(self, key) is not None:
+                    yield key, "goes with every, not with cron"
+            return
+        if self.min_interval is not None and self.min_interval > every:
+            yield "min_interval", "is longer than every"
+        if self.max_interval is not None and self.max_interval < every:
+            yield "max_interval", "is shorter than every"
+
+
+_WORD = re.compile(r"[a-z][a-z_-]{0,15}")  # no token looks like this
+_CONVERSATION = (
+    *("base_url", "provider", "api_key", "key_name", "key_id", "virtual_key", "username", "password"),
+    *("headers", "ca_bundle", "verify_tls", "client_cert", "proxy", "enabled"),
+)
+
+
+class Source(Struct, frozen=True, kw_only=True):
+    """One gateway × provider × key, and how it is read."""
+
+    EXCLUSIVE: ClassVar[tuple[tuple[str, str], ...]] = (("api_key", "username"), ("api_key", "password"))
+    name: Name
+    base_url: BaseUrl
+    enabled: bool = True
+    provider: Text | None = None
+    api_key: HeaderSecret | None = None
+    virtual_key: HeaderSecret | None = None
+    key_name: Text | None = None
+    key_id: Text | None = None
+    username: Text | None = None
+    password: HiddenText | None = None
+    headers: dict[str, HeaderSecret] = {}
+    ca_bundle: ExistingFile | None = None
+    verify_tls: bool = True
+    client_cert: ExistingFile | None = None
+    proxy: ProxyUrl | None = None
+    connect_timeout: PositiveDuration = 10.0
+    read_timeout: PositiveDuration = 60.0
+    max_attempts: Count = 6
+    max_retry_time: Duration = 300.0
+    max_backoff: Duration = 30.0
+    retry_after_cap: Duration = 300.0
+    max_body: Size = 64 * 1024 * 1024
+    requests_per_second: Annotated[float, Meta(gt=0)] | None = None
+    concurrency: Annotated[int, Meta(ge=1, le=64)] = 4
+    first_load_lanes: Annotated[int, Meta(ge=1, le=2)] = 2
+    page_size: Annotated[int, Meta(ge=1, le=100)] = 100
+    order: Literal["auto", "asc", "desc"] = "auto"
+    open_job_patience: Duration = 86400.0
+    rereads_per_run: Annotated[int, Meta(ge=0)] = 20
+    history_progress: bool = False
+    prompts: Literal["store", "hash", "drop"] = "store"
+    raw_payloads: Literal["drop", "store"] = "drop"
+    schedule: Schedule = Schedule()
+
+    def secrets(self) -> list[str]:
+        """Every text of this source that must never be printed, the Basic credentials' base64 included."""
+        found = [text for item in self._held().values() for text in item.secrets()]
+        for text in [s for s in found if " " in s]:
+            found.append(text.split(" ", 1)[1])  # "Bearer xyz" in a header: xyz alone is secret as well
+        if self.username is not None and self.password is not None:
+            basic = f"{self.username}:{self.password.reveal()}"
+            found.append(base64.b64encode(basic.encode()).decode())
+        return found
+
+    def credentials(self) -> list[str]:
+        """The secrets that no other text equals by chance; hidden where a gateway echoes them in data."""
+        return [text for text in self.secrets() if is_unmistakable(text)]
+
+    def plain_secrets(self) -> list[str]:
+        """The settings whose secret may be an ordinary word: masked in messages, left alone in data."""
+        return [
+            name
+            for name, item in self._held().items()
+            if not all(is_unmistakable(text.rpartition(" ")[2]) for text in item.secrets())
+        ]
+
+    def _held(self) -> dict[str, Secret]:
+        # `custom-llm-provider: openai` is no secret, and masking "openai" everywhere would hide the facts.
+        headers = {
+            f"headers.{n}": v
+            for n, v in self.headers.items()
+            if looks_secret(n) or not _WORD.fullmatch(v.reveal())
+        }
+        named = {name: getattr(self, name) for name in ("api_key", "virtual_key", "password", "proxy")}
+        return {name: item for name, item in {**named, **headers}.items() if item is not None}
+
+    def fingerprint(self) -> str:
+        """32 hex digits that change whenever a setting changes that the gateway's answers depend on."""
+        settings = {key: _plain(getattr(self, key)) for key in _CONVERSATION}
+        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:32]
+
+    def problems(self) -> Problems:
+        if (self.username is None) != (self.password is None):
+            yield "username" if self.password is None else "password", "username and password go together"
+        if self.ca_bundle is not None and not self.verify_tls:
+            yield "ca_bundle", "has no effect with verify_tls: false; keep one of them"
+        for header in self.headers:
+            if not header.replace("-", "").replace("_", "").isalnum() or not header.isascii():
+                yield "headers", "a header's name holds letters, digits and dashes only"
+            if header.lower() == "x-bf-cache-key":
+                yield "headers", "x-bf-cache-key would let the gateway answer from its cache; remove it"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Secret):
+        return value.reveal()
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return value if value is None or isinstance(value, bool) else str(value)

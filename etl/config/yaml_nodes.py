@@ -1,0 +1,187 @@
+"""YAML text to a tree in which every value knows where it stands, with `${VAR}` expanded.
+
+Scalars follow YAML 1.2's core schema: `on`, `no` and `1:30` are text, dates stay text. Problems are collected
+in a list, never raised one by one, and never repeat a value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from etl.config.node import BROKEN, Node, shown, variable
+from etl.errors import ConfigError
+
+_VARIABLE = re.compile(r"\$(?:(\$)|\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}|(\{))")
+
+
+#: Of mappings and lists inside each other; the deepest setting lies at 6.
+MAX_DEPTH = 20
+#: Aliases may multiply a file this many times, and small ones to this many values.
+_MOST_TIMES, _MOST_VALUES = 10, 10_000
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader with YAML 1.2's core schema, so that `on:` is a key and `no` a word."""
+
+    #: Nodes so far, each counted once however many aliases name it, and how deep the present one lies.
+    nodes = depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        self.nodes, self.depth = self.nodes + 1, self.depth + 1
+        if self.depth > MAX_DEPTH:  # each level is three calls of PyYAML's
+            problem = f"nested more than {MAX_DEPTH} levels deep"
+            place = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.composer.ComposerError(None, None, problem, place)
+        node: yaml.Node | None = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's own
+
+
+for _tag, _pattern, _first in (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?[0-9]+", "-+0123456789"),
+    (
+        "float",
+        r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*)([eE][-+]?[0-9]+)?|[-+]?[0-9]+[eE][-+]?[0-9]+",
+        "-+.0123456789",
+    ),
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), list(_first))
+
+
+def parse(data: bytes, file: str, environ: Mapping[str, str], problems: list[str]) -> Node:
+    """The document as a tree. Raises ConfigError when it is not YAML; other problems go to the list."""
+    try:
+        loader = _Loader(data.decode("utf-8-sig"))
+        root = loader.get_single_node()
+    except UnicodeDecodeError as exc:
+        line = data.count(b"\n", 0, exc.start) + 1
+        raise ConfigError(f"{file}:{line}: this file is not UTF-8 text") from None
+    except yaml.reader.ReaderError as exc:
+        line = data.decode("utf-8-sig")[: exc.position].count("\n") + 1
+        raise ConfigError(f"{file}:{line}: holds a control character that YAML does not allow") from None
+    except yaml.MarkedYAMLError as exc:
+        raise ConfigError(_syntax(file, exc)) from None
+    return (
+        _Reader(file, environ, problems, loader).node(root, f"{file}:1", "")
+        if root
+        else Node({}, f"{file}:1")
+    )
+
+
+def _syntax(file: str, exc: yaml.MarkedYAMLError) -> str:
+    mark = exc.problem_mark or exc.context_mark
+    place = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else file
+    # Names of anchors and tags are quoted in the parser's message, and could be the start of a key.
+    words = [re.sub(r"'[^']{2,}'", "…", text) for text in (exc.problem, exc.context) if text]
+    return f"{place}: not valid YAML: {', '.join(words)}"
+
+
+class _Reader:
+    """Walks PyYAML's nodes once; keeps what every step needs."""
+
+    def __init__(self, file: str, environ: Mapping[str, str], problems: list[str], loader: _Loader) -> None:
+        self.file, self.environ, self.problems, self.loader = file, environ, problems, loader
+        self.depth = self.values = 0
+        self.most = max(_MOST_VALUES, _MOST_TIMES * loader.nodes)
+
+    def node(self, node: yaml.Node, where: str, path: str) -> Node:
+        self.depth, self.values = self.depth + 1, self.values + 1
+        try:
+            if self.depth > MAX_DEPTH:
+                raise ConfigError(f"{where}: {path}: nested too deeply, or an alias inside itself")
+            if self.values > self.most:
+                raise ConfigError(
+                    f"{where}: {path}: aliases (*name) make more than {self.most:,} values here"
+                )
+            if isinstance(node, yaml.MappingNode):
+                return Node(self._mapping(node, path), where)
+            if isinstance(node, yaml.SequenceNode):
+                items = enumerate(node.value)
+                return Node([self.node(n, self._where(n), f"{path}[{i}]") for i, n in items], where)
+            return self._scalar(node, where, path)
+        finally:
+            self.depth -= 1
+
+    def _where(self, node: yaml.Node) -> str:
+        return f"{self.file}:{node.start_mark.line + 1}"
+
+    def _mapping(self, node: yaml.MappingNode, path: str) -> dict[str, Node]:
+        found: dict[str, Node] = {}
+        for key_node, value_node in node.value:
+            where = self._where(key_node)
+            key = key_node.value
+            if not isinstance(key, str):
+                self.problems.append(f"{where}: {path or 'the file'}: a key must be a plain word")
+                continue
+            here = f"{path}.{shown(key)}" if path else shown(key)
+            if key in found:
+                first = found[key].where.rpartition(":")[2]
+                self.problems.append(f"{where}: {here}: this key stands here twice, first on line {first}")
+                continue
+            found[key] = self.node(value_node, where, here)
+        return found
+
+    def _scalar(self, node: yaml.Node, where: str, path: str) -> Node:
+        text = str(node.value)
+        if node.tag.startswith("tag:yaml.org,2002:") and node.tag.endswith(
+            (":int", ":float", ":bool", ":null")
+        ):
+            return Node(self._construct(node, where, path), where)
+        if node.tag != "tag:yaml.org,2002:str":
+            self.problems.append(
+                f"{where}: {path}: YAML tags (!…) are not used here; put quotes around the text"
+            )
+            return Node(BROKEN, where)
+        if "$" not in text:
+            return Node(text, where)
+        plain = getattr(node, "style", None) is None
+        before = len(self.problems)
+        expanded = self._expand(text, where, path)
+        if len(self.problems) > before:
+            return Node(BROKEN, where)
+        return Node(expanded if expanded or not plain else None, where, expanded=plain)
+
+    def _construct(self, node: yaml.Node, where: str, path: str) -> Any:
+        try:
+            if node.tag.endswith(":int"):
+                return int(node.value)  # YAML 1.1 would read 010 as eight
+            return self.loader.construct_object(node)
+        except (yaml.YAMLError, ValueError, KeyError):
+            self.problems.append(f"{where}: {path}: the value does not fit its tag")
+            return BROKEN
+
+    def _expand(self, text: str, where: str, path: str) -> str:
+        def put(match: re.Match[str]) -> str:
+            dollar, name, default, _brace = match.groups()
+            if dollar:
+                return "$"
+            if name is None:
+                self.problems.append(
+                    f"{where}: {path}: ${{ starts a variable: ${{NAME}}; write $$ for a dollar"
+                )
+                return ""
+            return self._variable(name, default, where, path)
+
+        return _VARIABLE.sub(put, text)
+
+    def _variable(self, name: str, default: str | None, where: str, path: str) -> str:
+        try:
+            value = variable(self.environ, name)
+        except ValueError as exc:
+            self.problems.append(f"{where}: {path}: {exc}")
+            return ""
+        if value is None and default is None:
+            self.problems.append(
+                f"{where}: {path}: the environment variable {name} is not set (or empty); "
+                f"set it, or write ${{{name}:-default}}"
+            )
+            return ""
+        return value if value is not None else str(default)

@@ -1,0 +1,1 @@
+"""One file for each kind of destination; `base` says what all of them do."""

@@ -1,0 +1,106 @@
+"""What a destination must be able to do, and which module does it for which kind."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol
+
+from etl.config import Destination
+from etl.errors import ConfigError, EtlError
+from etl.feed.watermarks import Mark
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Rows for one table of a destination, and that table's marks once they are in, of every source.
+
+    The state's rows are the newest per job; others are new, or (after a crash) the same as before. A `whole`
+    part holds all that its table shall hold, and its mark stands under source 0.
+    """
+
+    table: str
+    rows: pa.Table
+    marks: dict[int, Mark]
+    whole: bool = False
+
+
+class Sink(Protocol):
+    """An open destination. `keeps_state` says that it can replace rows, so it gets `video_jobs` as well."""
+
+    keeps_state: bool
+
+    def marks(self, table: str) -> dict[int, Mark]:
+        """How far this table is filled, as the destination itself tells. Nothing when it is not there."""
+        ...
+
+    def deliver(self, parts: Sequence[Part]) -> None:
+        """Make the parts durable. Whatever kills this half-way, `marks` and a repetition lead to each row
+        once."""
+        ...
+
+    def upkeep(self) -> None:
+        """Keep what is there small and fast to read: now and then, as the destination itself tells when.
+        Takes away nothing that a reader may still use (`keep_replaced`)."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Written:
+    """What each table's marks were when we last looked: another feed may write to the same place."""
+
+    def __init__(self) -> None:
+        self._marks: dict[str, dict[int, Mark]] = {}
+
+    def note(self, table: str, marks: dict[int, Mark]) -> dict[int, Mark]:
+        self._marks[table] = marks
+        return marks
+
+    def check(self, table: str, marks: dict[int, Mark]) -> None:
+        """Raises EtlError when they are others now. To be asked in the transaction that writes."""
+        if self._marks[table] != marks:
+            raise EtlError(
+                f"another feed has written to {table} at the same time",
+                hint="deliver again: nothing was written twice. Let one destination only name this place",
+            )
+
+
+#: Kind of destination → module with `open_sink(destination)`, and the package that it needs.
+_KINDS = {
+    "filesystem": ("etl.feed.sinks.parquet", "pyarrow"),
+    "delta": ("etl.feed.sinks.delta", "deltalake"),
+    "iceberg": ("etl.feed.sinks.iceberg", "pyiceberg"),
+    "duckdb": ("etl.feed.sinks.duckdb", "duckdb"),
+    "postgres": ("etl.feed.sinks.dlt", "dlt"),
+    "dlt": ("etl.feed.sinks.dlt", "dlt"),
+}
+
+
+def open_sink(destination: Destination) -> Sink:
+    """Raises ConfigError for a destination that lacks a setting or a package."""
+    module, package = _KINDS[destination.type]
+    for needed in ("pyarrow", package):
+        if importlib.util.find_spec(needed) is None:
+            raise ConfigError(
+                f"feed destination {destination.name!r} needs the package {needed}",
+                hint="pip install 'bifrost-etl[warehouse]'",
+            )
+    sink: Sink = import_module(module).open_sink(destination)
+    return sink
+
+
+def required_url(destination: Destination) -> str:
+    """The destination's URL, secrets included. Raises ConfigError when it names no place."""
+    url = destination.url.reveal() if destination.url else ""
+    if not url.rpartition(":")[2].strip("/"):
+        raise ConfigError(
+            f"feed destination {destination.name!r} needs a url that names a folder, a file or a database",
+            hint="for example file:///srv/lake, s3://bucket/lake or duckdb:////srv/warehouse.duckdb",
+        )
+    return url

@@ -1,0 +1,164 @@
+"""Delta tables, local or in an object store: one commit holds the rows and the marks that they justify.
+
+The marks are Delta's own application transactions, which the format keeps for exactly this purpose: per
+source, one whose version is the last delivered key and one whose version is the digest that proves it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake.exceptions import TableNotFoundError
+
+from etl.config import Destination
+from etl.feed.sinks.base import Part, Written, required_url
+from etl.feed.tables import KEYS, STATE
+from etl.feed.watermarks import WHOLE, Mark
+
+_APP = "bifrost-etl"
+#: Commits of a table between two upkeeps.
+_EVERY = 16
+_MIB = 2**20
+#: A change of state writes the file anew that held the job: small files bound what five changes cost.
+_TARGET = {STATE: _MIB}
+_LARGE = 32 * _MIB
+
+
+def open_sink(destination: Destination) -> DeltaTables:
+    """`url`: a folder (a path, file:///…, s3://…); `options` are deltalake's storage options."""
+    options = {name: str(value) for name, value in destination.options.items()}
+    return DeltaTables(required_url(destination).rstrip("/"), options, destination.keep_replaced)
+
+
+class DeltaTables:
+    """A folder with one Delta table each."""
+
+    keeps_state = True
+
+    def __init__(self, root: str, options: dict[str, str], keep: float) -> None:
+        self._root, self._options, self._keep = root, options, keep
+        self._written = Written()
+        self._due: set[str] = set()
+
+    def marks(self, table: str) -> dict[int, Mark]:
+        found = self._open(table)
+        return self._written.note(table, {} if found is None else _read_marks(found))
+
+    def deliver(self, parts: Sequence[Part]) -> None:
+        for part in parts:
+            found = self._open(part.table)
+            before = {} if found is None else _read_marks(found)
+            self._written.check(part.table, before)
+            commit = self._commit(part, found, before)
+            if part.table == STATE and found is not None:
+                _merge(found, part, commit)
+            else:
+                self._write(part, found, commit)
+            self._written.note(part.table, part.marks)
+
+    def upkeep(self) -> None:
+        """Small files become large ones, and what nobody needs any more goes."""
+        for name in sorted(self._due):
+            table = self._open(name)
+            assert table is not None
+            _set_properties(table, self._properties(name))
+            table.optimize.compact(target_size=_TARGET.get(name, _LARGE), commit_properties=_only_next())
+            table.vacuum(dry_run=False, enforce_retention_duration=False)  # as long as the property says
+            table.create_checkpoint()
+            table.cleanup_metadata()
+        self._due = set()
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _commit(self, part: Part, found: DeltaTable | None, before: dict[int, Mark]) -> CommitProperties:
+        changed = {s: mark for s, mark in part.marks.items() if before.get(s) != mark}
+        noted = _transactions(changed, max(part.marks))
+        version = 0 if found is None else found.version() + 1
+        if found is not None and version - (_version(found, "upkeep") or 0) >= _EVERY:
+            noted.append(Transaction(f"{_APP}/upkeep", version))
+            self._due.add(part.table)
+        return _only_next(noted)
+
+    def _write(self, part: Part, found: DeltaTable | None, commit: CommitProperties) -> None:
+        described = part.rows.schema.metadata or {}
+        new: dict[str, Any] = {"configuration": self._properties(part.table)}
+        if comment := described.get(b"comment"):
+            new["description"] = comment.decode()
+        write_deltalake(
+            self._place(part.table) if found is None else found,
+            part.rows.replace_schema_metadata(None),
+            mode="overwrite" if part.whole else "append",
+            schema_mode="overwrite" if part.whole else "merge",
+            storage_options=self._options,
+            target_file_size=_TARGET.get(part.table, _LARGE),
+            commit_properties=commit,
+            **(new if found is None else {}),
+        )
+
+    def _properties(self, table: str) -> dict[str, str]:
+        kept = f"interval {math.ceil(self._keep)} seconds"
+        return {
+            "delta.logRetentionDuration": kept,
+            "delta.deletedFileRetentionDuration": kept,
+            "delta.targetFileSize": str(_TARGET.get(table, _LARGE)),
+        }
+
+    def _open(self, table: str) -> DeltaTable | None:
+        try:
+            return DeltaTable(self._place(table), storage_options=self._options)
+        except TableNotFoundError:
+            return None
+
+    def _place(self, table: str) -> str:
+        return f"{self._root}/{table}"
+
+
+def _only_next(noted: list[Transaction] | None = None) -> CommitProperties:
+    """A commit that fails when somebody else has committed since the table was opened."""
+    return CommitProperties(app_transactions=noted, max_commit_retries=0)
+
+
+def _merge(found: DeltaTable, part: Part, commit: CommitProperties) -> None:
+    # When a job was first seen never changes, and its range tells most files apart from the wanted ones.
+    keys = (*KEYS[part.table], "first_seen_at")
+    merger: Any = found.merge(
+        part.rows.replace_schema_metadata(None),
+        " AND ".join(f"held.{name} = new.{name}" for name in keys),
+        source_alias="new",
+        target_alias="held",
+        merge_schema=True,
+        commit_properties=commit,
+    )
+    merger.when_matched_update_all().when_not_matched_insert_all().execute()
+
+
+def _set_properties(table: DeltaTable, wanted: dict[str, str]) -> None:
+    """Tables of an older version have others, and settings change."""
+    held = table.metadata().configuration
+    if any(held.get(name) != value for name, value in wanted.items()):
+        table.alter.set_table_properties(wanted)
+
+
+def _transactions(marks: dict[int, Mark], sources: int) -> list[Transaction]:
+    """Transactions can only be asked for by name, so the largest source id is one as well."""
+    newest = {"sources": sources}
+    for source, mark in marks.items():
+        newest |= {f"{source}/key": mark.key, f"{source}/proof": int(mark.proof, 16)}
+    return [Transaction(f"{_APP}/{name}", version) for name, version in newest.items()]
+
+
+def _read_marks(table: DeltaTable) -> dict[int, Mark]:
+    found: dict[int, Mark] = {}
+    for source in range(WHOLE, (_version(table, "sources") or 0) + 1):
+        key, digest = _version(table, f"{source}/key"), _version(table, f"{source}/proof")
+        if key is not None and digest is not None:
+            found[source] = Mark(key, f"{digest:014x}")
+    return found
+
+
+def _version(table: DeltaTable, name: str) -> int | None:
+    return table.transaction_version(f"{_APP}/{name}")

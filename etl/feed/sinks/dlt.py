@@ -1,0 +1,181 @@
+"""SQL warehouses through dlt: DuckDB, PostgreSQL, and by name whatever else dlt loads into.
+
+dlt remembers what it was doing on the machine that runs it, and one of its loads commits table by table. So
+the marks are ours, in the destination's table `bifrost_etl_marks`, written by a second load after the rows.
+Rows are merged by key: what a crash left without its mark is delivered again, to the same effect.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from etl.config import Destination
+from etl.errors import ConfigError
+from etl.feed.sinks.base import Part, required_url
+from etl.feed.tables import KEYS
+from etl.feed.watermarks import Mark
+
+# dlt reports its use to its makers unless told otherwise; it asks when it is imported.
+os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
+os.environ.setdefault("RUNTIME__LOG_LEVEL", "ERROR")
+
+import dlt
+from dlt.destinations.exceptions import DatabaseUndefinedRelation
+
+_MARKS = "bifrost_etl_marks"
+_MARKS_KEY = ("table_name", "source_id")
+#: What dlt writes for a database with several ways in. Its CSV would turn empty texts into nulls.
+_FORMATS = {"postgres": "parquet"}
+
+
+def open_sink(destination: Destination) -> Warehouse:
+    """`options`: dataset (default bifrost); for type dlt also destination (dlt's name) and credentials; the
+    rest goes to dlt's destination as it is."""
+    options = dict(destination.options)
+    dataset = str(options.pop("dataset", "bifrost"))
+    kind = destination.type
+    if kind == "dlt":
+        kind = options.pop("destination", None)
+        if not isinstance(kind, str):
+            raise ConfigError(
+                f"feed destination {destination.name!r} of type dlt needs options: destination: NAME",
+                hint="for example snowflake, bigquery, redshift, databricks, clickhouse or motherduck",
+            )
+    else:
+        required_url(destination)
+    if destination.url is not None:
+        options["credentials"] = destination.url.reveal()
+    options.setdefault("replace_strategy", "insert-from-staging")  # readers never see a small table empty
+    return Warehouse(_factory(destination.name, kind, options), dataset, _FORMATS.get(kind))
+
+
+def _factory(name: str, kind: str, options: dict[str, Any]) -> Any:
+    try:
+        return dlt.destination(kind, **options)
+    except Exception as exc:
+        raise ConfigError(f"dlt cannot open feed destination {name!r}: {type(exc).__name__}") from exc
+
+
+class Warehouse:
+    """A dataset (a schema of tables) of a dlt destination."""
+
+    keeps_state = True
+
+    def __init__(self, factory: Any, dataset: str, file_format: Any) -> None:
+        self._format = file_format
+        self._folder = tempfile.mkdtemp(prefix="bifrost-etl-feed-")
+        self._pipeline = dlt.pipeline(
+            pipeline_name="bifrost_etl",
+            destination=factory,
+            dataset_name=dataset,
+            pipelines_dir=self._folder,
+        )
+        self._found: dict[str, dict[int, Mark]] | None = None
+        self._indexed: set[str] = set()
+        self._dropped: set[str] = set()  # somebody dropped these: dlt believes that they are there
+
+    def marks(self, table: str) -> dict[int, Mark]:
+        if self._found is None:
+            self._pipeline.sync_destination()
+            self._found = self._read_marks()
+        found = self._found.get(table, {})
+        if found and not self._is_there(table):
+            self._dropped.add(table)
+            return {}
+        return found
+
+    def deliver(self, parts: Sequence[Part]) -> None:
+        self._make_dropped()
+        self._load([_resource(part) for part in parts])
+        self._load([_merged(_MARKS, _mark_rows(parts), _MARKS_KEY)])
+        for part in parts:
+            if not part.whole:
+                self._index(part.table)
+
+    def upkeep(self) -> None:
+        """Nothing piles up."""
+
+    def close(self) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _load(self, resources: Sequence[Any]) -> None:
+        self._pipeline.run(resources, loader_file_format=self._format).raise_on_failed_jobs()
+
+    def _read_marks(self) -> dict[str, dict[int, Mark]]:
+        if self._pipeline.default_schema_name is None:  # nothing was ever loaded
+            return {}
+        with self._pipeline.sql_client() as client:
+            columns = ("table_name", "source_id", "delivered_key", "proof")
+            chosen = ", ".join(client.escape_column_name(name) for name in columns)
+            try:
+                rows = client.execute_sql(f"SELECT {chosen} FROM {client.make_qualified_table_name(_MARKS)}")  # noqa: S608
+            except DatabaseUndefinedRelation:
+                return {}
+        found: dict[str, dict[int, Mark]] = {}
+        for table, source, key, digest in rows or []:
+            found.setdefault(table, {})[int(source)] = Mark(int(key), digest)
+        return found
+
+    def _make_dropped(self) -> None:
+        """Tables that somebody dropped, empty again. Their marks go first, for a crash between."""
+        if not self._dropped:
+            return
+        with self._pipeline.sql_client() as client:
+            marks, name = client.make_qualified_table_name(_MARKS), client.escape_column_name("table_name")
+            for table in self._dropped:
+                client.execute_sql(f"DELETE FROM {marks} WHERE {name} = %s", table)  # noqa: S608
+        with self._pipeline.destination_client() as tables:
+            tables.update_stored_schema(force=True)
+        self._dropped = set()
+
+    def _is_there(self, table: str) -> bool:
+        with self._pipeline.sql_client() as client:
+            try:
+                client.execute_sql(f"SELECT 1 FROM {client.make_qualified_table_name(table)} WHERE 1 = 0")  # noqa: S608
+            except DatabaseUndefinedRelation:
+                return False
+        return True
+
+    def _index(self, table: str) -> None:
+        """PostgreSQL would read the whole table to find the rows that a merge replaces."""
+        if self._format is None or table in self._indexed:
+            return
+        self._indexed.add(table)
+        with self._pipeline.sql_client() as client:
+            key = ", ".join(client.escape_column_name(name) for name in KEYS[table])
+            place = client.make_qualified_table_name(table)
+            client.execute_sql(f"CREATE UNIQUE INDEX IF NOT EXISTS {table}_key ON {place} ({key})")
+
+
+def _resource(part: Part) -> Any:
+    if part.whole:
+        return dlt.resource([part.rows], name=part.table, write_disposition="replace")
+    return _merged(part.table, part.rows, KEYS[part.table])
+
+
+def _merged(table: str, rows: pa.Table, key: Sequence[str]) -> Any:
+    disposition: Any = {"disposition": "merge", "strategy": "delete-insert"}
+    return dlt.resource([_keyed(rows, key)], name=table, primary_key=list(key), write_disposition=disposition)
+
+
+def _keyed(rows: pa.Table, key: Sequence[str]) -> pa.Table:
+    """The same rows, saying that their key is never null."""
+    fields = [field.with_nullable(field.name not in key) for field in rows.schema]
+    return rows.cast(pa.schema(fields))
+
+
+def _mark_rows(parts: Sequence[Part]) -> pa.Table:
+    at = datetime.now(UTC)
+    rows = [
+        {"table_name": p.table, "source_id": s, "delivered_key": m.key, "proof": m.proof, "delivered_at": at}
+        for p in parts
+        for s, m in p.marks.items()
+    ]
+    return pa.Table.from_pylist(rows)

@@ -1,0 +1,186 @@
+"""A DuckDB file: one transaction holds the rows of all tables and the marks that they justify.
+
+Written directly, because dlt's loads commit table by table and merge through a copy of each table. Files that
+dlt has filled before are gone on with: tables, columns and marks are the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from etl.config import Destination
+from etl.errors import ConfigError, EtlError
+from etl.feed.sinks.base import Part, Written, required_url
+from etl.feed.tables import KEYS, STATE
+from etl.feed.watermarks import Mark
+
+_MARKS = "bifrost_etl_marks"
+_MARK_COLUMNS = (
+    "table_name VARCHAR NOT NULL, source_id BIGINT NOT NULL, delivered_key BIGINT, proof VARCHAR,"
+    " delivered_at TIMESTAMP WITH TIME ZONE"
+)
+_MARK_NAMES = ("table_name", "source_id", "delivered_key", "proof", "delivered_at")
+#: What DuckDB would take otherwise: most of the machine's memory.
+_DEFAULTS = {"memory_limit": "256MB", "preserve_insertion_order": "false"}
+_PREFIX = "duckdb:///"
+_HOLDER = re.compile(r"lock is held in (.*? \(PID \d+\))")
+
+
+def open_sink(destination: Destination) -> DuckDb:
+    """`url`: duckdb:////srv/warehouse.duckdb, or duckdb:///FILE in the current folder.
+
+    `options`: dataset (the schema, default bifrost); the rest are DuckDB's settings, such as memory_limit.
+    """
+    prefix, _, place = required_url(destination).partition(_PREFIX)
+    path = Path(place.partition("?")[0]).expanduser()
+    if prefix or path.name in ("", ":memory:") or path.is_dir():
+        raise ConfigError(
+            f"feed destination {destination.name!r} needs a url that names a file",
+            hint=f"for example {_PREFIX}/srv/warehouse.duckdb",
+        )
+    options = dict(destination.options)
+    dataset = str(options.pop("dataset", "bifrost"))
+    return DuckDb(destination.name, path, {**_DEFAULTS, **options}, dataset)
+
+
+class DuckDb:
+    """A schema of a file. It is opened for writing with the first rows: until then others may read it."""
+
+    keeps_state = True
+
+    def __init__(self, name: str, path: Path, options: dict[str, Any], dataset: str) -> None:
+        self._name, self._path, self._options, self._dataset = name, path, options, dataset
+        self._reading: duckdb.DuckDBPyConnection | None = None
+        self._writing: duckdb.DuckDBPyConnection | None = None
+        self._catalog = self._schema = ""
+        self._written = Written()
+
+    def marks(self, table: str) -> dict[int, Mark]:
+        connection = self._writing or self._reader()
+        return self._written.note(table, {} if connection is None else self._read_marks(connection, table))
+
+    def _read_marks(self, connection: duckdb.DuckDBPyConnection, table: str) -> dict[int, Mark]:
+        if not (self._is_there(connection, _MARKS) and self._is_there(connection, table)):
+            return {}  # never delivered, or dropped since
+        query = f"SELECT source_id, delivered_key, proof FROM {self._place(_MARKS)} WHERE table_name = ?"  # noqa: S608
+        rows = connection.execute(query, [table]).fetchall()
+        return {int(source): Mark(int(key), proof) for source, key, proof in rows}
+
+    def _is_there(self, connection: duckdb.DuckDBPyConnection, table: str) -> bool:
+        query = (
+            "SELECT count(*) FROM duckdb_tables() WHERE (database_name, schema_name, table_name) = (?, ?, ?)"
+        )
+        found = connection.execute(query, [self._catalog, self._dataset, table]).fetchone()
+        return found is not None and found[0] > 0
+
+    def deliver(self, parts: Sequence[Part]) -> None:
+        with self._writer().cursor() as cursor:
+            cursor.begin()
+            for part in parts:
+                self._written.check(part.table, self._read_marks(cursor, part.table))
+            cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {self._schema}")
+            for part in parts:
+                self._make(cursor, part.table, part.rows.schema)
+                if part.whole:
+                    cursor.execute(f"DELETE FROM {self._place(part.table)}")  # noqa: S608
+                if part.table == STATE:
+                    self._forget(cursor, part)
+                self._append(cursor, part.table, part.rows)
+            self._mark(cursor, parts)
+            cursor.commit()
+        for part in parts:
+            self._written.note(part.table, part.marks)
+
+    def upkeep(self) -> None:
+        """Nothing piles up."""
+
+    def close(self) -> None:
+        for connection in (self._reading, self._writing):
+            if connection is not None:
+                connection.close()
+
+    def _reader(self) -> duckdb.DuckDBPyConnection | None:
+        if self._reading is None and self._path.exists():
+            self._reading = self._open(read_only=True)
+        return self._reading
+
+    def _writer(self) -> duckdb.DuckDBPyConnection:
+        if self._writing is None:
+            if self._reading is not None:
+                self._reading.close()
+                self._reading = None
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._writing = self._open(read_only=False)
+        return self._writing
+
+    def _open(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+        """Its errors say which file, and who has it."""
+        try:
+            opened = duckdb.connect(str(self._path), read_only=read_only, config=self._options)
+        except (duckdb.IOException, duckdb.ConnectionException) as exc:
+            raise self._not_opened(exc) from exc
+        except duckdb.Error as exc:
+            raise ConfigError(
+                f"feed destination {self._name!r}: DuckDB refuses its options",
+                hint="options: dataset, and DuckDB's own settings, such as memory_limit",
+            ) from exc
+        # With the file's own name: a file bifrost.duckdb has a schema of the name that it has itself.
+        (self._catalog,) = opened.execute("SELECT current_database()").fetchall()[0]
+        self._schema = f"{_quoted(self._catalog)}.{_quoted(self._dataset)}"
+        return opened
+
+    def _not_opened(self, exc: duckdb.Error) -> EtlError:
+        holder = _HOLDER.search(str(exc))
+        if holder is None:
+            return EtlError(f"feed destination {self._name!r}: {self._path} cannot be opened")
+        return EtlError(
+            f"feed destination {self._name!r}: {self._path} is open in another process, {holder[1]}",
+            hint="DuckDB lets one process write only while no other has the file open, not even to read: "
+            "close it there and deliver again, or let others read a copy",
+        )
+
+    def _place(self, table: str) -> str:
+        return f"{self._schema}.{_quoted(table)}"
+
+    def _make(self, cursor: Any, table: str, fields: pa.Schema) -> None:
+        """The table, with a column for every field."""
+        cursor.register("new_rows", fields.empty_table())
+        place = self._place(table)
+        cursor.execute(f"CREATE TABLE IF NOT EXISTS {place} AS FROM new_rows")
+        kinds = dict(cursor.execute("SELECT column_name, column_type FROM (DESCRIBE new_rows)").fetchall())
+        for name, kind in kinds.items():
+            cursor.execute(f"ALTER TABLE {place} ADD COLUMN IF NOT EXISTS {_quoted(name)} {kind}")
+        cursor.unregister("new_rows")
+
+    def _append(self, cursor: Any, table: str, rows: pa.Table) -> None:
+        cursor.register("new_rows", rows)
+        cursor.execute(f"INSERT INTO {self._place(table)} BY NAME FROM new_rows")
+        cursor.unregister("new_rows")
+
+    def _forget(self, cursor: Any, part: Part) -> None:
+        """Take away the older state of these jobs."""
+        cursor.register("new_rows", part.rows)
+        same = " AND ".join(f"held.{name} = new_rows.{name}" for name in KEYS[part.table])
+        cursor.execute(f"DELETE FROM {self._place(part.table)} held USING new_rows WHERE {same}")  # noqa: S608
+        cursor.unregister("new_rows")
+
+    def _mark(self, cursor: Any, parts: Sequence[Part]) -> None:
+        place = self._place(_MARKS)
+        cursor.execute(f"CREATE TABLE IF NOT EXISTS {place} ({_MARK_COLUMNS})")
+        for part in parts:
+            cursor.execute(f"DELETE FROM {place} WHERE table_name = ?", [part.table])  # noqa: S608
+        at = datetime.now(UTC)
+        rows = [(p.table, s, m.key, m.proof, at) for p in parts for s, m in p.marks.items()]
+        columns = dict(zip(_MARK_NAMES, map(list, zip(*rows, strict=True)), strict=True))
+        self._append(cursor, _MARKS, pa.table(columns))
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,140 @@
+"""Iceberg tables in a catalog: one commit holds the rows and, as a table property, the marks they justify.
+
+Without a `catalog` among the options, a SQLite catalog stands beside the data (local folders only).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyiceberg import expressions
+from pyiceberg.catalog import Catalog, load_catalog
+from pyiceberg.exceptions import NamespaceAlreadyExistsError, NoSuchTableError
+from pyiceberg.table import Table, Transaction
+
+from etl.config import Destination
+from etl.errors import ConfigError
+from etl.feed import watermarks
+from etl.feed.iceberg_upkeep import keep_up, properties
+from etl.feed.sinks.base import Part, Written, required_url
+from etl.feed.tables import STATE
+from etl.feed.watermarks import Mark
+
+_MARKS = "bifrost-etl.marks"
+_where: Any = expressions  # its type hints do not know its own short forms
+
+
+def open_sink(destination: Destination) -> IcebergTables:
+    """`url`: the warehouse's folder; `options`: dataset (the namespace, default bifrost), catalog (properties
+    for pyiceberg's load_catalog, for example type and uri), and storage options such as s3.endpoint."""
+    options = dict(destination.options)
+    namespace = str(options.pop("dataset", "bifrost"))
+    root = required_url(destination).rstrip("/")
+    properties = options.pop("catalog", None)
+    if properties is None:
+        properties = _beside(destination.name, root)
+    catalog = load_catalog("bifrost", **{"warehouse": root, **options, **properties})
+    return IcebergTables(catalog, namespace, timedelta(seconds=destination.keep_replaced))
+
+
+def _beside(name: str, root: str) -> dict[str, str]:
+    parts = urlsplit(root)
+    if parts.scheme not in ("", "file"):
+        raise ConfigError(
+            f"feed destination {name!r} needs options: catalog, because it is not a local folder",
+            hint="for example catalog: {type: sql, uri: postgresql+psycopg://…}",
+        )
+    folder = Path(parts.path).absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    return {"type": "sql", "uri": f"sqlite:///{folder}/catalog.db", "warehouse": f"file://{folder}"}
+
+
+class IcebergTables:
+    """A namespace with one Iceberg table each."""
+
+    keeps_state = True
+
+    def __init__(self, catalog: Catalog, namespace: str, keep: timedelta) -> None:
+        self._catalog, self._namespace, self._keep = catalog, namespace, keep
+        self._written = Written()
+        self._touched: set[str] = set()
+
+    def marks(self, table: str) -> dict[int, Mark]:
+        try:
+            found = self._catalog.load_table(f"{self._namespace}.{table}")
+        except NoSuchTableError:
+            return self._written.note(table, {})
+        return self._written.note(table, watermarks.decode(found.properties.get(_MARKS)))
+
+    def deliver(self, parts: Sequence[Part]) -> None:
+        for part in parts:
+            found = self._table(part.table, part.rows.schema)
+            self._written.check(part.table, watermarks.decode(found.properties.get(_MARKS)))
+            with found.transaction() as changes:
+                new = changes.table_metadata.current_snapshot() is None
+                if part.table == STATE and not new:
+                    _delete_known(changes, part.rows)
+                if part.whole and not new:
+                    changes.overwrite(part.rows)
+                else:
+                    changes.append(part.rows)
+                changes.set_properties({_MARKS: watermarks.encode(part.marks)})
+            self._written.note(part.table, part.marks)
+            self._touched.add(part.table)
+
+    def upkeep(self) -> None:
+        for name in sorted(self._touched):
+            keep_up(self._catalog.load_table(f"{self._namespace}.{name}"), self._keep)
+        self._touched = set()
+
+    def close(self) -> None:
+        engine: Any = getattr(self._catalog, "engine", None)
+        if engine is not None:  # a SQL catalog's connections
+            engine.dispose()
+
+    def _table(self, name: str, fields: pa.Schema) -> Table:
+        """The table, with a column for every field."""
+        place = f"{self._namespace}.{name}"
+        try:
+            found = self._catalog.load_table(place)
+        except NoSuchTableError:
+            self._make_namespace()
+            return self._catalog.create_table(place, fields, properties=properties(name))
+        wanted = properties(name)
+        if not wanted.items() <= found.properties.items():  # made by an older version
+            with found.transaction() as changes:
+                changes.set_properties(wanted)
+        if set(fields.names) - {field.name for field in found.schema().fields}:
+            with found.update_schema() as update:
+                update.union_by_name(fields)
+        return found
+
+    def _make_namespace(self) -> None:
+        try:
+            self._catalog.create_namespace(self._namespace)
+        except NamespaceAlreadyExistsError:
+            return
+
+
+def _delete_known(changes: Transaction, rows: pa.Table) -> None:
+    """Take away the older state of these jobs. A job in its first version has none."""
+    known = rows.filter(pc.greater(rows["version"], 1))
+    if not known.num_rows:
+        return
+    # When a job was first seen never changes, and its range tells most files apart from the wanted ones.
+    seen = pc.min_max(known["first_seen_at"]).as_py()
+    since = _where.GreaterThanOrEqual("first_seen_at", seen["min"].isoformat())
+    until = _where.LessThanOrEqual("first_seen_at", seen["max"].isoformat())
+    for source in pc.unique(known["source_id"]).to_pylist():
+        jobs = known.filter(pc.equal(known["source_id"], source))["job_id"].to_pylist()
+        older = _where.And(_where.EqualTo("source_id", source), _where.In("job_id", jobs), since, until)
+        with warnings.catch_warnings():  # several versions of a new job: nothing there is as good
+            warnings.filterwarnings("ignore", "Delete operation did not match")
+            changes.delete(older)

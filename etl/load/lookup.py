@@ -1,0 +1,231 @@
+"""What the database already knows of the jobs of a batch, read in a statement or two."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import msgspec
+import sqlalchemy as sa
+
+from etl.load import bulk
+from etl.records import JobRow, Order
+from etl.schema.tables import video_jobs as jobs
+
+
+class Known(NamedTuple):
+    """The part of a stored job that decides what a new sight of it means."""
+
+    job_id: str
+    content_hash: str
+    version: int
+    progress: float | None
+    list_position: int
+    settled: bool
+    unlisted: bool
+    first_run_id: int
+    suspect_run_id: int | None
+
+    def stands(self, row: JobRow, position: int) -> bool:
+        """This sight of the job at this position says nothing that is not stored."""
+        return (
+            self.content_hash == row.content_hash
+            and self.progress == row.progress
+            and self.list_position == position
+            and self.suspect_run_id is None
+            and not self.unlisted
+        )
+
+    def listed_between(self, low: int, high: int | None) -> bool:
+        """It is believed to be listed, with low < position <= high (None: no bound)."""
+        return not self.unlisted and low < self.list_position and (high is None or self.list_position <= high)
+
+
+class Found(NamedTuple):
+    """What is stored of some jobs, by id; perhaps all that stands with above < position <= until."""
+
+    jobs: dict[str, Known]
+    above: int | None = None
+    until: int | None = None
+
+    def covers(self, low: int, high: int | None) -> bool:
+        """Nothing is stored with low < position <= high but what is found here."""
+        known = self.above is not None and self.until is not None and high is not None
+        return known and self.above <= low and high <= self.until  # type: ignore[operator]
+
+
+_FIELDS = (
+    "job_id, content_hash, version, {progress}, list_position, settled, unlisted_at IS NOT NULL, "
+    "first_run_id, suspect_run_id"
+)
+_PLAIN = f"SELECT {_FIELDS.format(progress='progress')} FROM video_jobs"  # noqa: S608 (our own names)
+#: JSON in SQLite has 15 digits of a number. So a progress that is no whole number is asked for again.
+_ASK_AGAIN = -1
+_WHOLE = "CASE WHEN progress <> CAST(progress AS {integer}) THEN -1 ELSE CAST(progress AS {integer}) END"
+_ARRAY = f"json_array({_FIELDS.format(progress=_WHOLE)})"
+_AS_JSON = {
+    "sqlite": f"SELECT json_group_array({_ARRAY.format(integer='INTEGER')}) FROM video_jobs",  # noqa: S608
+    "mysql": f"SELECT {_ARRAY.format(integer='SIGNED')} FROM video_jobs",  # noqa: S608
+}
+#: Above every position.
+HIGHEST = (1 << 63) - 1
+_decode = msgspec.json.Decoder(list[Known], strict=False).decode  # a flag is a number
+
+
+def known_jobs(conn: sa.Connection, source_id: int, ids: Sequence[str]) -> dict[str, Known]:
+    """The stored jobs among `ids`, by id."""
+    if not ids:
+        return {}
+    return _read(conn, source_id, *bulk.of_jobs(conn, source_id, ids))
+
+
+def known_on_the_way(
+    conn: sa.Connection, source_id: int, edge: int, order: Order, ids: Sequence[str]
+) -> Found:
+    """The stored jobs among `ids`, and as many as they are of those that a walk from `edge` meets next.
+
+    A reconcile meets nearly all in the order they stand in. Read as a stretch they take a third of the time
+    that thousands of ids take, which are parsed and looked up one by one.
+    """
+    if not ids:  # an empty page, or one of rejects alone: no database is asked for the next zero jobs
+        return Found({})
+    low, high = _stretch(conn, source_id, edge, order, len(ids))
+    where = f"source_id = {int(source_id)} AND list_position > {low} AND list_position <= {high}"
+    jobs = _read(conn, source_id, where, ())
+    jobs.update(known_jobs(conn, source_id, [each for each in ids if each not in jobs]))
+    return Found(jobs, low, high)
+
+
+def _stretch(conn: sa.Connection, source_id: int, edge: int, order: Order, count: int) -> tuple[int, int]:
+    """The bounds of the next `count` jobs: above the first, up to the second position."""
+    place, up = jobs.c.list_position, order == "asc"
+    query = sa.select(place).where(jobs.c.source_id == source_id, place > edge if up else place < edge)
+    end = conn.scalar(query.order_by(place if up else place.desc()).offset(count - 1).limit(1))
+    if up:
+        return edge, HIGHEST if end is None else end
+    return -HIGHEST if end is None else end - 1, edge - 1
+
+
+def _read(conn: sa.Connection, source_id: int, where: str, parameters: tuple[str, ...]) -> dict[str, Known]:
+    dialect = conn.dialect.name
+    if dialect == "postgresql":
+        return _by_id(map(Known._make, _rows(conn, f"{_PLAIN} WHERE {where}", parameters)))
+    texts = _rows(conn, f"{_AS_JSON.get(dialect, _AS_JSON['mysql'])} WHERE {where}", parameters)
+    return _from_json(conn, source_id, [text for (text,) in texts])
+
+
+def _from_json(conn: sa.Connection, source_id: int, texts: list[str]) -> dict[str, Known]:
+    """Row by row, Python's lock goes back and forth between threads that compute (SQLite: a third of a
+    re-read), and PyMySQL takes long for each value."""
+    text = texts[0] if conn.dialect.name == "sqlite" else f"[{','.join(texts)}]"
+    found = _by_id(_decode(text))
+    again = [job.job_id for job in found.values() if job.progress == _ASK_AGAIN]
+    if again:
+        where, parameters = bulk.of_jobs(conn, source_id, again)
+        found.update(_by_id(map(Known._make, _rows(conn, f"{_PLAIN} WHERE {where}", parameters))))
+    return found
+
+
+def _by_id(jobs: Iterable[Known]) -> dict[str, Known]:
+    return {job.job_id: job for job in jobs}
+
+
+def _rows(conn: sa.Connection, sql: str, parameters: tuple[str, ...]) -> Sequence[Any]:
+    cursor = bulk.run(conn, sql, parameters).cursor
+    return [] if cursor is None else cursor.fetchall()
+
+
+def neighbour(
+    conn: sa.Connection, source_id: int, position: int, *, above: bool, listed: bool = False
+) -> tuple[str, int] | None:
+    """Id and position of the next stored job above (or below) a position; `listed` skips unlisted ones."""
+    beyond = jobs.c.list_position > position if above else jobs.c.list_position < position
+    column = jobs.c.list_position
+    query = sa.select(jobs.c.job_id, column).where(jobs.c.source_id == source_id, beyond)
+    if listed:
+        query = query.where(jobs.c.unlisted_at.is_(None))
+    row = conn.execute(query.order_by(column if above else column.desc()).limit(1)).one_or_none()
+    return None if row is None else (row.job_id, row.list_position)
+
+
+def highest_position(conn: sa.Connection, source_id: int) -> int | None:
+    """Position of the newest job ever listed."""
+    value: int | None = conn.execute(
+        sa.select(sa.func.max(jobs.c.list_position)).where(jobs.c.source_id == source_id)
+    ).scalar()
+    return value
+
+
+def newest_before(conn: sa.Connection, source_id: int, moment: datetime) -> int | None:
+    """Position of the newest job created before a moment of the gateway's clock."""
+    query = sa.select(sa.func.max(jobs.c.list_position)).where(jobs.c.source_id == source_id)
+    value: int | None = conn.execute(query.where(jobs.c.created_at < moment)).scalar()
+    return value
+
+
+def next_after(conn: sa.Connection, source_id: int, position: int | None, moment: datetime) -> int | None:
+    """Position of the next listed job above a position, created after a moment of the gateway's clock."""
+    column = jobs.c.list_position
+    query = sa.select(column).where(
+        jobs.c.source_id == source_id, jobs.c.created_at > moment, jobs.c.unlisted_at.is_(None)
+    )
+    if position is not None:
+        query = query.where(column > position)
+    return conn.execute(query.order_by(column).limit(1)).scalar()
+
+
+def open_jobs(conn: sa.Connection, source_id: int, since: datetime | None = None) -> dict[str, int]:
+    """Position by id of listed jobs that are not settled, without those created before `since` (UTC)."""
+    query = sa.select(jobs.c.job_id, jobs.c.list_position).where(*_open(source_id), *_fresh(since))
+    return {row.job_id: row.list_position for row in conn.execute(query)}
+
+
+def oldest_open(source_id: int, since: datetime) -> sa.ScalarSelect[int]:
+    """Asks for the position of the oldest open job that is still waited for."""
+    place = sa.func.min(jobs.c.list_position)
+    return sa.select(place).where(*_open(source_id), *_fresh(since)).scalar_subquery()
+
+
+def rereadable(conn: sa.Connection, source_id: int, limit: int) -> list[str]:
+    """Listed jobs that are open, or that a walk missed; those longest not read by id first."""
+    missed = [by_suspicion(source_id), jobs.c.suspect_run_id.is_not(None), jobs.c.unlisted_at.is_(None)]
+    found: dict[str, None] = {}
+    for where in (_open(source_id), missed):
+        query = (
+            sa.select(jobs.c.job_id)
+            .where(*where)
+            .order_by(sa.func.coalesce(jobs.c.reread_at, jobs.c.first_seen_at), jobs.c.list_position)
+            .limit(limit)
+        )
+        found.update(dict.fromkeys(conn.scalars(query)))
+    return list(found)
+
+
+def by_suspicion(source_id: int) -> sa.ColumnElement[bool]:
+    """Of this source, said so that SQLite looks up the few suspects, and not all jobs of the source."""
+    return jobs.c.source_id + 0 == source_id
+
+
+def _open(source_id: int) -> list[Any]:
+    return [jobs.c.source_id == source_id, ~jobs.c.settled, jobs.c.unlisted_at.is_(None)]
+
+
+def _fresh(since: datetime | None) -> list[Any]:
+    """Created since then; a creation after our first sight of it is no creation but a wrong clock."""
+    if since is None:
+        return []
+    seen = jobs.c.first_seen_at
+    return [sa.case((jobs.c.created_at < seen, jobs.c.created_at), else_=seen) > since]
+
+
+def newest_known(conn: sa.Connection, source_id: int, ground: int) -> tuple[str, datetime | None] | None:
+    """Id and creation of the newest job first seen by run `ground` or an earlier one."""
+    query = (
+        sa.select(jobs.c.job_id, jobs.c.created_at)
+        .where(jobs.c.source_id == source_id, jobs.c.first_run_id <= ground)
+        .order_by(jobs.c.list_position.desc())
+        .limit(1)
+    )
+    row = conn.execute(query).one_or_none()
+    return None if row is None else (row.job_id, row.created_at)

@@ -1,0 +1,160 @@
+"""How a source is doing, for schedules: what one cheap read tells, and what a run's end leaves behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from etl.db.engine import reading, writing
+from etl.load.lease import database_now
+from etl.schema.tables import leases, sources, sync_runs, sync_state, video_jobs
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """One source. Instants are UTC; the lease is judged by the database's clock.
+
+    `failures` counts failed runs in a row. `changed` says that the last run found something new, `open_jobs`
+    that jobs are unfinished. `holder` writes it now and will hold it for `lease_left` more seconds at least.
+    """
+
+    created_at: datetime
+    failures: int
+    disabled_at: datetime | None
+    disabled_reason: str | None
+    config_hash: str | None
+    complete_at: datetime | None
+    reconciled_at: datetime | None
+    last_started: datetime | None = None
+    last_status: str | None = None
+    last_worker: str | None = None
+    changed: bool = False
+    open_jobs: bool = False
+    holder: str | None = None
+    lease_left: float = 0.0
+
+    @property
+    def abandoned(self) -> bool:
+        """Its last run never ended, and nobody holds the lease any more: that process is dead or frozen."""
+        return self.last_status == "running" and self.holder is None
+
+
+def read_health(engine: sa.Engine, name: str, open_since: datetime) -> Health | None:
+    """The source's health, or None before its first run. Open jobs older than `open_since` do not count.
+
+    Raises StorageError.
+    """
+    with reading(engine) as conn:
+        row = conn.execute(_query(open_since).where(sources.c.name == name)).one_or_none()
+        return None if row is None else _health(row, database_now(conn))
+
+
+def abandoned(engine: sa.Engine) -> set[str]:
+    """Names of the sources whose last run died without giving its lease back. Raises StorageError."""
+    query = (
+        sa.select(sources.c.name)
+        .join(leases, leases.c.source_id == sources.c.id)
+        .join(sync_runs, _is_newest_run())
+        .where(sync_runs.c.status == "running")
+    )
+    with reading(engine) as conn:
+        dead = sa.or_(leases.c.expires_at.is_(None), leases.c.expires_at <= database_now(conn))
+        return set(conn.scalars(query.where(dead)))
+
+
+def completed(engine: sa.Engine) -> dict[str, datetime | None]:
+    """When each source was last known complete. Raises StorageError."""
+    query = sa.select(sources.c.name, sync_state.c.complete_at).join(
+        sync_state, sync_state.c.source_id == sources.c.id
+    )
+    with reading(engine) as conn:
+        return {row.name: row.complete_at for row in conn.execute(query)}
+
+
+def note_failure(
+    engine: sa.Engine, name: str, *, now: datetime, disabled: str | None, fingerprint: str
+) -> None:
+    """One more failed run; `disabled` is the redacted reason when the settings themselves were refused."""
+    values: dict[str, Any] = {"failures": sync_state.c.failures + 1}
+    if disabled is not None:
+        values |= {"disabled_at": now, "disabled_reason": disabled, "config_hash": fingerprint}
+    _update(engine, name, values)
+
+
+def release_all(engine: sa.Engine, process: str) -> None:
+    """Give back what this process (`host:pid`) still holds; its late writers are refused from now on."""
+    mine = leases.c.holder.startswith(process + ":", autoescape=True)
+    held = sa.select(leases.c.source_id).where(mine)
+    with writing(engine) as conn:
+        ids = list(conn.scalars(held))
+        conn.execute(sa.update(leases).where(mine).values(holder=None, expires_at=None))
+        conn.execute(
+            sa.update(sync_runs)
+            .where(sync_runs.c.source_id.in_(ids), sync_runs.c.status == "running")
+            .values(status="interrupted", error_class="Stopped", error_message="left behind at shutdown")
+        )
+
+
+def _update(engine: sa.Engine, name: str, values: dict[str, Any]) -> None:
+    with writing(engine) as conn:
+        conn.execute(sa.update(sync_state).where(sync_state.c.source_id == _id_of(name)).values(values))
+
+
+def _id_of(name: str) -> sa.ScalarSelect[int]:
+    return sa.select(sources.c.id).where(sources.c.name == name).scalar_subquery()
+
+
+def _is_newest_run() -> sa.ColumnElement[bool]:
+    runs = sync_runs.alias()
+    newest = sa.select(sa.func.max(runs.c.id)).where(runs.c.source_id == sources.c.id)
+    newest_id = newest.correlate(sources).scalar_subquery()
+    return sa.and_(sync_runs.c.source_id == sources.c.id, sync_runs.c.id == newest_id)
+
+
+def _query(open_since: datetime) -> sa.Select[Any]:
+    jobs = video_jobs.c
+    unfinished = sa.exists().where(
+        jobs.source_id == sources.c.id,
+        ~jobs.settled,
+        jobs.unlisted_at.is_(None),
+        sa.func.coalesce(jobs.created_at, jobs.first_seen_at) > open_since,
+    )
+    return (
+        sa.select(
+            sources.c.created_at,
+            *(sync_state.c[name] for name in Health.__slots__ if name in sync_state.c),
+            sync_runs.c.started_at,
+            sync_runs.c.status,
+            sync_runs.c.worker,
+            (sync_runs.c.jobs_inserted + sync_runs.c.jobs_updated).label("changes"),
+            unfinished.label("open_jobs"),
+            leases.c.holder,
+            leases.c.expires_at,
+        )
+        .join(sync_state, sync_state.c.source_id == sources.c.id)
+        .outerjoin(leases, leases.c.source_id == sources.c.id)
+        .outerjoin(sync_runs, _is_newest_run())
+    )
+
+
+def _health(row: sa.Row[Any], now: datetime) -> Health:
+    left = 0.0 if row.expires_at is None else (row.expires_at - now).total_seconds()
+    return Health(
+        created_at=row.created_at,
+        failures=row.failures,
+        disabled_at=row.disabled_at,
+        disabled_reason=row.disabled_reason,
+        config_hash=row.config_hash,
+        complete_at=row.complete_at,
+        reconciled_at=row.reconciled_at,
+        last_started=row.started_at,
+        last_status=row.status,
+        last_worker=row.worker,
+        changed=bool(row.changes),
+        open_jobs=bool(row.open_jobs),
+        holder=row.holder if left > 0 else None,
+        lease_left=max(0.0, left),
+    )

@@ -1,0 +1,142 @@
+"""Jobs that a walk passed and did not see: suspects first, unlisted only on complete evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from etl.errors import SuspiciousScan
+from etl.load.lookup import by_suspicion
+from etl.load.upsert import unlist
+from etl.records import Counts
+from etl.schema.tables import sync_runs
+from etl.schema.tables import video_jobs as jobs
+
+_CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """A complete, consistent scan. `oldest_position` is the oldest listed job's; `empty`: none was listed."""
+
+    oldest_position: int | None
+    empty: bool = False
+
+
+def suspect(conn: sa.Connection, source_id: int, run_id: int, missing: Sequence[str]) -> None:
+    """Remember that this run passed these jobs' places and did not see them."""
+    for start in range(0, len(missing), _CHUNK):
+        conn.execute(
+            sa.update(jobs)
+            .where(jobs.c.source_id == source_id, jobs.c.job_id.in_(missing[start : start + _CHUNK]))
+            .values(suspect_run_id=run_id)
+        )
+
+
+def mark_reread(conn: sa.Connection, source_id: int, ids: Sequence[str], at: datetime) -> None:
+    if ids:
+        conn.execute(
+            sa.update(jobs).where(jobs.c.source_id == source_id, jobs.c.job_id.in_(ids)).values(reread_at=at)
+        )
+
+
+def refused(conn: sa.Connection, source_id: int, complete_run_id: int | None) -> list[int]:
+    """Runs since the last complete one whose list did not look right: jobs that they saw first prove nothing,
+    for they may be another account's."""
+    c = sync_runs.c
+    since = (c.source_id == source_id, c.id > (complete_run_id or 0))
+    return list(conn.scalars(sa.select(c.id).where(*since, c.error_class == SuspiciousScan.__name__)))
+
+
+def suspects(conn: sa.Connection, source_id: int, run_id: int, strange: Sequence[int] = ()) -> int:
+    """How many listed jobs this run passed and did not see, but for those first seen by `strange` runs."""
+    return _count(conn, strange, *_suspects(source_id, run_id))
+
+
+def listed(conn: sa.Connection, source_id: int, strange: Sequence[int] = ()) -> int:
+    """How many jobs are believed to be listed, but for those."""
+    return _count(conn, strange, jobs.c.source_id == source_id, jobs.c.unlisted_at.is_(None))
+
+
+def older(conn: sa.Connection, source_id: int, position: int, strange: Sequence[int] = ()) -> int:
+    """How many jobs believed to be listed are older than the one at `position`, but for those."""
+    listed = (jobs.c.source_id == source_id, jobs.c.unlisted_at.is_(None), jobs.c.suspect_run_id.is_(None))
+    return _count(conn, strange, *listed, jobs.c.list_position < position)
+
+
+def _count(conn: sa.Connection, strange: Sequence[int], *where: sa.ColumnElement[bool]) -> int:
+    known = (jobs.c.first_run_id.not_in(strange),) if strange else ()
+    return int(conn.execute(sa.select(sa.func.count()).select_from(jobs).where(*where, *known)).scalar_one())
+
+
+def forget(conn: sa.Connection, source_id: int, run_id: int) -> None:
+    """Nobody is suspected by this run any more."""
+    conn.execute(sa.update(jobs).where(*_suspects(source_id, run_id)).values(suspect_run_id=None))
+
+
+@dataclass(frozen=True, slots=True)
+class Boundary:
+    """A known, listed job between two segments of a scan; `created_at` is the gateway's (UTC)."""
+
+    job_id: str
+    position: int
+    created_at: datetime | None
+
+
+def boundary(conn: sa.Connection, source_id: int, start: Boundary | None, size: int) -> Boundary | None:
+    """The listed job that ends a segment of about `size` jobs behind `start` (None: the oldest); None when
+    fewer are left. Asked segment by segment, so that the first one is read before all jobs were counted.
+
+    Counted are unlisted jobs too: so the index on positions tells, without a look at the jobs.
+    """
+    place, of_source = jobs.c.list_position, jobs.c.source_id == source_id
+    low = -(1 << 63) if start is None else start.position
+    query = sa.select(place).where(of_source, place > low).order_by(place).offset(size - 1).limit(1)
+    if (end := conn.scalar(query)) is None:
+        return None
+    listed = (jobs.c.unlisted_at.is_(None), jobs.c.suspect_run_id.is_(None))
+    found = sa.select(jobs.c.job_id, place, jobs.c.created_at).where(of_source, place >= end, *listed)
+    row = conn.execute(found.order_by(place).limit(1)).one_or_none()
+    return None if row is None else Boundary(*row)
+
+
+def conclude(
+    conn: sa.Connection, source_id: int, run_id: int, scan: Scan, counts: Counts, at: datetime
+) -> None:
+    """Mark what the scan proves: suspects are missing, all that is older than the oldest listed aged out."""
+    missing = sa.select(jobs.c.job_id).where(*_suspects(source_id, run_id))
+    counts.jobs_unlisted += _unlist_all(conn, source_id, run_id, missing, "missing", at)
+    if scan.empty:
+        everything = sa.select(jobs.c.job_id).where(
+            jobs.c.source_id == source_id, jobs.c.unlisted_at.is_(None)
+        )
+        counts.jobs_unlisted += _unlist_all(conn, source_id, run_id, everything, "unknown", at)
+    elif scan.oldest_position is not None:
+        older = sa.select(jobs.c.job_id).where(
+            jobs.c.source_id == source_id,
+            jobs.c.unlisted_at.is_(None),
+            jobs.c.list_position < scan.oldest_position,
+        )
+        counts.jobs_unlisted += _unlist_all(conn, source_id, run_id, older, "aged_out", at)
+
+
+def _suspects(source_id: int, run_id: int) -> tuple[sa.ColumnElement[bool], ...]:
+    return (by_suspicion(source_id), jobs.c.suspect_run_id == run_id, jobs.c.unlisted_at.is_(None))
+
+
+def _unlist_all(
+    conn: sa.Connection,
+    source_id: int,
+    run_id: int,
+    query: sa.Select[tuple[str]],
+    reason: str,
+    at: datetime,
+) -> int:
+    """In chunks, so that a forgotten history of any length fits in memory."""
+    done = 0
+    while ids := conn.scalars(query.limit(_CHUNK)).all():
+        done += unlist(conn, source_id, run_id, [(str(job_id), reason) for job_id in ids], at)
+    return done

@@ -1,0 +1,315 @@
+"""Jobs into `video_jobs` and their history: compare with what is known, write only what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import msgspec
+import sqlalchemy as sa
+
+from etl.load import bulk
+from etl.load.lookup import Known
+from etl.load.totals import Totals
+from etl.records import TRACKED, Counts, JobRow, Op, PageRows, utc
+from etl.schema.tables import video_job_versions, video_jobs
+
+_HEAD = ("source_id", "job_id")
+_READY = (*_HEAD, *TRACKED, "settled", "content_hash", "version", "first_seen_at", "last_changed_at")
+_INSERT = (*_READY, "list_position", "first_run_id")
+_UPDATE = (*TRACKED, "settled", "content_hash", "version", "last_changed_at", "list_position")
+_CLEARED = ("unlisted_at", "unlisted_reason", "suspect_run_id")
+_VERSION = (*_HEAD, "version", "op", "valid_from", "changed_fields", *TRACKED, "unlisted_reason", "run_id")
+_FIRST, _LAST = 1, 1 + len(TRACKED)  # where the tracked columns stand in a JobRow
+_CREATED = JobRow._fields.index("created_at")  # completed_at and expires_at follow
+_TIMES = _CREATED + 3
+#: What a version says that its job says otherwise, at the moment of its insert.
+_AT_INSERT = {
+    "version": "1",
+    "op": "'insert'",
+    "valid_from": "first_seen_at",
+    "changed_fields": "NULL",
+    "unlisted_reason": "NULL",
+    "run_id": "first_run_id",
+}
+_COPY_FIRST_VERSIONS = (
+    f"INTO video_job_versions ({', '.join(_VERSION)}) "  # noqa: S608 (our own names)
+    f"SELECT {', '.join(_AT_INSERT.get(name, name) for name in _VERSION)} FROM video_jobs"
+)
+
+
+class Seen(NamedTuple):
+    """One job on one page: where it stands, when the page came, and what is known of it.
+
+    `partial` marks an answer by id, which leaves out zero values: what it does not say has not changed.
+    `ready` is what `ready_rows` made of it, if it was asked.
+    """
+
+    row: JobRow
+    position: int
+    at: datetime
+    known: Known | None
+    partial: bool = False
+    ready: Any = None
+
+
+@dataclass(slots=True)
+class _Plan:
+    """The rows of one write, by statement."""
+
+    inserts: list[Seen] = field(default_factory=list)
+    updates: list[tuple[Any, ...]] = field(default_factory=list)
+    progress: list[tuple[Any, ...]] = field(default_factory=list)
+    moves: list[tuple[Any, ...]] = field(default_factory=list)
+    rehashes: list[tuple[Any, ...]] = field(default_factory=list)
+    versions: list[tuple[Any, ...]] = field(default_factory=list)
+    came: list[JobRow] = field(default_factory=list)
+    went: list[JobRow] = field(default_factory=list)
+    back: list[JobRow] = field(default_factory=list)  # as they were when they were no longer listed
+
+
+class JobWriter:
+    """Writes the jobs of one run. `history_progress` gives progress-only changes a version too; `alone` says
+    that all jobs stored are this run's, each written once. Raises DuplicateRow when that is not so."""
+
+    def __init__(
+        self,
+        conn: sa.Connection,
+        source_id: int,
+        run_id: int,
+        *,
+        history_progress: bool = False,
+        alone: bool = False,
+    ) -> None:
+        self._conn = conn
+        self._source_id = source_id
+        self._run_id = run_id
+        self._history_progress = history_progress
+        self._alone = alone
+        self._time = bulk.instant(conn.dialect.name)
+
+    def write(self, seen: Sequence[Seen], counts: Counts) -> None:
+        """Write jobs, each at most once in `seen`, and count what became of them."""
+        plan = _Plan()
+        changed: list[Seen] = []
+        plan.inserts = [job for job in seen if job.known is None]
+        plan.came += [job.row for job in plan.inserts]
+        for job in seen:
+            if job.known is None:
+                continue
+            if self._differs(job.row, job.known):
+                changed.append(job)
+            else:
+                self._touch(plan, job, counts)
+        counts.jobs_inserted += len(plan.inserts)
+        self._change(plan, changed, counts)
+        self._execute(plan)
+
+    def _differs(self, row: JobRow, known: Known) -> bool:
+        return (
+            row.content_hash != known.content_hash
+            or known.unlisted
+            or (self._history_progress and row.progress != known.progress)
+        )
+
+    def _touch(self, plan: _Plan, job: Seen, counts: Counts) -> None:
+        """A job that says nothing new, but perhaps for its progress or its place."""
+        known = job.known
+        assert known is not None
+        key = (self._source_id, known.job_id)
+        said = job.row.progress is not None or not job.partial
+        if said and job.row.progress != known.progress:
+            plan.progress.append((job.row.progress, *key))
+            counts.jobs_updated += 1
+        else:
+            counts.jobs_unchanged += 1
+        if job.position != known.list_position or known.suspect_run_id is not None:
+            plan.moves.append((job.position, None, *key))
+
+    def _change(self, plan: _Plan, changed: Sequence[Seen], counts: Counts) -> None:
+        stored = self._stored([job.row.job_id for job in changed])
+        for job in changed:
+            assert job.known is not None
+            old = stored[job.row.job_id]
+            fields = [name for name in TRACKED if not _same(getattr(job.row, name), old[name])]
+            if job.partial:
+                fields = [name for name in fields if getattr(job.row, name) is not None]
+            if not self._history_progress:
+                fields = [name for name in fields if name != "progress"]
+            # Two lanes of one run may show a job in the wrong order: the later sight stands.
+            outdated = job.known.first_run_id == self._run_id and job.at < old["last_changed_at"]
+            if outdated:
+                counts.jobs_unchanged += 1
+            elif fields or job.known.unlisted:
+                self._update(plan, job, old, fields)
+                counts.jobs_updated += 1
+            else:
+                self._touch(plan, job, counts)
+                if not job.partial:  # the stored digest was an answer by id's
+                    plan.rehashes.append((job.row.content_hash, self._source_id, job.row.job_id))
+
+    def _update(self, plan: _Plan, job: Seen, old: Any, fields: list[str]) -> None:
+        known, row = job.known, job.row
+        assert known is not None
+        if job.partial:
+            row = row._replace(**{n: old[n] for n in TRACKED if getattr(row, n) is None})
+        (plan.back if known.unlisted else plan.went).append(_row(old))
+        plan.came.append(row)
+        at = self._time(max(job.at, old["last_changed_at"]))  # our clock may have been set back
+        tracked, key, version = _tracked(row, self._time), (self._source_id, row.job_id), known.version + 1
+        op: Op = "relist" if known.unlisted else "update"
+        plan.updates.append(
+            (*tracked, row.settled, row.content_hash, version, at, job.position, None, None, None, *key)
+        )
+        names = msgspec.json.encode(fields).decode()
+        plan.versions.append((*key, version, op, at, names, *tracked, None, self._run_id))
+
+    def _stored(self, ids: Sequence[str]) -> dict[str, Any]:
+        table = video_jobs
+        rows: dict[str, Any] = {}
+        for start in range(0, len(ids), 500):
+            query = sa.select(table).where(
+                table.c.source_id == self._source_id, table.c.job_id.in_(ids[start : start + 500])
+            )
+            rows.update((row["job_id"], row) for row in self._conn.execute(query).mappings())
+        return rows
+
+    def _execute(self, plan: _Plan) -> None:
+        conn, table = self._conn, video_jobs
+        self._insert_all(plan.inserts)
+        bulk.update(conn, table, (*_UPDATE, *_CLEARED), _HEAD, plan.updates)
+        bulk.update(conn, table, ("progress",), _HEAD, plan.progress)
+        bulk.update(conn, table, ("list_position", "suspect_run_id"), _HEAD, plan.moves)
+        bulk.update(conn, table, ("content_hash",), _HEAD, plan.rehashes)
+        bulk.insert(conn, video_job_versions, _VERSION, plan.versions)
+        totals = Totals(plan.came)
+        totals.subtract(Totals(plan.went))
+        totals.subtract(Totals(plan.back, unlisted=True))
+        totals.write(conn, self._source_id)
+
+    def _insert_all(self, jobs: list[Seen]) -> None:
+        """New jobs, and their first versions: those are copied inside the database, so they travel once."""
+        if not jobs:
+            return
+        new = bulk.rows_to_come(self._conn, video_jobs)
+        rows = [(made, job.position, self._run_id) for made, job in zip(self._ready(jobs), jobs, strict=True)]
+        bulk.insert_ready(self._conn, video_jobs, _INSERT, rows)
+        which, ids = new or self._inserted(jobs)
+        order = "rowid" if new else "list_position"
+        # An error rolls all back anyway, so SQLite need not keep every page as it was before the statement:
+        # 40 MB for a batch amid a million jobs.
+        insert = "INSERT OR FAIL" if new else "INSERT"
+        bulk.run(self._conn, f"{insert} {_COPY_FIRST_VERSIONS} WHERE {which} ORDER BY {order}", ids)
+
+    def _ready(self, jobs: list[Seen]) -> list[Any]:
+        late = [(job.row, job.at) for job in jobs if job.ready is None]
+        made = iter(_made_ready(self._conn.dialect.name, self._source_id, late))
+        return [next(made) if job.ready is None else job.ready for job in jobs]
+
+    def _inserted(self, jobs: list[Seen]) -> tuple[str, tuple[str, ...]]:
+        """A WHERE for the jobs just inserted: by the stretch they fill, unless others stand in it.
+
+        A stretch is read in its order; thousands of ids must be parsed, looked up and sorted.
+        """
+        places = [job.position for job in jobs]
+        stretch = (
+            f"source_id = {self._source_id} AND list_position BETWEEN {min(places)} AND {max(places)}"
+            f" AND first_run_id = {self._run_id}"
+        )
+        if self._alone or self._count(stretch) == len(jobs):
+            return stretch, ()
+        return bulk.of_jobs(self._conn, self._source_id, [job.row.job_id for job in jobs])
+
+    def _count(self, where: str) -> int:
+        return int(bulk.run(self._conn, f"SELECT count(*) FROM video_jobs WHERE {where}").scalar_one())  # noqa: S608
+
+
+def ready_rows(dialect: str, source_id: int, page: PageRows) -> dict[str, Any]:
+    """By id: each job of a page as its row, but for its place. Made by the thread that read the page, while
+    another one waits for the database: a tenth of a first load."""
+    jobs = [(row, page.page.received_at) for row in page.jobs]
+    return dict(zip((row.job_id for row in page.jobs), _made_ready(dialect, source_id, jobs), strict=True))
+
+
+def _made_ready(dialect: str, source_id: int, jobs: Sequence[tuple[JobRow, datetime]]) -> list[Any]:
+    sights = list({at for _, at in jobs})  # a page's jobs share their time
+    seen = dict(zip(sights, bulk.instants(dialect, sights), strict=True))
+    own = [time for row, _ in jobs for time in (row.created_at, row.completed_at, row.expires_at)]
+    times = iter(bulk.instants(dialect, own))
+    rows = [
+        (
+            source_id, row[0], *row[_FIRST:_CREATED], *three, *row[_TIMES:_LAST],
+            row.settled, row.content_hash, 1, seen[at], seen[at],
+        )
+        for (row, at), three in zip(jobs, zip(times, times, times, strict=True), strict=True)
+    ]  # fmt: skip
+    return bulk.ready(dialect, video_jobs, _READY, rows)
+
+
+def _tracked(row: JobRow, time: Callable[[datetime], Any]) -> tuple[Any, ...]:
+    created, completed, expires = row.created_at, row.completed_at, row.expires_at
+    own = (created and time(created), completed and time(completed), expires and time(expires))
+    return row[_FIRST:_CREATED] + own + row[_TIMES:_LAST]
+
+
+def unlist(
+    conn: sa.Connection, source_id: int, run_id: int, jobs: Iterable[tuple[str, str]], at: datetime
+) -> int:
+    """Mark (job_id, reason) pairs as no longer listed, with a version each; returns how many."""
+    reasons = dict(jobs)
+    table, ids = video_jobs, list(reasons)
+    done = 0
+    for start in range(0, len(ids), 500):
+        query = sa.select(table).where(
+            table.c.source_id == source_id,
+            table.c.job_id.in_(ids[start : start + 500]),
+            table.c.unlisted_at.is_(None),
+        )
+        done += _unlist_rows(conn, list(conn.execute(query).mappings()), reasons, run_id, at)
+    return done
+
+
+def _unlist_rows(
+    conn: sa.Connection, rows: list[Any], reasons: dict[str, str], run_id: int, at: datetime
+) -> int:
+    time = bulk.instant(conn.dialect.name)
+    updates, versions = [], []
+    for row in rows:
+        key, reason = (row["source_id"], row["job_id"]), reasons[row["job_id"]]
+        moment = time(max(utc(at), row["last_changed_at"]))
+        tracked = [time(v) if isinstance(v := row[n], datetime) else v for n in TRACKED]
+        version = row["version"] + 1
+        updates.append((version, moment, moment, reason, None, *key))
+        versions.append((*key, version, "unlist", moment, '["unlisted_at"]', *tracked, reason, run_id))
+    columns = ("version", "last_changed_at", "unlisted_at", "unlisted_reason", "suspect_run_id")
+    bulk.update(conn, video_jobs, columns, _HEAD, updates)
+    bulk.insert(conn, video_job_versions, _VERSION, versions)
+    _count_vanished(conn, [row for row in rows if not row["settled"]])
+    return len(rows)
+
+
+def _count_vanished(conn: sa.Connection, rows: list[Any]) -> None:
+    """They were open, as the totals have it. All are one source's."""
+    if rows:
+        jobs = list(map(_row, rows))
+        totals = Totals(jobs, unlisted=True)
+        totals.subtract(Totals(jobs))
+        totals.write(conn, rows[0]["source_id"])
+
+
+def _row(stored: Any) -> JobRow:
+    return JobRow(**{name: stored[name] for name in JobRow._fields})
+
+
+def _same(new: Any, old: Any) -> bool:
+    """Equal in meaning: JSON text may come back from the database with other spacing or key order."""
+    if new == old:
+        return True
+    if isinstance(new, str) and isinstance(old, str) and new[:1] == "{" == old[:1]:
+        try:
+            return bool(msgspec.json.decode(new) == msgspec.json.decode(old))
+        except msgspec.DecodeError:
+            return False
+    return False

@@ -1,0 +1,113 @@
+"""Sync one source: extract, transform, load, in one of three kinds of run."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+from etl.config import Source
+from etl.db.checkpointer import log_copied
+from etl.errors import EtlError, LeaseHeld, LeaseLost
+from etl.extract import Gateway
+from etl.load import Store
+from etl.log import get
+from etl.pipeline.first_load import first_load
+from etl.pipeline.heartbeat import heartbeat
+from etl.pipeline.incremental import tick
+from etl.pipeline.reconcile import reconcile
+from etl.pipeline.reread import reread
+from etl.pipeline.run import Run, Stopped, how_it_ended, is_unexpected
+from etl.records import Progress, RunKind, RunResult
+
+__all__ = ["Stopped", "sync_source"]
+
+
+def sync_source(
+    source: Source,
+    gateway: Gateway,
+    store: Store,
+    *,
+    progress: Progress,
+    stop: threading.Event,
+    redact: Callable[[str], str],
+    accept_suspicious: bool = False,
+) -> RunResult:
+    """One run, of the kind that the store says once it is open.
+
+    Failures end in the result, not in an exception; what was read before is stored. One that nobody foresaw
+    is recorded as any other, and logged with its traceback.
+    """
+    try:
+        state = store.open()
+    except Stopped as stopped:  # while a broken database was waited for
+        return _result(source, store, "interrupted", stopped)
+    except Exception as error:  # noqa: BLE001 (a run's last seam: it must not end unrecorded)
+        if is_unexpected(error):
+            log_unexpected(source, store, error)
+            with suppress(EtlError):
+                store.abandon(how_it_ended(error, redact))
+        return _result(source, store, "skipped" if isinstance(error, LeaseHeld) else "failed", error)
+    run = Run(source, gateway, store, progress, stop)
+    run.resumed = state.checkpoint is not None
+    progress.started(source.name, store.kind)
+    result = _run(run, redact, accept_suspicious=accept_suspicious)
+    progress.finished(result)
+    return result
+
+
+def _run(run: Run, redact: Callable[[str], str], *, accept_suspicious: bool) -> RunResult:
+    error: Exception | None = None
+    with heartbeat(run.store), log_copied(run.store.engine):
+        try:
+            _walk(run, accept_suspicious=accept_suspicious)
+        except Exception as caught:  # noqa: BLE001 (a run's last seam: it must not end unrecorded)
+            error = caught
+        try:
+            if not isinstance(error, LeaseLost | LeaseHeld):
+                run.end(error, redact)
+        except Exception as caught:  # noqa: BLE001 (if it is still open, the next run closes it)
+            error = error or caught
+    if error is not None and is_unexpected(error):
+        log_unexpected(run.source, run.store, error)
+    if error is None:
+        return _result(run.source, run.store, "ok", None)
+    if isinstance(error, LeaseHeld):  # it was taken between our look and our first commit
+        return _result(run.source, run.store, "skipped", error)
+    return _result(run.source, run.store, "interrupted" if isinstance(error, Stopped) else "failed", error)
+
+
+def log_unexpected(source: Source, store: Store, error: Exception) -> None:
+    get("pipeline").error("run_broke", source=source.name, run=store.now.run_id, exc_info=error)
+
+
+def _walk(run: Run, *, accept_suspicious: bool) -> None:
+    kind: RunKind = run.store.kind
+    if kind == "first":
+        first_load(run)
+        if run.resumed:  # the list went on while we were away
+            run.complete()
+            run.flush()
+            tick(run)
+    elif kind == "reconcile":
+        reconcile(run, accept_suspicious=accept_suspicious)
+    else:
+        tick(run)
+    if kind == "incremental" or run.resumed:
+        reread(run)
+    run.complete()
+
+
+def _result(source: Source, store: Store, status: str, error: Exception | None) -> RunResult:
+    now = store.now
+    return RunResult(
+        source=source.name,
+        kind=store.kind,
+        status=status,  # type: ignore[arg-type]
+        run_id=now.run_id,
+        started_at=store.started_at,
+        finished_at=store.clock(),
+        counts=now.counts,
+        error=None if isinstance(error, Stopped) else error,
+        gaps=now.gaps,
+    )

@@ -1,0 +1,1 @@
+"""Tables, views, the price book, and how a database gets and keeps them."""

@@ -1,0 +1,207 @@
+"""Which schema a database has, and how to bring it to the one that this code was written for.
+
+Alembic is imported only when something has to be migrated; a new database is made in one step. SQLite and
+PostgreSQL upgrade in one transaction, all or nothing. MariaDB and MySQL commit every DDL statement by itself:
+an upgrade that dies half-way there leaves some tables, and running it again completes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from etl.db.engine import LOCK_WAIT, reading, writing
+from etl.errors import ConfigError, DatabaseBusy, DatabaseUnavailable, SchemaMismatch, StorageError
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+#: Where Alembic notes the revision; its usual name may belong to another program in the same database.
+VERSION_TABLE = "bifrost_etl_revision"
+_UPGRADE = "run: bifrost-etl db upgrade"
+_LOCK = 0x6269_6672_6F73_74  # "bifrost", for PostgreSQL's advisory lock
+
+
+def head() -> str:
+    """The revision that this code was written for."""
+    return max(_revisions())
+
+
+def current(engine: sa.Engine) -> str | None:
+    """The database's revision; None when there is none."""
+    try:
+        with reading(engine) as connection:
+            return _revision(connection)
+    except (DatabaseBusy, DatabaseUnavailable):
+        raise
+    except StorageError:  # most likely there is no such table
+        with reading(engine) as connection:
+            return _read(connection)
+
+
+def check(engine: sa.Engine) -> None:
+    """Raises SchemaMismatch unless the database is at `head()`."""
+    _require(current(engine))
+
+
+def ensure(engine: sa.Engine) -> None:
+    """Creates the schema in a database that has none; raises SchemaMismatch when it has another one."""
+    revision = current(engine)
+    if revision is None:
+        upgrade(engine)
+    else:
+        _require(revision)
+
+
+def upgrade(engine: sa.Engine) -> str:
+    """Brings the schema to `head()` and returns that. Two processes may do so at once: one waits.
+
+    Raises SchemaMismatch for a newer database, or one with other tables of our names; DatabaseBusy when
+    another upgrade takes longer than the lock wait.
+    """
+    with _migrating(engine) as (connection, revision):
+        _refuse_unknown(revision)
+        _refuse_strangers(connection)
+        if _is_new(connection):
+            create_new(connection)
+        else:
+            _alembic("upgrade", connection, "head")  # also creates views that somebody dropped
+    return head()
+
+
+def create_new(connection: sa.Connection) -> None:
+    """The schema of `head()` in a database that has none, in the caller's transaction."""
+    _fresh().create(connection, VERSION_TABLE, head())
+
+
+def downgrade(engine: sa.Engine, revision: str) -> None:
+    """Goes back to `revision`, or to nothing with "base". Drops what later revisions added, with its data."""
+    if revision not in (*_revisions(), "base"):
+        raise ConfigError(
+            f"no revision {revision!r}", hint=f"one of: base, {', '.join(sorted(_revisions()))}"
+        )
+    with _migrating(engine) as (connection, found):
+        _refuse_unknown(found)
+        if found is not None:
+            _alembic("downgrade", connection, revision)
+
+
+def _home() -> Path:
+    """The migrations: inside the installed package, or at the top of the checkout."""
+    package = Path(__file__).parents[1]
+    inside = package / "migrations"
+    return inside if inside.is_dir() else package.parent / "migrations"
+
+
+@cache
+def _revisions() -> frozenset[str]:
+    """Every revision that this code knows; files are named REVISION_words.py."""
+    return frozenset(path.name.partition("_")[0] for path in _home().glob("versions/[0-9]*_*.py"))
+
+
+def _read(connection: sa.Connection) -> str | None:
+    if not sa.inspect(connection).has_table(VERSION_TABLE):
+        return None
+    return _revision(connection)
+
+
+def _revision(connection: sa.Connection) -> str | None:
+    revision: str | None = connection.scalar(
+        sa.select(sa.column("version_num")).select_from(sa.table(VERSION_TABLE))
+    )
+    return revision
+
+
+def _require(revision: str | None) -> None:
+    _refuse_unknown(revision)
+    if revision is None:
+        raise SchemaMismatch("the database has no bifrost-etl tables yet", hint=_UPGRADE)
+    if revision != head():
+        raise SchemaMismatch(
+            f"the database is at revision {revision}; this program needs {head()}", hint=_UPGRADE
+        )
+
+
+def _refuse_unknown(revision: str | None) -> None:
+    if revision is not None and revision not in _revisions():
+        raise SchemaMismatch(
+            f"the database was written by a newer bifrost-etl (revision {revision}, this one knows {head()})",
+            hint="upgrade the program: pip install --upgrade bifrost-etl",
+        )
+
+
+def _refuse_strangers(connection: sa.Connection) -> None:
+    """Tables with our names but without our revision table belong to somebody else."""
+    from etl.schema.tables import metadata
+
+    inspector = sa.inspect(connection)
+    if inspector.has_table(VERSION_TABLE):
+        return
+    taken = sorted(metadata.tables.keys() & set(inspector.get_table_names()))
+    if taken:
+        raise SchemaMismatch(
+            f"the database already has tables of another program with our names: {', '.join(taken)}",
+            hint="give bifrost-etl a database, or a PostgreSQL schema, of its own",
+        )
+
+
+@contextmanager
+def _migrating(engine: sa.Engine) -> Iterator[tuple[sa.Connection, str | None]]:
+    """A write transaction in which nobody else migrates, and the revision found in it."""
+    with writing(engine) as connection, exclusive(connection):
+        yield connection, _read(connection)
+
+
+@contextmanager
+def exclusive(connection: sa.Connection) -> Iterator[None]:
+    """While nobody else changes tables. SQLite's BEGIN IMMEDIATE excludes others already; PostgreSQL's lock
+    ends with the transaction."""
+    family = connection.dialect.name
+    if family == "postgresql":
+        connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+    if family not in ("mysql", "mariadb"):
+        yield
+        return
+    lock = {"name": "bifrost-etl", "wait": LOCK_WAIT}
+    name = "CONCAT(:name, ' ', MD5(DATABASE()))"
+    if connection.scalar(sa.text(f"SELECT GET_LOCK({name}, :wait)"), lock) != 1:
+        raise DatabaseBusy("another upgrade of this database is running", hint="wait for it, then try again")
+    try:
+        yield
+    finally:
+        if not connection.invalidated:
+            connection.execute(sa.text(f"SELECT RELEASE_LOCK({name})"), lock)
+
+
+def _is_new(connection: sa.Connection) -> bool:
+    """Nothing of ours is there, not even from an upgrade that died."""
+    return not sa.inspect(connection).has_table(VERSION_TABLE)
+
+
+def _fresh() -> Any:
+    """The module beside the revisions; in a checkout they belong to no package."""
+    spec = spec_from_file_location("bifrost_etl_fresh", _home() / "fresh.py")
+    assert spec is not None and spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _alembic(verb: str, connection: sa.Connection, revision: str) -> None:
+    from alembic import command
+
+    getattr(command, verb)(_configuration(connection), revision)
+
+
+def _configuration(connection: sa.Connection) -> Config:
+    from alembic.config import Config
+
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(_home()).replace("%", "%%"))
+    return config

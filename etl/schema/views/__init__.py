@@ -1,0 +1,1 @@
+"""The views for analysts, in every dialect."""

@@ -1,0 +1,234 @@
+"""Views that count and add up: jobs and failures by day, how long it takes, cache lookups.
+
+Money is added by group: a group has one provider, model, size and UTC day, so it has one price. A whole
+history is not read job by job: see `etl.load.totals`.
+"""
+
+# ruff: noqa: S608 (SQL is put together from our own snippets; values come as parameters)
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from etl.schema.views.columns import Column, Scope, View
+from etl.schema.views.dialects import Dialect
+from etl.schema.views.job_facts import failure_class, outcome, priced
+
+_KEYS = (
+    Column("day", "day", "Day of creation, gateway's clock (UTC)."),
+    Column("source", "text", "Name of the source."),
+    Column("provider", "text", "Provider that made the videos."),
+    Column("model", "text", "Model as the gateway names it."),
+    Column("size", "text", "Resolution as sent."),
+)
+_CURRENCY = Column("currency", "text", "Currency of the money; null when nothing is priced.")
+
+
+def _priced(d: Dialect, groups: str) -> str:
+    """The groups g of `groups` with their source s and price p."""
+    return f"FROM ({groups}) g JOIN sources s ON s.id = g.source_id {priced(d, 'g', d.midnight('g.utc_day'))}"
+
+
+def _days(d: Dialect, scope: Scope) -> str:
+    """The report's day, and the UTC day that prices follow."""
+    return f"{scope.day('j.created_at')} AS day, {d.day('j.created_at')} AS utc_day"
+
+
+def _either(scope: Scope, kept: Callable[[Scope], str], counted: Callable[[Scope], str]) -> str:
+    """Of a whole history what the totals say, while they are complete; else the jobs are counted now.
+
+    Somebody may have written or deleted jobs by hand.
+    """
+    if not scope.whole:
+        return counted(scope)
+    complete = (
+        "(SELECT COALESCE(SUM(jobs), 0) FROM daily_totals) = (SELECT COUNT(*) FROM video_jobs)"
+        " AND NOT EXISTS (SELECT 1 FROM daily_totals WHERE jobs < 0)"
+    )
+    yes, no = (scope.only(f"(SELECT complete FROM totals) = {flag}") for flag in (1, 0))
+    return f"""
+  WITH totals AS (SELECT CASE WHEN {complete} THEN 1 ELSE 0 END AS complete)
+  {kept(yes)}
+  UNION ALL {counted(no)}"""
+
+
+# --- daily_jobs --------------------------------------------------------------------------------
+
+_KIND = "j.source_id, j.provider, j.model, j.size, j.width, j.height, j.status"
+
+
+def _days_kept(scope: Scope) -> str:
+    return f"""
+  SELECT j.day AS day, j.day AS utc_day, {_KIND}, j.outcome, SUM(j.jobs) AS jobs,
+    SUM(j.seconds * j.jobs) AS seconds,
+    SUM(CASE WHEN j.seconds IS NULL THEN j.jobs ELSE 0 END) AS unknown
+  FROM daily_totals j WHERE {scope.where}
+  GROUP BY j.day, {_KIND}, j.outcome HAVING SUM(j.jobs) <> 0"""
+
+
+def _days_counted(d: Dialect, scope: Scope) -> str:
+    return f"""
+  SELECT {_days(d, scope)}, {_KIND}, {outcome()} AS outcome, COUNT(*) AS jobs, SUM(j.seconds) AS seconds,
+    SUM(CASE WHEN j.seconds IS NULL THEN 1 ELSE 0 END) AS unknown
+  FROM video_jobs j WHERE {scope.where}
+  GROUP BY 1, 2, {_KIND}, {outcome()}"""
+
+
+def _daily_jobs(d: Dialect, scope: Scope) -> str:
+    groups = _either(scope, _days_kept, partial(_days_counted, d))
+    cost = f"CASE WHEN g.status = 'completed' THEN {d.rounded('g.seconds * p.price', 6)} END"
+    uncosted = "CASE WHEN g.status <> 'completed' THEN 0 WHEN p.price IS NULL THEN g.jobs ELSE g.unknown END"
+    return f"""
+SELECT g.day AS day, s.name AS source, g.provider, g.model, g.size, g.status, g.outcome,
+  {d.whole("SUM(g.jobs)")} AS jobs, SUM(g.seconds) AS seconds, {d.rounded(f"SUM({cost})", 6)} AS cost,
+  p.currency AS currency, {d.whole(f"SUM({uncosted})")} AS uncosted_jobs
+{_priced(d, groups)}
+GROUP BY g.day, s.name, g.provider, g.model, g.size, g.status, g.outcome, p.currency"""
+
+
+DAILY_JOBS = View(
+    "daily_jobs",
+    "Jobs by day of creation, source, provider, model, size and status.",
+    (
+        *_KEYS,
+        Column("status", "text", "Status: as reported, or derived."),
+        Column("outcome", "text", "What became of them: as in job_facts."),
+        Column("jobs", "integer", "Jobs."),
+        Column("seconds", "seconds", "Length of all their clips; null when none is known."),
+        Column("cost", "money", "What the completed ones cost; null when nothing is charged or priced."),
+        _CURRENCY,
+        Column("uncosted_jobs", "integer", "Completed jobs without a price or a length: not in cost."),
+    ),
+    _daily_jobs,
+)
+
+
+# --- failures ----------------------------------------------------------------------------------
+
+
+def _failures(d: Dialect, scope: Scope) -> str:
+    groups = f"""
+  SELECT {_days(d, scope)}, j.source_id, j.provider, j.model, j.size, j.width, j.height, j.error_code,
+    j.error_message, COUNT(*) AS jobs, SUM(j.seconds) AS seconds, MAX(j.created_at) AS last_at
+  FROM video_jobs j WHERE j.status = 'failed' AND {scope.where}
+  GROUP BY 1, 2, j.source_id, j.provider, j.model, j.size, j.width, j.height, j.error_code, j.error_message"""
+    return f"""
+SELECT g.day AS day, s.name AS source, g.provider, g.model, g.size, {failure_class("g")} AS class,
+  g.error_code, g.error_message, {d.whole("SUM(g.jobs)")} AS jobs, SUM(g.seconds) AS wasted_seconds,
+  {d.rounded("SUM(g.seconds * p.price)", 6)} AS would_be_cost, p.currency AS currency,
+  MAX(g.last_at) AS last_created_at
+{_priced(d, groups)}
+GROUP BY g.day, s.name, g.provider, g.model, g.size, g.error_code, g.error_message, p.currency"""
+
+
+FAILURES = View(
+    "failures",
+    "Failed jobs by day and error, with a class that is the same for all providers.",
+    (
+        *_KEYS,
+        Column("class", "text", "moderation, quota, invalid_input, provider_fault, timeout or unknown."),
+        Column("error_code", "text", "Code of the failure."),
+        Column("error_message", "text", "Message of the failure."),
+        Column("jobs", "integer", "Failed jobs."),
+        Column("wasted_seconds", "seconds", "Length of the clips asked for and not delivered."),
+        Column("would_be_cost", "money", "What they would have cost; failed jobs are not charged."),
+        _CURRENCY,
+        Column("last_created_at", "instant", "Creation of the newest of them, gateway's clock."),
+    ),
+    _failures,
+)
+
+
+# --- latency_percentiles -----------------------------------------------------------------------
+
+
+_MAKER = "j.source_id, j.provider, j.model"
+
+
+def _durations_kept(d: Dialect, scope: Scope) -> str:
+    total = d.rounded("j.milliseconds / 1000.0", 3)
+    return f"""
+    SELECT {_MAKER}, {total} AS total, SUM(j.jobs) AS jobs
+    FROM (SELECT t.*, 'completed' AS status FROM duration_totals t) j WHERE {scope.where}
+    GROUP BY {_MAKER}, j.milliseconds HAVING SUM(j.jobs) <> 0"""
+
+
+def _durations_counted(d: Dialect, scope: Scope) -> str:
+    return f"""
+    SELECT {_MAKER}, {d.seconds("j.created_at", "j.completed_at")} AS total, COUNT(*) AS jobs
+    FROM video_jobs j
+    WHERE j.status = 'completed' AND j.completed_at IS NOT NULL AND j.created_at IS NOT NULL AND {scope.where}
+    GROUP BY {_MAKER}, 4"""
+
+
+def _latency(d: Dialect, scope: Scope) -> str:
+    durations = _either(scope, partial(_durations_kept, d), partial(_durations_counted, d))
+    percentiles = ", ".join(
+        f"MIN(CASE WHEN t.until * 100 >= t.n * {n} THEN t.total END) AS p{n}" for n in (50, 90, 95, 99)
+    )
+    # Lengths of time are few: counting equal ones first leaves little to rank.
+    return f"""
+SELECT s.name AS source, t.provider, t.model, {d.whole("MAX(t.n)")} AS jobs, MIN(t.total) AS fastest,
+  {percentiles}, MAX(t.total) AS slowest
+FROM (
+  SELECT u.*, SUM(u.jobs) OVER (PARTITION BY u.source_id, u.provider, u.model) AS n,
+    SUM(u.jobs) OVER (PARTITION BY u.source_id, u.provider, u.model ORDER BY u.total) AS until
+  FROM ({durations}) u
+) t
+JOIN sources s ON s.id = t.source_id
+GROUP BY s.name, t.provider, t.model"""
+
+
+LATENCY = View(
+    "latency_percentiles",
+    "Seconds from creation to completion of completed jobs, gateway's clock, by nearest rank.",
+    (
+        *_KEYS[1:4],
+        Column("jobs", "integer", "Completed jobs."),
+        Column("fastest", "seconds", "The fastest job."),
+        Column("p50", "seconds", "Half of the jobs took no longer."),
+        Column("p90", "seconds", "90 of 100 took no longer."),
+        Column("p95", "seconds", "95 of 100 took no longer."),
+        Column("p99", "seconds", "99 of 100 took no longer."),
+        Column("slowest", "seconds", "The slowest job."),
+    ),
+    _latency,
+)
+
+
+# --- cache_daily -------------------------------------------------------------------------------
+
+
+def _cache_daily(d: Dialect, scope: Scope) -> str:
+    def count(condition: str) -> str:
+        return d.whole(f"SUM(CASE WHEN {condition} THEN 1 ELSE 0 END)")
+
+    return f"""
+SELECT {scope.day("j.looked_up_at")} AS day, s.name AS source, COUNT(*) AS lookups,
+  {count("j.cache_hit")} AS hits, {count("j.cache_hit AND j.hit_type = 'direct'")} AS direct_hits,
+  {count("j.cache_hit AND j.hit_type = 'semantic'")} AS semantic_hits,
+  {d.rounded(f"{count('j.cache_hit')} * 1.0 / COUNT(*)", 4)} AS hit_rate,
+  {d.whole("SUM(j.input_tokens)")} AS input_tokens, {d.rounded("AVG(j.similarity)", 4)} AS average_similarity
+FROM cache_lookups j
+JOIN sources s ON s.id = j.source_id
+WHERE {scope.where}
+GROUP BY 1, s.name"""
+
+
+CACHE_DAILY = View(
+    "cache_daily",
+    "Lookups in the gateway's cache, by day.",
+    (
+        Column("day", "day", "Day of the lookup, our clock (UTC)."),
+        Column("source", "text", "Name of the source."),
+        Column("lookups", "integer", "Pages that carried the cache's own account."),
+        Column("hits", "integer", "Served from the cache."),
+        Column("direct_hits", "integer", "Hits on the same request."),
+        Column("semantic_hits", "integer", "Hits on a similar request."),
+        Column("hit_rate", "ratio", "hits / lookups."),
+        Column("input_tokens", "integer", "Tokens spent on embeddings."),
+        Column("average_similarity", "ratio", "Mean similarity, where one was reported."),
+    ),
+    _cache_daily,
+)

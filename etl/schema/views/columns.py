@@ -1,0 +1,60 @@
+"""What a view or a report is made of: columns that know what they hold, and the SQL that fills them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from etl.schema.views.dialects import Dialect
+
+Kind = Literal["text", "integer", "number", "seconds", "money", "ratio", "instant", "day", "flag", "any"]
+
+
+_ALL = "1 = 1"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """`kind` tells how a value is read and shown: `seconds` is a length, `ratio` 0 to 1, `any` unknown."""
+
+    name: str
+    kind: Kind
+    comment: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which jobs a view reads. `where` is a condition on video_jobs, called j; `day` gives a moment's day.
+
+    The view itself reads all, by UTC days. A report puts in its range, which an index answers, and its
+    time zone. `whole`: all times, by UTC days, so the totals that are kept will do.
+    """
+
+    where: str
+    day: Callable[[str], str]
+    whole: bool = False
+
+    @property
+    def unbounded(self) -> bool:
+        """It leaves no job out."""
+        return self.where == _ALL
+
+    def only(self, condition: str) -> Scope:
+        """The part of it where this holds, too."""
+        return replace(self, where=f"{self.where} AND {condition}")
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A view: `sql(dialect, scope)` selects `columns`, in this order and by these names."""
+
+    name: str
+    comment: str
+    columns: tuple[Column, ...]
+    sql: Callable[[Dialect, Scope], str]
+
+
+def everything(d: Dialect) -> Scope:
+    """The scope of the views themselves."""
+    return Scope(_ALL, d.day, whole=True)

@@ -1,0 +1,84 @@
+"""Every view: its name, comment, columns and SQL, and how it gets into a database.
+
+Views belong to the newest schema only. Alembic's entry drops them before it changes a table, and creates them
+from this code when it has arrived at the newest revision: no migration holds a copy, and none can be stuck on
+a table that it must alter. Changing a view needs a revision of its own that notes `digest()` (a test asks
+for it), so `schema.check` finds old views as it finds old tables: by the revision.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import sqlalchemy as sa
+
+from etl.schema.views.aggregates import CACHE_DAILY, DAILY_JOBS, FAILURES, LATENCY
+from etl.schema.views.columns import View, everything
+from etl.schema.views.dialects import dialect
+from etl.schema.views.job_facts import JOB_FACTS
+from etl.schema.views.open_jobs import EXPIRING, FRESHNESS, JOB_HISTORY, OPEN_JOBS
+from etl.schema.views.remixes import DUPLICATES, REMIX_JOBS, REMIX_TREES
+
+VIEWS = (
+    JOB_FACTS,
+    DAILY_JOBS,
+    FAILURES,
+    LATENCY,
+    CACHE_DAILY,
+    OPEN_JOBS,
+    EXPIRING,
+    REMIX_TREES,
+    REMIX_JOBS,
+    DUPLICATES,
+    FRESHNESS,
+    JOB_HISTORY,
+)
+
+
+def definition(view: View, name: str) -> str:
+    """The view's SELECT for SQLAlchemy's dialect `name`."""
+    d = dialect(name)
+    return view.sql(d, everything(d)).strip()
+
+
+def create(connection: sa.Connection) -> None:
+    """Creates every view, with comments where the database has them (PostgreSQL)."""
+    for view in VIEWS:
+        select = definition(view, connection.dialect.name)
+        connection.execute(_verbatim(f"CREATE VIEW {view.name} AS {select}"))
+        if connection.dialect.name == "postgresql":
+            _comment(connection, view)
+
+
+def drop(connection: sa.Connection) -> None:
+    """Drops every view that is there."""
+    for view in reversed(VIEWS):
+        connection.execute(_verbatim(f"DROP VIEW IF EXISTS {view.name}"))
+
+
+def missing(connection: sa.Connection) -> list[str]:
+    """Names of views that the database has not."""
+    found = set(sa.inspect(connection).get_view_names())
+    return [view.name for view in VIEWS if view.name not in found]
+
+
+def digest() -> str:
+    """Changes whenever a view's SQL or comment does, on any database."""
+    parts = [definition(view, name) for name in ("sqlite", "postgresql", "mysql") for view in VIEWS]
+    return hashlib.sha256("\0".join((*parts, repr([v.columns for v in VIEWS]))).encode()).hexdigest()[:16]
+
+
+def _comment(connection: sa.Connection, view: View) -> None:
+    said = [_say(f"VIEW {view.name}", view.comment)]
+    said += [_say(f"COLUMN {view.name}.{column.name}", column.comment) for column in view.columns]
+    connection.exec_driver_sql(";".join(said), execution_options={"no_parameters": True})
+
+
+def _say(what: str, comment: str) -> str:
+    text = comment.replace("'", "''")
+    return f"COMMENT ON {what} IS '{text}'"
+
+
+def _verbatim(statement: str) -> sa.TextClause:
+    """No parameters: a colon before a word is a colon."""
+    return sa.text(statement.replace(":", r"\:").replace(r"\:\:", "::"))

@@ -1,0 +1,182 @@
+"""Views of jobs that belong together: remixes of remixes, and the same request made again."""
+
+# ruff: noqa: S608 (SQL is put together from our own snippets; values come as parameters)
+
+from __future__ import annotations
+
+from etl.schema.views.columns import Column, Scope, View
+from etl.schema.views.dialects import Dialect
+from etl.schema.views.job_facts import cost_of_job, price_of_job, priced
+
+#: Longer chains are cut, and marked: a cycle would never end.
+DEEPEST = 50
+
+# --- remixes -----------------------------------------------------------------------------------
+
+
+def _members(scope: Scope) -> str:
+    """CTEs: every job with a tree, by climbing from each remix to its parents through the primary key.
+
+    Where a climb ends stands a remix's root: the last ancestor met, or for a cycle the smallest one. The
+    scope chooses whole trees: those with a remix in it.
+    """
+    inside = f"CASE WHEN {scope.where} THEN 1 ELSE 0 END"
+    chosen = "inside" if scope.unbounded else "MAX(inside) OVER (PARTITION BY source_id, root)"
+    return f"""
+WITH RECURSIVE climb AS (
+  SELECT j.source_id, j.job_id, {inside} AS inside, 1 AS depth, j.remixed_from_job_id AS ancestor,
+    j.remixed_from_job_id AS smallest, {_above("j.source_id", "j.remixed_from_job_id")} AS above
+  FROM video_jobs j
+  WHERE j.remixed_from_job_id IS NOT NULL AND j.remixed_from_job_id <> j.job_id
+  UNION ALL
+  SELECT c.source_id, c.job_id, c.inside, c.depth + 1, c.above,
+    CASE WHEN c.above < c.smallest THEN c.above ELSE c.smallest END, {_above("c.source_id", "c.above")}
+  FROM climb c WHERE c.above IS NOT NULL AND c.ancestor <> c.job_id AND c.depth < {DEEPEST}
+), remixes AS (
+  SELECT * FROM (SELECT r.*, {chosen} AS chosen FROM ({_ENDS}) r) r WHERE chosen = 1
+), members AS (
+  SELECT source_id, root, job_id, depth, cyclic FROM remixes
+  UNION ALL
+  SELECT r.source_id, r.root, j.job_id, 0, 0
+  FROM (SELECT DISTINCT source_id, root FROM remixes WHERE cyclic = 0) r
+  JOIN video_jobs j ON j.source_id = r.source_id AND j.job_id = r.root
+)"""
+
+
+#: A climb comes to its own beginning, or to no end.
+_ROUND = f"(depth = {DEEPEST} OR ancestor = job_id)"
+_ENDS = f"""
+  SELECT source_id, job_id, depth, inside, CASE WHEN {_ROUND} THEN smallest ELSE ancestor END AS root,
+    CASE WHEN {_ROUND} THEN 1 ELSE 0 END AS cyclic
+  FROM climb WHERE above IS NULL OR {_ROUND}"""
+
+
+def _above(source: str, job_id: str) -> str:
+    """A job's parent. Not a join: PostgreSQL would read all jobs for each step."""
+    return (
+        f"(SELECT a.remixed_from_job_id FROM video_jobs a WHERE a.source_id = {source}"
+        f" AND a.job_id = {job_id} AND a.remixed_from_job_id <> a.job_id)"
+    )
+
+
+def _remix_jobs(d: Dialect, scope: Scope) -> str:
+    # LEFT JOIN, though every member is a job: MariaDB would look for each job among all members.
+    return f"""{_members(scope)}
+SELECT s.name AS source, m.root AS root_job_id, j.job_id, j.remixed_from_job_id, m.depth AS depth,
+  (m.cyclic = 1) AS is_cycle, j.provider, j.model, j.status, j.seconds, j.created_at,
+  {cost_of_job(d)} AS cost, p.currency
+FROM members m
+LEFT JOIN video_jobs j ON j.source_id = m.source_id AND j.job_id = m.job_id
+LEFT JOIN sources s ON s.id = m.source_id
+{price_of_job(d)}"""
+
+
+def _remix_trees(d: Dialect, scope: Scope) -> str:
+    one_currency = "MAX(currency) = MIN(currency)"
+    return f"""
+SELECT source, root_job_id, (MIN(depth) > 0 AND MAX(cycle_mark) = 0) AS is_orphan,
+  (MAX(cycle_mark) = 1) AS is_cycle, COUNT(*) AS jobs, MAX(depth) AS depth, SUM(seconds) AS seconds,
+  CASE WHEN {one_currency} THEN {d.rounded("SUM(cost)", 6)} END AS cost,
+  CASE WHEN {one_currency} THEN MAX(currency) END AS currency,
+  {d.whole("SUM(CASE WHEN status = 'completed' AND cost IS NULL THEN 1 ELSE 0 END)")} AS uncosted_jobs,
+  MIN(created_at) AS first_created_at, MAX(created_at) AS last_created_at
+FROM (SELECT f.*, CASE WHEN f.is_cycle THEN 1 ELSE 0 END AS cycle_mark FROM ({_remix_jobs(d, scope)}) f) m
+GROUP BY source, root_job_id"""
+
+
+_ROOT = Column("root_job_id", "text", "The job that the tree grew from, as far as it is known.")
+_DEPTH = (
+    f"Remixes from the root to it or its farthest job; a cycle ends where it closes, a chain after {DEEPEST}."
+)
+
+REMIX_JOBS = View(
+    "remix_jobs",
+    "One row per job of a remix tree, its root included.",
+    (
+        Column("source", "text", "Name of the source."),
+        _ROOT,
+        Column("job_id", "text", "The job."),
+        Column("remixed_from_job_id", "text", "Its parent; null for a root."),
+        Column("depth", "integer", _DEPTH),
+        Column("is_cycle", "flag", "Its ancestors go round in a circle, or never end."),
+        Column("provider", "text", "Provider."),
+        Column("model", "text", "Model."),
+        Column("status", "text", "Status: as reported, or derived."),
+        Column("seconds", "seconds", "Length of the clip."),
+        Column("created_at", "instant", "Creation, gateway's clock."),
+        Column("cost", "money", "Its cost; null when failed, open, unpriced or unknown."),
+        Column("currency", "text", "Currency of cost."),
+    ),
+    _remix_jobs,
+)
+
+REMIX_TREES = View(
+    "remix_trees",
+    "One row per family of remixes.",
+    (
+        Column("source", "text", "Name of the source."),
+        _ROOT,
+        Column("is_orphan", "flag", "The root is named by its remixes, but was never listed."),
+        Column("is_cycle", "flag", "Parents go round in a circle: the root is the smallest id of it."),
+        Column("jobs", "integer", "Jobs of the tree that are known."),
+        Column("depth", "integer", _DEPTH),
+        Column("seconds", "seconds", "Length of all its clips."),
+        Column("cost", "money", "Cost of the whole tree; null when unpriced or in several currencies."),
+        Column("currency", "text", "Currency of cost."),
+        Column("uncosted_jobs", "integer", "Completed jobs that are not in cost."),
+        Column("first_created_at", "instant", "Creation of its oldest job, gateway's clock."),
+        Column("last_created_at", "instant", "Creation of its newest job, gateway's clock."),
+    ),
+    _remix_trees,
+)
+
+
+# --- duplicate_requests ------------------------------------------------------------------------
+
+
+def _duplicates(d: Dialect, scope: Scope) -> str:
+    # Sorted by what differs most first: PostgreSQL takes half the time. A size has one width and height.
+    same = "j.prompt, j.seconds, j.size, j.model, j.provider"
+    avoidable = "CASE WHEN g.completed_jobs > 1 THEN g.completed_jobs - 1 ELSE 0 END"
+    return f"""
+SELECT g.provider, g.model, g.size, g.seconds, g.prompt, g.jobs,
+  {d.whole("g.completed_jobs")} AS completed_jobs, {d.whole(avoidable)} AS avoidable_jobs,
+  g.seconds * ({avoidable}) AS avoidable_seconds,
+  {d.rounded(f"g.seconds * ({avoidable}) * p.price", 6)} AS avoidable_cost, p.currency,
+  g.first_created_at, g.last_created_at
+FROM (
+  SELECT {same}, MAX(j.width) AS width, MAX(j.height) AS height,
+    {d.day("MAX(j.created_at)")} AS utc_day, COUNT(*) AS jobs,
+    SUM(CASE WHEN j.status = 'completed' THEN 1 ELSE 0 END) AS completed_jobs,
+    MIN(j.created_at) AS first_created_at, MAX(j.created_at) AS last_created_at
+  FROM video_jobs j WHERE j.prompt IS NOT NULL AND j.prompt <> '' AND {scope.where}
+  GROUP BY {same}
+  HAVING COUNT(*) > 1
+) g
+{priced(d, "g", d.midnight("g.utc_day"))}"""
+
+
+DUPLICATES = View(
+    "duplicate_requests",
+    "Requests made more than once: same provider, model, size, length and prompt.",
+    (
+        Column("provider", "text", "Provider."),
+        Column("model", "text", "Model."),
+        Column("size", "text", "Resolution as sent."),
+        Column("seconds", "seconds", "Length of the clip."),
+        Column("prompt", "text", "The prompt, or its sha256, as configured."),
+        Column("jobs", "integer", "How often it was asked for."),
+        Column("completed_jobs", "integer", "How often it was delivered."),
+        Column("avoidable_jobs", "integer", "Deliveries after the first: a cache would have had them."),
+        Column("avoidable_seconds", "seconds", "Length of those clips."),
+        Column(
+            "avoidable_cost",
+            "money",
+            "What those cost, at the price of the last one's day; null when unpriced.",
+        ),
+        Column("currency", "text", "Currency of the cost."),
+        Column("first_created_at", "instant", "Creation of the first, gateway's clock."),
+        Column("last_created_at", "instant", "Creation of the last, gateway's clock."),
+    ),
+    _duplicates,
+)

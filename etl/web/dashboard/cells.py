@@ -1,0 +1,264 @@
+"""Tables for the page: each value as text, with what it links to. The templates escape all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from etl.analytics.queries import Table
+from etl.analytics.rendering import is_number, shown
+from etl.schema.views.columns import Column
+from etl.web.dashboard.filters import SLOWEST, Query
+from etl.web.dashboard.formatting import clipped, money, short, short_time, span
+
+_IDS = {"job_id", "root_job_id", "remixed_from_job_id", "after_id", "before_id"}
+_LONG = {"prompt", "error_message", "payload", "reason", "last_error", "last_error_message"}
+#: Characters of a long text in a row, in its title, and when it is unfolded; files have all of it.
+_ROW, _TITLE, _WHOLE = 140, 400, 20_000
+_LABELS = {
+    "job_id": "job",
+    "root_job_id": "root",
+    "remixed_from_job_id": "remix of",
+    "created_at": "created",
+    "completed_at": "completed",
+    "expires_at": "expires",
+    "started_at": "started",
+    "total_seconds": "took",
+    "duration_seconds": "took",
+    "age_seconds": "age",
+    "seconds_left": "left",
+    "expected_at": "expected finish",
+    "error_code": "code",
+    "error_class": "error",
+    "uncosted_jobs": "without price",
+    "wasted_seconds": "wasted",
+    "would_be_cost": "would have cost",
+    "last_created_at": "last",
+    "is_late": "late",
+    "is_stalled": "stalled",
+    "is_orphan": "orphan",
+    "is_unlisted": "unlisted",
+    "cost_state": "cost is",
+    "seconds": "video",
+    "error_message": "message",
+}
+#: Bars behind numbers: which column shows its share of the table's sum.
+_SHARED = {"models": "cost", "failures": "jobs", "cost": "cost"}
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """`kind` names how it is drawn: text, number, status, progress, long, id, instant or flag.
+
+    `note` follows in small; `more` is what unfolds; `share` (0 to 100) is drawn as a bar.
+    """
+
+    text: str
+    kind: str = "text"
+    href: str = ""
+    title: str = ""
+    value: Any = None
+    note: str = ""
+    more: str = ""
+    share: float | None = None
+    tone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A table ready to be drawn."""
+
+    name: str
+    title: str
+    headings: tuple[tuple[str, str, bool], ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    cut: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What every cell needs: the filters in force, the time zone, the currency of sums.
+
+    `unfold`: long texts can be read whole. `hidden` columns are left out.
+    """
+
+    query: Query
+    zone: str
+    currency: str
+    unfold: bool = False
+    hidden: tuple[str, ...] = ()
+
+
+def grid(table: Table, setting: Setting, *, only: tuple[str, ...] = (), rows: int | None = None) -> Grid:
+    """`only` chooses columns, `rows` how many at most."""
+    names = [column.name for column in table.columns]
+    hidden = {*setting.hidden, *(_same(table, names, "provider") if only else ())}
+    chosen = [name for name in only or names if name not in hidden]
+    places = [names.index(name) for name in chosen]
+    whole = _whole(table, names)
+    drawn = []
+    for row in table.rows[:rows]:
+        known = dict(zip(names, row, strict=True)) | {"": (table.name, whole)}
+        drawn.append(tuple(_cell(table.columns[place], known, setting) for place in places))
+    cut = table.cut or (rows is not None and len(table.rows) > rows)
+    return Grid(table.name, table.title, tuple(_heading(table, p) for p in places), tuple(drawn), cut)
+
+
+def _same(table: Table, names: list[str], name: str) -> tuple[str, ...]:
+    """The column, if it has nothing to tell rows apart by."""
+    place = names.index(name) if name in names else None
+    return (name,) if place is not None and len({row[place] for row in table.rows}) < 2 else ()
+
+
+def _whole(table: Table, names: list[str]) -> float:
+    shared = _SHARED.get(table.name)
+    return sum(row[names.index(shared)] or 0 for row in table.rows) if shared else 0.0
+
+
+def _heading(table: Table, place: int) -> tuple[str, str, bool]:
+    column = table.columns[place]
+    label = _LABELS.get(column.name, column.name.replace("_", " "))
+    right = column.name != "progress" and is_number(column, table.rows, place)
+    return label, column.comment, right
+
+
+def _cell(column: Column, row: Mapping[str, Any], setting: Setting) -> Cell:
+    value, name = row[column.name], column.name
+    if column.kind == "money":
+        return _money(name, value, row, setting)
+    if value is None:
+        return Cell("–", "none")
+    if name in _IDS:
+        return Cell(short(value), "id", _id_link(name, value, row, setting), clipped(value, _TITLE))
+    if name == "status":
+        return _status(str(value), row)
+    if name == "progress":
+        return Cell(f"{value:.0f}%", "progress", value=value)
+    if name in _LONG:
+        return _long(str(value), setting)
+    if column.kind == "instant":
+        return _instant(name, value, row, setting)
+    if column.kind == "flag":
+        return Cell("yes" if value else "", "flag")
+    if column.kind == "day":
+        return Cell(str(value), "text", setting.query.url("/jobs", since=str(value), until=str(value)))
+    if column.kind in ("integer", "number", "seconds", "ratio"):
+        text = span(value) if column.kind == "seconds" else shown(value, column.kind)
+        return Cell(text, "number", _drill(name, row, setting.query), share=_share(name, row))
+    return Cell(clipped(str(value), _ROW), "text", _drill(name, row, setting.query), value=value)
+
+
+def _money(name: str, value: Any, row: Mapping[str, Any], setting: Setting) -> Cell:
+    """Always with its currency. What has no price says so: it is not free."""
+    missing = row.get("uncosted_jobs") or 0
+    unpriced = missing or row.get("cost_state") in ("unpriced", "unknown") or row.get("completed_at")
+    unpriced = unpriced or (name == "avoidable_cost" and row["avoidable_jobs"])
+    model = row.get("model")
+    link = setting.query.url("/jobs", only="unpriced", **({"model": (model,)} if model else {}))
+    if value is None:
+        if not unpriced:
+            return Cell("–", "none")
+        return Cell(
+            "unpriced", "number", link if missing else "", "no price or no length is known", tone="warn"
+        )
+    currency = str(row.get("currency") or setting.currency)
+    note = f"+ {missing:,} unpriced" if missing else ""
+    return Cell(money(value, currency), "number", link if note else "", note=note, share=_share(name, row))
+
+
+def _status(status: str, row: Mapping[str, Any]) -> Cell:
+    """With what one asks next: how far, why, whether it is stuck."""
+    tone, note = "", ""
+    if row.get("is_stalled"):
+        tone, note = "bad", "stalled"
+    elif row.get("is_late"):
+        tone, note = "warn", "late"
+    elif status == "failed":
+        note = clipped(str(row.get("error_code") or ""), 40)
+    elif row.get("progress") and not row.get("completed_at") and "is_late" not in row:
+        note = f"{row['progress']:.0f}%"
+    return Cell(status.replace("_", " "), "status", value=status, note=note, tone=tone)
+
+
+def _long(text: str, setting: Setting) -> Cell:
+    short_text = clipped(" ".join(text[: 2 * _ROW].split()), _ROW)
+    more = clipped(text, _WHOLE) if setting.unfold and len(text) > 60 else ""
+    return Cell(short_text, "long", title="" if more else clipped(text, _TITLE), more=more)
+
+
+def _instant(name: str, value: Any, row: Mapping[str, Any], setting: Setting) -> Cell:
+    whole = f"{shown(value, 'instant', setting.zone)} {setting.zone}"
+    text, tone = short_time(value, setting.zone), ""
+    if name == "expected_at" and row.get("age_seconds") is not None:
+        left = row["expected_seconds"] - row["age_seconds"]
+        text, tone = (f"in {span(left)}", "") if left >= 0 else (f"{span(-left)} overdue", "warn")
+    if name == "hour":
+        return Cell(text, "text", setting.query.url("/jobs", **hour_of(value)), whole)
+    return Cell(text, "instant", title=whole, value=value, tone=tone)
+
+
+def _share(name: str, row: Mapping[str, Any]) -> float | None:
+    table, whole = row[""]
+    part: float = row[name] or 0
+    if name != _SHARED.get(table) or not whole:
+        return None
+    return round(100 * part / float(whole), 2)
+
+
+# --- where a value leads: the jobs behind it ---------------------------------------------------
+
+
+def _drill(name: str, row: Mapping[str, Any], query: Query) -> str:
+    table = row[""][0]
+    if table in ("models", "cost", "latency", "daily", "hourly") and name in _COUNTS | _RANKS:
+        return _counted(name, row, query)
+    if name == "model" and row["model"]:
+        return query.url("/jobs", model=(row["model"],))
+    if name == "source":
+        return query.url("/jobs", source=(row["source"],))
+    if table == "failures" and name in ("class", "jobs"):
+        return query.url("/jobs", status=("failed",), failure=row["class"], code=row.get("error_code") or "")
+    if table == "remixes" and name == "jobs":
+        return tree_url(row["root_job_id"], row["source"])
+    if name in ("run", "last_run_id"):
+        return f"/tables/pages?{urlencode({'run': row[name]})}"
+    return ""
+
+
+_COUNTS = {"jobs", "completed", "failed"}
+_RANKS = {"p50", "p90", "p95", "p99", "slowest"}
+
+
+def _counted(name: str, row: Mapping[str, Any], query: Query) -> str:
+    """The jobs that were counted, or those that took at least as long as a percentile."""
+    changes: dict[str, Any] = {key: (row[key],) for key in ("source", "provider", "model") if row.get(key)}
+    if row.get("day"):
+        changes |= {"since": str(row["day"]), "until": str(row["day"])}
+    if row.get("hour"):
+        changes |= hour_of(row["hour"])
+    if name in _RANKS:
+        changes |= {"slower": f"{row[name]:g}", "sort": SLOWEST}
+    elif name != "jobs" or row[""][0] in ("latency", "cost"):
+        changes["status"] = ("failed",) if name == "failed" else ("completed",)
+    return query.url("/jobs", **changes)
+
+
+def hour_of(start: datetime) -> dict[str, str]:
+    """An hour as an address has it."""
+    return {"since": f"{start:%Y-%m-%dT%H:%MZ}", "until": f"{start + timedelta(hours=1):%Y-%m-%dT%H:%MZ}"}
+
+
+def _id_link(name: str, value: str, row: Mapping[str, Any], setting: Setting) -> str:
+    source = row.get("source")
+    return tree_url(value, source) if name == "root_job_id" else job_url(value, source)
+
+
+def job_url(job_id: str, source: str | None = None) -> str:
+    return f"/job?{urlencode({'id': job_id} | ({'source': source} if source else {}))}"
+
+
+def tree_url(job_id: str, source: str | None = None, path: str = "/tables/tree") -> str:
+    return f"{path}?{urlencode({'id': job_id} | ({'source': source} if source else {}))}"

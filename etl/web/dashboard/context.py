@@ -1,0 +1,179 @@
+"""What every page stands on: the database opened to read, the templates, the headers."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import weakref
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from etl import __version__
+from etl.analytics import run_log
+from etl.analytics.browsing import exists, reading_engine
+from etl.analytics.cancellation import follow_connections
+from etl.analytics.jobs import Choice, recent_names
+from etl.analytics.queries import Engine, Filter
+from etl.config import Reporting
+from etl.errors import ConfigError
+from etl.log import visible
+from etl.web.cache import Kept
+from etl.web.dashboard.cells import Setting, job_url, tree_url
+from etl.web.dashboard.filters import Query
+from etl.web.dashboard.formatting import clipped, money, short, short_time, span
+from etl.web.state import State
+from etl.web.turns import Turns
+
+#: Seconds that one question of a page may take.
+PATIENCE = 20.0
+_HERE = Path(__file__).parent
+STATIC = _HERE / "static"
+STATUSES = ("completed", "failed", "in_progress", "queued")
+#: Nothing but our own files: no inline script, no inline style, no other origin, no frame around us.
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+class NothingYet(Exception):
+    """The database is not there, or has none of our tables."""
+
+
+class Missing(Exception):
+    """What the address names is not there: what, why, and what to do."""
+
+
+class Desk:
+    """One per application. The engine follows the configuration when the service reloads it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: tuple[str, Engine] | None = None
+        self.kept = Kept()
+        self.pages, self.files = Turns(), Turns(at_work=4, in_line=0)
+        self._pages = Environment(
+            loader=FileSystemLoader(_HERE / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._pages.globals |= {
+            "version": __version__,
+            "mark": _mark(),
+            "job_url": job_url,
+            "tree_url": tree_url,
+        }
+        self._pages.filters |= {"span": span, "money": money, "short": short, "short_time": short_time}
+        self._pages.filters["clipped"] = clipped
+
+    def engine(self, state: State) -> Engine:
+        """Raises NothingYet, StorageError."""
+        url = state.app().config.database.reveal()
+        with self._lock:
+            if self._open is None or self._open[0] != url:
+                if self._open is not None:
+                    self._open[1].dispose()
+                self._open = url, reading_engine(url, PATIENCE)
+                follow_connections(self._open[1])
+                weakref.finalize(self, self._open[1].dispose)  # connections are not left to the collector
+                self.kept = Kept()
+            engine = self._open[1]
+        if not exists(engine):
+            raise NothingYet
+        return engine
+
+    def page(self, template: str, values: Mapping[str, Any], status: int = 200) -> Response:
+        text = visible(self._pages.get_template(template).render(values))
+        return HTMLResponse(text, status, headers=HEADERS)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request: what was asked for, and what it takes to answer."""
+
+    desk: Desk
+    request: Request
+    state: State
+    query: Query
+
+    @staticmethod
+    def of(desk: Desk, request: Request) -> Call:
+        return Call(desk, request, state_of(request), Query.of(request.query_params))
+
+    @cached_property
+    def engine(self) -> Engine:
+        return self.desk.engine(self.state)
+
+    @property
+    def reporting(self) -> Reporting:
+        return self.state.app().config.reporting
+
+    @cached_property
+    def source_names(self) -> list[str]:
+        return run_log.source_names(self.engine)
+
+    def chosen(self, limit: int | None = None) -> Filter:
+        return self.query.chosen(self.state.clock(), self.reporting, limit)
+
+    def choice(self) -> Choice:
+        return self.query.choice(self.state.clock(), self.reporting)
+
+    def setting(self, *, unfold: bool = False) -> Setting:
+        """A column that says the same in every row is left out."""
+        hidden = ("source",) if len(self.source_names) == 1 else ()
+        return Setting(self.query, self.reporting.timezone, self.reporting.currency, unfold, hidden)
+
+    def job_named(self) -> tuple[str, str | None]:
+        """The job and source in the address. Raises ConfigError."""
+        given = self.request.query_params
+        job_id = given.get("id", "").strip()
+        if not job_id:
+            raise ConfigError("no job was named", hint="write its id into the field at the top")
+        return job_id, given.get("source") or None
+
+    def frame(self) -> dict[str, Any]:
+        """What the page around everything and the filter form need."""
+        providers, models = recent_names(self.engine, self.chosen())
+        return {
+            "query": self.query,
+            "now": self.state.clock(),
+            "zone": self.reporting.timezone,
+            "choices": [
+                ("source", "Source", self.source_names),
+                ("provider", "Provider", sorted(providers)),
+                ("model", "Model", sorted(models)),
+                ("status", "Status", sorted({*STATUSES, *self.query.status})),
+            ],
+        }
+
+    def page(self, template: str, values: Mapping[str, Any], status: int = 200) -> Response:
+        return self.desk.page(template, values, status)
+
+
+def state_of(request: Request) -> State:
+    state: State = request.app.state.service
+    return state
+
+
+def _mark() -> str:
+    """Changes when a static file does, so that browsers may keep them."""
+    digest = hashlib.sha256()
+    for path in sorted(STATIC.iterdir()):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]

@@ -1,0 +1,132 @@
+"""What a page was asked for: the range and the filters in its address."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
+from math import isfinite
+from typing import Any, get_args
+from urllib.parse import urlencode
+
+from starlette.datastructures import QueryParams
+
+from etl.analytics.jobs import Choice, Only
+from etl.analytics.queries import Filter
+from etl.analytics.ranges import moment
+from etl.config import Reporting
+from etl.errors import ConfigError
+
+DEFAULT = "7d"
+EVERYTHING = "all"
+SLOWEST = "slowest"
+_LONGEST = 500
+_LAST_PAGE = 100_000
+#: What narrows the list of jobs beyond the form; other pages do not know it.
+_DRILL = ("failure", "code", "only", "slower", "sort")
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """As written in the address; nothing is judged yet. `since` is "all" for no beginning."""
+
+    since: str = DEFAULT
+    until: str = ""
+    source: tuple[str, ...] = ()
+    provider: tuple[str, ...] = ()
+    model: tuple[str, ...] = ()
+    status: tuple[str, ...] = ()
+    failure: str = ""
+    code: str = ""
+    only: str = ""
+    slower: str = ""
+    sort: str = ""
+    page: int = 1
+
+    @staticmethod
+    def of(given: QueryParams) -> Query:
+        def several(name: str) -> tuple[str, ...]:
+            return tuple(dict.fromkeys(value[:_LONGEST] for value in given.getlist(name) if value))
+
+        def one(name: str) -> str:
+            return given.get(name, "").strip()[:_LONGEST]
+
+        page = one("page")
+        number = int(page) if page.isascii() and page.isdigit() and len(page) < 9 else 1
+        return Query(
+            since=one("since") or DEFAULT,
+            until=one("until"),
+            source=several("source"),
+            provider=several("provider"),
+            model=several("model"),
+            status=several("status"),
+            failure=one("failure"),
+            code=one("code"),
+            only=one("only"),
+            slower=one("slower"),
+            sort=one("sort"),
+            page=min(_LAST_PAGE, max(1, number)),
+        )
+
+    def url(self, path: str, **changes: Any) -> str:
+        """The address of `path` with the same range and filters, but for `changes`."""
+        forgotten = {"page": 1} | ({} if path.startswith("/jobs") else dict.fromkeys(_DRILL, ""))
+        there = replace(self, **(forgotten | changes))
+        pairs = {field.name: getattr(there, field.name) for field in fields(there)}
+        pairs["since"] = "" if there.since == DEFAULT else there.since
+        pairs["page"] = there.page if there.page > 1 else ""
+        found = urlencode({name: value for name, value in pairs.items() if value}, doseq=True)
+        return f"{path}?{found}" if found else path
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether there is anything to reset."""
+        return self != Query(page=self.page)
+
+    def chips(self) -> Iterator[tuple[str, str]]:
+        """What the form does not show: in words, and the name of what takes it away."""
+        if self.failure:
+            yield f"failure class: {self.failure}", "failure"
+        if self.code:
+            yield f"error code: {self.code}", "code"
+        if self.only:
+            yield f"only {self.only}", "only"
+        if self.slower:
+            yield f"took at least {self.slower} s", "slower"
+        if self.sort == SLOWEST:
+            yield "slowest first", "sort"
+
+    def drilled(self) -> dict[str, str]:
+        """What the form must carry along."""
+        return {name: getattr(self, name) for name in _DRILL if getattr(self, name)}
+
+    def chosen(self, now: datetime, reporting: Reporting, limit: int | None = None) -> Filter:
+        """For the reports. Raises ConfigError for a range that cannot be read or is empty."""
+        zone = reporting.timezone
+        start = None if self.since == EVERYTHING else moment(self.since, now, zone)
+        end = moment(self.until, now, zone, end=True) if self.until else None
+        if start is not None and end is not None and end <= start:
+            raise ConfigError("the range is empty: its end is not after its start")
+        return Filter(
+            now, start, end, self.source, self.model, zone, reporting.currency, limit,
+            statuses=self.status, providers=self.provider,
+        )  # fmt: skip
+
+    def choice(self, now: datetime, reporting: Reporting) -> Choice:
+        """For the list of jobs. Raises ConfigError as `chosen` does, and for a filter that is none."""
+        if self.only not in get_args(Only):
+            raise ConfigError(
+                f"there is no filter {self.only!r}", hint=f"one of: {', '.join(get_args(Only)[1:])}"
+            )
+        jobs, order = self.chosen(now, reporting), "slowest" if self.sort == SLOWEST else "newest"
+        return Choice(jobs, self.failure, self.code, _seconds(self.slower), self.only, order)  # type: ignore[arg-type]
+
+
+def _seconds(text: str) -> float:
+    try:
+        found = float(text or 0)
+    except ValueError:
+        found = float("nan")
+    if not isfinite(found) or found < 0:
+        raise ConfigError(f"{text!r} is no number of seconds")
+    return found

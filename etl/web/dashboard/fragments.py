@@ -1,0 +1,75 @@
+"""Fragments that the script fetches: what changes while a page is open, and what comes later."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import Response
+
+from etl.analytics import browsing, queries
+from etl.analytics.durations import MOST
+from etl.analytics.history import read_history
+from etl.analytics.status import read_status
+from etl.errors import ConfigError
+from etl.web import health
+from etl.web.dashboard.cells import Grid, grid
+from etl.web.dashboard.context import Call, Missing
+from etl.web.dashboard.overview import FEW, pace_charts
+from etl.web.dashboard.table_specs import VIEWS
+from etl.web.dashboard.tables import MANY, read
+from etl.web.dashboard.tiles import open_tile
+
+
+def part(call: Call) -> Response:
+    """The fragment that the address names."""
+    name = call.request.path_params["name"]
+    if name == "freshness":
+        return call.page("part_freshness.html", {"sources": freshness(call), "query": call.query})
+    if name == "tile":
+        return call.page("part_tile.html", {"tile": open_tile(call.engine, call.chosen(), call.query)})
+    if name in ("open", "open-all"):
+        shown = open_grid(call, FEW if name == "open" else MANY)
+        return call.page("part_grid.html", {"grid": shown, "view": VIEWS["open"]})
+    if name == "job":
+        return call.page(
+            "part_job.html", {"query": call.query, "zone": call.reporting.timezone} | job_values(call)
+        )
+    view, table = read(call, FEW if name != "pace" else None)
+    if name == "pace":
+        charts = pace_charts(table, call.chosen(), call.query)
+        return call.page(
+            "part_charts.html", {"charts": charts, "query": call.query, "cut": table.cut, "most": MOST}
+        )
+    shown = grid(table, call.setting(), only=view.few)
+    return call.page("part_grid.html", {"grid": shown, "view": view})
+
+
+def open_grid(call: Call, rows: int) -> Grid:
+    engine, chosen = call.engine, call.chosen(rows)
+    key = ("open", rows, call.query.url("/"))
+    table = call.desk.kept.get(key, lambda: queries.run(engine, "open", chosen))
+    return grid(table, call.setting(), only=VIEWS["open"].few)
+
+
+def freshness(call: Call) -> list[dict[str, Any]]:
+    """Each source: how it stands, and what is wrong with it."""
+    state, now = call.state, call.state.clock()
+    engine, limits = call.engine, state.limits()
+    read = call.desk.kept.get("freshness", lambda: read_status(engine, now))  # not where probes wait
+    found = {status.source: status for status in read}
+    judged = health.judge({name: limits.get(name, float("inf")) for name in {*found, *limits}}, found, now)
+    return [
+        {"name": name, "status": found.get(name), **one, "problem": state.redact(one["problem"] or "")}
+        for name, one in sorted(judged.items())
+    ]
+
+
+def job_values(call: Call) -> dict[str, Any]:
+    """The job in every source that has it; `live` while it may still change."""
+    named = call.job_named()
+    try:
+        jobs = read_history(call.engine, *named)
+    except ConfigError as error:
+        raise Missing("There is no such job", str(error), error.hint) from None
+    found = [(job, browsing.facts_of(call.engine, job.source, job.job_id)) for job in jobs]
+    return {"page": "job", "jobs": found, "live": not all(facts.get("is_terminal") for _, facts in found)}

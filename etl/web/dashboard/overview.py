@@ -1,0 +1,237 @@
+"""What the first page shows, from the reports: tiles, charts and tables of one range."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from etl.analytics import durations, queries
+from etl.analytics.queries import Engine, Filter, Table
+from etl.analytics.rendering import shown
+from etl.web.dashboard.charts import Chart, Point, Scale, bars, lines, round_number, round_share, round_span
+from etl.web.dashboard.filters import SLOWEST, Query
+from etl.web.dashboard.formatting import money, share, span
+from etl.web.dashboard.tiles import Tile, tiles_of
+from etl.web.dashboard.time_axis import Slot, is_hourly, slots
+
+#: Rows of a table on the first page.
+FEW = 8
+#: Coverage gaps that are told one by one.
+_GAPS = 3
+#: Longer ranges are not compared with the time before: that would read as much again.
+_COMPARED_UP_TO = timedelta(days=90)
+STATES = ("completed", "failed", "stopped", "unfinished", "vanished")
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    tiles: tuple[Tile, ...]
+    charts: tuple[Chart, ...]
+    volume: Table
+    models: Table
+    failures: Table
+    notes: tuple[str, ...]
+    jobs: int
+
+
+def collect(engine: Engine, chosen: Filter, query: Query) -> Overview:
+    """A handful of questions, each over the jobs of the range. Raises StorageError."""
+    volume, models = _counts(engine, chosen)
+    cache = queries.run(engine, "cache", chosen)
+    sums, took = _sums(volume), durations.latencies(engine, chosen)
+    return Overview(
+        tiles=tiles_of(sums, _before(engine, chosen), took, _sums(cache), chosen, query),
+        charts=_charts(volume, cache, sums, chosen, query),
+        volume=replace(volume, rows=volume.rows[::-1]),
+        models=_dearest(models),
+        failures=queries.run(engine, "failures", chosen),
+        notes=_notes(engine, chosen, sums),
+        jobs=int(sums.get("jobs", 0)),
+    )
+
+
+def _counts(engine: Engine, chosen: Filter) -> tuple[Table, Table]:
+    """By hour or day, and by model. Days and models are read at once: a long range is long to read."""
+    if is_hourly(chosen):
+        return queries.run(engine, "hourly", chosen), queries.run(engine, "models", chosen)
+    usage = queries.run(engine, "usage", chosen)
+    return _by(usage, "daily", ("day",)), _by(usage, "models", ("provider", "model"))
+
+
+def _by(usage: Table, name: str, keys: tuple[str, ...]) -> Table:
+    """Adds up what differs in other things than `keys`; shares are taken anew."""
+    kept = [column for column in usage.columns if column.name in keys or column.kind not in ("day", "text")]
+    groups: dict[Any, list[dict[str, Any]]] = {}
+    for row in _dicts(usage):
+        groups.setdefault(tuple(row[key] for key in keys), []).append(row)
+    rows = [dict(zip(keys, group, strict=True)) | _summed(found) for group, found in groups.items()]
+    return replace(
+        usage, name=name, columns=tuple(kept), rows=tuple(tuple(r[c.name] for c in kept) for r in rows)
+    )
+
+
+def _summed(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name in ("jobs", *STATES, "seconds", "cost", "uncosted_jobs"):
+        known = [row[name] for row in rows if row[name] is not None]
+        found[name] = sum(known) if known else None
+    ended = found["completed"] + found["failed"]
+    return found | {"failure_rate": found["failed"] / ended if ended else None}
+
+
+def _dearest(models: Table) -> Table:
+    place = [column.name for column in models.columns].index("cost")
+    return replace(models, rows=tuple(sorted(models.rows, key=lambda row: -(row[place] or 0))))
+
+
+def _dicts(table: Table) -> list[dict[str, Any]]:
+    names = [column.name for column in table.columns]
+    return [dict(zip(names, row, strict=True)) for row in table.rows]
+
+
+def _sums(table: Table) -> dict[str, float]:
+    """Each column of numbers added up; what is unknown everywhere is left out."""
+    found: dict[str, float] = {}
+    for row in _dicts(table):
+        for name, value in row.items():
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                found[name] = found.get(name, 0) + value
+    return found
+
+
+def _before(engine: Engine, chosen: Filter) -> dict[str, float]:
+    """The same sums of the time just before, as long as the range; nothing when our history begins later."""
+    if chosen.since is None:
+        return {}
+    length = (chosen.until or chosen.now) - chosen.since
+    if not timedelta(0) < length <= _COMPARED_UP_TO:
+        return {}
+    oldest = queries.oldest_job_at(engine)
+    if oldest is None or oldest > chosen.since - length:
+        return {}
+    earlier = replace(chosen, since=chosen.since - length, until=chosen.since)
+    return _sums(queries.run(engine, "totals", earlier))
+
+
+def _notes(engine: Engine, chosen: Filter, sums: Mapping[str, float]) -> tuple[str, ...]:
+    gaps = queries.gaps(engine, chosen)
+    notes = [
+        f"Coverage gap in {gap.source}: jobs created from {shown(gap.since, 'instant', chosen.zone)} to "
+        f"{shown(gap.until, 'instant', chosen.zone)} may be missing ({gap.reason})."
+        for gap in gaps[-_GAPS:]
+    ]
+    if len(gaps) > _GAPS:
+        notes.append(
+            f"{len(gaps) - _GAPS:,} more coverage gaps in this range: `bifrost-etl status` lists them."
+        )
+    missing = int(sums.get("uncosted_jobs", 0))
+    if missing:
+        notes.append(
+            f"{missing:,} completed jobs are not in the cost: `bifrost-etl prices check` names them."
+        )
+    return tuple(notes)
+
+
+# --- charts ------------------------------------------------------------------------------------
+
+_COUNT = Scale(round_number, lambda n: f"{n:,.0f}" if n == int(n) else f"{n:,.1f}")
+_PERCENT = Scale(round_share, lambda n: f"{100 * n:.3g}%")
+_SPAN = Scale(round_span, span)
+
+
+def _charts(
+    volume: Table, cache: Table, sums: Mapping[str, float], chosen: Filter, query: Query
+) -> tuple[Chart, ...]:
+    """Of one axis: how many, how many failed, what it cost, and how often the cache helped."""
+    rows = {row[volume.columns[0].name]: row for row in _dicts(volume) if row[volume.columns[0].name]}
+    axis, currency = slots(chosen, rows), chosen.currency
+    counts = _added(axis, rows, STATES)
+    costs = _added(axis, rows, ("cost", "uncosted_jobs"))
+    ended = [(failed, done + failed) for done, failed, *_ in counts]
+    fees = Scale(round_number, lambda n: f"{n:,.0f}" if n >= 10 or not n else f"{n:,.2f}")
+    failed, finished = sums.get("failed", 0), sums.get("failed", 0) + sums.get("completed", 0)
+    charts = [
+        bars("Jobs", f"{sums.get('jobs', 0):,.0f}", axis, counts, STATES, _COUNT,
+             lambda n: _counted(counts[n]), _to(query)),
+        bars("Failure rate", share(failed, finished), axis, _rates(ended), ("failed",), _PERCENT,
+             lambda n: _of(ended[n], "failed"), _to(query, status=("failed",))),
+        bars(f"Cost, {currency}", money(sums.get("cost"), currency), axis, [c[:1] for c in costs], ("cost",),
+             fees, lambda n: _priced(costs[n], currency), _to(query, status=("completed",))),
+    ]  # fmt: skip
+    return (*charts, *_cache_chart(cache, chosen, query))
+
+
+def _cache_chart(cache: Table, chosen: Filter, query: Query) -> list[Chart]:
+    """Lookups are counted by day only: a chart of hours has none."""
+    found: dict[Any, dict[str, float]] = {}
+    for row in _dicts(cache):
+        of_day = found.setdefault(row["day"], {"hits": 0.0, "lookups": 0.0})
+        for name in of_day:
+            of_day[name] += row[name]
+    if not found or is_hourly(chosen):
+        return []
+    axis = slots(chosen, found)
+    pairs = _added(axis, found, ("hits", "lookups"))
+    whole = share(sum(hits for hits, _ in pairs), sum(every for _, every in pairs))
+    full = Scale(lambda _: 1.0, _PERCENT.show)
+    link = _to(query, path="/tables/cache")
+    return [
+        bars(
+            "Cache hit rate",
+            whole,
+            axis,
+            _rates(pairs),
+            ("cache",),
+            full,
+            lambda n: _of(pairs[n], "hits"),
+            link,
+        )
+    ]
+
+
+def pace_charts(table: Table, chosen: Filter, query: Query) -> list[Chart]:
+    """Percentiles over time: all of it, waiting, and rendering."""
+    titles = {"total": "Total", "queue": "Queued", "render": "Rendering"}
+    axis = slots(chosen, (row[0] for row in table.rows if row[0]), join=False)
+    found = []
+    for part, title in titles.items():
+        if table.cut and part != "total":
+            continue
+        known = {key: ranks for key, *ranks in durations.rows_of(table, part)}
+        points: list[Point] = [tuple(known.get(slot.keys[0], (None,) * 3)) for slot in axis]
+        link = _to(query, status=("completed",), sort=SLOWEST)
+        found.append(lines(title, "", axis, points, ("p50", "p90", "p99"), _SPAN, link))
+    return found
+
+
+def _added(axis: Sequence[Slot], rows: Mapping[Any, Mapping[str, Any]], names: Sequence[str]) -> list[Any]:
+    """For each slot the sums of these columns."""
+    return [
+        tuple(sum(float(rows[key][name] or 0) for key in slot.keys if key in rows) for name in names)
+        for slot in axis
+    ]
+
+
+def _rates(pairs: Sequence[tuple[float, float]]) -> list[Point]:
+    return [(part / whole if whole else None,) for part, whole in pairs]
+
+
+def _to(query: Query, *, path: str = "/jobs", **changes: Any) -> Callable[[Slot], str]:
+    return lambda slot: query.url(path, since=slot.since, until=slot.until, **changes)
+
+
+def _of(pair: tuple[float, float], word: str) -> str:
+    return f"{share(*pair)} ({pair[0]:,.0f} {word} of {pair[1]:,.0f})"
+
+
+def _priced(pair: tuple[float, float], currency: str) -> str:
+    cost, missing = pair
+    return money(cost, currency) + (f", {missing:,.0f} jobs unpriced" if missing else "")
+
+
+def _counted(values: Sequence[float]) -> str:
+    completed, failed, *others = values
+    rest = [f", {n:,.0f} {name}" for n, name in zip(others, STATES[2:], strict=True) if n]
+    return f"{completed:,.0f} completed, {failed:,.0f} failed{''.join(rest)}"

@@ -1,0 +1,92 @@
+"""One table, as its address names it: a report, a log, a tree, percentiles over time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlencode
+
+from etl.analytics import durations, queries, run_log
+from etl.analytics.queries import Table
+from etl.analytics.remix_tree import read_tree
+from etl.errors import ConfigError
+from etl.web.dashboard.cells import grid
+from etl.web.dashboard.context import Call, Missing
+from etl.web.dashboard.formatting import money
+from etl.web.dashboard.overview import pace_charts
+from etl.web.dashboard.table_specs import VIEWS, View
+from etl.web.dashboard.time_axis import is_hourly
+
+#: Rows of a table that is shown whole; more are in the files.
+MANY = 500
+
+
+def read(call: Call, limit: int | None) -> tuple[View, Table]:
+    """The table that the address names. Raises Missing for another name."""
+    name = call.request.path_params["name"]
+    if name not in VIEWS:
+        raise Missing(
+            "There is no such table", f"Nothing is called {name[:100]!r}.", f"one of: {', '.join(VIEWS)}"
+        )
+    return VIEWS[name], _table(call, name, limit)
+
+
+def _table(call: Call, name: str, limit: int | None) -> Table:
+    if name == "tree":
+        return _tree(call)
+    if name == "pace":
+        chosen = call.chosen()
+        return durations.pace(call.engine, chosen, hourly=is_hourly(chosen))
+    if name in run_log.LOGS:
+        return run_log.read_log(call.engine, name, call.query.source, run=run_of(call), limit=limit)
+    table = queries.run(call.engine, name, call.chosen(limit))
+    return replace(table, ranged=table.ranged or name == "open")
+
+
+def _tree(call: Call) -> Table:
+    named = call.job_named()
+    try:
+        return read_tree(call.engine, *named)
+    except ConfigError as error:
+        raise Missing("There is no such tree", str(error), error.hint) from None
+
+
+def run_of(call: Call) -> int | None:
+    given = call.request.query_params.get("run", "")
+    return int(given) if given.isascii() and given.isdigit() and len(given) < 19 else None
+
+
+def table_values(call: Call, view: View, table: Table) -> dict[str, Any]:
+    """What the page of one table shows."""
+    few = view.few if view.name in ("tree", "open", "models", "daily", "hourly") else ()
+    drawn = grid(table, call.setting(unfold=True), only=few)
+    charts = pace_charts(table, call.chosen(), call.query) if view.name == "pace" else []
+    depths = [row[0] for row in table.rows] if view.name == "tree" else []
+    view = replace(view, about=_family(table)) if view.name == "tree" else view
+    values = {"page": view.name, "view": view, "run": run_of(call), "charts": charts, "depths": depths}
+    values |= {"cut": table.cut, "most": durations.MOST}
+    return values | {"ranged": table.ranged, "grid": drawn, "file": _file(call, view)}
+
+
+def _family(table: Table) -> str:
+    """How large the tree is, what it cost, and whether its root was never listed."""
+    rows = [dict(zip((column.name for column in table.columns), row, strict=True)) for row in table.rows]
+    sums: dict[str, float] = {}
+    for row in rows:
+        if row["cost"] is not None:
+            sums[row["currency"]] = sums.get(row["currency"], 0) + row["cost"]
+    parts = [f"{len(rows):,} jobs" if len(rows) != 1 else "1 job: it remixes none and none remixes it"]
+    parts += [money(cost, currency) for currency, cost in sums.items()]
+    unpriced = sum(row["cost_state"] in ("unpriced", "unknown") for row in rows)
+    parts += [f"{unpriced:,} unpriced"] if unpriced else []
+    parts += ["its root was never listed"] if rows[0]["depth"] else []
+    return " · ".join(parts)
+
+
+def _file(call: Call, view: View) -> str:
+    """The address of its files, without the ending: `{}` stands for it."""
+    path = f"/tables/{view.name}.{{}}"
+    own = {name: call.request.query_params.get(name) for name in ("id", "source", "run")}
+    if view.name in ("tree", "pages"):
+        return f"{path}?{urlencode({name: value for name, value in own.items() if value})}"
+    return call.query.url(path)

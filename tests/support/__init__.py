@@ -1,0 +1,1 @@
+"""What tests, harness and benchmarks share."""
