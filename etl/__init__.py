@@ -5,10 +5,11 @@ What `etl.api` offers is here as well (`etl.sync()`), loaded when it is first us
 
 from typing import TYPE_CHECKING, Any
 
+from etl.version import __version__
+
 if TYPE_CHECKING:
     from etl.api import deliver, delivery_status, export, prune, raise_failed, reconcile, sync
 
-__version__ = "0.1.0"
 __all__ = [
     "__version__",
     "deliver",

@@ -110,10 +110,10 @@ def _migrate(connection: sa.Connection) -> None:
 #: run inside itself.
 _STEPS = """
 import sys
-from etl.db import schema
+from etl.schema import migrate
 from etl.db.engine import make_engine
-with schema._migrating(make_engine(sys.argv[1])) as (connection, _):
-    schema._alembic("upgrade", connection, "head")
+with migrate._migrating(make_engine(sys.argv[1])) as (connection, _):
+    migrate._alembic("upgrade", connection, "head")
 """
 
 

@@ -3,41 +3,49 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-MODULES = sorted((ROOT / "etl").rglob("*.py"))
+from tests.support.import_graph import Graph, circles, import_graph, module_files
 
-# Imports only point from a higher floor to a lower one. The ground floor may look around on its own floor.
+ROOT = Path(__file__).parents[1]
+
+#: Imports only point from a higher floor to a lower one. "" is the package's own face.
 FLOORS = {
-    **dict.fromkeys(("cli", ""), 7),  # "" is etl/__init__.py
-    **dict.fromkeys(("scheduler", "web", "api"), 6),
-    **dict.fromkeys(("app",), 5),
-    **dict.fromkeys(("pipeline", "check", "notify"), 4),
-    **dict.fromkeys(("extract", "transform", "load", "analytics", "feed"), 3),
-    **dict.fromkeys(("db",), 2),
-    **dict.fromkeys(("records", "config", "errors", "log"), 1),
+    **dict.fromkeys(("", "cli"), 9),
+    **dict.fromkeys(("web", "scheduler", "api"), 8),
+    "app": 7,
+    "cluster": 6,
+    "worker": 5,
+    **dict.fromkeys(("pipeline", "check", "observer"), 4),
+    **dict.fromkeys(("load", "analytics", "feed", "extract", "transform"), 3),
+    **dict.fromkeys(("schema", "migrations"), 2),
+    **dict.fromkeys(("db", "config"), 1),
+    "errors": 0,
+    **dict.fromkeys(("records", "log", "version"), -1),
 }
+#: Beside the floors: a new database is made by the code beside the migrations, and migrations are made from
+#: the tables and views.
+NEIGHBOURS = {("schema", "migrations"), ("migrations", "schema")}
 AT_HOME = {
     "requests": {"extract"},
     "tenacity": {"extract"},
     "apscheduler": {"scheduler"},
-    "sqlalchemy": {"db", "load", "analytics", "feed"},
-    "alembic": {"db"},
-    "psycopg": {"db", "load"},
+    "sqlalchemy": {"db", "schema", "load", "analytics", "feed", "migrations"},
+    "alembic": {"schema", "migrations"},
+    "psycopg": {"db", "schema", "load"},
     "pymysql": {"db", "load"},
     "starlette": {"web"},
     "uvicorn": {"web"},
     "prometheus_client": {"web"},
-    "apprise": {"notify"},
-    "distributed": {"app"},
-    "dask": {"app"},
+    "apprise": {"scheduler"},
+    "distributed": {"cluster"},
+    "dask": {"cluster"},
     "typer": {"cli"},
     "rich": {"cli"},
 }
@@ -54,83 +62,122 @@ HEAVY = {
 }
 
 
-def imports(source: str) -> Iterator[str]:
-    """Every module that a source names in an import, inside functions too."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level:
-            yield f"etl.<relative>.{node.module}"
-        elif isinstance(node, ast.ImportFrom) and node.module == "etl":
-            yield from (f"etl.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield str(node.module)
+FILES = module_files(ROOT, ("etl", "migrations"))
+GRAPH = import_graph(FILES)
 
 
-def violations(room: str, source: str) -> list[str]:
-    """What `room` (the first name below etl) may not import, of what it does import."""
-    return [name for name in imports(source) if not allowed(room, name)]
+def room_of(module: str) -> str:
+    """The first name below etl: `etl.load.store` stands in `load`."""
+    return module.removeprefix("etl").lstrip(".").partition(".")[0]
 
 
-def allowed(room: str, name: str) -> bool:
-    top, _, rest = name.partition(".")
-    if top != "etl":
-        return room in AT_HOME.get(top, {room})
-    target = room_called(rest.partition(".")[0])
-    if room == target or target in ("", "__version__"):
+def upward(graph: Graph) -> list[tuple[str, str]]:
+    """Every import that does not point down."""
+    return [
+        (module, target)
+        for module, targets in graph.items()
+        for target in sorted(targets)
+        if not down(module, target)
+    ]
+
+
+def down(module: str, target: str) -> bool:
+    here, there = room_of(module), room_of(target)
+    if here == there or (here, there) in NEIGHBOURS:
         return True
-    if room == "simulator":
-        return False
-    if target == "simulator":
-        return room == "cli"
-    return FLOORS[room] > FLOORS.get(target, 99) or FLOORS[room] == FLOORS.get(target) == 1
+    if "simulator" in (here, there):
+        return here == "cli"
+    return FLOORS[here] > FLOORS[there]
 
 
-def room_of(path: Path) -> str:
-    return room_called(path.relative_to(ROOT / "etl").parts[0].removesuffix(".py").removeprefix("__init__"))
+def foreign(source: str) -> set[str]:
+    """The libraries that a source imports, inside functions too."""
+    nodes = list(ast.walk(ast.parse(source)))
+    plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    named = {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom) and not node.level}
+    return {name.partition(".")[0] for name in plain | named} - {"etl"}
 
 
-def room_called(name: str) -> str:
-    """A module that outgrew its file, config_yaml beside config, belongs to it."""
-    stem = name.partition("_")[0]
-    return stem if stem in FLOORS else name
+def test_every_room_has_a_floor():
+    assert {room_of(module) for module in FILES} - FLOORS.keys() == {"simulator"}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_imports_point_down(path):
-    room = room_of(path)
-    if room:
-        assert room in FLOORS or room == "simulator", f"{room} has no floor in the house"
-    assert violations(room, path.read_text()) == []
+def test_imports_point_down():
+    assert upward(GRAPH) == []
+
+
+def test_no_circle_between_files():
+    assert circles(GRAPH) == []
+
+
+def test_no_import_is_relative():
+    """The graph does not follow them."""
+    dotted = re.compile(r"^\s*from \.", re.MULTILINE)
+    assert [name for name, path in FILES.items() if dotted.search(path.read_text())] == []
+
+
+@pytest.mark.parametrize("module", sorted(FILES))
+def test_libraries_stay_in_their_rooms(module):
+    room = room_of(module)
+    strangers = {name for name in foreign(FILES[module].read_text()) if room not in AT_HOME.get(name, {room})}
+    assert strangers == set()
+
+
+def test_harness_and_benchmarks_import_no_test():
+    shared = module_files(ROOT, ("harness", "benchmarks", "tests"))
+    reached = {
+        target
+        for module, targets in import_graph(shared).items()
+        if module.partition(".")[0] in ("harness", "benchmarks")
+        for target in targets
+        if target.startswith("tests.")
+    }
+    assert reached
+    assert {target for target in reached if not target.startswith("tests.support")} == set()
+
+
+def test_support_imports_no_test():
+    shared = module_files(ROOT, ("tests",))
+    graph = import_graph(shared)
+    reached = {target for module in graph if module.startswith("tests.support") for target in graph[module]}
+    assert {target for target in reached if not target.startswith("tests.support")} == set()
+
+
+def test_faces_say_so():
+    """A package whose `__init__` imports from its own room lists in `__all__` what it shows."""
+    for name, path in FILES.items():
+        source = path.read_text()
+        if path.name == "__init__.py" and f"from {name}." in source:
+            assert "__all__" in source and ast.get_docstring(ast.parse(source)), name
 
 
 @pytest.mark.parametrize(
-    ("room", "source"),
+    ("module", "source"),
     [
-        ("load", "import requests"),
-        ("extract", "from etl.transform import page"),
-        ("db", "def f():\n    from etl.load import store"),
-        ("web", "from etl import cli"),
-        ("simulator", "from etl.errors import EtlError"),
-        ("app", "import etl.simulator"),
-        ("load", "from . import store"),
-        ("web", "import etl.scheduler"),
+        ("etl.load.bites", "import etl.web.app"),
+        ("etl.extract.bites", "from etl.transform import pages"),
+        ("etl.db.bites", "def f():\n    from etl.load import store"),
+        ("etl.db.bites", "f('etl.analytics.reports')"),
+        ("etl.schema.bites", "spec_from_file_location('x', home / 'reports.py')"),
+        ("etl.web.bites", "if TYPE_CHECKING:\n    from etl.scheduler.service import Service"),
+        ("etl.simulator.bites", "from etl.errors import EtlError"),
+        ("etl.app", "import etl.simulator"),
     ],
 )
-def test_the_guard_bites(room, source):
-    assert violations(room, source)
+def test_the_guard_bites(module, source, tmp_path):
+    path = tmp_path / "bites.py"
+    path.write_text(source)
+    graph = import_graph({**FILES, module: path})
+    assert upward({module: graph[module]})
 
 
-def test_the_guard_lets_go():
-    fine = "import json, sqlalchemy as sa\nfrom etl import __version__, errors\nfrom etl.db import models"
-    assert violations("load", fine) == []
-    assert violations("config", "from etl.errors import ConfigError") == []
+def test_the_guard_finds_circles():
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == [["b", "c"]]
 
 
 def test_every_package_is_shipped():
     listed = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"])
-    folders = {".".join(path.parent.relative_to(ROOT).parts) for path in MODULES}
-    assert folders | {"etl.migrations", "etl.migrations.versions"} == listed
+    assert {name for name, path in FILES.items() if path.name == "__init__.py"} == listed
 
 
 def test_files_stay_small():
@@ -144,9 +191,9 @@ def test_files_stay_small():
 
 def test_only_doors_print():
     talkers = [
-        str(path.relative_to(ROOT))
-        for path in MODULES
-        if room_of(path) not in ("cli", "simulator") and _prints(path.read_text())
+        name
+        for name, path in FILES.items()
+        if room_of(name) not in ("cli", "simulator") and _prints(path.read_text())
     ]
     assert talkers == []
 

@@ -12,8 +12,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from etl import __version__
 from etl.cli.settings import ConfigFile, Settings
+from etl.version import __version__
 
 #: Heading → command → its line in `--help`. `etl.cli.NAME.command` does the work.
 COMMANDS: dict[str, dict[str, str]] = {

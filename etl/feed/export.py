@@ -18,12 +18,12 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from etl import __version__
 from etl.db.engine import storage_errors
 from etl.errors import ConfigError
 from etl.feed.export_formats import Format, Rows, Writer, opener
 from etl.records import utc
 from etl.schema.tables import metadata
+from etl.version import __version__
 
 #: What can be exported, and the column whose day (UTC) tells which folder a row belongs in. Tables without
 #: one are what the others refer to: always whole, in one folder.

@@ -2,6 +2,7 @@
 
 from etl.scheduler.once import deliver_once, run_once
 from etl.scheduler.schedule import BREAKER_AFTER, slowest
-from etl.scheduler.service import Service, Telemetry, Work
+from etl.scheduler.service import Service
+from etl.scheduler.work import Telemetry, Work
 
 __all__ = ["BREAKER_AFTER", "Service", "Telemetry", "Work", "deliver_once", "run_once", "slowest"]

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from etl.app import now
 from etl.cluster.task import database_url
@@ -20,9 +19,7 @@ from etl.feed.process import Apart
 from etl.feed.watermarks import Mark
 from etl.log import get
 from etl.scheduler.schedule import next_fire, slowest
-
-if TYPE_CHECKING:
-    from etl.scheduler.service import Telemetry, Work
+from etl.scheduler.work import Telemetry, Work
 
 #: Syncs that end within so many seconds share a delivery.
 GATHER = 1.0

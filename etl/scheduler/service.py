@@ -7,54 +7,30 @@ import logging
 import random
 import threading
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from apscheduler.events import EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from etl.app import App, now
+from etl.app import now
 from etl.config import Source
 from etl.errors import EtlError
-from etl.feed import FeedResult
 from etl.load import worker_name
 from etl.load.source_health import abandoned, completed, release_all
 from etl.log import get
-from etl.records import Progress, RunResult
 from etl.scheduler.deliveries import Feeds
 from etl.scheduler.in_flight import Slots
-from etl.scheduler.notify import Notifier
 from etl.scheduler.schedule import pace, slowest, trigger, usual
 from etl.scheduler.ticks import Turns
+from etl.scheduler.work import Telemetry, Work
 
 #: Seconds of the shutdown time that are kept for giving leases back by force.
 LAST_RESORT = 3.0
 #: The first runs of all sources begin within so many seconds.
 SPREAD = 2.0
-
-
-class Telemetry(Progress, Protocol):
-    """What the service tells its metrics."""
-
-    def ended(self, result: RunResult) -> None: ...
-    def skipped(self, source: str, reason: str) -> None: ...
-    def misfired(self, source: str) -> None: ...
-    def delivered(self, result: FeedResult, seconds: float) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """One configuration at work; a reload replaces it as a whole."""
-
-    app: App
-    notifier: Notifier
-
-    def close(self) -> None:
-        self.notifier.close()
-        self.app.close()
 
 
 class Service:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from structlog.contextvars import bound_contextvars
 
@@ -17,9 +17,8 @@ from etl.load.source_health import Health, read_health
 from etl.log import get
 from etl.records import Counts, RunKind, RunResult
 from etl.scheduler.schedule import reconcile_verdict, usual, verdict
-
-if TYPE_CHECKING:
-    from etl.scheduler.service import Telemetry, Work
+from etl.scheduler.work import Telemetry, Work
+from etl.schema.migrate import ensure
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from etl import __version__
 from etl.analytics import run_log
 from etl.analytics.browsing import exists, reading_engine
 from etl.analytics.cancellation import follow_connections
@@ -24,6 +23,7 @@ from etl.analytics.queries import Engine, Filter
 from etl.config import Reporting
 from etl.errors import ConfigError
 from etl.log import visible
+from etl.version import __version__
 from etl.web.cache import Kept
 from etl.web.dashboard.cells import Setting, job_url, tree_url
 from etl.web.dashboard.filters import Query
