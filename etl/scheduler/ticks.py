@@ -18,7 +18,6 @@ from etl.log import get
 from etl.records import Counts, RunKind, RunResult
 from etl.scheduler.schedule import reconcile_verdict, usual, verdict
 from etl.scheduler.work import Telemetry, Work
-from etl.schema.migrate import ensure
 
 
 @dataclass(frozen=True, slots=True)
