@@ -26,7 +26,7 @@ from etl.records import Order, PageRows, Request
 from etl.schema import migrate
 from etl.schema.compare import differences
 from etl.schema.trial import try_writing
-from etl.schema.views import create
+from etl.schema.views.create import missing_views
 from etl.transform import Options, transform_page
 
 #: Jobs asked for at a time: few, so that a short list still has a second page.
@@ -100,7 +100,7 @@ def require_declared(engine: Engine) -> None:
     """Raises SchemaMismatch when tables, columns, keys, indexes or views are not as declared."""
     found = differences(engine)
     with reading(engine) as connection:
-        gone = [f"view {name} is missing" for name in create.missing(connection)]
+        gone = [f"view {name} is missing" for name in missing_views(connection)]
     if found:
         hint = "somebody altered them: put them back by hand, or restore a backup; nothing here repairs them"
         raise SchemaMismatch(f"the tables are not as declared: {'; '.join(found + gone)}", hint=hint)

@@ -226,3 +226,13 @@ class LeaseHeld(EtlError):
 
 class LeaseLost(EtlError):
     """The lease ran out or was taken over; the transaction was rolled back."""
+
+
+def is_refusal(error: BaseException | None) -> bool:
+    """The gateway refuses these settings, and will until somebody changes them: 401, 403, unsupported.
+
+    A spent budget (402) fills up again, and a 400 of an unknown kind may be about one request only.
+    """
+    if isinstance(error, Forbidden):
+        return error.status != 402
+    return isinstance(error, Unauthorized | Unsupported)

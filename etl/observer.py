@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import Any, Protocol
 
-from etl.errors import Forbidden, Unauthorized, Unsupported
 from etl.extract import Gateway
 from etl.load import Batch, Store
 from etl.records import Counts, RawPage, Request, RunKind, RunResult
@@ -65,13 +64,3 @@ class WatchedStore(Store):
         begun = time.monotonic()
         super().commit(batch)
         self._observer.stored(self._source, time.monotonic() - begun)
-
-
-def is_refusal(error: BaseException | None) -> bool:
-    """The gateway refuses these settings, and will until somebody changes them: 401, 403, unsupported.
-
-    A spent budget (402) fills up again, and a 400 of an unknown kind may be about one request only.
-    """
-    if isinstance(error, Forbidden):
-        return error.status != 402
-    return isinstance(error, Unauthorized | Unsupported)

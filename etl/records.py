@@ -243,6 +243,18 @@ class RunResult:
     gaps: int = 0
 
 
+def never_began(
+    source: str,
+    kind: RunKind,
+    status: Literal["failed", "interrupted"],
+    begun: datetime,
+    ended: datetime,
+    error: Exception | None = None,
+) -> RunResult:
+    """The result of a run that stored nothing, not even that it began."""
+    return RunResult(source, kind, status, None, begun, ended, Counts(), error)
+
+
 class Progress(Protocol):
     """Told about a run while it goes on, from the thread that runs it."""
 

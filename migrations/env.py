@@ -19,13 +19,11 @@ from alembic.autogenerate.rewriter import Rewriter
 from alembic.ddl.mysql import MySQLImpl
 from alembic.operations import ops
 
-from etl.analytics import prices
 from etl.db import types
 from etl.db.engine import make_engine
-from etl.load import totals
-from etl.schema import migrate
+from etl.schema import migrate, price_book
 from etl.schema.tables import complete, metadata
-from etl.schema.views import create
+from etl.schema.views.create import create_views, drop_views, missing_views
 
 _NAMED = ("BigKey",)
 _OURS = (types.Bytes, types.JsonText, types.Text, types.UtcDateTime)
@@ -95,15 +93,16 @@ def _migrate(connection: sa.Connection) -> None:
     Views that are as they should be are left alone, with the rights that were granted on them.
     """
     goal = context.get_revision_argument()
-    if goal == migrate._read(connection) and not create.missing(connection):
+    if goal == migrate._read(connection) and not missing_views(connection):
         return
-    create.drop(connection)
+    drop_views(connection)
     context.run_migrations()
     if goal == migrate.head():
-        create.create(connection)
-        prices.seed(connection)
-        for source_id in connection.scalars(sa.select(metadata.tables["sources"].c.id)).all():
-            totals.recount(connection, source_id)
+        create_views(connection)
+        price_book.seed(connection)
+        if recount := context.config.attributes["recount"]:
+            for source_id in connection.scalars(sa.select(metadata.tables["sources"].c.id)).all():
+                recount(connection, source_id)
 
 
 #: Step by step, as a new database is made from the models at once; in a process of its own, as Alembic cannot

@@ -10,7 +10,7 @@ from __future__ import annotations
 # ruff: noqa: S608 (SQL is put together from our own snippets; values come as parameters)
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -19,16 +19,22 @@ import sqlalchemy as sa
 from etl.analytics.queries import value
 from etl.config import Price
 from etl.db.engine import storage_errors, writing
-from etl.errors import ConfigError
-from etl.schema.price_book import DEFAULTS
+from etl.schema.price_book import (
+    DEFAULTS,
+    as_book,
+    book_columns,
+    exact_money,
+    insert_prices,
+    matches_key,
+    replace_book,
+    stored_book,
+)
 from etl.schema.tables import prices
 from etl.schema.views.columns import Kind
 from etl.schema.views.dialects import dialect
 from etl.schema.views.job_facts import band, price_id
 
-_Key = tuple[str, str, str, datetime]
 _UNPRICED: tuple[Kind, ...] = ("text", "text", "text", "integer", "seconds", "instant", "instant")
-_LIMITS = (("provider", 64), ("model", 191), ("resolution", 16))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +56,14 @@ def ensure_prices(engine: sa.Engine, configured: Sequence[Price] = ()) -> bool:
 
     Reads one small table and writes only when something differs; True when it did. Raises StorageError.
     """
-    wanted = {"default": _book(DEFAULTS), "config": _book(configured)}
+    wanted = {"default": as_book(DEFAULTS), "config": as_book(configured)}
     with storage_errors(), engine.connect() as conn:
-        if all(_stored(conn, origin) == book for origin, book in wanted.items()):
+        if all(stored_book(conn, origin) == book for origin, book in wanted.items()):
             return False
     with writing(engine) as conn:
         conn.execute(sa.select(prices.c.id).with_for_update())  # two services may start at once
         for origin, book in wanted.items():
-            _replace(conn, origin, book)
+            replace_book(conn, origin, book)
     return True
 
 
@@ -66,14 +72,9 @@ def foreign_prices(engine: sa.Engine, configured: Sequence[Price] = ()) -> int:
 
     For those that only read: they answer by the book, and say so. Raises StorageError.
     """
-    wanted = {"default": _book(DEFAULTS), "config": _book(configured)}
+    wanted = {"default": as_book(DEFAULTS), "config": as_book(configured)}
     with storage_errors(), engine.connect() as conn:
-        return sum(len(_stored(conn, origin).items() ^ book.items()) for origin, book in wanted.items())
-
-
-def seed(conn: sa.Connection) -> None:
-    """The published prices, in the caller's transaction: for a schema that has just been made."""
-    _replace(conn, "default", _book(DEFAULTS))
+        return sum(len(stored_book(conn, origin).items() ^ book.items()) for origin, book in wanted.items())
 
 
 def import_prices(engine: sa.Engine, given: Iterable[Price]) -> tuple[int, int]:
@@ -81,13 +82,13 @@ def import_prices(engine: sa.Engine, given: Iterable[Price]) -> tuple[int, int]:
 
     Returns how many were new or changed, and how many were there already.
     """
-    book = _book(given)
+    book = as_book(given)
     with writing(engine) as conn:
-        before = _stored(conn, "import")
+        before = stored_book(conn, "import")
         changed = {key: value for key, value in book.items() if before.get(key) != value}
         for key in changed.keys() & before.keys():
-            conn.execute(sa.delete(prices).where(prices.c.origin == "import", *_matches(key)))
-        _insert(conn, "import", changed)
+            conn.execute(sa.delete(prices).where(prices.c.origin == "import", *matches_key(key)))
+        insert_prices(conn, "import", changed)
     return len(changed), len(book) - len(changed)
 
 
@@ -96,8 +97,8 @@ def read_prices(engine: sa.Engine) -> list[BookPrice]:
     rank = {"import": 0, "config": 1, "default": 2}
     with storage_errors(), engine.connect() as conn:
         rows = [
-            BookPrice(r[0], r[1], r[2], r[3], _money(r[4]), r[5], r[6], r[7])
-            for r in conn.execute(sa.select(*_columns()))
+            BookPrice(r[0], r[1], r[2], r[3], exact_money(r[4]), r[5], r[6], r[7])
+            for r in conn.execute(sa.select(*book_columns()))
         ]
     return sorted(
         rows, key=lambda p: (rank.get(p.origin, 3), p.provider, p.model, p.resolution, p.valid_from)
@@ -125,65 +126,3 @@ GROUP BY g.provider, g.model, {band(d, "g")} ORDER BY 4 DESC, 1, 2, 3"""
             [(value(kind, item), kind) for kind, item in zip(_UNPRICED, row, strict=True)]
             for row in conn.execute(sa.text(query))
         ]
-
-
-def _columns() -> list[sa.ColumnElement[Any]]:
-    c = prices.c
-    price = sa.cast(
-        c.price, sa.String(32)
-    )  # SQLite keeps numbers as doubles; text is exact enough for 6 places
-    return [c.provider, c.model_pattern, c.resolution, c.unit, price, c.currency, c.valid_from, c.origin]
-
-
-def _money(text: Any) -> Decimal:
-    return round(Decimal(str(text)), 6).normalize() + 0
-
-
-def _book(given: Iterable[Price]) -> dict[_Key, tuple[str, Decimal, str]]:
-    """By key; of two for one key the last stands. Raises ConfigError for a name that is too long."""
-    book: dict[_Key, tuple[str, Decimal, str]] = {}
-    for price in given:
-        _check(price)
-        key = (price.provider, price.model, price.resolution.lower(), midnight(price.valid_from))
-        book[key] = (price.unit, _money(price.price), price.currency)
-    return book
-
-
-def _check(price: Price) -> None:
-    for name, limit in _LIMITS:
-        if len(getattr(price, name)) > limit:
-            raise ConfigError(
-                f"a price's {name} has more than {limit} characters: {getattr(price, name)[:40]}…"
-            )
-    if price.price >= 10**8:
-        raise ConfigError(f"the price {price.price} of {price.model} is too large for one second")
-
-
-def midnight(day: date) -> datetime:
-    return datetime.combine(day, time(), UTC)
-
-
-def _stored(conn: sa.Connection, origin: str) -> dict[_Key, tuple[str, Decimal, str]]:
-    rows = conn.execute(sa.select(*_columns()).where(prices.c.origin == origin))
-    return {(r[0], r[1], r[2], r[6]): (r[3], _money(r[4]), r[5]) for r in rows}
-
-
-def _matches(key: _Key) -> list[sa.ColumnElement[bool]]:
-    c = prices.c
-    return [
-        column == value
-        for column, value in zip((c.provider, c.model_pattern, c.resolution, c.valid_from), key, strict=True)
-    ]
-
-
-def _replace(conn: sa.Connection, origin: str, book: dict[_Key, tuple[str, Decimal, str]]) -> None:
-    if _stored(conn, origin) != book:
-        conn.execute(sa.delete(prices).where(prices.c.origin == origin))
-        _insert(conn, origin, book)
-
-
-def _insert(conn: sa.Connection, origin: str, book: dict[_Key, tuple[str, Decimal, str]]) -> None:
-    names = ("provider", "model_pattern", "resolution", "valid_from", "unit", "price", "currency")
-    rows = [dict(zip(names, (*key, *value), strict=True)) | {"origin": origin} for key, value in book.items()]
-    if rows:
-        conn.execute(sa.insert(prices), rows)

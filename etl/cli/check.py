@@ -83,7 +83,7 @@ def _sources(config: Config, chosen: Sequence[Source]) -> Iterator[Finding]:
         return
     with app:
         for source in chosen:
-            with app.gateway(source) as gateway:
+            with app.worker.gateway(source) as gateway:
                 yield from Probe(source, gateway).findings()
 
 

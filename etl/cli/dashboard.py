@@ -82,8 +82,8 @@ def _state(app: App, service: Service) -> State:
 
 def _limits(config: Config) -> dict[str, float]:
     """As for the service: a source that is asked once an hour cannot be fresher than that."""
-    from etl.app import now
     from etl.scheduler import slowest
+    from etl.worker import now
 
     least, moment = config.service.ready_max_age, now()
     return {s.name: max(least, 2 * slowest(s.schedule, moment)) for s in config.sources if s.enabled}

@@ -24,11 +24,12 @@ def group() -> None:
 def upgrade(ctx: typer.Context, config: ConfigFile = None) -> None:
     """Bring the tables to what this program needs. Safe to run twice, and from two places at once."""
     from etl.analytics.connections import connected
+    from etl.load import totals
     from etl.schema import migrate
 
     with connected(_load(ctx, config)) as engine:
         before = migrate.current(engine)
-        after = migrate.upgrade(engine)
+        after = migrate.upgrade(engine, totals.recount)
     print(f"already at {after}" if before == after else f"upgraded from {before or 'nothing'} to {after}")
 
 
@@ -101,8 +102,8 @@ def partition(
     Coming months are made by every sync.
     """
     from etl.analytics.connections import connected
-    from etl.app import now
     from etl.schema import partitions, repartition
+    from etl.worker import now
 
     with connected(_load(ctx, config)) as engine:
         moved = repartition.unpartition(engine) if undo else repartition.partition(engine, now())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -21,6 +22,27 @@ _QUESTIONS = {
     "api_key_env": ("Environment variable that holds the key", "BIFROST_API_KEY"),
     "database": ("Database", "sqlite:///bifrost-etl.db"),
 }
+
+#: The short configuration; `--full` copies config.example.yaml.
+_TEMPLATE = """\
+# bifrost-etl, written by `bifrost-etl init`. Every other setting: see config.example.yaml.
+# Secrets stay out of this file: ${{NAME}} reads an environment variable (or the file that NAME_FILE names).
+
+database:
+  url: ${{{database_env}:-sqlite:///bifrost-etl.db}}   # or postgresql://user@host/name, mysql://user@host/name
+
+sources:
+  - name: {name}
+    base_url: {base_url}
+    provider: {provider}   # null for a plain OpenAI endpoint
+    api_key: ${{{api_key_env}}}
+    # key_name: main        # pins one of several keys behind the provider; one source for each
+    schedule:
+      every: 5m
+      # min_interval: 30s   # faster while jobs are open
+      reconcile:
+        cron: "0 4 * * 0"   # full scan, Sundays at four (UTC): finds jobs that vanished
+"""
 
 
 def command(
@@ -72,8 +94,6 @@ def _example() -> str:
 
 def _short(answers: Mapping[str, str]) -> str:
     """The file's text. Raises ConfigError for a secret where only its name belongs."""
-    from etl.config_init import render_init
-
     variable, database = answers["api_key_env"], answers["database"]
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", variable):
         raise ConfigError(
@@ -125,3 +145,32 @@ def _write(path: Path, text: str, *, replace: bool) -> None:
         raise ConfigError(f"{path} exists already", hint="give --force to replace it") from None
     except OSError as exc:
         raise ConfigError(f"cannot write {path}: {exc.strerror}") from None
+
+
+def render_init(
+    *,
+    base_url: str = "${BIFROST_BASE_URL:-http://localhost:8080}",
+    provider: str | None = "openai",
+    name: str | None = None,
+    api_key_env: str = "BIFROST_API_KEY",
+    database_env: str = "DATABASE_URL",
+) -> str:
+    """YAML text that `load_config` accepts once the variable named by `api_key_env` is set.
+
+    It never holds a secret: the key is named by its variable. `name` is the provider when not given.
+    """
+    return _TEMPLATE.format(
+        name=_quoted(name or provider or "default"),
+        base_url=_quoted(base_url) if not base_url.startswith("${") else base_url,
+        provider=_quoted(provider) if provider else "null",
+        api_key_env=api_key_env,
+        database_env=database_env,
+    )
+
+
+def _quoted(text: str) -> str:
+    """The text as YAML; in quotes only when it is more than a word or an address."""
+    plain = text.replace(".", "").replace("-", "").replace("_", "")
+    if plain.isascii() and plain.isalpha() and plain.lower() not in ("true", "false", "null"):
+        return text
+    return json.dumps(text, ensure_ascii=False).replace("$", "$$")

@@ -137,9 +137,9 @@ def _prepare(work: Work) -> None:
 
 
 def _state(service: Service, metrics: Metrics) -> State:
-    from etl.app import now
     from etl.scheduler import slowest
     from etl.web.state import State
+    from etl.worker import now
 
     def limits() -> Mapping[str, float]:
         """A source that is asked once an hour cannot be fresher than that."""

@@ -135,11 +135,9 @@ class Fleet:
 
 def _only(config: Config, source: Source) -> Config:
     """What a worker needs for this source, and no other source's keys."""
-    from etl.cluster.task import database_url
-
     return Config(
         sources=(source,),
-        database=Database(url=SecretUrl(database_url(config))),
+        database=Database(url=SecretUrl(config.database.absolute_url())),
         lease=config.lease,
         service=msgspec.structs.replace(config.service, token=None),
         origin=config.origin,

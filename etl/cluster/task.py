@@ -18,11 +18,11 @@ from typing import Any
 import msgspec
 
 from etl import log
-from etl.app import App, now
 from etl.config import Config, Source, load_config
 from etl.db.engine import Engine, make_engine
 from etl.errors import ConfigError, EtlError
-from etl.records import Counts, RunKind, RunResult
+from etl.records import Counts, RunKind, RunResult, never_began
+from etl.worker import Worker, now
 
 _guard = threading.RLock()
 _stops: dict[str, threading.Event] = {}
@@ -47,17 +47,9 @@ class Order:
     digest: str = field(default="", repr=False)
 
 
-def database_url(config: Config) -> str:
-    """The database's URL as it holds in any folder: a relative SQLite file starts at the current one."""
-    scheme, slashes, path = config.database.reveal().partition(":///")
-    if not slashes or not scheme.startswith("sqlite"):
-        return config.database.reveal()
-    return f"{scheme}:///{Path(path).expanduser().absolute()}"
-
-
 def digest(config: Config, source: Source) -> str:
     """Equal when two configurations mean the same gateway, key and database."""
-    return hashlib.sha256(f"{source.fingerprint()} {database_url(config)}".encode()).hexdigest()
+    return hashlib.sha256(f"{source.fingerprint()} {config.database.absolute_url()}".encode()).hexdigest()
 
 
 def run_source(order: Order) -> RunResult:
@@ -67,24 +59,23 @@ def run_source(order: Order) -> RunResult:
     redact: Callable[[str], str] = log.Redactor()
     try:
         if stop.is_set():
-            return RunResult(order.source, order.kind, "interrupted", None, begun, now(), Counts())
+            return never_began(order.source, order.kind, "interrupted", begun, now())
         config, source = _settings(order)
         _log(config, order.log_level)
         redact = log.Redactor(config.secrets())
-        engine = _engine(database_url(config), config.lease.seconds)
-        with App(config, engine=engine) as app:
-            result = app.run_here(
-                source,
-                order.kind,
-                progress=_Telling(order, redact),
-                stop=stop,
-                accept_suspicious=order.accept_suspicious,
-                job=order.job,
-            )
+        engine = _engine(config.database.absolute_url(), config.lease.seconds)
+        result = Worker(config, engine).run(
+            source,
+            order.kind,
+            progress=_Telling(order, redact),
+            stop=stop,
+            accept_suspicious=order.accept_suspicious,
+            job=order.job,
+        )
         return replace(result, error=result.error and _portable(result.error, redact))
     except Exception as error:  # noqa: BLE001 (a worker's last seam: the caller gets a result for every order)
         failure = _portable(error, redact)
-        return RunResult(order.source, order.kind, "failed", None, begun, now(), Counts(), failure)
+        return never_began(order.source, order.kind, "failed", begun, now(), failure)
     finally:
         with _guard:
             _stops.pop(order.job, None)

@@ -54,6 +54,13 @@ class Database(Struct, frozen=True, kw_only=True):
         password = quote(self.password.reveal(), safe="")
         return f"{scheme}://{userinfo.partition(':')[0]}:{password}@{host}{slash}{tail}"
 
+    def absolute_url(self) -> str:
+        """The whole URL as it holds in any folder: a relative SQLite file starts at the current one."""
+        scheme, slashes, path = self.reveal().partition(":///")
+        if not slashes or not scheme.startswith("sqlite"):
+            return self.reveal()
+        return f"{scheme}:///{Path(path).expanduser().absolute()}"
+
     def secrets(self) -> list[str]:
         return [*self.url.secrets(), *(self.password.secrets() if self.password else [])]
 

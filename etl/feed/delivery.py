@@ -17,7 +17,8 @@ from etl.feed.changes import Batch
 from etl.feed.lag import lowest, named
 from etl.feed.locks import only_one
 from etl.feed.shaping import shaped, undelivered
-from etl.feed.sinks.base import Part, Sink, open_sink
+from etl.feed.sinks.base import Part, Sink
+from etl.feed.sinks.registry import open_sink
 from etl.feed.tables import SMALL, STREAMS, VERSIONS, Stream, targets
 from etl.feed.watermarks import START, Mark, Marks
 from etl.log import get

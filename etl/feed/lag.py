@@ -12,7 +12,8 @@ from etl.config import Destination
 from etl.db.engine import storage_errors
 from etl.errors import EtlError
 from etl.feed import changes
-from etl.feed.sinks.base import Sink, open_sink
+from etl.feed.sinks.base import Sink
+from etl.feed.sinks.registry import open_sink
 from etl.feed.tables import STREAMS, VERSIONS, Stream, targets
 from etl.feed.watermarks import START, Mark, Marks
 from etl.schema.tables import sources, video_job_versions

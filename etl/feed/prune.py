@@ -18,7 +18,7 @@ from etl.config import Destination, Retention
 from etl.db.engine import storage_errors, writing
 from etl.feed.lag import lowest, named
 from etl.feed.prune_months import prune_months
-from etl.feed.sinks.base import open_sink
+from etl.feed.sinks.registry import open_sink
 from etl.feed.tables import LOOKUPS, PAGES, RUNS, VERSIONS, Stream, targets
 from etl.feed.watermarks import Marks
 from etl.schema.tables import (

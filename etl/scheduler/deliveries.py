@@ -11,8 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from etl.app import now
-from etl.cluster.task import database_url
 from etl.config import Destination, Schedule
 from etl.feed.delivery import FeedResult
 from etl.feed.process import Apart
@@ -20,6 +18,7 @@ from etl.feed.watermarks import Mark
 from etl.log import get
 from etl.scheduler.schedule import next_fire, slowest
 from etl.scheduler.work import Telemetry, Work
+from etl.worker import now
 
 #: Syncs that end within so many seconds share a delivery.
 GATHER = 1.0
@@ -160,7 +159,7 @@ class Worker(threading.Thread):
         with self._changed:
             if self._leave:
                 return FeedResult(self.destination.name, "interrupted")
-            delivery = self._under_way = Apart(database_url(work.app.config), self.destination)
+            delivery = self._under_way = Apart(work.app.config.database.absolute_url(), self.destination)
         try:
             return delivery.result(self._progress)
         finally:

@@ -6,14 +6,14 @@ import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from etl.app import App, now
-from etl.app_pool import side_by_side
+from etl.app import App, side_by_side
 from etl.config import Source
 from etl.errors import EtlError
 from etl.feed.delivery import FeedResult, Watch, run
 from etl.load.source_health import Health, read_health
-from etl.records import Counts, Progress, RunResult
+from etl.records import Progress, RunResult, never_began
 from etl.scheduler.schedule import reconcile_verdict
+from etl.worker import now
 
 
 def run_once(app: App, *, progress: Progress, stop: threading.Event) -> list[RunResult]:
@@ -62,7 +62,7 @@ def _reconcile_due(app: App, source: Source) -> bool:
 
 
 def _failure(source: Source, begun: datetime, error: Exception) -> RunResult:
-    return RunResult(source.name, "incremental", "failed", None, begun, now(), Counts(), error)
+    return never_began(source.name, "incremental", "failed", begun, now(), error)
 
 
 def disabled(source: Source, health: Health) -> EtlError:

@@ -15,7 +15,6 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from etl.app import now
 from etl.config import Source
 from etl.errors import EtlError
 from etl.load import worker_name
@@ -26,6 +25,7 @@ from etl.scheduler.in_flight import Slots
 from etl.scheduler.schedule import pace, slowest, trigger, usual
 from etl.scheduler.ticks import Turns
 from etl.scheduler.work import Telemetry, Work
+from etl.worker import now
 
 #: Seconds of the shutdown time that are kept for giving leases back by force.
 LAST_RESORT = 3.0

@@ -10,14 +10,15 @@ from typing import Any
 
 from structlog.contextvars import bound_contextvars
 
-from etl.app import App, now
+from etl.app import App
 from etl.config import Source
 from etl.errors import EtlError, LeaseHeld, LeaseLost
 from etl.load.source_health import Health, read_health
 from etl.log import get
-from etl.records import Counts, RunKind, RunResult
+from etl.records import RunKind, RunResult, never_began
 from etl.scheduler.schedule import reconcile_verdict, usual, verdict
 from etl.scheduler.work import Telemetry, Work
+from etl.worker import now
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +146,7 @@ class Turns:
 
 def _broken(source: Source, kind: RunKind, error: Exception) -> RunResult:
     moment = now()
-    return RunResult(source.name, kind, "failed", None, moment, moment, Counts(), error)
+    return never_began(source.name, kind, "failed", moment, moment, error)
 
 
 def _lost_to_another(result: RunResult) -> RunResult:

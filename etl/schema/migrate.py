@@ -7,12 +7,11 @@ an upgrade that dies half-way there leaves some tables, and running it again com
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
@@ -22,6 +21,8 @@ from etl.errors import ConfigError, DatabaseBusy, DatabaseUnavailable, SchemaMis
 if TYPE_CHECKING:
     from alembic.config import Config
 
+#: Counts the jobs of one source, by its id, in the caller's transaction.
+Recount = Callable[[sa.Connection, int], int]
 #: Where Alembic notes the revision; its usual name may belong to another program in the same database.
 VERSION_TABLE = "bifrost_etl_revision"
 _UPGRADE = "run: bifrost-etl db upgrade"
@@ -59,8 +60,10 @@ def ensure(engine: sa.Engine) -> None:
         _require(revision)
 
 
-def upgrade(engine: sa.Engine) -> str:
+def upgrade(engine: sa.Engine, recount: Recount | None = None) -> str:
     """Brings the schema to `head()` and returns that. Two processes may do so at once: one waits.
+
+    `recount` counts a source's jobs anew when tables were changed; without it the views count for themselves.
 
     Raises SchemaMismatch for a newer database, or one with other tables of our names; DatabaseBusy when
     another upgrade takes longer than the lock wait.
@@ -71,13 +74,15 @@ def upgrade(engine: sa.Engine) -> str:
         if _is_new(connection):
             create_new(connection)
         else:
-            _alembic("upgrade", connection, "head")  # also creates views that somebody dropped
+            _alembic("upgrade", connection, "head", recount)  # also creates views that somebody dropped
     return head()
 
 
 def create_new(connection: sa.Connection) -> None:
     """The schema of `head()` in a database that has none, in the caller's transaction."""
-    _fresh().create(connection, VERSION_TABLE, head())
+    from etl.schema.new_database import create_schema
+
+    create_schema(connection, VERSION_TABLE, head())
 
 
 def downgrade(engine: sa.Engine, revision: str) -> None:
@@ -184,24 +189,15 @@ def _is_new(connection: sa.Connection) -> bool:
     return not sa.inspect(connection).has_table(VERSION_TABLE)
 
 
-def _fresh() -> Any:
-    """The module beside the revisions; in a checkout they belong to no package."""
-    spec = spec_from_file_location("bifrost_etl_fresh", _home() / "fresh.py")
-    assert spec is not None and spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def _alembic(verb: str, connection: sa.Connection, revision: str) -> None:
+def _alembic(verb: str, connection: sa.Connection, revision: str, recount: Recount | None = None) -> None:
     from alembic import command
 
-    getattr(command, verb)(_configuration(connection), revision)
+    getattr(command, verb)(_configuration(connection, recount), revision)
 
 
-def _configuration(connection: sa.Connection) -> Config:
+def _configuration(connection: sa.Connection, recount: Recount | None) -> Config:
     from alembic.config import Config
 
-    config = Config(attributes={"connection": connection})
+    config = Config(attributes={"connection": connection, "recount": recount})
     config.set_main_option("script_location", str(_home()).replace("%", "%%"))
     return config

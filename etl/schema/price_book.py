@@ -1,4 +1,6 @@
-"""The published prices, in US dollars per second of video made, each with the day from which it held.
+"""The price book as it is stored, and the published prices.
+
+Those are in US dollars per second of video made, each with the day from which it held.
 
 A model's first price holds from before the model existed: no job of it can be older. `veo-3.1-fast` became
 cheaper early in 2026; the day is taken as February 1st.
@@ -6,11 +8,20 @@ cheaper early in 2026; the day is taken as February 1st.
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
 
 from etl.config import Price
+from etl.errors import ConfigError
+from etl.schema.tables import prices
 
+#: Provider, model, resolution, and the start of the day from which the price holds (UTC).
+Key = tuple[str, str, str, datetime]
+_LIMITS = (("provider", 64), ("model", 191), ("resolution", 16))
 _FIRST, _CHEAPER = date(2025, 1, 1), date(2026, 2, 1)
 
 # Models carry a date or a stage behind their name: sora-2-2025-12-08, veo-3.1-generate-preview.
@@ -30,7 +41,74 @@ _PUBLISHED = (
 
 DEFAULTS = tuple(
     Price(provider=provider, model=model, resolution=resolution, price=Decimal(price), valid_from=day)
-    for provider, models, prices, day in _PUBLISHED
+    for provider, models, by_resolution, day in _PUBLISHED
     for model in models
-    for resolution, price in prices.items()
+    for resolution, price in by_resolution.items()
 )
+
+
+def seed(conn: sa.Connection) -> None:
+    """The published prices, in the caller's transaction: for a schema that has just been made."""
+    replace_book(conn, "default", as_book(DEFAULTS))
+
+
+def book_columns() -> list[sa.ColumnElement[Any]]:
+    c = prices.c
+    price = sa.cast(
+        c.price, sa.String(32)
+    )  # SQLite keeps numbers as doubles; text is exact enough for 6 places
+    return [c.provider, c.model_pattern, c.resolution, c.unit, price, c.currency, c.valid_from, c.origin]
+
+
+def exact_money(text: Any) -> Decimal:
+    return round(Decimal(str(text)), 6).normalize() + 0
+
+
+def as_book(given: Iterable[Price]) -> dict[Key, tuple[str, Decimal, str]]:
+    """By key; of two for one key the last stands. Raises ConfigError for a name that is too long."""
+    book: dict[Key, tuple[str, Decimal, str]] = {}
+    for price in given:
+        _check(price)
+        key = (price.provider, price.model, price.resolution.lower(), midnight(price.valid_from))
+        book[key] = (price.unit, exact_money(price.price), price.currency)
+    return book
+
+
+def _check(price: Price) -> None:
+    for name, limit in _LIMITS:
+        if len(getattr(price, name)) > limit:
+            raise ConfigError(
+                f"a price's {name} has more than {limit} characters: {getattr(price, name)[:40]}…"
+            )
+    if price.price >= 10**8:
+        raise ConfigError(f"the price {price.price} of {price.model} is too large for one second")
+
+
+def midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)
+
+
+def stored_book(conn: sa.Connection, origin: str) -> dict[Key, tuple[str, Decimal, str]]:
+    rows = conn.execute(sa.select(*book_columns()).where(prices.c.origin == origin))
+    return {(r[0], r[1], r[2], r[6]): (r[3], exact_money(r[4]), r[5]) for r in rows}
+
+
+def matches_key(key: Key) -> list[sa.ColumnElement[bool]]:
+    c = prices.c
+    return [
+        column == value
+        for column, value in zip((c.provider, c.model_pattern, c.resolution, c.valid_from), key, strict=True)
+    ]
+
+
+def replace_book(conn: sa.Connection, origin: str, book: dict[Key, tuple[str, Decimal, str]]) -> None:
+    if stored_book(conn, origin) != book:
+        conn.execute(sa.delete(prices).where(prices.c.origin == origin))
+        insert_prices(conn, origin, book)
+
+
+def insert_prices(conn: sa.Connection, origin: str, book: dict[Key, tuple[str, Decimal, str]]) -> None:
+    names = ("provider", "model_pattern", "resolution", "valid_from", "unit", "price", "currency")
+    rows = [dict(zip(names, (*key, *value), strict=True)) | {"origin": origin} for key, value in book.items()]
+    if rows:
+        conn.execute(sa.insert(prices), rows)

@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from etl.cli.init import render_init
 from etl.config import Config, Retention, Secret, Source, example, load_config
 from etl.config import load as settings
 from etl.config.reader import keys
-from etl.config_init import render_init
 
 ROOT = Path(__file__).parents[2]
 RECORDS = [

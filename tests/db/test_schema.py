@@ -100,8 +100,8 @@ def _description(engine: sa.Engine) -> dict[str, str]:
 
 def test_ensure_creates_without_alembic(database_url):
     script = (
-        "import sys; from etl.db import schema; from etl.db.engine import make_engine\n"
-        "engine = make_engine(sys.argv[1]); schema.ensure(engine); engine.dispose()\n"
+        "import sys; from etl.schema import migrate; from etl.db.engine import make_engine\n"
+        "engine = make_engine(sys.argv[1]); migrate.ensure(engine); engine.dispose()\n"
         "print('alembic' in sys.modules)"
     )
     assert _python(script, database_url) == "False"
@@ -151,9 +151,9 @@ def test_downgrade_to_an_unknown_revision(engine):
 
 def test_two_processes_upgrade_at_once(database_url):
     script = (
-        "import sys; from etl.db import schema; from etl.db.engine import make_engine\n"
+        "import sys; from etl.schema import migrate; from etl.db.engine import make_engine\n"
         "engine = make_engine(sys.argv[1]); import alembic.command\n"
-        "print('ready', flush=True); sys.stdin.readline(); print(schema.upgrade(engine))\n"
+        "print('ready', flush=True); sys.stdin.readline(); print(migrate.upgrade(engine))\n"
         "engine.dispose()"
     )
     racers = [_start(script, database_url) for _ in range(3)]

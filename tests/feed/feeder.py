@@ -15,7 +15,7 @@ from typing import Any
 from etl.config import Destination, SecretUrl
 from etl.db.engine import make_engine
 from etl.feed import delivery
-from etl.feed.sinks.base import open_sink
+from etl.feed.sinks.registry import open_sink
 
 
 def main(url: str, kind: str, place: str, last: int) -> None:

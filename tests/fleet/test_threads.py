@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from etl.app import App
 from etl.observer import Silent
 from etl.records import RunResult
+from etl.worker import Worker
 from tests.support.cluster import until
 
 
@@ -57,14 +58,14 @@ def test_a_defect_in_one_source_is_its_result(
     tmp_path: Path, gateways: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     config = gateways(3, jobs=5).config(f"sqlite:///{tmp_path}/etl.db")
-    whole = App.run_here
+    whole = Worker.run
 
     def broken(self: App, source: Any, *args: Any, **more: Any) -> RunResult:
         if source.name == "s1":
             raise KeyError("a defect")
         return whole(self, source, *args, **more)
 
-    monkeypatch.setattr(App, "run_here", broken)
+    monkeypatch.setattr(Worker, "run", broken)
     with App(config) as app:
         results = app.sync()
     assert [result.status for result in results] == ["ok", "failed", "ok"]

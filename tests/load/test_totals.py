@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from etl.analytics.queries import Filter
 from etl.analytics.queries import run as report
 from etl.load import lookup
-from etl.load.totals import recount_all
+from etl.load.totals import recount, recount_all
 from etl.load.upsert import JobWriter, Seen
 from etl.records import Counts, JobRow
 from etl.schema import migrate
@@ -105,7 +105,7 @@ def test_a_hand_that_deletes_jobs_is_noticed(loaded: sa.Engine) -> None:
 
 def test_an_upgrade_counts_what_is_there(loaded: sa.Engine) -> None:
     migrate.downgrade(loaded, "0004")
-    migrate.upgrade(loaded)
+    migrate.upgrade(loaded, recount)
     assert not _wrong(loaded)
 
 

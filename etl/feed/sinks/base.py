@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
 from etl.config import Destination
@@ -69,30 +67,6 @@ class Written:
                 f"another feed has written to {table} at the same time",
                 hint="deliver again: nothing was written twice. Let one destination only name this place",
             )
-
-
-#: Kind of destination → module with `open_sink(destination)`, and the package that it needs.
-_KINDS = {
-    "filesystem": ("etl.feed.sinks.parquet", "pyarrow"),
-    "delta": ("etl.feed.sinks.delta", "deltalake"),
-    "iceberg": ("etl.feed.sinks.iceberg", "pyiceberg"),
-    "duckdb": ("etl.feed.sinks.duckdb", "duckdb"),
-    "postgres": ("etl.feed.sinks.dlt", "dlt"),
-    "dlt": ("etl.feed.sinks.dlt", "dlt"),
-}
-
-
-def open_sink(destination: Destination) -> Sink:
-    """Raises ConfigError for a destination that lacks a setting or a package."""
-    module, package = _KINDS[destination.type]
-    for needed in ("pyarrow", package):
-        if importlib.util.find_spec(needed) is None:
-            raise ConfigError(
-                f"feed destination {destination.name!r} needs the package {needed}",
-                hint="pip install 'bifrost-etl[warehouse]'",
-            )
-    sink: Sink = import_module(module).open_sink(destination)
-    return sink
 
 
 def required_url(destination: Destination) -> str:

@@ -41,7 +41,7 @@ def definition(view: View, name: str) -> str:
     return view.sql(d, everything(d)).strip()
 
 
-def create(connection: sa.Connection) -> None:
+def create_views(connection: sa.Connection) -> None:
     """Creates every view, with comments where the database has them (PostgreSQL)."""
     for view in VIEWS:
         select = definition(view, connection.dialect.name)
@@ -50,13 +50,13 @@ def create(connection: sa.Connection) -> None:
             _comment(connection, view)
 
 
-def drop(connection: sa.Connection) -> None:
+def drop_views(connection: sa.Connection) -> None:
     """Drops every view that is there."""
     for view in reversed(VIEWS):
         connection.execute(_verbatim(f"DROP VIEW IF EXISTS {view.name}"))
 
 
-def missing(connection: sa.Connection) -> list[str]:
+def missing_views(connection: sa.Connection) -> list[str]:
     """Names of views that the database has not."""
     found = set(sa.inspect(connection).get_view_names())
     return [view.name for view in VIEWS if view.name not in found]

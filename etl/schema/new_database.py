@@ -5,14 +5,16 @@ Alembic needs 0.3 s and 13 MB more, and nearly every first load begins with an e
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 
-from etl.analytics import prices
+from etl.schema import price_book
 from etl.schema.tables import complete, metadata
-from etl.schema.views import create as views
+from etl.schema.views.create import create_views
 
 
-def create(connection: sa.Connection, version_table: str, revision: str) -> None:
+def create_schema(connection: sa.Connection, version_table: str, revision: str) -> None:
     """Tables, indexes, views and the published prices, in the caller's transaction.
 
     MariaDB commits table by table. So the table that Alembic looks for comes first, and its row last: after a
@@ -24,8 +26,8 @@ def create(connection: sa.Connection, version_table: str, revision: str) -> None
     noted.create(connection, checkfirst=False)
     complete(connection.dialect.name)
     _create_tables(connection)
-    views.create(connection)
-    prices.seed(connection)
+    create_views(connection)
+    price_book.seed(connection)
     connection.execute(sa.insert(noted).values(version_num=revision))
 
 
@@ -35,7 +37,7 @@ def _create_tables(connection: sa.Connection) -> None:
         metadata.create_all(connection, checkfirst=False)
         return
     said: list[str] = []
-    mock = sa.create_mock_engine(
+    mock: Any = sa.create_mock_engine(
         connection.engine.url, lambda ddl, *_, **__: said.append(str(ddl.compile(dialect=mock.dialect)))
     )
     metadata.create_all(mock, checkfirst=False)

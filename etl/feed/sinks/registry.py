@@ -1,0 +1,33 @@
+"""Which module writes which kind of destination, and what it needs to be installed."""
+
+from __future__ import annotations
+
+import importlib.util
+from importlib import import_module
+
+from etl.config import Destination
+from etl.errors import ConfigError
+from etl.feed.sinks.base import Sink
+
+#: Kind of destination → module with `open_sink(destination)`, and the package that it needs.
+_KINDS = {
+    "filesystem": ("etl.feed.sinks.parquet", "pyarrow"),
+    "delta": ("etl.feed.sinks.delta", "deltalake"),
+    "iceberg": ("etl.feed.sinks.iceberg", "pyiceberg"),
+    "duckdb": ("etl.feed.sinks.duckdb", "duckdb"),
+    "postgres": ("etl.feed.sinks.dlt", "dlt"),
+    "dlt": ("etl.feed.sinks.dlt", "dlt"),
+}
+
+
+def open_sink(destination: Destination) -> Sink:
+    """Raises ConfigError for a destination that lacks a setting or a package."""
+    module, package = _KINDS[destination.type]
+    for needed in ("pyarrow", package):
+        if importlib.util.find_spec(needed) is None:
+            raise ConfigError(
+                f"feed destination {destination.name!r} needs the package {needed}",
+                hint="pip install 'bifrost-etl[warehouse]'",
+            )
+    sink: Sink = import_module(module).open_sink(destination)
+    return sink

@@ -1,0 +1,187 @@
+"""One source here, in this process: client, lease, store and pipeline put together for one run."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from etl.config import Config, Source
+from etl.db.engine import Engine, reading, writing
+from etl.errors import EtlError, GatewayError, LeaseHeld, LeaseLost, StorageError, is_refusal
+from etl.extract import Gateway
+from etl.load import Lease, Store, register, registered, worker_name
+from etl.load.source_health import note_failure
+from etl.log import Redactor, get
+from etl.observer import Observer, Unwatched, WatchedGateway, WatchedStore
+from etl.pipeline.sync import Stopped, sync_source
+from etl.records import Progress, RunKind, RunResult, never_began
+from etl.schema.partitions import make_ahead
+from etl.transform.privacy import scrub_message
+
+
+def now() -> datetime:
+    """Our clock, UTC."""
+    return datetime.now(UTC)
+
+
+class Worker:
+    """Runs sources of one configuration on one engine, which somebody else opens and closes."""
+
+    def __init__(
+        self,
+        config: Config,
+        engine: Engine,
+        *,
+        clock: Callable[[], datetime] = now,
+        sleep: Callable[[float], None] | None = None,
+        rng: random.Random | None = None,
+        observer: Observer | None = None,
+    ) -> None:
+        self.config, self.engine, self._clock, self._sleep = config, engine, clock, sleep
+        self._rng = rng or random.Random()  # noqa: S311 (jitter, not secrets)
+        self.observer = observer or Unwatched()
+        self.redact = Redactor(config.secrets())
+
+    def gateway(
+        self,
+        source: Source,
+        *,
+        progress: Progress | None = None,
+        stop: threading.Event | None = None,
+        store: Store | None = None,
+    ) -> Gateway:
+        """A client for one source; waits end early when `stop` is set. `store` tells its logs the run."""
+
+        def on_retry(error: GatewayError, wait: float) -> None:
+            run = None if store is None else store.now.run_id
+            get("extract").warning("retry", source=source.name, run=run, error=str(error), wait=wait)
+            self.observer.retried(source.name, error)
+            if progress is not None:
+                progress.waiting(source.name, str(error), wait)
+
+        def redact(text: str) -> str:
+            return scrub_message(self.redact(text), source.prompts)
+
+        return WatchedGateway(
+            source,
+            observer=self.observer,
+            clock=self._clock,
+            monotonic=time.monotonic,
+            sleep=self._nap(stop),
+            rng=self._rng,
+            on_retry=on_retry,
+            redact=redact,
+        )
+
+    def run(
+        self,
+        source: Source,
+        kind: RunKind,
+        *,
+        progress: Progress,
+        stop: threading.Event,
+        accept_suspicious: bool = False,
+        job: str | None = None,
+    ) -> RunResult:
+        """One run, start to end; its outcome is noted. `job` names what this is an attempt at: see `Lease`.
+
+        Whatever goes wrong is in the result.
+        """
+        started = self._clock()
+        try:
+            make_ahead(self.engine, self._clock())
+            store = self._store(source, kind, stop, job)
+            result = self._run_stored(source, store, progress, stop, accept_suspicious=accept_suspicious)
+        except Exception as error:  # noqa: BLE001 (a run's last seam: whatever comes is noted and told)
+            return self.fallen(
+                source, never_began(source.name, kind, "failed", started, self._clock(), error)
+            )
+        self._note(source, result)
+        return result
+
+    def _run_stored(
+        self,
+        source: Source,
+        store: Store,
+        progress: Progress,
+        stop: threading.Event,
+        *,
+        accept_suspicious: bool,
+    ) -> RunResult:
+        with self.gateway(source, progress=progress, stop=stop, store=store) as gateway:
+            return sync_source(
+                source,
+                gateway,
+                store,
+                progress=progress,
+                stop=stop,
+                redact=self.redact,
+                accept_suspicious=accept_suspicious,
+            )
+
+    def fallen(self, source: Source, result: RunResult) -> RunResult:
+        """A run that left no record counts as a failure all the same. An unusable database cannot be told."""
+        error = result.error
+        if not isinstance(error, EtlError):
+            get("app").error("run_broke", source=source.name, exc_info=error)
+        if not isinstance(error, StorageError):
+            self._note(source, result)
+        return result
+
+    def _note(self, source: Source, result: RunResult) -> None:
+        """Failures in a row, and settings that the gateway refuses, are known to every service.
+
+        The last commit of a run that succeeds forgets them."""
+        error = result.error
+        try:
+            if result.status == "failed" and not isinstance(error, LeaseHeld | LeaseLost):
+                disabled = self.redact(str(error)) if is_refusal(error) else None
+                note_failure(
+                    self.engine,
+                    source.name,
+                    now=self._clock(),
+                    disabled=disabled,
+                    fingerprint=source.fingerprint(),
+                )
+        except StorageError as broken:  # the run itself is recorded, or failed for the same reason
+            get("app").warning("outcome_not_noted", source=source.name, error=self.redact(str(broken)))
+
+    def _nap(self, stop: threading.Event | None) -> Callable[[float], None]:
+        """A sleep that ends, with Stopped, as soon as somebody asks the run to stop."""
+        if self._sleep is not None or stop is None:
+            return self._sleep or time.sleep
+
+        def nap(seconds: float) -> None:
+            if stop.wait(seconds):
+                raise Stopped
+
+        return nap
+
+    def _register(self, source: Source) -> int:
+        """The source's id; only a new or moved source costs a transaction."""
+        facts = (source.name, source.base_url, source.provider, source.key_name)
+        with reading(self.engine) as conn:
+            source_id = registered(conn, *facts)
+        if source_id is None:
+            with writing(self.engine) as conn:
+                source_id = register(conn, *facts, self._clock())
+        return source_id
+
+    def _store(self, source: Source, kind: RunKind, stop: threading.Event, job: str | None) -> Store:
+        source_id = self._register(source)
+        return WatchedStore(
+            self.engine,
+            source_id,
+            Lease(source_id, worker_name(), self.config.lease.seconds, job=job),
+            source=source.name,
+            observer=self.observer,
+            kind=kind,
+            clock=self._clock,
+            sleep=self._nap(stop),
+            patience=source.open_job_patience,
+            history_progress=source.history_progress,
+            page_size=source.page_size,
+        )
