@@ -1,14 +1,15 @@
--- What did we spend on which model?
+-- What did we spend on which model, on the last seven days with jobs?
 SELECT model, currency, CAST(SUM(cost) AS DECIMAL(14, 2)) AS cost, SUM(jobs) AS jobs, SUM(uncosted_jobs) AS without_a_price
 FROM daily_jobs
-WHERE status = 'completed' AND day >= '2026-05-01' AND day < '2026-05-08'
+JOIN (SELECT DISTINCT day FROM daily_jobs ORDER BY day DESC LIMIT 7) AS week USING (day)
+WHERE status = 'completed'
 GROUP BY model, currency
 ORDER BY model, currency;
 
--- What failed, and why?
+-- What failed on the last seven days with failures, and why?
 SELECT class, error_code, SUM(jobs) AS jobs, CAST(SUM(would_be_cost) AS DECIMAL(14, 2)) AS not_charged
 FROM failures
-WHERE day >= '2026-05-01' AND day < '2026-05-08'
+JOIN (SELECT DISTINCT day FROM failures ORDER BY day DESC LIMIT 7) AS week USING (day)
 GROUP BY class, error_code
 ORDER BY jobs DESC, class, error_code;
 
@@ -39,21 +40,20 @@ ORDER BY p95 DESC, source, provider, model;
 -- How long do jobs wait in the queue, and how sure is that?
 SELECT model, COUNT(*) AS jobs, ROUND(AVG(queue_seconds)) AS queued, ROUND(AVG(queue_error_seconds)) AS give_or_take
 FROM job_facts
-WHERE queue_seconds IS NOT NULL AND created_at >= '2026-05-01'
+WHERE queue_seconds IS NOT NULL
 GROUP BY model
 ORDER BY model;
 
 -- At which hours of the day (UTC) are jobs made?
 SELECT created_hour, COUNT(*) AS jobs
 FROM job_facts
-WHERE created_at >= '2026-05-01' AND created_at < '2026-05-08'
 GROUP BY created_hour
 ORDER BY created_hour;
 
 -- Which single jobs were the most expensive?
 SELECT job_id, model, size, seconds, cost, currency
 FROM job_facts
-WHERE cost IS NOT NULL AND created_at >= '2026-05-01'
+WHERE cost IS NOT NULL
 ORDER BY cost DESC, job_id
 LIMIT 10;
 
@@ -76,10 +76,10 @@ FROM remix_trees
 ORDER BY jobs DESC, root_job_id
 LIMIT 10;
 
--- Who is in one of these families?
+-- Who is in the largest of these families?
 SELECT depth, job_id, remixed_from_job_id, status, cost
 FROM remix_jobs
-WHERE root_job_id = 'video_01:openai'
+WHERE root_job_id = (SELECT root_job_id FROM remix_trees ORDER BY jobs DESC, root_job_id LIMIT 1)
 ORDER BY depth, job_id;
 
 -- Which requests were made more than once, and what would a cache have saved?
@@ -104,11 +104,12 @@ FROM coverage_gaps g
 JOIN sources s ON s.id = g.source_id
 ORDER BY g.detected_at, s.name;
 
--- What did we know about a job at a certain moment?
-SELECT version, status, progress, valid_from, valid_to
-FROM job_history
-WHERE job_id = 'video_01:openai' AND valid_from <= '2026-05-04 12:00:00'
-  AND (valid_to > '2026-05-04 12:00:00' OR valid_to IS NULL);
+-- What did we know about the newest job when it was first seen? (Any other moment may be asked for.)
+SELECT h.job_id, h.version, h.status, h.progress, h.valid_from, h.valid_to
+FROM job_history h
+JOIN video_jobs j ON j.source_id = h.source_id AND j.job_id = h.job_id
+WHERE j.job_id = (SELECT job_id FROM video_jobs ORDER BY created_at DESC, job_id LIMIT 1)
+  AND h.valid_from <= j.first_seen_at AND (h.valid_to > j.first_seen_at OR h.valid_to IS NULL);
 
 -- Which jobs does the gateway no longer list, and why?
 SELECT s.name AS source, j.job_id, j.status, j.unlisted_at, j.unlisted_reason
