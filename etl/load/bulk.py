@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import chain, islice
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import sqlalchemy as sa
 
+from etl.db.types import JsonText
 from etl.load import bulk_mysql, bulk_postgres
 
 Row = Sequence[Any]
@@ -18,6 +19,8 @@ _T = TypeVar("_T")
 
 #: Of one statement: few enough for its text, and for the 32,766 parameters that SQLite takes.
 _ROWS = 500
+_ROWS_HERE = "{rows}"
+_RECORDS = "json_populate_recordset(NULL::{0}, %s::json)"
 
 
 def insert(conn: sa.Connection, table: sa.Table, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
@@ -67,29 +70,67 @@ def update(
     conn: sa.Connection, table: sa.Table, columns: tuple[str, ...], keys: tuple[str, ...], rows: Sequence[Row]
 ) -> None:
     """Set `columns` where `keys` match; each row holds the columns' values, then the keys'."""
-    if rows:
-        conn.exec_driver_sql(_update_sql(conn.dialect.name, table, columns, keys), _tuples(rows))
-
-
-def add_up(conn: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> None:
-    """Add each row's last value to what its key has, or insert it. Rows hold all columns of the table."""
     if not rows:
         return
-    sql, names = _add_up_sql(conn.dialect.name, table), table.columns.keys()
+    sql = _update_sql(conn.dialect.name, table, columns, keys)
+    if conn.dialect.name == "sqlite":
+        conn.exec_driver_sql(sql, _tuples(rows))
+        return
+    for chunk in _chunks(rows):
+        _run_with_rows(conn, sql, table, (*columns, *keys), chunk)
+
+
+class Merge(NamedTuple):
+    """How rows join those that are there: where `key` is, the values of `add` are added to what stands there,
+    those of `replace` take its place, and the other columns stay as they are."""
+
+    columns: tuple[str, ...]
+    key: tuple[str, ...]
+    add: tuple[str, ...] = ()
+    replace: tuple[str, ...] = ()
+
+
+def merge(conn: sa.Connection, table: sa.Table, how: Merge, rows: Sequence[Row]) -> None:
+    """Insert rows in the order of `how.columns`, or join them with those that are there; each has a key of
+    its own."""
+    if not rows:
+        return
+    sql = _merge_sql(conn.dialect.name, table, how)
     if conn.dialect.name == "sqlite":
         for part in _parts(rows):
-            marks = _marks(len(names), len(part))
+            marks = _marks(len(how.columns), len(part))
             conn.exec_driver_sql(sql.replace("VALUES", f"VALUES {marks}"), tuple(chain.from_iterable(part)))
-    elif conn.dialect.name == "postgresql":
-        for chunk in _chunks(rows):
-            run(
-                conn,
-                sql,
-                (msgspec.json.encode([dict(zip(names, row, strict=True)) for row in chunk]).decode(),),
-            )
-    else:
-        for chunk in _chunks(rows):
-            run(conn, sql.replace("?", _values(bulk_mysql.lines(chunk), between="),(")))
+        return
+    for chunk in _chunks(rows):
+        _run_with_rows(conn, sql, table, how.columns, chunk)
+
+
+def _run_with_rows(
+    conn: sa.Connection, sql: str, table: sa.Table, columns: tuple[str, ...], rows: Sequence[Row]
+) -> None:
+    """One statement: PostgreSQL gets its rows as one JSON text, MariaDB and MySQL as literals."""
+    if conn.dialect.name == "postgresql":
+        run(conn, sql, (_as_json(table, columns, rows),))
+        return
+    before, _, after = sql.partition(_ROWS_HERE)
+    between = " UNION ALL SELECT " if "SELECT" in before else "),("
+    run(conn, f"{before}{_values(bulk_mysql.lines(rows), between=between)}{after}")
+
+
+def _as_json(table: sa.Table, columns: tuple[str, ...], rows: Sequence[Row]) -> str:
+    documents = [place for place, name in enumerate(columns) if isinstance(table.c[name].type, JsonText)]
+    if documents:
+        rows = [_with_raw(row, documents) for row in rows]
+    return msgspec.json.encode([dict(zip(columns, row, strict=True)) for row in rows]).decode()
+
+
+def _with_raw(row: Row, documents: list[int]) -> list[Any]:
+    """JSON inside JSON stands as it is: as a text it would become a JSON string."""
+    made = list(row)
+    for place in documents:
+        if made[place] is not None:
+            made[place] = msgspec.Raw(made[place].encode())
+    return made
 
 
 def of_jobs(conn: sa.Connection, source_id: int, ids: Sequence[str]) -> tuple[str, tuple[str, ...]]:
@@ -128,6 +169,18 @@ def _storable_ids(ids: Sequence[str]) -> Sequence[str]:
 
 def _json(ids: Sequence[str]) -> str:
     return msgspec.json.encode(ids).decode()
+
+
+def moment_literal(at: datetime) -> str:
+    """An instant as every database reads it in the text of a statement."""
+    return f"'{_instant(at)}'"
+
+
+def binary(dialect: str, data: bytes | None) -> Any:
+    """Bytes as rows for `merge` hold them."""
+    if data is None or dialect == "sqlite":
+        return data
+    return f"\\x{data.hex()}" if dialect == "postgresql" else bulk_mysql.Literal(f"X'{data.hex()}'")
 
 
 def storable(text: str | None) -> str | None:
@@ -219,22 +272,39 @@ def _marks(columns: int, rows: int) -> str:
 
 
 @lru_cache(maxsize=64)
-def _add_up_sql(dialect: str, table: sa.Table) -> str:
-    *_, last = table.columns.keys()
-    into = f"INSERT INTO {table.name}"
+def _merge_sql(dialect: str, table: sa.Table, how: Merge) -> str:
+    names = _quoted(dialect, how.columns)
+    into = f"INSERT INTO {table.name} ({', '.join(names)})"
+    add, replace = _quoted(dialect, how.add), _quoted(dialect, how.replace)
     if dialect in ("mysql", "mariadb"):
-        return f"{into} VALUES (?) ON DUPLICATE KEY UPDATE {last} = {last} + VALUES({last})"
-    given = f"SELECT * FROM json_populate_recordset(NULL::{table.name}, %s::json)"  # noqa: S608 (our own names)
-    key = ", ".join(table.primary_key.columns.keys())
-    return (
-        f"{into} {'VALUES' if dialect == 'sqlite' else given}"
-        f" ON CONFLICT ({key}) DO UPDATE SET {last} = {table.name}.{last} + excluded.{last}"
-    )
+        sets = [f"{name} = {name} + VALUES({name})" for name in add]
+        sets += [f"{name} = VALUES({name})" for name in replace]
+        return f"{into} VALUES ({_ROWS_HERE}) ON DUPLICATE KEY UPDATE {', '.join(sets)}"
+    sets = [f"{name} = {table.name}.{name} + excluded.{name}" for name in add]
+    sets += [f"{name} = excluded.{name}" for name in replace]
+    given = f"SELECT {', '.join(names)} FROM {_RECORDS.format(table.name)}"  # noqa: S608 (our own names)
+    found = f"ON CONFLICT ({', '.join(how.key)}) DO UPDATE SET {', '.join(sets)}"
+    return f"{into} {'VALUES' if dialect == 'sqlite' else given} {found}"
 
 
 @lru_cache(maxsize=64)
 def _update_sql(dialect: str, table: sa.Table, columns: tuple[str, ...], keys: tuple[str, ...]) -> str:
-    mark = "?" if dialect == "sqlite" else "%s"
-    sets = ", ".join(f"{name} = {mark}" for name in columns)
-    where = " AND ".join(f"{name} = {mark}" for name in keys)
-    return f"UPDATE {table.name} SET {sets} WHERE {where}"  # noqa: S608 (our own names)
+    """PyMySQL and psycopg would send a statement for each row."""
+    if dialect == "sqlite":
+        sets, same = ([f"{name} = ?" for name in names] for names in (columns, keys))
+        return f"UPDATE {table.name} SET {', '.join(sets)} WHERE {' AND '.join(same)}"  # noqa: S608
+    same = [f"old.{name} = new.{name}" for name in keys]
+    if dialect == "postgresql":
+        sets = [f"{name} = new.{name}" for name in columns]
+        given = f"FROM {_RECORDS.format(table.name)} AS new WHERE {' AND '.join(same)}"
+        return f"UPDATE {table.name} AS old SET {', '.join(sets)} {given}"  # noqa: S608 (our own names)
+    sets = [f"old.{name} = new.{name}" for name in columns]
+    named = ", ".join(f"NULL AS {name}" for name in (*columns, *keys))
+    given = f"(SELECT {named} FROM DUAL WHERE FALSE UNION ALL SELECT {_ROWS_HERE}) AS new"  # noqa: S608
+    joined = f"STRAIGHT_JOIN {table.name} AS old ON {' AND '.join(same)}"
+    return f"UPDATE {given} {joined} SET {', '.join(sets)}"  # noqa: S608 (our own names)
+
+
+def _quoted(dialect: str, names: Iterable[str]) -> list[str]:
+    mark = "`" if dialect in ("mysql", "mariadb") else '"'
+    return [f"{mark}{name}{mark}" for name in names]

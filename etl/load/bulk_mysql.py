@@ -23,10 +23,19 @@ _AS_LINES = (
     r"CHARACTER SET utf8mb4 FIELDS TERMINATED BY ',' ENCLOSED BY '\"' ESCAPED BY '\\'"
     r" LINES TERMINATED BY '\n'"
 )
-_encode_lines = msgspec.json.Encoder().encode_lines
+_encode_lines = msgspec.json.Encoder(enc_hook=lambda literal: literal.text).encode_lines
 _ESCAPE = re.compile(rb"\\(u[0-9a-f]{4}|.)")
 _CONTROL = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f"}
 _WRITTEN: Any = {None: msgspec.Raw(b"NULL"), True: msgspec.Raw(b"1"), False: msgspec.Raw(b"0")}.get
+
+
+class Literal:
+    """A value that stands in a line just as it is; only for an INSERT."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = msgspec.Raw(text.encode())
 
 
 def lines(rows: Sequence[Sequence[Any]]) -> list[bytes]:

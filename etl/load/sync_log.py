@@ -6,13 +6,38 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 import sqlalchemy as sa
 
 from etl.load import bulk
-from etl.records import PageRows, Reject, Unknown
+from etl.records import CacheLookup, PageRows, Reject, Unknown
 from etl.schema.tables import cache_lookups, list_pages, rejected_items, unknown_fields
+
+_PAGE = (
+    "source_id", "run_id", "cursor", "order", "limit", "first_id", "last_id", "has_more", "items",
+    "http_status", "attempts", "duration_ms", "bytes", "received_at", "accepted", "request_type", "provider",
+    "model_requested", "model_deployment", "latency_ms", "chunk_index", "raw_request", "raw_response",
+    "extra",
+)  # fmt: skip
+_LOOKUP = ("source_id", "run_id", "page_id", "looked_up_at", *CacheLookup.__slots__)
+_lookup: Any = attrgetter(*CacheLookup.__slots__)
+_REJECTS = bulk.Merge(
+    (
+        "source_id", "run_id", "rejected_at", "reason", "payload", "payload_hash", "position", "cursor",
+        "job_id", "after_id", "before_id", "last_seen_at", "times_seen",
+    ),
+    key=("source_id", "payload_hash"),
+    add=("times_seen",),
+    replace=("last_seen_at",),
+)  # fmt: skip
+_DRIFT = bulk.Merge(
+    ("source_id", "path", "type", "first_seen_at", "last_seen_at", "count"),
+    key=("source_id", "path", "type"),
+    add=("count",),
+    replace=("last_seen_at",),
+)
 
 
 def log_pages(
@@ -24,100 +49,61 @@ def log_pages(
 ) -> None:
     """One row per page, and one per cache lookup."""
     marked = [(page, True) for page in pages] + [(page, False) for page in distrusted]
-    plain = [_page_row(source_id, run_id, page, ok) for page, ok in marked if page.cache is None]
-    if plain:
-        bulk.insert(conn, list_pages, tuple(plain[0]), _as_stored(conn, plain))
-    for page, ok in marked:
-        if page.cache is not None:
-            _log_lookup(conn, source_id, run_id, page, ok)
-
-
-def _as_stored(conn: sa.Connection, pages: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
-    """Page by page through SQLAlchemy's types would take a tenth of a re-read's time."""
     time = bulk.instant(conn.dialect.name)
-    for page in pages:
-        page["received_at"] = time(page["received_at"])
-    return [tuple(page.values()) for page in pages]
+    rows = [_page_row(source_id, run_id, page, ok, time(page.page.received_at)) for page, ok in marked]
+    bulk.insert(conn, list_pages, _PAGE, rows)
+    if any(page.cache is not None for page, _ in marked):
+        ids = _newest_pages(conn, source_id, len(marked))
+        looked_up = [(page, page_id) for (page, _), page_id in zip(marked, ids, strict=True) if page.cache]
+        lookups = [
+            (source_id, run_id, page_id, time(page.page.received_at), *_lookup(page.cache))
+            for page, page_id in looked_up
+        ]
+        bulk.insert(conn, cache_lookups, _LOOKUP, lookups)
 
 
-def _page_row(source_id: int, run_id: int, rows: PageRows, accepted: bool) -> dict[str, Any]:
-    page, facts = rows.page, rows.facts
-    return {
-        "source_id": source_id,
-        "run_id": run_id,
-        "cursor": bulk.storable(page.request.after),
-        "order": page.request.order,
-        "limit": page.request.limit,
-        "first_id": bulk.storable(page.first_id),
-        "last_id": bulk.storable(page.last_id),
-        "has_more": page.has_more,
-        "items": len(page.items),
-        "http_status": page.http_status,
-        "attempts": page.attempts,
-        "duration_ms": round(page.duration * 1000, 3),
-        "bytes": page.size,
-        "received_at": page.received_at,
-        "accepted": accepted,
-        "request_type": facts.request_type,
-        "provider": facts.provider,
-        "model_requested": facts.model_requested,
-        "model_deployment": facts.model_deployment,
-        "latency_ms": facts.latency_ms,
-        "chunk_index": facts.chunk_index,
-        "raw_request": facts.raw_request,
-        "raw_response": facts.raw_response,
-        "extra": facts.extra,
-    }
+def _newest_pages(conn: sa.Connection, source_id: int, count: int) -> list[int]:
+    """Ids of the rows just inserted, in their order: nobody else writes this source's pages meanwhile, and
+    every database numbers the rows of a statement one after the other."""
+    mine = sa.select(list_pages.c.id).where(list_pages.c.source_id == source_id)
+    return list(conn.scalars(mine.order_by(list_pages.c.id.desc()).limit(count)))[::-1]
 
 
-def _log_lookup(conn: sa.Connection, source_id: int, run_id: int, rows: PageRows, accepted: bool) -> None:
-    assert rows.cache is not None
-    page_id = bulk.insert_one(conn, list_pages, _page_row(source_id, run_id, rows, accepted))
-    lookup = {name: getattr(rows.cache, name) for name in rows.cache.__slots__}
-    conn.execute(
-        sa.insert(cache_lookups).values(
-            source_id=source_id,
-            run_id=run_id,
-            page_id=page_id,
-            looked_up_at=rows.page.received_at,
-            **lookup,
-        )
-    )
+def _page_row(source_id: int, run_id: int, rows: PageRows, accepted: bool, at: Any) -> tuple[Any, ...]:
+    """In the order of _PAGE; `at` is `received_at` as this database's rows hold it."""
+    page, facts, request = rows.page, rows.facts, rows.page.request
+    return (
+        source_id, run_id, bulk.storable(request.after), request.order, request.limit,
+        bulk.storable(page.first_id), bulk.storable(page.last_id), page.has_more, len(page.items),
+        page.http_status, page.attempts, round(page.duration * 1000, 3), page.size, at, accepted,
+        facts.request_type, facts.provider, facts.model_requested, facts.model_deployment, facts.latency_ms,
+        facts.chunk_index, facts.raw_request, facts.raw_response, facts.extra,
+    )  # fmt: skip
 
 
 def log_rejects(
     conn: sa.Connection, source_id: int, run_id: int, rejects: Iterable[tuple[Reject, str | None, datetime]]
 ) -> None:
     """(reject, cursor of its page, when). The same bytes again count up instead of piling up."""
-    table = rejected_items
-    for reject, cursor, at in rejects:
-        digest = _digest(reject)
-        again = conn.execute(
-            sa.update(table)
-            .where(table.c.source_id == source_id, table.c.payload_hash == digest)
-            .values(times_seen=table.c.times_seen + 1, last_seen_at=at)
-        )
-        if again.rowcount == 0:
-            conn.execute(sa.insert(table), _reject_row(source_id, run_id, reject, digest, cursor, at))
+    sights: dict[str, list[tuple[Reject, str | None, datetime]]] = {}
+    for sight in rejects:
+        sights.setdefault(_digest(sight[0]), []).append(sight)
+    dialect = conn.dialect.name
+    rows = [_reject_row(dialect, source_id, run_id, digest, found) for digest, found in sights.items()]
+    bulk.merge(conn, rejected_items, _REJECTS, rows)
 
 
 def _reject_row(
-    source_id: int, run_id: int, reject: Reject, digest: str, cursor: str | None, at: datetime
-) -> dict[str, Any]:
-    return {
-        "source_id": source_id,
-        "run_id": run_id,
-        "rejected_at": at,
-        "last_seen_at": at,
-        "reason": bulk.storable(reject.reason),
-        "payload": reject.payload,
-        "payload_hash": digest,
-        "position": reject.position,
-        "cursor": bulk.storable(cursor),
-        "job_id": reject.job_id,
-        "after_id": bulk.storable(reject.after_id),
-        "before_id": bulk.storable(reject.before_id),
-    }
+    dialect: str, source_id: int, run_id: int, digest: str, sights: list[tuple[Reject, str | None, datetime]]
+) -> tuple[Any, ...]:
+    """In the order of _REJECTS."""
+    reject, cursor, first = sights[0]
+    time = bulk.instant(dialect)
+    return (
+        source_id, run_id, time(first), bulk.storable(reject.reason), bulk.binary(dialect, reject.payload),
+        digest, reject.position, bulk.storable(cursor), reject.job_id, bulk.storable(reject.after_id),
+        bulk.storable(reject.before_id), time(sights[-1][2]), len(sights),
+    )  # fmt: skip
 
 
 def _digest(reject: Reject) -> str:
@@ -134,20 +120,11 @@ def log_drift(conn: sa.Connection, source_id: int, pages: Sequence[PageRows]) ->
         total.update(page.unknown)
     if not total:
         return
-    first = min(page.page.received_at for page in pages)
-    last = max(page.page.received_at for page in pages)
-    for unknown, count in sorted(total.items()):
-        _count_drift(conn, source_id, unknown, count, first, last)
-
-
-def _count_drift(
-    conn: sa.Connection, source_id: int, unknown: Unknown, count: int, first: datetime, last: datetime
-) -> None:
-    table = unknown_fields
-    key = {"source_id": source_id, "path": bulk.storable(unknown.path), "type": unknown.type}
-    where = [table.c[name] == value for name, value in key.items()]
-    again = conn.execute(
-        sa.update(table).where(*where).values(count=table.c.count + count, last_seen_at=last)
-    )
-    if again.rowcount == 0:
-        conn.execute(sa.insert(table).values(**key, count=count, first_seen_at=first, last_seen_at=last))
+    time = bulk.instant(conn.dialect.name)
+    moments = [page.page.received_at for page in pages]
+    first, last = time(min(moments)), time(max(moments))
+    found = Counter[tuple[str | None, str]]()
+    for unknown, count in total.items():
+        found[bulk.storable(unknown.path), unknown.type] += count
+    rows = [(source_id, path, kind, first, last, count) for (path, kind), count in sorted(found.items())]
+    bulk.merge(conn, unknown_fields, _DRIFT, rows)

@@ -58,8 +58,9 @@ class Totals:
         """Add them to what is stored."""
         days = [((day and date.fromordinal(day).isoformat(), *of), n) for (day, *of), n in self._days.items()]
         durations = [((*of, _milliseconds(took)), n) for (*of, took), n in self._durations.items()]
-        bulk.add_up(conn, daily_totals, _rows(source_id, days))
-        bulk.add_up(conn, duration_totals, _rows(source_id, durations))
+        for table, counted in ((daily_totals, days), (duration_totals, durations)):
+            how = bulk.Merge(tuple(table.columns.keys()), ("source_id", "digest"), add=("jobs",))
+            bulk.merge(conn, table, how, _rows(source_id, counted))
 
 
 def recount_all(engine: sa.Engine) -> int:

@@ -9,6 +9,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from etl.errors import SuspiciousScan
+from etl.load import bulk
 from etl.load.lookup import by_suspicion
 from etl.load.upsert import unlist
 from etl.records import Counts
@@ -28,19 +29,18 @@ class Scan:
 
 def suspect(conn: sa.Connection, source_id: int, run_id: int, missing: Sequence[str]) -> None:
     """Remember that this run passed these jobs' places and did not see them."""
-    for start in range(0, len(missing), _CHUNK):
-        conn.execute(
-            sa.update(jobs)
-            .where(jobs.c.source_id == source_id, jobs.c.job_id.in_(missing[start : start + _CHUNK]))
-            .values(suspect_run_id=run_id)
-        )
+    _set(conn, source_id, missing, f"suspect_run_id = {run_id}")
 
 
 def mark_reread(conn: sa.Connection, source_id: int, ids: Sequence[str], at: datetime) -> None:
+    """Remember when these jobs were last read by id."""
+    _set(conn, source_id, ids, f"reread_at = {bulk.moment_literal(at)}")
+
+
+def _set(conn: sa.Connection, source_id: int, ids: Sequence[str], what: str) -> None:
     if ids:
-        conn.execute(
-            sa.update(jobs).where(jobs.c.source_id == source_id, jobs.c.job_id.in_(ids)).values(reread_at=at)
-        )
+        where, parameters = bulk.of_jobs(conn, source_id, ids)
+        bulk.run(conn, f"UPDATE video_jobs SET {what} WHERE {where}", parameters)  # noqa: S608
 
 
 def refused(conn: sa.Connection, source_id: int, complete_run_id: int | None) -> list[int]:

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from etl.db.engine import writing
+from etl.load.lookup import known_jobs
 from etl.load.state import register
 from etl.load.upsert import JobWriter, Seen
 from etl.records import TRACKED, Counts, JobRow
@@ -107,3 +108,42 @@ def test_thousands_arrive_as_they_are(engine: sa.Engine, run: int) -> None:
     for table in (video_jobs, video_job_versions):
         stored = _stored(engine, table, "job_id", "prompt", "progress")
         assert stored == [(job.job_id, job.prompt, job.progress) for job in jobs]
+
+
+def test_changed_texts_and_numbers_arrive_as_they_are(engine: sa.Engine, run: int) -> None:
+    """Changes go to the servers many in one statement: as JSON, or as literals."""
+    texts = [text or None for text in _TEXTS.values()]
+    before = [_job(f"{n:03} {next(iter(_TEXTS))}", "before", progress=1.0) for n in range(703)]
+    _write(engine, run, [Seen(job, n, _NOW, None) for n, job in enumerate(before)])
+    after = [
+        job._replace(
+            prompt=texts[n % len(texts)],
+            error_message=texts[-n % len(texts)],
+            progress=None if n % 3 else n / 7,
+            seconds=(1e-7, 33.3333333333, 12.0, None)[n % 4],
+            width=None if n % 2 else 2**31 - 1,
+            completed_at=_WHOLE if n % 2 else None,
+            created_at=_NOW.replace(microsecond=n),
+            extra='{"a": "\\n\\"\\\\"}' if n % 2 else None,
+            settled=bool(n % 2),
+            content_hash="y" * 32,
+        )
+        for n, job in enumerate(before)
+    ]
+    with engine.connect() as conn:
+        known = known_jobs(conn, 1, [job.job_id for job in before])
+    seen = [Seen(job, n, _NOW, known[job.job_id]) for n, job in enumerate(after)]
+    assert _write(engine, run, seen).jobs_updated == 703
+    stored = list(_comparable(_stored(engine, video_jobs, "job_id", "settled", "version", *TRACKED)))
+    assert stored == [(j.job_id, j.settled, 2, *(getattr(j, name) for name in TRACKED)) for j in after]
+
+
+def test_progress_and_places_change_alone(engine: sa.Engine, run: int) -> None:
+    before = [_job(f"{n:03}", "x", progress=1.0) for n in range(120)]
+    _write(engine, run, [Seen(job, n, _NOW, None) for n, job in enumerate(before)])
+    with engine.connect() as conn:
+        known = known_jobs(conn, 1, [job.job_id for job in before])
+    after = [job._replace(progress=n / 7 if n else None) for n, job in enumerate(before)]
+    _write(engine, run, [Seen(job, 10 * n + 5, _NOW, known[job.job_id]) for n, job in enumerate(after)])
+    stored = _stored(engine, video_jobs, "job_id", "progress", "list_position", "version")
+    assert stored == [(f"{n:03}", n / 7 if n else None, 10 * n + 5, 1) for n in range(120)]

@@ -145,10 +145,10 @@ def counting(engine: sa.Engine, database: str, request: pytest.FixtureRequest) -
             counter.close()
 
 
-def transactions(statements: list[str]) -> list[list[str]]:
+def transactions(statements: list[str], *, together: bool = True) -> list[list[str]]:
     """The statements of every transaction that wrote something and committed.
 
-    The same statement for many rows in a row is one: drivers send them together.
+    `together`: the same statement for many rows in a row is one.
     """
     found, current = [], list[str]()
     for statement in statements:
@@ -159,7 +159,7 @@ def transactions(statements: list[str]) -> list[list[str]]:
             if any(shape.startswith(WRITES) for shape in current):
                 found.append(current)
             current = []
-        elif (shape := _shape(statement)) and (not current or current[-1] != shape):
+        elif (shape := _shape(statement)) and (not together or not current or current[-1] != shape):
             current.append(shape)
     return found
 
