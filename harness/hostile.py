@@ -17,7 +17,7 @@ FATAL = frozenset(
         *("provider_missing", "invalid_limit", "provider_not_configured", "unsupported_operation", "no_keys"),
         *("unknown_key", "missing_headers", "unauthorized", "virtual_key_required", "budget_exceeded"),
         *("virtual_key_not_found", "virtual_key_blocked", "provider_blocked", "model_blocked"),
-        *("upstream_400", "upstream_401", "redirect"),
+        *("upstream_400", "upstream_401", "redirect", "no_content"),
     }
 )
 #: In force for as long as the simulator runs: they are not dealt again and again.

@@ -76,6 +76,7 @@ def parser() -> argparse.ArgumentParser:
     add("--no-log-content", action="store_true", help="the log keeps no prompts, parameters and outputs")
     add("--log-delay", type=duration, default=2.0, help="how late a row of the log is written (2s)")
     add("--no-log-polls", action="store_true", help="who made a job never reads it by id")
+    add("--log-settles-as", default="", metavar="OBJECT", help="what a settler's row is called (2.1)")
     add("--latency", type=duration, default=0.0, help="added to every answer, e.g. 20ms (0)")
     add("--dead-cursor", default="404", choices=DEAD_CURSORS, help="%(default)s")
     add("--fault", action="append", default=[], metavar="NAME[:KEY=VALUE,…]", help="may be repeated")
@@ -117,6 +118,7 @@ def build(options: argparse.Namespace) -> Gateway:
         log_content=not options.no_log_content,
         log_delay=options.log_delay,
         log_polls=not options.no_log_polls,
+        log_settles_as=options.log_settles_as,
         latency=options.latency,
         seed=options.seed,
     )

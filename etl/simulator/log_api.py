@@ -1,5 +1,6 @@
 """The gateway's log over HTTP: `/api/logs` and `/api/logs/{id}`."""
 
+from collections import deque
 from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
@@ -17,6 +18,8 @@ from etl.simulator.wire import Request, Response, dump, native_id
 from etl.simulator.world import World
 
 PATH = "/api/logs"
+#: Of the requests that were answered since somebody looked, how many are told.
+REMEMBERED = 20_000
 
 
 class LogApi:
@@ -26,35 +29,43 @@ class LogApi:
         self._worlds = {world.provider: world for world in worlds}
         self._first, self._credentials, self._settings = worlds[0], credentials, settings
         self.book = LogBook(worlds, settings)
+        # Rows are made when somebody looks: most gateways of tests and measurements are never asked for them.
+        self._answered: deque[tuple[float, Exchange, bytes | None]] = deque(maxlen=REMEMBERED)
 
     def answer(self, request: Request) -> Response:
         context = Context(self._first.shape, self._first.version)
         if not self._credentials.may_read_log(request.headers):
             return named("unauthorized", context)
-        rows = self.book.visible(self._first.now())
+        self._write_answered()
+        now = self._first.now()
         if request.path == PATH:
-            return self._found(request, rows, context)
-        wanted = request.path.removeprefix(PATH + "/")
-        row = next((row for row in rows if row.id == wanted), None)
+            return self._found(request, self.book.visible(now), context)
+        row = self.book.row(request.path.removeprefix(PATH + "/"), now)
         if row is None:
             return render(Mistake(404, "log not found"), context)
         return Response(200, dump(self._renderer(row).detail(row)))
 
     def record(self, exchange: Exchange, response: Response) -> None:
         """Keep what was just answered."""
-        headers, world = exchange.request.headers, exchange.world
-        id = exchange.asked.id
-        self.book.record(
-            world,
-            exchange.context.request_type,
-            exchange.key or "",
-            error_of(response.body) if response.status != 200 else None,
-            id=headers.get("x-request-id", ""),
-            virtual_key=self._credentials.virtual_key(headers),
-            job=id or None,
-            native=native_id(id, world.provider, world.shape) if id else None,
-            ask=exchange.ask,
-        )
+        error = response.body if response.status != 200 else None
+        self._answered.append((exchange.world.now(), exchange, error))
+
+    def _write_answered(self) -> None:
+        while self._answered:
+            now, exchange, error = self._answered.popleft()
+            headers, world, id = exchange.request.headers, exchange.world, exchange.asked.id
+            self.book.record(
+                world,
+                now,
+                exchange.context.request_type,
+                exchange.key or "",
+                error_of(error) if error is not None else None,
+                id=headers.get("x-request-id", ""),
+                virtual_key=self._credentials.virtual_key(headers),
+                job=id or None,
+                native=native_id(id, world.provider, world.shape) if id else None,
+                ask=exchange.ask,
+            )
 
     def _found(self, request: Request, rows: list[Row], context: Context) -> Response:
         try:

@@ -9,9 +9,6 @@ from etl.simulator.settings import Settings
 from etl.simulator.wire import Ask
 from etl.simulator.world import World
 
-#: How many of the requests that it answered itself it remembers, at least.
-REMEMBERED = 20_000
-
 
 class LogBook:
     def __init__(self, worlds: Sequence[World], settings: Settings) -> None:
@@ -28,10 +25,15 @@ class LogBook:
         self._sorted: list[Row] = []
         self._grown = True
 
+    def row(self, id: str, now: float) -> Row | None:
+        """The row of this id, once it can be read."""
+        self._grow(now)
+        row = self._rows.get(id)
+        return row if row and row.written <= now else None
+
     def visible(self, now: float) -> list[Row]:
         """The rows that can be read at `now`, by time."""
-        for place, world in enumerate(self._worlds):
-            self._grow(place, world, now)
+        self._grow(now)
         if self._grown:
             self._grown = False
             self._sorted = sorted(self._rows.values(), key=lambda row: (row.timestamp, row.id))
@@ -42,12 +44,11 @@ class LogBook:
         return [row for row in self.visible(now) if row.job == job]
 
     def record(
-        self, world: World, object: str, key: str, error: dict[str, object] | None, *, id: str,
+        self, world: World, now: float, object: str, key: str, error: dict[str, object] | None, *, id: str,
         virtual_key: str, job: str | None = None, native: str | None = None, ask: Ask | None = None,
     ) -> None:  # fmt: skip
-        """A request that this gateway has just answered. id: the client's own for it, or nothing."""
+        """A request that this gateway answered at `now`. id: the client's own for it, or nothing."""
         self._answered += 1
-        now = world.now()
         id = id or request_id("answered", str(self._answered))
         row = Row(
             id,
@@ -67,16 +68,19 @@ class LogBook:
         )
         self._recorded.append(row)
         self._put(row)
-        if len(self._recorded) > 2 * REMEMBERED:
-            for old in self._recorded[:REMEMBERED]:
-                self._rows.pop(old.id, None)
-            del self._recorded[:REMEMBERED]
 
     def _maker(self, world: World) -> RowMaker:
-        delay, settles = self._settings.log_delay, world.version >= (2, 1)
-        return RowMaker(world.provider, tuple(world.accounts), delay, settles, self._settings.log_polls)
+        options, settles = self._settings, world.version >= (2, 1)
+        keys = tuple(world.accounts)
+        return RowMaker(
+            world.provider, keys, options.log_delay, settles, options.log_polls, options.log_settles_as
+        )
 
-    def _grow(self, place: int, world: World, now: float) -> None:
+    def _grow(self, now: float) -> None:
+        for place, world in enumerate(self._worlds):
+            self._grow_from(place, world, now)
+
+    def _grow_from(self, place: int, world: World, now: float) -> None:
         maker = self._maker(world)
         for birth, deleted in world.births.drawn(self._drawn[place], now):
             self._drawn[place] += 1

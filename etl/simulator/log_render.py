@@ -152,7 +152,7 @@ class Renderer:
             made = row.object in ("video_generation", "video_remix")
             return {**known, "status": "queued"} if made else known
         accounting: dict[str, Any] = {"seconds": settled.seconds, "size": settled.size}
-        accounting.update(output_count=settled.outputs, request_type=row.object)
+        accounting.update(output_count=settled.outputs, request_type=settled.request_type)
         if row.cost is None:
             accounting["incomplete"] = True
         told = {"settled_by_request_id": settled.settled_by} if settled.settled_by else {}

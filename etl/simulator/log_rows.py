@@ -22,6 +22,7 @@ PRICES: dict[str, dict[int, float]] = {
 class Settlement:
     """What a settler found out. seconds: of each clip; settled_by: the poll that told, "" for its own."""
 
+    request_type: str  # of the request that made the job
     status: str
     seconds: int
     size: str
@@ -73,7 +74,8 @@ def price(model: str, size: str, seconds: float) -> float | None:
 class RowMaker:
     """delay: within how many seconds a row is written. settles: costs come from a settler, minutes later.
 
-    polls: whether whoever made a job reads it by id once it is settled.
+    polls: whether whoever made a job reads it by id once it is settled. settled_object: a settler's rows'
+    object, or "" for the one of the request that made the job.
     """
 
     provider: str
@@ -81,6 +83,7 @@ class RowMaker:
     delay: float
     settles: bool
     polls: bool
+    settled_object: str
 
     def rows(self, birth: Birth) -> Iterator[Row]:
         """Everything but its deletion that a job leaves in the log, in time."""
@@ -199,7 +202,7 @@ class RowMaker:
             id,
             when,
             self.late(id, when),
-            made.object,
+            self.settled_object or made.object,
             self.provider,
             when,
             model=str(job.get("model") or ""),
@@ -208,7 +211,7 @@ class RowMaker:
             cost=_estimate(job) if status == "completed" else 0.0,
             job=birth.id,
             parent=made.id,
-            settlement=Settlement(status, seconds, str(job.get("size") or ""), told),
+            settlement=Settlement(made.object, status, seconds, str(job.get("size") or ""), told),
         )
 
 

@@ -127,7 +127,10 @@ def _cache_debug(fault: Fault, rest: dict[str, Any]) -> None:
         }
     if hit == "semantic":
         debug.update(used, threshold=0.8, similarity=0.93)
-    rest.setdefault("extra_fields", {})["cache_debug"] = debug
+    extra = rest.setdefault("extra_fields", {})
+    if "upstream_latency" in extra:
+        debug["cache_hit_latency"] = 3
+    extra["cache_debug"] = debug
 
 
 def _has_more(fault: Fault, rest: dict[str, Any]) -> None:
@@ -191,6 +194,11 @@ def _redirect(fault: Fault, response: Response) -> None:
     }
 
 
+def _no_content(fault: Fault, response: Response) -> None:
+    """The gateway passes an upstream's 204 on as it is."""
+    response.status, response.body = 204, b""
+
+
 def _huge(fault: Fault, response: Response) -> None:
     filler = b"x" * int(fault.number("mb", 64) * 1_000_000)
     response.body = b'{"object":"list","filler":"' + filler + b'",' + response.body[1:]
@@ -218,6 +226,7 @@ RESPONSES: dict[str, Callable[[Fault, Response], None]] = {
     "html": _dashboard,
     "wrong_type": _wrong_type,
     "redirect": _redirect,
+    "no_content": _no_content,
     "huge": _huge,
     "truncated": _delivery("truncated"),
     "reset": _delivery("reset"),

@@ -14,7 +14,8 @@ class Settings:
     allow_raw: the configuration lets a request ask for the provider's raw answer. passthrough: whether
     `/openai_passthrough/` is there. log_content: whether the gateway's log keeps prompts, parameters and
     outputs; log_delay: within how many seconds a row is written; log_polls: whether whoever made a job reads
-    it by id, which the log tells.
+    it by id, which the log tells; log_settles_as: the object of a settler's row (from 2.1), "" for that of
+    the request that made the job.
     """
 
     dead_cursor: str = "404"
@@ -24,6 +25,7 @@ class Settings:
     log_content: bool = True
     log_delay: float = 2.0
     log_polls: bool = True
+    log_settles_as: str = ""
 
     def __post_init__(self) -> None:
         self.dead_cursor = str(self.dead_cursor)
@@ -42,6 +44,7 @@ def on_or_off(text: str) -> bool:
 #: How each of them is read from a text.
 READERS: dict[str, Callable[[str], Any]] = {
     "dead_cursor": str,
+    "log_settles_as": str,
     "latency": float,
     "log_delay": float,
     **dict.fromkeys(("allow_raw", "passthrough", "log_content", "log_polls"), on_or_off),

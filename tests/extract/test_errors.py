@@ -33,6 +33,7 @@ FATAL = {
     "upstream_401": errors.Unauthorized,
     "not_found": errors.NotFound,
     "redirect": errors.BadRequest,
+    "no_content": errors.BadRequest,
 }
 RETRIABLE = {
     "rate_limited": errors.RateLimited,

@@ -309,6 +309,13 @@ def test_redirects_and_huge_bodies(sim: Simulator) -> None:
     assert len(listed(sim).body) > 3_000_000
 
 
+def test_an_upstreams_204_is_passed_on(sim: Simulator) -> None:
+    sim.fault("no_content", times=1)
+    answer = listed(sim)
+    assert (answer.status, answer.body) == (204, b"")
+    assert listed(sim).status == 200
+
+
 def test_a_truncated_body_ends_before_its_length(sim: Simulator) -> None:
     sim.fault("truncated", times=1)
     with pytest.raises(http.client.IncompleteRead):

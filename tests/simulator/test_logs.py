@@ -124,6 +124,15 @@ def test_from_2_1_the_row_names_the_job_and_a_second_one_settles_it() -> None:
         assert any("settled_by_request_id" in row["video_debug"] for row in settled)
 
 
+def test_a_settlers_row_may_be_called_a_retrieval() -> None:
+    with Simulator(world("2.1", jobs=40, rate=0.0), log_settles_as="video_retrieve", log_polls=False) as sim:
+        sim.advance(7200)
+        settled = rows(sim, objects="video_retrieve")
+        kinds = {row["video_debug"]["accounting"]["request_type"] for row in settled}
+        assert kinds == {"video_generation", "video_remix"}
+        assert len(settled) == 40
+
+
 def test_the_cost_of_creation_is_seconds_times_price() -> None:
     with Simulator(world("2.0", jobs=300)) as sim:
         for row in rows(sim, objects="video_generation", status="success", models="sora-2")[:20]:
