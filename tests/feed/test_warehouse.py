@@ -91,6 +91,42 @@ def test_a_file_that_dlt_has_filled_is_gone_on_with(engine, tmp_path):
 
 
 @sqlite
+@pytest.mark.parametrize("way", ["pgpass", "PGPASSWORD", "socket", "PGHOST"])
+def test_a_postgresql_whose_url_holds_no_password(engine, postgres, tmp_path, monkeypatch, way):
+    """As documented, the url names an account only; the rest is what libpq finds."""
+    url = postgres.create("nopassword")
+    postgres.execute("CREATE ROLE loader SUPERUSER LOGIN PASSWORD 'it''s: secret'")
+    rules = postgres.folder / "data" / "pg_hba.conf"
+    trusting = rules.read_text()
+    rules.write_text(f"host all loader 127.0.0.1/32 scram-sha-256\n{trusting}")
+    postgres.execute("SELECT pg_reload_conf()")
+    place, user = f"127.0.0.1:{postgres.port}/nopassword", "loader"
+    if way == "pgpass":
+        (tmp_path / "pass").write_text(f"127.0.0.1:{postgres.port}:*:loader:it's\\: secret\n")
+        (tmp_path / "pass").chmod(0o600)
+        monkeypatch.setenv("PGPASSFILE", str(tmp_path / "pass"))
+    elif way == "PGPASSWORD":
+        monkeypatch.setenv("PGPASSWORD", "it's: secret")
+    elif way == "socket":
+        place = f"/nopassword?host={postgres.folder}&port={postgres.port}"
+    else:
+        monkeypatch.setenv("PGHOST", str(postgres.folder))
+        monkeypatch.setenv("PGPORT", str(postgres.port))
+        place = "/nopassword"
+    Writer(engine, add_source(engine, "a")).step(new=3, changes=0)
+    pg = Destination(name="pg", type="postgres", url=SecretUrl(f"postgresql://{user}@{place}"))
+    try:
+        assert feed(engine, pg)["video_job_versions"] == 3
+        with psycopg.connect(url) as conn:
+            assert conn.execute("SELECT count(*) FROM bifrost.video_jobs").fetchone() == (3,)
+    finally:
+        rules.write_text(trusting)
+        postgres.execute("SELECT pg_reload_conf()")
+        postgres.drop("nopassword")
+        postgres.execute("DROP ROLE loader")
+
+
+@sqlite
 def test_a_second_postgresql(engine, postgres, tmp_path):
     url = postgres.create("warehouse")
     destination = Destination(name="pg", type="postgres", url=SecretUrl(url))

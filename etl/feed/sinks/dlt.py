@@ -7,12 +7,15 @@ Rows are merged by key: what a crash left without its mark is delivered again, t
 
 from __future__ import annotations
 
+import getpass
 import os
 import shutil
 import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote, urlsplit
 
 import pyarrow as pa
 
@@ -51,9 +54,36 @@ def open_sink(destination: Destination) -> Warehouse:
     else:
         required_url(destination)
     if destination.url is not None:
-        options["credentials"] = destination.url.reveal()
+        url = destination.url.reveal()
+        options["credentials"] = _postgres_credentials(url) if kind == "postgres" else url
     options.setdefault("replace_strategy", "insert-from-staging")  # readers never see a small table empty
     return Warehouse(_factory(destination.name, kind, options), dataset, _FORMATS.get(kind))
+
+
+def _postgres_credentials(url: str) -> Any:
+    """As libpq takes a URL: what it leaves out comes from PGHOST and the like, .pgpass, or a socket's peer.
+
+    dlt wants every part; an empty password is none to libpq.
+    """
+    from dlt.destinations.impl.postgres.configuration import PostgresCredentials
+
+    made = PostgresCredentials()
+    made.parse_native_representation(url)
+    query = dict(made.query or {})
+    made.port = int(query.pop("port", None) or urlsplit(url).port or os.environ.get("PGPORT", 5432))
+    host = query.pop("host", None) or made.host or os.environ.get("PGHOST") or _socket_folder(made.port)
+    made.host = quote(unquote(host), safe="")
+    made.username = made.username or os.environ.get("PGUSER") or getpass.getuser()
+    made.database = made.database or os.environ.get("PGDATABASE") or made.username
+    made.password = made.password or ""
+    made.query = query
+    return made
+
+
+def _socket_folder(port: int) -> str:
+    """Where a server of this machine listens, as Debian's and PostgreSQL's own builds have it."""
+    folders = ("/var/run/postgresql", "/tmp")  # noqa: S108
+    return next((f for f in folders if Path(f, f".s.PGSQL.{port}").exists()), "localhost")
 
 
 def _factory(name: str, kind: str, options: dict[str, Any]) -> Any:
