@@ -71,7 +71,8 @@ def deliver(
 ) -> list[FeedResult]:
     """Deliver every change to the named destinations (all configured ones, if none is named).
 
-    `watch` is told (destination, table, rows so far) after every batch. Needs the extra `warehouse`.
+    `watch` is told (destination, table, rows so far) after every batch. Needs the extra of its
+    kind (docs/install.md).
     """
     from etl.feed.delivery import run
 

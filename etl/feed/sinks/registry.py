@@ -9,25 +9,25 @@ from etl.config import Destination
 from etl.errors import ConfigError
 from etl.feed.sinks.base import Sink
 
-#: Kind of destination → module with `open_sink(destination)`, and the package that it needs.
+#: Kind of destination → module with `open_sink(destination)`, the package it needs, and our extra for that.
 _KINDS = {
-    "filesystem": ("etl.feed.sinks.parquet", "pyarrow"),
-    "delta": ("etl.feed.sinks.delta", "deltalake"),
-    "iceberg": ("etl.feed.sinks.iceberg", "pyiceberg"),
-    "duckdb": ("etl.feed.sinks.duckdb", "duckdb"),
-    "postgres": ("etl.feed.sinks.dlt", "dlt"),
-    "dlt": ("etl.feed.sinks.dlt", "dlt"),
+    "filesystem": ("etl.feed.sinks.parquet", "pyarrow", "parquet"),
+    "delta": ("etl.feed.sinks.delta", "deltalake", "delta"),
+    "iceberg": ("etl.feed.sinks.iceberg", "pyiceberg", "iceberg"),
+    "duckdb": ("etl.feed.sinks.duckdb", "duckdb", "duckdb"),
+    "postgres": ("etl.feed.sinks.dlt", "dlt", "warehouse"),
+    "dlt": ("etl.feed.sinks.dlt", "dlt", "warehouse"),
 }
 
 
 def open_sink(destination: Destination) -> Sink:
     """Raises ConfigError for a destination that lacks a setting or a package."""
-    module, package = _KINDS[destination.type]
+    module, package, extra = _KINDS[destination.type]
     for needed in ("pyarrow", package):
         if importlib.util.find_spec(needed) is None:
             raise ConfigError(
                 f"feed destination {destination.name!r} needs the package {needed}",
-                hint="pip install 'bifrost-etl[warehouse]'",
+                hint=f"pip install 'bifrost-etl[{extra}]'",
             )
     sink: Sink = import_module(module).open_sink(destination)
     return sink
