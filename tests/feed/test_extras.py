@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.feed.history import Writer, add_source
-from tests.feed.reading_back import destination
+from tests.support.feed_history import Writer, add_source
+from tests.support.reading_back import destination
 
 ROOT = Path(__file__).parents[2]
 HEAVY = {"pyarrow", "duckdb", "deltalake", "pyiceberg", "dlt", "adbc_driver_postgresql", "psycopg2"}

@@ -70,7 +70,7 @@ def _postgres_credentials(url: str) -> Any:
     made = PostgresCredentials()
     made.parse_native_representation(url)
     query = dict(made.query or {})
-    made.port = int(query.pop("port", None) or urlsplit(url).port or os.environ.get("PGPORT", 5432))
+    made.port = int(str(query.pop("port", "") or urlsplit(url).port or os.environ.get("PGPORT", 5432)))
     host = query.pop("host", None) or made.host or os.environ.get("PGHOST") or _socket_folder(made.port)
     made.host = quote(unquote(host), safe="")
     made.username = made.username or os.environ.get("PGUSER") or getpass.getuser()

@@ -22,8 +22,8 @@ from pyiceberg.table import Table, Transaction
 from etl.config import Destination
 from etl.errors import ConfigError
 from etl.feed import watermarks
-from etl.feed.iceberg_upkeep import keep_up, properties
 from etl.feed.sinks.base import Part, Written, required_url
+from etl.feed.sinks.iceberg_upkeep import keep_up, properties
 from etl.feed.tables import STATE
 from etl.feed.watermarks import Mark
 
