@@ -118,6 +118,16 @@ def test_a_table_dropped_in_postgresql_comes_back_whole(engine, writers, postgre
         counted = conn.execute(f"SELECT count(*) FROM bifrost.{table}").fetchone()
     assert counted == (38 if table == "video_job_versions" else 22,)
     assert delivery.one(engine, place).rows == {}
+    with writing(engine) as conn:
+        gap = {"source_id": 1, "run_id": 1, "detected_at": START, "reason": "down"}
+        conn.execute(sa.insert(coverage_gaps), gap)
+    assert delivery.one(engine, place).rows == {"coverage_gaps": 1}
+    with writing(engine) as conn:
+        conn.execute(sa.delete(coverage_gaps))
+    assert delivery.one(engine, place).rows == {"coverage_gaps": 0}
+    with psycopg.connect(url) as conn:
+        assert conn.execute("SELECT count(*) FROM bifrost.coverage_gaps").fetchone() == (0,)
+    assert delivery.one(engine, place).rows == {}
     postgres.drop("dropped")
 
 

@@ -46,7 +46,7 @@ def feed(engine, folder, **options) -> dict[str, int]:
 
 def test_every_change_arrives_once(engine, tmp_path):
     writers = [Writer(engine, add_source(engine, name), seed) for seed, name in enumerate("abc")]
-    assert feed(engine, tmp_path).keys() == {"sources", "prices"}
+    assert feed(engine, tmp_path).keys() == {"sources", "prices", "coverage_gaps", "rejected_items"}
     for turn in range(6):
         for writer in writers[: turn % 3 + 1]:
             writer.step()

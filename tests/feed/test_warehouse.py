@@ -139,5 +139,7 @@ def test_a_second_postgresql(engine, postgres, tmp_path):
     feed(engine, destination)
     with psycopg.connect(url, row_factory=psycopg.rows.dict_row) as conn:
         for table, key in WHOLE.items():
+            if not expected(engine, table):
+                continue  # through dlt a table comes with its first row
             found: Any = conn.execute(f"SELECT * FROM bifrost.{table} ORDER BY {', '.join(key)}").fetchall()
             assert plain(found) == expected(engine, table)

@@ -116,14 +116,18 @@ class Warehouse:
             self._pipeline.sync_destination()
             self._found = self._read_marks()
         found = self._found.get(table, {})
-        if found and not self._is_there(table):
+        if any(mark.key for mark in found.values()) and not self._is_there(table):
             self._dropped.add(table)
             return {}
         return found
 
     def deliver(self, parts: Sequence[Part]) -> None:
         self._make_dropped()
-        self._load([_resource(part) for part in parts])
+        if filled := [_resource(part) for part in parts if part.rows.num_rows]:
+            self._load(filled)
+        for part in parts:
+            if not part.rows.num_rows:
+                self._empty(part.table)
         self._load([_merged(_MARKS, _mark_rows(parts), _MARKS_KEY)])
         for part in parts:
             if not part.whole:
@@ -153,6 +157,12 @@ class Warehouse:
             found.setdefault(table, {})[int(source)] = Mark(int(key), digest)
         return found
 
+    def _empty(self, table: str) -> None:
+        """By hand: dlt's way through ADBC fails for no rows. A table that never had any is not made."""
+        if self._is_there(table):
+            with self._pipeline.sql_client() as client:
+                client.execute_sql(f"DELETE FROM {client.make_qualified_table_name(table)}")  # noqa: S608
+
     def _make_dropped(self) -> None:
         """Tables that somebody dropped, empty again. Their marks go first, for a crash between."""
         if not self._dropped:
@@ -166,6 +176,8 @@ class Warehouse:
         self._dropped = set()
 
     def _is_there(self, table: str) -> bool:
+        if self._pipeline.default_schema_name is None:  # nothing was ever loaded
+            return False
         with self._pipeline.sql_client() as client:
             try:
                 client.execute_sql(f"SELECT 1 FROM {client.make_qualified_table_name(table)} WHERE 1 = 0")  # noqa: S608

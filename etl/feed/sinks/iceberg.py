@@ -6,7 +6,8 @@ Without a `catalog` among the options, a SQLite catalog stands beside the data (
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,8 @@ class IcebergTables:
                 if part.table == STATE and not new:
                     _delete_known(changes, part.rows)
                 if part.whole and not new:
-                    changes.overwrite(part.rows)
+                    with _nothing_to_delete():
+                        changes.overwrite(part.rows)
                 else:
                     changes.append(part.rows)
                 changes.set_properties({_MARKS: watermarks.encode(part.marks)})
@@ -135,6 +137,13 @@ def _delete_known(changes: Transaction, rows: pa.Table) -> None:
     for source in pc.unique(known["source_id"]).to_pylist():
         jobs = known.filter(pc.equal(known["source_id"], source))["job_id"].to_pylist()
         older = _where.And(_where.EqualTo("source_id", source), _where.In("job_id", jobs), since, until)
-        with warnings.catch_warnings():  # several versions of a new job: nothing there is as good
-            warnings.filterwarnings("ignore", "Delete operation did not match")
+        with _nothing_to_delete():  # several versions of a new job
             changes.delete(older)
+
+
+@contextmanager
+def _nothing_to_delete() -> Iterator[None]:
+    """Where that is as good, pyiceberg need not warn of it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Delete operation did not match")
+        yield
