@@ -2,10 +2,11 @@
 
     python -m benchmarks                  the whole table: 100,000 jobs, three rounds
     python -m benchmarks --scaling        10,000, 100,000 and 1,000,000 jobs
+    python -m benchmarks --against COMMIT an older commit beside this one, in alternation; writes nothing
     python -m benchmarks --only first:sqlite,tick --jobs 20000 --repeat 1 --ours      a part; writes nothing
 
-Works: first, reread, tick, first20, reconcile20, start; queries with --scaling.
-Databases: sqlite, postgresql, mariadb.
+Works: first, reread, tick, changed, first20, reconcile20, start; queries with --scaling.
+Databases: sqlite, postgresql, mariadb. Worlds: reference, dirty (benchmarks.worlds), plain (the simulator's).
 """
 
 from __future__ import annotations
@@ -13,61 +14,76 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from benchmarks import machine, process, report, scaling
+from benchmarks import against, machine, process, report, scaling
 from benchmarks.gateways import gateway
 from benchmarks.stores import DATABASES, Stores
 from benchmarks.works import Bench, say
+from benchmarks.worlds import WORLDS
 from tests.support.databases import Missing
 
-WORKS = ("first", "reread", "tick", "first20", "reconcile20", "start", "queries")
+WORKS = ("first", "reread", "tick", "changed", "first20", "reconcile20", "start", "queries")
+ALL_WORLDS = (*WORLDS, "plain")
 JOBS = 100_000
 DOCS = process.ROOT / "docs"
 
 
 def main() -> int:
     options = _parser().parse_args()
-    whole = not options.only and options.jobs in (None, JOBS)
+    whole = not options.only and not options.against and options.jobs in (None, JOBS)
     _compile()
-    with Stores() as stores:
+    with ExitStack() as stack:
+        stores = stack.enter_context(Stores())
         bench = Bench(stores, _wanted(options.only), _others(options))
+        if options.against:
+            old = stack.enter_context(against.checkout(options.against))
+            bench.versions = {against.BEFORE: old, **bench.versions}
         databases = dict(_present(stores, [name for name in DATABASES if _touches(bench, name)]))
-        failed = False
-        try:
-            if options.scaling:
-                scaling.measure(bench, databases, options.sizes, options.repeat or 1)
-            else:
-                table(bench, databases, options.jobs or JOBS, options.repeat or 3)
-        except (KeyboardInterrupt, RuntimeError) as broken:
-            say(f"stopped: {str(broken) or 'as asked'}\nwhat was measured until now:")
-            failed = True
-    part = {"machine": machine.describe(databases, dlt=options.dlt), "samples": bench.raw()}
-    name = "scaling" if options.scaling else "table"
+        failed = not _measured(bench, databases, options)
+    name = "scaling" if options.scaling else "against" if options.against else "table"
     print(report.text(name, bench.samples))
     if failed:
         return 1
     out = options.out or (DOCS if whole else None)
     if out is not None:
+        part = {"machine": machine.describe(databases, dlt=options.dlt), "samples": bench.raw()}
         report.write(out, name, part)
         say(f"written: {out / 'performance.md'}")
     return 0
 
 
-def table(bench: Bench, databases: dict[str, str], jobs: int, repeat: int) -> None:
+def _measured(bench: Bench, databases: dict[str, str], options: Any) -> bool:
+    """False when it was stopped; what was measured until then is kept."""
+    try:
+        if options.scaling:
+            scaling.measure(bench, databases, options.sizes, options.repeat or 1)
+        else:
+            table(bench, databases, options)
+    except (KeyboardInterrupt, RuntimeError) as broken:
+        say(f"stopped: {str(broken) or 'as asked'}\nwhat was measured until now:")
+        return False
+    return True
+
+
+def table(bench: Bench, databases: dict[str, str], options: Any) -> None:
     """Rounds over everything, so that a slow minute of the machine falls on all of it."""
-    delayed = any(bench.wanted(work, name) for work in ("first20", "reconcile20") for name in databases)
+    bench.jobs = jobs = options.jobs or JOBS
     say(f"rendering {jobs:,} jobs")
-    with gateway(jobs) as plain, gateway(jobs if delayed else 1, 20) as slow:
-        bench.jobs = jobs
+    delayed = any(bench.wanted(work, name) for work in ("first20", "reconcile20") for name in databases)
+    with ExitStack() as stack:
+        worlds = {name: stack.enter_context(gateway(jobs, world=name)) for name in options.worlds}
+        slow = stack.enter_context(gateway(jobs, 20, "reference")) if delayed else ""
+        repeat = options.repeat or 3
         for number in range(repeat):
             say(f"round {number + 1} of {repeat}")
             for name in databases:
-                bench.base_url = plain
-                bench.plain(name)
-                bench.base_url = slow
-                if name != "mariadb":
+                for bench.world, bench.base_url in worlds.items():
+                    bench.plain(name)
+                if delayed and name != "mariadb":
+                    bench.world, bench.base_url = "reference", slow
                     bench.delayed(name)
     if bench.wanted("start", "sqlite"):
         bench.starts()
@@ -87,6 +103,8 @@ def _parser() -> argparse.ArgumentParser:
     cli.formatter_class = argparse.RawDescriptionHelpFormatter
     add = cli.add_argument
     add("--only", type=_selection, metavar="WORK[:DATABASE],…", help="a part of it")
+    add("--against", metavar="COMMIT", help="that commit's command as well, each beside this one's")
+    add("--worlds", type=_worlds, default=ALL_WORLDS, metavar="NAME,…", help="what the gateway sends (all)")
     add("--jobs", type=int, help=f"how many the gateway lists ({JOBS})")
     add("--repeat", type=int, help="rounds (3; scaling 1)")
     add("--ours", action="store_true", help="without the hand-written script")
@@ -105,6 +123,13 @@ def _selection(words: str) -> list[tuple[str, str]]:
                 f"{work}:{database}; works: {', '.join(WORKS)}; databases: {', '.join(DATABASES)}"
             )
     return pairs
+
+
+def _worlds(words: str) -> tuple[str, ...]:
+    names = tuple(words.split(","))
+    if unknown := set(names) - set(ALL_WORLDS):
+        raise argparse.ArgumentTypeError(f"{', '.join(unknown)}; worlds: {', '.join(ALL_WORLDS)}")
+    return names
 
 
 def _sizes(words: str) -> tuple[int, ...]:

@@ -1,6 +1,7 @@
-"""The simulated gateway in a process of its own: rendered before it listens, and standing still.
+"""Gateways in processes of their own: every item is rendered before they listen.
 
-Its jobs are always the same. A simulated second is long, so that all of them are settled when it listens.
+*plain* is the simulator's world: its jobs are always the same and, as a simulated second is long, all settled
+when it listens. The others are those of benchmarks.worlds.
 """
 
 from __future__ import annotations
@@ -17,13 +18,11 @@ _START = 1_767_225_600  # 2026-01-01: jobs do not depend on the day of the measu
 
 
 @contextmanager
-def gateway(jobs: int, latency_ms: int = 0) -> Iterator[str]:
+def gateway(jobs: int, latency_ms: int = 0, world: str = "plain") -> Iterator[str]:
     """Its address."""
-    world = ("--jobs", str(jobs), "--rate", "0", "--start", str(_START), "--time-scale", "100000")
-    served = ("--warm", "--cache", str(jobs + 1), "--latency", f"{latency_ms}ms", "--token", TOKEN)
-    command = [sys.executable, "-m", "etl.simulator", *world, *served, "--until-stdin-closes"]
+    command = _simulator(jobs, latency_ms) if world == "plain" else _world(world, jobs, latency_ms)
     with subprocess.Popen(
-        command,
+        [sys.executable, "-m", *command],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -34,7 +33,17 @@ def gateway(jobs: int, latency_ms: int = 0) -> Iterator[str]:
         try:
             line = process.stdout.readline()  # once it listens
             if not line.startswith("listening on "):
-                raise RuntimeError(f"the simulated gateway did not start: {line!r}")
+                raise RuntimeError(f"the gateway did not start: {line!r}")
             yield line.removeprefix("listening on ").strip()
         finally:
             process.stdin.close()
+
+
+def _simulator(jobs: int, latency_ms: int) -> list[str]:
+    world = ["--jobs", str(jobs), "--rate", "0", "--start", str(_START), "--time-scale", "100000"]
+    served = ["--warm", "--cache", str(jobs + 1), "--latency", f"{latency_ms}ms", "--token", TOKEN]
+    return ["etl.simulator", *world, *served, "--until-stdin-closes"]
+
+
+def _world(name: str, jobs: int, latency_ms: int) -> list[str]:
+    return ["benchmarks.world_gateway", name, str(jobs), str(latency_ms), TOKEN]

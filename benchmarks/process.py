@@ -30,8 +30,8 @@ def environment() -> dict[str, str]:
     return {name: os.environ[name] for name in _KEPT if name in os.environ}
 
 
-def run(*command: str) -> Used:
-    """Runs to its end. Raises RuntimeError with what it said when it fails."""
+def run(*command: str, root: Path = ROOT) -> Used:
+    """Runs to its end in a checkout. Raises RuntimeError with what it said when it fails."""
     reading, writing = os.pipe()
     launcher = [sys.executable, "-I", "-S", str(ROOT / "benchmarks" / "launch.py"), str(writing), *command]
     with os.fdopen(reading, "rb") as report:
@@ -40,7 +40,7 @@ def run(*command: str) -> Used:
             check=False,
             capture_output=True,
             text=True,
-            cwd=ROOT,
+            cwd=root,
             env=environment(),
             pass_fds=[writing],
             timeout=_PATIENCE,
@@ -52,6 +52,20 @@ def run(*command: str) -> Used:
     return Used(**used, output=done.stdout)
 
 
-def module(name: str, *arguments: str) -> Used:
+def module(name: str, *arguments: str, root: Path = ROOT) -> Used:
     """A program of this folder."""
-    return run(sys.executable, "-m", f"benchmarks.{name}", *arguments)
+    return run(sys.executable, "-m", f"benchmarks.{name}", *arguments, root=root)
+
+
+def processor_seconds(pid: int) -> float:
+    """User and system time of a server so far: of its process, its children, and those that have ended."""
+    total = 0.0
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if pid in (int(path.parent.name), int(fields[1])):
+            own = int(path.parent.name) == pid
+            total += sum(map(int, fields[11 : 15 if own else 13]))
+    return total / os.sysconf("SC_CLK_TCK")

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks import goals, plot, scaling
+from benchmarks import against, goals, plot, scaling
 from benchmarks.goals import Row
 from benchmarks.works import Sample
 
@@ -91,6 +91,8 @@ def page(parts: dict[str, Any], samples: dict[str, list[Sample]]) -> str:
 def _content(name: str, samples: Sequence[Sample]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     if name == "scaling":
         return scaling.HEAD, scaling.cells(samples)
+    if name == "against":
+        return against.HEAD, against.lines(samples)
     return HEAD, [_cells(row) for row in goals.rows(samples)]
 
 

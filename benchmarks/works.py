@@ -8,12 +8,16 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
+
+import requests
 
 from benchmarks import process
 from benchmarks.gateways import TOKEN
 from benchmarks.process import OURS, Used
 from benchmarks.stores import Store, Stores
+from benchmarks.worlds import numbers_spoilt
 
 TICKS = 20
 STARTS = 10
@@ -23,7 +27,8 @@ _QUERIED = ("sqlite", "postgresql")
 @dataclass
 class Sample:
     """One measurement. `yardstick` is R in seconds, measured just before on the same gateway; its
-    processor time is what to compare where others use the machine too."""
+    processor time is what to compare where others use the machine too. `server` is the database server's
+    processor time meanwhile, in seconds."""
 
     work: str
     who: str
@@ -35,17 +40,21 @@ class Sample:
     peak_mb: float = 0.0
     yardstick: float | None = None
     yardstick_processor: float | None = None
+    world: str = "plain"
+    server: float = 0.0
     facts: dict[str, Any] = field(default_factory=dict)
 
 
 class Bench:
-    """Takes measurements and keeps them. `base_url` and `jobs` are the gateway's of the moment."""
+    """Takes measurements and keeps them. `base_url`, `jobs` and `world` are the gateway's of the moment;
+    `versions` are the checkouts whose command is measured, by name."""
 
     def __init__(self, stores: Stores, wanted: Callable[[str, str], bool], others: tuple[str, ...]) -> None:
         self.stores, self.wanted, self.others = stores, wanted, others
+        self.versions: dict[str, Path] = {"ours": process.ROOT}
         self.with_queries = False
         self.samples: list[Sample] = []
-        self.base_url, self.jobs = "", 0
+        self.base_url, self.jobs, self.world = "", 0, "plain"
         self._yardstick: tuple[float | None, float | None] = (None, None)
 
     def raw(self) -> list[dict[str, Any]]:
@@ -55,9 +64,12 @@ class Bench:
         self, work: str, who: str, database: str, measure: Callable[[], Used], *, alone: bool = False
     ) -> tuple[Sample, str]:
         """Take one measurement, show it, and return it with the command's output. `alone`: without R."""
+        server = self.stores.server(database)
+        before = process.processor_seconds(server.pid) if server else 0.0
         with showing(f"{work} {database} {who}"):
             used = measure()
-        sample = Sample(work, who, database, self.jobs, *used[:4])
+        sample = Sample(work, who, database, self.jobs, *used[:4], world=self.world)
+        sample.server = process.processor_seconds(server.pid) - before if server else 0.0
         if not alone:
             sample.yardstick, sample.yardstick_processor = self._yardstick
         self.samples.append(sample)
@@ -74,21 +86,26 @@ class Bench:
 
     # ours
 
-    def ours(self, work: str, database: str, command: str, config: str) -> None:
+    def ours(
+        self, work: str, database: str, command: str, config: str, *, who: str = "ours", updated: int = 0
+    ) -> None:
         """A sync or a reconcile; what it says it did must be what there was to do."""
         run = (*OURS, command, "--config", config, "--json")
-        sample, output = self.keep(work, "ours", database, lambda: process.run(*run))
+        root = self.versions[who]
+        sample, output = self.keep(work, who, database, lambda: process.run(*run, root=root))
         done = json.loads(output)["sources"][0]
-        _must(done["status"] == "ok" and done["jobs_updated"] == 0, output)
-        new = self.jobs if work.startswith("first") else 0
+        _must(done["status"] == "ok" and done["jobs_updated"] == updated, output)
+        spoilt = len(numbers_spoilt(self.jobs)) if self.world == "dirty" else 0
+        new = self.jobs - spoilt if work.startswith("first") else 0
         _must(done["jobs_inserted"] == new and (command == "sync" or done["jobs_seen"] >= self.jobs), output)
         sample.facts = {name: done[name] for name in ("requests", "pages", "jobs_seen")}
 
-    def tick(self, database: str, config: str) -> None:
+    def tick(self, database: str, config: str, who: str = "ours") -> None:
         """The whole command once, and ticks inside one process."""
-        self.ours("tick command", database, "sync", config)
-        command = ("tick", config, str(TICKS))
-        sample, output = self.keep("tick", "ours", database, lambda: process.module(*command), alone=True)
+        self.ours("tick command", database, "sync", config, who=who)
+        command, root = ("tick", config, str(TICKS)), self.versions[who]
+        ticks = functools.partial(process.module, *command, root=root)
+        sample, output = self.keep("tick", who, database, ticks, alone=True)
         sample.facts = {"ticks": json.loads(output)}
 
     def starts(self) -> None:
@@ -111,32 +128,41 @@ class Bench:
     # groups
 
     def plain(self, database: str) -> None:
-        """Without latency: first load, re-read, ticks; then the same by the others."""
-        if any(self.wanted(work, database) for work in ("first", "reread", "tick", "queries")):
+        """Without latency: first load, re-read, ticks, a re-read after changes; then the others."""
+        if any(self.wanted(work, database) for work in ("first", "reread", "tick", "changed", "queries")):
             self.yardstick()
-            with self.stores.empty(database) as store:
-                config = store.config(self.base_url)
-                self.ours("first", database, "sync", config)
-                if self.wanted("reread", database):
-                    self.ours("reread", database, "reconcile", config)
-                if self.wanted("tick", database):
-                    self.tick(database, config)
-                if self.with_queries and database in _QUERIED and self.wanted("queries", database):
-                    self.queries(database, store.url)
-        for who in self.others:
-            if who == "dlt" or database in ("sqlite", "postgresql"):
-                self._other(who, database)
+            for who in self.versions:
+                self._ours_plain(database, who)
+        for other in self.others if self.world == "reference" else ():
+            if other == "dlt" or database in ("sqlite", "postgresql"):
+                self._other(other, database)
+
+    def _ours_plain(self, database: str, who: str) -> None:
+        with self.stores.empty(database) as store:
+            config = store.config(self.base_url)
+            self.ours("first", database, "sync", config, who=who)
+            if self.wanted("reread", database):
+                self.ours("reread", database, "reconcile", config, who=who)
+            if self.wanted("tick", database) and self.world != "dirty":
+                self.tick(database, config, who)
+            if self.wanted("changed", database) and self.world == "reference":
+                changed = int(requests.get(f"{self.base_url}/change", timeout=60).text)
+                self.ours("changed", database, "reconcile", config, who=who, updated=changed)
+            if self.with_queries and database in _QUERIED and self.wanted("queries", database):
+                self.queries(database, store.url)
 
     def delayed(self, database: str) -> None:
         """With latency: first load, and a reconcile with eight requests at once."""
         if not any(self.wanted(work, database) for work in ("first20", "reconcile20")):
             return
         self.yardstick(latency=True)
-        with self.stores.empty(database) as store:
-            self.ours("first20", database, "sync", store.config(self.base_url))
-            if self.wanted("reconcile20", database):
-                config = store.config(self.base_url, concurrency=8)
-                self.ours("reconcile20", database, "reconcile", config)
+        for who in self.versions:
+            with self.stores.empty(database) as store:
+                self.ours("first20", database, "sync", store.config(self.base_url), who=who)
+                for work, at_once in (("reconcile20", 8), ("reconcile20 default", None)):
+                    if self.wanted("reconcile20", database):
+                        config = store.config(self.base_url, concurrency=at_once)
+                        self.ours(work, database, "reconcile", config, who=who)
 
     def _other(self, who: str, database: str) -> None:
         again = self.wanted("reread", database)
@@ -159,8 +185,9 @@ def line(sample: Sample) -> str:
     beside = f"{sample.seconds / sample.yardstick:6.2f} R" if sample.yardstick else " " * 8
     processor = sample.user + sample.system
     multiple = f"{processor / sample.yardstick_processor:5.2f} R" if sample.yardstick_processor else " " * 7
-    used = f"processor {processor:6.2f} s {multiple} {sample.peak_mb:6.1f} MB"
-    return f"{sample.work:14} {sample.database:10} {sample.who:11} {sample.seconds:7.2f} s {beside} {used}"
+    used = f"processor {processor:6.2f} s {multiple}, server {sample.server:6.2f} s {sample.peak_mb:6.1f} MB"
+    what = f"{sample.world:9} {sample.work:14} {sample.database:10} {sample.who:11}"
+    return f"{what} {sample.seconds:7.2f} s {beside} {used}"
 
 
 def say(text: str) -> None:
