@@ -76,6 +76,8 @@ def parser() -> argparse.ArgumentParser:
     add("--no-log-content", action="store_true", help="the log keeps no prompts, parameters and outputs")
     add("--log-delay", type=duration, default=2.0, help="how late a row of the log is written (2s)")
     add("--no-log-polls", action="store_true", help="who made a job never reads it by id")
+    add("--log-retention", type=duration, default=365 * 86400.0, help="the age of a row's end (365d)")
+    add("--no-logs", action="store_true", help="the gateway keeps no log")
     add("--log-settles-as", default="", metavar="OBJECT", help="what a settler's row is called (2.1)")
     add("--latency", type=duration, default=0.0, help="added to every answer, e.g. 20ms (0)")
     add("--dead-cursor", default="404", choices=DEAD_CURSORS, help="%(default)s")
@@ -118,6 +120,8 @@ def build(options: argparse.Namespace) -> Gateway:
         log_content=not options.no_log_content,
         log_delay=options.log_delay,
         log_polls=not options.no_log_polls,
+        log_retention=options.log_retention,
+        logs=not options.no_logs,
         log_settles_as=options.log_settles_as,
         latency=options.latency,
         seed=options.seed,

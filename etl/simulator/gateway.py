@@ -76,7 +76,7 @@ class Gateway:
         self.served += 1
         if request.path == "/health":
             return self._health(request)
-        if request.path == log_api.PATH or request.path.startswith(log_api.PATH + "/"):
+        if self._is_for_log(request.path):
             return self._log(request)
         asked = self._asked(request.path)
         return self._answer(request, asked) if asked else self._elsewhere()
@@ -101,6 +101,10 @@ class Gateway:
         if self.faults.pick(request, "health_down"):
             return Response(503, dump({"status": "error", "components": {"db_pings": "failed"}}))
         return Response(200, dump({"status": "ok", "components": {"db_pings": "ok"}}))
+
+    def _is_for_log(self, path: str) -> bool:
+        there = self.world.profile.suffixed and self.settings.logs
+        return there and (path == log_api.PATH or path.startswith(log_api.PATH + "/"))
 
     def _log(self, request: Request) -> Response:
         active = self.faults.pick(request)

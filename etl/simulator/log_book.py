@@ -29,7 +29,7 @@ class LogBook:
         """The row of this id, once it can be read."""
         self._grow(now)
         row = self._rows.get(id)
-        return row if row and row.written <= now else None
+        return row if row and self._is_there(row, now) else None
 
     def visible(self, now: float) -> list[Row]:
         """The rows that can be read at `now`, by time."""
@@ -37,7 +37,10 @@ class LogBook:
         if self._grown:
             self._grown = False
             self._sorted = sorted(self._rows.values(), key=lambda row: (row.timestamp, row.id))
-        return [row for row in self._sorted if row.written <= now]
+        return [row for row in self._sorted if self._is_there(row, now)]
+
+    def _is_there(self, row: Row, now: float) -> bool:
+        return row.written <= now < row.timestamp + self._settings.log_retention
 
     def rows_of(self, job: str, now: float) -> list[Row]:
         """What the log tells of one job, by the gateway's id: for tests to hold results against."""

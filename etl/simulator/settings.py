@@ -15,7 +15,8 @@ class Settings:
     `/openai_passthrough/` is there. log_content: whether the gateway's log keeps prompts, parameters and
     outputs; log_delay: within how many seconds a row is written; log_polls: whether whoever made a job reads
     it by id, which the log tells; log_settles_as: the object of a settler's row (from 2.1), "" for that of
-    the request that made the job.
+    the request that made the job; log_retention: the age in seconds at which a row is removed; logs: whether
+    the gateway keeps a log at all.
     """
 
     dead_cursor: str = "404"
@@ -26,6 +27,8 @@ class Settings:
     log_delay: float = 2.0
     log_polls: bool = True
     log_settles_as: str = ""
+    log_retention: float = 365 * 86400.0
+    logs: bool = True
 
     def __post_init__(self) -> None:
         self.dead_cursor = str(self.dead_cursor)
@@ -47,5 +50,6 @@ READERS: dict[str, Callable[[str], Any]] = {
     "log_settles_as": str,
     "latency": float,
     "log_delay": float,
-    **dict.fromkeys(("allow_raw", "passthrough", "log_content", "log_polls"), on_or_off),
+    "log_retention": float,
+    **dict.fromkeys(("allow_raw", "passthrough", "log_content", "log_polls", "logs"), on_or_off),
 }

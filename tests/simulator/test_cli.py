@@ -77,7 +77,8 @@ def test_every_switch_reaches_the_gateway() -> None:
     words = (
         "--jobs 30 --gateway-version 2 --strict off --also gemini:4 --cap 7 --window 2h --sort id --enforced "
         "--dashboard-auth me:pw --rotate-keys 1h:5m --allow-raw --no-passthrough --no-log-content "
-        "--log-delay 9s --no-log-polls --dead-cursor 410 --accounts 2 --time-scale 0"
+        "--log-delay 9s --no-log-polls --log-retention 30d --no-logs --dead-cursor 410 "
+        "--accounts 2 --time-scale 0"
     )
     gateway = build(parser().parse_args(words.split()))
     world, gemini = gateway.worlds
@@ -86,6 +87,7 @@ def test_every_switch_reaches_the_gateway() -> None:
     settings = gateway.settings
     assert (settings.dead_cursor, settings.allow_raw, settings.passthrough) == ("410", True, False)
     assert (settings.log_content, settings.log_delay, settings.log_polls) == (False, 9.0, False)
+    assert (settings.log_retention, settings.logs) == (30 * 86400, False)
     assert gateway.credentials.enforced
     key = gateway.credentials.current_key(world.now())
     assert gateway.handle(Request.to("/v1/videos?provider=openai", {"x-bf-vk": str(key)})).status == 200

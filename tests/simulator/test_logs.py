@@ -240,6 +240,20 @@ def test_what_this_gateway_answers_is_logged_too() -> None:
         assert detail(sim, "mine-2")["video_retrieve_output"]["id"] == sim.world.id_at(5)
 
 
+def test_a_log_that_forgets_and_a_gateway_without_one() -> None:
+    with Simulator(world("2.0", gap=3600.0), log_retention=20 * 3600.0) as sim:
+        kept = rows(sim, objects="video_generation", status="success")
+        assert 0 < len(kept) < 40
+        every = sorted(job["created_at"] for job in sim.world.expected())
+        told = [detail(sim, row["id"])["video_generation_output"]["created_at"] for row in kept]
+        assert min(told) > every[0] + 20 * 3600
+    with Simulator(world("2.0"), logs=False) as sim:
+        answer = requests.get(sim.base_url + "/api/logs", timeout=10)
+        assert (answer.status_code, answer.headers["content-type"][:9]) == (200, "text/html")
+    with Simulator(World(jobs=3, shape="openai")) as sim:
+        assert requests.get(sim.base_url + "/api/logs", timeout=10).status_code == 404
+
+
 def test_retries_and_fallbacks_leave_their_traces() -> None:
     with Simulator(world("2.0", jobs=300)) as sim:
         made = rows(sim, objects="video_generation")
