@@ -18,6 +18,8 @@ from tests.dashboard.site import TABLES, Site
 from tests.reliability.raw_gateway import RawGateway, answer, job, page
 from tests.support.rig import Rig
 
+pytestmark = pytest.mark.slow
+
 ZONES = ("America/Los_Angeles", "Asia/Kathmandu", "Pacific/Kiritimati")
 #: What a gateway may send as a time, and the year that is stored (None: nobody can tell).
 TIMES: dict[str, tuple[Any, int | None]] = {

@@ -12,6 +12,8 @@ import pytest
 from etl.simulator import Simulator
 from tests.support.command import Command
 
+pytestmark = pytest.mark.slow
+
 
 def test_demo_with_a_simulated_gateway(command: Command):
     done = command("demo")

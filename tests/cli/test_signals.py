@@ -75,6 +75,7 @@ def test_a_thread_that_is_not_the_main_one_hears_nothing_and_works():
 
 IMPATIENT = """
 import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever starts the tests may ignore it
 class Finder:
     def find_spec(self, name, *_):
         if name == {module!r}:

@@ -13,6 +13,8 @@ import pytest
 from tests.dashboard.site import Site, empty, secret, show_all
 from tests.support.rig import Rig
 
+pytestmark = pytest.mark.slow
+
 _RUN = """async (rules) => (await axe.run(document, {resultTypes: ["violations"], ...rules})).violations
   .filter((v) => ["serious", "critical"].includes(v.impact))
   .map((v) => `${v.id}: ${v.nodes.slice(0, 3).map((n) => n.html.slice(0, 200)).join(" | ")}`)"""

@@ -12,6 +12,8 @@ import pytest
 from tests.dashboard.site import HOSTILE, TOKEN, Site, secret, show_all, unreachable
 from tests.support.rig import Rig
 
+pytestmark = pytest.mark.slow
+
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect
 Open = Callable[..., Any]

@@ -26,6 +26,8 @@ from tests.conftest import unavailable
 from tests.support.databases import Server
 from tests.support.rig import Rig, rig
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("dlt")
 ROOT = Path(__file__).parents[2]
 #: dbt pins what we pin otherwise, so it lives in an environment of its own: `make dbt`.

@@ -9,6 +9,8 @@ import pytest
 from harness.lake import play
 from tests.support.databases import Server
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("dlt")
 
 

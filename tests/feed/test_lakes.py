@@ -13,6 +13,8 @@ from etl.schema.tables import metadata
 from tests.support.feed_history import Writer, add_source
 from tests.support.reading_back import assert_equal, destination, held
 
+pytestmark = pytest.mark.slow
+
 sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 lakes = pytest.mark.parametrize("kind", ["delta", "iceberg"])
 

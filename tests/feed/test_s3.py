@@ -18,6 +18,7 @@ from tests.support.feed_history import Writer, add_source
 from tests.support.reading_back import expected, plain
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.parametrize("database", ["sqlite"], indirect=True),
     pytest.mark.filterwarnings("ignore"),  # the server's and boto's own
 ]

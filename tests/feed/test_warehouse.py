@@ -18,6 +18,8 @@ from etl.feed.tables import KEYS, SMALL, STATE_COLUMNS
 from etl.schema.tables import prices
 from tests.support.feed_history import Writer, add_source, stored
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("dlt")
 sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 

@@ -17,6 +17,8 @@ from etl.schema.tables import leases, sources, sync_runs, video_job_versions, vi
 from tests.fleet.conftest import TOKEN
 from tests.support.cluster import Cluster, until
 
+pytestmark = pytest.mark.slow
+
 two_databases = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
 
 

@@ -22,6 +22,8 @@ from tests.support import running
 from tests.support.cluster import Cluster, until
 from tests.support.command import PROGRAM, Command
 
+pytestmark = pytest.mark.slow
+
 
 def configure(folder: Path, fleet: Any, **more: Any) -> str:
     """Write the file; returns the database's URL."""

@@ -18,6 +18,8 @@ from tests.performance.counting import Counter, counting, transactions
 from tests.support.databases import Server
 from tests.support.rig import Rig, rig
 
+pytestmark = pytest.mark.slow
+
 SMALL, LARGE = 100, 1000
 PAGE, PAGES_PER_BATCH = 10, 10
 

@@ -11,6 +11,8 @@ from etl.simulator import World
 from tests.support.databases import Server
 from tests.support.rig import rig
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_no_statement_of_a_tick_reads_all_jobs_or_runs(database_url: str) -> None:

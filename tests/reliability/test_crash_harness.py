@@ -11,6 +11,8 @@ import sqlalchemy as sa
 from harness import crash, sabotage
 from harness.aims import Aim
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,10 +16,14 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from etl.simulator.error_table import TABLE, named
 from tests.reliability.raw_gateway import JOBS, JSON, Ask, Pieces, RawGateway, answer, page
 from tests.service.test_refusals import DISABLING
 from tests.support.running import Service, configure, until
+
+pytestmark = pytest.mark.slow
 
 #: Asked again at once: everything else waits for the next tick, or for a person.
 RETRIED = {

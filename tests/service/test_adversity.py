@@ -5,11 +5,16 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
+import pytest
+
+from etl.db.engine import make_engine
 from etl.simulator import Simulator, World
 from tests.conftest import unavailable
 from tests.support.command import Command
 from tests.support.databases import Missing, postgres_server
-from tests.support.running import TOKEN, Service, configure, source, until
+from tests.support.running import TOKEN, Service, configure, pass_leases, source, until
+
+pytestmark = pytest.mark.slow
 
 
 def test_the_database_goes_away_and_comes_back(tmp_path: Path):
@@ -53,19 +58,22 @@ def test_a_frozen_process_writes_nothing_when_it_wakes(tmp_path: Path):
     """On a server, which ends a frozen transaction; SQLite's lock would stay with the frozen process."""
     try:
         with postgres_server() as postgres, Simulator(World(jobs=30_000), token=TOKEN, latency=0.03) as slow:
-            lease = {"seconds": "5s"}
-            configure(tmp_path, postgres.create("etl"), [source(slow, schedule={"every": "1h"})], lease=lease)
-            _freeze(tmp_path, slow)
+            url, lease = postgres.create("etl"), {"seconds": "1h"}
+            configure(tmp_path, url, [source(slow, schedule={"every": "1h"})], lease=lease)
+            _freeze(tmp_path, slow, url)
             [status] = Command(tmp_path)("status", "--json").json["sources"]
             assert (status["jobs"], status["failures"]) == (slow.world.created_count(), 0)
     except Missing as missing:
         unavailable(str(missing))
 
 
-def _freeze(folder: Path, slow: Simulator) -> None:
+def _freeze(folder: Path, slow: Simulator, url: str) -> None:
     with Service(folder, name="frozen") as frozen:
         until(lambda: len(slow.requests) > 30, "it loads")
         frozen.signal(signal.SIGSTOP)
+        engine = make_engine(url)
+        pass_leases(engine)
+        engine.dispose()
         with Service(folder, name="other") as other:
             slow.gateway.latency = 0.0
             other.event("takeover", source="main")

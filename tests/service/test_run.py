@@ -14,6 +14,8 @@ from etl.simulator import Simulator, World
 from tests.support.command import Command, Done
 from tests.support.running import TOKEN, Service, configure, source, until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def sim() -> Iterator[Simulator]:
@@ -181,7 +183,7 @@ def test_the_breaker_opens_and_closes(tmp_path: Path, url: str, sim: Simulator):
 
 def test_two_services_share_and_one_takes_over(tmp_path: Path, url: str):
     with Simulator(World(jobs=30_000), token=TOKEN, latency=0.05) as slow:
-        configure(tmp_path, url, [source(slow, schedule={"every": "1h"})], lease={"seconds": "5s"})
+        configure(tmp_path, url, [source(slow, schedule={"every": "1h"})], lease={"seconds": "30s"})
         with Service(tmp_path, name="one") as one, Service(tmp_path, name="two") as two:
             until(lambda: len(slow.requests) > 30, "one of them loads")
             holder = until(lambda: _holder(tmp_path), "a lease")

@@ -17,6 +17,8 @@ from tests.support import command, running
 from tests.support.databases import Server
 from tests.support.running import TOKEN, Service, configure, source
 
+pytestmark = pytest.mark.slow
+
 #: The process is sent SIGHUP when it begins to load each of these modules.
 _HUNG_UP = """
 import signal, sys

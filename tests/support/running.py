@@ -9,9 +9,13 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+import sqlalchemy as sa
+
+from etl.schema.tables import leases
 from etl.simulator import Simulator
 from tests.support.command import PROGRAM, Command
 
@@ -138,6 +142,12 @@ def configure(
     part = folder / f"{name}.part"
     part.write_text(json.dumps(document))
     part.replace(folder / name)
+
+
+def pass_leases(engine: sa.Engine) -> None:
+    """Time passes for whoever holds a lease: it ran out long ago. Nothing has to wait."""
+    with engine.begin() as conn:
+        conn.execute(sa.update(leases).values(expires_at=datetime(2000, 1, 1, tzinfo=UTC)))
 
 
 def source(sim: Simulator, name: str = "main", **settings: Any) -> dict[str, Any]:
