@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import tempfile
 import time
@@ -17,14 +18,15 @@ def say(text: str) -> None:
 
 
 @contextlib.contextmanager
-def folder(keep: Path | None, name: str) -> Iterator[Path]:
-    """Where databases and logs go: below `keep`, or away afterwards."""
+def folder(keep: Path | None, name: str, *, fast: bool = False) -> Iterator[Path]:
+    """Where databases and logs go: below `keep`, or away afterwards. `fast`: in memory, if there is any."""
     if keep is not None:
         kept = (keep / name).absolute()
         kept.mkdir(parents=True)
         yield kept
         return
-    with tempfile.TemporaryDirectory(prefix=f"bifrost-etl-{name}-") as made:
+    place = "/dev/shm" if fast and os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix=f"bifrost-etl-{name}-", dir=place) as made:
         yield Path(made)
 
 

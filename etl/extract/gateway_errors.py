@@ -35,8 +35,8 @@ _UNSUPPORTED = (
     "no keys found",
     "no supported key found",
 )
-#: What a 400 to a request with a cursor may blame instead. Any other is about the cursor, whatever it says,
-#: be it nothing: at worst that costs a walk from the newest job, which meets the same refusal without one.
+#: What a 400 or 422 to a request with a cursor may blame instead. Any other is about the cursor, whatever it
+#: says, be it nothing: at worst that costs a walk from the newest job, which is refused without one as well.
 _OTHER_BLAME = ("limit", "order", "provider", "virtual key", "header")
 CLIP = 300
 _READ = 4000  # of a message; more is not looked at
@@ -99,7 +99,7 @@ def complaint(body: bytes) -> Complaint:
         return Complaint(str(parsed))
     error = parsed.get("error")
     if not isinstance(error, dict):
-        error = {"message": error if error is not None else parsed.get("message")}
+        error = {"message": error if error is not None else parsed.get("message") or parsed.get("detail")}
     kind = " ".join(str(part) for part in (parsed.get("type"), error.get("type")) if part)
     code, param = str(error.get("code") or ""), str(error.get("param") or "")
     return Complaint(str(error.get("message") or ""), kind, code, param)
@@ -116,17 +116,21 @@ def _shown(said: Complaint, redact: Callable[[str], str]) -> str:
 def _bad_request(text: str, answer: Answer, said: Complaint) -> GatewayError:
     lower = said.message.lower()
     if any(mark in lower for mark in TRANSIENT):
-        return ServerFault(text, status=400, hint="the gateway had no luck with its provider; it may pass")
+        return ServerFault(
+            text, status=answer.status, hint="the gateway had no luck with its provider; it may pass"
+        )
     if said.code == "unsupported_operation" or any(mark in lower for mark in _UNSUPPORTED):
         hint = "check `provider` and `key_name`; only OpenAI, Azure and OpenAI-shaped providers list videos"
-        return Unsupported(text, status=400, hint=hint)
+        return Unsupported(text, status=answer.status, hint=hint)
     if "missing_required_headers" in said.kind:
-        return BadRequest(text, status=400, hint="add the header under `headers:` of this source")
+        return BadRequest(text, status=answer.status, hint="add the header under `headers:` of this source")
     if "video_id must be" in lower:
-        return BadRequest(text, status=400, hint="this id does not belong to this gateway")
+        return BadRequest(text, status=answer.status, hint="this id does not belong to this gateway")
     if answer.after is not None and not answer.by_id and _blames_cursor(lower, said.param):
-        return DeadCursor(text, status=400, hint=_CURSOR_GONE)
-    return BadRequest(text, status=400, hint="the gateway refused what was asked; see `bifrost-etl check`")
+        return DeadCursor(text, status=answer.status, hint=_CURSOR_GONE)
+    return BadRequest(
+        text, status=answer.status, hint="the gateway refused what was asked; see `bifrost-etl check`"
+    )
 
 
 def _blames_cursor(message: str, param: str) -> bool:
@@ -137,10 +141,20 @@ def _blames_cursor(message: str, param: str) -> bool:
 
 def _not_found(text: str, answer: Answer, said: Complaint) -> GatewayError:
     if answer.by_id:
-        return NotFound(text, json_body=said.is_json, hint="this job is gone, or belongs to another key")
+        return NotFound(
+            text,
+            status=answer.status,
+            json_body=said.is_json,
+            hint="this job is gone, or belongs to another key",
+        )
     if answer.after is not None and said.is_json:
-        return DeadCursor(text, status=404, hint=_CURSOR_GONE)
-    return NotFound(text, json_body=said.is_json, hint="is `base_url` right? /v1/videos is not there")
+        return DeadCursor(text, status=answer.status, hint=_CURSOR_GONE)
+    return NotFound(
+        text,
+        status=answer.status,
+        json_body=said.is_json,
+        hint="is `base_url` right? /v1/videos is not there",
+    )
 
 
 def _server_error(text: str, answer: Answer, said: Complaint) -> GatewayError:
@@ -166,6 +180,8 @@ _BY_STATUS: dict[int, _Maker] = {
     402: _forbidden,
     403: _forbidden,
     404: _not_found,
+    410: _not_found,
+    422: _bad_request,
     408: lambda text, a, s: TimedOut(
         text, status=408, hint="the request did not arrive in time; it may pass"
     ),

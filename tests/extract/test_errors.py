@@ -172,7 +172,7 @@ def test_nobody_there(client: Callable[..., Client]) -> None:
     assert type(error) is errors.Unreachable and "base_url" in (error.hint or "")
 
 
-@pytest.mark.parametrize("how", ["400", "404"])
+@pytest.mark.parametrize("how", ["400", "404", "410", "422"])
 def test_a_dead_cursor_is_its_own_error(client: Callable[..., Client], how: str) -> None:
     c = client(f"dead_cursor:how={how}")
     assert isinstance(failure(c, Request(after="video_gone:openai")), errors.DeadCursor)

@@ -1,0 +1,346 @@
+"""A gateway in memory, written from what gateways were seen to do, and not from the simulator: what one of
+them gets wrong, the other one shows.
+
+It answers with status, headers and bytes, or with the way the connection ends, and logs all that it sent.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from harness.worlds.world import START, Job, World
+
+Item = Any
+_PROVIDER = "openai"
+_FEW = 20  # of a list that ignores its cursor
+
+
+@dataclass
+class Answer:
+    """What came over the wire for one request. `ending`: body | cut | reset | timeout | refused."""
+
+    status: int
+    body: bytes
+    kind: str = "application/json"
+    ending: str = "body"
+
+
+@dataclass
+class Sent:
+    """The log's entry of one answer. `items` are the jobs as sent, where it is a page or a job."""
+
+    at: float
+    path: str
+    query: dict[str, str]
+    status: int
+    ending: str
+    items: list[Item] | None = None
+    lies: tuple[str, ...] = ()
+    trouble: str | None = None
+    poisoned: bool = False
+    cached: bool = False
+    size: int = 0
+
+    @property
+    def honest(self) -> bool:
+        return not self.lies and self.trouble is None
+
+
+class Refusal(Exception):
+    """An answer with an error."""
+
+    def __init__(self, status: int, message: str, kind: str | None = None) -> None:
+        super().__init__(message)
+        self.status, self.kind = status, kind
+
+
+@dataclass
+class _Page:
+    jobs: list[Job]
+    more: bool
+
+
+class Gateway:
+    """Ask it with `answer(target)`; `now` moves by each answer's latency. `calm`: no lies, no troubles."""
+
+    def __init__(self, world: World) -> None:
+        self.world, self.character = world, world.character
+        self.now = 0.0
+        self.calm = False
+        self.log: list[Sent] = []
+        self.on_request: Callable[[int], None] = lambda number: None
+        id_ties = world.character.ties == "id"
+        self._order = sorted(
+            world.jobs, key=lambda job: (int(job.born), job.name if id_ties else "", job.born, job.name)
+        )
+        self._by_id = {self.id_of(job): job for job in world.jobs}
+        self._last: tuple[list[Item], bool] | None = None
+
+    # --- what is true ---------------------------------------------------------------------------
+
+    def id_of(self, job: Job) -> str:
+        suffixed = self.character.dialect in ("bifrost", "bifrost2", "reference")
+        return f"{job.name}:{_PROVIDER}" if suffixed else job.name
+
+    def is_listed(self, job: Job, at: float) -> bool:
+        """By time and retention alone; a window is the list's affair."""
+        if at < job.shown or (job.gone is not None and job.gone <= at < (job.back or 1e18)):
+            return False
+        return self.character.retention is None or at - job.born < self.character.retention
+
+    def listed(self, at: float, *, strangers: bool = False) -> list[Job]:
+        """Oldest first."""
+        jobs = [job for job in self._order if job.stranger == strangers and self.is_listed(job, at)]
+        window = self.character.window
+        return jobs if window is None else jobs[-window:]
+
+    def is_poison(self, job: Job, at: float) -> bool:
+        return job.poison is not None and job.poison <= at and (job.cured is None or at < job.cured)
+
+    def shown(self, job: Job, at: float) -> Item:
+        """The item that a page shows of it at that time."""
+        if job.odd is not None:
+            return _odd(job)
+        item = self._contract(job, at)
+        for moment, name, value in job.edits:
+            if moment <= at:
+                item[name] = START + int(job.born) + value * 1000
+        if self.character.dialect == "reference":
+            item.pop("status")
+            item.setdefault("error", {})
+        return item
+
+    def _contract(self, job: Job, at: float) -> Item:
+        status, progress, since = _state(job, at)
+        created = START + int(job.born) + self.character.skew
+        item: Item = {"id": self.id_of(job), "object": "video", "model": "sora-2", "status": status}
+        item |= {"progress": progress, "prompt": f"take {job.name[-4:]}", "size": "1280x720", "seconds": "8"}
+        if job.dated:
+            item["created_at"] = created
+        if status == "completed":
+            item |= {"completed_at": created + 1 + int(since - job.born)}
+        if status == "failed":
+            item["error"] = {"code": "moderation_blocked", "message": "blocked"}
+        return item
+
+    # --- what is said ---------------------------------------------------------------------------
+
+    def answer(self, target: str) -> Answer:
+        split = urlsplit(target)
+        query = {name: values[-1] for name, values in parse_qs(split.query).items()}
+        self.now += self.character.latency + 0.001
+        rng = random.Random(f"{self.world.seed}/{len(self.log)}")
+        sent = Sent(self.now, unquote(split.path), query, 200, "body")
+        self.log.append(sent)
+        self.on_request(len(self.log))
+        answer = self._in_trouble(rng, sent) or self._answered(rng, sent)
+        sent.status, sent.ending, sent.size = answer.status, answer.ending, len(answer.body)
+        return answer
+
+    def _answered(self, rng: random.Random, sent: Sent) -> Answer:
+        try:
+            if sent.path == "/v1/videos":
+                return self._list(rng, sent)
+            return self._one(sent)
+        except Refusal as refusal:
+            sent.poisoned = "unmarshal" in str(refusal)
+            if refusal.kind is not None:
+                return Answer(refusal.status, str(refusal).encode(), refusal.kind)
+            return error(refusal.status, str(refusal))
+
+    def _in_trouble(self, rng: random.Random, sent: Sent) -> Answer | None:
+        if self.calm:
+            return None
+        found = next((o.trouble for o in self.world.outages if o.since <= self.now < o.until), None)
+        for name, chance in self.world.troubles.items():
+            if found is None and rng.random() < chance:
+                found = name
+        if found is None:
+            return None
+        sent.trouble = found
+        if found == "cut":
+            whole = self._answered(rng, sent)
+            sent.items = None
+            return Answer(whole.status, whole.body[: len(whole.body) // 2], whole.kind, "cut")
+        return TROUBLES[found]()
+
+    def _one(self, sent: Sent) -> Answer:
+        how = self.character.by_id
+        if how != "right":
+            raise _NO_BY_ID[how]
+        job_id = sent.path.removeprefix("/v1/videos/")
+        job = self._by_id.get(job_id)
+        if job is None or job.stranger or job.odd or not self.is_listed(job, self.now):
+            raise Refusal(404, "video not found")
+        if self.is_poison(job, self.now):
+            raise Refusal(500, "failed to unmarshal response from provider API")
+        item = {name: value for name, value in self.shown(job, self.now).items() if value}
+        sent.items = [item]
+        return Answer(200, json.dumps(item).encode())
+
+    # --- the list -------------------------------------------------------------------------------
+
+    def _list(self, rng: random.Random, sent: Sent) -> Answer:
+        lie = self._lie(rng)
+        sent.lies = (lie,) if lie else ()
+        query = sent.query
+        strangers = lie == "other_account"
+        jobs = self.listed(self.now, strangers=strangers)
+        order = query.get("order", "desc")
+        if lie == "order_ignored":
+            order = "asc" if order == "desc" else "desc"
+        if self.character.order != "both":
+            order = self.character.order
+        if self.character.ignores_after:
+            order = "desc"
+        jobs = jobs if order == "asc" else jobs[::-1]
+        limit = min(int(query.get("limit") or 20), self.character.cap or 100)
+        after = None if lie == "cursor_ignored" or self.character.ignores_after else query.get("after")
+        if self.character.ignores_after:
+            limit = min(limit, _FEW)
+        page = self._cut(jobs, order, after, limit * 2 if lie == "limit_ignored" else limit)
+        if self.character.ignores_after:
+            page.more = False
+        return self._said(rng, sent, page, lie)
+
+    def _lie(self, rng: random.Random) -> str | None:
+        if self.calm:
+            return None
+        return next((name for name, chance in self.world.lies.items() if rng.random() < chance), None)
+
+    def _cut(self, jobs: list[Job], order: str, after: str | None, limit: int) -> _Page:
+        start = 0
+        if after:
+            start = self._start(jobs, order, after)
+        if start < 0:
+            return _Page([], False)
+        cut = jobs[start : start + limit]
+        if any(self.is_poison(job, self.now) for job in cut):
+            raise Refusal(500, "failed to unmarshal response from provider API")
+        return _Page(cut, start + limit < len(jobs))
+
+    def _start(self, jobs: list[Job], order: str, after: str) -> int:
+        """Where the page behind a cursor begins; -1: nowhere. Ids work without their suffix too."""
+        native = after.removesuffix(f":{_PROVIDER}")
+        for index, job in enumerate(jobs):
+            if native in (job.name, _odd_id(job)):
+                return index + 1
+        how = self.character.dead_cursor
+        if how == "empty":
+            return -1
+        if how == "first_page":
+            return 0
+        if how == "exact":
+            return self._exact(jobs, order, native)
+        raise Refusal(int(how), "no such cursor" if how != "400" else "invalid after")
+
+    def _exact(self, jobs: list[Job], order: str, native: str) -> int:
+        """Where the job would stand if it were still listed."""
+        names = [job.name for job in self._order]
+        if native not in names:
+            return 0
+        place = names.index(native)
+        passed = set(names[: place + 1] if order == "asc" else names[place:])
+        return sum(job.name in passed for job in jobs)
+
+    def _said(self, rng: random.Random, sent: Sent, page: _Page, lie: str | None) -> Answer:
+        items = [self.shown(job, self.now) for job in page.jobs]
+        more = page.more
+        if lie == "repeat" and self._last is not None:
+            items, more = self._last
+        elif lie == "cached":
+            items = self._stale(page)
+            sent.cached = True
+        elif lie in ("false_end", "empty", "null_data"):
+            items, more = items[: rng.randint(0, len(items)) if lie == "false_end" else 0], False
+        elif lie == "more":
+            more = not more
+            sent.lies = ("more" if more else "less",)
+        elif lie == "dropped" and len(items) > 1:
+            del items[rng.randrange(len(items))]
+        elif lie == "doubled" and items:
+            items = [*items, items[0]]
+        if lie is None:
+            self._last = (items, more)
+        sent.items = items
+        last = rng.choice(items) if lie == "wrong_last_id" and items else (items or [None])[-1]
+        return Answer(200, json.dumps(self._envelope(items, more, last, lie)).encode())
+
+    def _stale(self, page: _Page) -> list[Item]:
+        old = self.now - 3600
+        return [self.shown(job, old) for job in page.jobs if self.is_listed(job, old)]
+
+    def _envelope(self, items: list[Item], more: bool, last: Item, lie: str | None) -> dict[str, Any]:
+        character = self.character
+        body: dict[str, Any] = {"object": "list", "data": None if lie == "null_data" else items}
+        for name, value, how in (
+            ("last_id", _id_of(last), character.last_id),
+            ("has_more", more, character.has_more),
+        ):
+            if how != "absent":
+                body[name] = None if how == "null" else value
+        if character.dialect in ("bifrost", "bifrost2"):
+            extra: dict[str, Any] = {"request_type": "video_list", "provider": _PROVIDER, "latency": 12}
+            if character.dialect == "bifrost2":
+                extra["routing_info"] = {"provider": _PROVIDER, "key": "b" if lie == "other_account" else "a"}
+            body["extra_fields"] = extra
+        if lie == "cached":
+            body.setdefault("extra_fields", {})["cache_debug"] = {"cache_hit": True, "hit_type": "direct"}
+        return body
+
+
+def _state(job: Job, at: float) -> tuple[str, int, float]:
+    """Status, progress, and since when."""
+    current = job.steps[0]
+    for step in job.steps:
+        if step[0] <= at:
+            current = step
+    return current[1], current[2], current[0]
+
+
+def _odd(job: Job) -> Item:
+    return {"null": None, "number": 7, "no_id": {"object": "video", "prompt": job.name}, "list": [job.name]}[
+        str(job.odd)
+    ]
+
+
+def _odd_id(job: Job) -> str:
+    return f"{job.name} itself" if job.odd else job.name
+
+
+def _id_of(item: Item) -> str | None:
+    return item.get("id") if isinstance(item, dict) else None
+
+
+def error(status: int, message: str) -> Answer:
+    body = {"is_bifrost_error": False, "error": {"message": message}, "extra_fields": {"provider": _PROVIDER}}
+    return Answer(status, json.dumps(body).encode())
+
+
+_HTML = b"<html><body>bifrost</body></html>"
+_NO_BY_ID = {
+    "404": Refusal(404, "not found", "text/plain"),
+    "html": Refusal(200, "<html></html>", "text/html"),
+    "403": Refusal(403, "videos cannot be retrieved with this key"),
+}
+TROUBLES: dict[str, Callable[[], Answer]] = {
+    "500": lambda: error(500, "internal error"),
+    "502": lambda: Answer(502, _HTML, "text/html"),
+    "503": lambda: error(503, "unavailable"),
+    "504": lambda: error(504, "request_timed_out"),
+    "429": lambda: error(429, "rate_limited"),
+    "401": lambda: error(401, "Unauthorized"),
+    "transient_400": lambda: error(400, "request dropped: queue is full"),
+    "empty_response": lambda: error(500, "empty response received from provider"),
+    "html": lambda: Answer(200, _HTML, "text/html"),
+    "garbage": lambda: Answer(200, b'{"object":"list","data":[{"id":'),
+    "empty_body": lambda: Answer(200, b""),
+    "reset": lambda: Answer(0, b"", ending="reset"),
+    "timeout": lambda: Answer(0, b"", ending="timeout"),
+    "refused": lambda: Answer(0, b"", ending="refused"),
+}

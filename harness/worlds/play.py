@@ -1,0 +1,56 @@
+"""One world, from its first moment to the verdict."""
+
+from __future__ import annotations
+
+import random
+
+from etl.errors import SuspiciousScan
+from harness.worlds import verdict
+from harness.worlds.gateway import Gateway
+from harness.worlds.product import LEASE, Process, Product, replaced
+from harness.worlds.told import Played, Told
+from harness.worlds.world import Action, World
+
+
+def play(world: World, product: Product) -> Played:
+    """Every run, the calm at the end, and what the verdict finds; the first finding ends it."""
+    product.fresh()
+    gateway = Gateway(world)
+    rng = random.Random(f"{world.seed}/lanes")
+    played = Played(world, gateway, [])
+    process = Process(product, gateway, world.settings, rng)
+    with replaced(gateway, world.settings, process, rng):
+        for action in world.actions:
+            if not _act(played, process, action):
+                return played
+        if _calm(played, process):
+            with product.reading() as conn:
+                played.findings += verdict.at_the_end(played, conn)
+    return played
+
+
+def _calm(played: Played, process: Process) -> bool:
+    """The disorder is over: whatever happened, these runs set it right."""
+    played.gateway.calm = True
+    return all(
+        _act(played, process, Action(LEASE + 1, kind)) for kind in ("sync", "reconcile", "sync", "sync")
+    )
+
+
+def _act(played: Played, process: Process, action: Action) -> bool:
+    """One run and what it left; a scan that the product refuses is accepted in the calm, as by a person.
+
+    False when something is wrong.
+    """
+    gateway = played.gateway
+    gateway.now += action.wait
+    since, first = gateway.now, len(gateway.log)
+    result = process.run(action.kind, kill=action.kill, stop=action.stop)
+    if gateway.calm and result is not None and isinstance(result.error, SuspiciousScan):
+        result = process.run("reconcile", accept=True)
+        first = len(gateway.log) - process.requests
+    sent = gateway.log[first:]
+    played.runs.append(Told(action.kind, since, gateway.now, first, result, gateway.calm, sent))
+    with process.product.reading() as conn:
+        played.findings += verdict.after_run(played, conn)
+    return not played.findings

@@ -1,0 +1,209 @@
+"""The product as a world needs it: on a virtual clock, on a database that begins empty, killed on demand.
+
+What is replaced is named here and nowhere else: the connection pool, the threads that read ahead, the lease's
+clock, and the two threads that only wait for the wall clock (heartbeat, copies of SQLite's log).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import shutil
+import sqlite3
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import sqlalchemy as sa
+
+from etl.config import Config, Database, Lease, Secret, SecretUrl, Source
+from etl.db.engine import make_engine
+from etl.extract import http
+from etl.load import Store
+from etl.load import lease as leases
+from etl.observer import Silent
+from etl.pipeline import read_ahead, reconcile, sync
+from etl.pipeline import run as runs
+from etl.records import RunResult
+from etl.schema import migrate
+from etl.worker import Worker
+from harness.worlds.gateway import Gateway
+from harness.worlds.lanes import Chooser
+from harness.worlds.wire import Pool
+from harness.worlds.world import START, Settings
+
+NAME = "main"
+LEASE = 60.0
+#: A run of more requests, in worlds of a few hundred jobs, is taken for endless.
+ENDLESS = 4000
+
+
+class Killed(BaseException):
+    """The process is gone: nothing that it still tries to do happens."""
+
+
+class Endless(BaseException):
+    """A run that asks and asks."""
+
+
+class Fate:
+    """What becomes of the run under way. `kill` is (request | before | after, n), `stop` a request."""
+
+    def __init__(self) -> None:
+        self.begin(None, None)
+
+    def begin(self, kill: tuple[str, int] | None, stop: int | None) -> None:
+        self.kill, self.stop_at = kill, stop
+        self.dead, self.requests, self.commits = False, 0, 0
+        self.stop = threading.Event()
+
+    def requested(self, _number: int) -> None:
+        self.requests += 1
+        if self.requests > ENDLESS:
+            self.dead = True
+            raise Endless(f"more than {ENDLESS} requests in one run")
+        if self.stop_at == self.requests:
+            self.stop.set()
+        self._die_if("request", self.requests)
+
+    def committing(self, conn: sa.Connection) -> None:
+        self.commits += 1
+        self._die_if("before", self.commits)
+        if self.kill == ("after", self.commits):
+            conn.connection.commit()
+            self._die_if("after", self.commits)
+
+    def executing(self, *_: Any) -> None:
+        if self.dead:
+            raise Killed
+
+    def _die_if(self, what: str, number: int) -> None:
+        if self.dead or self.kill == (what, number):
+            self.dead = True
+            raise Killed
+
+
+class Product:
+    """One engine for many worlds: `fresh` empties its database."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path, self.template = folder / "world.db", folder / "template.db"
+        maker = make_engine(f"sqlite:///{self.template}")
+        migrate.upgrade(maker)
+        maker.dispose()
+        self.engine = make_engine(f"sqlite:///{self.path}")
+        self.fate = Fate()
+        sa.event.listen(self.engine, "commit", self.fate.committing)
+        sa.event.listen(self.engine, "before_cursor_execute", self.fate.executing)
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    def fresh(self) -> None:
+        self.engine.dispose()
+        for name in ("-wal", "-shm"):
+            self.path.with_name(self.path.name + name).unlink(missing_ok=True)
+        shutil.copyfile(self.template, self.path)
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Past the product: SQLite's own driver."""
+        with contextlib.closing(sqlite3.connect(self.path)) as conn:
+            conn.row_factory = sqlite3.Row
+            yield conn
+
+
+class Process:
+    """A process of the product, as often restarted as it dies."""
+
+    def __init__(self, product: Product, gateway: Gateway, settings: Settings, rng: random.Random) -> None:
+        self.product, self.gateway, self.rng = product, gateway, rng
+        self.requests = 0  # of the last run
+        gateway.on_request = self._requested
+        self._store: Store | None = None
+        self._renewed = 0.0
+        suffixed = gateway.character.dialect != "openai"
+        source = Source(
+            name=NAME,
+            base_url="http://gateway.test",
+            provider="openai" if suffixed else None,
+            api_key=Secret("key-of-the-world-7f3a"),
+            max_attempts=settings.attempts,
+            page_size=settings.page_size,
+            first_load_lanes=settings.lanes,
+            concurrency=settings.concurrency,
+            open_job_patience=settings.patience,
+            rereads_per_run=settings.rereads,
+            max_backoff=2.0,
+            retry_after_cap=5.0,
+        )
+        url = SecretUrl(f"sqlite:///{product.path}")
+        self.config = Config(sources=(source,), database=Database(url=url), lease=Lease(seconds=LEASE))
+
+    def clock(self) -> datetime:
+        return datetime.fromtimestamp(START, UTC) + timedelta(seconds=self.gateway.now)
+
+    def sleep(self, seconds: float) -> None:
+        self.gateway.now += seconds
+
+    def _requested(self, number: int) -> None:
+        self.product.fate.requested(number)
+        lease = self._store and self._store.lease
+        if self._store and lease and lease.held and self.gateway.now - self._renewed > LEASE / 3:
+            self._renewed = self.gateway.now
+            self._store.renew()
+
+    @contextlib.contextmanager
+    def heartbeat(self, store: Store) -> Iterator[None]:
+        """As the product's, which waits for the wall clock: the lease lives while a gateway is slow."""
+        self._store, self._renewed = store, self.gateway.now
+        try:
+            yield
+        finally:
+            self._store = None
+
+    def run(
+        self, kind: str, *, kill: tuple[str, int] | None = None, stop: int | None = None, accept: bool = False
+    ) -> RunResult | None:
+        """None: it was killed."""
+        fate = self.product.fate
+        fate.begin(kill, stop)
+        worker = Worker(self.config, self.product.engine, clock=self.clock, sleep=self.sleep, rng=self.rng)
+        (source,), kinds = self.config.sources, {"sync": "incremental"}
+        try:
+            return worker.run(
+                source,
+                kinds.get(kind, kind),  # type: ignore[arg-type]
+                progress=Silent(),
+                stop=fate.stop,
+                accept_suspicious=accept,
+            )
+        except Killed:
+            return None
+        finally:
+            self.requests = fate.requests
+            fate.begin(None, None)
+
+
+@contextlib.contextmanager
+def replaced(gateway: Gateway, settings: Settings, process: Process, rng: random.Random) -> Iterator[None]:
+    """The product's seams, for as long as one world lasts."""
+    chooser = Chooser(rng, settings.eager)
+    pool = Pool(gateway)
+    seams = (
+        (http.Transport, "_open", lambda _self: (pool, "")),
+        (read_ahead, "Readers", chooser.readers),
+        (leases, "database_now", lambda _conn: process.clock()),
+        (sync, "heartbeat", process.heartbeat),
+        (sync, "log_copied", lambda _engine: contextlib.nullcontext()),
+        (runs, "PAGES_PER_BATCH", settings.batch),
+        (runs, "SECONDS_PER_BATCH", 1e9),
+        (reconcile, "MIN_SEGMENT", settings.segment),
+    )
+    with contextlib.ExitStack() as stack:
+        for owner, name, value in seams:
+            stack.enter_context(mock.patch.object(owner, name, value))
+        yield
