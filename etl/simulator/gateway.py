@@ -14,13 +14,14 @@ drip, slow). What a server does with `/_sim/…`, `control.answer(gateway, reque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from etl.simulator import error_table, log_api
+from etl.simulator import error_table
 from etl.simulator.accounts import Accounts
 from etl.simulator.credentials import Credentials, Rotation
 from etl.simulator.error_body import Context, Mistake, Refused, render
 from etl.simulator.exchange import Exchange
 from etl.simulator.faults import Faults
-from etl.simulator.log_api import LogApi
+from etl.simulator.log.endpoint import PATH as LOG_PATH
+from etl.simulator.log.endpoint import LogEndpoint
 from etl.simulator.mangle import mangle_response
 from etl.simulator.settings import Settings
 from etl.simulator.upstream import Upstream
@@ -53,7 +54,7 @@ class Gateway:
             other.clock = world.clock
         self.settings = Settings(**settings)
         self.credentials = Credentials(token, dict(virtual_keys or {}), dashboard, enforced, rotation)
-        self.log = LogApi(self.worlds, self.credentials, self.settings)
+        self.log = LogEndpoint(self.worlds, self.credentials, self.settings)
         self.faults = Faults(seed)
         self.served = 0
         self._videos = {world.provider: self._behind(world, seed) for world in self.worlds}
@@ -104,7 +105,7 @@ class Gateway:
 
     def _is_for_log(self, path: str) -> bool:
         there = self.world.profile.suffixed and self.settings.logs
-        return there and (path == log_api.PATH or path.startswith(log_api.PATH + "/"))
+        return there and (path == LOG_PATH or path.startswith(LOG_PATH + "/"))
 
     def _log(self, request: Request) -> Response:
         active = self.faults.pick(request)

@@ -9,10 +9,10 @@ from etl.simulator.credentials import Credentials
 from etl.simulator.error_body import Context, Mistake, render
 from etl.simulator.error_table import named
 from etl.simulator.exchange import Exchange
-from etl.simulator.log_book import LogBook
-from etl.simulator.log_render import Renderer, error_of
-from etl.simulator.log_rows import Row
-from etl.simulator.log_search import Search, parse_search
+from etl.simulator.log.book import LogBook
+from etl.simulator.log.render import Renderer, error_of
+from etl.simulator.log.rows import Row
+from etl.simulator.log.search import Search, parse_search
 from etl.simulator.settings import Settings
 from etl.simulator.wire import Request, Response, dump, native_id
 from etl.simulator.world import World
@@ -22,7 +22,7 @@ PATH = "/api/logs"
 REMEMBERED = 20_000
 
 
-class LogApi:
+class LogEndpoint:
     """book: what is in it."""
 
     def __init__(self, worlds: Sequence[World], credentials: Credentials, settings: Settings) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 from etl.simulator.decoding import as_listed, as_single
 from etl.simulator.job_lives import GOOGLE
-from etl.simulator.log_owners import number_of
-from etl.simulator.log_rows import Row
+from etl.simulator.log.owners import number_of
+from etl.simulator.log.rows import Row
 from etl.simulator.versions import Version
 from etl.simulator.wire import extra_fields
 from etl.simulator.world import World

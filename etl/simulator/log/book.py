@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from etl.simulator.births import Birth
-from etl.simulator.log_owners import owner_by_value
-from etl.simulator.log_rows import Row, RowMaker, request_id
+from etl.simulator.log.owners import owner_by_value
+from etl.simulator.log.rows import Row, RowMaker, request_id
 from etl.simulator.settings import Settings
 from etl.simulator.wire import Ask
 from etl.simulator.world import World

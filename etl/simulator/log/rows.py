@@ -7,7 +7,7 @@ from typing import Any
 
 from etl.simulator.births import Birth
 from etl.simulator.job_lives import GOOGLE
-from etl.simulator.log_owners import Owner, number_of, owner_of
+from etl.simulator.log.owners import Owner, number_of, owner_of
 from etl.simulator.wire import Ask
 
 #: Dollars per second by model and longer side in pixels; a model that is not here has no price.

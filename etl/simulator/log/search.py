@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from etl.simulator.log_rows import Row
+from etl.simulator.log.rows import Row
 
 LISTS = ("objects", "providers", "models", "status", "virtual_key_ids", "selected_key_ids")
 ORDERS = ("timestamp", "latency", "tokens", "cost")
