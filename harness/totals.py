@@ -11,21 +11,27 @@ Row = Any
 _MILLISECOND = timedelta(milliseconds=1)
 
 
-def findings(jobs: Iterable[Row], daily: Iterable[Row], durations: Iterable[Row]) -> list[str]:
-    """Rows of `video_jobs`, `daily_totals` and `duration_totals` of one source."""
+def findings(
+    jobs: Iterable[Row], daily: Iterable[Row], durations: Iterable[Row], kinds: Iterable[Row]
+) -> list[str]:
+    """Rows of `video_jobs`, `daily_totals`, `duration_totals` and `job_kinds` of one source."""
     days: Counter[tuple[Any, ...]] = Counter()
     took: Counter[tuple[Any, ...]] = Counter()
+    priced: Counter[tuple[Any, ...]] = Counter()
     for job in jobs:
         days[_kind(job, job.created_at and job.created_at.astimezone(UTC).date())] += 1
+        priced[job.provider, job.model, job.size, job.width, job.height] += 1
         if job.status == "completed" and job.created_at and job.completed_at:
             took[job.provider, job.model, round((job.completed_at - job.created_at) / _MILLISECOND)] += 1
     for row in daily:
         days[_kind(row, row.day)] -= row.jobs
     for row in durations:
         took[row.provider, row.model, row.milliseconds] -= row.jobs
+    for row in kinds:
+        priced[row.provider, row.model, row.size, row.width, row.height] -= row.jobs
     return [
         f"{name}: {count:+} jobs missing of {key}"
-        for name, counted in (("daily_totals", days), ("duration_totals", took))
+        for name, counted in (("daily_totals", days), ("duration_totals", took), ("job_kinds", priced))
         for key, count in counted.items()
         if count
     ]

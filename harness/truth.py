@@ -221,8 +221,8 @@ def rejects(tables: Tables, observed: Observed, payloads: Collection[bytes] | No
 
 def kept(tables: Tables) -> list[str]:
     """The totals that are kept with every commit."""
-    daily, durations = tables.rows("daily_totals", "digest"), tables.rows("duration_totals", "digest")
-    return totals.findings(tables.rows("video_jobs", "list_position"), daily, durations)
+    counted = (tables.rows(name, "digest") for name in ("daily_totals", "duration_totals", "job_kinds"))
+    return totals.findings(tables.rows("video_jobs", "list_position"), *counted)
 
 
 def everything(

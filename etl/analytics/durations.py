@@ -7,23 +7,19 @@ clock: a job first seen queued, then in progress, then at its end; as exact as t
 from __future__ import annotations
 
 # ruff: noqa: S608 (SQL is put together from our own snippets; values come as parameters)
-from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
 
 from etl.analytics.browsing import as_table, bound
-from etl.analytics.jobs import Choice, conditions_of, count_jobs, took
+from etl.analytics.jobs import Choice, conditions_of, took
 from etl.analytics.queries import Filter, Table, days_of
 from etl.db.engine import storage_errors
-from etl.records import SETTLED_STATUSES
 from etl.schema.views.columns import Column
 from etl.schema.views.dialects import Dialect, dialect
+from etl.schema.views.job_facts import RENDERED
 
-#: Versions are read of so many jobs at most: more would keep people waiting.
-MOST = 50_000
 _RANKS = (50, 90, 99)
-_ENDED = ", ".join(f"'{status}'" for status in sorted(SETTLED_STATUSES))
 _COLUMNS = (
     Column("part", "text", "total, queue or render."),
     Column("jobs", "integer", "Jobs of which it is known."),
@@ -34,20 +30,16 @@ _HOUR = Column("hour", "instant", "Start of the hour of creation, gateway's cloc
 
 
 def pace(engine: sa.Engine, chosen: Filter, *, hourly: bool) -> Table:
-    """Percentiles of the jobs created in each hour or day of the range. Raises StorageError.
-
-    `cut`: there is only `total`, because the range has more than MOST jobs.
-    """
-    many = count_jobs(engine, Choice(chosen)) > MOST
+    """Percentiles of the jobs created in each hour or day of the range. Raises StorageError."""
     with storage_errors(), engine.connect() as conn:
         d = dialect(conn.dialect.name)
         where, values = conditions_of(d, Choice(chosen))
         bucket = d.hours("j.created_at") if hourly else days_of(conn, d, chosen)("j.created_at")
-        before, parts = _parts(d, bucket, f"j.created_at IS NOT NULL AND {where}", seen=not many)
-        text = before + " UNION ALL ".join(_ranked(part, inner) for part, inner in parts)
+        parts = _parts(d, bucket, f"j.created_at IS NOT NULL AND {where}")
+        text = " UNION ALL ".join(_ranked(part, inner) for part, inner in parts)
         rows = conn.execute(bound(f"{text} ORDER BY 1, 2", values))
         columns = (_HOUR if hourly else _DAY, *_COLUMNS)
-        return replace(as_table("pace", "Time to finish, over time", columns, rows), cut=many)
+        return as_table("pace", "Time to finish, over time", columns, rows)
 
 
 def latencies(engine: sa.Engine, chosen: Filter) -> dict[int, float]:
@@ -66,13 +58,13 @@ def latencies(engine: sa.Engine, chosen: Filter) -> dict[int, float]:
     return found
 
 
-def _parts(d: Dialect, bucket: str, where: str, *, seen: bool) -> tuple[str, list[tuple[str, str]]]:
-    """CTEs, and the counted lengths of time of each part."""
-    parts = [("total", _totals(d, bucket, where))]
-    if not seen:
-        return "", parts
-    parts += [("queue", _between(d, "queued", "begun")), ("render", _between(d, "begun", "ended"))]
-    return f"WITH sights AS ({_sights(d, bucket, where)}) ", parts
+def _parts(d: Dialect, bucket: str, where: str) -> list[tuple[str, str]]:
+    """The counted lengths of time of each part."""
+    return [
+        ("total", _totals(d, bucket, where)),
+        ("queue", _seen(d, bucket, where, "first_seen_at", "started_seen_at")),
+        ("render", _seen(d, bucket, f"{RENDERED} AND {where}", "started_seen_at", "ended_seen_at")),
+    ]
 
 
 def _totals(d: Dialect, bucket: str, where: str) -> str:
@@ -83,25 +75,12 @@ def _totals(d: Dialect, bucket: str, where: str) -> str:
   GROUP BY 1, 2"""
 
 
-def _sights(d: Dialect, bucket: str, where: str) -> str:
-    """When we first saw each state of each job that changed before our eyes.
-
-    Grouped by an expression: for the bare key SQLite would walk the whole table in the key's order.
-    """
-    first = "MIN(CASE WHEN {what} THEN v.valid_from END)"
+def _seen(d: Dialect, bucket: str, where: str, start: str, end: str) -> str:
+    """Between two instants that we saw, of jobs that were seen to begin."""
     return f"""
-  SELECT {bucket} AS bucket, {first.format(what="v.version = 1 AND v.status = 'queued'")} AS queued,
-    {first.format(what="v.status = 'in_progress'")} AS begun,
-    {first.format(what=f"v.status IN ({_ENDED}) AND j.status = 'completed'")} AS ended
-  FROM video_jobs j JOIN video_job_versions v ON v.source_id = j.source_id AND v.job_id = j.job_id
-  WHERE j.version > 1 AND {where}
-  GROUP BY 1, j.source_id, {d.joined("j.job_id", "''")}"""
-
-
-def _between(d: Dialect, start: str, end: str) -> str:
-    return f"""
-  SELECT bucket, {d.seconds(start, end)} AS took, COUNT(*) AS jobs FROM sights
-  WHERE queued IS NOT NULL AND begun IS NOT NULL AND {end} IS NOT NULL GROUP BY 1, 2"""
+  SELECT {bucket} AS bucket, {d.seconds(f"j.{start}", f"j.{end}")} AS took, COUNT(*) AS jobs
+  FROM video_jobs j WHERE j.started_seen_at IS NOT NULL AND j.{end} IS NOT NULL AND {where}
+  GROUP BY 1, 2"""
 
 
 def _ranked(part: str, inner: str) -> str:

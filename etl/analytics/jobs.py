@@ -22,7 +22,6 @@ from etl.schema.views.job_facts import (
     STALLED,
     cost_of_job,
     failure_class,
-    price_id,
     price_of_job,
 )
 
@@ -143,7 +142,7 @@ def these_jobs(engine: sa.Engine, source_id: int, ids: list[str]) -> Table:
         return _jobs([])
     with storage_errors(), engine.connect() as conn:
         d = dialect(conn.dialect.name)
-        text = _selected(d, "j.source_id = :one AND j.job_id IN :ids", "", price_of_job(d))
+        text = _selected(d, "j.source_id = :one AND j.job_id IN :ids", "")
         return _jobs(list(conn.execute(bound(text, {"one": source_id, "ids": ids}))))
 
 
@@ -152,16 +151,15 @@ def _jobs(rows: Any) -> Table:
 
 
 def _listing(conn: sa.Connection, choice: Choice, part: str | None) -> sa.TextClause:
-    """Rows are chosen and cut first: only those shown are priced. All of them are priced by groups."""
+    """Rows are chosen and cut first: only those shown are priced."""
     d = dialect(conn.dialect.name)
     where, values = conditions_of(d, choice)
-    prices = price_of_job(d) if part is not None else _grouped_prices(d, where)
     order = f"ORDER BY {_ORDERS[choice.order].format(took=took(d))}"
     cut = order if part is None else f"{order} {part}"
-    return bound(f"{_selected(d, where, cut, prices)}\n{order}", values)
+    return bound(f"{_selected(d, where, cut)}\n{order}", values)
 
 
-def _selected(d: Dialect, where: str, cut: str, prices: str) -> str:
+def _selected(d: Dialect, where: str, cut: str) -> str:
     return f"""
 SELECT s.name AS source, j.job_id, j.provider, j.model, j.status, j.progress, j.prompt, j.size, j.seconds,
   j.created_at, j.completed_at, j.expires_at, {took(d)} AS total_seconds,
@@ -169,7 +167,7 @@ SELECT s.name AS source, j.job_id, j.provider, j.model, j.status, j.progress, j.
   j.remixed_from_job_id, j.version AS versions, (j.unlisted_at IS NOT NULL) AS is_unlisted
 FROM (SELECT * FROM video_jobs j WHERE {where} {cut}) j
 JOIN sources s ON s.id = j.source_id
-{prices}"""
+{price_of_job(d)}"""
 
 
 def took(d: Dialect) -> str:
@@ -177,38 +175,12 @@ def took(d: Dialect) -> str:
     return d.seconds("j.created_at", "j.completed_at")
 
 
-def _grouped_prices(d: Dialect, where: str) -> str:
-    """A join that gives job j its price p, looked up once for all jobs that must have the same."""
-    key, groups = _price_groups(d, where)
-    priced = f"SELECT g.price_key, {price_id(d, 'g', d.midnight('g.utc_day'))} AS price_id FROM ({groups}) g"
-    return f"LEFT JOIN ({priced}) q ON q.price_key = {key} LEFT JOIN prices p ON p.id = q.price_id"
-
-
 def _unpriced(d: Dialect, where: str) -> str:
-    """A condition: job j has no price; asked once for all jobs that must have the same."""
-    key, groups = _price_groups(d, f"j.status = 'completed' AND {where}")
-    none = f"SELECT g.price_key FROM ({groups}) g WHERE {price_id(d, 'g', d.midnight('g.utc_day'))} IS NULL"
-    missing = f"j.seconds IS NULL OR j.created_at IS NULL OR {key} IN ({none})"
-    return f"j.status = 'completed' AND ({missing})"
-
-
-def _price_groups(d: Dialect, where: str) -> tuple[str, str]:
-    """What tells jobs of different prices apart, and one row for each that there is."""
-    names = ("provider", "model", "size", "width", "height")
-    day = d.day("j.created_at")
-    key = d.joined(
-        *(part for name in names for part in (f"COALESCE({_text(d, name)}, '-')", "'|'")), _text(d, day)
-    )
-    groups = f"""
-  SELECT {key} AS price_key, j.provider, j.model, j.size, j.width, j.height, {day} AS utc_day
-  FROM video_jobs j WHERE j.created_at IS NOT NULL AND {where}
-  GROUP BY 1, j.provider, j.model, j.size, j.width, j.height, 7"""
-    return key, groups
-
-
-def _text(d: Dialect, name: str) -> str:
-    column = name if "(" in name else f"j.{name}"
-    return f"CAST({column} AS {'CHAR' if d.family == 'mysql' else 'TEXT'})"
+    """A condition: job j is completed, and what it cost is not known."""
+    return f"""(j.source_id, j.job_id) IN (
+  SELECT j.source_id, j.job_id FROM video_jobs j
+  {price_of_job(d)}
+  WHERE j.status = 'completed' AND {where} AND {cost_of_job(d)} IS NULL)"""
 
 
 # --- what is chosen ----------------------------------------------------------------------------

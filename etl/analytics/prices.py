@@ -32,7 +32,8 @@ from etl.schema.price_book import (
 from etl.schema.tables import prices
 from etl.schema.views.columns import Kind
 from etl.schema.views.dialects import dialect
-from etl.schema.views.job_facts import band, price_id
+from etl.schema.views.job_facts import price_of_job
+from etl.schema.views.pricing import band
 
 _UNPRICED: tuple[Kind, ...] = ("text", "text", "text", "integer", "seconds", "instant", "instant")
 
@@ -106,22 +107,15 @@ def read_prices(engine: sa.Engine) -> list[BookPrice]:
 
 
 def unpriced(engine: sa.Engine) -> list[list[tuple[Any, Kind]]]:
-    """Provider, model, resolution, jobs, seconds, first and last creation of what was completed unpriced.
-
-    Reads every completed job, grouped by day: prices change by the day.
-    """
+    """Provider, model, resolution, jobs, seconds, first and last creation of what was completed unpriced."""
     with storage_errors(), engine.connect() as conn:
         d = dialect(conn.dialect.name)
-        groups = f"""
-  SELECT j.provider, j.model, j.size, j.width, j.height, {d.day("j.created_at")} AS utc_day, COUNT(*) AS jobs,
-    SUM(j.seconds) AS seconds, MIN(j.created_at) AS first_at, MAX(j.created_at) AS last_at
-  FROM video_jobs j WHERE j.status = 'completed'
-  GROUP BY j.provider, j.model, j.size, j.width, j.height, 6"""
         query = f"""
-SELECT g.provider, g.model, {band(d, "g")} AS resolution, SUM(g.jobs), SUM(g.seconds),
-  MIN(g.first_at), MAX(g.last_at)
-FROM ({groups}) g WHERE {price_id(d, "g", d.midnight("g.utc_day"))} IS NULL
-GROUP BY g.provider, g.model, {band(d, "g")} ORDER BY 4 DESC, 1, 2, 3"""
+SELECT j.provider, j.model, {band(d)} AS resolution, COUNT(*), SUM(j.seconds), MIN(j.created_at),
+  MAX(j.created_at)
+FROM video_jobs j {price_of_job(d)}
+WHERE j.status = 'completed' AND p.id IS NULL
+GROUP BY j.provider, j.model, {band(d)} ORDER BY 4 DESC, 1, 2, 3"""
         return [
             [(value(kind, item), kind) for kind, item in zip(_UNPRICED, row, strict=True)]
             for row in conn.execute(sa.text(query))

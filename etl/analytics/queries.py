@@ -5,6 +5,7 @@ from __future__ import annotations
 # ruff: noqa: S608 (SQL is put together from our own snippets; values come as parameters)
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
@@ -45,7 +46,8 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A report's answer. Values are str, int, float, bool, date, datetime (UTC), None. `cut`: more exist."""
+    """A report's answer. Values are str, int, float, Decimal (money), bool, date, datetime (UTC), None.
+    `cut`: more exist."""
 
     name: str
     title: str
@@ -188,4 +190,8 @@ def value(kind: Kind, item: Any) -> Any:
         return bool(item)
     if kind == "integer":
         return int(item)
+    if kind == "money":
+        return round(Decimal(str(item)), 6).normalize() + 0
+    if kind == "amounts":
+        return ", ".join(sorted(str(item).split(", ")))
     return str(item) if kind == "text" else float(item)

@@ -14,6 +14,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -74,12 +75,12 @@ def to_csv(document: Document) -> str:
 def _cell(value: Any) -> Any:
     if isinstance(value, str):
         return spreadsheet_safe(value)
-    if isinstance(value, float):
+    if isinstance(value, float | Decimal):
         return number(value)
     return value if value is None or type(value) is int else plain(value)
 
 
-def number(value: float) -> str:
+def number(value: float | Decimal) -> str:
     """As short as it can be without a change, never in powers of ten."""
     text = f"{value:.6f}".rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
@@ -107,7 +108,9 @@ def to_json(document: Document) -> str:
 
 
 def plain(value: Any) -> Any:
-    """What JSON does not know, as text."""
+    """What JSON does not know, as text; money as the number that it is."""
+    if isinstance(value, Decimal):
+        return float(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, datetime):
@@ -129,6 +132,7 @@ def to_parquet(document: Document, path: Path) -> None:
         ) from None
     types = {"integer": pa.int64(), "instant": pa.timestamp("us", tz="UTC"), "day": pa.date32()}
     types |= {"flag": pa.bool_(), "text": pa.string(), "any": None}
+    types |= {"money": pa.decimal128(18, 6), "amounts": pa.string()}
     fields, arrays = [], []
     for position, column in enumerate(table.columns):
         values = [row[position] for row in table.rows]
@@ -162,7 +166,7 @@ def shown(value: Any, kind: Kind, zone: str = "UTC") -> str:
     return f"{value:,}" if isinstance(value, int) and kind == "integer" else str(value)
 
 
-def _money(value: float) -> str:
+def _money(value: float | Decimal) -> str:
     whole, _, parts = f"{value:,.6f}".partition(".")
     return f"{whole}.{parts.rstrip('0').ljust(2, '0')}"
 
@@ -172,7 +176,7 @@ def is_number(column: Column, rows: Sequence[Sequence[Any]], position: int) -> b
     if column.kind != "any":
         return column.kind in _NUMBERS
     values = [row[position] for row in rows if row[position] is not None]
-    return bool(values) and all(isinstance(value, int | float) for value in values)
+    return bool(values) and all(isinstance(value, int | float | Decimal) for value in values)
 
 
 def lines(document: Document) -> list[str]:

@@ -1,7 +1,8 @@
 """The named reports: what each asks of the views' SQL, and in which order its rows come.
 
 A report of jobs reads those created in a range, through the index on created_at; `open`, `expiring` and
-`freshness` tell what is so now. Money is in the reporting currency; `cost` shows all of them.
+`freshness` tell what is so now. Money is in the reporting currency, with what is in others beside it; `cost`
+has a row for each.
 """
 
 from __future__ import annotations
@@ -40,7 +41,6 @@ def _of(view: View, *names: str) -> tuple[Column, ...]:
     return tuple(known[name] for name in names)
 
 
-_MONEY = "SUM(CASE WHEN currency = :currency THEN cost END)"
 _COUNTS = (
     Column("jobs", "integer", "Jobs created."),
     Column("completed", "integer", "Of these completed."),
@@ -50,7 +50,8 @@ _COUNTS = (
     Column("vanished", "integer", "Of these no longer listed before an end was seen."),
     Column("failure_rate", "ratio", "failed / (completed + failed)."),
     Column("seconds", "seconds", "Length of the completed clips."),
-    Column("cost", "money", "What they cost, in the reporting currency; null when nothing is priced."),
+    Column("cost", "money", "What they cost, in the reporting currency; null when nothing is priced in it."),
+    Column("other_costs", "amounts", "What they cost besides, in each other currency; null when nothing."),
     Column("uncosted_jobs", "integer", "Completed jobs without a price or a length: not in cost."),
 )
 
@@ -65,6 +66,13 @@ _PARTS = {
 }
 
 
+def _in_one_currency(d: Dialect, cost: str) -> str:
+    """Sums in the reporting currency, and beside them those in others: never added, never left out."""
+    ours = d.sum_of_money(f"CASE WHEN currency = :currency THEN {cost} END")
+    others = d.amounts("currency", f"CASE WHEN currency <> :currency THEN {cost} END")
+    return f"{ours} AS {cost}, {others} AS other_costs"
+
+
 def _counts(keys: str) -> Callable[[Dialect, Scope], str]:
     """`daily_jobs`, added up by `keys`."""
 
@@ -72,14 +80,19 @@ def _counts(keys: str) -> Callable[[Dialect, Scope], str]:
         return f"SUM(CASE WHEN outcome = '{outcome}' THEN jobs ELSE 0 END)"
 
     def sql(d: Dialect, scope: Scope) -> str:
-        parts = ", ".join(f"{d.whole(ended(outcome))} AS {name}" for name, outcome in _PARTS.items())
-        rate = f"{ended('failed')} * 1.0 / NULLIF({ended('completed')} + {ended('failed')}, 0)"
+        counts = ", ".join(f"{ended(outcome)} AS {name}" for name, outcome in _PARTS.items())
+        sums = ", ".join(f"{d.whole(f'SUM({name})')} AS {name}" for name in ("jobs", *_PARTS))
+        rate = "SUM(failed) * 1.0 / NULLIF(SUM(completed) + SUM(failed), 0)"
+        by = f"{keys}, " if keys else ""
         return f"""
-SELECT {keys + "," if keys else ""} {d.whole("SUM(jobs)")} AS jobs, {parts},
-  {d.rounded(rate, 4)} AS failure_rate,
-  SUM(CASE WHEN status = 'completed' THEN seconds END) AS seconds, {d.rounded(_MONEY, 6)} AS cost,
-  {d.whole("SUM(uncosted_jobs)")} AS uncosted_jobs
-FROM ({DAILY_JOBS.sql(d, scope)}) q{f" GROUP BY {keys}" if keys else ""}"""
+SELECT {by}{sums}, {d.rounded(rate, 4)} AS failure_rate, SUM(seconds) AS seconds,
+  {_in_one_currency(d, "cost")}, {d.whole("SUM(uncosted_jobs)")} AS uncosted_jobs
+FROM (
+  SELECT {by}currency, SUM(jobs) AS jobs, {counts},
+    SUM(CASE WHEN status = 'completed' THEN seconds END) AS seconds, {d.sum_of_money("cost")} AS cost,
+    SUM(uncosted_jobs) AS uncosted_jobs
+  FROM ({DAILY_JOBS.sql(d, scope)}) q GROUP BY {by}currency
+) r{f" GROUP BY {keys}" if keys else ""}"""
 
     return sql
 
@@ -90,18 +103,21 @@ def _hourly(d: Dialect, scope: Scope) -> str:
 
 
 def _classes(d: Dialect, scope: Scope) -> str:
+    keys = "class, error_code, error_message"
     return f"""
-SELECT class, error_code, error_message, {d.whole("SUM(jobs)")} AS jobs,
-  SUM(wasted_seconds) AS wasted_seconds,
-  {d.rounded("SUM(CASE WHEN currency = :currency THEN would_be_cost END)", 6)} AS would_be_cost,
-  MAX(last_created_at) AS last_created_at
-FROM ({FAILURES.sql(d, scope)}) q GROUP BY class, error_code, error_message"""
+SELECT {keys}, {d.whole("SUM(jobs)")} AS jobs, SUM(wasted_seconds) AS wasted_seconds,
+  {_in_one_currency(d, "would_be_cost")}, MAX(last_created_at) AS last_created_at
+FROM (
+  SELECT {keys}, currency, SUM(jobs) AS jobs, SUM(wasted_seconds) AS wasted_seconds,
+    {d.sum_of_money("would_be_cost")} AS would_be_cost, MAX(last_created_at) AS last_created_at
+  FROM ({FAILURES.sql(d, scope)}) q GROUP BY {keys}, currency
+) r GROUP BY {keys}"""
 
 
 def _cost(d: Dialect, scope: Scope) -> str:
     return f"""
 SELECT provider, model, currency, {d.whole("SUM(jobs)")} AS jobs, SUM(seconds) AS seconds,
-  {d.rounded("SUM(cost)", 6)} AS cost, {d.whole("SUM(uncosted_jobs)")} AS uncosted_jobs
+  {d.sum_of_money("cost")} AS cost, {d.whole("SUM(uncosted_jobs)")} AS uncosted_jobs
 FROM ({DAILY_JOBS.sql(d, scope)}) q WHERE status = 'completed' GROUP BY provider, model, currency"""
 
 
@@ -158,15 +174,18 @@ REPORTS = {
         Report(
             "failures",
             "Failures by class and error",
-            _of(
-                FAILURES,
-                "class",
-                "error_code",
-                "error_message",
-                "jobs",
-                "wasted_seconds",
-                "would_be_cost",
-                "last_created_at",
+            (
+                *_of(
+                    FAILURES,
+                    "class",
+                    "error_code",
+                    "error_message",
+                    "jobs",
+                    "wasted_seconds",
+                    "would_be_cost",
+                ),
+                Column("other_costs", "amounts", "The same in each other currency; null when nothing."),
+                *_of(FAILURES, "last_created_at"),
             ),
             _classes,
             "jobs DESC, class, error_code, error_message",

@@ -149,7 +149,10 @@ class Reporting(Struct, frozen=True, kw_only=True):
 
 
 class Price(Struct, frozen=True, kw_only=True):
-    """The price of one unit from `valid_from` (a UTC date) on. `*` is any; % in a model any text."""
+    """The price of one unit from `valid_from` (a UTC date) on. `*` is any; in a model it stands for any text.
+
+    A second is one of video; clip and request are a job each, however long.
+    """
 
     model: Text
     price: Money
@@ -157,7 +160,11 @@ class Price(Struct, frozen=True, kw_only=True):
     provider: Text = "*"
     resolution: Text = "*"
     currency: Currency = "USD"
-    unit: Literal["second"] = "second"
+    unit: Literal["second", "clip", "request"] = "second"
+
+    def problems(self) -> Problems:
+        if "%" in self.model:
+            yield "model", f"write * for any text, % stands for itself: {self.model.replace('%', '*')}"
 
 
 class Notify(Struct, frozen=True, kw_only=True):

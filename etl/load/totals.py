@@ -1,6 +1,7 @@
 """Jobs counted by what views group them by, kept with every commit: a whole history in a few rows.
 
-`daily_totals` counts by UTC day of creation, `duration_totals` by the time that completed jobs took. Views
+`daily_totals` counts by UTC day of creation, `duration_totals` by the time that completed jobs took,
+`job_kinds` by what prices depend on: the views resolve the price book for each kind, not for each job. Views
 believe them while they add up to the number of jobs, and count the jobs themselves otherwise; so jobs that
 somebody wrote or deleted by hand cost time, until `recount`.
 """
@@ -22,7 +23,7 @@ from etl.load import bulk
 from etl.load.lease import Lease
 from etl.records import JobRow, outcome
 from etl.schema.migrate import check
-from etl.schema.tables import daily_totals, duration_totals, sources, video_jobs
+from etl.schema.tables import daily_totals, duration_totals, job_kinds, sources, video_jobs
 
 _KIND = ("provider", "model", "status", "settled", "seconds", "size", "width", "height")
 _kind: Any = itemgetter(*map(JobRow._fields.index, _KIND))
@@ -58,7 +59,11 @@ class Totals:
         """Add them to what is stored."""
         days = [((day and date.fromordinal(day).isoformat(), *of), n) for (day, *of), n in self._days.items()]
         durations = [((*of, _milliseconds(took)), n) for (*of, took), n in self._durations.items()]
-        for table, counted in ((daily_totals, days), (duration_totals, durations)):
+        kinds = Counter[tuple[Any, ...]]()
+        for (_, provider, model, _, _, _, *size), n in self._days.items():
+            kinds[provider, model, *size] += n
+        written = ((job_kinds, kinds.items()), (daily_totals, days), (duration_totals, durations))
+        for table, counted in written:
             how = bulk.Merge(tuple(table.columns.keys()), ("source_id", "digest"), add=("jobs",))
             bulk.merge(conn, table, how, _rows(source_id, counted))
 
@@ -86,7 +91,7 @@ def recount(conn: sa.Connection, source_id: int) -> int:
             for gone in (False, True):
                 jobs = [JobRow._make(row[1:]) for row in rows if (row[0] is not None) is gone]
                 totals.add(Totals(jobs, unlisted=gone))
-    for counted in (daily_totals, duration_totals):
+    for counted in (daily_totals, duration_totals, job_kinds):
         conn.execute(sa.delete(counted).where(counted.c.source_id == source_id))
     totals.write(conn, source_id)
     return totals.jobs()

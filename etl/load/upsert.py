@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from etl.load import bulk
 from etl.load.lookup import Known
+from etl.load.observed import Observed, Sight, observe
 from etl.load.totals import Totals
 from etl.records import TRACKED, Counts, JobRow, Op, PageRows, utc
 from etl.schema.tables import video_job_versions, video_jobs
@@ -20,6 +21,7 @@ _HEAD = ("source_id", "job_id")
 _READY = (*_HEAD, *TRACKED, "settled", "content_hash", "version", "first_seen_at", "last_changed_at")
 _INSERT = (*_READY, "list_position", "first_run_id")
 _UPDATE = (*TRACKED, "settled", "content_hash", "version", "last_changed_at", "list_position")
+_SET = (*_UPDATE, *Observed._fields)
 _CLEARED = ("unlisted_at", "unlisted_reason", "suspect_run_id")
 _VERSION = (*_HEAD, "version", "op", "valid_from", "changed_fields", *TRACKED, "unlisted_reason", "run_id")
 _FIRST, _LAST = 1, 1 + len(TRACKED)  # where the tracked columns stand in a JobRow
@@ -130,6 +132,7 @@ class JobWriter:
 
     def _change(self, plan: _Plan, changed: Sequence[Seen], counts: Counts) -> None:
         stored = self._stored([job.row.job_id for job in changed])
+        updates: list[tuple[Seen, Sight, list[str]]] = []
         for job in changed:
             assert job.known is not None
             old = stored[job.row.job_id]
@@ -143,25 +146,27 @@ class JobWriter:
             if outdated:
                 counts.jobs_unchanged += 1
             elif fields or job.known.unlisted:
-                self._update(plan, job, old, fields)
+                updates.append((job, _sight(job, old), fields))
                 counts.jobs_updated += 1
             else:
                 self._touch(plan, job, counts)
                 if not job.partial:  # the stored digest was an answer by id's
                     plan.rehashes.append((job.row.content_hash, self._source_id, job.row.job_id))
+        observed = observe(self._conn, self._source_id, self._run_id, [sight for _, sight, _ in updates])
+        for (job, sight, fields), seen in zip(updates, observed, strict=True):
+            self._update(plan, job, sight, fields, seen)
 
-    def _update(self, plan: _Plan, job: Seen, old: Any, fields: list[str]) -> None:
-        known, row = job.known, job.row
+    def _update(self, plan: _Plan, job: Seen, sight: Sight, fields: list[str], seen: Observed) -> None:
+        known, row = job.known, sight.row
         assert known is not None
-        if job.partial:
-            row = row._replace(**{n: old[n] for n in TRACKED if getattr(row, n) is None})
-        (plan.back if known.unlisted else plan.went).append(_row(old))
+        (plan.back if known.unlisted else plan.went).append(_row(sight.old))
         plan.came.append(row)
-        at = self._time(max(job.at, old["last_changed_at"]))  # our clock may have been set back
+        at = self._time(sight.at)
         tracked, key, version = _tracked(row, self._time), (self._source_id, row.job_id), known.version + 1
         op: Op = "relist" if known.unlisted else "update"
+        own = [self._time(value) if isinstance(value, datetime) else value for value in seen]
         plan.updates.append(
-            (*tracked, row.settled, row.content_hash, version, at, job.position, None, None, None, *key)
+            (*tracked, row.settled, row.content_hash, version, at, job.position, *own, None, None, None, *key)
         )
         names = msgspec.json.encode(fields).decode()
         plan.versions.append((*key, version, op, at, names, *tracked, None, self._run_id))
@@ -179,7 +184,7 @@ class JobWriter:
     def _execute(self, plan: _Plan) -> None:
         conn, table = self._conn, video_jobs
         self._insert_all(plan.inserts)
-        bulk.update(conn, table, (*_UPDATE, *_CLEARED), _HEAD, plan.updates)
+        bulk.update(conn, table, (*_SET, *_CLEARED), _HEAD, plan.updates)
         bulk.update(conn, table, ("progress",), _HEAD, plan.progress)
         bulk.update(conn, table, ("list_position", "suspect_run_id"), _HEAD, plan.moves)
         bulk.update(conn, table, ("content_hash",), _HEAD, plan.rehashes)
@@ -224,6 +229,14 @@ class JobWriter:
 
     def _count(self, where: str) -> int:
         return int(bulk.run(self._conn, f"SELECT count(*) FROM video_jobs WHERE {where}").scalar_one())  # noqa: S608
+
+
+def _sight(job: Seen, old: Any) -> Sight:
+    """What an answer by id leaves out is as it was; our clock may have been set back."""
+    row = job.row
+    if job.partial:
+        row = row._replace(**{n: old[n] for n in TRACKED if getattr(row, n) is None})
+    return Sight(old, row, max(job.at, old["last_changed_at"]), job.partial)
 
 
 def ready_rows(dialect: str, source_id: int, page: PageRows) -> dict[str, Any]:

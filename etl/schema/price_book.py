@@ -1,9 +1,10 @@
 """The price book as it is stored, and the published prices.
 
-Those are in US dollars per second of video made, each with the day from which it held.
+Those are in US dollars per second of video made, or per clip, each with the day from which it held.
 
 A model's first price holds from before the model existed: no job of it can be older. `veo-3.1-fast` became
-cheaper early in 2026; the day is taken as February 1st.
+cheaper early in 2026; the day is taken as February 1st. Seedance is priced by the clip, as its users report.
+Kling, Wan and Runway publish prices in credits of their own, by plan: `prices check` names their models.
 """
 
 from __future__ import annotations
@@ -25,23 +26,35 @@ _LIMITS = (("provider", 64), ("model", 191), ("resolution", 16))
 _FIRST, _CHEAPER = date(2025, 1, 1), date(2026, 2, 1)
 
 # Models carry a date or a stage behind their name: sora-2-2025-12-08, veo-3.1-generate-preview.
-_SORA = ("sora-2", "sora-2-20%")
-_SORA_PRO = ("sora-2-pro", "sora-2-pro-20%")
-_VEO = ("veo-3.1", "veo-3.1-generate%")
+_SORA = ("sora-2", "sora-2-20*")
+_SORA_PRO = ("sora-2-pro", "sora-2-pro-20*")
+_VEO = ("veo-3.1", "veo-3.1-generate*")
+_MINIMAX = ("minimax-h3*", "MiniMax-H3*", "minimax/h3*")
 
 _PUBLISHED = (
     ("*", _SORA, {"720p": "0.10"}, _FIRST),
     ("azure", _SORA, {"*": "0.10"}, _FIRST),
     ("*", _SORA_PRO, {"720p": "0.30", "1024p": "0.50", "1080p": "0.70"}, _FIRST),
     ("*", _VEO, {"720p": "0.40", "1080p": "0.40", "4k": "0.60"}, _FIRST),
-    ("*", ("veo-3.1-fast%",), {"*": "0.15"}, _FIRST),
-    ("*", ("veo-3.1-fast%",), {"720p": "0.10", "1080p": "0.12", "4k": "0.30"}, _CHEAPER),
-    ("*", ("veo-3.1-lite%",), {"720p": "0.05", "1080p": "0.08"}, _FIRST),
+    ("*", ("veo-3.1-fast*",), {"*": "0.15"}, _FIRST),
+    ("*", ("veo-3.1-fast*",), {"720p": "0.10", "1080p": "0.12", "4k": "0.30"}, _CHEAPER),
+    ("*", ("veo-3.1-lite*",), {"720p": "0.05", "1080p": "0.08"}, _FIRST),
+    ("*", _MINIMAX, {"*": "0.072"}, _FIRST),
 )
 
+_PER_CLIP = (("*", ("seedance*", "*/seedance*"), {"*": "0.132"}, _FIRST),)
+
 DEFAULTS = tuple(
-    Price(provider=provider, model=model, resolution=resolution, price=Decimal(price), valid_from=day)
-    for provider, models, by_resolution, day in _PUBLISHED
+    Price(
+        provider=provider,
+        model=model,
+        resolution=resolution,
+        price=Decimal(price),
+        valid_from=day,
+        unit="second" if published is _PUBLISHED else "clip",
+    )
+    for published in (_PUBLISHED, _PER_CLIP)
+    for provider, models, by_resolution, day in published
     for model in models
     for resolution, price in by_resolution.items()
 )
@@ -81,7 +94,7 @@ def _check(price: Price) -> None:
                 f"a price's {name} has more than {limit} characters: {getattr(price, name)[:40]}…"
             )
     if price.price >= 10**8:
-        raise ConfigError(f"the price {price.price} of {price.model} is too large for one second")
+        raise ConfigError(f"the price {price.price} of {price.model} is too large")
 
 
 def midnight(day: date) -> datetime:

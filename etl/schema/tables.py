@@ -6,103 +6,24 @@ every other instant is ours, the moment the page that showed it was received. Al
 
 from __future__ import annotations
 
-from typing import Any
-
 import sqlalchemy as sa
 
 from etl.db.types import BigKey, Bytes, Double, JobId, JsonText, Text, UtcDateTime
-
-metadata = sa.MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "pk": "pk_%(table_name)s",
-    }
+from etl.schema.table_columns import (
+    _count,
+    _flag,
+    _key,
+    _observed,
+    _run,
+    _source,
+    _table,
+    _tracked,
+    complete,
+    metadata,
 )
+from etl.schema.totals_tables import daily_totals, duration_totals, job_kinds
 
-#: Ids and models differ by case and by trailing blanks; MariaDB's default collation sees neither.
-_CHARSETS: dict[str, str] = {
-    "mysql_charset": "utf8mb4",
-    "mysql_collate": "utf8mb4_0900_bin",
-    "mariadb_charset": "utf8mb4",
-    "mariadb_collate": "utf8mb4_nopad_bin",
-    "mysql_engine": "InnoDB",
-    "mariadb_engine": "InnoDB",
-    # Whatever the server's default is: in COMPACT a key ends at 767 bytes, and an id may have 2,048.
-    "mysql_row_format": "DYNAMIC",
-    "mariadb_row_format": "DYNAMIC",
-}
-
-
-def _table(name: str, *parts: sa.schema.SchemaItem, comment: str, **options: Any) -> sa.Table:
-    return sa.Table(name, metadata, *parts, comment=comment, **options)
-
-
-def complete(dialect: str) -> None:
-    """What the tables need before they are made on a database, or compared with it to write a revision.
-
-    Noted aside, as options of the tables would cost every command the import of that dialect: 0.02 s.
-    """
-    for table in metadata.tables.values():
-        if dialect in ("mysql", "mariadb"):
-            table.dialect_kwargs.update(_CHARSETS)
-        for index in table.indexes:
-            if dialect in index.info.get("where", {}):
-                index.dialect_options[dialect]["where"] = sa.text(index.info["where"][dialect])
-
-
-def _source(*, primary_key: bool = False, checked: bool = True) -> sa.Column[int]:
-    """`checked=False` on the tables that take every job: the lease row has proved the source already."""
-    return sa.Column(
-        "source_id",
-        sa.Integer,
-        *([sa.ForeignKey("sources.id")] if checked else []),
-        primary_key=primary_key,
-        autoincrement=False,
-        nullable=False,
-        comment="The source: one gateway, provider and key.",
-    )
-
-
-def _run(*, nullable: bool = False) -> sa.Column[int]:
-    return sa.Column("run_id", BigKey, nullable=nullable, comment="The run that wrote this row.")
-
-
-def _key(comment: str) -> sa.Column[int]:
-    return sa.Column("id", BigKey, primary_key=True, comment=comment)
-
-
-def _count(name: str, comment: str) -> sa.Column[int]:
-    return sa.Column(name, sa.Integer, nullable=False, server_default="0", comment=comment)
-
-
-def _tracked() -> list[sa.Column[Any]]:
-    """The columns that history records; the same in `video_jobs` and `video_job_versions`."""
-    return [
-        sa.Column("provider", Text, comment="Provider that made the video."),
-        sa.Column("model", Text, comment="Model as the gateway names it."),
-        sa.Column("status", Text, nullable=False, comment="Status: as reported, or derived when not sent."),
-        sa.Column("reported_status", Text, comment="Status exactly as sent; null when not sent."),
-        sa.Column("progress", Double, comment="Percent done, 0-100."),
-        sa.Column("prompt", Text, comment="The prompt, its sha256, or null, as configured."),
-        sa.Column("remixed_from_job_id", Text, comment="Job that this one remixes."),
-        sa.Column("seconds", Double, comment="Length of the clip in seconds."),
-        sa.Column("size", Text, comment="Resolution as sent, for example 1280x720."),
-        sa.Column("width", sa.Integer, comment="Pixels across, read from size."),
-        sa.Column("height", sa.Integer, comment="Pixels down, read from size."),
-        sa.Column("created_at", UtcDateTime, comment="Creation, by the gateway's clock (UTC)."),
-        sa.Column("completed_at", UtcDateTime, comment="Completion, by the gateway's clock (UTC)."),
-        sa.Column("expires_at", UtcDateTime, comment="End of the downloadable file, gateway's clock (UTC)."),
-        sa.Column("error_code", Text, comment="Code of the failure."),
-        sa.Column("error_message", Text, comment="Message of the failure."),
-        sa.Column("extra", JsonText, comment="JSON of every field that has no column of its own."),
-    ]
-
-
-def _some(*names: str) -> list[sa.Column[Any]]:
-    return [column for column in _tracked() if column.name in names]
-
+__all__ = ["complete", "daily_totals", "duration_totals", "job_kinds", "metadata"]
 
 # A partial index names its condition in `info`: as `postgresql_where` it would cost every command the import
 # of that dialect, 0.05 s. The migrations say it as Alembic wants it.
@@ -162,12 +83,7 @@ list_pages = _table(
     sa.Column(
         "received_at", UtcDateTime, nullable=False, comment="When the body was complete, our clock (UTC)."
     ),
-    sa.Column(
-        "accepted",
-        sa.Boolean(create_constraint=False),
-        nullable=False,
-        comment="False when the gateway's cache served it: logged, not believed.",
-    ),
+    _flag("accepted", "False when the gateway's cache served it: logged, not believed."),
     sa.Column("request_type", Text, comment="extra_fields.request_type."),
     sa.Column("provider", Text, comment="extra_fields.provider."),
     sa.Column("model_requested", Text, comment="extra_fields.model_requested or original_model_requested."),
@@ -189,7 +105,7 @@ cache_lookups = _table(
     _run(),
     sa.Column("page_id", BigKey, nullable=False, comment="The page in list_pages."),
     sa.Column("looked_up_at", UtcDateTime, nullable=False, comment="When the page came, our clock (UTC)."),
-    sa.Column("cache_hit", sa.Boolean(create_constraint=False), nullable=False, comment="Served from cache."),
+    _flag("cache_hit", "Served from cache."),
     sa.Column("cache_id", Text, comment="Id of the cache entry."),
     sa.Column("hit_type", Text, comment="direct or semantic."),
     sa.Column("requested_provider", Text, comment="Provider asked for."),
@@ -209,12 +125,7 @@ video_jobs = _table(
     _source(primary_key=True, checked=False),
     sa.Column("job_id", JobId, primary_key=True, comment="The job's id as listed, suffix included."),
     *_tracked(),
-    sa.Column(
-        "settled",
-        sa.Boolean(create_constraint=False),
-        nullable=False,
-        comment="True when it cannot change again.",
-    ),
+    _flag("settled", "True when it cannot change again."),
     sa.Column("content_hash", sa.String(32), nullable=False, comment="Digest of all but progress."),
     sa.Column("version", sa.Integer, nullable=False, comment="Number of its newest version, from 1."),
     sa.Column(
@@ -236,6 +147,7 @@ video_jobs = _table(
         BigKey,
         comment="Reconcile that did not find it; evidence only once that run is complete.",
     ),
+    *_observed(),
     sa.Index("ix_video_jobs_list_position", "source_id", "list_position"),
     sa.Index("ix_video_jobs_created_at", "created_at"),
     sa.Index(
@@ -271,36 +183,6 @@ video_job_versions = _table(
     sqlite_autoincrement=True,
 )
 
-
-def _digest() -> sa.Column[str]:
-    return sa.Column("digest", sa.String(32), primary_key=True, comment="Digest of what was counted.")
-
-
-def _jobs(comment: str) -> sa.Column[int]:
-    return sa.Column("jobs", sa.BigInteger, nullable=False, comment=comment)
-
-
-daily_totals = _table(
-    "daily_totals",
-    _source(primary_key=True, checked=False),
-    _digest(),
-    sa.Column("day", sa.Date, comment="UTC day of creation, gateway's clock."),
-    *_some("provider", "model", "status"),
-    sa.Column("outcome", sa.String(16), nullable=False, comment="What became of them: see job_facts."),
-    *_some("seconds", "size", "width", "height"),
-    _jobs("Jobs that are so."),
-    comment="Jobs counted by day and kind, kept with every commit. Ask daily_jobs, which checks them.",
-)
-
-duration_totals = _table(
-    "duration_totals",
-    _source(primary_key=True, checked=False),
-    _digest(),
-    *_some("provider", "model"),
-    sa.Column("milliseconds", sa.BigInteger, nullable=False, comment="completed_at - created_at."),
-    _jobs("Completed jobs that took so long."),
-    comment="Completed jobs counted by time taken, kept with every commit. Ask latency_percentiles.",
-)
 
 rejected_items = _table(
     "rejected_items",
@@ -388,9 +270,9 @@ prices = _table(
     "prices",
     _key("Key of the price."),
     sa.Column("provider", sa.String(64), nullable=False, comment="Provider, or * for any."),
-    sa.Column("model_pattern", sa.String(191), nullable=False, comment="Model; % matches any text."),
-    sa.Column("resolution", sa.String(16), nullable=False, comment="Band (720p, 1024p, 1080p, 4k) or *."),
-    sa.Column("unit", sa.String(16), nullable=False, comment="What is counted: second."),
+    sa.Column("model_pattern", sa.String(191), nullable=False, comment="Model; * stands for any text."),
+    sa.Column("resolution", sa.String(16), nullable=False, comment="Band (480p to 4k) or *."),
+    sa.Column("unit", sa.String(16), nullable=False, comment="second (of video), clip or request."),
     sa.Column("price", sa.Numeric(14, 6), nullable=False, comment="Price of one unit."),
     sa.Column("currency", sa.String(3), nullable=False, comment="ISO 4217."),
     sa.Column("valid_from", UtcDateTime, nullable=False, comment="In force from (UTC)."),

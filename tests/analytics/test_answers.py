@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -36,8 +37,14 @@ def rows(engine: sa.Engine, name: str, *columns: str, order: str = "1") -> list[
         if ":now" in sql:
             text = text.bindparams(sa.bindparam("now", NOW, type_=UtcDateTime()))
         return [
-            tuple(value(kinds[c], v) for c, v in zip(columns, row, strict=True)) for row in conn.execute(text)
+            tuple(_plain(value(kinds[c], v)) for c, v in zip(columns, row, strict=True))
+            for row in conn.execute(text)
         ]
+
+
+def _plain(found: Any) -> Any:
+    """Money is exact; here it is compared with numbers as people write them."""
+    return float(found) if isinstance(found, Decimal) else found
 
 
 def test_cost_of_each_job(world):
@@ -82,13 +89,6 @@ def test_observed_times_and_how_sure_they_are(world):
     assert found["j2"] == found["j7"] == (None, None, None, None)
     seen = rows(world, "job_facts", "job_id", "started_seen_at", "ended_seen_at", "versions")
     assert {r[0]: r[1:] for r in seen}["j1"] == (at("05-01 10:00:40"), at("05-01 10:02:10.500"), 3)
-
-
-def test_a_job_reread_by_id_was_not_seen_by_every_run(own_world):
-    with own_world.begin() as conn:
-        conn.exec_driver_sql("UPDATE video_jobs SET reread_at = created_at WHERE job_id = 'j1'")
-    found = dict(rows(own_world, "job_facts", "job_id", "queue_error_seconds"))
-    assert found["j1"] == 10.0 + 30.0
 
 
 def test_daily_jobs(world):

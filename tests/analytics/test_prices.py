@@ -23,21 +23,22 @@ def price(amount: str, **given) -> Price:
 def in_force(engine: sa.Engine, job_id: str = "j1") -> float | None:
     query = sa.text("SELECT price FROM job_facts WHERE job_id = :id")
     with engine.connect() as conn:
-        return conn.scalar(query, {"id": job_id})
+        found = conn.scalar(query, {"id": job_id})
+        return None if found is None else float(found)
 
 
 def test_an_imported_price_goes_before_a_configured_one_before_the_published(world):
     ensure_prices(world, [price("0.2")])
     assert in_force(world) == 0.2
-    import_prices(world, [price("0.3", model="%")])
+    import_prices(world, [price("0.3", model="*")])
     assert in_force(world) == 0.3
 
 
 @pytest.mark.parametrize(
     ("weaker", "stronger"),
     [
-        ({"model": "sora-2%"}, {"model": "sora-2"}),
-        ({"model": "%"}, {"model": "sora%"}),
+        ({"model": "sora-2*"}, {"model": "sora-2"}),
+        ({"model": "*"}, {"model": "sora*"}),
         ({}, {"provider": "openai"}),
         ({}, {"resolution": "720p"}),
         ({"valid_from": date(2026, 4, 30)}, {}),
@@ -55,7 +56,12 @@ def test_the_more_exact_then_the_newer_price_wins(world, weaker, stronger):
         {"provider": "azure"},
         {"resolution": "1080p"},
         {"model": "sora"},
-        {"model": "sora-2-%"},
+        {"model": "sora_2"},
+        {"model": "SORA-2"},
+        {"model": "sora-?"},
+        {"model": "sora-[0-9]"},
+        {"model": "sora-2\\"},
+        {"model": "sora-2-*"},
     ],
 )
 def test_a_price_that_is_not_meant(world, other):
@@ -85,16 +91,16 @@ def test_what_has_no_price(world):
 
 
 CSV = (
-    "model,price,valid_from,resolution,provider\nsora-2,0.10,2026-01-31,720p,openai\n\nveo%,1,2026-02-01,,\n"
+    "model,price,valid_from,resolution,provider\nsora-2,0.10,2026-01-31,720p,openai\n\nveo*,1,2026-02-01,,\n"
 )
 YAML = """
 prices:
   - {model: sora-2, price: 0.10, valid_from: 2026-01-31, resolution: 720p, provider: openai}
-  - {model: veo%, price: 1, valid_from: 2026-02-01}
+  - {model: "veo*", price: 1, valid_from: 2026-02-01}
 """
 JSON = """[{"model": "sora-2", "price": 0.10, "valid_from": "2026-01-31",
             "resolution": "720p", "provider": "openai"},
- {"model": "veo%", "price": "1", "valid_from": "2026-02-01"}]"""
+ {"model": "veo*", "price": "1", "valid_from": "2026-02-01"}]"""
 
 
 @pytest.mark.parametrize(("name", "text"), [("p.csv", CSV), ("p.yaml", YAML), ("p.json", JSON)])
@@ -109,7 +115,7 @@ def test_files(tmp_path: Path, name, text):
             resolution="720p",
             provider="openai",
         ),
-        Price(model="veo%", price=Decimal(1), valid_from=date(2026, 2, 1)),
+        Price(model="veo*", price=Decimal(1), valid_from=date(2026, 2, 1)),
     ]
 
 
@@ -154,3 +160,10 @@ def test_a_file_that_is_not_there(tmp_path: Path):
 def test_a_name_too_long_for_the_table(world):
     with pytest.raises(ConfigError, match="more than 191 characters"):
         import_prices(world, [price("1", model="x" * 192)])
+
+
+def test_a_pattern_of_the_old_kind_is_refused_with_the_new_one(tmp_path: Path):
+    file = tmp_path / "p.csv"
+    file.write_text("model,price,valid_from\nsora-2-20%,1,2026-01-01\n")
+    with pytest.raises(ConfigError, match=r":2: .*sora-2-20\*"):
+        read_file(file)

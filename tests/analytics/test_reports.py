@@ -26,7 +26,11 @@ def world(shared_world):
 
 def columns(table: Table, *names: str) -> list[tuple]:
     places = [next(i for i, c in enumerate(table.columns) if c.name == name) for name in names]
-    return [tuple(row[place] for place in places) for row in table.rows]
+    return [tuple(_plain(row[place]) for place in places) for row in table.rows]
+
+
+def _plain(found: object) -> object:
+    return float(found) if isinstance(found, Decimal) else found
 
 
 @pytest.mark.parametrize("name", REPORTS)
@@ -45,13 +49,13 @@ def test_every_report_runs_with_every_filter(world, name):
 @pytest.mark.parametrize("name", REPORTS)
 def test_reports_of_an_empty_database_are_empty(engine, name):
     table = run(engine, name, WEEK)
-    empty = ((0, 0, 0, 0, 0, 0, None, None, None, 0), (None,) * 10)
+    empty = ((0, 0, 0, 0, 0, 0, None, None, None, None, 0), (None,) * 11)
     assert table.rows == () or (name == "totals" and table.rows[0][:1] in ((0,), (None,))), table.rows
     assert name != "totals" or table.rows[0] in empty
 
 
 def test_totals_and_models(world):
-    assert run(world, "totals", WEEK).rows == ((10, 5, 2, 0, 2, 1, 0.2857, 28.0, 9.6, 1),)
+    assert run(world, "totals", WEEK).rows == ((10, 5, 2, 0, 2, 1, 0.2857, 28.0, Decimal("9.6"), None, 1),)
     found = columns(
         run(world, "models", WEEK), "model", "jobs", "completed", "failed", "cost", "uncosted_jobs"
     )
@@ -120,7 +124,14 @@ def test_money_in_another_currency_is_not_added(own_world):
     import_prices(
         own_world, [Price(model="veo-3.1", price=Decimal("0.5"), valid_from=date(2026, 5, 4), currency="EUR")]
     )
-    assert columns(run(own_world, "totals", WEEK), "cost") == [(4.8,)]
+    assert columns(run(own_world, "totals", WEEK), "cost", "other_costs") == [(4.8, "EUR 4")]
+    euros = Filter(NOW, since=at("05-01"), until=NOW, currency="EUR")
+    assert columns(run(own_world, "totals", euros), "cost", "other_costs") == [(4.0, "USD 4.8")]
+    assert columns(run(own_world, "models", WEEK), "model", "cost", "other_costs")[-1] == (
+        "veo-3.1",
+        None,
+        "EUR 4",
+    )
     found = columns(run(own_world, "cost", WEEK), "model", "currency", "cost")
     assert ("veo-3.1", "EUR", 4.0) in found and ("sora-2", None, None) in found
 

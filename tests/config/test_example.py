@@ -68,7 +68,7 @@ def test_it_loads_and_states_the_true_defaults() -> None:
 
 def test_what_is_commented_out_loads_too_and_states_the_true_defaults() -> None:
     config = load(uncommented(), BIFROST_API_KEY="k")
-    assert [price.model for price in config.prices] == ["sora-2%"]
+    assert [price.model for price in config.prices] == ["sora-2"]
     (lake,) = config.feed.destinations
     assert (lake.every, lake.cron, lake.after_sync, lake.options) == (None, None, False, {})
 

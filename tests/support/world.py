@@ -42,6 +42,11 @@ def job(job_id: str, created: datetime, took: float | None = None, **given: Any)
         "version": 1,
         "first_seen_at": created,
         "last_changed_at": created,
+        "started_seen_at": None,
+        "ended_seen_at": None,
+        "first_seen_within": None,
+        "started_seen_within": None,
+        "ended_seen_within": None,
         "unlisted_at": None,
         "unlisted_reason": None,
         "list_position": 1,
@@ -58,7 +63,19 @@ PRO: dict[str, Any] = {"model": "sora-2-pro", "seconds": 8.0}
 FAST: dict[str, Any] = {"model": "veo-3.1-fast-generate-preview", "source_id": 2}
 
 JOBS = [
-    job("j1", at("05-01 10:00:00"), 100, prompt="cat", version=3),
+    job(
+        "j1",
+        at("05-01 10:00:00"),
+        100,
+        prompt="cat",
+        version=3,
+        first_seen_at=at("05-01 10:00:10"),
+        started_seen_at=at("05-01 10:00:40"),
+        ended_seen_at=at("05-01 10:02:10.500"),
+        first_seen_within=10.0,
+        started_seen_within=15.0,
+        ended_seen_within=90.5,
+    ),
     job("j2", at("05-01 11:00:00"), 300, prompt="cat", remixed_from_job_id="j1"),
     job("j3", at("05-02 23:30:00"), 600, prompt="dog", remixed_from_job_id="j2", size="1792x1024", **PRO),
     job(

@@ -65,11 +65,15 @@ select
     prices.price,
     prices.currency,
     case when jobs.status = 'completed'
-        then round(cast(jobs.seconds as {{ dbt.type_numeric() }}) * prices.price, 6)
+        then round(
+            case when prices.unit = 'second' then cast(jobs.seconds as {{ dbt.type_numeric() }}) else 1 end
+            * prices.price,
+            6
+        )
     end as cost,
     case
         when jobs.status = 'completed' and prices.price is null then 'unpriced'
-        when jobs.status = 'completed' and jobs.seconds is null then 'unknown'
+        when jobs.status = 'completed' and prices.unit = 'second' and jobs.seconds is null then 'unknown'
         when jobs.status = 'completed' then 'billed'
         when jobs.settled then 'failed'
         when jobs.unlisted_at is not null then 'unknown'

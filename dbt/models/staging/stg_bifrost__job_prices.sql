@@ -12,13 +12,14 @@ ranked as (
         wanted.resolution,
         wanted.created_day,
         prices.price,
+        prices.unit,
         prices.currency,
         row_number() over (
             partition by wanted.provider, wanted.model, wanted.resolution, wanted.created_day
             order by
                 case prices.origin when 'import' then 0 when 'config' then 1 else 2 end,
-                case when {{ dbt.position("'%'", 'prices.model_pattern') }} > 0 then 1 else 0 end,
-                length(prices.model_pattern) desc,
+                case when {{ dbt.position("'*'", 'prices.model_pattern') }} > 0 then 1 else 0 end,
+                length(replace(prices.model_pattern, '*', '')) desc,
                 case prices.provider when '*' then 1 else 0 end,
                 case prices.resolution when '*' then 1 else 0 end,
                 prices.valid_from_day desc,
@@ -28,10 +29,12 @@ ranked as (
     inner join {{ ref('stg_bifrost__prices') }} as prices
         on prices.valid_from_day <= wanted.created_day
         and (prices.provider = '*' or prices.provider = wanted.provider)
-        and lower(wanted.model) like lower(prices.model_pattern)
+        and wanted.model like replace(
+            replace(replace(replace(prices.model_pattern, '!', '!!'), '%', '!%'), '_', '!_'), '*', '%'
+        ) escape '!'
         and (prices.resolution = '*' or prices.resolution = wanted.resolution)
 )
 
-select provider, model, resolution, created_day, price, currency
+select provider, model, resolution, created_day, price, unit, currency
 from ranked
 where place = 1

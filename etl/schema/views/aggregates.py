@@ -13,7 +13,8 @@ from functools import partial
 
 from etl.schema.views.columns import Column, Scope, View
 from etl.schema.views.dialects import Dialect
-from etl.schema.views.job_facts import failure_class, outcome, priced
+from etl.schema.views.job_facts import failure_class, outcome
+from etl.schema.views.pricing import cost, priced
 
 _KEYS = (
     Column("day", "day", "Day of creation, gateway's clock (UTC)."),
@@ -55,36 +56,34 @@ def _either(scope: Scope, kept: Callable[[Scope], str], counted: Callable[[Scope
 
 # --- daily_jobs --------------------------------------------------------------------------------
 
-_KIND = "j.source_id, j.provider, j.model, j.size, j.width, j.height, j.status"
+_KIND = "j.source_id, j.provider, j.model, j.seconds, j.size, j.width, j.height, j.status"
 
 
 def _days_kept(scope: Scope) -> str:
     return f"""
-  SELECT j.day AS day, j.day AS utc_day, {_KIND}, j.outcome, SUM(j.jobs) AS jobs,
-    SUM(j.seconds * j.jobs) AS seconds,
-    SUM(CASE WHEN j.seconds IS NULL THEN j.jobs ELSE 0 END) AS unknown
-  FROM daily_totals j WHERE {scope.where}
-  GROUP BY j.day, {_KIND}, j.outcome HAVING SUM(j.jobs) <> 0"""
+  SELECT j.day AS day, j.day AS utc_day, {_KIND}, j.outcome, j.jobs
+  FROM daily_totals j WHERE j.jobs <> 0 AND {scope.where}"""
 
 
 def _days_counted(d: Dialect, scope: Scope) -> str:
     return f"""
-  SELECT {_days(d, scope)}, {_KIND}, {outcome()} AS outcome, COUNT(*) AS jobs, SUM(j.seconds) AS seconds,
-    SUM(CASE WHEN j.seconds IS NULL THEN 1 ELSE 0 END) AS unknown
+  SELECT {_days(d, scope)}, {_KIND}, {outcome()} AS outcome, COUNT(*) AS jobs
   FROM video_jobs j WHERE {scope.where}
   GROUP BY 1, 2, {_KIND}, {outcome()}"""
 
 
 def _daily_jobs(d: Dialect, scope: Scope) -> str:
     groups = _either(scope, _days_kept, partial(_days_counted, d))
-    cost = f"CASE WHEN g.status = 'completed' THEN {d.rounded('g.seconds * p.price', 6)} END"
-    uncosted = "CASE WHEN g.status <> 'completed' THEN 0 WHEN p.price IS NULL THEN g.jobs ELSE g.unknown END"
     return f"""
-SELECT g.day AS day, s.name AS source, g.provider, g.model, g.size, g.status, g.outcome,
-  {d.whole("SUM(g.jobs)")} AS jobs, SUM(g.seconds) AS seconds, {d.rounded(f"SUM({cost})", 6)} AS cost,
-  p.currency AS currency, {d.whole(f"SUM({uncosted})")} AS uncosted_jobs
-{_priced(d, groups)}
-GROUP BY g.day, s.name, g.provider, g.model, g.size, g.status, g.outcome, p.currency"""
+SELECT day, source, provider, model, size, status, outcome, {d.whole("SUM(jobs)")} AS jobs,
+  SUM(seconds * jobs) AS seconds, {d.sum_of_money("cost", "jobs")} AS cost, currency,
+  {d.whole("SUM(CASE WHEN status = 'completed' AND cost IS NULL THEN jobs ELSE 0 END)")} AS uncosted_jobs
+FROM (
+  SELECT g.day AS day, s.name AS source, g.provider, g.model, g.size, g.status, g.outcome, g.jobs, g.seconds,
+    CASE WHEN g.status = 'completed' THEN {cost(d, "g")} END AS cost, p.currency
+  {_priced(d, groups)}
+) one
+GROUP BY day, source, provider, model, size, status, outcome, currency"""
 
 
 DAILY_JOBS = View(
@@ -109,17 +108,21 @@ DAILY_JOBS = View(
 
 def _failures(d: Dialect, scope: Scope) -> str:
     groups = f"""
-  SELECT {_days(d, scope)}, j.source_id, j.provider, j.model, j.size, j.width, j.height, j.error_code,
-    j.error_message, COUNT(*) AS jobs, SUM(j.seconds) AS seconds, MAX(j.created_at) AS last_at
+  SELECT {_days(d, scope)}, j.source_id, j.provider, j.model, j.seconds, j.size, j.width, j.height,
+    j.error_code, j.error_message, COUNT(*) AS jobs, MAX(j.created_at) AS last_at
   FROM video_jobs j WHERE j.status = 'failed' AND {scope.where}
-  GROUP BY 1, 2, j.source_id, j.provider, j.model, j.size, j.width, j.height, j.error_code, j.error_message"""
+  GROUP BY 1, 2, j.source_id, j.provider, j.model, j.seconds, j.size, j.width, j.height, j.error_code,
+    j.error_message"""
     return f"""
-SELECT g.day AS day, s.name AS source, g.provider, g.model, g.size, {failure_class("g")} AS class,
-  g.error_code, g.error_message, {d.whole("SUM(g.jobs)")} AS jobs, SUM(g.seconds) AS wasted_seconds,
-  {d.rounded("SUM(g.seconds * p.price)", 6)} AS would_be_cost, p.currency AS currency,
-  MAX(g.last_at) AS last_created_at
-{_priced(d, groups)}
-GROUP BY g.day, s.name, g.provider, g.model, g.size, g.error_code, g.error_message, p.currency"""
+SELECT day, source, provider, model, size, {failure_class("one")} AS class, error_code, error_message,
+  {d.whole("SUM(jobs)")} AS jobs, SUM(seconds * jobs) AS wasted_seconds,
+  {d.sum_of_money("cost", "jobs")} AS would_be_cost, currency, MAX(last_at) AS last_created_at
+FROM (
+  SELECT g.day AS day, s.name AS source, g.provider, g.model, g.size, g.error_code, g.error_message, g.jobs,
+    g.seconds, g.last_at, {cost(d, "g")} AS cost, p.currency
+  {_priced(d, groups)}
+) one
+GROUP BY day, source, provider, model, size, error_code, error_message, currency"""
 
 
 FAILURES = View(

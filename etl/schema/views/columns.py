@@ -8,7 +8,9 @@ from typing import Literal
 
 from etl.schema.views.dialects import Dialect
 
-Kind = Literal["text", "integer", "number", "seconds", "money", "ratio", "instant", "day", "flag", "any"]
+Kind = Literal[
+    "text", "integer", "number", "seconds", "money", "amounts", "ratio", "instant", "day", "flag", "any"
+]
 
 
 _ALL = "1 = 1"
@@ -16,7 +18,8 @@ _ALL = "1 = 1"
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`kind` tells how a value is read and shown: `seconds` is a length, `ratio` 0 to 1, `any` unknown."""
+    """`kind` tells how a value is read and shown: `seconds` is a length, `ratio` 0 to 1, `amounts`
+    is money in several currencies as text, `any` unknown."""
 
     name: str
     kind: Kind

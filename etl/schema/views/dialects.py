@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+_BLANK = "' '"
+
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
@@ -74,10 +76,58 @@ class Dialect:
         )
 
     def matches(self, text: str, pattern: str) -> str:
-        """LIKE without case; only SQLite's knows no other way."""
+        """A `*` in the pattern stands for any text, everything else for itself, case and accents included."""
+        literal = f"REPLACE(REPLACE(REPLACE({pattern}, '!', '!!'), '%', '!%'), '_', '!_')"
+        like = f"{text} LIKE REPLACE({literal}, '*', '%') ESCAPE '!'"
+        glob = f"{text} GLOB REPLACE(REPLACE({pattern}, '[', '[[]'), '?', '[?]')"
+        return self._pick(glob, like, like)
+
+    def characters(self, text: str) -> str:
+        """How many there are."""
+        return f"{self._pick('LENGTH', 'LENGTH', 'CHAR_LENGTH')}({text})"
+
+    def money(self, amount: str) -> str:
+        """An amount to the millionth: exact, but for SQLite, which knows no decimals; see `sum_of_money`."""
         return self._pick(
-            f"{text} LIKE {pattern}", f"{text} ILIKE {pattern}", f"LOWER({text}) LIKE LOWER({pattern})"
+            f"ROUND({amount}, 6)", f"CAST({amount} AS numeric(20, 6))", f"CAST({amount} AS DECIMAL(20, 6))"
         )
+
+    def cost(self, seconds: str, price: str) -> str:
+        """seconds (to the millisecond) x price, to the millionth, halves upwards."""
+        return self._pick(
+            f"((CAST(ROUND({seconds} * 1000) AS INTEGER) * {self._millionths(price)} + 500) / 1000 / 1e6)",
+            f"ROUND(ROUND(CAST({seconds} AS numeric), 3) * {price}, 6)",
+            f"ROUND(CAST({seconds} AS DECIMAL(20, 3)) * {price}, 6)",
+        )
+
+    def times(self, amount: str, number: str) -> str:
+        """An amount so many times."""
+        exact = f"{amount} * ({number})"
+        return self._pick(f"({self._millionths(amount)} * ({number}) / 1e6)", exact, exact)
+
+    def sum_of_money(self, amount: str, times: str = "1") -> str:
+        """The sum of amounts that each count several times; exact, on SQLite by whole millionths."""
+        exact = f"SUM({amount} * {times})"
+        return self._pick(f"(SUM({self._millionths(amount)} * {times}) / 1e6)", exact, exact)
+
+    def amounts(self, currency: str, amount: str) -> str:
+        """A list of amounts with their currencies, as text: EUR 4.2, USD 0.1."""
+        digits = self._pick(f"printf('%.6f', {amount})", f"CAST({amount} AS text)", f"CAST({amount} AS CHAR)")
+        trimmed = self._pick(
+            f"rtrim(rtrim({digits}, '0'), '.')",
+            f"rtrim(rtrim({digits}, '0'), '.')",
+            f"TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM {digits}))",
+        )
+        one = f"CASE WHEN {amount} IS NOT NULL THEN {self.joined(currency, _BLANK, trimmed)} END"
+        return self._pick(
+            f"GROUP_CONCAT({one}, ', ')",
+            f"STRING_AGG({one}, ', ' ORDER BY {currency})",
+            f"GROUP_CONCAT({one} ORDER BY {currency} SEPARATOR ', ')",
+        )
+
+    @staticmethod
+    def _millionths(amount: str) -> str:
+        return f"CAST(ROUND(({amount}) * 1000000) AS INTEGER)"
 
     def unset(self, flag: str) -> str:
         """A flag is false, said as the partial indexes say it."""

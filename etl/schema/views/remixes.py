@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from etl.schema.views.columns import Column, Scope, View
 from etl.schema.views.dialects import Dialect
-from etl.schema.views.job_facts import cost_of_job, price_of_job, priced
+from etl.schema.views.job_facts import cost_of_job, price_of_job
+from etl.schema.views.pricing import cost, priced
 
 #: Longer chains are cut, and marked: a cycle would never end.
 DEEPEST = 50
@@ -74,13 +75,19 @@ LEFT JOIN sources s ON s.id = m.source_id
 def _remix_trees(d: Dialect, scope: Scope) -> str:
     one_currency = "MAX(currency) = MIN(currency)"
     return f"""
-SELECT source, root_job_id, (MIN(depth) > 0 AND MAX(cycle_mark) = 0) AS is_orphan,
-  (MAX(cycle_mark) = 1) AS is_cycle, COUNT(*) AS jobs, MAX(depth) AS depth, SUM(seconds) AS seconds,
-  CASE WHEN {one_currency} THEN {d.rounded("SUM(cost)", 6)} END AS cost,
-  CASE WHEN {one_currency} THEN MAX(currency) END AS currency,
-  {d.whole("SUM(CASE WHEN status = 'completed' AND cost IS NULL THEN 1 ELSE 0 END)")} AS uncosted_jobs,
-  MIN(created_at) AS first_created_at, MAX(created_at) AS last_created_at
-FROM (SELECT f.*, CASE WHEN f.is_cycle THEN 1 ELSE 0 END AS cycle_mark FROM ({_remix_jobs(d, scope)}) f) m
+SELECT source, root_job_id, (MIN(depth_min) > 0 AND MAX(cycle_mark) = 0) AS is_orphan,
+  (MAX(cycle_mark) = 1) AS is_cycle, {d.whole("SUM(jobs)")} AS jobs, MAX(depth) AS depth,
+  SUM(seconds) AS seconds, CASE WHEN {one_currency} THEN {d.sum_of_money("cost")} END AS cost,
+  CASE WHEN {one_currency} THEN MAX(currency) END AS currency, {d.amounts("currency", "cost")} AS costs,
+  {d.whole("SUM(uncosted_jobs)")} AS uncosted_jobs,
+  MIN(first_at) AS first_created_at, MAX(last_at) AS last_created_at
+FROM (
+  SELECT source, root_job_id, currency, MIN(depth) AS depth_min, MAX(depth) AS depth, COUNT(*) AS jobs,
+    MAX(CASE WHEN is_cycle THEN 1 ELSE 0 END) AS cycle_mark, SUM(seconds) AS seconds,
+    {d.sum_of_money("cost")} AS cost, MIN(created_at) AS first_at, MAX(created_at) AS last_at,
+    SUM(CASE WHEN status = 'completed' AND cost IS NULL THEN 1 ELSE 0 END) AS uncosted_jobs
+  FROM ({_remix_jobs(d, scope)}) f GROUP BY source, root_job_id, currency
+) m
 GROUP BY source, root_job_id"""
 
 
@@ -123,6 +130,7 @@ REMIX_TREES = View(
         Column("seconds", "seconds", "Length of all its clips."),
         Column("cost", "money", "Cost of the whole tree; null when unpriced or in several currencies."),
         Column("currency", "text", "Currency of cost."),
+        Column("costs", "amounts", "Cost of the whole tree in every currency."),
         Column("uncosted_jobs", "integer", "Completed jobs that are not in cost."),
         Column("first_created_at", "instant", "Creation of its oldest job, gateway's clock."),
         Column("last_created_at", "instant", "Creation of its newest job, gateway's clock."),
@@ -142,7 +150,7 @@ def _duplicates(d: Dialect, scope: Scope) -> str:
 SELECT g.provider, g.model, g.size, g.seconds, g.prompt, g.jobs,
   {d.whole("g.completed_jobs")} AS completed_jobs, {d.whole(avoidable)} AS avoidable_jobs,
   g.seconds * ({avoidable}) AS avoidable_seconds,
-  {d.rounded(f"g.seconds * ({avoidable}) * p.price", 6)} AS avoidable_cost, p.currency,
+  {d.times(cost(d, "g"), avoidable)} AS avoidable_cost, p.currency,
   g.first_created_at, g.last_created_at
 FROM (
   SELECT {same}, MAX(j.width) AS width, MAX(j.height) AS height,

@@ -7,7 +7,6 @@ from typing import Any
 from starlette.responses import Response
 
 from etl.analytics import browsing, queries
-from etl.analytics.durations import MOST
 from etl.analytics.history import read_history
 from etl.analytics.status import read_status
 from etl.errors import ConfigError
@@ -37,9 +36,7 @@ def part(call: Call) -> Response:
     view, table = read(call, FEW if name != "pace" else None)
     if name == "pace":
         charts = pace_charts(table, call.chosen(), call.query)
-        return call.page(
-            "part_charts.html", {"charts": charts, "query": call.query, "cut": table.cut, "most": MOST}
-        )
+        return call.page("part_charts.html", {"charts": charts, "query": call.query})
     shown = grid(table, call.setting(), only=view.few)
     return call.page("part_grid.html", {"grid": shown, "view": view})
 

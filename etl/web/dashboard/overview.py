@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from etl.analytics import durations, queries
@@ -96,8 +97,8 @@ def _sums(table: Table) -> dict[str, float]:
     found: dict[str, float] = {}
     for row in _dicts(table):
         for name, value in row.items():
-            if isinstance(value, int | float) and not isinstance(value, bool):
-                found[name] = found.get(name, 0) + value
+            if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+                found[name] = found.get(name, 0) + float(value)
     return found
 
 

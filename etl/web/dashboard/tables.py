@@ -64,8 +64,7 @@ def table_values(call: Call, view: View, table: Table) -> dict[str, Any]:
     depths = [row[0] for row in table.rows] if view.name == "tree" else []
     view = replace(view, about=_family(table)) if view.name == "tree" else view
     values = {"page": view.name, "view": view, "run": run_of(call), "charts": charts, "depths": depths}
-    values |= {"cut": table.cut, "most": durations.MOST}
-    return values | {"ranged": table.ranged, "grid": drawn, "file": _file(call, view)}
+    return values | {"cut": table.cut, "ranged": table.ranged, "grid": drawn, "file": _file(call, view)}
 
 
 def _family(table: Table) -> str:
