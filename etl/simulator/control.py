@@ -1,7 +1,7 @@
 """`/_sim/…`: how other processes move and change the simulated world. Never asks for a token.
 
 GET  stats          the clock, jobs ever created, requests answered, faults in force
-GET  key            {"key": …}: the virtual key of the moment, where keys rotate
+GET  key            {"key": …}: the virtual key of the moment, where keys rotate; as=text: the key alone
 POST advance        seconds=N
 POST fault          spec=NAME[:KEY=VALUE,…]
 POST clear          every fault, or those called name=…
@@ -27,7 +27,10 @@ from etl.simulator.world import World
 def answer(gateway: Gateway, request: Request) -> Response:
     """400 with an `error` for what cannot be done."""
     try:
-        return Response(200, dump(_obey(gateway, request)))
+        found = _obey(gateway, request)
+        if request.query.get("as") == "text" and "key" in found:
+            return Response(200, str(found["key"]).encode(), "text/plain")
+        return Response(200, dump(found))
     except (ValueError, TypeError, KeyError) as exc:
         return Response(400, dump({"error": str(exc)}))
 

@@ -102,7 +102,8 @@ class Faults:
         """How unknown cursors are answered, when a fault says so."""
         return next((f.text("how", "404") for f in self.all if f.name == "dead_cursor"), None)
 
-    def upstream_gone(self, now: float) -> str | None:
-        """How the provider's end shows, once it has come."""
-        over = (f for f in self.standing("upstream_gone") if f.number("since", float("-inf")) <= now)
+    def upstream_gone(self, provider: str, now: float) -> str | None:
+        """How the provider's end shows, once it has come; without a name every provider's."""
+        mine = (f for f in self.standing("upstream_gone") if f.text("provider", provider) == provider)
+        over = (f for f in mine if f.number("since", float("-inf")) <= now)
         return next((f.text("how", "404") for f in over), None)

@@ -20,7 +20,7 @@ class Upstream:
 
     def page(self, ask: Ask, exchange: Exchange) -> Listing:
         """Raises Refused: the provider's own refusal."""
-        if how := self._faults.upstream_gone(ask.now):
+        if how := self._faults.upstream_gone(self._world.provider, ask.now):
             if how != "empty":
                 raise Refused(error_table.gone(int(how), exchange.upstream_context))
             return Listing([], [], False)
@@ -36,7 +36,7 @@ class Upstream:
 
     def read(self, id: str, exchange: Exchange) -> bytes | None:
         """One job; None when this account does not know it. Raises Refused."""
-        if how := self._faults.upstream_gone(self._world.now()):
+        if how := self._faults.upstream_gone(self._world.provider, self._world.now()):
             if how != "empty":
                 raise Refused(error_table.gone(int(how), exchange.upstream_context))
             return None

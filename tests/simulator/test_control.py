@@ -87,6 +87,7 @@ def test_keys_rotate_with_a_window_of_grace(grace: float, late: int) -> None:
         sim.advance(HOUR + 1)
         second = ask(sim, "/_sim/key").json["key"]
         assert first != second
+        assert ask(sim, "/_sim/key?as=text").body.decode() == second
         assert listed(sim, {"Authorization": f"Bearer {second}"}).status == 200
         assert listed(sim, {"x-bf-vk": first}).status == late
         sim.advance(60)

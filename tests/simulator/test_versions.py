@@ -196,3 +196,5 @@ def test_several_providers_behind_one_gateway() -> None:
         assert single(sim, veo.id_at(1)).json["extra_fields"]["provider"] == "gemini"
         assert single(sim, "video_x:runway").status == 400
         assert len(ask(sim, "/openai_passthrough/v1/videos").json["data"]) == 5
+        sim.fault("upstream_gone", provider="studio", how=410)
+        assert [listed(sim, provider=name).status for name in ("openai", "studio")] == [200, 410]
