@@ -6,7 +6,8 @@ A harness may use it in memory, without a server and with a clock of its own:
     gateway = Gateway(World(jobs=500, clock=clock, version="2.0"))
     response = gateway.handle(Request.to("/v1/videos?provider=openai", {"Authorization": "Bearer t"}))
 
-`handle` reads nothing but its argument, the clock, and what was asked before. A Response carries status,
+`handle` reads nothing but its argument, the clock, and what was asked before (a fault's `retry_at` alone is a
+date of the machine's, which a client compares with its own clock). A Response carries status,
 body, content type and headers; `delivery` says how a server would send it (whole, truncated, reset, stall,
 drip, slow). What a server does with `/_sim/…`, `control.answer(gateway, request)` does here.
 """
