@@ -11,8 +11,9 @@ from html.parser import HTMLParser
 import pytest
 
 from etl.analytics.queries import Table
-from etl.analytics.rendering import Document, bars, guarded, render, shown, to_parquet
+from etl.analytics.rendering import Document, bars, render, shown, to_parquet
 from etl.errors import ConfigError
+from etl.records import spreadsheet_safe
 from etl.schema.views.columns import Column
 
 WHEN = datetime(2026, 5, 1, 10, 0, 0, 250000, UTC)
@@ -44,12 +45,12 @@ def test_csv_runs_nothing_and_keeps_numbers():
 
 @pytest.mark.parametrize("text", ["=1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "  =1", "\n=1"])
 def test_dangerous_cells_are_quoted(text):
-    assert guarded(text) == f"'{text}"
+    assert spreadsheet_safe(text) == f"'{text}"
 
 
 @pytest.mark.parametrize("text", ["", "cat", "1-2", "a=b", "it's"])
 def test_other_cells_are_left_alone(text):
-    assert guarded(text) == text
+    assert spreadsheet_safe(text) == text
 
 
 def test_json_has_values_as_they_are():
