@@ -16,7 +16,7 @@ from etl.feed.delivery import FeedResult
 from etl.feed.process import Apart
 from etl.feed.watermarks import Mark
 from etl.log import get
-from etl.scheduler.schedule import next_fire, slowest
+from etl.scheduler.timing import next_fire, slowest
 from etl.scheduler.work import Telemetry, Work
 from etl.worker import now
 

@@ -12,7 +12,7 @@ from etl.errors import EtlError
 from etl.feed.delivery import FeedResult, Watch, run
 from etl.load.source_health import Health, read_health
 from etl.records import Progress, RunResult, never_began
-from etl.scheduler.schedule import reconcile_verdict
+from etl.scheduler.timing import reconcile_verdict
 from etl.worker import now
 
 

@@ -22,8 +22,8 @@ from etl.load.source_health import abandoned, completed, release_all
 from etl.log import get
 from etl.scheduler.deliveries import Feeds
 from etl.scheduler.in_flight import Slots
-from etl.scheduler.schedule import pace, slowest, trigger, usual
 from etl.scheduler.ticks import Turns
+from etl.scheduler.timing import pace, slowest, trigger, usual
 from etl.scheduler.work import Telemetry, Work
 from etl.worker import now
 

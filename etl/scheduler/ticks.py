@@ -16,7 +16,7 @@ from etl.errors import EtlError, LeaseHeld, LeaseLost
 from etl.load.source_health import Health, read_health
 from etl.log import get
 from etl.records import RunKind, RunResult, never_began
-from etl.scheduler.schedule import reconcile_verdict, usual, verdict
+from etl.scheduler.timing import reconcile_verdict, usual, verdict
 from etl.scheduler.work import Telemetry, Work
 from etl.worker import now
 
