@@ -93,6 +93,14 @@ class Forbidden(Fatal):
     """402 or 403: budget spent, key blocked, provider or model barred."""
 
 
+class ProviderRefused(Fatal):
+    """401 or 403 that the gateway passed on from its provider: the provider's key was refused, not ours."""
+
+
+class Intercepted(Fatal):
+    """401 or 403 as a web page: a proxy or a firewall before the gateway refused."""
+
+
 class Unsupported(Fatal):
     """The provider cannot list, is not configured, or has no usable key."""
 
@@ -229,9 +237,10 @@ class LeaseLost(EtlError):
 
 
 def is_refusal(error: BaseException | None) -> bool:
-    """The gateway refuses these settings, and will until somebody changes them: 401, 403, unsupported.
+    """The gateway itself refuses these settings: 401, 403, unsupported.
 
-    A spent budget (402) fills up again, and a 400 of an unknown kind may be about one request only.
+    A spent budget (402) fills up again, a 400 of an unknown kind may be about one request only, and what a
+    provider or a proxy refuses is nothing that these settings could mend.
     """
     if isinstance(error, Forbidden):
         return error.status != 402

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -52,6 +52,18 @@ def spreadsheet_safe(text: str) -> str:
     """
     first = text.lstrip(" \u00a0\u3000\ufeff")[:1]
     return f"'{text}" if first and first in "=+-@\t\r\n\v\f＝＋－＠" else text
+
+
+#: Clocks of several machines may differ by so much without a meaning.
+SKEW = timedelta(minutes=1)
+
+
+def elapsed(since: datetime | None, now: datetime) -> timedelta | None:
+    """The time from `since` to `now`, both UTC; None when it never was, or lies ahead by more than SKEW.
+
+    An instant of the future was written before a clock was put back: it is never fresh, no wait starts there.
+    """
+    return None if since is None or since > now + SKEW else max(now - since, timedelta())
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from etl.db.engine import Engine, reading, writing
 from etl.errors import EtlError, GatewayError, LeaseHeld, LeaseLost, StorageError, is_refusal
 from etl.extract import Gateway
 from etl.load import Lease, Store, register, registered, worker_name
-from etl.load.source_health import note_failure
+from etl.load.source_health import REFUSALS, note_failure, refusals
 from etl.log import Redactor, get
 from etl.observer import Observer, Unwatched, WatchedGateway, WatchedStore
 from etl.pipeline.sync import Stopped, sync_source
@@ -138,7 +138,8 @@ class Worker:
         error = result.error
         try:
             if result.status == "failed" and not isinstance(error, LeaseHeld | LeaseLost):
-                disabled = self.redact(str(error)) if is_refusal(error) else None
+                refused = is_refusal(error) and refusals(self.engine, source.name) >= REFUSALS
+                disabled = self.redact(str(error)) if refused else None
                 note_failure(
                     self.engine,
                     source.name,

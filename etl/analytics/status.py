@@ -15,6 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from etl.db.engine import storage_errors
+from etl.records import elapsed
 from etl.schema.tables import (
     coverage_gaps,
     leases,
@@ -83,8 +84,9 @@ class SourceStatus:
     gaps: tuple[CoverageGap, ...]
 
     def age(self, now: datetime) -> timedelta | None:
-        """How long ago the source was last known complete; None when it never was."""
-        return None if self.complete_at is None else now - self.complete_at
+        """How long ago the source was last known complete; None when it never was, as far as we can tell:
+        an instant that lies ahead says nothing."""
+        return elapsed(self.complete_at, now)
 
     def lag(self, now: datetime) -> timedelta | None:
         """Now − creation of the newest job; it grows when nobody makes videos."""

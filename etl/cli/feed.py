@@ -157,7 +157,7 @@ def _standing(standing: Standing, redact: Callable[[str], str]) -> dict[str, Any
 
 
 def _age(oldest: datetime | None) -> float | None:
-    return None if oldest is None else round((datetime.now(UTC) - oldest).total_seconds(), 1)
+    return None if oldest is None else round(max(0.0, (datetime.now(UTC) - oldest).total_seconds()), 1)
 
 
 def _table(found: Sequence[Standing], redact: Callable[[str], str]) -> None:

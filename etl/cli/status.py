@@ -149,6 +149,13 @@ def _show(found: dict[str, SourceStatus], wanted: Sequence[str], stale: Sequence
         _remarks(name, found.get(name), name in wanted, name in stale)
 
 
+def _complete(status: SourceStatus, now: datetime) -> str:
+    if status.loading:
+        return "not yet"
+    age = status.age(now)
+    return "unknown: the clock was put back" if age is None else f"{span(age)} ago"
+
+
 def _row(name: str, status: SourceStatus | None, now: datetime) -> list[str]:
     if status is None:
         return [name, "never", *["-"] * (len(_HEADINGS) - 2)]
@@ -158,7 +165,7 @@ def _row(name: str, status: SourceStatus | None, now: datetime) -> list[str]:
     return [
         name,
         last,
-        "not yet" if status.loading else f"{span(status.age(now))} ago",
+        _complete(status, now),
         "-" if status.lag(now) is None else f"{span(status.lag(now))} ago",
         number(status.jobs),
         number(status.open_jobs),

@@ -9,6 +9,7 @@ from typing import Any
 from etl.errors import GarbledAnswer
 
 _PIECE = 1 << 18
+_GZIP = b"\x1f\x8b"
 _GZIP_OR_ZLIB = 47  # zlib's window bits: tell the two apart by their first bytes
 
 
@@ -23,7 +24,7 @@ def read_body(raw: Any, limit: int, where: str, on_piece: Callable[[], None]) ->
     while piece := raw.read1(_PIECE, decode_content=False):
         on_piece()
         if inflate is not None:
-            piece = _inflated(inflate, piece, limit - size + 1, where)
+            piece = inflate.feed(piece, limit - size + 1)
         size += len(piece)
         if size > limit:
             raise _too_large(limit, where)
@@ -37,24 +38,50 @@ def read_body(raw: Any, limit: int, where: str, on_piece: Callable[[], None]) ->
 CUT = "a proxy or the network cut the answer short; a smaller page_size may pass"
 
 
-def _inflater(encoding: str, where: str) -> Any:
+def _inflater(encoding: str, where: str) -> _Inflater | None:
     name = encoding.strip().lower()
     if name in ("", "identity"):
         return None
     if name not in ("gzip", "x-gzip", "deflate"):
         hint = "a proxy compresses in a way that was not asked for"
         raise GarbledAnswer(f"{where}: the body is encoded as {name[:40]}", hint=hint, hopeless=True)
-    return zlib.decompressobj(_GZIP_OR_ZLIB)
+    return _Inflater(where)
 
 
-def _inflated(inflate: Any, piece: bytes, room: int, where: str) -> bytes:
-    """At most `room` bytes: a gzip bomb is noticed when it passes the limit, not when memory is full."""
-    try:
-        inflated: bytes = inflate.decompress(piece, room)
-    except zlib.error:
-        text = f"{where}: the body is not compressed as its header says"
-        raise GarbledAnswer(text, hint="look at the proxy in front of the gateway") from None
-    return inflated
+class _Inflater:
+    """One compressed stream, or several gzip members one behind the other (RFC 1952, 2.2)."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self._member = zlib.decompressobj(_GZIP_OR_ZLIB)
+        self._rest = b""  # what came behind the last whole member, perhaps the first byte of another
+
+    @property
+    def eof(self) -> bool:
+        return self._member.eof
+
+    def feed(self, piece: bytes, room: int) -> bytes:
+        """At most `room` bytes: a gzip bomb is noticed when it passes the limit, not when memory is full."""
+        piece, self._rest = self._rest + piece, b""
+        made = b""
+        while piece and len(made) < room:
+            if self._member.eof:
+                if not piece.startswith(_GZIP[: len(piece)]):
+                    break  # padding
+                if len(piece) < len(_GZIP):
+                    self._rest = piece
+                    break
+                self._member = zlib.decompressobj(_GZIP_OR_ZLIB)
+            made += self._inflate(piece, room - len(made))
+            piece = self._member.unused_data
+        return made
+
+    def _inflate(self, piece: bytes, room: int) -> bytes:
+        try:
+            return self._member.decompress(piece, room)
+        except zlib.error:
+            text = f"{self._where}: the body is not compressed as its header says"
+            raise GarbledAnswer(text, hint="look at the proxy in front of the gateway") from None
 
 
 def _too_large(limit: int, where: str) -> GarbledAnswer:

@@ -136,10 +136,13 @@ class Gateway:
             raise _garbled(where, error) from None
 
     def _check_json(self, reply: Reply, where: str) -> None:
+        """The body decides, not its label: proxies call JSON what they like, and web pages too."""
+        begin = reply.body.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
         kind = reply.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        if kind and kind != "application/json" and not kind.endswith("+json"):
+        is_labelled = not kind or kind == "application/json" or kind.endswith("+json")
+        if begin == b"<" or (begin not in (b"{", b"[") and not is_labelled):
             raise GarbledAnswer(
-                f"{where}: answered {kind}, not JSON",
+                f"{where}: answered {'a web page' if begin == b'<' else kind}, not JSON",
                 status=200,
                 hint="is base_url the gateway's own address? A wrong path answers with its web page",
                 hopeless=True,

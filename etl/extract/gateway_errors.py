@@ -11,7 +11,9 @@ from etl.errors import (
     DeadCursor,
     Forbidden,
     GatewayError,
+    Intercepted,
     NotFound,
+    ProviderRefused,
     RateLimited,
     Retriable,
     ServerFault,
@@ -35,9 +37,12 @@ _UNSUPPORTED = (
     "no keys found",
     "no supported key found",
 )
-#: What a 400 or 422 to a request with a cursor may blame instead. Any other is about the cursor, whatever it
-#: says, be it nothing: at worst that costs a walk from the newest job, which is refused without one as well.
+#: What a refusal of a request with a cursor may blame instead. Any other is about the cursor, whatever it
+#: says, be it nothing: at worst that costs a walk from the newest job, which meets it again without one.
 _OTHER_BLAME = ("limit", "order", "provider", "virtual key", "header")
+#: Where an error stands in bodies that have no `error`, and where its text stands in there.
+_ELSEWHERE = ("message", "detail", "errors", "error_description", "title")
+_TEXTS = ("message", "msg", "detail", "reason", "error", "title")
 CLIP = 300
 _READ = 4000  # of a message; more is not looked at
 _CURSOR_GONE = "the job that the cursor names is gone from the list; a walk from the newest job finds the way"
@@ -59,13 +64,14 @@ class Answer(NamedTuple):
 
 
 class Complaint(NamedTuple):
-    """What an error body says. `param` is the parameter it blames."""
+    """What an error body says. `param` is the parameter it blames; `upstream`: it is the provider's word."""
 
     message: str
     kind: str = ""
     code: str = ""
     param: str = ""
     is_json: bool = True
+    upstream: bool = False
 
 
 def error_of(answer: Answer, redact: Callable[[str], str]) -> GatewayError:
@@ -86,7 +92,9 @@ def _judged(text: str, answer: Answer, said: Complaint) -> GatewayError:
         return ServerFault(text, status=answer.status, hint=_TROUBLE)
     if 300 <= answer.status < 400:
         return BadRequest(text, status=answer.status, hint=_REDIRECT)
-    return BadRequest(text, status=answer.status, hint="the gateway refused what was asked")
+    if answer.status == 410 and (answer.by_id or answer.after is None):
+        return _not_found(text, answer, said)
+    return _refused(text, answer, said)
 
 
 def complaint(body: bytes) -> Complaint:
@@ -99,10 +107,33 @@ def complaint(body: bytes) -> Complaint:
         return Complaint(str(parsed))
     error = parsed.get("error")
     if not isinstance(error, dict):
-        error = {"message": error if error is not None else parsed.get("message") or parsed.get("detail")}
+        error = {"message": error}
     kind = " ".join(str(part) for part in (parsed.get("type"), error.get("type")) if part)
-    code, param = str(error.get("code") or ""), str(error.get("param") or "")
-    return Complaint(str(error.get("message") or ""), kind, code, param)
+    message, param = _words(error.get("message")), str(error.get("param") or "")
+    for name in _ELSEWHERE:
+        message = message or _words(parsed.get(name))
+    fields = parsed.get("extra_fields")
+    upstream = isinstance(fields, dict) and bool(fields.get("raw_response"))
+    param = param or _blamed(parsed.get("detail"))
+    return Complaint(message, kind, str(error.get("code") or ""), param, upstream=upstream)
+
+
+def _words(value: Any) -> str:
+    """The text in whatever shape servers give it: a text, an object around one, or a list of these."""
+    if isinstance(value, list):
+        return "; ".join(words for part in value[:5] if (words := _words(part)))
+    if not isinstance(value, dict):
+        return "" if value is None else str(value)
+    text = next((words for name in _TEXTS if (words := _words(value.get(name)))), "")
+    place = value.get("loc")
+    return f"{'.'.join(map(str, place))}: {text}" if isinstance(place, list) else text
+
+
+def _blamed(detail: Any) -> str:
+    """The query parameter that a list of validation errors names (FastAPI's 422)."""
+    first = detail[0] if isinstance(detail, list) and detail else None
+    place = first.get("loc") if isinstance(first, dict) else None
+    return str(place[-1]) if isinstance(place, list) and place else ""
 
 
 def _shown(said: Complaint, redact: Callable[[str], str]) -> str:
@@ -113,24 +144,27 @@ def _shown(said: Complaint, redact: Callable[[str], str]) -> str:
     return (text if len(text) <= CLIP else text[:CLIP] + "…") or "no message"
 
 
+def _refused(text: str, answer: Answer, said: Complaint) -> GatewayError:
+    """A 4xx without a meaning of its own: about the cursor, where there is one and nothing else is blamed."""
+    has_cursor = answer.after is not None and not answer.by_id
+    if has_cursor and not _is_web_page(said) and _blames_cursor(said.message.lower(), said.param):
+        return DeadCursor(text, status=answer.status, hint=_CURSOR_GONE)
+    hint = "the gateway refused what was asked; see `bifrost-etl check`"
+    return BadRequest(text, status=answer.status, hint=hint)
+
+
 def _bad_request(text: str, answer: Answer, said: Complaint) -> GatewayError:
     lower = said.message.lower()
     if any(mark in lower for mark in TRANSIENT):
-        return ServerFault(
-            text, status=answer.status, hint="the gateway had no luck with its provider; it may pass"
-        )
+        return ServerFault(text, status=400, hint="the gateway had no luck with its provider; it may pass")
     if said.code == "unsupported_operation" or any(mark in lower for mark in _UNSUPPORTED):
         hint = "check `provider` and `key_name`; only OpenAI, Azure and OpenAI-shaped providers list videos"
-        return Unsupported(text, status=answer.status, hint=hint)
+        return Unsupported(text, status=400, hint=hint)
     if "missing_required_headers" in said.kind:
-        return BadRequest(text, status=answer.status, hint="add the header under `headers:` of this source")
+        return BadRequest(text, status=400, hint="add the header under `headers:` of this source")
     if "video_id must be" in lower:
-        return BadRequest(text, status=answer.status, hint="this id does not belong to this gateway")
-    if answer.after is not None and not answer.by_id and _blames_cursor(lower, said.param):
-        return DeadCursor(text, status=answer.status, hint=_CURSOR_GONE)
-    return BadRequest(
-        text, status=answer.status, hint="the gateway refused what was asked; see `bifrost-etl check`"
-    )
+        return BadRequest(text, status=400, hint="this id does not belong to this gateway")
+    return _refused(text, answer, said)
 
 
 def _blames_cursor(message: str, param: str) -> bool:
@@ -141,20 +175,10 @@ def _blames_cursor(message: str, param: str) -> bool:
 
 def _not_found(text: str, answer: Answer, said: Complaint) -> GatewayError:
     if answer.by_id:
-        return NotFound(
-            text,
-            status=answer.status,
-            json_body=said.is_json,
-            hint="this job is gone, or belongs to another key",
-        )
+        return NotFound(text, json_body=said.is_json, hint="this job is gone, or belongs to another key")
     if answer.after is not None and said.is_json:
-        return DeadCursor(text, status=answer.status, hint=_CURSOR_GONE)
-    return NotFound(
-        text,
-        status=answer.status,
-        json_body=said.is_json,
-        hint="is `base_url` right? /v1/videos is not there",
-    )
+        return DeadCursor(text, status=404, hint=_CURSOR_GONE)
+    return NotFound(text, json_body=said.is_json, hint="is `base_url` right? /v1/videos is not there")
 
 
 def _server_error(text: str, answer: Answer, said: Complaint) -> GatewayError:
@@ -165,7 +189,29 @@ def _server_error(text: str, answer: Answer, said: Complaint) -> GatewayError:
     return ServerFault(text, status=500, hint=_TROUBLE)
 
 
+def _unauthorized(text: str, answer: Answer, said: Complaint) -> GatewayError:
+    hint = "check api_key, or virtual_key if one is needed"
+    return _third_party(text, answer, said) or Unauthorized(text, status=401, hint=hint)
+
+
+def _third_party(text: str, answer: Answer, said: Complaint) -> GatewayError | None:
+    """The refusal of somebody else: the provider's, passed on, or a proxy's web page."""
+    if said.upstream:
+        hint = "the provider refused the gateway's own key: ask who runs the gateway, or wait; it may pass"
+        return ProviderRefused(text, status=answer.status, hint=hint)
+    if _is_web_page(said):
+        hint = "a proxy or firewall before the gateway answered, not the gateway; it may pass"
+        return Intercepted(text, status=answer.status, hint=hint)
+    return None
+
+
+def _is_web_page(said: Complaint) -> bool:
+    return not said.is_json and said.message.lstrip().startswith("<")
+
+
 def _forbidden(text: str, answer: Answer, said: Complaint) -> GatewayError:
+    if answer.status == 403 and (other := _third_party(text, answer, said)):
+        return other
     spent = answer.status == 402
     hint = "the budget is spent" if spent else "this key may not read this provider: ask who runs the gateway"
     return Forbidden(text, status=answer.status, hint=hint)
@@ -174,14 +220,10 @@ def _forbidden(text: str, answer: Answer, said: Complaint) -> GatewayError:
 _Maker = Callable[[str, Answer, Complaint], GatewayError]
 _BY_STATUS: dict[int, _Maker] = {
     400: _bad_request,
-    401: lambda text, a, s: Unauthorized(
-        text, status=401, hint="check api_key, or virtual_key if one is needed"
-    ),
+    401: _unauthorized,
     402: _forbidden,
     403: _forbidden,
     404: _not_found,
-    410: _not_found,
-    422: _bad_request,
     408: lambda text, a, s: TimedOut(
         text, status=408, hint="the request did not arrive in time; it may pass"
     ),

@@ -29,6 +29,9 @@ _NOW = {
     "mariadb": sa.text("SELECT UTC_TIMESTAMP(6)"),
 }
 
+#: No lease is longer. One that ends later was written before the database's clock was put back.
+LONGEST = timedelta(hours=1, minutes=1)
+
 
 def worker_name() -> str:
     """Host (with its boot and its namespace of processes), process and a nonce: unique for every holder."""
@@ -186,7 +189,7 @@ class Lease:
     def _refuse_if_alive(self, row: sa.Row[tuple[int, str, int, datetime, datetime]], now: datetime) -> None:
         if row.holder in (None, self.holder) or is_dead(row.holder) or self._is_earlier(row.holder):
             return
-        if row.expires_at is not None and row.expires_at > now:
+        if row.expires_at is not None and now < row.expires_at <= now + LONGEST:
             raise LeaseHeld(
                 f"{row.holder} is writing this source",
                 hint=f"its lease ends at {row.expires_at:%Y-%m-%d %H:%M:%S} UTC if it does not renew it",

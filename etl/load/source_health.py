@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,8 +10,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from etl.db.engine import reading, writing
-from etl.load.lease import database_now
+from etl.load.lease import LONGEST, database_now
 from etl.schema.tables import leases, sources, sync_runs, sync_state, video_jobs
+
+#: Refused runs in a row after which a source is disabled: a single one passes, as a key is being changed.
+REFUSALS = 3
+_REFUSED = ("Forbidden", "Unauthorized", "Unsupported")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,9 @@ def abandoned(engine: sa.Engine) -> set[str]:
         .where(sync_runs.c.status == "running")
     )
     with reading(engine) as conn:
-        dead = sa.or_(leases.c.expires_at.is_(None), leases.c.expires_at <= database_now(conn))
+        moment = database_now(conn)
+        ends = leases.c.expires_at
+        dead = sa.or_(ends.is_(None), ends <= moment, ends > moment + LONGEST)
         return set(conn.scalars(query.where(dead)))
 
 
@@ -72,6 +79,22 @@ def completed(engine: sa.Engine) -> dict[str, datetime | None]:
     )
     with reading(engine) as conn:
         return {row.name: row.complete_at for row in conn.execute(query)}
+
+
+def refusals(engine: sa.Engine, name: str) -> int:
+    """How many of the newest runs in a row the gateway refused; looks at REFUSALS at most.
+
+    Raises StorageError.
+    """
+    query = (
+        sa.select(sync_runs.c.error_class)
+        .where(sync_runs.c.source_id == _id_of(name))
+        .order_by(sync_runs.c.id.desc())
+        .limit(REFUSALS)
+    )
+    with reading(engine) as conn:
+        classes = list(conn.scalars(query))
+    return len(list(itertools.takewhile(lambda found: found in _REFUSED, classes)))
 
 
 def note_failure(
@@ -142,6 +165,7 @@ def _query(open_since: datetime) -> sa.Select[Any]:
 
 def _health(row: sa.Row[Any], now: datetime) -> Health:
     left = 0.0 if row.expires_at is None else (row.expires_at - now).total_seconds()
+    is_held = 0 < left <= LONGEST.total_seconds()
     return Health(
         created_at=row.created_at,
         failures=row.failures,
@@ -155,6 +179,6 @@ def _health(row: sa.Row[Any], now: datetime) -> Health:
         last_worker=row.worker,
         changed=bool(row.changes),
         open_jobs=bool(row.open_jobs),
-        holder=row.holder if left > 0 else None,
-        lease_left=max(0.0, left),
+        holder=row.holder if is_held else None,
+        lease_left=left if is_held else 0.0,
     )

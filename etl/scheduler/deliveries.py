@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from etl.config import Destination, Schedule
@@ -82,6 +82,11 @@ class Feeds:
         for worker in self._all():
             worker.leave(at_once=True)
 
+    def clock_jumped(self, jump: timedelta) -> None:
+        """The clock was put by so much."""
+        for worker in self._all():
+            worker.clock_jumped(jump)
+
     def busy(self) -> list[str]:
         return sorted({worker.destination.name for worker in self._all() if worker.is_alive()})
 
@@ -125,6 +130,18 @@ class Worker(threading.Thread):
             self._leave = True
             if at_once and self._under_way is not None:
                 self._under_way.ask_to_stop()
+            self._changed.notify_all()
+
+    def clock_jumped(self, jump: timedelta) -> None:
+        """What is waited for stays as far away, what was noted as long ago; cron lines mean the new time."""
+        with self._changed:
+            self.since += jump
+            if self.standing.last_ok is not None:
+                self.standing = replace(self.standing, last_ok=self.standing.last_ok + jump)
+            if self.destination.cron is not None:
+                self._due = self._scheduled(None)
+            elif self._due is not None:
+                self._due += jump
             self._changed.notify_all()
 
     def kill(self) -> None:

@@ -17,7 +17,7 @@ from etl.errors import ConfigError, SuspiciousScan
 from etl.feed import FeedResult
 from etl.load.source_health import Health
 from etl.log import get, visible
-from etl.records import RunResult
+from etl.records import RunResult, elapsed
 
 #: Failed runs in a row before somebody is told; a refused key is told at once.
 FAILURES = 3
@@ -82,7 +82,8 @@ class Notifier:
             if last is None:  # never loaded: its failures are told, its first load takes what it takes
                 continue
             limit = timedelta(seconds=max(self._notify.max_age, 2 * interval))
-            if moment - last <= limit:
+            passed = elapsed(last, moment)
+            if passed is not None and passed <= limit:
                 self._stale.discard(name)
             elif name not in self._stale:
                 self._stale.add(name)
@@ -91,7 +92,7 @@ class Notifier:
 
     def _tell(self, kind: str, source: str, title: str, text: str, moment: datetime) -> None:
         last = self._told.get((kind, source))
-        if self._send is None or kind not in self._notify.on or (last is not None and moment - last < QUIET):
+        if self._send is None or kind not in self._notify.on or _is_recent(last, moment):
             return
         self._told[kind, source] = moment
         try:
@@ -144,3 +145,8 @@ def _apprise(notify: Notify) -> Send:
                 hint="see https://github.com/caronc/apprise/wiki for the form of each service",
             )
     return lambda title, text: bool(outlet.notify(title=title, body=text))
+
+
+def _is_recent(told: datetime | None, moment: datetime) -> bool:
+    passed = elapsed(told, moment)
+    return passed is not None and passed < QUIET

@@ -12,7 +12,7 @@ from etl.errors import EtlError
 from etl.feed.delivery import FeedResult, Watch, run
 from etl.load.source_health import Health, read_health
 from etl.records import Progress, RunResult, never_began
-from etl.scheduler.timing import reconcile_verdict
+from etl.scheduler.timing import is_disabled, reconcile_verdict
 from etl.worker import now
 
 
@@ -43,7 +43,7 @@ def _round(app: App, source: Source, progress: Progress, stop: threading.Event) 
     except EtlError as error:
         yield _failure(source, begun, error)
         return
-    if health is not None and health.disabled_at is not None and health.config_hash == source.fingerprint():
+    if health is not None and is_disabled(health, source, begun):
         yield _failure(source, begun, disabled(source, health))
         return
     synced = app.run_source(source, "incremental", progress=progress, stop=stop)

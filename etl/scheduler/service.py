@@ -20,10 +20,11 @@ from etl.errors import EtlError
 from etl.load import worker_name
 from etl.load.source_health import abandoned, completed, release_all
 from etl.log import get
+from etl.scheduler.clock import follow
 from etl.scheduler.deliveries import Feeds
 from etl.scheduler.in_flight import Slots
 from etl.scheduler.ticks import Turns
-from etl.scheduler.timing import pace, slowest, trigger, usual
+from etl.scheduler.timing import ByCron, Every, pace, slowest, trigger, usual
 from etl.scheduler.work import Telemetry, Work
 from etl.worker import now
 
@@ -65,6 +66,18 @@ class Service:
             self._add(source)
         self.feeds.follow()
         self._watch_every(self.work.app.config.lease.seconds / 3)
+        follow(self.stopping, self.clock_jumped)
+
+    def clock_jumped(self, jump: timedelta) -> None:
+        """The clock was put: what is waited for stays as far away; cron lines mean the new time."""
+        self._log.warning("clock_jumped", seconds=round(jump.total_seconds(), 1))
+        for job in self._scheduler.get_jobs():
+            moment = now()
+            by_clock = isinstance(job.trigger, ByCron)
+            due = job.trigger.get_next_fire_time(None, moment) if by_clock else job.next_run_time + jump
+            with contextlib.suppress(JobLookupError):  # it ran meanwhile, for the last time
+                job.modify(next_run_time=max(due, moment))
+        self.feeds.clock_jumped(jump)
 
     def reload(self, work: Work) -> None:
         """Go on with another configuration; runs that have begun end as they began."""
@@ -170,7 +183,7 @@ class Service:
             )
 
     def _watch_every(self, seconds: float) -> None:
-        self._scheduler.add_job(self._watch, "interval", seconds=seconds, id="watch", replace_existing=True)
+        self._scheduler.add_job(self._watch, Every(seconds), id="watch", replace_existing=True)
 
     def _watch(self) -> None:
         """Take over what a dead process left, and notice sources that have grown stale."""

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from zoneinfo import ZoneInfo
 
-from apscheduler.triggers.combining import OrTrigger
-from apscheduler.triggers.cron import CronTrigger
-from apscheduler.triggers.interval import IntervalTrigger
+from apscheduler.triggers.base import BaseTrigger
+from cronsim import CronSim, CronSimError
 
 from etl.config import Reconcile, Schedule, Source
 from etl.load.source_health import Health
-from etl.records import utc
+from etl.records import elapsed, utc
 
 #: Failed runs in a row after which a source is asked less and less often.
 BREAKER_AFTER = 3
@@ -22,8 +20,6 @@ BREAKER_AFTER = 3
 LONGEST_REST = 3600.0
 #: Stands for the interval of a source that runs by cron, where a length is needed.
 CRON_INTERVAL = 300.0
-
-_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,50 +31,48 @@ class Verdict:
     again: float | None = None
 
 
-def trigger(schedule: Schedule, interval: float) -> Any:
+class Every(BaseTrigger):  # type: ignore[misc]
+    """Fires every so many seconds. After a pause or a jump of the clock it fires once: APScheduler's own
+    triggers count up every moment that has passed."""
+
+    def __init__(self, seconds: float, jitter: float = 0.0) -> None:
+        self._step, self._jitter = timedelta(seconds=seconds), jitter
+
+    def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime:
+        following = now + self._step if previous is None else previous + self._step
+        on_grid = now < following <= now + self._step
+        moment: datetime = self._apply_jitter(following if on_grid else now + self._step, self._jitter, now)
+        return moment
+
+
+class ByCron(BaseTrigger):  # type: ignore[misc]
+    """Fires at the moments of a cron line that are yet to come."""
+
+    def __init__(self, line: str, zone: str, jitter: float = 0.0) -> None:
+        self._line, self._zone, self._jitter = line, zone, jitter
+
+    def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime:
+        moment: datetime = self._apply_jitter(next_fire(self._line, self._zone, now), self._jitter, now)
+        return moment
+
+
+def trigger(schedule: Schedule, interval: float) -> Every | ByCron:
     """APScheduler's trigger for syncs; `interval` is the pace in force."""
     if schedule.cron is not None:
-        return cron(schedule.cron, schedule.timezone, schedule.jitter)
-    return IntervalTrigger(seconds=interval, jitter=schedule.jitter or None, timezone="UTC")
-
-
-def cron(line: str, zone: str, jitter: float = 0.0) -> Any:
-    """A cron line as everybody reads it: Sunday is 0, and of two kinds of day either is enough.
-
-    APScheduler counts weekdays from Monday and wants both.
-    """
-    minute, hour, day, month, weekday = line.split()
-    common = {"minute": minute, "hour": hour, "month": month, "timezone": zone, "jitter": jitter or None}
-    weekday = _weekdays(weekday)
-    if day.startswith("*") or weekday.startswith("*"):
-        return CronTrigger(day=day, day_of_week=weekday, **common)
-    return OrTrigger([CronTrigger(day=day, **common), CronTrigger(day_of_week=weekday, **common)])
-
-
-def _weekdays(field: str) -> str:
-    if field == "*":
-        return field
-    days = {day % 7 for item in field.split(",") for day in _span(item)}
-    return ",".join(_DAYS[day] for day in sorted(days))
-
-
-def _span(item: str) -> Iterator[int]:
-    """`mon-fri`, `1-5/2`, `*/2`, `5/2` or `0`, as numbers from Sunday = 0."""
-    days, _, step = item.partition("/")
-    first, _, last = ("0-6" if days == "*" else days).partition("-")
-    end = last or ("6" if step else first)
-    return iter(range(_number(first), _number(end) + 1, int(step or 1)))
-
-
-def _number(day: str) -> int:
-    return _DAYS.index(day) if day in _DAYS else int(day)
+        return ByCron(schedule.cron, schedule.timezone, schedule.jitter)
+    return Every(interval, schedule.jitter)
 
 
 def next_fire(line: str, zone: str, after: datetime) -> datetime:
-    """The first moment of a cron line later than `after`; without jitter."""
-    moment: datetime | None = cron(line, zone).get_next_fire_time(None, after + timedelta(microseconds=1))
-    # A date that never comes, such as 31 February, is never due.
-    return utc(moment) if moment is not None else after + timedelta(days=36_500)
+    """The first moment (UTC) of a cron line later than `after`; without jitter.
+
+    Read as Debian's cron reads it: what falls into an hour that is skipped in spring comes right after it, a
+    fixed hour that comes twice in autumn fires once. A date that never comes, as 31 February, is never due.
+    """
+    try:
+        return utc(next(CronSim(line, after.astimezone(ZoneInfo(zone)))))
+    except (StopIteration, CronSimError):
+        return after + timedelta(days=36_500)
 
 
 def usual(schedule: Schedule) -> float:
@@ -124,23 +118,32 @@ def verdict(health: Health | None, source: Source, now: datetime, process: str) 
         return barred
     if health.abandoned:
         return Verdict(True, "takeover")
-    if health.last_started is not None and not _due(health, source.schedule, now, process):
+    if _age(health.last_started, now) is not None and not _due(health, source.schedule, now, process):
         return Verdict(False, "recent")
     return Verdict(True, "due")
 
 
 def _barred(health: Health, source: Source, now: datetime) -> Verdict | None:
     """What bars any run, sync or reconcile."""
-    if health.disabled_at is not None and health.config_hash == source.fingerprint():
+    since = _age(health.last_started, now)
+    if is_disabled(health, source, now):
         return Verdict(False, "disabled")
     if health.holder is not None:
         return Verdict(False, "held", again=health.lease_left)
     interval = usual(source.schedule)
-    since = _age(health.last_started, now)
     # Half an interval of grace: ticks come on a grid, with jitter, and none should be missed by a hair.
     if since is not None and since < rest(health.failures, interval) - interval / 2:
         return Verdict(False, "breaker")
     return None
+
+
+def is_disabled(health: Health, source: Source, now: datetime) -> bool:
+    """The gateway refused these settings again and again. Once in a while it is asked all the same: who put
+    it right there need not tell us."""
+    if health.disabled_at is None or health.config_hash != source.fingerprint():
+        return False
+    since = _age(health.last_started, now)
+    return since is not None and since < LONGEST_REST
 
 
 def _due(health: Health, schedule: Schedule, now: datetime, process: str) -> bool:
@@ -153,7 +156,8 @@ def _due(health: Health, schedule: Schedule, now: datetime, process: str) -> boo
 
 
 def _age(moment: datetime | None, now: datetime) -> float | None:
-    return None if moment is None else (now - moment).total_seconds()
+    passed = elapsed(moment, now)
+    return None if passed is None else passed.total_seconds()
 
 
 def reconcile_verdict(
@@ -162,7 +166,7 @@ def reconcile_verdict(
     """Whether a reconcile is due; if not, `again` says when to look. `tried`: our own last attempt."""
     if health is None or health.complete_at is None:
         return Verdict(False, "loading", again=usual(source.schedule))
-    due = reconcile_due(source.schedule.reconcile, health, tried)
+    due = reconcile_due(source.schedule.reconcile, health, tried, now)
     if due > now:
         return Verdict(False, "recent", again=(due - now).total_seconds())
     barred = _barred(health, source, now)
@@ -171,9 +175,13 @@ def reconcile_verdict(
     return Verdict(True, "due")
 
 
-def reconcile_due(schedule: Reconcile, health: Health, tried: datetime | None) -> datetime:
-    """When the next reconcile should begin. One that failed is tried again, but not at once."""
-    since = health.reconciled_at or health.created_at
+def reconcile_due(schedule: Reconcile, health: Health, tried: datetime | None, now: datetime) -> datetime:
+    """When the next reconcile should begin. One that failed is tried again, but not at once.
+
+    An instant of the future, from before a clock was put back, counts as now: the wait begins anew.
+    """
+    since = min(health.reconciled_at or health.created_at, now)
+    tried = None if _age(tried, now) is None else tried
     if schedule.cron is not None:
         since = since if tried is None else max(since, tried)
         return next_fire(schedule.cron, schedule.timezone, since)

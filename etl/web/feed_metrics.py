@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 from etl.errors import EtlError
 from etl.feed import FeedResult
 from etl.feed.lag import Lag
+from etl.records import elapsed
 
 _SECONDS = (0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
 
@@ -97,8 +98,8 @@ def _of_destinations(found: list[Delivered], now: datetime) -> Iterator[Metric]:
     )
     for one in found:
         failures.add_metric((one.destination,), one.failures)
-        if one.last_ok is not None:
-            age.add_metric((one.destination,), (now - one.last_ok).total_seconds())
+        if (passed := elapsed(one.last_ok, now)) is not None:
+            age.add_metric((one.destination,), passed.total_seconds())
     yield from (failures, age)
 
 
@@ -113,8 +114,7 @@ def _of_sources(found: list[Delivered], now: datetime) -> Iterator[Metric]:
     for one in found:
         for row in one.lags:
             oldest = row.oldest_pending
-            lag.add_metric(
-                (one.destination, row.source), 0 if oldest is None else (now - oldest).total_seconds()
-            )
+            seconds = 0.0 if oldest is None else max(0.0, (now - oldest).total_seconds())
+            lag.add_metric((one.destination, row.source), seconds)
             pending.add_metric((one.destination, row.source), row.pending)
     yield from (lag, pending)

@@ -56,6 +56,9 @@ def _problem(status: SourceStatus | None, age: timedelta | None, limit: float) -
         return "never synced"
     if status.disabled_at is not None:
         return f"disabled since {status.disabled_at:%Y-%m-%d %H:%M:%S} UTC: {status.disabled_reason}"
+    if age is None and status.complete_at is not None:
+        ahead = f"{status.complete_at:%Y-%m-%d %H:%M:%S} UTC"
+        return f"complete at {ahead}, which lies ahead: was the clock put back?"
     if age is None:
         return "the first load is not complete"
     if age.total_seconds() > limit:

@@ -23,7 +23,7 @@ from prometheus_client.registry import Collector
 from etl.analytics.status import SourceStatus
 from etl.errors import EtlError
 from etl.feed import FeedResult
-from etl.records import Counts, RunKind, RunResult
+from etl.records import Counts, RunKind, RunResult, elapsed
 from etl.web.feed_metrics import FeedMetrics
 
 _REQUEST = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -152,7 +152,8 @@ class _Database(Collector):
 
 
 def _since(moment: datetime | None, now: datetime) -> float | None:
-    return None if moment is None else (now - moment).total_seconds()
+    passed = elapsed(moment, now)
+    return None if passed is None else passed.total_seconds()
 
 
 _GAUGES: dict[str, tuple[str, Callable[[SourceStatus, datetime], float | None]]] = {

@@ -30,7 +30,7 @@ FATAL = {
     "provider_blocked": errors.Forbidden,
     "model_blocked": errors.Forbidden,
     "upstream_400": errors.BadRequest,
-    "upstream_401": errors.Unauthorized,
+    "upstream_401": errors.ProviderRefused,
     "not_found": errors.NotFound,
     "redirect": errors.BadRequest,
     "no_content": errors.BadRequest,
@@ -61,10 +61,10 @@ RETRIABLE = {
 }
 ONE_MORE_TRY = {
     "html": errors.GarbledAnswer,
-    "wrong_type": errors.GarbledAnswer,
     "unmarshal": errors.Unparseable,
 }
 READABLE = {
+    "wrong_type",
     "gzip",
     "drift",
     "no_has_more",

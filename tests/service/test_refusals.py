@@ -21,8 +21,18 @@ DISABLING = {
     "virtual_key_blocked",
     "provider_blocked",
     "model_blocked",
-    "upstream_401",
 }
+
+
+def test_refusals_that_other_failures_interrupt_disable_nothing(tmp_path: Path):
+    with rig(World(seed=2, jobs=30), f"sqlite:///{tmp_path / 'etl.db'}") as gateway:
+        gateway.ok()
+        for row in ("unauthorized", "unauthorized", "upstream_500", "unauthorized", "unauthorized"):
+            gateway.sim.fault(row)
+            gateway.sync()
+            gateway.sim.clear_faults()
+        [state] = gateway.rows("sync_state")
+        assert (state["failures"], state["disabled_at"]) == (5, None)
 
 
 def test_the_table_is_whole():
@@ -35,6 +45,10 @@ def test_row(row: str, tmp_path: Path):
     with rig(World(seed=2, jobs=30), f"sqlite:///{tmp_path / 'etl.db'}") as gateway:
         gateway.ok()
         gateway.sim.fault(row)
+        for runs in (1, 2):
+            gateway.sync()
+            [state] = gateway.rows("sync_state")
+            assert state["disabled_at"] is None, f"{runs} refusals may be a key that is being changed"
         result = gateway.sync()
         [state] = gateway.rows("sync_state")
         disabled = state["disabled_at"] is not None
@@ -42,7 +56,7 @@ def test_row(row: str, tmp_path: Path):
         if disabled:
             assert state["config_hash"] == gateway.source.fingerprint()
             assert state["disabled_reason"] and TOKEN not in state["disabled_reason"]
-        assert state["failures"] == (1 if result.status == "failed" else 0)
+        assert state["failures"] == (3 if result.status == "failed" else 0)
         gateway.sim.clear_faults()
         gateway.ok()
         [state] = gateway.rows("sync_state")

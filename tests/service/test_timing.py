@@ -70,8 +70,9 @@ def test_a_dead_worker_is_followed_at_once():
 
 def test_disabled_until_the_settings_change():
     source = a_source()
-    facts = {"disabled_at": ago(5), "disabled_reason": "401", "config_hash": source.fingerprint()}
-    assert verdict(source, **facts) == (False, "disabled")
+    facts = {"disabled_at": ago(9000), "disabled_reason": "401", "config_hash": source.fingerprint()}
+    assert verdict(source, **facts, last_started=ago(3500)) == (False, "disabled")
+    assert verdict(source, **facts, last_started=ago(3601))[0], "whoever put it right there need not tell us"
     changed = Source(name="s", base_url="http://elsewhere", schedule=source.schedule)
     assert verdict(changed, **facts) == (True, "due")
 
@@ -195,7 +196,10 @@ def test_a_reconcile_that_failed_is_not_tried_again_at_once():
         ({"complete_at": None}, "loading"),
         ({"holder": "x", "lease_left": 3.0}, "held"),
         ({"failures": 4, "last_started": ago(5)}, "breaker"),
-        ({"disabled_at": ago(5), "config_hash": a_source().fingerprint()}, "disabled"),
+        (
+            {"disabled_at": ago(5), "last_started": ago(5), "config_hash": a_source().fingerprint()},
+            "disabled",
+        ),
     ],
 )
 def test_what_bars_a_sync_bars_a_reconcile(facts, reason):
