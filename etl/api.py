@@ -81,7 +81,7 @@ def deliver(
 
 
 def delivery_status(config: Settings = None, names: Sequence[str] = ()) -> list[Standing]:
-    """How far behind each destination is, per source; nothing is delivered."""
+    """How far behind each destination is, per source, and whether its tables hold what was delivered."""
     from etl.feed.delivery import choose
     from etl.feed.lag import standings
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,10 +14,12 @@ from etl.cli.settings import ConfigFile, Json, Settings
 
 if TYPE_CHECKING:
     from etl.config import Config
+    from etl.feed.compare import TableState
     from etl.feed.delivery import FeedResult
     from etl.feed.lag import Standing
 
-_STATUS = "status"
+#: First words that deliver nothing and show how destinations stand; and whether in depth.
+_SHOWING = {"status": False, "verify": True}
 _NO_ROWS = {
     "ok": "nothing new",
     "failed": "nothing delivered",
@@ -26,7 +29,7 @@ _NO_ROWS = {
 Destinations = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[status] DESTINATION", help="Names of destinations; all of them when none is given."
+        metavar="[status|verify] DESTINATION", help="Names of destinations; all of them when none is given."
     ),
 ]
 
@@ -37,26 +40,29 @@ def command(
     """Deliver every change to the configured destinations, exactly once in effect.
 
     Can be stopped or killed at any moment; the next one goes on where the destination says that it is.
-    `feed status [DESTINATION...]` delivers nothing and shows how far behind each destination is.
+    `feed status [DESTINATION...]` delivers nothing and shows how far behind each destination is, and whether its
+    tables hold what was delivered: rows, and a sum for every day (UTC). `feed verify` compares every column
+    of every row, which takes about as long as a delivery of everything.
 
     --json prints {"destinations": [{destination, status (ok, failed, interrupted, skipped), rows: {table:
     rows}, error: null or {class, message, hint}}]}; for `feed status`, {"destinations": [{destination,
-    sources: [{source, delivered_to, pending, oldest_pending, lag_seconds}], error}]}.
+    sources: [{source, delivered_to, pending, oldest_pending, lag_seconds}], tables: [{table, rows, expected,
+    missing, doubled, changed, pruned, days, waits}], error}]}.
 
-    Exit codes: 0 done (also when another process is at it), 1 failed, 2 wrong usage or configuration, 3 some
-    destinations failed and others did not, 130 interrupted.
+    Exit codes: 0 done (also when another process is at it), 1 failed or not equal, 2 wrong usage or
+    configuration, 3 some destinations failed and others did not, 130 interrupted.
     """
     settings = ctx.ensure_object(Settings)
     names = list(destinations or ())
-    asked_status = names[:1] == [_STATUS]
+    asked = names[0] if names and names[0] in _SHOWING else None
     loaded = settings.load(config)
 
     from etl.feed.delivery import choose
 
-    choose(loaded, names[1:] if asked_status else names)
+    choose(loaded, names[1:] if asked else names)
     settings.start_logging(loaded)
-    if asked_status:
-        raise typer.Exit(_show_status(loaded, names[1:], settings.redact, as_json=json))
+    if asked:
+        raise typer.Exit(_show(loaded, names[1:], settings.redact, deep=_SHOWING[asked], as_json=json))
     raise typer.Exit(_deliver(loaded, names, settings.redact, as_json=json))
 
 
@@ -125,20 +131,23 @@ def _code(results: Sequence[FeedResult]) -> int:
     return 0 if not failed else FAILED if failed == len(results) else PARTLY
 
 
-def _show_status(config: Config, names: Sequence[str], redact: Callable[[str], str], *, as_json: bool) -> int:
+def _show(
+    config: Config, names: Sequence[str], redact: Callable[[str], str], *, deep: bool, as_json: bool
+) -> int:
     from etl.analytics.connections import filled
     from etl.feed.delivery import choose
     from etl.feed.lag import standings
 
     with filled(config) as engine:
-        found = standings(engine, choose(config, names))
+        found = standings(engine, choose(config, names), deep=deep)
     if as_json:
         from etl.cli.output import say_json
 
         say_json({"destinations": [_standing(standing, redact) for standing in found]})
     else:
-        _table(found, redact)
-    return int(any(standing.error for standing in found))
+        _show_lags(found, redact)
+        _show_tables(found)
+    return int(any(standing.is_wrong for standing in found))
 
 
 def _standing(standing: Standing, redact: Callable[[str], str]) -> dict[str, Any]:
@@ -153,14 +162,40 @@ def _standing(standing: Standing, redact: Callable[[str], str]) -> dict[str, Any
         for lag in standing.lags
     ]
     error = _error(standing.error, redact)
-    return {"destination": standing.destination, "sources": lags, "error": error}
+    tables = [asdict(table) for table in standing.tables]
+    return {"destination": standing.destination, "sources": lags, "tables": tables, "error": error}
 
 
 def _age(oldest: datetime | None) -> float | None:
     return None if oldest is None else round(max(0.0, (datetime.now(UTC) - oldest).total_seconds()), 1)
 
 
-def _table(found: Sequence[Standing], redact: Callable[[str], str]) -> None:
+def _show_tables(found: Sequence[Standing]) -> None:
+    from etl.cli.output import number, table
+
+    rows = [
+        [standing.destination, state.table, number(state.rows), number(state.expected), _compared(state)]
+        for standing in found
+        for state in standing.tables
+    ]
+    if rows:
+        table(("DESTINATION", "TABLE", "ROWS", "EXPECTED", "COMPARED"), rows, right=(2, 3))
+
+
+def _compared(state: TableState) -> str:
+    counts = ("missing", state.missing), ("doubled", state.doubled), ("changed", state.changed)
+    said = [f"{count:,} {name}" for name, count in counts if count]
+    if said and state.days:
+        more = f" and {len(state.days) - 3} more days" if len(state.days) > 3 else ""
+        said[-1] += f" on {', '.join(state.days[:3])}{more}"
+    if state.pruned:
+        said.append(f"{state.pruned:,} pruned here")
+    if state.waits:
+        said.append("changes wait")
+    return "; ".join(said) or "equal"
+
+
+def _show_lags(found: Sequence[Standing], redact: Callable[[str], str]) -> None:
     from datetime import timedelta
 
     from etl.cli.output import number, say, span, table

@@ -207,8 +207,13 @@ def _schema(stream: Stream, state: bool) -> pa.Schema:
 
 def whole(engine: sa.Engine, table: sa.Table) -> pa.Table:
     """All rows of a small table, in the order of their keys. Raises StorageError."""
-    import pyarrow as pa
-
     with storage_errors(), engine.connect() as conn:
         rows = conn.execute(sa.select(table).order_by(table.c.id)).fetchall()
-    return pa.Table.from_batches([arrow(rows, schema(table))])
+    return table_of(rows, schema(table))
+
+
+def table_of(rows: Sequence[Sequence[Any]], fields: pa.Schema) -> pa.Table:
+    """Rows whose values stand in the order of `fields`."""
+    import pyarrow as pa
+
+    return pa.Table.from_batches([arrow(rows, fields)])

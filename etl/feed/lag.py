@@ -12,6 +12,7 @@ from etl.config import Destination
 from etl.db.engine import storage_errors
 from etl.errors import EtlError
 from etl.feed import changes
+from etl.feed.compare import TableState, compare
 from etl.feed.sinks.base import Sink
 from etl.feed.sinks.registry import open_sink
 from etl.feed.tables import STREAMS, VERSIONS, Stream, targets
@@ -32,28 +33,37 @@ class Lag:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A destination's lags, or why they could not be read."""
+    """A destination's lags and tables, or why they could not be read."""
 
     destination: str
     lags: tuple[Lag, ...] = ()
     error: Exception | None = None
+    tables: tuple[TableState, ...] = ()
+
+    @property
+    def is_wrong(self) -> bool:
+        """It cannot be delivered to, or does not hold what was delivered."""
+        return self.error is not None or any(table.is_wrong for table in self.tables)
 
 
-def standings(engine: sa.Engine, destinations: Iterable[Destination]) -> list[Standing]:
-    """Where each destination stands; nothing is written."""
-    return [_standing(engine, destination) for destination in destinations]
+def standings(
+    engine: sa.Engine, destinations: Iterable[Destination], *, deep: bool = False
+) -> list[Standing]:
+    """Where each destination stands; nothing is written. `deep` compares every column of every row."""
+    return [_standing(engine, destination, deep) for destination in destinations]
 
 
-def _standing(engine: sa.Engine, destination: Destination) -> Standing:
+def _standing(engine: sa.Engine, destination: Destination, deep: bool) -> Standing:
     try:
         sink = open_sink(destination)
         try:
             marks = {stream.name: lowest_marks(engine, sink, stream) for stream in STREAMS}
+            tables = compare(engine, sink, deep=deep)
         finally:
             sink.close()
     except Exception as error:  # noqa: BLE001 - a destination's library may raise anything; it is reported
         return Standing(destination.name, error=named(destination, error))
-    return Standing(destination.name, lags(engine, marks))
+    return Standing(destination.name, lags(engine, marks), tables=tables)
 
 
 def named(destination: Destination, error: Exception) -> Exception:

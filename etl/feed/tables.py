@@ -68,6 +68,14 @@ KEYS = {
     RUNS.name: ("id",),
 }
 
+#: The instant by whose day (UTC) rows are compared, of each.
+DAYS = {
+    VERSIONS.name: "valid_from",
+    STATE: "first_seen_at",
+    PAGES.name: "received_at",
+    LOOKUPS.name: "looked_up_at",
+    RUNS.name: "started_at",
+}
 #: The column that grows as rows come in, of each.
 CHANGED = {
     VERSIONS.name: VERSIONS.key,

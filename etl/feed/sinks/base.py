@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -40,6 +40,10 @@ class Sink(Protocol):
     def deliver(self, parts: Sequence[Part]) -> None:
         """Make the parts durable. Whatever kills this half-way, `marks` and a repetition lead to each row
         once."""
+        ...
+
+    def read(self, table: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """These columns of what is there, in any order; nothing when the table is not there."""
         ...
 
     def upkeep(self) -> None:

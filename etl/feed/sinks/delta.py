@@ -7,9 +7,10 @@ source, one whose version is the last delivered key and one whose version is the
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import TableNotFoundError
 
@@ -19,12 +20,14 @@ from etl.feed.tables import KEYS, STATE
 from etl.feed.watermarks import WHOLE, Mark
 
 _APP = "bifrost-etl"
-#: Commits of a table between two upkeeps.
-_EVERY = 16
+#: Commits of a table between two upkeeps. Each commit of state leaves the files behind that it wrote anew.
+_EVERY, _EVERY_STATE = 16, 4
 _MIB = 2**20
 #: A change of state writes the file anew that held the job: small files bound what five changes cost.
 _TARGET = {STATE: _MIB}
 _LARGE = 32 * _MIB
+#: What deltalake reads, and pyarrow cannot compute with.
+_PLAIN = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
 
 
 def open_sink(destination: Destination) -> DeltaTables:
@@ -59,6 +62,14 @@ class DeltaTables:
                 self._write(part, found, commit)
             self._written.note(part.table, part.marks)
 
+    def read(self, table: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+        found = self._open(table)
+        for batch in [] if found is None else found.scan(columns=list(columns)):
+            rows = pa.table(batch)
+            yield rows.cast(
+                pa.schema([(field.name, _PLAIN.get(field.type, field.type)) for field in rows.schema])
+            )
+
     def upkeep(self) -> None:
         """Small files become large ones, and what nobody needs any more goes."""
         for name in sorted(self._due):
@@ -78,7 +89,8 @@ class DeltaTables:
         changed = {s: mark for s, mark in part.marks.items() if before.get(s) != mark}
         noted = _transactions(changed, max(part.marks))
         version = 0 if found is None else found.version() + 1
-        if found is not None and version - (_version(found, "upkeep") or 0) >= _EVERY:
+        every = _EVERY_STATE if part.table == STATE else _EVERY
+        if found is not None and version - (_version(found, "upkeep") or 0) >= every:
             noted.append(Transaction(f"{_APP}/upkeep", version))
             self._due.add(part.table)
         return _only_next(noted)

@@ -11,7 +11,7 @@ import getpass
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -132,6 +132,15 @@ class Warehouse:
         for part in parts:
             if not part.whole:
                 self._index(part.table)
+
+    def read(self, table: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+        if not self._is_there(table):
+            return
+        with self._pipeline.sql_client() as client:
+            chosen = ", ".join(client.escape_column_name(name) for name in columns)
+            query = f"SELECT {chosen} FROM {client.make_qualified_table_name(table)}"  # noqa: S608
+            with client.execute_query(query) as cursor:
+                yield from (batch for batch in cursor.iter_arrow(50_000) if batch is not None)
 
     def upkeep(self) -> None:
         """Nothing piles up."""

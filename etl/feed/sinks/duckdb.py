@@ -7,7 +7,7 @@ dlt has filled before are gone on with: tables, columns and marks are the same.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ _MARK_NAMES = ("table_name", "source_id", "delivered_key", "proof", "delivered_a
 #: What DuckDB would take otherwise: most of the machine's memory.
 _DEFAULTS = {"memory_limit": "256MB", "preserve_insertion_order": "false"}
 _PREFIX = "duckdb:///"
+_ROWS = 50_000  # read at once
 _HOLDER = re.compile(r"lock is held in (.*? \(PID \d+\))")
 
 
@@ -97,6 +98,16 @@ class DuckDb:
             cursor.commit()
         for part in parts:
             self._written.note(part.table, part.marks)
+
+    def read(self, table: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+        connection = self._writing or self._reader()
+        if connection is None or not self._is_there(connection, table):
+            return
+        chosen = ", ".join(map(_quoted, columns))
+        with connection.cursor() as cursor:
+            found = cursor.sql(f"SELECT {chosen} FROM {self._place(table)}")  # noqa: S608
+            for batch in found.to_arrow_reader(_ROWS):
+                yield pa.Table.from_batches([batch])
 
     def upkeep(self) -> None:
         """Nothing piles up."""

@@ -91,6 +91,14 @@ class IcebergTables:
             self._written.note(part.table, part.marks)
             self._touched.add(part.table)
 
+    def read(self, table: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+        try:
+            found = self._catalog.load_table(f"{self._namespace}.{table}")
+        except NoSuchTableError:
+            return
+        for batch in found.scan(selected_fields=tuple(columns)).to_arrow_batch_reader():
+            yield pa.Table.from_batches([batch])
+
     def upkeep(self) -> None:
         for name in sorted(self._touched):
             keep_up(self._catalog.load_table(f"{self._namespace}.{name}"), self._keep)

@@ -10,7 +10,7 @@ on the machine that runs it: lose that and rows double. So these are ours.)
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -73,6 +73,13 @@ class ParquetFiles:
             else:
                 self._append(part)
             self._written.note(part.table, part.marks)
+
+    def read(self, table: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+        folder = pafs.FileSelector(f"{self._root}/{table}", allow_not_found=True)
+        for found in self._store.get_file_info(folder):
+            if found.base_name.endswith(".parquet") and not found.base_name.startswith("."):
+                with self._store.open_input_file(found.path) as file:
+                    yield pq.read_table(file, columns=list(columns))
 
     def upkeep(self) -> None:
         """Nothing piles up."""

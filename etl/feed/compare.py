@@ -1,0 +1,236 @@
+"""What a destination holds against what it should hold: counted and summed by day, or row by row.
+
+Rows up to a table's own marks are compared; what waits to be delivered is no fault. The mirror may have let
+go of rows that stand there (`prune`): those are counted apart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from etl.db.engine import storage_errors
+from etl.feed import changes, watermarks
+from etl.feed.sinks.base import Sink
+from etl.feed.tables import (
+    DAYS,
+    KEYS,
+    SMALL,
+    STATE,
+    STATE_COLUMNS,
+    STREAMS,
+    VERSIONS,
+    Stream,
+    schema,
+    state_schema,
+)
+from etl.feed.watermarks import Marks
+from etl.schema.tables import video_jobs
+from etl.schema.views.dialects import dialect
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+#: Day → rows, and the sum of their keys (of state: of their versions).
+Sums = dict[str, tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class TableState:
+    """One table of a destination. `rows` are there, `expected` here as far as they were delivered.
+
+    `missing`, `doubled` and `changed` rows are wrong; `pruned` ones are there only. `days` (UTC) are those on
+    which something is wrong. `waits` says that a table which is delivered whole has changed since.
+    """
+
+    table: str
+    rows: int
+    expected: int
+    missing: int = 0
+    doubled: int = 0
+    changed: int = 0
+    pruned: int = 0
+    days: tuple[str, ...] = ()
+    waits: bool = False
+
+    @property
+    def is_wrong(self) -> bool:
+        return bool(self.missing or self.doubled or self.changed)
+
+
+def compare(engine: sa.Engine, sink: Sink, *, deep: bool = False) -> tuple[TableState, ...]:
+    """Every table against the mirror: rows and a sum by day or, `deep`, every column of every row.
+
+    Raises StorageError; whatever the destination's library raises.
+    """
+    found = [_compare_stream(engine, sink, stream, deep) for stream in STREAMS]
+    if sink.keeps_state:
+        found.insert(1, _compare_state(engine, sink, deep))
+    return (*found, *(_compare_small(engine, sink, table) for table in SMALL))
+
+
+def _compare_stream(engine: sa.Engine, sink: Sink, stream: Stream, deep: bool) -> TableState:
+    marks, day = sink.marks(stream.name), DAYS[stream.name]
+    if not marks:
+        return TableState(stream.name, 0, 0)
+    here = _sums_here(engine, stream.table, stream.key, day, _bounded(stream, marks))
+    there = _sums_there(sink.read(stream.name, ["source_id", stream.key, day]), stream.key, day)
+    if here == there and not deep:
+        return _equal(stream.name, there)
+    upper = {source: mark.key for source, mark in marks.items()}
+    fields = schema(stream.table)
+    names = fields.names if deep else [stream.key, day]
+    rows_here = (batch.rows for batch in changes.read(engine, stream, {}, upper))
+    return _by_row(
+        stream.name,
+        _rows(rows_here, fields, KEYS[stream.name], day, names),
+        _rows(sink.read(stream.name, names), fields, KEYS[stream.name], day, names),
+    )
+
+
+def _compare_state(engine: sa.Engine, sink: Sink, deep: bool) -> TableState:
+    """Of sources that have nothing waiting: the mirror knows the newest state only."""
+    marks, day = sink.marks(STATE), DAYS[STATE]
+    waiting = changes.bounds(engine, (VERSIONS,), {VERSIONS.name: marks}).upper[VERSIONS.name]
+    settled = [source for source in marks if source not in waiting]
+    if not settled:
+        return TableState(STATE, 0, 0)
+    where: list[sa.ColumnElement[bool]] = [video_jobs.c.source_id.in_(settled)]
+    here = _sums_here(engine, video_jobs, "version", day, where)
+    names = ["source_id", "job_id", "version", day]
+    there = _sums_there(_of(sink.read(STATE, names), settled), "version", day)
+    if here == there and not deep:
+        return _equal(STATE, there)
+    # A change of progress alone makes no version, and does not travel.
+    names = [name for name in STATE_COLUMNS if name != "progress"] if deep else names
+    with storage_errors(), engine.connect() as conn:
+        query = sa.select(*(video_jobs.c[name] for name in STATE_COLUMNS)).where(*where)
+        rows = [changes.table_of(conn.execute(query).fetchall(), state_schema())]
+    moved = changes.bounds(engine, (VERSIONS,), {VERSIONS.name: marks}).upper[VERSIONS.name]
+    settled = [source for source in settled if source not in moved]
+    return _by_row(
+        STATE,
+        _rows(_of(rows, settled), state_schema(), KEYS[STATE], day, names),
+        _rows(_of(sink.read(STATE, names), settled), state_schema(), KEYS[STATE], day, names),
+    )
+
+
+def _compare_small(engine: sa.Engine, sink: Sink, table: sa.Table) -> TableState:
+    marks = sink.marks(table.name)
+    expected = sum(mark.key for mark in marks.values())
+    rows = sum(batch.num_rows for batch in sink.read(table.name, ["id"]))
+    waits = marks != watermarks.whole(changes.whole(engine, table))
+    missing, more = max(0, expected - rows), max(0, rows - expected)
+    return TableState(table.name, rows, expected, missing=missing, doubled=more, waits=waits)
+
+
+def _bounded(stream: Stream, marks: Marks) -> list[sa.ColumnElement[bool]]:
+    columns = stream.table.c
+    upto = [(columns.source_id == s) & (columns[stream.key] <= mark.key) for s, mark in marks.items()]
+    return [sa.or_(*upto)]
+
+
+def _sums_here(
+    engine: sa.Engine, table: sa.Table, value: str, day: str, where: list[sa.ColumnElement[bool]]
+) -> Sums:
+    on: sa.ColumnElement[Any] = sa.literal_column(dialect(engine.dialect.name).day(day))
+    query = sa.select(on, sa.func.count(), sa.func.sum(table.c[value])).where(*where).group_by(on)
+    with storage_errors(), engine.connect() as conn:
+        return {str(name): (int(rows), int(total)) for name, rows, total in conn.execute(query)}
+
+
+def _sums_there(batches: Iterable[pa.Table], value: str, day: str) -> Sums:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    sums: Sums = {}
+    for batch in batches:
+        columns = {"day": pc.cast(_days(batch[day]), pa.string()), "value": batch[value]}
+        grouped = pa.table(columns).group_by("day").aggregate([("value", "count"), ("value", "sum")])
+        for row in grouped.to_pylist():
+            rows, total = sums.get(row["day"], (0, 0))
+            sums[row["day"]] = (rows + row["value_count"], total + row["value_sum"])
+    return sums
+
+
+def _days(instants: Any) -> Any:
+    import pyarrow as pa
+
+    return instants.cast(pa.timestamp("us", tz="UTC")).cast(pa.timestamp("us")).cast(pa.date32(), safe=False)
+
+
+def _equal(table: str, sums: Sums) -> TableState:
+    rows = sum(count for count, _ in sums.values())
+    return TableState(table, rows, rows)
+
+
+def _of(batches: Iterable[pa.Table], sources: list[int]) -> Iterator[pa.Table]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    wanted = pa.array(sources, pa.int64())
+    return (batch.filter(pc.is_in(batch["source_id"], wanted)) for batch in batches)
+
+
+def _rows(
+    batches: Iterable[pa.Table], fields: pa.Schema, keys: tuple[str, ...], day: str, names: list[str]
+) -> pa.Table:
+    """Per row its key, its day, and a digest of the columns `names`."""
+    import pyarrow as pa
+
+    parts = [pa.table({**{name: pa.array([], fields.field(name).type) for name in keys}, **_empty()})]
+    for batch in batches:
+        columns = {name: batch[name].cast(fields.field(name).type) for name in {*names, *keys, day}}
+        made = {name: columns[name] for name in keys}
+        made["day"] = _days(columns[day]).cast(pa.string())
+        made["digest"] = _digests([columns[name] for name in names])
+        parts.append(pa.table(made))
+    return pa.concat_tables(parts)
+
+
+def _empty() -> Mapping[str, Any]:
+    import pyarrow as pa
+
+    return {"day": pa.array([], pa.string()), "digest": pa.array([], pa.int64())}
+
+
+def _digests(columns: list[Any]) -> Any:
+    import pyarrow as pa
+
+    rows = zip(*(column.to_pylist() for column in columns), strict=True)
+    said = (repr(row).encode("utf-8", "surrogatepass") for row in rows)
+    digests = (hashlib.blake2b(text, digest_size=8).digest() for text in said)
+    return pa.array((int.from_bytes(digest, signed=True) for digest in digests), pa.int64())
+
+
+def _by_row(table: str, here: pa.Table, there: pa.Table) -> TableState:
+    import pyarrow.compute as pc
+
+    keys = list(KEYS[table])
+    once = there.group_by(keys).aggregate([("digest", "min"), ("day", "min"), ("digest", "count")])
+    joined = here.join(once, keys=keys, join_type="full outer")
+    missing, pruned = pc.is_null(joined["digest_min"]), pc.is_null(joined["digest"])
+    changed = pc.fill_null(pc.not_equal(joined["digest"], joined["digest_min"]), False)
+    doubled = pc.fill_null(pc.greater(joined["digest_count"], 1), False)
+    wrong = joined.filter(pc.or_(pc.or_(missing, changed), doubled))
+    days = pc.unique(pc.coalesce(wrong["day"], wrong["day_min"])).to_pylist()
+    return TableState(
+        table,
+        there.num_rows,
+        here.num_rows,
+        missing=_count(missing),
+        doubled=there.num_rows - once.num_rows,
+        changed=_count(changed),
+        pruned=_count(pruned),
+        days=tuple(sorted(str(day) for day in days)),
+    )
+
+
+def _count(flags: Any) -> int:
+    import pyarrow.compute as pc
+
+    return int(pc.sum(flags).as_py() or 0)

@@ -1,0 +1,153 @@
+"""`feed status` and `feed verify` see what is wrong downstream, on every kind of destination."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import psycopg
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+import sqlalchemy as sa
+
+from etl.config import Destination, Retention, SecretUrl
+from etl.db.engine import writing
+from etl.feed import delivery
+from etl.feed.compare import TableState
+from etl.feed.lag import Standing, standings
+from etl.feed.prune import prune
+from etl.schema.tables import video_jobs
+from tests.support.feed_history import START, Writer, add_source
+from tests.support.reading_back import destination
+
+sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+KINDS = ("filesystem", "duckdb", "delta", "iceberg")
+EXPECTED = {"video_job_versions": 38, "video_jobs": 32, "list_pages": 5, "cache_lookups": 5, "sync_runs": 5}
+
+
+@pytest.fixture
+def writers(engine: sa.Engine) -> list[Writer]:
+    """Two sources and three days: 32 jobs in 38 versions."""
+    made = [Writer(engine, add_source(engine, name), seed) for seed, name in enumerate("ab")]
+    made[1].step(new=12, changes=0)
+    made[0].step(new=20, changes=0)
+    for days, changes in ((1, 6), (1, 0)):
+        made[0].at += timedelta(days=days)
+        made[0].step(new=0, changes=changes)
+    made[1].step(new=0, changes=0)
+    return made
+
+
+def feed(engine: sa.Engine, target: Destination) -> None:
+    result = delivery.one(engine, target)
+    assert result.status == "ok", result.error
+
+
+def look(engine: sa.Engine, target: Destination, *, deep: bool) -> Standing:
+    (standing,) = standings(engine, [target], deep=deep)
+    assert standing.error is None, standing.error.__cause__
+    return standing
+
+
+def of(standing: Standing, table: str) -> TableState:
+    (found,) = (state for state in standing.tables if state.table == table)
+    return found
+
+
+@pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_all_is_well(engine, writers, tmp_path, kind, deep):
+    target = destination(kind, tmp_path)
+    assert all(state.rows == 0 for state in look(engine, target, deep=deep).tables)
+    feed(engine, target)
+    standing = look(engine, target, deep=deep)
+    assert not standing.is_wrong, standing.tables
+    found = {state.table: state.rows for state in standing.tables}
+    assert {**EXPECTED, "sources": 2}.items() - {("video_jobs", 32)} <= found.items()
+    assert all(state.rows == state.expected for state in standing.tables)
+    with writing(engine) as conn:  # progress alone makes no version
+        conn.execute(sa.update(video_jobs).values(progress=77.5))
+    writers[0].step(new=3, changes=4)
+    assert not look(engine, target, deep=deep).is_wrong, "what waits is no fault"
+
+
+@sqlite
+@pytest.mark.parametrize("deep", [False, True])
+def test_in_postgresql(engine, writers, postgres, deep):
+    target = Destination(name="pg", type="postgres", url=SecretUrl(postgres.create("compared")))
+    feed(engine, target)
+    assert not look(engine, target, deep=deep).is_wrong
+    with psycopg.connect(postgres.url("compared")) as conn:
+        conn.execute("DELETE FROM bifrost.video_job_versions WHERE version = 2")
+        conn.execute("UPDATE bifrost.video_jobs SET version = 9 WHERE job_id LIKE 'video_2%'")
+    standing = look(engine, target, deep=deep)
+    postgres.drop("compared")
+    versions = of(standing, "video_job_versions")
+    assert (versions.rows, versions.expected, versions.missing) == (32, 38, 6)
+    assert versions.days == ("2026-03-02",)
+    assert of(standing, "video_jobs").changed == 12
+
+
+@sqlite
+def test_what_somebody_did_to_a_duckdb_file(engine, writers, tmp_path):
+    target = destination("duckdb", tmp_path)
+    feed(engine, target)
+    with closing(duckdb.connect(f"{tmp_path}/warehouse.duckdb")) as conn:
+        conn.execute("INSERT INTO bifrost.list_pages FROM bifrost.list_pages WHERE id = 1")
+        conn.execute("DELETE FROM bifrost.video_jobs WHERE job_id LIKE '%_0000003'")
+        conn.execute("UPDATE bifrost.video_job_versions SET model = 'sora-3' WHERE change_seq = 5")
+        conn.execute("DELETE FROM bifrost.sources")
+    quick, deep = (look(engine, target, deep=deep) for deep in (False, True))
+    for standing in (quick, deep):
+        assert of(standing, "list_pages").doubled == 1
+        assert of(standing, "video_jobs").missing == 2
+        assert of(standing, "sources").missing == 2
+    assert not of(quick, "video_job_versions").is_wrong, "a sum by day does not see a changed text"
+    changed = of(deep, "video_job_versions")
+    assert (changed.changed, changed.days) == (1, ("2026-03-01",))
+
+
+@sqlite
+def test_a_file_that_went_missing_and_one_that_was_copied(engine, writers, tmp_path):
+    target = destination("filesystem", tmp_path)
+    feed(engine, target)
+    (file,) = (tmp_path / "filesystem" / "video_job_versions").iterdir()
+    rows = pq.read_table(file)
+    pq.write_table(rows.filter(pc.not_equal(rows["version"], 2)), file)
+    (page,) = (tmp_path / "filesystem" / "list_pages").iterdir()
+    page.with_name("copy.parquet").write_bytes(page.read_bytes())
+    standing = look(engine, target, deep=False)
+    assert of(standing, "video_job_versions").missing == 6
+    assert of(standing, "list_pages").doubled == 5
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_what_was_pruned_here_is_no_fault_there(engine, writers, tmp_path, deep):
+    target = destination("duckdb", tmp_path)
+    feed(engine, target)
+    removed: dict[str, Any] = prune(engine, Retention(versions=1.0), [target], now=START + timedelta(days=99))
+    assert removed["video_job_versions"] == 6
+    versions = of(look(engine, target, deep=deep), "video_job_versions")
+    assert (versions.rows, versions.expected, versions.pruned, versions.is_wrong) == (38, 32, 6, False)
+
+
+@sqlite
+def test_as_a_user_sees_it(engine, writers, tmp_path, capsys):
+    from etl.cli.feed import _show_tables
+
+    target = destination("duckdb", tmp_path)
+    feed(engine, target)
+    with closing(duckdb.connect(f"{tmp_path}/warehouse.duckdb")) as conn:
+        conn.execute("DELETE FROM bifrost.video_job_versions WHERE version = 2")
+    _show_tables([look(engine, target, deep=False)])
+    said = capsys.readouterr().out
+    assert "6 missing on 2026-03-02" in said and "equal" in said
+
+
+def test_nothing_is_read_from_a_place_that_is_not_there(engine: sa.Engine, tmp_path: Path) -> None:
+    look(engine, destination("duckdb", tmp_path), deep=True)
+    assert list(tmp_path.glob("*.duckdb")) == []
