@@ -40,9 +40,9 @@ def command(
     """Deliver every change to the configured destinations, exactly once in effect.
 
     Can be stopped or killed at any moment; the next one goes on where the destination says that it is.
-    `feed status [DESTINATION...]` delivers nothing and shows how far behind each destination is, and whether its
-    tables hold what was delivered: rows, and a sum for every day (UTC). `feed verify` compares every column
-    of every row, which takes about as long as a delivery of everything.
+    `feed status [DESTINATION...]` delivers nothing and shows how far behind each destination is, and whether
+    its tables hold what was delivered: rows, and a sum for every day (UTC). `feed verify` compares every
+    column of every row, which takes about as long as a delivery of everything.
 
     --json prints {"destinations": [{destination, status (ok, failed, interrupted, skipped), rows: {table:
     rows}, error: null or {class, message, hint}}]}; for `feed status`, {"destinations": [{destination,
