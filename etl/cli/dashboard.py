@@ -27,7 +27,11 @@ def command(
     port: Annotated[
         int | None,
         typer.Option(
-            min=0, max=65535, metavar="PORT", help="0 for any free one.", show_default="service.port"
+            min=0,
+            max=65535,
+            metavar="PORT",
+            help="Port to listen on; 0 for any free one.",
+            show_default="service.port",
         ),
     ] = None,
     open_browser: Annotated[bool, typer.Option("--open", help="Open a browser.")] = False,

@@ -37,7 +37,7 @@ def upgrade(ctx: typer.Context, config: ConfigFile = None) -> None:
 def downgrade(
     ctx: typer.Context,
     revision: Annotated[str, typer.Argument(help="Revision to go back to; `base` removes every table.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     config: ConfigFile = None,
 ) -> None:
     """Go back to an earlier revision. What later revisions added is dropped, with its data."""
@@ -93,7 +93,7 @@ def recount(ctx: typer.Context, config: ConfigFile = None) -> None:
 @command.command()
 def partition(
     ctx: typer.Context,
-    undo: Annotated[bool, typer.Option("--undo", help="Back to one table.")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Go back to one table.")] = False,
     config: ConfigFile = None,
 ) -> None:
     """Keep history in a partition per month (PostgreSQL only), so that `prune` can drop whole months.

@@ -20,13 +20,13 @@ _WHEN = "Day (2026-11-23) or instant (2026-11-23T08:00Z), UTC."
 
 def command(
     ctx: typer.Context,
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to make; it must be new or empty.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to create; it must be new or empty.")],
     kind: Annotated[str, typer.Option("--format", help="parquet, csv or jsonl.")] = "parquet",
     table: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Only this table; can be repeated.")
     ] = None,
-    since: Annotated[str | None, typer.Option(metavar="WHEN", help=f"From here on. {_WHEN}")] = None,
-    until: Annotated[str | None, typer.Option(metavar="WHEN", help=f"Before this. {_WHEN}")] = None,
+    since: Annotated[str | None, typer.Option(metavar="WHEN", help=f"Only from here on. {_WHEN}")] = None,
+    until: Annotated[str | None, typer.Option(metavar="WHEN", help=f"Only before this. {_WHEN}")] = None,
     raw: Annotated[
         bool,
         typer.Option("--raw", help="CSV: leave texts that a spreadsheet takes for formulas as they are."),

@@ -27,7 +27,7 @@ def command(
     ],
     source: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Only this source; otherwise every one that has the job."),
+        typer.Option(metavar="NAME", help="Only this source; otherwise every source that has the job."),
     ] = None,
     config: ConfigFile = None,
     json: Json = False,

@@ -49,7 +49,7 @@ def command(
     ctx: typer.Context,
     base_url: Annotated[str | None, typer.Option(metavar="URL", help="Address of the gateway.")] = None,
     provider: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Provider whose videos it lists.")
+        str | None, typer.Option(metavar="NAME", help="Provider whose videos the gateway lists.")
     ] = None,
     api_key_env: Annotated[
         str | None, typer.Option(metavar="NAME", help="Environment variable that holds the key.")

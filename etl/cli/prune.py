@@ -14,7 +14,7 @@ from etl.errors import ConfigError
 if TYPE_CHECKING:
     from etl.config import Retention
 
-_Age = Annotated[str | None, typer.Option(metavar="AGE", help="Instead of the configured age, e.g. 90d.")]
+_Age = Annotated[str | None, typer.Option(metavar="AGE", help="Overrides the configured age, e.g. 90d.")]
 
 
 def command(
@@ -23,7 +23,7 @@ def command(
     runs: _Age = None,
     rejects: _Age = None,
     versions: _Age = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would be removed.")] = False,
     config: ConfigFile = None,
     json: Json = False,
 ) -> None:

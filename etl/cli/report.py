@@ -22,18 +22,20 @@ _ROWS, _ROWS_IN_SUMMARY = 50, 10  # of each table, when people read it
 Format = Annotated[
     str, typer.Option("--format", metavar="FORMAT", help="table, csv, json, markdown, html or parquet.")
 ]
-Output = Annotated[Path | None, typer.Option(metavar="FILE", help="Write there instead.", show_default=False)]
+Output = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Write to this file instead.", show_default=False)
+]
 
 
 def command(
     ctx: typer.Context,
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="Which report; a summary without one.")
+        str | None, typer.Argument(metavar="NAME", help="Which report; without one, a summary.")
     ] = None,
     since: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Jobs created from then on.", show_default="30d")
+        str | None, typer.Option(metavar="TIME", help="Only jobs created since then.", show_default="30d")
     ] = None,
-    until: Annotated[str | None, typer.Option(metavar="TIME", help="Jobs created before.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="Only jobs created before then.")] = None,
     source: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this source.")] = None,
     model: Annotated[list[str] | None, typer.Option(metavar="MODEL", help="Only this model.")] = None,
     limit: Annotated[
@@ -41,7 +43,7 @@ def command(
         typer.Option(
             min=0,
             metavar="ROWS",
-            help="Rows of each table; 0 for all.",
+            help="At most so many rows in each table; 0 for all.",
             show_default="50 for people, 10 in the summary",
         ),
     ] = None,

@@ -24,13 +24,15 @@ _HELP = "A statement ends with ; — \\d lists tables and views, \\d NAME its co
 def command(
     ctx: typer.Context,
     statement: Annotated[
-        str | None, typer.Argument(metavar="STATEMENT", help="One question; a prompt without it.")
+        str | None, typer.Argument(metavar="STATEMENT", help="One statement; without it, a prompt opens.")
     ] = None,
     format: Format = "table",
     output: Output = None,
-    limit: Annotated[int, typer.Option(min=0, metavar="ROWS", help="Rows at most; 0 for all.")] = 1000,
+    limit: Annotated[
+        int, typer.Option(min=0, metavar="ROWS", help="At most so many rows; 0 for all.")
+    ] = 1000,
     timeout: Annotated[
-        float, typer.Option(min=0.001, metavar="SECONDS", help="How long it may take.")
+        float, typer.Option(min=0.001, metavar="SECONDS", help="Time limit for the statement.")
     ] = 60.0,
     config: ConfigFile = None,
 ) -> None:

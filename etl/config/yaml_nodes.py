@@ -124,7 +124,7 @@ class _Reader:
             here = f"{path}.{shown(key)}" if path else shown(key)
             if key in found:
                 first = found[key].where.rpartition(":")[2]
-                self.problems.append(f"{where}: {here}: this key stands here twice, first on line {first}")
+                self.problems.append(f"{where}: {here}: duplicate key; it was first given on line {first}")
                 continue
             found[key] = self.node(value_node, where, here)
         return found

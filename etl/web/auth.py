@@ -51,7 +51,9 @@ class Guard:
         if self._token is None:
             if _host(headers.get("host", "")) in self._hosts:
                 return None
-            return JSONResponse({"error": "this name is not mine; ask for localhost"}, status_code=421)
+            return JSONResponse(
+                {"error": "this service does not answer to that host name; use localhost"}, status_code=421
+            )
         if sessions.is_valid(_cookie(headers), self._token, self._clock()):
             return None
         bearer = _bearer(headers)

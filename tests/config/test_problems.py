@@ -117,7 +117,7 @@ servce:
         ("ca_bundle: missing", "there is no such file"),
         ("proxy: socks5://h", "http:// or https://"),
         ("unheard_of: 1", "unknown key; known here: api_key,"),
-        ("page_size: 5\n    page_size: 6", "stands here twice, first on line 4"),
+        ("page_size: 5\n    page_size: 6", "duplicate key; it was first given on line 4"),
         ("provider: ${}", "${NAME}"),
         ("provider: !env X", "tags"),
         ("page_size: !!int x", "does not fit its tag"),
