@@ -6,7 +6,7 @@ What cannot be known, because too little is listed or an earlier question failed
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -157,6 +157,18 @@ class Probe:
             yield self._finding("paging", False, str(exc), exc.hint)
         yield self._clock(first)
         yield self._cache()
+
+    def twins(self, others: Sequence[Probe]) -> Iterator[Finding]:
+        """Nothing, unless another source of the gateway listed the same jobs: two keys of one account."""
+        ours = {row.job_id for page in self._pages for row in page.jobs}
+        for other in others:
+            theirs = {row.job_id for page in other._pages for row in page.jobs}
+            if self._source.base_url == other._source.base_url and ours & theirs:
+                name = other._source.name
+                detail = f"lists the same jobs as {name}: all is read twice, and counted once"
+                yield self._finding(
+                    "jobs of its own", False, detail, "two keys of one account: one source will do"
+                )
 
     def _finding(self, what: str, good: bool | None, detail: str, hint: str | None = None) -> Finding:
         return Finding(what, good, detail, hint, self._source.name)

@@ -19,6 +19,8 @@ def findings(
     took: Counter[tuple[Any, ...]] = Counter()
     priced: Counter[tuple[Any, ...]] = Counter()
     for job in jobs:
+        if job.twin_source_id is not None:
+            continue
         days[_kind(job, job.created_at and job.created_at.astimezone(UTC).date())] += 1
         priced[job.provider, job.model, job.size, job.width, job.height] += 1
         if job.status == "completed" and job.created_at and job.completed_at:

@@ -17,6 +17,7 @@ from etl.schema.views.columns import Column
 from etl.schema.views.dialects import Dialect, dialect
 from etl.schema.views.job_facts import (
     COST_STATE,
+    COUNTED,
     JOB_FACTS,
     LATE,
     STALLED,
@@ -202,7 +203,7 @@ def conditions_of(d: Dialect, choice: Choice) -> tuple[str, dict[str, Any]]:
     }
     kept = {name: (sql, given) for name, (sql, given) in parts.items() if given}
     plain, more = _only(d, choice)
-    where = " AND ".join(["1 = 1", *plain, *(sql for sql, _ in kept.values())])
+    where = " AND ".join([COUNTED, *plain, *(sql for sql, _ in kept.values())])
     if choice.only == "unpriced":
         where = f"{_unpriced(d, where)} AND {where}"
     return where, {name: given for name, (_, given) in kept.items()} | more

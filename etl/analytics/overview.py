@@ -28,6 +28,7 @@ def count_by_model(engine: sa.Engine) -> list[ModelCount]:
     jobs = sa.func.count().label("jobs")
     query = (
         sa.select(video_jobs.c.model, video_jobs.c.status, jobs, sa.func.sum(video_jobs.c.seconds))
+        .where(video_jobs.c.twin_source_id.is_(None))
         .group_by(video_jobs.c.model, video_jobs.c.status)
         .order_by(video_jobs.c.model, jobs.desc())
     )

@@ -32,7 +32,7 @@ from etl.schema.price_book import (
 from etl.schema.tables import prices
 from etl.schema.views.columns import Kind
 from etl.schema.views.dialects import dialect
-from etl.schema.views.job_facts import price_of_job
+from etl.schema.views.job_facts import COUNTED, price_of_job
 from etl.schema.views.pricing import band
 
 _UNPRICED: tuple[Kind, ...] = ("text", "text", "text", "integer", "seconds", "instant", "instant")
@@ -114,7 +114,7 @@ def unpriced(engine: sa.Engine) -> list[list[tuple[Any, Kind]]]:
 SELECT j.provider, j.model, {band(d)} AS resolution, COUNT(*), SUM(j.seconds), MIN(j.created_at),
   MAX(j.created_at)
 FROM video_jobs j {price_of_job(d)}
-WHERE j.status = 'completed' AND p.id IS NULL
+WHERE j.status = 'completed' AND {COUNTED} AND p.id IS NULL
 GROUP BY j.provider, j.model, {band(d)} ORDER BY 4 DESC, 1, 2, 3"""
         return [
             [(value(kind, item), kind) for kind, item in zip(_UNPRICED, row, strict=True)]

@@ -58,7 +58,8 @@ class SourceStatus:
     """One source. Instants are UTC.
 
     `complete_at` is the end of the last sync that read everything it had to. `jobs` counts all ever seen,
-    `unlisted` how often one was found to be no longer listed, `drift` fields that the contract does not name.
+    `unlisted` how often one was found to be no longer listed, `twins` how many are another source's
+    too, which counts them (by its name), `drift` fields that the contract does not name.
     """
 
     source: str
@@ -79,6 +80,7 @@ class SourceStatus:
     oldest_open_id: str | None
     oldest_open_at: datetime | None
     unlisted: int
+    twins: dict[str, int]
     rejects: int
     drift: int
     gaps: tuple[CoverageGap, ...]
@@ -97,8 +99,15 @@ def read_status(engine: sa.Engine, now: datetime) -> list[SourceStatus]:
     """Every source of the database, by name. Raises StorageError."""
     with storage_errors(), engine.connect() as conn:
         gaps = _gaps(conn)
-        small = _counts(conn, rejected_items), _counts(conn, unknown_fields)
+        small = _counts(conn, rejected_items), _counts(conn, unknown_fields), _twins(conn)
         return [_one(conn, row, now, gaps[row.id], *small) for row in conn.execute(_states())]
+
+
+def seen_twice(engine: sa.Engine) -> list[tuple[str, str, int]]:
+    """Source, the source that counts them, and how many jobs are seen through both. Raises StorageError."""
+    with storage_errors(), engine.connect() as conn:
+        names = {row.id: row.name for row in conn.execute(sa.select(sources.c.id, sources.c.name))}
+        return [(names[key], other, n) for key, found in _twins(conn).items() for other, n in found.items()]
 
 
 def _states() -> sa.Select[Any]:
@@ -125,6 +134,7 @@ def _one(
     gaps: Sequence[CoverageGap],
     rejects: dict[int, int],
     drift: dict[int, int],
+    twins: dict[int, dict[str, int]],
 ) -> SourceStatus:
     held = row.holder is not None and row.expires_at is not None and row.expires_at > now
     oldest = _oldest_open(conn, row.id)
@@ -147,6 +157,7 @@ def _one(
         oldest_open_id=None if oldest is None else oldest.job_id,
         oldest_open_at=None if oldest is None else oldest.created_at,
         unlisted=_scalar(conn, _unlisted(row.id)),
+        twins=twins.get(row.id, {}),
         rejects=rejects.get(row.id, 0),
         drift=drift.get(row.id, 0),
         gaps=tuple(gaps),
@@ -185,6 +196,18 @@ def _scalar(conn: sa.Connection, query: sa.Select[Any]) -> int:
 def _counts(conn: sa.Connection, table: sa.Table) -> dict[int, int]:
     query = sa.select(table.c.source_id, sa.func.count()).group_by(table.c.source_id)
     return {row[0]: row[1] for row in conn.execute(query)}
+
+
+def _twins(conn: sa.Connection) -> dict[int, dict[str, int]]:
+    """By source, and by the name of the one that counts them: jobs that are seen through two."""
+    c = video_jobs.c
+    query = sa.select(c.source_id, sources.c.name, sa.func.count()).join(
+        sources, sources.c.id == c.twin_source_id
+    )
+    found: dict[int, dict[str, int]] = {}
+    for source_id, name, jobs in conn.execute(query.group_by(c.source_id, sources.c.name)):
+        found.setdefault(source_id, {})[name] = jobs
+    return found
 
 
 def _gaps(conn: sa.Connection) -> defaultdict[int, list[CoverageGap]]:

@@ -82,9 +82,12 @@ def _sources(config: Config, chosen: Sequence[Source]) -> Iterator[Finding]:
         yield Finding("gateway", None, "not checked: first make the database's address right")
         return
     with app:
+        probed: list[Probe] = []
         for source in chosen:
             with app.worker.gateway(source) as gateway:
-                yield from Probe(source, gateway).findings()
+                probed.append(Probe(source, gateway))
+                yield from probed[-1].findings()
+                yield from probed[-1].twins(probed[:-1])
 
 
 def _show(settings: Settings, finding: Finding, found: Sequence[Finding]) -> None:

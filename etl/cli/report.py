@@ -127,8 +127,13 @@ def _filter(
 def _document(engine: Engine, name: str | None, chosen: Filter, tables: list[Table]) -> Document:
     from etl.analytics.queries import gaps
     from etl.analytics.rendering import Document
+    from etl.analytics.status import seen_twice
 
     notes = [_gap(gap, chosen.zone) for gap in gaps(engine, chosen)]
+    notes += [
+        f"{jobs:,} jobs are seen through {other} and {source}: each is counted once, as {other}'s"
+        for source, other, jobs in seen_twice(engine)
+    ]
     notes += [f"{t.title}: the first {len(t.rows)} rows; --limit 0 shows all" for t in tables if t.cut]
     uncosted = next((t for t in tables if t.name in ("totals", "cost", "daily", "models")), None)
     missing = 0 if uncosted is None else _sum(uncosted, "uncosted_jobs")

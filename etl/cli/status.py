@@ -52,9 +52,9 @@ def command(
     --json prints {"now", "max_age_seconds", "sources": [{source, base_url, provider, configured, stale,
     complete_at, complete_age_seconds, reconciled_at, newest_job_at, lag_seconds, frontier_at, loading,
     failures, disabled_at, disabled_reason, held_by, jobs, open_jobs, oldest_open_id, oldest_open_at,
-    unlisted, rejects, drift, last_run: null or {run_id, kind, status, started_at, finished_at,
-    jobs_inserted, jobs_updated, error_class, error_message}, gaps: [{detected_at, gap_from, gap_until,
-    reason}]}]}.
+    unlisted, twins: {SOURCE: jobs}, rejects, drift, last_run: null or {run_id, kind, status, started_at,
+    finished_at, jobs_inserted, jobs_updated, error_class, error_message}, gaps: [{detected_at, gap_from,
+    gap_until, reason}]}]}.
     """
     limit = None if max_age is None else age(max_age)
     settings = ctx.ensure_object(Settings)
@@ -192,6 +192,11 @@ def _remarks(name: str, status: SourceStatus | None, configured: bool, stale: bo
         say(f"{name}: last run failed{times}: {run.error_class}: {run.error_message}", BAD)
     if status.unlisted:
         say(f"{name}: {plural(status.unlisted, 'job')} found to be no longer listed; kept here", DIM)
+    for other, jobs in status.twins.items():
+        say(
+            f"{name}: {plural(jobs, 'job')} also seen through {other}, each counted once: one key will do",
+            WARN,
+        )
     for gap in status.gaps:
         say(f"{name}: coverage gap {_gap(gap)}", WARN)
 

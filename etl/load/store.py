@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from etl.db.engine import reading, storage_errors, writing
 from etl.errors import DatabaseBusy, DatabaseUnavailable, DuplicateRow, StorageError
-from etl.load import lookup, runs, sync_log, upsert
+from etl.load import lookup, runs, sync_log, twins, upsert
 from etl.load import state as states
 from etl.load import unlisting as scan
 from etl.load.lease import Lease
@@ -237,7 +237,8 @@ class Store:
             now.run_id = runs.begin(
                 conn, self.source_id, self.kind, self.started_at, self.lease.holder, token
             )
-        how = {"history_progress": self.history_progress, "alone": self._untouched}
+        first = self.kind == "first"
+        how = {"history_progress": self.history_progress, "alone": self._untouched, "first": first}
         writer = JobWriter(conn, self.source_id, now.run_id, **how)
         self._write_pages(conn, batch, now, writer)
         self._write_single_jobs(conn, batch, now, writer)
@@ -245,6 +246,8 @@ class Store:
             now.gaps += states.record_gap(conn, self.source_id, now.run_id, batch.gap, self.clock())
         if batch.scan is not None:
             scan.conclude(conn, self.source_id, now.run_id, batch.scan, now.counts, self.clock())
+        if batch.complete and self.kind != "incremental":
+            twins.look_again(conn, self.source_id)
         self._write_state(conn, batch, now, mark)
         self._write_run(conn, batch, now)
 

@@ -85,7 +85,8 @@ def recount(conn: sa.Connection, source_id: int) -> int:
     Lease(source_id, "", 0).lock(conn)
     totals, table = Totals(), video_jobs
     columns = [table.c[name] if name in _NEEDED else sa.null().label(name) for name in JobRow._fields]
-    query = sa.select(table.c.unlisted_at, *columns).where(table.c.source_id == source_id)
+    query = sa.select(table.c.unlisted_at, *columns)
+    query = query.where(table.c.source_id == source_id, table.c.twin_source_id.is_(None))
     with conn.execute(query, execution_options={"yield_per": _AT_ONCE}) as found:
         for rows in found.partitions():
             for gone in (False, True):

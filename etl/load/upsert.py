@@ -14,6 +14,7 @@ from etl.load import bulk
 from etl.load.lookup import Known
 from etl.load.observed import Observed, Sight, observe
 from etl.load.totals import Totals
+from etl.load.twins import find_twins, mark_twins
 from etl.records import TRACKED, Counts, JobRow, Op, PageRows, utc
 from etl.schema.tables import video_job_versions, video_jobs
 
@@ -67,6 +68,7 @@ class _Plan:
     moves: list[tuple[Any, ...]] = field(default_factory=list)
     rehashes: list[tuple[Any, ...]] = field(default_factory=list)
     versions: list[tuple[Any, ...]] = field(default_factory=list)
+    twins: dict[str, int] = field(default_factory=dict)
     came: list[JobRow] = field(default_factory=list)
     went: list[JobRow] = field(default_factory=list)
     back: list[JobRow] = field(default_factory=list)  # as they were when they were no longer listed
@@ -74,7 +76,8 @@ class _Plan:
 
 class JobWriter:
     """Writes the jobs of one run. `history_progress` gives progress-only changes a version too; `alone` says
-    that all jobs stored are this run's, each written once. Raises DuplicateRow when that is not so."""
+    that all jobs stored are this run's, each written once; `first` that `look_again` follows a first load.
+    Raises DuplicateRow when that is not so."""
 
     def __init__(
         self,
@@ -84,12 +87,14 @@ class JobWriter:
         *,
         history_progress: bool = False,
         alone: bool = False,
+        first: bool = False,
     ) -> None:
         self._conn = conn
         self._source_id = source_id
         self._run_id = run_id
         self._history_progress = history_progress
         self._alone = alone
+        self._first = first
         self._time = bulk.instant(conn.dialect.name)
 
     def write(self, seen: Sequence[Seen], counts: Counts) -> None:
@@ -97,7 +102,9 @@ class JobWriter:
         plan = _Plan()
         changed: list[Seen] = []
         plan.inserts = [job for job in seen if job.known is None]
-        plan.came += [job.row for job in plan.inserts]
+        if not self._first:
+            plan.twins = find_twins(self._conn, self._source_id, [job.row for job in plan.inserts])
+        plan.came += [job.row for job in plan.inserts if job.row.job_id not in plan.twins]
         for job in seen:
             if job.known is None:
                 continue
@@ -159,8 +166,9 @@ class JobWriter:
     def _update(self, plan: _Plan, job: Seen, sight: Sight, fields: list[str], seen: Observed) -> None:
         known, row = job.known, sight.row
         assert known is not None
-        (plan.back if known.unlisted else plan.went).append(_row(sight.old))
-        plan.came.append(row)
+        if sight.old["twin_source_id"] is None:
+            (plan.back if known.unlisted else plan.went).append(_row(sight.old))
+            plan.came.append(row)
         at = self._time(sight.at)
         tracked, key, version = _tracked(row, self._time), (self._source_id, row.job_id), known.version + 1
         op: Op = "relist" if known.unlisted else "update"
@@ -184,6 +192,7 @@ class JobWriter:
     def _execute(self, plan: _Plan) -> None:
         conn, table = self._conn, video_jobs
         self._insert_all(plan.inserts)
+        mark_twins(conn, self._source_id, plan.twins)
         bulk.update(conn, table, (*_SET, *_CLEARED), _HEAD, plan.updates)
         bulk.update(conn, table, ("progress",), _HEAD, plan.progress)
         bulk.update(conn, table, ("list_position", "suspect_run_id"), _HEAD, plan.moves)
@@ -299,7 +308,8 @@ def _unlist_rows(
     columns = ("version", "last_changed_at", "unlisted_at", "unlisted_reason", "suspect_run_id")
     bulk.update(conn, video_jobs, columns, _HEAD, updates)
     bulk.insert(conn, video_job_versions, _VERSION, versions)
-    _count_vanished(conn, [row for row in rows if not row["settled"]])
+    counted = [row for row in rows if row["twin_source_id"] is None]
+    _count_vanished(conn, [row for row in counted if not row["settled"]])
     return len(rows)
 
 

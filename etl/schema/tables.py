@@ -148,6 +148,7 @@ video_jobs = _table(
         comment="Reconcile that did not find it; evidence only once that run is complete.",
     ),
     *_observed(),
+    sa.Column("twin_source_id", sa.Integer, comment="Source that counts this job; null: this one does."),
     sa.Index("ix_video_jobs_list_position", "source_id", "list_position"),
     sa.Index("ix_video_jobs_created_at", "created_at"),
     sa.Index(
@@ -156,6 +157,12 @@ video_jobs = _table(
         "settled",
         "list_position",
         info={"where": {"sqlite": "settled = 0", "postgresql": "NOT settled"}},
+    ),
+    sa.Index(
+        "ix_video_jobs_twins",
+        "twin_source_id",
+        "source_id",
+        info={"where": dict.fromkeys(("sqlite", "postgresql"), "twin_source_id IS NOT NULL")},
     ),
     sa.Index(
         "ix_video_jobs_suspect_run_id",

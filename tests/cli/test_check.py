@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -110,3 +111,15 @@ def test_a_database_that_cannot_be_used(configured: Command, gateway: Simulator)
     assert (done.code, found["database"]["result"]) == (1, "failed")
     assert found["database"]["hint"]
     assert found["credentials"]["result"] == "ok", "the gateway is checked all the same"
+
+
+def test_two_keys_of_one_account_are_told(tmp_path: Path, gateway: Simulator):
+    places = "".join(
+        f"  - {{name: {name}, base_url: '{gateway.base_url}', provider: openai, api_key: {CANARY}}}\n"
+        for name in ("one", "two")
+    )
+    (tmp_path / "bifrost-etl.yaml").write_text(f"sources:\n{places}", encoding="utf-8")
+    done = Command(tmp_path)("check", "--json")
+    told = [each for each in done.json["findings"] if each["what"] == "jobs of its own"]
+    assert [(each["source"], each["result"]) for each in told] == [("two", "failed")]
+    assert "the same jobs as one" in told[0]["detail"]

@@ -73,7 +73,7 @@ def test_jobs_that_come_change_and_stay(loaded: sa.Engine) -> None:
 
 def test_another_source_is_counted_apart(loaded: sa.Engine) -> None:
     with loaded.begin() as conn:
-        conn.execute(sa.insert(sources).values(id=2, name="other", base_url="http://x", created_at=_NOW))
+        conn.execute(sa.insert(sources).values(id=2, name="other", base_url="http://y", created_at=_NOW))
         seen = [Seen(_made(n), n, _NOW, None) for n in range(3)]
         JobWriter(conn, 2, 1).write(seen, Counts())
     assert not _wrong(loaded) and not kept(Tables(loaded, "other"))

@@ -13,7 +13,7 @@ from functools import partial
 
 from etl.schema.views.columns import Column, Scope, View
 from etl.schema.views.dialects import Dialect
-from etl.schema.views.job_facts import failure_class, outcome
+from etl.schema.views.job_facts import COUNTED, failure_class, outcome
 from etl.schema.views.pricing import cost, priced
 
 _KEYS = (
@@ -45,6 +45,7 @@ def _either(scope: Scope, kept: Callable[[Scope], str], counted: Callable[[Scope
         return counted(scope)
     complete = (
         "(SELECT COALESCE(SUM(jobs), 0) FROM daily_totals) = (SELECT COUNT(*) FROM video_jobs)"
+        " - (SELECT COUNT(*) FROM video_jobs WHERE twin_source_id IS NOT NULL)"
         " AND NOT EXISTS (SELECT 1 FROM daily_totals WHERE jobs < 0)"
     )
     yes, no = (scope.only(f"(SELECT complete FROM totals) = {flag}") for flag in (1, 0))
@@ -68,7 +69,7 @@ def _days_kept(scope: Scope) -> str:
 def _days_counted(d: Dialect, scope: Scope) -> str:
     return f"""
   SELECT {_days(d, scope)}, {_KIND}, {outcome()} AS outcome, COUNT(*) AS jobs
-  FROM video_jobs j WHERE {scope.where}
+  FROM video_jobs j WHERE {COUNTED} AND {scope.where}
   GROUP BY 1, 2, {_KIND}, {outcome()}"""
 
 
@@ -110,7 +111,7 @@ def _failures(d: Dialect, scope: Scope) -> str:
     groups = f"""
   SELECT {_days(d, scope)}, j.source_id, j.provider, j.model, j.seconds, j.size, j.width, j.height,
     j.error_code, j.error_message, COUNT(*) AS jobs, MAX(j.created_at) AS last_at
-  FROM video_jobs j WHERE j.status = 'failed' AND {scope.where}
+  FROM video_jobs j WHERE j.status = 'failed' AND {COUNTED} AND {scope.where}
   GROUP BY 1, 2, j.source_id, j.provider, j.model, j.seconds, j.size, j.width, j.height, j.error_code,
     j.error_message"""
     return f"""
@@ -161,7 +162,8 @@ def _durations_counted(d: Dialect, scope: Scope) -> str:
     return f"""
     SELECT {_MAKER}, {d.seconds("j.created_at", "j.completed_at")} AS total, COUNT(*) AS jobs
     FROM video_jobs j
-    WHERE j.status = 'completed' AND j.completed_at IS NOT NULL AND j.created_at IS NOT NULL AND {scope.where}
+    WHERE j.status = 'completed' AND j.completed_at IS NOT NULL AND j.created_at IS NOT NULL AND {COUNTED}
+      AND {scope.where}
     GROUP BY {_MAKER}, 4"""
 
 

@@ -112,6 +112,10 @@ def cost_of_job(d: Dialect) -> str:
     return f"CASE WHEN j.status = 'completed' THEN {cost(d, 'j')} END"
 
 
+#: Of a job that two sources have, the row that counts.
+COUNTED = "j.twin_source_id IS NULL"
+
+
 def outcome(t: str = "j") -> str:
     """What became of a job: `etl.records.outcome`, in SQL."""
     return (
@@ -148,7 +152,7 @@ SELECT s.name AS source, j.source_id, j.job_id, j.provider, j.model, j.status, j
 FROM video_jobs j
 JOIN sources s ON s.id = j.source_id
 {price_of_job(d)}
-WHERE {scope.where}"""
+WHERE {COUNTED} AND {scope.where}"""
 
 
 JOB_FACTS = View("job_facts", "One row per job: durations, cost, day, flags.", _COLUMNS, _job_facts)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from etl.schema.views.columns import Column, Scope, View
 from etl.schema.views.dialects import Dialect
-from etl.schema.views.job_facts import cost_of_job, price_of_job
+from etl.schema.views.job_facts import COUNTED, cost_of_job, price_of_job
 from etl.schema.views.pricing import cost, priced
 
 #: Longer chains are cut, and marked: a cycle would never end.
@@ -28,7 +28,7 @@ WITH RECURSIVE climb AS (
   SELECT j.source_id, j.job_id, {inside} AS inside, 1 AS depth, j.remixed_from_job_id AS ancestor,
     j.remixed_from_job_id AS smallest, {_above("j.source_id", "j.remixed_from_job_id")} AS above
   FROM video_jobs j
-  WHERE j.remixed_from_job_id IS NOT NULL AND j.remixed_from_job_id <> j.job_id
+  WHERE j.remixed_from_job_id IS NOT NULL AND j.remixed_from_job_id <> j.job_id AND {COUNTED}
   UNION ALL
   SELECT c.source_id, c.job_id, c.inside, c.depth + 1, c.above,
     CASE WHEN c.above < c.smallest THEN c.above ELSE c.smallest END, {_above("c.source_id", "c.above")}
@@ -157,7 +157,7 @@ FROM (
     {d.day("MAX(j.created_at)")} AS utc_day, COUNT(*) AS jobs,
     SUM(CASE WHEN j.status = 'completed' THEN 1 ELSE 0 END) AS completed_jobs,
     MIN(j.created_at) AS first_created_at, MAX(j.created_at) AS last_created_at
-  FROM video_jobs j WHERE j.prompt IS NOT NULL AND j.prompt <> '' AND {scope.where}
+  FROM video_jobs j WHERE j.prompt IS NOT NULL AND j.prompt <> '' AND {COUNTED} AND {scope.where}
   GROUP BY {same}
   HAVING COUNT(*) > 1
 ) g

@@ -1,0 +1,77 @@
+"""Jobs that two sources have: two keys of one account list the same ones. Each counts once.
+
+What makes jobs the same is the gateway, the provider and the id. The source that stored a job first counts
+it; in the others its row says whose it is (`twin_source_id`), and totals and views leave it out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from etl.load import bulk
+from etl.load.totals import Totals
+from etl.records import JobRow
+from etl.schema.tables import sources
+from etl.schema.tables import video_jobs as jobs
+
+_AT_ONCE = 5000
+
+
+def find_twins(conn: sa.Connection, source_id: int, new: Sequence[JobRow]) -> dict[str, int]:
+    """By id: the source that counts the job already, for those of `new` that one counts."""
+    found: dict[str, int] = {}
+    for sibling in _siblings(conn, source_id) if new else ():
+        where, parameters = bulk.of_jobs(conn, sibling, [row.job_id for row in new])
+        query = f"SELECT job_id, provider FROM video_jobs WHERE {where} AND twin_source_id IS NULL"  # noqa: S608
+        providers = dict(map(tuple, bulk.run(conn, query, parameters)))
+        same = (row.job_id for row in new if providers.get(row.job_id, "\0") == row.provider)
+        found |= {job_id: sibling for job_id in same if job_id not in found}
+    return found
+
+
+def mark_twins(conn: sa.Connection, source_id: int, twins: dict[str, int]) -> None:
+    """Say of these jobs who counts them."""
+    for sibling in set(twins.values()):
+        ids = [job_id for job_id, source in twins.items() if source == sibling]
+        where, parameters = bulk.of_jobs(conn, source_id, ids)
+        bulk.run(conn, f"UPDATE video_jobs SET twin_source_id = {sibling} WHERE {where}", parameters)  # noqa: S608
+
+
+def look_again(conn: sa.Connection, source_id: int) -> None:
+    """Jobs that another source counts too are no longer counted twice: at the end of a first load, which does
+    not look while it goes on, and of a reconcile, as sources that store at one moment miss each other's."""
+    for sibling in _siblings(conn, source_id):
+        last = ""
+        while rows := conn.execute(_doubled(source_id, sibling, last)).all():
+            for gone in (False, True):
+                doubled = [JobRow._make(row[1:]) for row in rows if (row[0] is not None) is gone]
+                totals = Totals()
+                totals.subtract(Totals(doubled, unlisted=gone))
+                totals.write(conn, source_id)
+            mark_twins(conn, source_id, dict.fromkeys((row.job_id for row in rows), sibling))
+            last = rows[-1].job_id
+
+
+def _doubled(source_id: int, sibling: int, last: str) -> sa.Select[Any]:
+    """Some thousands, behind the job `last`."""
+    other, ours = jobs.alias("other").c, jobs.c
+    theirs = sa.exists().where(
+        other.source_id == sibling,
+        other.job_id == ours.job_id,
+        other.twin_source_id.is_(None),
+        sa.func.coalesce(other.provider, "") == sa.func.coalesce(ours.provider, ""),
+    )
+    columns = (ours.unlisted_at, *(ours[name] for name in JobRow._fields))
+    uncounted = (ours.source_id == source_id, ours.job_id > last, ours.twin_source_id.is_(None), theirs)
+    return sa.select(*columns).where(*uncounted).order_by(ours.job_id).limit(_AT_ONCE)
+
+
+def _siblings(conn: sa.Connection, source_id: int) -> list[int]:
+    """Other sources of the same gateway."""
+    ours = sources.alias("ours")
+    query = sa.select(sources.c.id).join(ours, ours.c.base_url == sources.c.base_url)
+    others = query.where(ours.c.id == source_id, sources.c.id != source_id)
+    return list(conn.scalars(others.order_by(sources.c.id)))

@@ -1,0 +1,124 @@
+"""Two keys of one account list the same jobs: each counts once, whoever saw it, and everybody is told.
+
+Two sources of one gateway list the same 20 jobs of 4 s at 0.10 a second: 20 jobs and 8 dollars, by hand, not
+40 and 16. A third source, of another gateway, lists jobs of the same ids: those are others.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from etl.analytics.jobs import Choice, count_jobs, list_jobs
+from etl.analytics.queries import Filter, run
+from etl.analytics.status import read_status, seen_twice
+from etl.load.lookup import known_jobs
+from etl.load.totals import recount_all
+from etl.load.twins import look_again
+from etl.load.upsert import JobWriter, Seen, unlist
+from etl.records import Counts, JobRow
+from etl.schema import migrate
+from etl.schema.tables import sources, sync_state, video_jobs
+
+NOW = datetime(2026, 5, 8, 12, tzinfo=UTC)
+JOBS = range(20)
+PLACES = {1: ("first", "http://gw"), 2: ("second", "http://gw"), 3: ("elsewhere", "http://other")}
+
+
+def _job(number: int, **more: Any) -> JobRow:
+    row: dict[str, Any] = dict.fromkeys(JobRow._fields) | {
+        "job_id": f"v{number}:openai",
+        "status": "completed",
+    }
+    row |= {"provider": "openai", "model": "sora-2", "size": "720x1280", "width": 720, "height": 1280}
+    row |= {"seconds": 4.0, "settled": True, "content_hash": "x", "created_at": NOW, "completed_at": NOW}
+    return JobRow(**(row | more))
+
+
+def _write(engine: sa.Engine, source: int, rows: list[JobRow]) -> None:
+    with engine.begin() as conn:
+        known = known_jobs(conn, source, [row.job_id for row in rows])
+        seen = [Seen(row, n, NOW, known.get(row.job_id)) for n, row in enumerate(rows)]
+        JobWriter(conn, source, source).write(seen, Counts())
+
+
+@pytest.fixture
+def doubled(engine: sa.Engine) -> sa.Engine:
+    with engine.begin() as conn:
+        for number, (name, url) in PLACES.items():
+            conn.execute(sa.insert(sources).values(id=number, name=name, base_url=url, created_at=NOW))
+            conn.execute(sa.insert(sync_state).values(source_id=number))
+    _write(engine, 1, [_job(n) for n in JOBS])
+    _write(engine, 2, [_job(n) for n in JOBS])
+    return engine
+
+
+def _counted(engine: sa.Engine) -> tuple[int, Decimal]:
+    """Jobs and dollars, which everything that counts agrees on."""
+    answers = set()
+    for since in (None, NOW):
+        table = run(engine, "totals", Filter(NOW, since=since))
+        row = dict(zip((c.name for c in table.columns), table.rows[0], strict=True))
+        answers.add((row["jobs"], row["cost"]))
+    with engine.connect() as conn:
+        for view in (
+            "SELECT COUNT(*), SUM(cost) FROM job_facts",
+            "SELECT SUM(jobs), SUM(cost) FROM daily_jobs",
+        ):
+            jobs, cost = conn.exec_driver_sql(view).one()
+            answers.add((int(jobs), round(Decimal(str(cost)), 6).normalize()))
+    everything = Choice(Filter(NOW))
+    assert count_jobs(engine, everything) == len(list_jobs(engine, everything, 0, 1000).rows)
+    assert {count_jobs(engine, everything)} == {jobs for jobs, _ in answers}
+    [answer] = answers
+    return answer
+
+
+def test_each_job_counts_once(doubled):
+    assert _counted(doubled) == (20, 8)
+    assert recount_all(doubled) == 20 and _counted(doubled) == (20, 8)
+    latency = run(doubled, "latency", Filter(NOW)).rows
+    assert [(row[0], row[3]) for row in latency] == [("first", 20)]
+
+
+def test_it_is_said(doubled):
+    assert seen_twice(doubled) == [("second", "first", 20)]
+    status = {each.source: each for each in read_status(doubled, NOW)}
+    assert (status["second"].twins, status["first"].twins) == ({"first": 20}, {})
+
+
+def test_another_gateway_s_jobs_of_the_same_ids_are_others(doubled):
+    _write(doubled, 3, [_job(n) for n in JOBS])
+    assert _counted(doubled) == (40, 16)
+
+
+def test_changes_of_a_twin_change_no_total(doubled):
+    _write(doubled, 2, [_job(0, content_hash="y", seconds=8.0)])
+    with doubled.begin() as conn:
+        unlist(conn, 2, 2, [("v1:openai", "missing")], NOW)
+    assert _counted(doubled) == (20, 8)
+    _write(doubled, 1, [_job(0, content_hash="y", seconds=8.0)])
+    assert _counted(doubled) == (20, Decimal("8.4"))
+
+
+def test_two_that_store_at_the_same_moment_look_again(doubled):
+    """Neither saw the other's row; both counted it."""
+    with doubled.begin() as conn:
+        conn.execute(sa.update(video_jobs).values(twin_source_id=None))
+    recount_all(doubled)
+    assert _counted(doubled) == (40, 16)
+    with doubled.begin() as conn:
+        look_again(conn, 2)
+        look_again(conn, 1)
+    assert _counted(doubled) == (20, 8)
+
+
+def test_an_upgrade_finds_what_was_counted_twice(doubled):
+    migrate.downgrade(doubled, "0011")
+    migrate.upgrade(doubled)
+    assert _counted(doubled) == (20, 8)
+    assert seen_twice(doubled) == [("second", "first", 20)]
