@@ -10,6 +10,7 @@ time. `profile` prints the functions that take most.
 from __future__ import annotations
 
 import cProfile
+import gc
 import pstats
 import sys
 import time
@@ -115,6 +116,7 @@ def _write(store: Store, pages: list[PageRows]) -> None:
 def main(name: str = "reference", jobs: str = "20000", database: str = "sqlite", *rest: str) -> None:
     world = World(name, int(jobs), int(time.time()))
     profiler = cProfile.Profile() if rest else None
+    gc.disable()  # here all pages are held at once, which no run does
     with Stores() as stores, stores.empty(database) as store:
         server = stores.server(database)
         stages = Stages(server.pid if server else None, profiler)
