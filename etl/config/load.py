@@ -21,6 +21,7 @@ from etl.config.model import (
     Destination,
     Feed,
     Lease,
+    Mask,
     Notify,
     Price,
     Reporting,
@@ -34,8 +35,8 @@ from etl.config.values import Secret, SecretUrl
 from etl.errors import ConfigError
 
 __all__ = [
-    "Config", "Dask", "Database", "Destination", "Feed", "Lease", "Notify", "Price", "Reconcile", "Reporting",
-    "Retention", "Schedule", "Secret", "SecretUrl", "Service", "Source", "example", "load_config",
+    "Config", "Dask", "Database", "Destination", "Feed", "Lease", "Mask", "Notify", "Price", "Reconcile",
+    "Reporting", "Retention", "Schedule", "Secret", "SecretUrl", "Service", "Source", "example", "load_config",
 ]  # fmt: skip
 
 DEFAULT_FILE = "bifrost-etl.yaml"
