@@ -20,5 +20,6 @@ from etl.config.values import Secret, SecretUrl
 
 __all__ = [
     "Config", "Dask", "Database", "Destination", "Feed", "Lease", "Mask", "Notify", "Price", "Reconcile",
-    "Reporting", "Retention", "Schedule", "Secret", "SecretUrl", "Service", "Source", "example", "load_config",
+    "Reporting", "Retention", "Schedule", "Secret", "SecretUrl", "Service", "Source", "example",
+    "load_config",
 ]  # fmt: skip

@@ -36,7 +36,8 @@ from etl.errors import ConfigError
 
 __all__ = [
     "Config", "Dask", "Database", "Destination", "Feed", "Lease", "Mask", "Notify", "Price", "Reconcile",
-    "Reporting", "Retention", "Schedule", "Secret", "SecretUrl", "Service", "Source", "example", "load_config",
+    "Reporting", "Retention", "Schedule", "Secret", "SecretUrl", "Service", "Source", "example",
+    "load_config",
 ]  # fmt: skip
 
 DEFAULT_FILE = "bifrost-etl.yaml"
