@@ -28,7 +28,7 @@ from etl.config.model import (
     Retention,
     Service,
 )
-from etl.config.node import BROKEN, Node, variable
+from etl.config.node import BROKEN, Node, variable, variable_file
 from etl.config.reader import Fields, Reader
 from etl.config.source import Reconcile, Schedule, Source
 from etl.config.values import Secret, SecretUrl
@@ -171,7 +171,7 @@ def _from_environment(name: str, environ: Mapping[str, str], reader: Reader) -> 
     except ValueError as exc:
         reader.report(where, "", str(exc))
         return Node(BROKEN, where)
-    return Node(text, where) if text is not None else None
+    return Node(text, where, file=variable_file(environ, name)) if text is not None else None
 
 
 def _distinct(items: list[Fields], reader: Reader) -> None:
