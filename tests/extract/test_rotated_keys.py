@@ -27,7 +27,7 @@ def test_a_replaced_key_is_used_at_the_first_refusal(
         "BIFROST_BASE_URL": c.sim.base_url,
         "BIFROST_PROVIDER": "openai",
     }
-    key = {"api_key_file": f"api_key_file: {file}", "variable": "api_key: ${BIFROST_API_KEY}"}.get(how, "")
+    key = {"api_key_file": f"api_key_file: {file}", "variable": "api_key: '${BIFROST_API_KEY}'"}.get(how, "")
     config.write_text(f"sources:\n  - {{name: a, base_url: '{c.sim.base_url}', provider: openai, {key}}}\n")
     monkeypatch.chdir(tmp_path)
     [source] = load_config(None if how == "environment" else config, environ).sources
