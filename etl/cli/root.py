@@ -26,6 +26,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "sync": "Bring sources up to date, once.",
         "reconcile": "Compare everything listed with everything stored.",
         "run": "The service: schedules, health, metrics.",
+        "notify": "Send a test message to whom the service tells of failures.",
     },
     "Look": {
         "status": "How fresh and how complete each source is.",

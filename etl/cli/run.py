@@ -20,6 +20,7 @@ from etl.errors import ConfigError, EtlError
 if TYPE_CHECKING:
     from etl.config import Config
     from etl.scheduler import Service, Work
+    from etl.scheduler.notify import Memory
     from etl.web.feed_metrics import Delivered
     from etl.web.metrics import Metrics
     from etl.web.state import State
@@ -116,13 +117,13 @@ def _serve(config: Config, settings: Settings) -> NoReturn:
     os._exit(0 if service.released else FAILED)
 
 
-def _work(config: Config, metrics: Metrics) -> Work:
+def _work(config: Config, metrics: Metrics, memory: Memory | None = None) -> Work:
     from etl.app import App
     from etl.scheduler import Work
     from etl.scheduler.notify import Notifier
 
     app = App(config, observer=metrics)
-    return Work(app, Notifier(config.notify, app.redact))
+    return Work(app, Notifier(config.notify, app.redact, memory=memory))
 
 
 def _prepare(work: Work) -> None:
@@ -178,7 +179,7 @@ def _reload(service: Service, settings: Settings, metrics: Metrics) -> None:
         fresh = settings.load()
         fresh.choose()
         settings.secrets = tuple({*settings.secrets, *secrets})  # runs that go on still know the old ones
-        work = _work(fresh, metrics)
+        work = _work(fresh, metrics, service.work.notifier.memory)
         if (fresh.database, fresh.prices) != (old.database, old.prices):
             work.app.prepare()
     except EtlError as error:

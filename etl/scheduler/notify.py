@@ -1,7 +1,8 @@
-"""Tell people through Apprise: a source or a feed fails, recovers, or has grown stale; a source is refused.
+"""Tell people through Apprise: a source, the database or a feed fails, recovers, or has grown stale.
 
 Messages go out from a thread of their own: a mail server that hangs delays nobody. Failure and recovery are
 told when the count of failed runs in the database crosses the line, so of several services only one tells.
+What the database cannot count, because it is away, `Memory` counts.
 """
 
 from __future__ import annotations
@@ -9,35 +10,68 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from etl.config import Notify
-from etl.errors import ConfigError, SuspiciousScan
+from etl.errors import ConfigError
 from etl.feed import FeedResult
 from etl.load.source_health import Health
 from etl.log import get, visible
 from etl.records import RunResult, elapsed
+from etl.scheduler.news import FAILURES, News, judge_away, judge_run
+from etl.scheduler.staleness import StaleWatch
 
-#: Failed runs in a row before somebody is told; a refused key is told at once.
-FAILURES = 3
+__all__ = ["FAILURES", "Memory", "Message", "Notifier", "apprise_sender", "trial_message"]
+
 #: The same news of the same source is told at most once in this time.
 QUIET = timedelta(minutes=15)
 _BACKLOG = 100
-_END = ("", "")
+_SEVERITY = {"failure": "failure", "staleness": "warning", "recovery": "recovery"}
+#: Our severities in Apprise's words, from which services take icons and colours.
+_APPRISE_TYPES = {"failure": "failure", "warning": "warning", "recovery": "success", "test": "info"}
 
-Send = Callable[[str, str], bool]
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What goes out. `severity`: failure, warning, recovery or test; the title names it, too."""
+
+    severity: str
+    title: str
+    text: str
+
+
+Send = Callable[[Message], bool]
+
+
+class Memory:
+    """What this process has seen and told. It outlives a reload, and needs no database."""
+
+    def __init__(self) -> None:
+        self.told: dict[tuple[str, str], datetime] = {}
+        self.uncounted: dict[str, int] = {}  # by source: failed runs that the database did not count
+        self.unread: dict[str, int] = {}  # by source: failed runs since the database answered last
+        self.alarms: set[str] = set()
+        self.stale = StaleWatch()
+        self.lock = threading.Lock()
 
 
 class Notifier:
     """Does nothing without URLs. Raises ConfigError when they cannot be used. `send` is for tests."""
 
-    def __init__(self, notify: Notify, redact: Callable[[str], str], *, send: Send | None = None) -> None:
+    def __init__(
+        self,
+        notify: Notify,
+        redact: Callable[[str], str],
+        *,
+        send: Send | None = None,
+        memory: Memory | None = None,
+    ) -> None:
         self._notify, self._redact = notify, redact
-        self._told: dict[tuple[str, str], datetime] = {}
-        self._stale: set[str] = set()
-        self._send = send or (_apprise(notify) if notify.urls else None)
-        self._queue: queue.Queue[tuple[str, str]] = queue.Queue(_BACKLOG)
+        self.memory = memory or Memory()
+        self._send = send or (_all_of(notify) if notify.urls else None)
+        self._queue: queue.Queue[Message | None] = queue.Queue(_BACKLOG)
         self._thread: threading.Thread | None = None
         if self.active:
             self._thread = threading.Thread(target=self._deliver, name="notify", daemon=True)
@@ -51,86 +85,108 @@ class Notifier:
         """What is waiting still goes out, if that takes less than a few seconds."""
         if self._thread is not None:
             try:
-                self._queue.put(_END, timeout=1)
+                self._queue.put(None, timeout=1)
             except queue.Full:
                 return
             self._thread.join(5)
 
     def ended(self, result: RunResult, before: Health | None, after: Health | None) -> None:
         """A run ended; the source stood so before it, and stands so now (None: unknown)."""
-        news = judge(result, before, after)
+        with self.memory.lock:
+            if after is not None:
+                self.memory.stale.learn({result.source: after.complete_at})
+            found = [*self._of_database(result, after), *self._of_run(result, before, after)]
+        for news in found:
+            self._tell(news, result.finished_at)
+
+    def _of_database(self, result: RunResult, after: Health | None) -> list[News]:
+        memory, name = self.memory, "database"
+        if after is not None:
+            memory.unread.clear()
+            if name in memory.alarms:
+                memory.alarms.discard(name)
+                return [News("recovery", name, "the database answers again", "Runs are recorded again.")]
+            return []
+        news = judge_away(result, memory.unread)
+        if news is None or name in memory.alarms:
+            return []
+        memory.alarms.add(name)
+        return [news]
+
+    def _of_run(self, result: RunResult, before: Health | None, after: Health | None) -> list[News]:
+        memory, source = self.memory, result.source
+        known = after or before
+        counted = after is not None and after.failures > (before.failures if before else 0)
+        if result.status == "ok":
+            memory.uncounted.pop(source, None)
+        elif result.status == "failed" and not counted:
+            memory.uncounted[source] = memory.uncounted.get(source, 0) + 1
+        failed = memory.uncounted.get(source, 0) + (known.failures if known else 0)
+        news = judge_run(result, before, after, failed=failed, alarm=source in memory.alarms)
         if news is None:
-            return
-        kind, title, text = news
-        self._tell(kind, result.source, title, text, result.finished_at)
+            return []
+        if news.kind == "recovery":
+            memory.alarms.discard(source)
+        elif not counted:  # the database does not know that somebody was told
+            memory.alarms.add(source)
+        return [news]
 
     def fed(self, result: FeedResult, before: int, after: int, moment: datetime) -> None:
         """A delivery ended; so many failed in a row before it, and now."""
         name = f"feed {result.destination}"
         if result.status == "ok" and before >= FAILURES:
-            self._tell("recovery", name, f"{name} works again", "Everything is delivered.", moment)
+            self._tell(News("recovery", name, f"{name} works again", "Everything is delivered."), moment)
         elif result.status == "failed" and after == FAILURES:
             text = f"{type(result.error).__name__}: {result.error}"
-            self._tell("failure", name, f"{name} failed {FAILURES} times in a row", text, moment)
+            self._tell(News("failure", name, f"{name} failed {FAILURES} times in a row", text), moment)
 
-    def look(
-        self, completed: Mapping[str, datetime | None], limits: Mapping[str, float], moment: datetime
-    ) -> None:
-        """Tell of sources not complete for longer than max_age and than twice their own interval."""
-        for name, interval in limits.items():
-            last = completed.get(name)
-            if last is None:  # never loaded: its failures are told, its first load takes what it takes
-                continue
-            limit = timedelta(seconds=max(self._notify.max_age, 2 * interval))
-            passed = elapsed(last, moment)
-            if passed is not None and passed <= limit:
-                self._stale.discard(name)
-            elif name not in self._stale:
-                self._stale.add(name)
-                text = f"Last complete {last:%Y-%m-%d %H:%M} UTC, longer ago than {limit}."
-                self._tell("staleness", name, f"{name} is stale", text, moment)
+    def learn(self, completed: Mapping[str, datetime | None]) -> None:
+        """When each source was last complete, as the database says while it answers."""
+        with self.memory.lock:
+            self.memory.stale.learn(completed)
 
-    def _tell(self, kind: str, source: str, title: str, text: str, moment: datetime) -> None:
-        last = self._told.get((kind, source))
-        if self._send is None or kind not in self._notify.on or _is_recent(last, moment):
-            return
-        self._told[kind, source] = moment
+    def look(self, limits: Mapping[str, float], moment: datetime) -> None:
+        """Tell of sources not complete for longer than max_age and than twice their own interval (seconds),
+        by what was learnt last."""
+        with self.memory.lock:
+            found = self.memory.stale.look(limits, self._notify.max_age, moment)
+        for news in found:
+            self._tell(news, moment)
+
+    def _tell(self, news: News, moment: datetime) -> None:
+        key = (news.kind, news.subject)
+        with self.memory.lock:
+            is_recent = _is_recent(self.memory.told.get(key), moment)
+            if self._send is None or news.kind not in self._notify.on or is_recent:
+                return
+            self.memory.told[key] = moment
+        severity = _SEVERITY[news.kind]
+        title = visible(self._redact(f"bifrost-etl {severity}: {news.title}"), lines=False)
         try:
-            told = (self._redact(f"bifrost-etl: {title}"), self._redact(text))
-            self._queue.put_nowait((visible(told[0], lines=False), visible(told[1])))
+            self._queue.put_nowait(Message(severity, title, visible(self._redact(news.text))))
         except queue.Full:
-            get("notify").warning("notification_dropped", source=source, kind=kind)
+            get("notify").warning("notification_dropped", source=news.subject, kind=news.kind)
 
     def _deliver(self) -> None:
-        while (message := self._queue.get()) != _END:
+        while (message := self._queue.get()) is not None:
             assert self._send is not None
             try:
-                sent = self._send(*message)
+                sent = self._send(message)
             except Exception as error:  # noqa: BLE001 (Apprise's plugins raise what they like)
                 get("notify").warning("notification_failed", error=type(error).__name__)
             else:
                 if not sent:
-                    get("notify").warning("notification_failed", title=message[0])
+                    get("notify").warning("notification_failed", title=message.title)
 
 
-def judge(result: RunResult, before: Health | None, after: Health | None) -> tuple[str, str, str] | None:
-    """Kind, title and text of what is worth telling about a run, if anything is."""
-    troubled = before is not None and (before.failures >= FAILURES or before.disabled_at is not None)
-    if result.status == "ok" and troubled:
-        return "recovery", f"{result.source} works again", f"Run {result.run_id} succeeded."
-    if result.status != "failed" or after is None:
-        return None
-    text = f"{type(result.error).__name__}: {result.error}"
-    if after.disabled_at is not None and (before is None or before.disabled_at is None):
-        return "failure", f"{result.source} is refused, and disabled until its settings change", text
-    if isinstance(result.error, SuspiciousScan):
-        return "failure", f"{result.source}: a reconcile looks wrong; nothing was marked", text
-    if after.failures == FAILURES:
-        return "failure", f"{result.source} failed {FAILURES} times in a row", text
-    return None
+def trial_message(host: str) -> Message:
+    """What `notify test` sends."""
+    text = f"Sent by `bifrost-etl notify test` on {host}. Failures, warnings and recoveries come this way."
+    return Message("test", "bifrost-etl test: notifications arrive", text)
 
 
-def _apprise(notify: Notify) -> Send:
+def apprise_sender(notify: Notify, number: int) -> Send:
+    """Sends to the URL of this number, counted from 1. Raises ConfigError when Apprise cannot use it."""
     try:
         import apprise
     except ModuleNotFoundError:
@@ -138,13 +194,25 @@ def _apprise(notify: Notify) -> Send:
             "notify.urls needs Apprise, which is not installed", hint="pip install 'bifrost-etl[notify]'"
         ) from None
     outlet: Any = apprise.Apprise()
-    for number, url in enumerate(notify.urls, start=1):
-        if not outlet.add(url.reveal()):
-            raise ConfigError(
-                f"notify.urls: number {number} is no Apprise URL (it is not shown: it holds secrets)",
-                hint="see https://github.com/caronc/apprise/wiki for the form of each service",
-            )
-    return lambda title, text: bool(outlet.notify(title=title, body=text))
+    if not outlet.add(notify.urls[number - 1].reveal()):
+        raise ConfigError(
+            f"notify.urls: number {number} is not an Apprise URL (it is not shown: it holds secrets)",
+            hint="see https://github.com/caronc/apprise/wiki for the form of each service",
+        )
+    return lambda message: bool(
+        outlet.notify(title=message.title, body=message.text, notify_type=_APPRISE_TYPES[message.severity])
+    )
+
+
+def _all_of(notify: Notify) -> Send:
+    """Sends to every URL; False when one of them did not take it."""
+    senders = [apprise_sender(notify, number) for number in range(1, len(notify.urls) + 1)]
+
+    def send(message: Message) -> bool:
+        took = [sender(message) for sender in senders]  # each is asked, whatever the first one says
+        return all(took)
+
+    return send
 
 
 def _is_recent(told: datetime | None, moment: datetime) -> bool:

@@ -30,6 +30,8 @@ from etl.worker import now
 
 #: Seconds of the shutdown time that are kept for giving leases back by force.
 LAST_RESORT = 3.0
+#: Seconds that the watch waits for the database before it judges by what is remembered.
+READ_PATIENCE = 10.0
 #: The first runs of all sources begin within so many seconds.
 SPREAD = 2.0
 
@@ -51,6 +53,7 @@ class Service:
         self._log = get("service")
         self._scheduler = self._make_scheduler()
         self._thread: threading.Thread | None = None
+        self._reader: threading.Thread | None = None
         self.released = True
 
     @property
@@ -183,18 +186,32 @@ class Service:
             )
 
     def _watch_every(self, seconds: float) -> None:
-        self._scheduler.add_job(self._watch, Every(seconds), id="watch", replace_existing=True)
+        self._scheduler.add_job(
+            self._watch, Every(seconds), id="watch", executor="watch", replace_existing=True
+        )
 
     def _watch(self) -> None:
-        """Take over what a dead process left, and notice sources that have grown stale."""
+        """Take over what a dead process left, and notice sources that have grown stale.
+
+        The database may be what broke, or hang: what is stale is then judged by what it said last.
+        """
+        if self._reader is None or not self._reader.is_alive():
+            self._reader = threading.Thread(target=self._read_standing, name="watch", daemon=True)
+            self._reader.start()
+        self._reader.join(READ_PATIENCE)
+        if self.work.notifier.active:
+            limits = {s.name: slowest(s.schedule, now()) for s in self._enabled()}
+            feeds = self.feeds.limits(max(limits.values(), default=0.0))
+            self.work.notifier.learn(self.feeds.completed())
+            self.work.notifier.look(limits | feeds, now())
+
+    def _read_standing(self) -> None:
         work, names = self.work, {source.name for source in self._enabled()}
         try:
             for name in (abandoned(work.app.engine) & names) - set(self._slots.busy()):
                 self._once(f"again:{name}", 0.0, name)
             if work.notifier.active:
-                limits = {s.name: slowest(s.schedule, now()) for s in self._enabled()}
-                work.notifier.look(completed(work.app.engine), limits, now())
-                work.notifier.look(self.feeds.completed(), self.feeds.limits(max(limits.values())), now())
+                work.notifier.learn(dict.fromkeys(names) | completed(work.app.engine))
         except EtlError as error:  # runs report a broken database themselves
             self._log.debug("watch_failed", error=str(error))
 
@@ -221,7 +238,10 @@ class Service:
         threads = self.work.app.config.parallel
         scheduler = BackgroundScheduler(
             timezone=UTC,
-            executors={"default": ThreadPoolExecutor(threads, {"thread_name_prefix": "run"})},
+            executors={
+                "default": ThreadPoolExecutor(threads, {"thread_name_prefix": "run"}),
+                "watch": ThreadPoolExecutor(1, {"thread_name_prefix": "watch"}),  # runs may all be waiting
+            },
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
         scheduler.add_listener(self._missed, EVENT_JOB_MAX_INSTANCES | EVENT_JOB_MISSED)

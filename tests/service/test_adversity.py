@@ -12,6 +12,7 @@ from etl.simulator import Simulator, World
 from tests.conftest import unavailable
 from tests.support.command import Command
 from tests.support.databases import Missing, postgres_server
+from tests.support.letterbox import letterbox
 from tests.support.running import TOKEN, Service, configure, pass_leases, source, until
 
 pytestmark = pytest.mark.slow
@@ -35,6 +36,33 @@ def test_the_database_goes_away_and_comes_back(tmp_path: Path):
                 service.signal(signal.SIGTERM)
                 assert service.wait() == 0, service.output
                 assert not service.events("tick_failed")
+    except Missing as missing:
+        unavailable(str(missing))
+
+
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
+def test_people_hear_of_a_database_that_is_away(tmp_path: Path):
+    """What is told when the place of all knowledge is what broke: failures and staleness, then recovery."""
+    try:
+        with (
+            postgres_server() as postgres,
+            letterbox() as (port, received),
+            Simulator(World(jobs=30), token=TOKEN) as sim,
+        ):
+            notify = {"urls": [f"json://127.0.0.1:{port}/"], "max_age": "2s"}
+            configure(tmp_path, postgres.create("etl"), [source(sim)], lease={"seconds": "5s"}, notify=notify)
+            with Service(tmp_path) as service:
+                service.event("run_finished", status="ok")
+                postgres.kill()
+                titles = lambda: {message["title"] for message in received}  # noqa: E731
+                away = "bifrost-etl failure: the database does not answer: 3 runs in a row failed"
+                until(lambda: away in titles(), "the failure")
+                until(lambda: "bifrost-etl warning: main is stale" in titles(), "the staleness")
+                postgres.start()
+                until(lambda: "bifrost-etl recovery: the database answers again" in titles(), "the recovery")
+                until(lambda: "bifrost-etl recovery: main is fresh again" in titles(), "freshness")
+                service.signal(signal.SIGTERM)
+                assert service.wait() == 0, service.output
     except Missing as missing:
         unavailable(str(missing))
 

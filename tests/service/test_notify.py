@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from etl.config import Notify, Secret
-from etl.errors import ConfigError, ServerFault, SuspiciousScan, Unauthorized
+from etl.errors import ConfigError, DatabaseUnavailable, ServerFault, SuspiciousScan, Unauthorized
 from etl.load.source_health import Health
 from etl.log import Redactor
 from etl.records import Counts, RunResult
-from etl.scheduler.notify import FAILURES, Notifier
+from etl.scheduler.notify import FAILURES, Memory, Message, Notifier
+from tests.support.command import Command
+from tests.support.letterbox import letterbox
 
 NOW = datetime(2026, 4, 15, 12, 0, tzinfo=UTC)
 CANARY = "canary-0b1d9fae77"
@@ -30,13 +31,20 @@ FINE = Health(NOW, 0, None, None, None, NOW, None)
 class Box:
     """Where messages land. `titles()` waits for what was sent before it was called."""
 
-    def __init__(self, on: tuple[Any, ...] = ("failure", "recovery", "staleness"), **more: Any) -> None:
+    def __init__(
+        self,
+        on: tuple[Any, ...] = ("failure", "recovery", "staleness"),
+        memory: Memory | None = None,
+        **more: Any,
+    ) -> None:
         self.messages: list[tuple[str, str]] = []
+        self.severities: list[str] = []
         settings = Notify(urls=(Secret("json://localhost"),), on=on, **more)
-        self.notifier = Notifier(settings, Redactor([CANARY]), send=self._take)
+        self.notifier = Notifier(settings, Redactor([CANARY]), send=self._take, memory=memory)
 
-    def _take(self, title: str, text: str) -> bool:
-        self.messages.append((title, text))
+    def _take(self, message: Message) -> bool:
+        self.severities.append(message.severity)
+        self.messages.append((message.title, message.text))
         return True
 
     def titles(self) -> list[str]:
@@ -60,8 +68,8 @@ def test_failure_and_recovery_are_told_once():
     box.notifier.ended(run(), failing(FAILURES + 4), FINE)
     box.notifier.ended(run(), FINE, FINE)
     assert box.titles() == [
-        f"bifrost-etl: main failed {FAILURES} times in a row",
-        "bifrost-etl: main works again",
+        f"bifrost-etl failure: main failed {FAILURES} times in a row",
+        "bifrost-etl recovery: main works again",
     ]
 
 
@@ -86,32 +94,83 @@ def test_flapping_is_told_at_most_every_quarter_of_an_hour():
 
 def test_staleness_is_told_once_and_again_after_it_was_fresh():
     box = Box(max_age=600.0)
+    box.notifier.learn({"main": NOW, "new": None})
     for minute in range(60):
-        box.notifier.look({"main": NOW, "new": None}, {"main": 60.0, "new": 60.0}, NOW + minute * _MINUTE)
+        box.notifier.look({"main": 60.0, "new": 60.0}, NOW + minute * _MINUTE)
     fresh = NOW + 60 * _MINUTE
-    box.notifier.look({"main": fresh}, {"main": 60.0}, fresh)
-    box.notifier.look({"main": fresh}, {"main": 60.0}, fresh + 20 * _MINUTE)
-    assert box.titles() == ["bifrost-etl: main is stale"] * 2
+    box.notifier.learn({"main": fresh})
+    box.notifier.look({"main": 60.0}, fresh)
+    box.notifier.look({"main": 60.0}, fresh + 20 * _MINUTE)
+    stale, again = "bifrost-etl warning: main is stale", "bifrost-etl recovery: main is fresh again"
+    assert box.titles() == [stale, again, stale]
+    assert box.severities == ["warning", "recovery", "warning"]
 
 
 def test_a_slow_schedule_is_not_stale():
     box = Box(max_age=600.0)
-    box.notifier.look({"main": NOW}, {"main": 3600.0}, NOW + 119 * _MINUTE)
+    box.notifier.learn({"main": NOW})
+    box.notifier.look({"main": 3600.0}, NOW + 119 * _MINUTE)
     assert box.titles() == []
+
+
+def test_staleness_without_the_database_is_judged_by_memory():
+    box = Box(max_age=15.0)
+    box.notifier.learn({"known": NOW - _MINUTE})
+    for seconds in (0, 10, 20, 30):  # nothing more is learnt: the database is away
+        box.notifier.look({"known": 5.0, "unheard": 5.0}, NOW + timedelta(seconds=seconds))
+    assert box.titles() == ["bifrost-etl warning: known is stale", "bifrost-etl warning: unheard is stale"]
+    assert "Last complete 2026-04-15 11:59 UTC" in box.messages[0][1]
+
+
+def test_a_database_that_is_away_is_told_once_for_all_sources_and_when_it_is_back():
+    box = Box()
+    away = DatabaseUnavailable("connection refused", hint="start it")
+    for n in range(8):
+        for name in ("main", "other"):
+            at = NOW + n * _MINUTE
+            box.notifier.ended(replace(run(away, at), source=name), None, None)
+    box.notifier.ended(run(at=NOW + 9 * _MINUTE), FINE, FINE)
+    assert box.titles() == [
+        f"bifrost-etl failure: the database does not answer: {FAILURES} runs in a row failed",
+        "bifrost-etl recovery: the database answers again",
+    ]
+    assert "connection refused" in box.messages[0][1] and "start it" in box.messages[0][1]
+    assert "main" in box.messages[0][1]
+
+
+def test_failures_that_the_database_does_not_count_are_counted_in_memory():
+    box = Box()
+    for n in range(5):
+        box.notifier.ended(run(RuntimeError("a bug"), NOW + n * _MINUTE), FINE, FINE)
+    box.notifier.ended(run(at=NOW + 6 * _MINUTE), FINE, FINE)
+    assert box.titles() == [
+        f"bifrost-etl failure: main failed {FAILURES} times in a row",
+        "bifrost-etl recovery: main works again",
+    ]
+
+
+def test_a_reload_keeps_what_is_remembered():
+    box = Box()
+    for n in range(FAILURES):
+        box.notifier.ended(run(DatabaseUnavailable("gone"), NOW + n * _MINUTE), None, None)
+    box.titles()
+    after = Box(memory=box.notifier.memory)
+    after.notifier.ended(run(), None, FINE)
+    assert after.titles() == ["bifrost-etl recovery: the database answers again"]
 
 
 def test_only_what_was_asked_for():
     box = Box(on=("recovery",))
     box.notifier.ended(run(ServerFault("no")), failing(FAILURES - 1), failing(FAILURES))
     box.notifier.ended(run(), failing(FAILURES), FINE)
-    assert box.titles() == ["bifrost-etl: main works again"]
+    assert box.titles() == ["bifrost-etl recovery: main works again"]
 
 
 def test_an_outlet_that_hangs_or_raises_blocks_nobody():
     gate, seen = threading.Event(), []
 
-    def send(title: str, text: str) -> bool:
-        seen.append(title)
+    def send(message: Message) -> bool:
+        seen.append(message.title)
         assert gate.wait(60)
         raise RuntimeError("no mail today")
 
@@ -146,32 +205,28 @@ def test_without_apprise_the_error_names_the_extra(monkeypatch: pytest.MonkeyPat
     assert "bifrost-etl[notify]" in str(caught.value.hint)
 
 
-@pytest.fixture
-def letterbox() -> Iterator[tuple[int, list[dict[str, Any]]]]:
-    received: list[dict[str, Any]] = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, format: str, *args: Any) -> None: ...
-
-    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield server.server_port, received
-        server.shutdown()
-        thread.join()
-
-
 @_apprise_itself
-def test_through_apprise(letterbox: tuple[int, list[dict[str, Any]]]):
-    port, received = letterbox
-    notifier = Notifier(Notify(urls=(Secret(f"json://127.0.0.1:{port}/"),)), Redactor([CANARY]))
-    notifier.ended(run(ServerFault(f"key {CANARY}")), failing(FAILURES - 1), failing(FAILURES))
-    notifier.close()
+def test_through_apprise():
+    with letterbox() as (port, received):
+        notifier = Notifier(Notify(urls=(Secret(f"json://127.0.0.1:{port}/"),)), Redactor([CANARY]))
+        notifier.ended(run(ServerFault(f"key {CANARY}")), failing(FAILURES - 1), failing(FAILURES))
+        notifier.close()
     [message] = received
-    assert "3 times in a row" in message["title"]
+    assert "3 times in a row" in message["title"] and message["type"] == "failure"
     assert CANARY not in json.dumps(message)
+
+
+def test_the_command_says_of_each_url_whether_its_message_arrived(tmp_path: Path):
+    with letterbox() as (port, received):
+        urls = [f"json://127.0.0.1:{port}/{CANARY}", f"json://127.0.0.1:9/{CANARY}"]
+        (tmp_path / "bifrost-etl.yaml").write_text(f"notify: {{urls: {json.dumps(urls)}}}")
+        ended = Command(tmp_path, DATABASE_URL="sqlite:///x.db")("notify", "test", "--json")
+    assert ended.code == 1
+    assert [url["sent"] for url in ended.json["urls"]] == [True, False]
+    assert CANARY not in ended.all
+    assert received[0]["title"] == "bifrost-etl test: notifications arrive"
+
+
+def test_the_command_without_urls_says_so(tmp_path: Path):
+    ended = Command(tmp_path, DATABASE_URL="sqlite:///x.db")("notify", "test")
+    assert ended.code == 2 and "no notify.urls" in ended.err

@@ -1,0 +1,75 @@
+"""What of a run's end is worth telling a person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from etl.errors import DatabaseBusy, DatabaseUnavailable, SuspiciousScan
+from etl.load.source_health import Health
+from etl.records import RunResult
+
+#: Failed runs in a row before somebody is told; a refused key is told at once.
+FAILURES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """`subject` is a source, `feed NAME` or `database`: the same news of it is not repeated soon."""
+
+    kind: Literal["failure", "recovery", "staleness"]
+    subject: str
+    title: str
+    text: str
+
+
+def judge_run(
+    result: RunResult, before: Health | None, after: Health | None, *, failed: int, alarm: bool
+) -> News | None:
+    """What is worth telling about a run, if anything is. `failed` counts failed runs in a row, this one
+    included; `alarm` says that this process has told of a failure of the source, and of no recovery since."""
+    source = result.source
+    troubled = before is not None and (before.failures >= FAILURES or before.disabled_at is not None)
+    if result.status == "ok" and (troubled or alarm):
+        return News("recovery", source, f"{source} works again", f"Run {result.run_id} succeeded.")
+    if result.status != "failed" or _is_away(result, after):
+        return None
+    text = explain(result)
+    if after is not None and after.disabled_at is not None and (before is None or before.disabled_at is None):
+        title = f"{source} is refused, and disabled until its settings change"
+        return News("failure", source, title, text)
+    if isinstance(result.error, SuspiciousScan):
+        return News("failure", source, f"{source}: a reconcile looks wrong; nothing was marked", text)
+    if failed == FAILURES:
+        return News("failure", source, f"{source} failed {FAILURES} times in a row", text)
+    return None
+
+
+def judge_away(result: RunResult, unread: dict[str, int]) -> News | None:
+    """What is worth telling of the database. `unread`, by source, counts failed runs since it answered."""
+    if result.status != "failed" or not _is_away(result, None):
+        return None
+    unread[result.source] = unread.get(result.source, 0) + 1
+    if max(unread.values()) < FAILURES:
+        return None
+    title = f"the database does not answer: {FAILURES} runs in a row failed"
+    return News(
+        "failure", "database", title, f"{explain(result)}\nWaiting for it: {_listed(sorted(unread))}."
+    )
+
+
+def _is_away(result: RunResult, after: Health | None) -> bool:
+    """The run failed for want of the database: told once for the database, not once for each source."""
+    return after is None and isinstance(result.error, DatabaseUnavailable | DatabaseBusy)
+
+
+def explain(result: RunResult) -> str:
+    """The error, and what to do about it."""
+    hint = getattr(result.error, "hint", None)
+    text = f"{type(result.error).__name__}: {result.error}"
+    return f"{text}\nWhat to do: {hint}" if hint else text
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - 10
+    return ", ".join(names[:10]) + (f" and {more} more" if more > 0 else "")
