@@ -44,11 +44,20 @@ def _set(conn: sa.Connection, source_id: int, ids: Sequence[str], what: str) -> 
 
 
 def refused(conn: sa.Connection, source_id: int, complete_run_id: int | None) -> list[int]:
-    """Runs since the last complete one whose list did not look right: jobs that they saw first prove nothing,
-    for they may be another account's."""
+    """Runs since the last complete one whose list looked wrong, or that ended before it was judged: jobs that
+    they saw first prove nothing, for they may be another account's."""
     c = sync_runs.c
-    since = (c.source_id == source_id, c.id > (complete_run_id or 0))
-    return list(conn.scalars(sa.select(c.id).where(*since, c.error_class == SuspiciousScan.__name__)))
+    unjudged = (c.error_class == SuspiciousScan.__name__) | (c.kind == "reconcile")
+    return list(conn.scalars(sa.select(c.id).where(*_since(source_id, complete_run_id), unjudged)))
+
+
+def incomplete(conn: sa.Connection, source_id: int, complete_run_id: int | None) -> list[int]:
+    """Runs since the last complete one: what they saw first is no ground to judge a scan by."""
+    return list(conn.scalars(sa.select(sync_runs.c.id).where(*_since(source_id, complete_run_id))))
+
+
+def _since(source_id: int, complete_run_id: int | None) -> tuple[sa.ColumnElement[bool], ...]:
+    return sync_runs.c.source_id == source_id, sync_runs.c.id > (complete_run_id or 0)
 
 
 def suspects(conn: sa.Connection, source_id: int, run_id: int, strange: Sequence[int] = ()) -> int:
@@ -124,7 +133,9 @@ def conclude(
 
 
 def _suspects(source_id: int, run_id: int) -> tuple[sa.ColumnElement[bool], ...]:
-    return (by_suspicion(source_id), jobs.c.suspect_run_id == run_id, jobs.c.unlisted_at.is_(None))
+    """Never one that came to light in this run: it was listed, whatever place it was given."""
+    suspected = (by_suspicion(source_id), jobs.c.suspect_run_id == run_id, jobs.c.unlisted_at.is_(None))
+    return (*suspected, jobs.c.first_run_id != run_id)
 
 
 def _unlist_all(

@@ -31,10 +31,10 @@ MANY, SHARE = 10, 0.2
 
 def reconcile(run: Run, *, accept_suspicious: bool = False) -> None:
     """Scan everything. Raises SuspiciousScan, and then has marked nothing."""
-    store = run.store
-    strange = run.strange_runs()
+    store, complete = run.store, run.state.complete_run_id
+    strange = store.read(lambda conn: unlisting.incomplete(conn, store.source_id, complete))
     listed = store.read(lambda conn: unlisting.listed(conn, store.source_id, strange))
-    newest = store.read(lambda conn: newest_known(conn, store.source_id, run.state.complete_run_id or 0))
+    newest = store.read(lambda conn: newest_known(conn, store.source_id, complete or 0))
     try:
         downwards = run.lists_newest_first and order.lists_newest_first(run)
         oldest, unproved = _newest_first(run) if downwards else _segments(run, listed)

@@ -64,7 +64,7 @@ class Run:
         return self.store.clock()
 
     def strange_runs(self) -> list[int]:
-        """Earlier runs that were refused as another account's, perhaps, and not put right since."""
+        """Earlier runs whose pages were another account's, perhaps, and that were not put right since."""
         store, complete = self.store, self.state.complete_run_id
         return store.read(lambda conn: unlisting.refused(conn, store.source_id, complete))
 

@@ -30,6 +30,8 @@ from harness.worlds.world import DAY, World
 SAY_EVERY = 30.0
 #: So many failures of a kind are shrunk and kept.
 RARE = 4
+#: Worlds that are played to shrink one, amid a sweep.
+PLAYS = 150
 
 
 @dataclass
@@ -94,7 +96,7 @@ def sweep(seeds: range, seconds: float, keep: Path | None = None) -> Tally:
 
 
 def _keep(played: Played, product: Product, folder: Path) -> None:
-    smallest = shrink(played.world, lambda candidate: judged(candidate, product).findings)
+    smallest = shrink(played.world, lambda candidate: judged(candidate, product).findings, PLAYS)
     again = judged(smallest, product)
     kind = "-".join(sorted(kinds(again.findings))).replace(" ", "_")
     path = folder / f"{kind}-{played.world.seed}.json"

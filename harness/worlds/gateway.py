@@ -80,6 +80,7 @@ class Gateway:
         )
         self._by_id = {self.id_of(job): job for job in world.jobs}
         self._last: tuple[list[Item], bool] | None = None
+        self.next_trouble: str | None = None
 
     # --- what is true ---------------------------------------------------------------------------
 
@@ -154,12 +155,9 @@ class Gateway:
             return error(refusal.status, str(refusal))
 
     def _in_trouble(self, rng: random.Random, sent: Sent) -> Answer | None:
-        if self.calm:
-            return None
-        found = next((o.trouble for o in self.world.outages if o.since <= self.now < o.until), None)
-        for name, chance in self.world.troubles.items():
-            if found is None and rng.random() < chance:
-                found = name
+        found, self.next_trouble = self.next_trouble, None
+        if found is None and not self.calm:
+            found = self._drawn(rng)
         if found is None:
             return None
         sent.trouble = found
@@ -168,6 +166,13 @@ class Gateway:
             sent.items = None
             return Answer(whole.status, whole.body[: len(whole.body) // 2], whole.kind, "cut")
         return TROUBLES[found]()
+
+    def _drawn(self, rng: random.Random) -> str | None:
+        found = next((o.trouble for o in self.world.outages if o.since <= self.now < o.until), None)
+        for name, chance in self.world.troubles.items():
+            if found is None and rng.random() < chance:
+                found = name
+        return found
 
     def _one(self, sent: Sent) -> Answer:
         how = self.character.by_id

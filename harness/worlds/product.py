@@ -119,15 +119,23 @@ class Product:
 class Process:
     """A process of the product, as often restarted as it dies."""
 
-    def __init__(self, product: Product, gateway: Gateway, settings: Settings, rng: random.Random) -> None:
-        self.product, self.gateway, self.rng = product, gateway, rng
+    def __init__(
+        self,
+        engine: sa.Engine,
+        fate: Fate,
+        gateway: Gateway,
+        settings: Settings,
+        rng: random.Random,
+        name: str = NAME,
+    ) -> None:
+        self.engine, self.fate, self.gateway, self.rng = engine, fate, gateway, rng
         self.requests = 0  # of the last run
         gateway.on_request = self._requested
         self._store: Store | None = None
         self._renewed = 0.0
         suffixed = gateway.character.dialect != "openai"
         source = Source(
-            name=NAME,
+            name=name,
             base_url="http://gateway.test",
             provider="openai" if suffixed else None,
             api_key=Secret("key-of-the-world-7f3a"),
@@ -140,7 +148,7 @@ class Process:
             max_backoff=2.0,
             retry_after_cap=5.0,
         )
-        url = SecretUrl(f"sqlite:///{product.path}")
+        url = SecretUrl(engine.url.render_as_string(hide_password=False))
         self.config = Config(sources=(source,), database=Database(url=url), lease=Lease(seconds=LEASE))
 
     def clock(self) -> datetime:
@@ -150,7 +158,7 @@ class Process:
         self.gateway.now += seconds
 
     def _requested(self, number: int) -> None:
-        self.product.fate.requested(number)
+        self.fate.requested(number)
         lease = self._store and self._store.lease
         if self._store and lease and lease.held and self.gateway.now - self._renewed > LEASE / 3:
             self._renewed = self.gateway.now
@@ -169,9 +177,9 @@ class Process:
         self, kind: str, *, kill: tuple[str, int] | None = None, stop: int | None = None, accept: bool = False
     ) -> RunResult | None:
         """None: it was killed."""
-        fate = self.product.fate
+        fate = self.fate
         fate.begin(kill, stop)
-        worker = Worker(self.config, self.product.engine, clock=self.clock, sleep=self.sleep, rng=self.rng)
+        worker = Worker(self.config, self.engine, clock=self.clock, sleep=self.sleep, rng=self.rng)
         (source,), kinds = self.config.sources, {"sync": "incremental"}
         try:
             return worker.run(

@@ -12,14 +12,16 @@ from harness.worlds.world import World
 Findings = Callable[[World], list[str]]
 
 
-def shrink(world: World, findings: Findings) -> World:
-    """`findings` plays a world. Raises ValueError when the world does not fail."""
+def shrink(world: World, findings: Findings, plays: int = 2000) -> World:
+    """`findings` plays a world, at most so often. Raises ValueError when the world does not fail."""
     wanted = kinds(findings(world))
     if not wanted:
         raise ValueError("this world does not fail")
 
     def fails(candidate: World) -> bool:
-        return bool(wanted & kinds(findings(candidate)))
+        nonlocal plays
+        plays -= 1
+        return plays > 0 and bool(wanted & kinds(findings(candidate)))
 
     smaller: World | None = world
     while smaller is not None:

@@ -94,9 +94,11 @@ def _ending(played: Played, told: Told) -> Iterator[str]:
 
 
 def _is_excused(played: Played, name: str) -> bool:
-    """A scan that looks wrong is refused even where it is right; and a gateway that lists oldest first only
-    may be too short of times for `order: auto`."""
-    return name == "SuspiciousScan" or (name == "OrderIgnored" and played.gateway.character.order == "asc")
+    """A scan that looks wrong is refused even where it is right, and so is a page of items without ids; a
+    gateway that lists oldest first only may be too short of times for `order: auto`."""
+    return name in ("SuspiciousScan", "PagingError") or (
+        name == "OrderIgnored" and played.gateway.character.order == "asc"
+    )
 
 
 def _is_healthy(played: Played, told: Told) -> bool:

@@ -116,10 +116,7 @@ class IcebergTables:
             found = self._catalog.load_table(place)
         except NoSuchTableError:
             self._make_namespace()
-            comment = (fields.metadata or {}).get(b"comment", b"").decode()
-            return self._catalog.create_table(
-                place, fields, properties={"comment": comment, **properties(name)}
-            )
+            return self._catalog.create_table(place, fields, properties=properties(name))
         wanted = properties(name)
         if not wanted.items() <= found.properties.items():  # made by an older version
             with found.transaction() as changes:

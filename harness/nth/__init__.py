@@ -1,0 +1,1 @@
+"""Exactly the n-th call fails, once, for every n: of HTTP and of the database."""

@@ -1,0 +1,66 @@
+"""Every n-th call fails: a thinned set, and a harness that would notice a lost or a doubled job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+
+from harness.nth.scenarios import SCENARIOS
+from harness.nth.trial import Bench
+
+#: Each so many pairs of call and way.
+EVERY = 67
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    made = Bench(f"sqlite:///{tmp_path_factory.mktemp('nth') / 'etl.db'}")
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_one_call_fails_and_the_next_run_sets_it_right(bench: Bench, name: str) -> None:
+    bench.take(SCENARIOS[name]())
+    assert bench.reference.findings == []
+    first = sum(map(ord, name)) % EVERY
+    found = {way: bench.trial(*way).findings for way in list(bench.ways())[first::EVERY]}
+    assert {way: said for way, said in found.items() if said} == {}
+
+
+@pytest.mark.parametrize("name", list(SCENARIOS)[:1])
+def test_a_way_strikes_exactly_once(bench: Bench, name: str) -> None:
+    bench.take(SCENARIOS[name]())
+    calls = bench.reference.calls
+    assert {"http", "database"} == set(calls) and len(calls) > 20
+    assert bench.trial(len(calls) + 50, "busy").status == "ok"  # nothing is there to be struck
+    assert bench.trial(0, "kill").status == "killed"
+    assert bench.trial(calls.index("http"), "503").status == "ok"  # retried
+    assert bench.trial(len(calls) - 1, "full").status == "failed"
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ("DELETE FROM video_jobs WHERE job_id LIKE 'video_0003%'", "not stored"),
+        ("DELETE FROM video_job_versions WHERE job_id LIKE 'video_0003%'", "first versions"),
+        ("UPDATE sync_runs SET status = 'running'", "left open"),
+        ("UPDATE video_jobs SET list_position = -list_position", "another order"),
+    ],
+)
+def test_damage_is_noticed(bench: Bench, monkeypatch: pytest.MonkeyPatch, damage: str, said: str) -> None:
+    bench.take(SCENARIOS["tick, nothing new"]())
+    status = Bench._status
+    runs: list[str] = []
+
+    def spoilt(self: Bench, process: object) -> str:
+        runs.append(status(self, process))  # type: ignore[arg-type]
+        if len(runs) == 2:
+            with self.engine.begin() as conn:
+                conn.execute(sa.text(damage))
+        return runs[-1]
+
+    monkeypatch.setattr(Bench, "_status", spoilt)
+    assert any(said in finding for finding in bench.trial(0, "busy").findings)
