@@ -88,7 +88,7 @@ def facts_of(engine: sa.Engine, source: str, job_id: str) -> dict[str, Any]:
     with storage_errors(), engine.connect() as conn:
         d = dialect(conn.dialect.name)
         one = "j.job_id = :job AND j.source_id = (SELECT id FROM sources WHERE name = :source)"
-        text = JOB_FACTS.sql(d, Scope(one, d.day))
+        text = JOB_FACTS.sql(d, Scope(one, d.day, d.hours))
         row = conn.execute(bound(text, {"job": job_id, "source": source})).first()
     if row is None:
         return {}

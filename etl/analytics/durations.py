@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from etl.analytics.browsing import as_table, bound
 from etl.analytics.jobs import Choice, conditions_of, took
-from etl.analytics.queries import Filter, Table, days_of
+from etl.analytics.queries import Filter, Table, days_of, hours_of
 from etl.db.engine import storage_errors
 from etl.schema.views.columns import Column
 from etl.schema.views.dialects import Dialect, dialect
@@ -34,7 +34,7 @@ def pace(engine: sa.Engine, chosen: Filter, *, hourly: bool) -> Table:
     with storage_errors(), engine.connect() as conn:
         d = dialect(conn.dialect.name)
         where, values = conditions_of(d, Choice(chosen))
-        bucket = d.hours("j.created_at") if hourly else days_of(conn, d, chosen)("j.created_at")
+        bucket = (hours_of if hourly else days_of)(conn, d, chosen)("j.created_at")
         parts = _parts(d, bucket, f"j.created_at IS NOT NULL AND {where}")
         text = " UNION ALL ".join(_ranked(part, inner) for part, inner in parts)
         rows = conn.execute(bound(f"{text} ORDER BY 1, 2", values))
@@ -71,7 +71,7 @@ def _totals(d: Dialect, bucket: str, where: str) -> str:
     """Lengths of time are few: counting equal ones first leaves little to rank."""
     return f"""
   SELECT {bucket} AS bucket, {took(d)} AS took, COUNT(*) AS jobs FROM video_jobs j
-  WHERE j.status = 'completed' AND j.completed_at IS NOT NULL AND j.created_at IS NOT NULL AND {where}
+  WHERE j.status = 'completed' AND j.completed_at >= j.created_at AND {where}
   GROUP BY 1, 2"""
 
 

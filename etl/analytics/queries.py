@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 # ruff: noqa: S608 (SQL is put together from our own snippets; values come as parameters)
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
 
-from etl.analytics.ranges import local_day
+from etl.analytics.ranges import local_day, local_hour
 from etl.analytics.reports import REPORTS, Report
 from etl.db.engine import storage_errors
 from etl.db.types import UtcDateTime
 from etl.errors import ConfigError
 from etl.schema.tables import coverage_gaps, sources, video_jobs
-from etl.schema.views.columns import Column, Kind, Scope
+from etl.schema.views.columns import Column, Kept, Kind, Scope
 from etl.schema.views.dialects import Dialect, dialect
 
 #: For the commands, which pass one on without knowing what it is.
 Engine = sa.Engine
+
+
+_DAY, _MICROSECOND = timedelta(days=1), timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +119,11 @@ def check_sources(engine: sa.Engine, names: tuple[str, ...]) -> None:
 
 def _statement(conn: sa.Connection, report: Report, chosen: Filter) -> sa.TextClause:
     d = dialect(conn.dialect.name, now=_moment("now", conn.dialect.name))
-    where = _conditions(report, chosen, conn.dialect.name)
-    whole = chosen.since is None and chosen.until is None and chosen.zone == "UTC"
-    scope = Scope(where, days_of(conn, d, chosen), whole)
+    which = _conditions(report, chosen)
+    where = " AND ".join([which, *_times(report, chosen, conn.dialect.name)])
+    whole = chosen.since is None and chosen.until is None
+    kept = _kept(d, chosen) if report.zoned is False or chosen.zone == "UTC" else None
+    scope = Scope(where, days_of(conn, d, chosen), hours_of(conn, d, chosen), whole, which, kept)
     order = f" ORDER BY {report.order}" if report.order else ""
     limit = "" if chosen.limit is None else f" LIMIT {int(chosen.limit) + 1}"
     text = f"SELECT * FROM ({report.sql(d, scope)}) report{order}{limit}"
@@ -144,12 +151,8 @@ def _moment(name: str, family: str) -> str:
     return f"CAST(:{name} AS timestamptz)" if family == "postgresql" else f":{name}"
 
 
-def _conditions(report: Report, chosen: Filter, family: str) -> str:
+def _conditions(report: Report, chosen: Filter) -> str:
     parts = ["1 = 1"]
-    if report.time and chosen.since is not None:
-        parts.append(f"{report.time} >= {_moment('since', family)}")
-    if report.time and chosen.until is not None:
-        parts.append(f"{report.time} < {_moment('until', family)}")
     if chosen.sources:
         parts.append(report.source)
     if chosen.models and report.model:
@@ -161,13 +164,50 @@ def _conditions(report: Report, chosen: Filter, family: str) -> str:
     return " AND ".join(parts)
 
 
-def days_of(conn: sa.Connection, d: Dialect, chosen: Filter) -> Any:
-    """Days of the reporting time zone. An open end is the oldest job, or tomorrow."""
+def _times(report: Report, chosen: Filter, family: str) -> list[str]:
+    parts = []
+    if report.time and chosen.since is not None:
+        parts.append(f"{report.time} >= {_moment('since', family)}")
+    if report.time and chosen.until is not None:
+        parts.append(f"{report.time} < {_moment('until', family)}")
+    return parts
+
+
+def _kept(d: Dialect, chosen: Filter) -> Kept | None:
+    """The whole UTC days of the range, and what is left of it before and after them."""
+    first = None if chosen.since is None else (chosen.since - _MICROSECOND).astimezone(UTC).date() + _DAY
+    last = None if chosen.until is None else chosen.until.astimezone(UTC).date()
+    if first is not None and last is not None and first >= last:
+        return None
+    days, edges = ["1 = 1"], []
+    if first is not None:
+        days.append(f"j.day >= '{first}'")
+        edges.append(f"j.created_at < {d.instant(datetime.combine(first, time(), UTC))}")
+    if last is not None:
+        days.append(f"j.day < '{last}'")
+        edges.append(f"j.created_at >= {d.instant(datetime.combine(last, time(), UTC))}")
+    return Kept(" AND ".join(days), " OR ".join(edges) or None)
+
+
+def days_of(conn: sa.Connection, d: Dialect, chosen: Filter) -> Callable[[str], str]:
+    """SQL for the day of a moment in the reporting time zone. An open end is the oldest job, or tomorrow."""
     if chosen.zone == "UTC":
         return d.day
+    since, until = _ends(conn, chosen)
+    return lambda column: local_day(d, column, chosen.zone, since, until)
+
+
+def hours_of(conn: sa.Connection, d: Dialect, chosen: Filter) -> Callable[[str], str]:
+    """SQL for the start of the hour of a moment, as the clocks of the reporting time zone cut it."""
+    if chosen.zone == "UTC":
+        return d.hours
+    since, until = _ends(conn, chosen)
+    return lambda column: local_hour(d, column, chosen.zone, since, until)
+
+
+def _ends(conn: sa.Connection, chosen: Filter) -> tuple[datetime, datetime]:
     oldest = chosen.since or conn.scalar(sa.select(sa.func.min(video_jobs.c.created_at))) or chosen.now
-    until = chosen.until or max(chosen.now, oldest) + timedelta(days=1)
-    return lambda column: local_day(d, column, chosen.zone, oldest, until)
+    return oldest, chosen.until or max(chosen.now, oldest) + _DAY
 
 
 # --- values ------------------------------------------------------------------------------------
@@ -175,6 +215,17 @@ def days_of(conn: sa.Connection, d: Dialect, chosen: Filter) -> Any:
 
 def _values(columns: tuple[Column, ...], row: Any) -> tuple[Any, ...]:
     return tuple(value(column.kind, item) for column, item in zip(columns, row, strict=True))
+
+
+def add_amounts(texts: Iterable[str | None]) -> str | None:
+    """Sums of money in several currencies, each currency by itself; None when there is nothing."""
+    sums: dict[str, Decimal] = {}
+    for part in (part for text in texts if text for part in text.split(", ")):
+        currency, _, amount = part.partition(" ")
+        sums[currency] = sums.get(currency, Decimal(0)) + Decimal(amount)
+    return (
+        ", ".join(f"{currency} {amount.normalize():f}" for currency, amount in sorted(sums.items())) or None
+    )
 
 
 def value(kind: Kind, item: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -61,11 +61,31 @@ def local_day(d: Dialect, column: str, zone: str, since: datetime, until: dateti
     The databases' own time zones differ, and SQLite has none: the offsets in force are written out, one for
     each time that the clocks change.
     """
+    return _by_offset(
+        column, zone, since, until, d, lambda ahead: d.day(d.shifted(column, ahead) if ahead else column)
+    )
+
+
+def local_hour(d: Dialect, column: str, zone: str, since: datetime, until: datetime) -> str:
+    """The UTC text of the instant at which the hour of `column` begins on the clocks of `zone`.
+
+    In India hours begin at half past those of UTC.
+    """
+
+    def hour(ahead: int) -> str:
+        past = ahead % 3600
+        return d.hour_past(column, past) if past else d.hours(column)
+
+    return _by_offset(column, zone, since, until, d, hour)
+
+
+def _by_offset(
+    column: str, zone: str, since: datetime, until: datetime, d: Dialect, sql: Callable[[int], str]
+) -> str:
+    """What `sql` gives for the seconds that the clocks are ahead of UTC, whatever those are at `column`."""
     offsets = list(_offsets(ZoneInfo(zone), since, until)) or [(until, _offset(ZoneInfo(zone), until))]
-    if offsets == [(until, 0)]:
-        return d.day(column)
-    cases = [d.day(d.later(column, str(offset))) for _, offset in offsets]
-    if len(cases) == 1:
+    cases = [sql(offset) for _, offset in offsets]
+    if len(set(cases)) == 1:
         return cases[0]
     whens = "".join(
         f" WHEN {column} < {d.instant(end)} THEN {case}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 # ruff: noqa: S608 (SQL is put together from our own snippets; values come as parameters)
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from etl.schema.views.aggregates import CACHE_DAILY, DAILY_JOBS, FAILURES, LATENCY
 from etl.schema.views.columns import Column, Scope, View
@@ -21,7 +22,8 @@ from etl.schema.views.remixes import DUPLICATES, REMIX_TREES
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`time` is the column that a range cuts, None when the report tells of now. `chart` is drawn as bars."""
+    """`time` is the column that a range cuts, None when the report tells of now. `chart` is drawn as bars.
+    `zoned`: the reporting time zone cuts its days."""
 
     name: str
     title: str
@@ -34,6 +36,7 @@ class Report:
     provider: str | None = "j.provider"
     source: str = "j.source_id IN (SELECT id FROM sources WHERE name IN :sources)"
     chart: str | None = None
+    zoned: bool = True
 
 
 def _of(view: View, *names: str) -> tuple[Column, ...]:
@@ -73,8 +76,9 @@ def _in_one_currency(d: Dialect, cost: str) -> str:
     return f"{ours} AS {cost}, {others} AS other_costs"
 
 
-def _counts(keys: str) -> Callable[[Dialect, Scope], str]:
-    """`daily_jobs`, added up by `keys`."""
+def _counts(keys: str, made: str = "") -> Callable[[Dialect, Scope], str]:
+    """`daily_jobs`, added up by `keys`, of which one is `made` of its columns."""
+    source = f"SELECT d.*, {made} FROM ({{days}}) d" if made else "{days}"
 
     def ended(outcome: str) -> str:
         return f"SUM(CASE WHEN outcome = '{outcome}' THEN jobs ELSE 0 END)"
@@ -91,14 +95,20 @@ FROM (
   SELECT {by}currency, SUM(jobs) AS jobs, {counts},
     SUM(CASE WHEN status = 'completed' THEN seconds END) AS seconds, {d.sum_of_money("cost")} AS cost,
     SUM(uncosted_jobs) AS uncosted_jobs
-  FROM ({DAILY_JOBS.sql(d, scope)}) q GROUP BY {by}currency
+  FROM ({source.format(days=DAILY_JOBS.sql(d, scope))}) q GROUP BY {by}currency
 ) r{f" GROUP BY {keys}" if keys else ""}"""
 
     return sql
 
 
+def _spans(span: str, d: Dialect, scope: Scope) -> str:
+    """By weeks, which begin on Mondays, or months, of the reporting time zone's days."""
+    first = {"week": d.week, "month": d.month}[span]
+    return _counts(span, f"{first('day')} AS {span}")(d, scope)
+
+
 def _hourly(d: Dialect, scope: Scope) -> str:
-    hours = replace(scope, day=d.hours, whole=False)
+    hours = replace(scope, day=scope.hour, kept=None)
     return f"SELECT day AS hour, {', '.join(c.name for c in _COUNTS)} FROM ({_counts('day')(d, hours)}) q"
 
 
@@ -139,7 +149,7 @@ _BY_MODEL = _of(DAILY_JOBS, "provider", "model")
 REPORTS = {
     report.name: report
     for report in (
-        Report("totals", "Jobs", _COUNTS, _counts(""), ""),
+        Report("totals", "Jobs", _COUNTS, _counts(""), "", zoned=False),
         Report(
             "daily",
             "Jobs by day",
@@ -154,6 +164,17 @@ REPORTS = {
             (*_of(DAILY_JOBS, "day", "provider", "model"), *_COUNTS),
             _counts("day, provider, model"),
             "day, provider, model",
+        ),
+        *(
+            Report(
+                name,
+                f"Jobs by {span}",
+                (Column(span, "day", f"First day of the {span} of creation, gateway's clock."), *_COUNTS),
+                partial(_spans, span),
+                span,
+                chart="jobs",
+            )
+            for name, span in (("weekly", "week"), ("monthly", "month"))
         ),
         Report(
             "hourly",
@@ -170,6 +191,7 @@ REPORTS = {
             _counts("provider, model"),
             "jobs DESC, provider, model",
             chart="jobs",
+            zoned=False,
         ),
         Report(
             "failures",
@@ -198,6 +220,7 @@ REPORTS = {
             LATENCY.sql,
             "jobs DESC, source, provider, model",
             chart="p50",
+            zoned=False,
         ),
         Report(
             "cost",
@@ -209,6 +232,7 @@ REPORTS = {
             _cost,
             "COALESCE(cost, 0) DESC, provider, model, currency",
             chart="cost",
+            zoned=False,
         ),
         Report(
             "cache",

@@ -11,6 +11,10 @@ from etl.cli.settings import ConfigFile, Settings
 
 if TYPE_CHECKING:
     from etl.config import Config
+    from etl.db.engine import Engine
+
+#: Differences that are told one by one.
+_SHOWN = 10
 
 command = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
@@ -64,7 +68,10 @@ def current(ctx: typer.Context, config: ConfigFile = None) -> None:
 
 @command.command()
 def check(ctx: typer.Context, config: ConfigFile = None) -> None:
-    """Exit 0 when tables, columns, keys, indexes and views are as this program needs them, 1 when not."""
+    """Exit 0 when tables, columns, keys, indexes and views are as this program needs them, 1 when not.
+
+    Also 1 when the totals that commits keep are not what the jobs say: every job is read once for that.
+    """
     from etl.analytics.connections import connected
     from etl.check import require_declared
     from etl.schema import migrate, partitions
@@ -73,8 +80,24 @@ def check(ctx: typer.Context, config: ConfigFile = None) -> None:
         migrate.check(engine)
         require_declared(engine)
         print(f"ok: {migrate.head()}")
+        _check_totals(engine)
         if (shape := partitions.shape(engine)) is not None:
             print(f"history stands in months: {shape}")
+        _check_totals(engine)
+
+
+def _check_totals(engine: Engine) -> None:
+    from etl.analytics.cross_check import total_differences
+    from etl.errors import StorageError
+
+    found = total_differences(engine)
+    for sentence in found[:_SHOWN]:
+        print(sentence)
+    if found:
+        raise StorageError(
+            f"the totals differ from the jobs in {len(found):,} places",
+            hint="jobs were changed by hand? run: bifrost-etl db recount",
+        )
 
 
 @command.command()

@@ -113,6 +113,10 @@ def test_the_command(loaded: sa.Engine, engine_url: str, tmp_path: Path) -> None
     with loaded.begin() as conn:
         conn.execute(sa.delete(daily_totals))
     assert _wrong(loaded)
+    checked = Command(tmp_path, DATABASE_URL=engine_url)("db", "check")
+    assert (
+        checked.code == 1 and "bifrost-etl db recount" in checked.err and "daily_totals has 0" in checked.out
+    )
     done = Command(tmp_path, DATABASE_URL=engine_url)("db", "recount")
     assert (done.code, done.out) == (0, "30 jobs counted\n"), done.all
     assert not _wrong(loaded)

@@ -9,6 +9,7 @@ history is not read job by job: see `etl.load.totals`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from etl.schema.views.columns import Column, Scope, View
@@ -36,23 +37,24 @@ def _days(d: Dialect, scope: Scope) -> str:
     return f"{scope.day('j.created_at')} AS day, {d.day('j.created_at')} AS utc_day"
 
 
-def _either(scope: Scope, kept: Callable[[Scope], str], counted: Callable[[Scope], str]) -> str:
-    """Of a whole history what the totals say, while they are complete; else the jobs are counted now.
-
-    Somebody may have written or deleted jobs by hand.
-    """
-    if not scope.whole:
+def _either(scope: Scope, kept: Callable[[str], str], counted: Callable[[Scope], str]) -> str:
+    """What the totals say of whole days, while they are complete, with the jobs of the rest; else all jobs
+    are counted now: somebody may have written or deleted some by hand."""
+    if scope.kept is None:
         return counted(scope)
     complete = (
         "(SELECT COALESCE(SUM(jobs), 0) FROM daily_totals) = (SELECT COUNT(*) FROM video_jobs)"
         " - (SELECT COUNT(*) FROM video_jobs WHERE twin_source_id IS NOT NULL)"
         " AND NOT EXISTS (SELECT 1 FROM daily_totals WHERE jobs < 0)"
     )
-    yes, no = (scope.only(f"(SELECT complete FROM totals) = {flag}") for flag in (1, 0))
+    yes, no = (f"(SELECT complete FROM totals) = {flag}" for flag in (1, 0))
+    parts = [kept(f"{scope.which} AND {scope.kept.days} AND {yes}"), counted(scope.only(no))]
+    if scope.kept.edges is not None:
+        parts.append(counted(scope.only(f"({scope.kept.edges}) AND {yes}")))
+    union = "\n  UNION ALL ".join(parts)
     return f"""
   WITH totals AS (SELECT CASE WHEN {complete} THEN 1 ELSE 0 END AS complete)
-  {kept(yes)}
-  UNION ALL {counted(no)}"""
+  {union}"""
 
 
 # --- daily_jobs --------------------------------------------------------------------------------
@@ -60,10 +62,10 @@ def _either(scope: Scope, kept: Callable[[Scope], str], counted: Callable[[Scope
 _KIND = "j.source_id, j.provider, j.model, j.seconds, j.size, j.width, j.height, j.status"
 
 
-def _days_kept(scope: Scope) -> str:
+def _days_kept(where: str) -> str:
     return f"""
   SELECT j.day AS day, j.day AS utc_day, {_KIND}, j.outcome, j.jobs
-  FROM daily_totals j WHERE j.jobs <> 0 AND {scope.where}"""
+  FROM daily_totals j WHERE j.jobs <> 0 AND {where}"""
 
 
 def _days_counted(d: Dialect, scope: Scope) -> str:
@@ -150,11 +152,11 @@ FAILURES = View(
 _MAKER = "j.source_id, j.provider, j.model"
 
 
-def _durations_kept(d: Dialect, scope: Scope) -> str:
+def _durations_kept(d: Dialect, where: str) -> str:
     total = d.rounded("j.milliseconds / 1000.0", 3)
     return f"""
     SELECT {_MAKER}, {total} AS total, SUM(j.jobs) AS jobs
-    FROM (SELECT t.*, 'completed' AS status FROM duration_totals t) j WHERE {scope.where}
+    FROM (SELECT t.*, 'completed' AS status FROM duration_totals t) j WHERE j.milliseconds >= 0 AND {where}
     GROUP BY {_MAKER}, j.milliseconds HAVING SUM(j.jobs) <> 0"""
 
 
@@ -162,13 +164,13 @@ def _durations_counted(d: Dialect, scope: Scope) -> str:
     return f"""
     SELECT {_MAKER}, {d.seconds("j.created_at", "j.completed_at")} AS total, COUNT(*) AS jobs
     FROM video_jobs j
-    WHERE j.status = 'completed' AND j.completed_at IS NOT NULL AND j.created_at IS NOT NULL AND {COUNTED}
-      AND {scope.where}
+    WHERE j.status = 'completed' AND j.completed_at >= j.created_at AND {COUNTED} AND {scope.where}
     GROUP BY {_MAKER}, 4"""
 
 
 def _latency(d: Dialect, scope: Scope) -> str:
-    durations = _either(scope, partial(_durations_kept, d), partial(_durations_counted, d))
+    whole = scope if scope.whole else replace(scope, kept=None)
+    durations = _either(whole, partial(_durations_kept, d), partial(_durations_counted, d))
     percentiles = ", ".join(
         f"MIN(CASE WHEN t.until * 100 >= t.n * {n} THEN t.total END) AS p{n}" for n in (50, 90, 95, 99)
     )

@@ -27,16 +27,28 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """The part of a range that stands in totals of whole UTC days: `days` is a condition on those, `edges`
+    one on the jobs of the rest, None where there is no rest. Both are on j."""
+
+    days: str
+    edges: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Scope:
-    """Which jobs a view reads. `where` is a condition on video_jobs, called j; `day` gives a moment's day.
+    """Which jobs a view reads. `where` is a condition on video_jobs j; `day` and `hour` give a moment's.
 
     The view itself reads all, by UTC days. A report puts in its range, which an index answers, and its
-    time zone. `whole`: all times, by UTC days, so the totals that are kept will do.
+    time zone. `whole`: all times. `kept`: totals by UTC days will do, and `which` is `where` without times.
     """
 
     where: str
     day: Callable[[str], str]
+    hour: Callable[[str], str]
     whole: bool = False
+    which: str = _ALL
+    kept: Kept | None = None
 
     @property
     def unbounded(self) -> bool:
@@ -60,4 +72,4 @@ class View:
 
 def everything(d: Dialect) -> Scope:
     """The scope of the views themselves."""
-    return Scope(_ALL, d.day, whole=True)
+    return Scope(_ALL, d.day, d.hours, whole=True, kept=Kept(_ALL))

@@ -20,16 +20,17 @@ class Dialect:
     now: str
 
     def seconds(self, start: str, end: str) -> str:
-        """From `start` to `end`, both UtcDateTime columns."""
+        """From `start` to `end`, both UtcDateTime columns, to the millisecond, halves away from zero."""
+        # strftime() rounds to milliseconds, so it gets whole seconds. The exact way takes thrice as long, and
+        # most instants are whole seconds.
+        whole = f"strftime('%s', substr({end}, 1, 19)) - strftime('%s', substr({start}, 1, 19))"
+        micro = f"(({whole}) * 1000000 + substr({end}, 21, 6) - substr({start}, 21, 6))"
+        rounded = f"CASE WHEN {micro} < 0 THEN ({micro} - 500) / 1000 ELSE ({micro} + 500) / 1000 END"
         return self._pick(
-            # julianday() knows milliseconds only in doubles of 2.4 million days; the longer way is exact. It
-            # takes thrice as long, and most instants are whole seconds.
             f"CASE WHEN substr({end}, 20) = substr({start}, 20)"
-            f" THEN ROUND((julianday({end}) - julianday({start})) * 86400)"
-            f" ELSE ROUND((strftime('%s', {end}) - strftime('%s', {start}))"
-            f" + (substr({end}, 21, 6) - substr({start}, 21, 6)) / 1e6, 3) END",
+            f" THEN ROUND((julianday({end}) - julianday({start})) * 86400) ELSE ({rounded}) / 1e3 END",
             f"CAST(ROUND(EXTRACT(EPOCH FROM ({end} - {start})), 3) AS double precision)",
-            f"ROUND(TIMESTAMPDIFF(MICROSECOND, {start}, {end}) / 1e6, 3)",
+            f"ROUND(TIMESTAMPDIFF(MICROSECOND, {start}, {end}) / 1000.0) / 1e3",
         )
 
     def later(self, moment: str, seconds: str) -> str:
@@ -38,6 +39,28 @@ class Dialect:
             f"(strftime('%Y-%m-%d %H:%M:%f', {moment}, ({seconds}) || ' seconds') || '000')",
             f"({moment} + ({seconds}) * INTERVAL '1 second')",
             f"TIMESTAMPADD(MICROSECOND, ROUND(({seconds}) * 1e6), {moment})",
+        )
+
+    def shifted(self, moment: str, seconds: int) -> str:
+        """`moment` plus whole seconds, exact to the microsecond."""
+        whole = f"strftime('%Y-%m-%d %H:%M:%S', substr({moment}, 1, 19), '{seconds} seconds')"
+        other = self.later(moment, str(seconds)) if self.family != "sqlite" else ""
+        return self._pick(f"({whole} || substr({moment}, 20))", other, other)
+
+    def week(self, day: str) -> str:
+        """The Monday of a day's week."""
+        return self._pick(
+            f"date({day}, 'weekday 0', '-6 days')",
+            f"CAST(date_trunc('week', {day}) AS date)",
+            f"DATE_SUB({day}, INTERVAL WEEKDAY({day}) DAY)",
+        )
+
+    def month(self, day: str) -> str:
+        """The first of a day's month."""
+        return self._pick(
+            f"date({day}, 'start of month')",
+            f"CAST(date_trunc('month', {day}) AS date)",
+            f"DATE_SUB({day}, INTERVAL DAY({day}) - 1 DAY)",
         )
 
     def day(self, moment: str) -> str:
@@ -73,6 +96,17 @@ class Dialect:
             f"substr({moment}, 1, 13)",
             f"substr(CAST({moment} AT TIME ZONE 'UTC' AS text), 1, 13)",
             f"SUBSTR({moment}, 1, 13)",
+        )
+
+    def hour_past(self, moment: str, past: int) -> str:
+        """The start of its hour, of hours that begin so long before UTC's (s), as text: 2026-01-31 14:30."""
+        moved, rest = self.shifted(moment, past), "substr('00:00:00', 3)"
+        return self._pick(
+            f"strftime('%Y-%m-%d %H:%M', substr({moved}, 1, 13) || {rest}, '{-past} seconds')",
+            f"substr(CAST(date_trunc('hour', {moved} AT TIME ZONE 'UTC') - {past} * INTERVAL '1 second'"
+            " AS text), 1, 16)",
+            f"SUBSTR(DATE_SUB(CAST(CONCAT(SUBSTR({moved}, 1, 13), {rest}) AS DATETIME),"
+            f" INTERVAL {past} SECOND), 1, 16)",
         )
 
     def matches(self, text: str, pattern: str) -> str:

@@ -43,7 +43,7 @@ WITH recent AS (
   SELECT j.model, j.size, j.seconds, {d.seconds("j.created_at", "j.completed_at")} AS total, COUNT(*) AS jobs
   FROM (SELECT model, size, seconds, status, created_at, completed_at FROM video_jobs
     WHERE created_at IS NOT NULL ORDER BY created_at DESC LIMIT {COMPARED}) j
-  WHERE j.status = 'completed' AND j.completed_at IS NOT NULL
+  WHERE j.status = 'completed' AND j.completed_at >= j.created_at
   GROUP BY j.model, j.size, j.seconds, 4
 ), alike AS ({_median("model, size, seconds")}
 ), same_model AS ({_median("model")}

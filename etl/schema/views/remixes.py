@@ -10,7 +10,7 @@ from etl.schema.views.job_facts import COUNTED, cost_of_job, price_of_job
 from etl.schema.views.pricing import cost, priced
 
 #: Longer chains are cut, and marked: a cycle would never end.
-DEEPEST = 50
+DEEPEST = 500
 
 # --- remixes -----------------------------------------------------------------------------------
 

@@ -115,7 +115,7 @@ def _same(table: Table, names: list[str], name: str) -> tuple[str, ...]:
 
 def _whole(table: Table, names: list[str]) -> float:
     shared = _SHARED.get(table.name)
-    return sum(row[names.index(shared)] or 0 for row in table.rows) if shared else 0.0
+    return sum(float(row[names.index(shared)] or 0) for row in table.rows) if shared else 0.0
 
 
 def _heading(table: Table, place: int) -> tuple[str, str, bool]:
@@ -202,7 +202,7 @@ def _instant(name: str, value: Any, row: Mapping[str, Any], setting: Setting) ->
 
 def _share(name: str, row: Mapping[str, Any]) -> float | None:
     table, whole = row[""]
-    part: float = row[name] or 0
+    part = float(row[name] or 0)
     if name != _SHARED.get(table) or not whole:
         return None
     return round(100 * part / float(whole), 2)

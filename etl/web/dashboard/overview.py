@@ -48,7 +48,7 @@ def collect(engine: Engine, chosen: Filter, query: Query) -> Overview:
         volume=replace(volume, rows=volume.rows[::-1]),
         models=_dearest(models),
         failures=queries.run(engine, "failures", chosen),
-        notes=_notes(engine, chosen, sums),
+        notes=_notes(engine, chosen, sums, volume),
         jobs=int(sums.get("jobs", 0)),
     )
 
@@ -78,6 +78,7 @@ def _summed(rows: list[dict[str, Any]]) -> dict[str, Any]:
     for name in ("jobs", *STATES, "seconds", "cost", "uncosted_jobs"):
         known = [row[name] for row in rows if row[name] is not None]
         found[name] = sum(known) if known else None
+    found["other_costs"] = queries.add_amounts(row["other_costs"] for row in rows)
     ended = found["completed"] + found["failed"]
     return found | {"failure_rate": found["failed"] / ended if ended else None}
 
@@ -116,7 +117,7 @@ def _before(engine: Engine, chosen: Filter) -> dict[str, float]:
     return _sums(queries.run(engine, "totals", earlier))
 
 
-def _notes(engine: Engine, chosen: Filter, sums: Mapping[str, float]) -> tuple[str, ...]:
+def _notes(engine: Engine, chosen: Filter, sums: Mapping[str, float], volume: Table) -> tuple[str, ...]:
     gaps = queries.gaps(engine, chosen)
     notes = [
         f"Coverage gap in {gap.source}: jobs created from {shown(gap.since, 'instant', chosen.zone)} to "
@@ -127,6 +128,9 @@ def _notes(engine: Engine, chosen: Filter, sums: Mapping[str, float]) -> tuple[s
         notes.append(
             f"{len(gaps) - _GAPS:,} more coverage gaps in this range: `bifrost-etl status` lists them."
         )
+    others = queries.add_amounts(row["other_costs"] for row in _dicts(volume))
+    if others:
+        notes.append(f"Also spent, in other currencies: {others}.")
     missing = int(sums.get("uncosted_jobs", 0))
     if missing:
         notes.append(

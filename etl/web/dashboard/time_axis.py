@@ -56,7 +56,8 @@ def _second(moment: datetime) -> str:
 
 def _hours(chosen: Filter) -> list[Slot]:
     assert chosen.since is not None
-    first = chosen.since.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    here = chosen.since.astimezone(ZoneInfo(chosen.zone))  # India's hours begin at half past those of UTC
+    first = here.replace(minute=0, second=0, microsecond=0).astimezone(UTC)
     count = max(1, ceil(((chosen.until or chosen.now) - first) / _HOUR))
     zone = ZoneInfo(chosen.zone)
     return [_hour(first + n * _HOUR, zone, 4 if count <= 30 else 12) for n in range(count)]
