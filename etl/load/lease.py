@@ -33,6 +33,16 @@ _NOW = {
 LONGEST = timedelta(hours=1, minutes=1)
 
 
+# Put together once: every transaction begins with them.
+_SEEN = sa.select(leases).where(leases.c.source_id == sa.bindparam("source"))
+_LOCKED = _SEEN.with_for_update()
+_TAKE = (
+    sa.update(leases)
+    .where(leases.c.source_id == sa.bindparam("source"), leases.c.token == sa.bindparam("seen"))
+    .values({name: sa.bindparam(name) for name in ("holder", "token", "acquired_at", "expires_at")})
+)
+
+
 def worker_name() -> str:
     """Host (with its boot and its namespace of processes), process and a nonce: unique for every holder."""
     return f"{_host()}:{os.getpid()}:{secrets.token_hex(4)}"
@@ -127,16 +137,13 @@ class Lease:
         elif not held:
             self._refuse_if_alive(row, now)
         token: int = row.token if held else row.token + 1
-        conn.execute(
-            sa.update(leases)
-            .where(leases.c.source_id == self.source_id, leases.c.token == row.token)
-            .values(
-                holder=None if last else self.holder,
-                token=token,
-                acquired_at=row.acquired_at if held else now,
-                expires_at=None if last else now + timedelta(seconds=self.seconds),
-            )
-        )
+        values = {
+            "holder": None if last else self.holder,
+            "token": token,
+            "acquired_at": row.acquired_at if held else now,
+            "expires_at": None if last else now + timedelta(seconds=self.seconds),
+        }
+        conn.execute(_TAKE, {"source": self.source_id, "seen": row.token, **values})
         self._taken = token
         return token
 
@@ -183,8 +190,7 @@ class Lease:
     def _row(
         self, conn: sa.Connection, *, lock: bool
     ) -> sa.Row[tuple[int, str, int, datetime, datetime]] | None:
-        query = sa.select(leases).where(leases.c.source_id == self.source_id)
-        return conn.execute(query.with_for_update() if lock else query).one_or_none()
+        return conn.execute(_LOCKED if lock else _SEEN, {"source": self.source_id}).one_or_none()
 
     def _refuse_if_alive(self, row: sa.Row[tuple[int, str, int, datetime, datetime]], now: datetime) -> None:
         if row.holder in (None, self.holder) or is_dead(row.holder) or self._is_earlier(row.holder):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
 
+from etl.db.types import UtcDateTime
 from etl.load import bulk
 from etl.records import JobRow, Order
 from etl.schema.tables import video_jobs as jobs
@@ -181,37 +183,41 @@ def open_jobs(conn: sa.Connection, source_id: int, since: datetime | None = None
     return {row.job_id: row.list_position for row in conn.execute(query)}
 
 
-def oldest_open(source_id: int, since: datetime) -> sa.ScalarSelect[int]:
-    """Asks for the position of the oldest open job that is still waited for."""
+def oldest_open() -> sa.ScalarSelect[int]:
+    """Asks for the position of the oldest open job of `source` that is still waited for, being created
+    `since` (UTC)."""
     place = sa.func.min(jobs.c.list_position)
-    return sa.select(place).where(*_open(source_id), *_fresh(since)).scalar_subquery()
+    where = (*_open(sa.bindparam("source")), *_fresh(sa.bindparam("since", type_=UtcDateTime)))
+    return sa.select(place).where(*where).scalar_subquery()
 
 
 def rereadable(conn: sa.Connection, source_id: int, limit: int) -> list[str]:
     """Listed jobs that are open, or that a walk missed; those longest not read by id first."""
-    missed = [by_suspicion(source_id), jobs.c.suspect_run_id.is_not(None), jobs.c.unlisted_at.is_(None)]
     found: dict[str, None] = {}
-    for where in (_open(source_id), missed):
-        query = (
-            sa.select(jobs.c.job_id)
-            .where(*where)
-            .order_by(sa.func.coalesce(jobs.c.reread_at, jobs.c.first_seen_at), jobs.c.list_position)
-            .limit(limit)
-        )
-        found.update(dict.fromkeys(conn.scalars(query)))
+    for query in _rereadable():
+        found.update(dict.fromkeys(conn.scalars(query, {"source": source_id, "most": limit})))
     return list(found)
 
 
-def by_suspicion(source_id: int) -> sa.ColumnElement[bool]:
+@cache  # every tick asks, and to put such a statement together takes ten times as long as to execute it
+def _rereadable() -> tuple[sa.Select[tuple[str]], sa.Select[tuple[str]]]:
+    source = sa.bindparam("source", type_=sa.Integer)
+    missed = [by_suspicion(source), jobs.c.suspect_run_id.is_not(None), jobs.c.unlisted_at.is_(None)]
+    read = sa.func.coalesce(jobs.c.reread_at, jobs.c.first_seen_at)
+    ids = sa.select(jobs.c.job_id).order_by(read, jobs.c.list_position).limit(sa.bindparam("most"))
+    return ids.where(*_open(source)), ids.where(*missed)
+
+
+def by_suspicion(source_id: int | sa.BindParameter[int]) -> sa.ColumnElement[bool]:
     """Of this source, said so that SQLite looks up the few suspects, and not all jobs of the source."""
     return jobs.c.source_id + 0 == source_id
 
 
-def _open(source_id: int) -> list[Any]:
+def _open(source_id: int | sa.BindParameter[int]) -> list[Any]:
     return [jobs.c.source_id == source_id, ~jobs.c.settled, jobs.c.unlisted_at.is_(None)]
 
 
-def _fresh(since: datetime | None) -> list[Any]:
+def _fresh(since: datetime | sa.BindParameter[datetime] | None) -> list[Any]:
     """Created since then; a creation after our first sight of it is no creation but a wrong clock."""
     if since is None:
         return []

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
+from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -19,6 +21,16 @@ class RunEnd:
     status: str
     error_class: str | None = None
     error_message: str | None = None
+
+
+_COUNTS = tuple(field.name for field in fields(Counts))
+# Put together once, as every tick asks it.
+_NEWEST = (
+    sa.select(sync_runs.c.id, sync_runs.c.status)
+    .where(sync_runs.c.source_id == sa.bindparam("source"))
+    .order_by(sync_runs.c.id.desc())
+    .limit(1)
+)
 
 
 def begin(
@@ -39,9 +51,7 @@ def begin(
 
 def _close_last(conn: sa.Connection, source_id: int, at: datetime) -> None:
     """Only the newest can be open: each run closes the one before. So this costs the same after years."""
-    mine = sync_runs.c.source_id == source_id
-    newest = sa.select(sync_runs.c.id, sync_runs.c.status).where(mine).order_by(sync_runs.c.id.desc())
-    last = conn.execute(newest.limit(1)).one_or_none()
+    last = conn.execute(_NEWEST, {"source": source_id}).one_or_none()
     if last is None or last.status != "running":
         return
     conn.execute(
@@ -57,7 +67,7 @@ def _close_last(conn: sa.Connection, source_id: int, at: datetime) -> None:
 
 
 def update(conn: sa.Connection, run_id: int, kind: RunKind, counts: Counts) -> None:
-    conn.execute(sa.update(sync_runs).where(sync_runs.c.id == run_id).values(kind=kind, **asdict(counts)))
+    conn.execute(_set("kind", *_COUNTS), {"run": run_id, "kind": kind, **asdict(counts)})
 
 
 def close(conn: sa.Connection, run_id: int, token: int | None, how: RunEnd, at: datetime) -> None:
@@ -68,9 +78,12 @@ def close(conn: sa.Connection, run_id: int, token: int | None, how: RunEnd, at: 
 
 
 def end(conn: sa.Connection, run_id: int, kind: RunKind, counts: Counts, how: RunEnd, at: datetime) -> None:
-    values = {name: bulk.storable(text) for name, text in asdict(how).items()}
-    conn.execute(
-        sa.update(sync_runs)
-        .where(sync_runs.c.id == run_id)
-        .values(kind=kind, finished_at=at, **values, **asdict(counts))
-    )
+    said = {name: bulk.storable(text) for name, text in asdict(how).items()}
+    values = {"kind": kind, "finished_at": at, **said, **asdict(counts)}
+    conn.execute(_set(*values), {"run": run_id, **values})
+
+
+@cache  # as _NEWEST
+def _set(*names: str) -> sa.Update:
+    values: dict[str, Any] = {name: sa.bindparam(name) for name in names}
+    return sa.update(sync_runs).where(sync_runs.c.id == sa.bindparam("run")).values(values)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
+from etl.db.types import UtcDateTime
 from etl.errors import CommitLost
 from etl.load import bulk, lookup
 from etl.schema.tables import coverage_gaps, leases, sources, sync_runs, sync_state, video_jobs
@@ -25,6 +27,13 @@ CREDIBLE = timedelta(hours=1)
 #: What a run that succeeded leaves of the failures before it.
 UNTROUBLED = {"failures": 0} | dict.fromkeys(("disabled_at", "disabled_reason", "config_hash"))
 
+# What every tick says is put together once: that takes longer than to execute it.
+_SOURCE: sa.BindParameter[Any] = sa.bindparam("source")
+_FACTS = sa.select(sources.c.id, sources.c.base_url, sources.c.provider, sources.c.key_name).where(
+    sources.c.name == _SOURCE
+)
+_STATE = sa.select(sync_state).where(sync_state.c.source_id == _SOURCE)
+
 
 @dataclass(slots=True)
 class State:
@@ -38,6 +47,9 @@ class State:
     complete_at: datetime | None = None
     reconciled_at: datetime | None = None
     last_commit: str | None = None
+
+
+_KEPT = tuple(field.name for field in fields(State))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +67,7 @@ def registered(
     conn: sa.Connection, name: str, base_url: str, provider: str | None, key_name: str | None
 ) -> int | None:
     """The source's id, or None when it is new or its facts have changed."""
-    columns = (sources.c.base_url, sources.c.provider, sources.c.key_name)
-    row = conn.execute(sa.select(sources.c.id, *columns).where(sources.c.name == name)).one_or_none()
+    row = conn.execute(_FACTS, {"source": name}).one_or_none()
     return row.id if row is not None and tuple(row[1:]) == (base_url, provider, key_name) else None
 
 
@@ -81,7 +92,7 @@ def _create(conn: sa.Connection, values: dict[str, Any]) -> int:
 
 
 def read(conn: sa.Connection, source_id: int) -> State:
-    row = conn.execute(sa.select(sync_state).where(sync_state.c.source_id == source_id)).one()
+    row = conn.execute(_STATE, {"source": source_id}).one()
     return State(
         frontier_id=row.frontier_id,
         cursor=row.cursor,
@@ -107,30 +118,26 @@ def write(
 
     `newest` (creation of the newest job of this batch) only ever moves forward.
     """
-    column = sync_state.c.newest_job_at
-    if newest is not None:
-        more["newest_job_at"] = sa.case((column >= newest, column), else_=newest)
-    checkpoint = None
-    if state.checkpoint is not None:
-        checkpoint = msgspec.json.encode(_storable(state.checkpoint)).decode()
     before, state.last_commit = state.last_commit, mark
-    found = conn.execute(
-        sa.update(sync_state)
-        .where(sync_state.c.source_id == source_id, sync_state.c.last_commit.is_not_distinct_from(before))
-        .values(
-            frontier_id=state.frontier_id,
-            cursor=state.cursor,
-            checkpoint=checkpoint,
-            list_order=state.list_order,
-            complete_run_id=state.complete_run_id,
-            complete_at=state.complete_at,
-            reconciled_at=state.reconciled_at,
-            last_commit=mark,
-            **more,
-        )
-    )
-    if found.rowcount != 1:
+    values = {name: getattr(state, name) for name in _KEPT} | more
+    if state.checkpoint is not None:
+        values["checkpoint"] = msgspec.json.encode(_storable(state.checkpoint)).decode()
+    statement = _write(tuple(values), forward=newest is not None)
+    which = {"source": source_id, "before": before, "newest": newest}
+    if conn.execute(statement, values | which).rowcount != 1:
         raise CommitLost
+
+
+@cache
+def _write(names: tuple[str, ...], *, forward: bool) -> sa.Update:
+    """Sets these columns; `forward`: the newest job's creation as well."""
+    values: dict[str, Any] = {name: sa.bindparam(name) for name in names}
+    column = sync_state.c.newest_job_at
+    if forward:
+        newest = sa.bindparam("newest", type_=UtcDateTime)
+        values[column.name] = sa.case((column >= newest, column), else_=newest)
+    before = sync_state.c.last_commit.is_not_distinct_from(sa.bindparam("before", type_=sa.String))
+    return sa.update(sync_state).where(sync_state.c.source_id == _SOURCE, before).values(values)
 
 
 def _storable(found: Any) -> Any:
@@ -166,23 +173,25 @@ def advance_frontier(
     Its cursor is a job before that one. Correct only while the stored jobs are a gapless stretch of the list.
     Returns the frontier's own columns.
     """
-    table, place = video_jobs, video_jobs.c.list_position
-    barrier = lookup.oldest_open(source_id, now - timedelta(seconds=patience))
-    query = sa.select(table.c.job_id, table.c.created_at).where(
-        table.c.source_id == source_id,
-        table.c.unlisted_at.is_(None),
-        table.c.suspect_run_id.is_(None),
-        place < sa.func.coalesce(barrier, lookup.HIGHEST),
-    )
-    query = query.order_by(table.c.list_position.desc())
-    rows = conn.execute(query.limit(back.most + 1)).all()
+    asked = {"source": source_id, "since": now - timedelta(seconds=patience), "most": back.most + 1}
+    rows = conn.execute(_behind_open(), asked).all()
     state.frontier_id = rows[0].job_id if rows else None
-    state.cursor = _cursor(conn, query, rows, back)
+    state.cursor = _cursor(conn, asked, rows, back)
     return {"frontier_created_at": rows[0].created_at if rows else None}
 
 
+@cache
+def _behind_open() -> sa.Select[Any]:
+    """`most` listed jobs older than every open one that is waited for, newest first."""
+    c = video_jobs.c
+    place = c.list_position < sa.func.coalesce(lookup.oldest_open(), lookup.HIGHEST)
+    listed = (c.source_id == _SOURCE, c.unlisted_at.is_(None), c.suspect_run_id.is_(None), place)
+    query = sa.select(c.job_id, c.created_at).where(*listed).order_by(c.list_position.desc())
+    return query.limit(sa.bindparam("most"))
+
+
 def _cursor(
-    conn: sa.Connection, query: sa.Select[Any], rows: Sequence[sa.Row[Any, Any]], back: LookBack
+    conn: sa.Connection, asked: dict[str, Any], rows: Sequence[sa.Row[Any, Any]], back: LookBack
 ) -> str | None:
     """Behind a job of an earlier second: a gateway that orders by time and id puts a new job before others of
     its second. Where jobs came so fast that a page does not hold them all, only while more may come."""
@@ -197,8 +206,8 @@ def _cursor(
         return str(found)
     if newest < back.since - FRESH:
         return str(rows[-1].job_id)
-    limit = query.where(video_jobs.c.created_at < newest - LOOK_BACK).limit(1)
-    row = conn.execute(limit).one_or_none()
+    earlier = _behind_open().where(video_jobs.c.created_at < newest - LOOK_BACK)
+    row = conn.execute(earlier, asked | {"most": 1}).one_or_none()
     return None if row is None else str(row.job_id)
 
 

@@ -22,6 +22,12 @@ _PAGE = (
     "extra",
 )  # fmt: skip
 _LOOKUP = ("source_id", "run_id", "page_id", "looked_up_at", *CacheLookup.__slots__)
+_NEWEST = (
+    sa.select(list_pages.c.id)
+    .where(list_pages.c.source_id == sa.bindparam("source"))
+    .order_by(list_pages.c.id.desc())
+    .limit(sa.bindparam("most"))
+)
 _lookup: Any = attrgetter(*CacheLookup.__slots__)
 _REJECTS = bulk.Merge(
     (
@@ -65,8 +71,7 @@ def log_pages(
 def _newest_pages(conn: sa.Connection, source_id: int, count: int) -> list[int]:
     """Ids of the rows just inserted, in their order: nobody else writes this source's pages meanwhile, and
     every database numbers the rows of a statement one after the other."""
-    mine = sa.select(list_pages.c.id).where(list_pages.c.source_id == source_id)
-    return list(conn.scalars(mine.order_by(list_pages.c.id.desc()).limit(count)))[::-1]
+    return list(conn.scalars(_NEWEST, {"source": source_id, "most": count}))[::-1]
 
 
 def _page_row(source_id: int, run_id: int, rows: PageRows, accepted: bool, at: Any) -> tuple[Any, ...]:

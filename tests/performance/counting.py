@@ -19,7 +19,8 @@ import sqlalchemy as sa
 from tests.support.databases import Server
 
 _LITERALS = re.compile(r"'(?:[^']|'')*'|\bNULL\b|\b[0-9][0-9.e+-]*\b|\$[0-9]+|%s|\?")
-_LISTS = re.compile(r"\?(?:\s*,\s*\?)+|\(\?\)(?:\s*,\s*\(\?\))+")
+_LISTS = re.compile(r"\?(?:\s*,\s*\?)+")
+_ROWS = re.compile(r"\(\?\)(?:\s*,\s*\(\?\))+")
 _LOGGED = re.compile(r"^\S+ \S+ \S+ \[\d+\] LOG: {2}(?:statement|execute [^:]*): ", re.M)
 _NEXT = re.compile(r"^\S+ \S+ \S+ \[\d+\] ", re.M)
 WRITES = ("INSERT", "UPDATE", "DELETE", "COPY", "REPLACE", "LOAD")
@@ -165,9 +166,9 @@ def transactions(statements: list[str], *, together: bool = True) -> list[list[s
 
 
 def _shape(statement: str) -> str:
-    """The statement without its values."""
+    """The statement without its values, for one row or many."""
     bare = _LITERALS.sub("?", " ".join(statement.split()))
-    return _LISTS.sub("?", bare)
+    return _ROWS.sub("(?)", _LISTS.sub("?", bare))
 
 
 def _text(argument: Any) -> str:
