@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from etl.load import bulk
+from etl.load.drift import bounded
 from etl.records import CacheLookup, PageRows, Reject, Unknown
 from etl.schema.tables import cache_lookups, list_pages, rejected_items, unknown_fields
 
@@ -133,5 +134,6 @@ def log_drift(conn: sa.Connection, source_id: int, pages: Sequence[PageRows]) ->
     found = Counter[tuple[str | None, str]]()
     for unknown, count in total.items():
         found[bulk.storable(unknown.path), unknown.type] += count
-    rows = [(source_id, path, kind, first, last, count) for (path, kind), count in sorted(found.items())]
+    named = sorted(bounded(conn, source_id, found).items(), key=str)
+    rows = [(source_id, path, kind, first, last, count) for (path, kind), count in named]
     bulk.merge(conn, unknown_fields, _DRIFT, rows)
