@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     gc.set_threshold(100_000, 20, 20)
     # What lives at the end dies with the process: to look through it for cycles is 0.06 s of each command.
     atexit.register(gc.freeze)
+    _write_any_text()
     argv = list(sys.argv[1:] if arguments is None else arguments)
     try:
         if "run" in argv:
@@ -35,3 +37,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     settings = Settings(environ=dict(os.environ))
     return funnel(lambda: command()(argv, prog_name="bifrost-etl", obj=settings), settings)
+
+
+def _write_any_text() -> None:
+    """Files and pipes get UTF-8, whatever the system's encoding: programs read them. A terminal that has no
+    letter for a character shows its number."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            if stream.isatty():
+                stream.reconfigure(errors="backslashreplace")
+            else:
+                stream.reconfigure(encoding="utf-8", errors="backslashreplace")

@@ -160,14 +160,20 @@ def _sqlite_file(url: sa.URL) -> sa.URL:
 
 def _prepare_sqlite(engine: sa.Engine) -> None:
     @sa.event.listens_for(engine, "do_connect")
-    def _made_for_its_owner(_dialect: Any, _record: Any, _arguments: Any, _options: Any) -> None:
+    def _made_for_its_owner(_dialect: Any, _record: Any, arguments: Any, options: Any) -> None:
         """Prompts are nobody else's: SQLite gives a file the umask's rights, and its logs the file's."""
+        if _is_on_read_only_disk(engine):
+            arguments[0] = f"{Path(str(engine.url.database)).absolute().as_uri()}?immutable=1"
+            options["uri"] = True
+            return
         with suppress(OSError):  # the file is there, or SQLite says what is wrong
             os.close(os.open(str(engine.url.database), os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
     @sa.event.listens_for(engine, "connect")
     def _session(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # the driver's own guesses about BEGIN are off; _begin says it
+        if _is_on_read_only_disk(engine):
+            return
         connection.execute(f"PRAGMA page_size = {_PAGE_SIZE}")
         _use_wal(connection)
         for pragma in _PRAGMAS:
@@ -176,6 +182,14 @@ def _prepare_sqlite(engine: sa.Engine) -> None:
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
         connection.exec_driver_sql(connection.get_execution_options().get("etl_begin", "BEGIN"))
+
+
+def _is_on_read_only_disk(engine: sa.Engine) -> bool:
+    """Nobody can change the file, and SQLite can make no log beside it: it is read as it is."""
+    try:
+        return bool(os.statvfs(str(engine.url.database)).f_flag & os.ST_RDONLY)
+    except (OSError, AttributeError):  # not there yet, or no such question on this system
+        return False
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

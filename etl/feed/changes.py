@@ -6,14 +6,17 @@ holds up nobody.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from etl.db.engine import is_sqlite, storage_errors
-from etl.errors import DatabaseBusy, StorageError
+from etl.errors import StorageError
 from etl.feed import watermarks
 from etl.feed.arrow import arrow, as_is, raw
 from etl.feed.tables import BESIDE, RUNS, Stream, schema
@@ -63,14 +66,23 @@ def _upper(conn: sa.Connection, stream: Stream, delivered: Marks) -> dict[int, i
 
 
 def make_durable(engine: sa.Engine) -> None:
-    """On SQLite a power cut may take back commits that were seen already; a checkpoint makes them durable
-    before anybody hands them on. Raises DatabaseBusy when others read or write for long."""
+    """On SQLite a power cut may take back commits that were seen already: they stand in a log that nobody has
+    told the disk to keep. A checkpoint would do so too, but waits for whoever reads."""
     if not is_sqlite(engine):
         return
-    with storage_errors(), engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
-        busy = conn.exec_driver_sql("PRAGMA wal_checkpoint(FULL)").one()[0]
-    if busy:
-        raise DatabaseBusy("the database cannot be checkpointed: another process reads or writes for long")
+    log = Path(f"{engine.url.database}-wal")
+    for path in (log, log.parent):  # the folder as well: it may not know of the log yet
+        with suppress(FileNotFoundError, PermissionError), _opened(path) as handle:
+            os.fsync(handle)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
 
 
 def verify(engine: sa.Engine, stream: Stream, delivered: Marks) -> None:

@@ -1,4 +1,4 @@
-"""Names that vary with every job do not fill the table of unknown fields: above a limit they become patterns."""
+"""Names that vary with every job do not fill unknown_fields: above a limit they become patterns."""
 
 from __future__ import annotations
 

@@ -97,3 +97,19 @@ def test_duckdb_reads_the_newest_state_out_of_the_files(engine, tmp_path):
     """
     columns = ("job_id", "version", "status", "prompt")
     assert duckdb.sql(query).fetchall() == [tuple(r.values()) for r in stored(engine, "video_jobs", columns)]
+
+
+def test_a_reader_that_stays_holds_up_no_delivery(tmp_path):
+    """Somebody's shell or BI tool keeps a transaction open on the mirror."""
+    from etl.simulator import World
+    from tests.support.rig import rig
+
+    path = tmp_path / "etl.db"
+    made = rig(World(seed=3, jobs=60, rate=0), f"sqlite:///{path}")
+    with made as r, closing(sqlite3.connect(path)) as reader:
+        r.ok()
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM video_jobs").fetchone()
+        r.world.add(object="video", model="m", status="completed", created_at=int(r.world.now()), seconds="4")
+        r.ok()
+        assert feed(r.app.engine, tmp_path)["video_job_versions"] == 61

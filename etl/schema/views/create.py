@@ -12,6 +12,7 @@ import hashlib
 
 import sqlalchemy as sa
 
+from etl.errors import SchemaMismatch
 from etl.schema.views.aggregates import CACHE_DAILY, DAILY_JOBS, FAILURES, LATENCY
 from etl.schema.views.columns import View, everything
 from etl.schema.views.dialects import dialect
@@ -51,9 +52,38 @@ def create_views(connection: sa.Connection) -> None:
 
 
 def drop_views(connection: sa.Connection) -> None:
-    """Drops every view that is there."""
+    """Drops every view that is there. Raises SchemaMismatch, and has dropped none, when other views stand on
+    them: PostgreSQL would have to drop those as well."""
+    _refuse_dependents(connection)
     for view in reversed(VIEWS):
         connection.execute(_verbatim(f"DROP VIEW IF EXISTS {view.name}"))
+
+
+#: Other people's views and materialized views on these of ours, in this schema.
+_DEPENDENTS = """
+SELECT DISTINCT theirs.oid::regclass::text AS name
+FROM pg_depend d
+JOIN pg_rewrite r ON r.oid = d.objid AND d.classid = 'pg_rewrite'::regclass
+JOIN pg_class theirs ON theirs.oid = r.ev_class
+JOIN pg_class ours ON ours.oid = d.refobjid AND d.refclassid = 'pg_class'::regclass
+WHERE ours.relnamespace = current_schema()::regnamespace AND ours.relname = ANY(:ours)
+  AND NOT (theirs.relnamespace = ours.relnamespace AND theirs.relname = ANY(:ours))
+ORDER BY 1
+"""
+
+
+def _refuse_dependents(connection: sa.Connection) -> None:
+    if connection.dialect.name != "postgresql":
+        return
+    ours = [view.name for view in VIEWS]
+    names = list(connection.scalars(sa.text(_DEPENDENTS), {"ours": ours}))
+    if not names:
+        return
+    kept = " ".join(f"-t {name}" for name in names)
+    raise SchemaMismatch(
+        f"{len(names)} views of yours stand on views that have to be made anew: {', '.join(names)}",
+        hint=f"save them (pg_dump --schema-only {kept}), drop them, upgrade, and create them again",
+    )
 
 
 def missing_views(connection: sa.Connection) -> list[str]:
