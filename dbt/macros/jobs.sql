@@ -13,6 +13,24 @@ case
 end
 {%- endmacro %}
 
+{# What became of a job: the delivered `settled` decides, not a list of statuses. #}
+{% macro outcome(job) -%}
+case
+    when {{ job }}.status in ('completed', 'failed') then {{ job }}.status
+    when {{ job }}.settled then 'stopped'
+    when {{ job }}.unlisted_at is not null then 'vanished'
+    else 'open'
+end
+{%- endmacro %}
+
+{# What something of so many seconds costs at a price. #}
+{% macro cost(seconds, price, unit) -%}
+case
+    when {{ unit }} = 'second' then round(cast({{ seconds }} as {{ dbt.type_numeric() }}) * {{ price }}, 6)
+    else {{ price }}
+end
+{%- endmacro %}
+
 {# A failure's class, the same for all providers: the first whose words occur in the code or the message. #}
 {% macro failure_class(code, message) -%}
 {%- set classes = {

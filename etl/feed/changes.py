@@ -203,7 +203,8 @@ def _query(stream: Stream, chosen: list[int], state: bool) -> sa.Select[Any]:
         same = (job.source_id == table.c.source_id) & (job.job_id == table.c.job_id)
         # A job whose status has changed since was not settled then.
         settled = sa.and_(job.settled, job.status == table.c.status).label("settled")
-        query = query.add_columns(as_is(job.first_seen_at), as_is(settled)).join_from(table, video_jobs, same)
+        beside = [settled if name == "settled" else job[name] for name in BESIDE]
+        query = query.add_columns(*map(as_is, beside)).join_from(table, video_jobs, same)
     if len(chosen) <= 500:  # with more, most rows are wanted anyway
         # By its sources' index a planner would read all of them and sort: the key's range is less.
         query = query.where((table.c.source_id + 0).in_(chosen))

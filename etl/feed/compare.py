@@ -19,6 +19,7 @@ from etl.feed.sinks.base import Sink
 from etl.feed.tables import (
     DAYS,
     KEYS,
+    OBSERVED,
     SMALL,
     STATE,
     STATE_COLUMNS,
@@ -105,8 +106,8 @@ def _compare_state(engine: sa.Engine, sink: Sink, deep: bool) -> TableState:
     there = _sums_there(_of(sink.read(STATE, names), settled), "version", day)
     if here == there and not deep:
         return _equal(STATE, there)
-    # A change of progress alone makes no version, and does not travel.
-    names = [name for name in STATE_COLUMNS if name != "progress"] if deep else names
+    # These may change without a version, and do not travel alone.
+    names = [name for name in STATE_COLUMNS if name not in ("progress", *OBSERVED)] if deep else names
     with storage_errors(), engine.connect() as conn:
         query = sa.select(*(video_jobs.c[name] for name in STATE_COLUMNS)).where(*where)
         rows = [changes.table_of(conn.execute(query).fetchall(), state_schema())]

@@ -32,10 +32,18 @@ if TYPE_CHECKING:
 #: The current state's columns, as far as history knows them: those that change with a version only.
 STATE = "video_jobs"
 _STATE_ONLY = ("first_seen_at", "last_changed_at", "unlisted_at", "unlisted_reason")
-STATE_COLUMNS = ("source_id", "job_id", *TRACKED, "settled", "version", *_STATE_ONLY)
+#: When a job was seen to start and to end, and how far off each may be, as the mirror has it.
+OBSERVED = (
+    "started_seen_at",
+    "ended_seen_at",
+    "first_seen_within",
+    "started_seen_within",
+    "ended_seen_within",
+)
+STATE_COLUMNS = ("source_id", "job_id", *TRACKED, "settled", "version", *_STATE_ONLY, *OBSERVED)
 
 #: What history alone does not know: it may be pruned, and only the mirror's own rule says what is settled.
-BESIDE = ("first_seen_at", "settled")
+BESIDE = ("first_seen_at", *OBSERVED, "settled")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import time
@@ -41,6 +42,7 @@ PAIRS = {
         "job_facts",
         "source job_id provider model status size resolution seconds created_at completed_at created_day "
         "created_hour first_seen_at started_seen_at ended_seen_at queue_seconds render_seconds total_seconds "
+        "queue_error_seconds render_error_seconds outcome price_unit "
         "is_terminal is_unlisted versions error_code error_message price currency cost cost_state",
     ),
     "fct_video_job_changes": (
@@ -49,7 +51,7 @@ PAIRS = {
     ),
     "daily_video_jobs": (
         "daily_jobs",
-        "day source provider model size status jobs seconds cost currency uncosted_jobs",
+        "day source provider model size status outcome jobs seconds cost currency uncosted_jobs",
     ),
     "daily_failures": (
         "failures",
@@ -59,6 +61,25 @@ PAIRS = {
     "daily_cache_lookups": (
         "cache_daily",
         "day source lookups hits direct_hits semantic_hits input_tokens",
+    ),
+    "latency_percentiles": (
+        "latency_percentiles",
+        "source provider model jobs fastest p50 p90 p95 p99 slowest",
+    ),
+    "duplicate_requests": (
+        "duplicate_requests",
+        "provider model size seconds prompt jobs completed_jobs avoidable_jobs avoidable_cost currency "
+        "first_created_at last_created_at",
+    ),
+    "remix_jobs": (
+        "remix_jobs",
+        "source root_job_id job_id remixed_from_job_id depth is_cycle status seconds created_at cost "
+        "currency",
+    ),
+    "open_jobs": ("open_jobs", "source job_id provider model size seconds status created_at first_seen_at"),
+    "expiring_assets": (
+        "expiring_assets",
+        "source job_id provider model size seconds completed_at expires_at cost currency",
     ),
 }
 RENAMED = {"class": "failure_class"}
@@ -93,6 +114,20 @@ def test_on_duckdb(world: Rig, tmp_path: Path):
     dbt("source", tmp_path, environment, "freshness")
     with closing(duckdb.connect(str(path))) as conn:
         assert_equal_to_views(world, lambda query: conn.sql(query).to_arrow_table().to_pylist())
+        (before,) = conn.execute("SELECT count(*) FROM bifrost_marts.fct_video_job_changes").fetchall()[0]
+    changed = world.rows("video_jobs", settled=False)
+    world.world.advance(HOUR)
+    world.ok()
+    assert changed, "open jobs end, and new ones come: versions that stood end with the next ones"
+    deliver(world, "duckdb", f"duckdb:///{path}")
+    assert "ERROR=0" in dbt("build", tmp_path, environment)
+    metrics = json.loads((tmp_path / "target" / "semantic_manifest.json").read_text())["metrics"]
+    assert {"jobs", "cost", "failure_rate"} <= {metric["name"] for metric in metrics}
+    with closing(duckdb.connect(str(path))) as conn:
+        assert_equal_to_views(world, lambda query: conn.sql(query).to_arrow_table().to_pylist())
+        assert conn.execute("SELECT count(*) FROM bifrost_marts.fct_video_job_changes").fetchall() > [
+            (before,)
+        ]
         conn.execute("DELETE FROM bifrost.video_job_versions WHERE version = 2")
         conn.execute("UPDATE bifrost.video_jobs SET status = 'odd' WHERE status = 'completed'")
     names = ("versions_have_no_holes", "current_state_is_last_version")

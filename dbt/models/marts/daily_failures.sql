@@ -9,7 +9,7 @@ select
     error_message,
     count(*) as jobs,
     sum(seconds) as wasted_seconds,
-    sum(round(cast(seconds as {{ dbt.type_numeric() }}) * price, 6)) as would_be_cost,
+    sum({{ cost('seconds', 'price', 'price_unit') }}) as would_be_cost,
     currency,
     max(created_at) as last_created_at
 from {{ ref('fct_video_jobs') }}

@@ -1,3 +1,6 @@
+{# Only jobs that changed since are written again: a new version ends the one before it. #}
+{{ config(materialized='incremental', incremental_strategy='delete+insert', unique_key='job_key') }}
+
 select
     versions.change_seq,
     versions.job_key,
@@ -26,3 +29,14 @@ select
 from {{ ref('stg_bifrost__video_job_versions') }} as versions
 inner join {{ ref('stg_bifrost__sources') }} as sources
     on sources.source_id = versions.source_id
+{% if is_incremental() %}
+where versions.job_key in (
+    select newer.job_key
+    from {{ ref('stg_bifrost__video_job_versions') }} as newer
+    left join (
+        select source_id, max(change_seq) as change_seq from {{ this }} group by source_id
+    ) as reached
+        on reached.source_id = newer.source_id
+    where newer.change_seq > coalesce(reached.change_seq, 0)
+)
+{% endif %}
