@@ -186,6 +186,16 @@ class OrderIgnored(PagingError):
     """Pages go backwards, or do not come in the order asked for."""
 
 
+class SkippedPages(PagingError):
+    """A walk left out a stretch of the list: a fault of this program. Nothing of that batch is stored."""
+
+    def __init__(self, expected: str | None, asked: str | None) -> None:
+        super().__init__(
+            f"a walk went on behind {asked!r}, but the last job read was {expected!r}; it is not stored",
+            hint="this is a fault of bifrost-etl: please report it; `bifrost-etl reconcile` reads everything",
+        )
+
+
 class StalePage(PagingError):
     """The gateway's cache answers, again and again."""
 

@@ -207,6 +207,7 @@ class PageRows:
 
     A job that stands twice on one page is kept once in `jobs` (its last appearance) and counted in
     `duplicates`. `ready` may hold, by id, what `etl.load` has made ready of a job before it is stored.
+    `leads_to` is the cursor of what follows.
     """
 
     page: RawPage
@@ -217,6 +218,7 @@ class PageRows:
     facts: PageFacts = field(default_factory=PageFacts)
     duplicates: int = 0
     ready: Mapping[str, Any] = field(default_factory=dict)
+    leads_to: str | None = None
 
     @property
     def stale(self) -> bool:
@@ -242,7 +244,11 @@ class Counts:
 @dataclass(frozen=True, slots=True)
 class RunResult:
     """How one source's run ended. `status`: ok, failed, interrupted (asked to stop) or skipped (lease held
-    elsewhere; then `run_id` is None). `error` is set unless ok. Instants are UTC."""
+    elsewhere; then `run_id` is None). `error` is set unless ok. Instants are UTC.
+
+    `gaps` counts the stretches of the list that are not read and that nobody has accepted, as of the run's
+    end; `gaps_opened` and `gaps_closed` those that came and went with this run, but for what only an
+    unfinished walk has left."""
 
     source: str
     kind: RunKind
@@ -253,6 +259,13 @@ class RunResult:
     counts: Counts
     error: Exception | None = None
     gaps: int = 0
+    gaps_opened: int = 0
+    gaps_closed: int = 0
+
+    @property
+    def blind(self) -> bool:
+        """It succeeded, but something listed is not stored."""
+        return self.status == "ok" and self.gaps > 0
 
 
 def never_began(

@@ -45,12 +45,22 @@ class LastRun:
 
 @dataclass(frozen=True, slots=True)
 class CoverageGap:
-    """Jobs created between these instants (UTC, the gateway's clock) may have come and gone unseen."""
+    """Jobs created between these instants (UTC, the gateway's clock) were not read: those listed behind
+    `last_known_job_id` and before `oldest_listed_job_id`. None: nothing is known on that side.
 
+    `kind`: unreadable, interrupted or window. `accepted_at`: somebody knows that they are lost.
+    """
+
+    id: int
+    kind: str
     detected_at: datetime
     gap_from: datetime | None
     gap_until: datetime | None
+    last_known_job_id: str | None
+    oldest_listed_job_id: str | None
     reason: str
+    probed_at: datetime | None
+    accepted_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +94,13 @@ class SourceStatus:
     rejects: int
     drift: int
     gaps: tuple[CoverageGap, ...]
+
+    @property
+    def open_gaps(self) -> list[CoverageGap]:
+        """What is not read and not accepted; what a running walk has left so far is about to be read."""
+        return [
+            g for g in self.gaps if g.accepted_at is None and not (g.kind == "interrupted" and self.held_by)
+        ]
 
     def age(self, now: datetime) -> timedelta | None:
         """How long ago the source was last known complete; None when it never was, as far as we can tell:

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from etl.feed.delivery import FeedResult
 
 Redact = Callable[[str], str]
-_MARKS = {"ok": ("✓", GOOD), "failed": ("✗", BAD), "interrupted": ("–", WARN), "skipped": ("–", DIM)}
+_MARKS = {
+    "ok": ("✓", GOOD),
+    "blind": ("!", WARN),
+    "failed": ("✗", BAD),
+    "interrupted": ("–", WARN),
+    "skipped": ("–", DIM),
+}
 
 
 def show(
@@ -36,13 +42,17 @@ def show(
 
 
 def exit_code(results: Sequence[RunResult | FeedResult]) -> int:
-    """0 unless a run failed or was stopped; a source that another process is writing is no failure."""
+    """0 unless a run failed, was stopped, or left something unread; a source that another process is writing
+    is no failure. 3 when some sources failed and others did not, or something was read and something is not.
+    """
     if any(result.status == "interrupted" for result in results):
         return INTERRUPTED
     failed = sum(result.status == "failed" for result in results)
-    if not failed:
+    blind = [result for result in results if isinstance(result, RunResult) and result.blind]
+    if not failed and not blind:
         return 0
-    return FAILED if failed == len(results) else PARTLY
+    nothing = failed + sum(result.counts.jobs_seen == 0 for result in blind)
+    return FAILED if nothing == len(results) else PARTLY
 
 
 def document(result: RunResult, redact: Redact) -> dict[str, Any]:
@@ -56,6 +66,8 @@ def document(result: RunResult, redact: Redact) -> dict[str, Any]:
         "finished_at": instant(result.finished_at),
         **asdict(result.counts),
         "gaps": result.gaps,
+        "gaps_opened": result.gaps_opened,
+        "gaps_closed": result.gaps_closed,
         "error": None if result.error is None else _error(result.error, redact),
     }
 
@@ -70,11 +82,10 @@ def _error(error: Exception, redact: Redact) -> dict[str, str | None]:
 
 
 def _show_one(result: RunResult, redact: Redact) -> None:
-    mark, style = _MARKS[result.status]
+    mark, style = _MARKS["blind" if result.blind else result.status]
     say(f"{mark} {result.source}: {summary(result)}", style)
     if result.gaps:
-        noun = plural(result.gaps, "coverage gap")
-        say(f"  ! {noun}: jobs may have come and gone unseen; see `bifrost-etl status`", WARN)
+        say("  what is listed there is not stored: `bifrost-etl gaps` says where and why", WARN)
     if result.error is not None and result.status == "failed":
         for line in explain(result.error):
             say(
@@ -94,6 +105,7 @@ def summary(result: RunResult) -> str:
         f"{counts.jobs_unchanged:,} unchanged",
         f"{counts.jobs_rejected:,} rejected",
         *([f"{counts.jobs_unlisted:,} unlisted"] if counts.jobs_unlisted else []),
+        *([f"{plural(result.gaps, 'coverage gap')} OPEN"] if result.gaps else []),
         plural(counts.requests, "request"),
         *([f"{counts.retries:,} retried"] if counts.retries else []),
     ]

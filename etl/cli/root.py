@@ -30,6 +30,7 @@ COMMANDS: dict[str, dict[str, str]] = {
     },
     "Look": {
         "status": "How fresh and how complete each source is.",
+        "gaps": "What is listed and not stored: where, why, since when.",
         "history": "One job's life, change by change.",
         "report": "What was made, what failed, how long it took, what it cost.",
         "dashboard": "The same and more in a browser: jobs, failures, runs, what is open.",
@@ -99,7 +100,8 @@ def command() -> Callable[..., Any]:
 _EPILOG = (
     "Without a configuration file, BIFROST_BASE_URL, BIFROST_API_KEY, BIFROST_PROVIDER and DATABASE_URL "
     "are enough. "
-    "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 some sources failed and others did not."
+    "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 some sources failed and others "
+    "did not, or a part of a list is not read."
 )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from etl.cli.errors import FAILED, PARTLY
 from etl.cli.output import BAD, DIM, WARN, instant, moment_text, number, plural, say, say_json, span, table
 from etl.cli.settings import ConfigFile, Json, Settings
 from etl.errors import ConfigError
@@ -46,15 +47,18 @@ def command(
     """How fresh and how complete each source is.
 
     COMPLETE is the age of the last sync that read everything it had to; NEWEST JOB the age of the newest job;
-    GAPS counts spans in which jobs may have been missed, and every one of them is listed. Reads the database
-    only, never the gateway.
+    GAPS counts the stretches of the list that were not read and that nobody has accepted; every one of them
+    is listed. Reads the database only, never the gateway.
 
     --json prints {"now", "max_age_seconds", "sources": [{source, base_url, provider, configured, stale,
     complete_at, complete_age_seconds, reconciled_at, newest_job_at, lag_seconds, frontier_at, loading,
     failures, disabled_at, disabled_reason, held_by, jobs, open_jobs, oldest_open_id, oldest_open_at,
     unlisted, twins: {SOURCE: jobs}, rejects, drift, last_run: null or {run_id, kind, status, started_at,
-    finished_at, jobs_inserted, jobs_updated, error_class, error_message}, gaps: [{detected_at, gap_from,
-    gap_until, reason}]}]}.
+    finished_at, jobs_inserted, jobs_updated, error_class, error_message}, open_gaps, gaps: [{id, kind,
+    detected_at, gap_from, gap_until, last_known_job_id, oldest_listed_job_id, reason, probed_at,
+    accepted_at}]}]}.
+
+    Exit codes: 0 fine, 1 a source is stale (--max-age), 3 a part of a list is not read.
     """
     limit = None if max_age is None else age(max_age)
     settings = ctx.ensure_object(Settings)
@@ -67,7 +71,8 @@ def command(
         say_json(_document(found, wanted, stale, now, limit))
     else:
         _show(found, wanted, stale, now)
-    raise typer.Exit(int(bool(stale)))
+    blind = any(found[name].open_gaps for name in wanted if name in found)
+    raise typer.Exit(FAILED if stale else PARTLY if blind else 0)
 
 
 def age(text: str) -> timedelta:
@@ -126,6 +131,7 @@ def _fields(status: SourceStatus | None, now: datetime) -> dict[str, Any]:
             "complete_at": None,
             "complete_age_seconds": None,
             "last_run": None,
+            "open_gaps": 0,
             "gaps": [],
         }
     from dataclasses import asdict
@@ -133,6 +139,7 @@ def _fields(status: SourceStatus | None, now: datetime) -> dict[str, Any]:
     fields = asdict(status)
     passed, lag = status.age(now), status.lag(now)
     return fields | {
+        "open_gaps": len(status.open_gaps),
         "complete_age_seconds": None if passed is None else round(passed.total_seconds(), 3),
         "lag_seconds": None if lag is None else round(lag.total_seconds(), 3),
     }
@@ -172,7 +179,7 @@ def _row(name: str, status: SourceStatus | None, now: datetime) -> list[str]:
         span(oldest),
         number(status.rejects),
         number(status.drift),
-        number(len(status.gaps)),
+        number(len(status.open_gaps)),
     ]
 
 
@@ -197,10 +204,12 @@ def _remarks(name: str, status: SourceStatus | None, configured: bool, stale: bo
             f"{name}: {plural(jobs, 'job')} also seen through {other}, each counted once: one key will do",
             WARN,
         )
-    for gap in status.gaps:
-        say(f"{name}: coverage gap {_gap(gap)}", WARN)
+    for gap in status.open_gaps:
+        say(f"{name}: not read: {gap_text(gap)}", WARN)
 
 
-def _gap(gap: CoverageGap) -> str:
-    between = f"{moment_text(gap.gap_from)} to {moment_text(gap.gap_until)} UTC"
-    return f"{between}, noticed {moment_text(gap.detected_at)}: {gap.reason}"
+def gap_text(gap: CoverageGap) -> str:
+    """Where it lies, since when it is known, and why."""
+    start = "the oldest job" if gap.gap_from is None else f"{moment_text(gap.gap_from)} UTC"
+    end = "the newest job" if gap.gap_until is None else f"{moment_text(gap.gap_until)} UTC"
+    return f"jobs created from {start} to {end}, noticed {moment_text(gap.detected_at)} UTC: {gap.reason}"

@@ -17,10 +17,12 @@ def command(
 
     --json prints {"sources": [{source, kind, status (ok, failed, interrupted, skipped), run_id, started_at,
     finished_at, pages, requests, retries, jobs_seen, jobs_inserted, jobs_updated, jobs_unchanged,
-    jobs_rejected, jobs_unlisted, gaps, error: null or {class, message, hint}}]}.
+    jobs_rejected, jobs_unlisted, gaps, gaps_opened, gaps_closed, error: null or {class, message, hint}}]}.
+    `gaps` counts the stretches of the list that are not read and not accepted: see `bifrost-etl gaps`.
 
-    Exit codes: 0 done (also when another process is at it), 1 failed, 2 wrong usage or configuration, 3 some
-    sources failed and others did not, 130 interrupted.
+    Exit codes: 0 done (also when another process is at it), 1 failed, or nothing was read, 2 wrong usage or
+    configuration, 3 some sources failed and others did not, or a part of a list could not be read, 130
+    interrupted.
     """
     settings = ctx.ensure_object(Settings)
     loaded = settings.load(config)

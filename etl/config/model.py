@@ -171,7 +171,9 @@ class Notify(Struct, frozen=True, kw_only=True):
     """Who is told what, through Apprise URLs. `max_age` is the age at which a source counts as stale."""
 
     urls: tuple[HiddenText, ...] = ()
-    on: tuple[Literal["failure", "recovery", "staleness"], ...] = ("failure", "recovery", "staleness")
+    on: tuple[Literal["failure", "recovery", "staleness", "gap"], ...] = (
+        *("failure", "recovery", "staleness", "gap"),
+    )
     max_age: PositiveDuration = 3600.0
 
 

@@ -94,6 +94,10 @@ class Gateway:
         envelope = Envelope([body], True, {"has_more": False}, cut.get("extra_fields"))
         return self._page(Request(after=job_id, limit=1), reply, envelope, tried)
 
+    def expect_unreadable(self) -> None:
+        """Unreadable records are known: a page that fails for such a reason is not asked for twice."""
+        self._retry.unreadable_after = 1
+
     def health(self) -> dict[str, Any]:
         """GET /health once, decoded. Raises GatewayError when there is none or it is not well."""
         where = f"GET /health (source {self.source.name})"

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-#: A poison record fails for ever and a wrong address answers HTML for ever: one more try tells.
+#: A wrong address answers HTML for ever, and a record that the gateway cannot decode fails for ever: one more
+#: try tells, and none where such records are known.
 _HOPELESS_AFTER = 2
 BASE_WAIT = 0.5
 
@@ -33,6 +34,7 @@ class Retry:
     ) -> None:
         self._source, self._rng, self._sleep, self._monotonic = source, rng, sleep, monotonic
         self._on_retry = on_retry
+        self.unreadable_after = _HOPELESS_AFTER
 
     def call(self, once: Callable[[], _T], *, attempts: int | None = None) -> tuple[_T, int]:
         """`once` until it succeeds or hope is gone, and how often; the last error carries its `attempts`."""
@@ -72,7 +74,9 @@ class Retry:
 
     def _is_over(self, state: tenacity.RetryCallState, limit: int, begun: float) -> bool:
         error = _error(state)
-        if isinstance(error, Unparseable) or (isinstance(error, GarbledAnswer) and error.hopeless):
+        if isinstance(error, Unparseable):
+            limit = min(limit, self.unreadable_after)
+        elif isinstance(error, GarbledAnswer) and error.hopeless:
             limit = min(limit, _HOPELESS_AFTER)
         spent = self._monotonic() - begun
         return state.attempt_number >= limit or spent + self._planned(state) > self._source.max_retry_time

@@ -1,11 +1,12 @@
 """Rows into SQL: upsert with history, page log, run log, lease and sync state."""
 
+from etl.load.gaps import Gap, OpenGap
 from etl.load.lease import Lease, worker_name
-from etl.load.lookup import Known, neighbour, newest_known, open_jobs, rereadable
+from etl.load.lookup import Known, count_between, neighbour, newest_known, open_jobs, rereadable
 from etl.load.placing import Lane
 from etl.load.positions import TOP
 from etl.load.runs import RunEnd
-from etl.load.state import Gap, State, may_be_joined, register, registered
+from etl.load.state import State, Trouble, may_be_joined, register, registered
 from etl.load.store import Batch, Store
 from etl.load.unlisting import Boundary, Scan, boundary
 
@@ -17,11 +18,14 @@ __all__ = [
     "Known",
     "Lane",
     "Lease",
+    "OpenGap",
     "RunEnd",
     "Scan",
     "State",
     "Store",
+    "Trouble",
     "boundary",
+    "count_between",
     "may_be_joined",
     "neighbour",
     "newest_known",

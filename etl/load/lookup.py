@@ -151,6 +151,13 @@ def neighbour(
     return None if row is None else (row.job_id, row.list_position)
 
 
+def count_between(conn: sa.Connection, source_id: int, low: int, high: int) -> int:
+    """How many listed jobs stand with low < position < high."""
+    between = (jobs.c.list_position > low, jobs.c.list_position < high, jobs.c.unlisted_at.is_(None))
+    query = sa.select(sa.func.count()).select_from(jobs).where(jobs.c.source_id == source_id, *between)
+    return int(conn.scalar(query) or 0)
+
+
 def highest_position(conn: sa.Connection, source_id: int) -> int | None:
     """Position of the newest job ever listed."""
     value: int | None = conn.execute(

@@ -8,6 +8,7 @@ from itertools import takewhile
 
 import sqlalchemy as sa
 
+from etl.errors import SkippedPages
 from etl.load import lookup, positions
 from etl.load.lookup import Found, Known
 from etl.load.upsert import Seen
@@ -28,12 +29,34 @@ class Lane:
     watch: bool = True
     edge: int | None = None
     started: bool = False
+    near: int | None = None  # position of the first job passed, or of the one it began behind
+    from_end: bool = False  # it began at the list's own end
+    ended: bool = False  # its last page was the list's last one, says the page
+    cursor: str | None = None  # where its next page begins
+    joined: bool = False  # from the newest job down, it has come to known ground
+    noted: str | None = None  # what it left in the checkpoint
+
+    @property
+    def floats(self) -> bool:
+        """What it has read stands above a stretch that is not read yet."""
+        return self.order == "desc" and self.cursor is not None and not self.joined
 
     def begin(self, after: str | None, known: dict[str, Known]) -> None:
         """Start at the job that the first page was asked for behind, if it is known."""
         if not self.started:
-            self.edge = known[after].list_position if after in known else None
+            self.edge = self.near = known[after].list_position if after in known else None
             self.started = True
+
+    def follow(self, pages: Sequence[PageRows]) -> None:
+        """Each page begins where the one before has ended. Raises SkippedPages: else something unread would
+        lie between them, and nobody would know."""
+        for rows in pages:
+            after = rows.page.request.after
+            if self.cursor is None:
+                self.from_end = after is None
+            elif after != self.cursor:
+                raise SkippedPages(self.cursor, after)
+            self.cursor, self.ended = rows.leads_to or self.cursor, rows.page.ends
 
 
 @dataclass(slots=True)
@@ -63,6 +86,9 @@ def place_lane(
         for (row, page), place, job in zip(ordered, places, stored, strict=True)
         if job is None or not job.stands(row, place)
     ]
+    if lane.near is None and places:
+        near = places[0] if lane.order == "asc" else places[-1]
+        lane.near = near if lane.edge is None else lane.edge
     placed = Placed(sights, repeats + len(ordered) - len(sights))
     if places:
         _pass(conn, source_id, lane, places, stored, placed, found, ended=ended)

@@ -1,4 +1,4 @@
-"""Where a source stands: frontier, checkpoint, coverage gaps, and the rows that name it."""
+"""Where a source stands: frontier, checkpoint, trouble, and the rows that name it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from etl.db.types import UtcDateTime
 from etl.errors import CommitLost
 from etl.load import bulk, lookup
-from etl.schema.tables import coverage_gaps, leases, sources, sync_runs, sync_state, video_jobs
+from etl.schema.tables import leases, sources, sync_runs, sync_state, video_jobs
 
 #: A job may appear so long after jobs that the list places behind it: they share its second, or a gateway
 #: took its time to store it.
@@ -35,6 +35,16 @@ _FACTS = sa.select(sources.c.id, sources.c.base_url, sources.c.provider, sources
 _STATE = sa.select(sync_state).where(sync_state.c.source_id == _SOURCE)
 
 
+class Trouble(msgspec.Struct, frozen=True):
+    """The last `runs` runs, since `since`, ended with the same error at the same place: behind `after`."""
+
+    after: str | None
+    order: str
+    error: str
+    runs: int
+    since: datetime
+
+
 @dataclass(slots=True)
 class State:
     """`sync_state`, as the run sees it. `checkpoint` is None unless a walk is unfinished."""
@@ -47,20 +57,10 @@ class State:
     complete_at: datetime | None = None
     reconciled_at: datetime | None = None
     last_commit: str | None = None
+    trouble: Trouble | None = None
 
 
 _KEPT = tuple(field.name for field in fields(State))
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """Jobs may have come and gone between these two instants of creation (UTC)."""
-
-    gap_from: datetime | None
-    gap_until: datetime | None
-    last_known_job_id: str | None
-    oldest_listed_job_id: str | None
-    reason: str
 
 
 def registered(
@@ -102,6 +102,7 @@ def read(conn: sa.Connection, source_id: int) -> State:
         complete_at=row.complete_at,
         reconciled_at=row.reconciled_at,
         last_commit=row.last_commit,
+        trouble=None if row.trouble is None else msgspec.json.decode(row.trouble, type=Trouble),
     )
 
 
@@ -122,6 +123,8 @@ def write(
     values = {name: getattr(state, name) for name in _KEPT} | more
     if state.checkpoint is not None:
         values["checkpoint"] = msgspec.json.encode(_storable(state.checkpoint)).decode()
+    if state.trouble is not None:
+        values["trouble"] = msgspec.json.encode(state.trouble).decode()
     statement = _write(tuple(values), forward=newest is not None)
     which = {"source": source_id, "before": before, "newest": newest}
     if conn.execute(statement, values | which).rowcount != 1:
@@ -217,26 +220,3 @@ def may_be_joined(conn: sa.Connection, complete_run_id: int | None, newest: date
     query = sa.select(sync_runs.c.started_at).where(sync_runs.c.id == complete_run_id)
     began: datetime | None = conn.scalar(query)
     return began is None or newest >= began - FRESH
-
-
-def record_gap(conn: sa.Connection, source_id: int, run_id: int, gap: Gap, now: datetime) -> bool:
-    """Write the gap, or stretch the one that began at the same job; True when it is new."""
-    table = coverage_gaps
-    same = [table.c.source_id == source_id, table.c.last_known_job_id == gap.last_known_job_id]
-    if gap.last_known_job_id is not None:
-        stretched = conn.execute(
-            sa.update(table)
-            .where(*same, table.c.oldest_listed_job_id.is_(None))
-            .values(gap_until=gap.gap_until, oldest_listed_job_id=gap.oldest_listed_job_id, reason=gap.reason)
-        )
-        if stretched.rowcount:
-            return False
-    conn.execute(
-        sa.insert(table).values(
-            source_id=source_id,
-            run_id=run_id,
-            detected_at=now,
-            **{name: getattr(gap, name) for name in gap.__slots__},
-        )
-    )
-    return True

@@ -17,14 +17,15 @@ import sqlalchemy as sa
 
 from etl.db.engine import reading, storage_errors, writing
 from etl.errors import DatabaseBusy, DatabaseUnavailable, DuplicateRow, StorageError
-from etl.load import lookup, runs, sync_log, twins, upsert
+from etl.load import gaps, lookup, runs, sync_log, twins, upsert
 from etl.load import state as states
 from etl.load import unlisting as scan
+from etl.load.gaps import Gap, OpenGap
 from etl.load.lease import Lease
 from etl.load.lookup import Found, Known
 from etl.load.placing import Lane, place_lane
 from etl.load.runs import RunEnd
-from etl.load.state import CREDIBLE, Gap, LookBack, State
+from etl.load.state import CREDIBLE, LookBack, State, Trouble
 from etl.load.upsert import JobWriter, Seen
 from etl.records import Counts, PageRows, Reject, RunKind
 
@@ -46,7 +47,9 @@ class Batch:
 
     `pages` are (lane, page) in the order they came. `distrusted` pages are logged, their jobs not believed.
     `by_id` are single jobs read by id, `gone` those answered 404, `reread` all that were asked for.
-    `requests` and `retries` are the run's totals so far. `complete` says that everything listed is stored.
+    `gaps` are stretches that nobody can read; `probed` the recorded ones that the gateway was asked for.
+    `requests` and `retries` are the run's totals so far. `complete` says that everything listed is stored, or
+    stands in a gap. `trouble` is where and how the run failed, for the next one.
     """
 
     pages: list[tuple[str, PageRows]] = field(default_factory=list)
@@ -55,7 +58,9 @@ class Batch:
     gone: list[str] = field(default_factory=list)
     reread: list[str] = field(default_factory=list)
     rejects: list[tuple[Reject, str | None, datetime]] = field(default_factory=list)
-    gap: Gap | None = None
+    gaps: list[Gap] = field(default_factory=list)
+    probed: list[int] = field(default_factory=list)
+    trouble: Trouble | None = None
     checkpoint: dict[str, Any] | None = KEEP
     requests: int = 0
     retries: int = 0
@@ -72,12 +77,24 @@ class Standing:
     state: State = field(default_factory=State)
     lanes: dict[str, Lane] = field(default_factory=dict)
     run_id: int | None = None
-    gaps: int = 0
+    gaps: list[OpenGap] = field(default_factory=list)
+    met: set[int] = field(default_factory=set)  # gaps that this run has met, or opened
+
+    @property
+    def open_gaps(self) -> list[OpenGap]:
+        """What is not read, and nobody has accepted."""
+        return [gap for gap in self.gaps if not gap.accepted]
+
+    @property
+    def lasting_gaps(self) -> frozenset[int]:
+        """The open ones that no next run will read by going on where this one stopped."""
+        return frozenset(gap.id for gap in self.open_gaps if gap.kind != "interrupted")
 
     def copy(self) -> Standing:
         """One to change, until the transaction is durable."""
         lanes = {name: replace(lane) for name, lane in self.lanes.items()}
-        return replace(self, counts=replace(self.counts), state=replace(self.state), lanes=lanes)
+        own = {"counts": replace(self.counts), "state": replace(self.state), "met": set(self.met)}
+        return replace(self, **own, lanes=lanes)  # type: ignore[arg-type]
 
 
 class Store:
@@ -102,6 +119,7 @@ class Store:
         self.clock, self._sleep = clock, sleep
         self.started_at = clock()
         self.now = Standing()
+        self.gaps_before: frozenset[int] = frozenset()
         self._untouched = False  # nothing is stored but what this run has seen once: ids are not looked up
 
     def open(self) -> State:
@@ -110,15 +128,16 @@ class Store:
         Raises LeaseHeld.
         """
 
-        def look(conn: sa.Connection) -> State:
+        def look(conn: sa.Connection) -> tuple[State, list[OpenGap]]:
             self.lease.look(conn)
             state = states.read(conn, self.source_id)
             if state.complete_run_id is None:
                 self.kind = "first"
                 self._untouched = lookup.highest_position(conn, self.source_id) is None
-            return state
+            return state, gaps.read_open(conn, self.source_id)
 
-        self.now.state = self.read(look)
+        self.now.state, self.now.gaps = self.read(look)
+        self.gaps_before = self.now.lasting_gaps
         return self.now.state
 
     def read(self, query: Callable[[sa.Connection], _T]) -> _T:
@@ -242,8 +261,6 @@ class Store:
         writer = JobWriter(conn, self.source_id, now.run_id, **how)
         self._write_pages(conn, batch, now, writer)
         self._write_single_jobs(conn, batch, now, writer)
-        if batch.gap is not None:
-            now.gaps += states.record_gap(conn, self.source_id, now.run_id, batch.gap, self.clock())
         if batch.scan is not None:
             scan.conclude(conn, self.source_id, now.run_id, batch.scan, now.counts, self.clock())
         if batch.complete and self.kind != "incremental":
@@ -264,6 +281,7 @@ class Store:
         now.counts.jobs_rejected += len(rejects)
         now.counts.jobs_seen += sum(len(page.page.items) for page in pages)
         for name, lane_pages in _by_lane(batch.pages).items():
+            now.lanes[name].follow(lane_pages)
             self._write_lane(conn, now, writer, now.lanes[name], lane_pages)
 
     def _write_lane(
@@ -310,23 +328,45 @@ class Store:
         )
 
     def _write_state(self, conn: sa.Connection, batch: Batch, now: Standing, mark: str) -> None:
+        """The frontier moves, and the source is complete, only where nothing unread lies below what is
+        stored: what a walk has left out is in the checkpoint, or is a recorded gap."""
         state, more = now.state, {}
+        before = state.checkpoint
         if batch.checkpoint is not KEEP:
             state.checkpoint = batch.checkpoint
-        if batch.complete:
+        floating = [lane for lane in now.lanes.values() if lane.floats]
+        if batch.complete and not floating:
             state.complete_run_id, state.complete_at = now.run_id, self.clock()
             if self.kind == "reconcile":
                 state.reconciled_at = state.complete_at
             state.checkpoint = None
+        state.checkpoint = gaps.with_holes(state.checkpoint, floating)
+        self._write_gaps(conn, batch, now, before)
         if state.checkpoint is None:
             back = LookBack(self.started_at, max(1, self.page_size // 2))
             more = states.advance_frontier(conn, self.source_id, state, self.clock(), self.patience, back)
-        if batch.end is not None and batch.end.status == "ok":
-            more |= states.UNTROUBLED
+        if batch.end is not None:
+            state.trouble = batch.trouble
+            more |= states.UNTROUBLED if batch.end.status == "ok" else {}
         latest = self.clock() + CREDIBLE  # a job of later says nothing of freshness
         times = (row.created_at for _, page in batch.pages for row in page.jobs)
         newest = [moment for moment in times if moment is not None and moment <= latest]
         states.write(conn, self.source_id, state, mark=mark, newest=max(newest, default=None), **more)
+
+    def _write_gaps(
+        self, conn: sa.Connection, batch: Batch, now: Standing, before: dict[str, Any] | None
+    ) -> None:
+        state = now.state
+        assert now.run_id is not None
+        book = gaps.GapBook(conn, self.source_id, now.run_id, self.clock(), now.gaps, now.met)
+        lanes = [now.lanes[name] for name in dict.fromkeys(name for name, _ in batch.pages)]
+        book.close_read(lanes)
+        book.note(batch.gaps, batch.probed)
+        if state.checkpoint is None:
+            book.joined(everything=batch.complete and self.kind == "reconcile")
+        elif state.complete_run_id is not None and state.checkpoint != before:
+            book.hold(state.checkpoint.get("below", []), state.complete_run_id)
+        now.gaps = book.present()
 
     def _write_run(self, conn: sa.Connection, batch: Batch, now: Standing) -> None:
         assert now.run_id is not None

@@ -48,6 +48,7 @@ def first_load(run: Run) -> None:
         load.read_both_ends()
     if run.lists_newest_first:
         newest_first(run)
+    run.join("new")  # the halves have met, or what lies between them is a recorded gap
 
 
 def _oldest_first_only(run: Run) -> None:
@@ -168,7 +169,7 @@ class FirstLoad:
         low, high = self._ends["old"].tail[-1:], self._ends["new"].tail[-1:]
         if low and high:
             reason = "the list ends on the way from its oldest to its newest job, asked from either side"
-            self.run.batch.gap = Gap(self._highest_old, self._lowest_new, low[0], high[0], reason)
+            self.run.open_gap(Gap(self._highest_old, self._lowest_new, low[0], high[0], reason))
 
     def _handle_error(self, event: Event, readers: Readers) -> None:
         run, error = self.run, event.error

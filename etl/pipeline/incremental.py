@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from etl.errors import DeadCursor, NotFound, OrderIgnored
 from etl.extract import next_request
-from etl.pipeline import order
+from etl.pipeline import known_gaps, order
 from etl.pipeline.newest_first import newest_first
 from etl.pipeline.page_checks import backwards
 from etl.pipeline.poison import POISON, isolate
@@ -22,6 +22,7 @@ def tick(run: Run) -> None:
     resuming = run.state.checkpoint is not None  # a newest-first walk left a hole: close it first
     if resuming or run.lists_newest_first or not _in_order(run):
         newest_first(run)
+    known_gaps.probe(run)
 
 
 def _in_order(run: Run) -> bool:

@@ -40,9 +40,11 @@ def newest_first(run: Run) -> None:
             following = _descend(run, descent, request)
         except POISON as error:
             following, _ = isolate_from_above(run, "head", error.request or request, error)
+            descent.hidden = following is None
         except (DeadCursor, NotFound) as error:
             following = descent.without_cursor(error)
-    if not descent.reached_end:
+    if descent.hidden or not descent.reached_end:
+        run.join("head")
         return
     run.met_known = descent.met_known
     if not descent.met_known and descent.overlapping >= MANY:
@@ -53,7 +55,8 @@ def newest_first(run: Run) -> None:
             " SOURCE --accept-suspicious`",
         )
     if descent.unproved or not descent.met_known:
-        run.batch.gap = descent.gap(run)
+        run.open_gap(descent.gap(run))
+    run.join("head")
 
 
 def _descend(run: Run, descent: Descent, start: Request) -> Request | None:
@@ -82,6 +85,7 @@ class Descent:
         self.newest = run.store.read(lambda conn: newest_known(conn, source_id, self.ground))
         self.met_known = self.newest is None
         self.done = self.jump = self.reached_end = False
+        self.hidden = False  # all that is older stands in a recorded gap
         self.last: PageRows | None = None
         self._oldest: JobRow | None = None  # the last job seen
         self._newest_at: datetime | None = None  # creation of the newest job seen

@@ -10,13 +10,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from etl.errors import DeadCursor, EtlError, NotFound, OrderIgnored, SuspiciousScan
+from etl.errors import DeadCursor, EtlError, GatewayError, NotFound, OrderIgnored, SuspiciousScan
 from etl.extract import next_request
 from etl.load import Boundary, Gap, Scan, boundary, neighbour, newest_known, unlisting
-from etl.pipeline import order
+from etl.pipeline import known_gaps, order
 from etl.pipeline.ending import Ending
 from etl.pipeline.page_checks import backwards, wholly_after
-from etl.pipeline.poison import POISON, behind, isolate_from_above, narrow, record
+from etl.pipeline.poison import POISON, behind, isolate_from_above, narrow, read_from_above, record
 from etl.pipeline.read_ahead import Event, Readers
 from etl.pipeline.run import Run
 from etl.records import PageRows, Request
@@ -44,7 +44,7 @@ def reconcile(run: Run, *, accept_suspicious: bool = False) -> None:
             _judge(run, listed, missing, aged, unproved)
         elif newest is not None and missing + aged >= listed:
             reason = "none of the jobs known as listed was listed any more, and that was accepted"
-            run.batch.gap = Gap(newest[1], None, newest[0], oldest, reason)
+            run.open_gap(Gap(newest[1], None, newest[0], oldest, reason, accepted=True))
         run.batch.scan = Scan(_position(run, oldest), empty=store.now.counts.jobs_seen == 0)
     except BaseException:
         with suppress(EtlError):  # left behind, they stay mere suspicion; what went wrong is what counts
@@ -74,6 +74,7 @@ def _newest_first(run: Run) -> tuple[str | None, str | None]:
             ending = (
                 ending if following else Ending()
             )  # it ends in what nobody can read: nothing to show again
+    run.join("all")
     return oldest, ending.unproved
 
 
@@ -224,25 +225,47 @@ class Segments:
         if isinstance(error, DeadCursor | NotFound) and segment.first and segment.start is not None:
             self._move_start(event.lane, segment, readers)
         elif isinstance(error, POISON):
+            error.request = event.request
             self._pass_poison(event, segment, error, readers)
         else:
             raise error
 
-    def _pass_poison(self, event: Event, segment: Segment, error: Exception, readers: Readers) -> None:
+    def _pass_poison(self, event: Event, segment: Segment, error: GatewayError, readers: Readers) -> None:
         """Read up to the poison record and go on behind the next known job."""
-        run, before = self.run, len(self.run.batch.pages)
-        low = narrow(run, event.lane, event.request, error)  # type: ignore[arg-type]
-        shown = [row for _, rows in run.batch.pages[before:] for row in rows.jobs]
-        if shown and segment.first and segment.start is None:
-            self.oldest = shown[0].job_id
-        above = behind(run, low)
-        record(run, low, above[0] if above else None, error)  # type: ignore[arg-type]
+        above = self._pass_known(event, segment, error) or self._narrow(event, segment, error)
         if above is None and segment.end is None:
             self.ending = Ending()  # the list ends in what nobody can read: there is nothing to show again
         if above is None or (segment.end is not None and above[1] >= segment.end.position):
             return
         segment.start = Boundary(above[0], above[1], None)
         self._start(event.lane, readers)
+
+    def _pass_known(self, event: Event, segment: Segment, error: GatewayError) -> tuple[str, int] | None:
+        """Id and position of the known job behind a record that is known to be unreadable."""
+        run = self.run
+        gap = known_gaps.ahead(run, event.request)
+        if gap is None or gap.above is None or gap.high is None:
+            return None
+        shown = known_gaps.read_up_to(run, event.lane, event.request, gap, error)
+        if shown is None:
+            return None
+        if shown and segment.first and segment.start is None:
+            self.oldest = shown[0]
+        return gap.above, gap.high
+
+    def _narrow(self, event: Event, segment: Segment, error: GatewayError) -> tuple[str, int] | None:
+        """Find the record; id and position of the next known job behind it."""
+        run, before = self.run, len(self.run.batch.pages)
+        low = narrow(run, event.lane, event.request, error)
+        shown = [row for _, rows in run.batch.pages[before:] for row in rows.jobs]
+        if shown and segment.first and segment.start is None:
+            self.oldest = shown[0].job_id
+        above = behind(run, low, error)
+        if above is None and segment.end is None:
+            read_from_above(run, low, error)  # what is new stands behind the record
+        else:
+            record(run, low, above[0] if above else None, error)
+        return above
 
     def _finish(self, name: str, segment: Segment, readers: Readers) -> None:
         if segment.end is None:

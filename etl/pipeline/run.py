@@ -6,13 +6,24 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from etl.config import Source
-from etl.errors import DatabaseBusy, DatabaseUnavailable, EtlError, LeaseHeld, LeaseLost, StalePage
-from etl.extract import Gateway, spent
-from etl.load import Batch, Lane, RunEnd, State, Store, unlisting
+from etl.errors import (
+    DatabaseBusy,
+    DatabaseUnavailable,
+    EtlError,
+    GarbledAnswer,
+    GatewayError,
+    LeaseHeld,
+    LeaseLost,
+    ServerFault,
+    StalePage,
+    Unparseable,
+)
+from etl.extract import Gateway, next_cursor, spent
+from etl.load import Batch, Gap, Lane, RunEnd, State, Store, Trouble, unlisting
 from etl.log import EchoMask
 from etl.pipeline import read_ahead
 from etl.pipeline.page_checks import Guard
@@ -23,12 +34,31 @@ from etl.transform import Options, transform_page
 #: as 500 rows), small enough that a kill loses little and progress shows.
 PAGES_PER_BATCH = 50
 SECONDS_PER_BATCH = 1.0
+#: What a run may spend on narrowing, all records together.
+NARROWING_REQUESTS = 150
+NARROWING_SECONDS = 60.0
 #: How often a page from the gateway's cache is asked for again, each time with another limit.
 CACHE_RETRIES = 3
 
 
 class Stopped(Exception):
     """The run was asked to stop; what was read is stored."""
+
+
+@dataclass(slots=True)
+class Budget:
+    """What a run may spend on finding out which records the gateway cannot read: an outage is not one."""
+
+    requests: int = NARROWING_REQUESTS
+    until: float | None = None  # by the monotonic clock
+
+    def spend(self, error: GatewayError) -> None:
+        """One request more. Raises `error` when the budget is used up."""
+        now = time.monotonic()
+        self.until = now + NARROWING_SECONDS if self.until is None else self.until
+        self.requests -= 1
+        if self.requests < 0 or now > self.until:
+            raise error
 
 
 class Run:
@@ -42,6 +72,7 @@ class Run:
         self.pending: dict[str, str] = {}  # lane by id, of jobs not yet committed
         self.resumed = False
         self.met_known = True  # False: a walk to the list's end met nothing that was known
+        self.narrowing = Budget()
         self.shown: set[str] = set()  # jobs this run has seen on pages; kept for incremental runs only
         self._stop = stop
         self._flushed = time.monotonic()
@@ -90,7 +121,7 @@ class Run:
 
     def _transform(self, page: RawPage) -> PageRows:
         rows = transform_page(page, self._options, source_provider=self.source.provider)
-        return replace(rows, page=spent(page), ready=self.store.ready(rows))
+        return replace(rows, page=spent(page), ready=self.store.ready(rows), leads_to=next_cursor(page))
 
     def distrust(self, rows: PageRows) -> None:
         """Log a page without believing it."""
@@ -109,6 +140,17 @@ class Run:
         """Open a lane; `start` is the position it begins at, unless its first cursor tells."""
         self.store.now.lanes[name] = Lane(order, bounded, watch, start, started=start is not None)
         self._guards[name] = Guard(order)
+
+    def join(self, *lanes: str) -> None:
+        """These walks from the newest job have come down to what is known, or what is left is a recorded gap:
+        until then the store lets neither the frontier nor `complete` pass what they have read."""
+        for name in lanes:
+            if name in self.store.now.lanes:
+                self.store.now.lanes[name].joined = True
+
+    def open_gap(self, gap: Gap) -> None:
+        """Record with the next commit that a stretch of the list cannot be read."""
+        self.batch.gaps.append(gap)
 
     def check(self, lane: str, rows: PageRows) -> None:
         """Raise PagingError when the page cannot be right."""
@@ -147,6 +189,8 @@ class Run:
             readers.start("first", request, until=lambda _: True)
             event = next(iter(readers))
         if event.error is not None:
+            if isinstance(event.error, GatewayError):
+                event.error.request = request
             raise event.error
         assert event.rows is not None
         return event.rows
@@ -176,6 +220,7 @@ class Run:
             with self._lock:
                 self.batch = Batch()
         self.batch.end = how_it_ended(error, redact)
+        self.batch.trouble = self._trouble(error)
         try:
             self.flush()
         except (LeaseHeld, LeaseLost, DatabaseBusy, DatabaseUnavailable):
@@ -183,6 +228,17 @@ class Run:
         except Exception as refused:
             self._end_without_batch(how_it_ended(error or refused, redact))
             raise
+
+    def _trouble(self, error: Exception | None) -> Trouble | None:
+        """Where this run failed, and how many runs before it failed there alike."""
+        request = error.request if isinstance(error, GatewayError) else None
+        if request is None or not isinstance(error, Unparseable | ServerFault | GarbledAnswer):
+            return None
+        place = (request.after, request.order, type(error).__name__)
+        before = self.state.trouble
+        if before is not None and (before.after, before.order, before.error) == place:
+            return Trouble(*place, before.runs + 1, before.since)
+        return Trouble(*place, 1, self.now())
 
     def _end_without_batch(self, how: RunEnd) -> None:
         """A small write may pass where a batch does not."""

@@ -12,6 +12,7 @@ from etl.errors import EtlError, LeaseHeld, LeaseLost
 from etl.extract import Gateway
 from etl.load import Store
 from etl.log import get
+from etl.pipeline import known_gaps
 from etl.pipeline.first_load import first_load
 from etl.pipeline.heartbeat import heartbeat
 from etl.pipeline.incremental import tick
@@ -83,6 +84,8 @@ def log_unexpected(source: Source, store: Store, error: Exception) -> None:
 
 def _walk(run: Run, *, accept_suspicious: bool) -> None:
     kind: RunKind = run.store.kind
+    if known_gaps.unreadable(run):
+        run.gateway.expect_unreadable()
     if kind == "first":
         first_load(run)
         if run.resumed:  # the list went on while we were away
@@ -109,5 +112,7 @@ def _result(source: Source, store: Store, status: str, error: Exception | None) 
         finished_at=store.clock(),
         counts=now.counts,
         error=None if isinstance(error, Stopped) else error,
-        gaps=now.gaps,
+        gaps=len(now.open_gaps),
+        gaps_opened=len(now.lasting_gaps - store.gaps_before),
+        gaps_closed=len(store.gaps_before - now.lasting_gaps),
     )

@@ -17,7 +17,7 @@ FAILURES = 3
 class News:
     """`subject` is a source, `feed NAME` or `database`: the same news of it is not repeated soon."""
 
-    kind: Literal["failure", "recovery", "staleness"]
+    kind: Literal["failure", "recovery", "staleness", "gap", "gap_closed"]
     subject: str
     title: str
     text: str
@@ -43,6 +43,18 @@ def judge_run(
     if failed == FAILURES:
         return News("failure", source, f"{source} failed {FAILURES} times in a row", text)
     return None
+
+
+def judge_gaps(result: RunResult) -> list[News]:
+    """Told once when a stretch of the list turns out to be unread, and once when it is read."""
+    source, news = result.source, []
+    if result.gaps_opened:
+        text = f"Coverage gaps: {result.gaps}. `bifrost-etl gaps` says where they are and why."
+        news.append(News("gap", source, f"{source}: a part of the list cannot be read", text))
+    if result.gaps_closed:
+        left = f"Coverage gaps left: {result.gaps}." if result.gaps else "Nothing is missing any more."
+        news.append(News("gap_closed", source, f"{source}: what was missing is read", left))
+    return news
 
 
 def judge_away(result: RunResult, unread: dict[str, int]) -> News | None:

@@ -1,4 +1,5 @@
-"""Tell people through Apprise: a source, the database or a feed fails, recovers, or has grown stale.
+"""Tell people through Apprise: a source, the database or a feed fails, recovers, or has grown stale;
+a part of a list cannot be read, or can be read again.
 
 Messages go out from a thread of their own: a mail server that hangs delays nobody. Failure and recovery are
 told when the count of failed runs in the database crosses the line, so of several services only one tells.
@@ -20,7 +21,7 @@ from etl.feed import FeedResult
 from etl.load.source_health import Health
 from etl.log import get, visible
 from etl.records import RunResult, elapsed
-from etl.scheduler.news import FAILURES, News, judge_away, judge_run
+from etl.scheduler.news import FAILURES, News, judge_away, judge_gaps, judge_run
 from etl.scheduler.staleness import StaleWatch
 
 __all__ = ["FAILURES", "Memory", "Message", "Notifier", "apprise_sender", "trial_message"]
@@ -29,6 +30,7 @@ __all__ = ["FAILURES", "Memory", "Message", "Notifier", "apprise_sender", "trial
 QUIET = timedelta(minutes=15)
 _BACKLOG = 100
 _SEVERITY = {"failure": "failure", "staleness": "warning", "recovery": "recovery"}
+_SEVERITY |= {"gap": "warning", "gap_closed": "recovery"}
 #: Our severities in Apprise's words, from which services take icons and colours.
 _APPRISE_TYPES = {"failure": "failure", "warning": "warning", "recovery": "success", "test": "info"}
 
@@ -96,6 +98,7 @@ class Notifier:
             if after is not None:
                 self.memory.stale.learn({result.source: after.complete_at})
             found = [*self._of_database(result, after), *self._of_run(result, before, after)]
+            found += judge_gaps(result)
         for news in found:
             self._tell(news, result.finished_at)
 
@@ -157,7 +160,7 @@ class Notifier:
         key = (news.kind, news.subject)
         with self.memory.lock:
             is_recent = _is_recent(self.memory.told.get(key), moment)
-            if self._send is None or news.kind not in self._notify.on or is_recent:
+            if self._send is None or news.kind.removesuffix("_closed") not in self._notify.on or is_recent:
                 return
             self.memory.told[key] = moment
         severity = _SEVERITY[news.kind]

@@ -233,6 +233,9 @@ coverage_gaps = _table(
     sa.Column("last_known_job_id", Text, comment="Newest job known before the gap."),
     sa.Column("oldest_listed_job_id", Text, comment="Oldest job listed after it; null when none was."),
     sa.Column("reason", Text, nullable=False, comment="What was seen."),
+    sa.Column("kind", sa.String(16), nullable=False, server_default="window", comment="What caused it."),
+    sa.Column("probed_at", UtcDateTime, comment="When the gateway was last asked for it, our clock (UTC)."),
+    sa.Column("accepted_at", UtcDateTime, comment="When somebody accepted it; null while it is open (UTC)."),
     sa.Index("ix_coverage_gaps_source_id", "source_id"),
     comment="Spans of creation time in which jobs may have come and gone unseen. No row: complete.",
 )
@@ -260,6 +263,7 @@ sync_state = _table(
         sa.String(32),
         comment="Mark of the newest commit: tells a lost answer from a lost commit.",
     ),
+    sa.Column("trouble", JsonText, comment="Where the last runs failed, and how often; null when not."),
     comment="Where each source stands.",
 )
 

@@ -18,7 +18,7 @@ def alive(state: State) -> tuple[int, dict[str, Any]]:
 
 
 def ready(state: State) -> tuple[int, dict[str, Any]]:
-    """Status code and body: 503 unless the database is there, migrated, and every enabled source is fresh."""
+    """Status code and body: 503 unless the database is there and migrated, every source fresh and whole."""
     moment = state.clock()
     try:
         state.check_schema()
@@ -63,4 +63,6 @@ def _problem(status: SourceStatus | None, age: timedelta | None, limit: float) -
         return "the first load is not complete"
     if age.total_seconds() > limit:
         return "stale"
+    if status.open_gaps:
+        return f"{len(status.open_gaps)} stretches of the list are not read: {status.open_gaps[0].reason}"
     return None

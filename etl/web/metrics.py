@@ -183,5 +183,8 @@ _GAUGES: dict[str, tuple[str, Callable[[SourceStatus, datetime], float | None]]]
     "lease_held": ("1 while some process is writing the source.", lambda s, now: float(bool(s.held_by))),
     "rejected_items": ("Items that could not be understood, kept verbatim.", lambda s, now: s.rejects),
     "unknown_fields": ("Fields that the contract does not name.", lambda s, now: s.drift),
-    "coverage_gaps": ("Spans of time in which jobs may have been missed.", lambda s, now: len(s.gaps)),
+    "coverage_gaps": (
+        "Stretches of the list that are not read, and that nobody has accepted.",
+        lambda s, now: len(s.open_gaps),
+    ),
 }

@@ -1,0 +1,95 @@
+"""`bifrost-etl gaps`: what is listed and not stored."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from etl.cli.errors import PARTLY
+from etl.cli.output import DIM, WARN, plural, say, say_json
+from etl.cli.settings import ConfigFile, Json, Settings, Sources
+from etl.cli.status import gap_text
+from etl.errors import ConfigError
+
+if TYPE_CHECKING:
+    from etl.analytics.status import SourceStatus
+    from etl.config import Config
+
+
+def command(
+    ctx: typer.Context,
+    sources: Sources = None,
+    accept: Annotated[
+        list[int] | None,
+        typer.Option(metavar="NUMBER", help="This one is known to be lost: do not count it any more."),
+    ] = None,
+    config: ConfigFile = None,
+    json: Json = False,
+) -> None:
+    """What is listed and not stored: where, why, since when.
+
+    A gap closes by itself when what it stands for has been read. `unreadable`: the gateway fails on every
+    page that holds it; each sync asks once more. `interrupted`: the next sync goes on there. `window`: the
+    list no longer reached back to what was known, so it may be lost for good: accept it, and `sync`, `status`
+    and readiness are fine again; reports go on telling of it.
+
+    --json prints {"sources": [{source, open_gaps, gaps: as in `status`}]}. Exit codes: 0 nothing is missing,
+    or it is accepted; 3 a part of a list is not read.
+    """
+    settings = ctx.ensure_object(Settings)
+    loaded = settings.load(config)
+    if accept:
+        _accept(loaded, accept)
+    found = [status for status in _read(loaded) if not sources or status.source in sources]
+    if json:
+        say_json({"sources": [_document(status) for status in found]})
+    else:
+        _show(found)
+    raise typer.Exit(PARTLY if any(status.open_gaps for status in found) else 0)
+
+
+def _accept(config: Config, ids: list[int]) -> None:
+    from etl.analytics.connections import opened
+    from etl.load import gaps
+
+    with opened(config) as engine:
+        known = 0 if engine is None else gaps.accept(engine, ids, datetime.now(UTC))
+    if known < len(set(ids)):
+        raise ConfigError(
+            "not every number names an open gap that can be accepted",
+            hint="`bifrost-etl gaps` lists them; an interrupted one is read by the next sync",
+        )
+
+
+def _read(config: Config) -> list[SourceStatus]:
+    from etl.analytics.connections import opened
+    from etl.analytics.status import read_status
+
+    with opened(config, read_only=True) as engine:
+        return [] if engine is None else read_status(engine, datetime.now(UTC))
+
+
+def _document(status: SourceStatus) -> dict[str, object]:
+    from dataclasses import asdict
+
+    gaps = [asdict(gap) for gap in status.gaps]
+    return {"source": status.source, "open_gaps": len(status.open_gaps), "gaps": gaps}
+
+
+def _show(found: list[SourceStatus]) -> None:
+    for status in found:
+        if not status.gaps:
+            say(f"{status.source}: nothing is missing")
+        for gap in status.gaps:
+            state = "" if gap.accepted_at is None else ", accepted"
+            say(
+                f"{status.source}: {gap.kind}{state}, number {gap.id}: {gap_text(gap)}",
+                DIM if state else WARN,
+            )
+            say(f"  behind {gap.last_known_job_id or '-'}, before {gap.oldest_listed_job_id or '-'}", DIM)
+    if not found:
+        say("no source was ever synced")
+    elif count := sum(len(status.open_gaps) for status in found):
+        say(f"{plural(count, 'coverage gap')} open", WARN)
