@@ -146,14 +146,21 @@ class ServerFault(Retriable):
 class GarbledAnswer(Retriable):
     """A 200 whose body is truncated, not JSON, of the wrong content type, or too large.
 
-    `hopeless` when trying again is unlikely to help: a web page, a body over the limit.
+    `hopeless` when trying again is unlikely to help: a web page, a body over the limit. `whole` when the body
+    came to its end, so that what is wrong stands in one of its items.
     """
 
     def __init__(
-        self, message: str, *, status: int | None = None, hint: str | None = None, hopeless: bool = False
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        hint: str | None = None,
+        hopeless: bool = False,
+        whole: bool = False,
     ) -> None:
         super().__init__(message, status=status, hint=hint)
-        self.hopeless = hopeless
+        self.hopeless, self.whole = hopeless, whole
 
 
 class Unparseable(GatewayError):

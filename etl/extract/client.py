@@ -125,7 +125,7 @@ class Gateway:
         try:
             body, cut = decode_object(reply.body)
         except Garbled as error:
-            raise _garbled(where, error) from None
+            raise _garbled(where, error, reply.body) from None
         if b'"id"' not in body or b'"is_bifrost_error"' in body:
             status = gateway_errors.embedded_status(self._decode(reply, where).fields)
             if status is not None:
@@ -137,7 +137,7 @@ class Gateway:
         try:
             return decode(reply.body)
         except Garbled as error:
-            raise _garbled(where, error) from None
+            raise _garbled(where, error, reply.body) from None
 
     def _check_json(self, reply: Reply, where: str) -> None:
         """The body decides, not its label: proxies call JSON what they like, and web pages too."""
@@ -188,9 +188,10 @@ class Gateway:
             self._on_retry(error, wait)
 
 
-def _garbled(where: str, error: Garbled) -> GarbledAnswer:
+def _garbled(where: str, error: Garbled, body: bytes) -> GarbledAnswer:
     hint = "look at the proxy in front of the gateway; a smaller page_size may pass"
-    return GarbledAnswer(f"{where}: the body is {error}", status=200, hint=hint)
+    whole = body.rstrip().endswith(b"}")
+    return GarbledAnswer(f"{where}: the body is {error}", status=200, hint=hint, whole=whole)
 
 
 def _text(fields: dict[str, Any], name: str, unknown: dict[str, Any]) -> str | None:

@@ -29,7 +29,7 @@ _END = (1 << 63) - 1  # beyond every position
 def demand_proof(run: Run, request: Request, error: GatewayError) -> None:
     """Raise `error` unless a record may be its cause: the gateway says so, or it stays in its place."""
     error.request = request
-    if isinstance(error, Unparseable):
+    if isinstance(error, Unparseable) or (isinstance(error, GarbledAnswer) and error.whole):
         return
     if (isinstance(error, ServerFault) and error.status != 500) or getattr(error, "hopeless", False):
         raise error

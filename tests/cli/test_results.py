@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -48,6 +49,12 @@ def test_exit_codes(statuses: str, code: int):
     assert exit_code([result(status) for status in statuses.split()]) == code
 
 
+def test_what_is_not_read_is_not_green():
+    read, blind, empty = result(), result(gaps=1), replace(result(gaps=1), counts=Counts())
+    assert exit_code([blind]) == exit_code([read, blind]) == exit_code([read, empty]) == 3
+    assert exit_code([empty]) == exit_code([empty, result("failed")]) == 1
+
+
 def test_summary_tells_what_was_done():
     assert summary(result()) == (
         "incremental, 1 new, 2 updated, 3 unchanged, 0 rejected, 4 requests, 1 retried in 1.5s"
@@ -75,6 +82,8 @@ def test_json_keys_are_stable():
         "jobs_rejected": 0,
         "jobs_unlisted": 0,
         "gaps": 2,
+        "gaps_opened": 0,
+        "gaps_closed": 0,
         "error": {"class": "Unauthorized", "message": "refused ****", "hint": "set ****"},
     }
 
@@ -83,8 +92,8 @@ def test_show_prints_results_to_stdout_and_failures_to_stderr(capsys: pytest.Cap
     failed = result("failed", "b", error=Unauthorized("refused", hint="mend the key"))
     assert show([result(gaps=1), failed], same, as_json=False) == 3
     out, err = capsys.readouterr()
-    assert out.splitlines()[0].startswith("✓ a: incremental, 1 new")
-    assert "1 coverage gap" in out
+    assert out.splitlines()[0].startswith("! a: incremental, 1 new")
+    assert "1 coverage gap OPEN" in out.splitlines()[0]
     assert out.splitlines()[2].startswith("✗ b: failed")
     assert err.splitlines() == ["b: error: refused", "  hint: mend the key"]
     show([result()], same, as_json=True)

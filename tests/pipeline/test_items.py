@@ -75,7 +75,7 @@ def test_a_failure_whose_message_no_database_takes_is_recorded(database_url: str
         def fail(*_: object, **__: object) -> None:
             raise error
 
-        r.app.gateway = lambda *a, **k: _Broken(fail)  # type: ignore[method-assign,assignment]
+        r.app.worker.gateway = lambda *a, **k: _Broken(fail)  # type: ignore[method-assign,assignment]
         assert r.sync().status == "failed"
         assert r.rows("sync_runs")[0]["error_message"] == "bad \ufffd text ? here"
 
