@@ -230,3 +230,12 @@ def test_the_command_says_of_each_url_whether_its_message_arrived(tmp_path: Path
 def test_the_command_without_urls_says_so(tmp_path: Path):
     ended = Command(tmp_path, DATABASE_URL="sqlite:///x.db")("notify", "test")
     assert ended.code == 2 and "no notify.urls" in ended.err
+
+
+def test_a_gap_is_told_when_it_opens_and_when_it_is_read():
+    box = Box(on=("gap",))
+    box.notifier.ended(replace(run(), gaps=2, gaps_opened=2), FINE, FINE)
+    box.notifier.ended(replace(run(at=NOW + timedelta(minutes=5)), gaps=2), FINE, FINE)
+    box.notifier.ended(replace(run(at=NOW + timedelta(minutes=9)), gaps_closed=2), FINE, FINE)
+    opened, closed = box.titles()
+    assert "a part of the list cannot be read" in opened and "is read" in closed
