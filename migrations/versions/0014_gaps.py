@@ -7,10 +7,10 @@ from alembic import op
 
 from etl.db.types import JsonText, UtcDateTime
 
-revision = "0013"
-down_revision = "0012"
+revision = "0014"
+down_revision = "0013"
 
-VIEWS = "b89ed343a36da8b6"
+VIEWS = "61876789a8f60750"
 
 
 def _columns() -> list[tuple[str, sa.Column[object]]]:
