@@ -101,7 +101,7 @@ def _allow_reading(server: Server, world: sa.Engine) -> None:
         conn.exec_driver_sql("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader")
 
 
-@pytest.mark.parametrize("world", ["kept"], indirect=True)
+@pytest.mark.parametrize("totals", ["kept"], indirect=True)
 def test_no_command_that_reads_writes(world, reader, monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
     before = dump(world)
@@ -116,7 +116,7 @@ def test_no_command_that_reads_writes(world, reader, monkeypatch, capsys, tmp_pa
         assert dump(world) == before, arguments
 
 
-@pytest.mark.parametrize("world", ["kept"], indirect=True)
+@pytest.mark.parametrize("totals", ["kept"], indirect=True)
 def test_no_page_writes(world, reader):
     before = dump(world)
     config = load_config(reader, {})
@@ -131,7 +131,7 @@ def test_no_page_writes(world, reader):
             assert dump(world) == before, page
 
 
-@pytest.mark.parametrize("world", ["kept"], indirect=True)
+@pytest.mark.parametrize("totals", ["kept"], indirect=True)
 def test_readers_say_that_prices_differ(world, reader, capsys):
     settings = Settings(dict(os.environ))
     funnel(

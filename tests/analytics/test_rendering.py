@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from html.parser import HTMLParser
 
 import pytest
@@ -99,13 +101,16 @@ def test_markdown_shows_markup_as_text():
 
 def test_parquet_is_read_back_by_its_own_library(tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet")
-    to_parquet(ONE, tmp_path / "x.parquet")
+    exact = tuple(
+        (*row[:2], Decimal(cost), *row[3:]) for row, cost in zip(ROWS, ("-0.1", "0.000001"), strict=True)
+    )
+    to_parquet(replace(ONE, tables=(replace(TABLE, rows=exact),)), tmp_path / "x.parquet")
     table = parquet.read_table(tmp_path / "x.parquet")
     assert table.column_names == [column.name for column in COLUMNS]
-    assert [tuple(row.values()) for row in table.to_pylist()] == list(ROWS)
+    assert [tuple(row.values()) for row in table.to_pylist()] == list(exact)
     assert [str(field.type) for field in table.schema][1:5] == [
         "int64",
-        "double",
+        "decimal128(18, 6)",
         "double",
         "timestamp[us, tz=UTC]",
     ]
