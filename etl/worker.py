@@ -65,6 +65,8 @@ class Worker:
         def redact(text: str) -> str:
             return scrub_message(self.redact(text), source.prompts)
 
+        source = source.renewed()  # a key's file may have been replaced since the last run
+
         return WatchedGateway(
             source,
             observer=self.observer,

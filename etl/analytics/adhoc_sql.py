@@ -20,6 +20,7 @@ from etl.analytics.queries import Table
 from etl.analytics.read_only import forbid_writing_server, forbid_writing_sqlite
 from etl.analytics.sql_guard import require_only_reading_calls, require_question
 from etl.db.engine import storage_errors
+from etl.db.postgres import for_reading, is_pooled
 from etl.errors import StorageError
 from etl.schema.views.columns import Column
 
@@ -49,8 +50,7 @@ def _answer(connection: sa.Connection, family: str, text: str, limit: int | None
     raw: Any = connection.connection.driver_connection
     cursor = raw.cursor()
     try:
-        # psycopg prepares it, and a prepared statement is one statement.
-        cursor.execute(text, **({"prepare": True} if family == "postgresql" else {}))
+        _send(connection, cursor, text)
         if cursor.description is None:
             return Table("answer", "Answer", (), (), ranged=False)
         rows = cursor.fetchall() if limit is None else cursor.fetchmany(limit + 1)
@@ -60,6 +60,17 @@ def _answer(connection: sa.Connection, family: str, text: str, limit: int | None
     cut = limit is not None and len(rows) > limit
     kept = tuple(tuple(_plain(value) for value in row) for row in rows[:limit])
     return Table("answer", "Answer", columns, kept, cut=cut, ranged=False)
+
+
+def _send(connection: sa.Connection, cursor: Any, text: str) -> None:
+    """As one statement: psycopg prepares it, or sends it in a pipeline behind a pooler. Neither takes two."""
+    if connection.dialect.name != "postgresql":
+        cursor.execute(text)
+    elif is_pooled(connection.info):
+        with connection.connection.driver_connection.pipeline():  # type: ignore[union-attr]
+            cursor.execute(text)
+    else:
+        cursor.execute(text, prepare=True)
 
 
 def _plain(value: Any) -> Any:
@@ -88,6 +99,9 @@ def _reading(engine: sa.Engine, timeout: float) -> Iterator[sa.Connection]:
             if connection.dialect.name == "sqlite":
                 forbid_writing_sqlite(raw)
                 with _interrupted(raw, timeout):
+                    yield connection
+            elif for_reading(connection.info, timeout):
+                with connection.begin():
                     yield connection
             else:  # only a connection tells MariaDB from MySQL
                 forbid_writing_server(raw, connection.dialect.name, timeout)

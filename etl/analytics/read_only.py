@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from etl.db.engine import is_sqlite
+from etl.db.postgres import for_reading
 
 _PRAGMAS = (
     *("table_info", "table_xinfo", "table_list", "index_list", "index_info", "index_xinfo"),
@@ -28,10 +29,10 @@ def forbid_writing(engine: sa.Engine, timeout: float | None = None) -> None:
     a server; for SQLite see etl.analytics.browsing. Without it a question takes as long as it takes."""
 
     @sa.event.listens_for(engine, "connect")
-    def _connected(raw: Any, _record: Any) -> None:
+    def _connected(raw: Any, record: Any) -> None:
         if is_sqlite(engine):
             forbid_writing_sqlite(raw)
-        else:
+        elif not for_reading(record.info, timeout):
             forbid_writing_server(raw, engine.dialect.name, timeout)
 
 

@@ -8,6 +8,7 @@ from etl.config.model import (
     Destination,
     Feed,
     Lease,
+    Mask,
     Notify,
     Price,
     Reporting,
@@ -18,6 +19,7 @@ from etl.config.source import Reconcile, Schedule, Source
 from etl.config.values import Secret, SecretUrl
 
 __all__ = [
-    "Config", "Dask", "Database", "Destination", "Feed", "Lease", "Notify", "Price", "Reconcile", "Reporting",
-    "Retention", "Schedule", "Secret", "SecretUrl", "Service", "Source", "example", "load_config",
+    "Config", "Dask", "Database", "Destination", "Feed", "Lease", "Mask", "Notify", "Price", "Reconcile",
+    "Reporting", "Retention", "Schedule", "Secret", "SecretUrl", "Service", "Source", "example",
+    "load_config",
 ]  # fmt: skip

@@ -21,21 +21,23 @@ from etl.config.model import (
     Destination,
     Feed,
     Lease,
+    Mask,
     Notify,
     Price,
     Reporting,
     Retention,
     Service,
 )
-from etl.config.node import BROKEN, Node, variable
+from etl.config.node import BROKEN, Node, variable, variable_file
 from etl.config.reader import Fields, Reader
 from etl.config.source import Reconcile, Schedule, Source
 from etl.config.values import Secret, SecretUrl
 from etl.errors import ConfigError
 
 __all__ = [
-    "Config", "Dask", "Database", "Destination", "Feed", "Lease", "Notify", "Price", "Reconcile", "Reporting",
-    "Retention", "Schedule", "Secret", "SecretUrl", "Service", "Source", "example", "load_config",
+    "Config", "Dask", "Database", "Destination", "Feed", "Lease", "Mask", "Notify", "Price", "Reconcile",
+    "Reporting", "Retention", "Schedule", "Secret", "SecretUrl", "Service", "Source", "example",
+    "load_config",
 ]  # fmt: skip
 
 DEFAULT_FILE = "bifrost-etl.yaml"
@@ -169,7 +171,7 @@ def _from_environment(name: str, environ: Mapping[str, str], reader: Reader) -> 
     except ValueError as exc:
         reader.report(where, "", str(exc))
         return Node(BROKEN, where)
-    return Node(text, where) if text is not None else None
+    return Node(text, where, file=variable_file(environ, name)) if text is not None else None
 
 
 def _distinct(items: list[Fields], reader: Reader) -> None:

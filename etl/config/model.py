@@ -177,6 +177,18 @@ class Notify(Struct, frozen=True, kw_only=True):
     max_age: PositiveDuration = 3600.0
 
 
+class Mask(Struct, frozen=True, kw_only=True):
+    """What stands for prompts in a destination: themselves, a digest under `key`, or nothing. Unless they are
+    kept, columns that may quote them are left out as well."""
+
+    prompt: Literal["keep", "hmac", "drop"] = "keep"
+    key: HiddenText | None = None
+
+    def problems(self) -> Problems:
+        if self.prompt == "hmac" and (self.key is None or len(self.key.reveal()) < 16):
+            yield "key", "hmac needs a key of 16 characters or more (key, or key_file)"
+
+
 class Destination(Struct, frozen=True, kw_only=True):
     """A warehouse or lake that the change feed fills. The service delivers `every` so often or by `cron`,
     and after syncs (`after_sync`); with none of them, only the command does. `keep_replaced`: seconds that
@@ -192,6 +204,7 @@ class Destination(Struct, frozen=True, kw_only=True):
     timezone: TimeZone = "UTC"
     after_sync: bool = False
     keep_replaced: PositiveDuration = 3600.0
+    mask: Mask = Mask()
 
     @property
     def scheduled(self) -> bool:
@@ -203,6 +216,7 @@ class Destination(Struct, frozen=True, kw_only=True):
 
     def secrets(self) -> list[str]:
         hidden = list(self.url.secrets()) if self.url else []
+        hidden += [self.mask.key.reveal()] if self.mask.key else []
         return hidden + list(_secret_options(self.options, hidden=False))
 
 

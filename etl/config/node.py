@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
+
+from etl.config.values import read_secret_file
 
 _KEY = re.compile(r"[A-Za-z_][\w.-]{0,39}")
 
@@ -18,12 +19,14 @@ BROKEN = object()
 class Node:
     """A value and where it stands. `value` is a dict of nodes, a list of nodes, or a scalar.
 
-    `expanded` says that variables were put in, so that the text may also mean a number or a boolean.
+    `expanded` says that variables were put in, so that the text may also mean a number or a boolean. `file`
+    is the path of the secret file that holds the whole text.
     """
 
     value: Any
     where: str
     expanded: bool = False
+    file: str | None = None
 
     def plain(self) -> Any:
         """The value without places."""
@@ -39,20 +42,9 @@ def shown(key: str) -> str:
     return key if _KEY.fullmatch(key) and not key.startswith("sk-") else "(not shown)"
 
 
-def read_secret_file(path: str) -> str:
-    """The text of a secret file without its trailing newline. ValueError says why not, without the path."""
-    try:
-        text = Path(path).expanduser().read_text(encoding="utf-8").rstrip("\r\n")
-    except FileNotFoundError:
-        raise ValueError("there is no such file") from None
-    except UnicodeDecodeError:
-        raise ValueError("this file is not UTF-8 text") from None
-    except (OSError, RuntimeError, ValueError) as exc:
-        reason = getattr(exc, "strerror", None) or "not a usable path"
-        raise ValueError(f"this file cannot be read: {reason}") from None
-    if not text.strip():
-        raise ValueError("this file is empty")
-    return text
+def variable_file(environ: Mapping[str, str], name: str) -> str | None:
+    """The path of the file that NAME_FILE names for a variable, if it is given that way."""
+    return None if environ.get(name) else environ.get(f"{name}_FILE") or None
 
 
 def variable(environ: Mapping[str, str], name: str) -> str | None:

@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 import msgspec
 
-from etl.config.node import BROKEN, Node, read_secret_file, shown
-from etl.config.values import Parsed, Secret, Wrong
+from etl.config.node import BROKEN, Node, shown
+from etl.config.values import Parsed, Secret, Wrong, read_secret_file
 
 _WORDS = {bool: "true or false", str: "text (put quotes around it)", int: "a whole number", float: "a number"}
 
@@ -143,7 +143,7 @@ class Reader:
         try:
             if not isinstance(node.value, str):
                 raise ValueError("expects the path of a file")
-            return Node(read_secret_file(node.value), node.where)
+            return Node(read_secret_file(node.value), node.where, file=node.value)
         except ValueError as exc:
             self.report(node.where, path, str(exc))
             return Node(BROKEN, node.where)
@@ -226,7 +226,8 @@ def convert(node: Node, kind: Any) -> Any:
     """A scalar as the wanted type. Raises Invalid with what is expected."""
     for extra in getattr(kind, "__metadata__", ()):
         if isinstance(extra, Parsed):
-            return _parsed(node.value, extra)
+            value = _parsed(node.value, extra)
+            return value.kept_in(node.file) if isinstance(value, Secret) and node.file else value
     value = node.value
     base = get_args(kind)[0] if get_origin(kind) is Annotated else kind
     if isinstance(value, dict | list):

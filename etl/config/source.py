@@ -7,9 +7,10 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from etl.config.values import (
     BaseUrl,
@@ -123,6 +124,13 @@ class Source(Struct, frozen=True, kw_only=True):
             basic = f"{self.username}:{self.password.reveal()}"
             found.append(base64.b64encode(basic.encode()).decode())
         return found
+
+    def renewed(self) -> Self:
+        """With the secrets that stand in files as they are there now."""
+        held = {name: getattr(self, name) for name in ("api_key", "virtual_key", "password", "proxy")}
+        fresh = {name: secret.renewed() for name, secret in held.items() if secret is not None}
+        headers = {name: secret.renewed() for name, secret in self.headers.items()}
+        return replace(self, **fresh, headers=headers)
 
     def credentials(self) -> list[str]:
         """The secrets that no other text equals by chance; hidden where a gateway echoes them in data."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from urllib.parse import SplitResult, unquote, urlsplit
 
 MASK = "****"
@@ -22,13 +22,42 @@ class Wrong(ValueError):
     """A value is wrong, and this text says so without repeating it; other ValueErrors may repeat it."""
 
 
+def read_secret_file(path: str) -> str:
+    """The text of a secret file without its trailing newline. ValueError says why not, without the path."""
+    try:
+        text = Path(path).expanduser().read_text(encoding="utf-8").rstrip("\r\n")
+    except FileNotFoundError:
+        raise ValueError("there is no such file") from None
+    except UnicodeDecodeError:
+        raise ValueError("this file is not UTF-8 text") from None
+    except (OSError, RuntimeError, ValueError) as exc:
+        reason = getattr(exc, "strerror", None) or "not a usable path"
+        raise ValueError(f"this file cannot be read: {reason}") from None
+    if not text.strip():
+        raise ValueError("this file is empty")
+    return text
+
+
 class Secret:
     """Text that must not be shown: `repr`, `str` and formatting give `****`, `reveal()` the text."""
 
-    __slots__ = ("_text",)
+    __slots__ = ("_file", "_text")
 
-    def __init__(self, text: str) -> None:
-        self._text = text
+    def __init__(self, text: str, file: str | None = None) -> None:
+        self._text, self._file = text, file
+
+    def kept_in(self, file: str) -> Self:
+        """The same, with the path of the file that holds it: platforms replace such files."""
+        return type(self)(self._text, file)
+
+    def renewed(self) -> Self:
+        """What the file holds now; itself where there is no file, or none that can be read this moment."""
+        if self._file is None:
+            return self
+        try:
+            return type(self)(read_secret_file(self._file), self._file)
+        except ValueError:
+            return self
 
     def reveal(self) -> str:
         return self._text

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from etl.config.node import BROKEN, Node, shown, variable
+from etl.config.node import BROKEN, Node, shown, variable, variable_file
 from etl.errors import ConfigError
 
 _VARIABLE = re.compile(r"\$(?:(\$)|\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}|(\{))")
@@ -147,7 +147,13 @@ class _Reader:
         expanded = self._expand(text, where, path)
         if len(self.problems) > before:
             return Node(BROKEN, where)
-        return Node(expanded if expanded or not plain else None, where, expanded=plain)
+        file = self._file_of(text)
+        return Node(expanded if expanded or not plain else None, where, expanded=plain, file=file)
+
+    def _file_of(self, text: str) -> str | None:
+        """The secret file behind a text that is one variable and nothing else."""
+        only = _VARIABLE.fullmatch(text)
+        return variable_file(self.environ, only[2]) if only is not None and only[2] else None
 
     def _construct(self, node: yaml.Node, where: str, path: str) -> Any:
         try:

@@ -17,6 +17,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from etl.db import mysql_urls, postgres
 from etl.db.driver_errors import note_place, place_of, storage_errors
 from etl.errors import ConfigError, DatabaseRefused
 
@@ -55,6 +56,7 @@ def make_engine(
     """
     parsed = _parse(url)
     family = parsed.get_backend_name()
+    parsed, given = _read_parameters(parsed, family)
     options: dict[str, Any] = {"hide_parameters": True, "echo": echo, "pool_size": pool_size}
     # The connection used last: in turns with the heartbeat's, both would fill their caches (7 MB on SQLite).
     options["pool_use_lifo"] = True
@@ -62,16 +64,28 @@ def make_engine(
         engine = sa.create_engine(_sqlite_file(parsed), connect_args={"timeout": LOCK_WAIT}, **options)
         _prepare_sqlite(engine)
     elif family == "postgresql":
-        engine = sa.create_engine(parsed, connect_args=_postgres_arguments(parsed), **options)
+        arguments = postgres.connect_arguments(parsed) | given
+        engine = sa.create_engine(parsed, connect_args=arguments, **options)
         _ping_when_idle(engine)
-        _prepare_postgres(engine, idle_transaction_timeout)
+        postgres.prepare(engine, LOCK_WAIT, idle_transaction_timeout)
     else:
-        options |= {"connect_args": _mysql_arguments(parsed), "isolation_level": "READ COMMITTED"}
+        options |= {"connect_args": _mysql_arguments(parsed) | given, "isolation_level": "READ COMMITTED"}
         engine = sa.create_engine(parsed, pool_recycle=3600, **options)
         _ping_when_idle(engine)
         _prepare_mysql(engine, idle_transaction_timeout)
     note_place(engine)
     return engine
+
+
+def _read_parameters(url: sa.URL, family: str) -> tuple[sa.URL, dict[str, Any]]:
+    """The URL without parameters that are not the driver's own, and what they mean to it."""
+    if family == "sqlite":
+        return url, {}
+    read = postgres.read_url if family == "postgresql" else mysql_urls.read_url
+    url, given, problem = read(url)
+    if problem is not None:
+        raise ConfigError(f"the database URL cannot be used: {problem}", hint="correct it, or leave it out")
+    return url, given
 
 
 @contextmanager
@@ -236,41 +250,6 @@ def _lives(engine: sa.Engine, connection: Any) -> bool:
         return engine.dialect.do_ping(connection)
     except engine.dialect.loaded_dbapi.Error:
         return False
-
-
-# --- PostgreSQL --------------------------------------------------------------------------------
-
-
-def _postgres_arguments(url: sa.URL) -> dict[str, Any]:
-    arguments: dict[str, Any] = {
-        "connect_timeout": 10,
-        "application_name": "bifrost-etl",
-        "client_encoding": "utf8",
-        # A server that vanished is noticed within a minute, not after the kernel's two hours.
-        "keepalives": 1,
-        "keepalives_idle": 30,
-        "keepalives_interval": 10,
-        "keepalives_count": 3,
-        "tcp_user_timeout": 60_000,
-    }
-    return {name: value for name, value in arguments.items() if name not in url.query}
-
-
-def _prepare_postgres(engine: sa.Engine, idle_transaction_timeout: float) -> None:
-    settings = {
-        "TimeZone": "UTC",
-        "default_transaction_isolation": "read committed",
-        "lock_timeout": f"{LOCK_WAIT}s",
-        "idle_in_transaction_session_timeout": f"{round(idle_transaction_timeout * 1000)}ms",
-    }
-    calls = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in settings.items())
-    # To compile a report takes longer than it saves: 0.9 s of 1.1 s for daily_jobs. Old servers cannot.
-    calls += ", CASE WHEN current_setting('jit', true) = 'on' THEN set_config('jit', 'off', false) END"
-
-    @sa.event.listens_for(engine, "connect")
-    def _session(connection: Any, _record: Any) -> None:
-        connection.execute(f"SELECT {calls}")
-        connection.commit()
 
 
 # --- MariaDB and MySQL -------------------------------------------------------------------------

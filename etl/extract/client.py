@@ -20,6 +20,7 @@ from etl.extract.decode import Envelope, Garbled, decode, decode_object
 from etl.extract.http import Reply, Transport
 from etl.extract.rate_limit import RateLimit
 from etl.extract.retry import Retry
+from etl.log import Redactor
 from etl.records import RawPage, Request
 
 _KNOWN = frozenset({"object", "first_id", "last_id", "has_more"})
@@ -111,13 +112,18 @@ class Gateway:
         with self._lock:
             self.requests += 1
         reply = self._transport.get(path, query, where)
+        if reply.status in (401, 403) and self._transport.renew():  # the key's file was replaced meanwhile
+            with self._lock:
+                self.requests += 1
+            reply = self._transport.get(path, query, where)
         if reply.status != 200:
             wait = _retry_after(reply, self._clock)
             raise self._error(gateway_errors.Answer(reply.status, reply.body, wait, where, after, by_id))
         return reply
 
     def _error(self, answer: gateway_errors.Answer) -> GatewayError:
-        return gateway_errors.error_of(answer, self._redact)
+        known = Redactor(self._transport.secrets)  # a renewed key is not known to whoever made `redact`
+        return gateway_errors.error_of(answer, lambda text: self._redact(known(text)))
 
     def _job_body(self, reply: Reply, where: str, job_id: str) -> tuple[bytes, dict[str, bytes]]:
         """The job, and what was cut out of it. Raises GarbledAnswer, or the error that it is in disguise."""

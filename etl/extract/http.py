@@ -52,6 +52,20 @@ class Transport:
         self._opened: tuple[Any, str] | None = None
         self._connections, self._closed = Connections(), False
 
+    def renew(self) -> bool:
+        """Reads secrets that stand in files again; True when one has changed, and is used from now on."""
+        fresh = self._source.renewed()
+        headers = dict(_headers(fresh))
+        if headers == self._options["headers"]:
+            return False
+        self._source, self._options = fresh, {**self._options, "headers": headers}
+        return True
+
+    @property
+    def secrets(self) -> list[str]:
+        """Of the source as it is asked for now."""
+        return self._source.secrets()
+
     def get(self, path: str, query: dict[str, str], where: str) -> Reply:
         """Raises Unreachable, TimedOut, GarbledAnswer; GatewayError when closed. Any status is an answer."""
         if self._closed:  # a thread that was left behind must not begin anew

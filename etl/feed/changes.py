@@ -215,7 +215,8 @@ def _schema(stream: Stream, state: bool) -> pa.Schema:
     import pyarrow as pa
 
     fields, jobs = schema(stream.table), schema(video_jobs)
-    return pa.schema([*fields, *(jobs.field(name) for name in BESIDE)]) if state else fields
+    more = [jobs.field(name) for name in BESIDE] if state else []
+    return pa.schema([*fields, *more], fields.metadata)
 
 
 def whole(engine: sa.Engine, table: sa.Table) -> pa.Table:

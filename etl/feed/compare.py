@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from etl.config import Mask
 from etl.db.engine import storage_errors
 from etl.feed import changes, watermarks
+from etl.feed.masking import mask_rows
 from etl.feed.sinks.base import Sink
 from etl.feed.tables import (
     DAYS,
@@ -63,18 +65,18 @@ class TableState:
         return bool(self.missing or self.doubled or self.changed)
 
 
-def compare(engine: sa.Engine, sink: Sink, *, deep: bool = False) -> tuple[TableState, ...]:
+def compare(engine: sa.Engine, sink: Sink, mask: Mask, *, deep: bool = False) -> tuple[TableState, ...]:
     """Every table against the mirror: rows and a sum by day or, `deep`, every column of every row.
 
     Raises StorageError; whatever the destination's library raises.
     """
-    found = [_compare_stream(engine, sink, stream, deep) for stream in STREAMS]
+    found = [_compare_stream(engine, sink, stream, mask, deep) for stream in STREAMS]
     if sink.keeps_state:
-        found.insert(1, _compare_state(engine, sink, deep))
-    return (*found, *(_compare_small(engine, sink, table) for table in SMALL))
+        found.insert(1, _compare_state(engine, sink, mask, deep))
+    return (*found, *(_compare_small(engine, sink, table, mask) for table in SMALL))
 
 
-def _compare_stream(engine: sa.Engine, sink: Sink, stream: Stream, deep: bool) -> TableState:
+def _compare_stream(engine: sa.Engine, sink: Sink, stream: Stream, mask: Mask, deep: bool) -> TableState:
     marks, day = sink.marks(stream.name), DAYS[stream.name]
     if not marks:
         return TableState(stream.name, 0, 0)
@@ -85,7 +87,8 @@ def _compare_stream(engine: sa.Engine, sink: Sink, stream: Stream, deep: bool) -
     upper = {source: mark.key for source, mark in marks.items()}
     fields = schema(stream.table)
     names = fields.names if deep else [stream.key, day]
-    rows_here = (batch.rows for batch in changes.read(engine, stream, {}, upper))
+    found = changes.read(engine, stream, {}, upper)
+    rows_here = (mask_rows(stream.name, batch.rows, mask) for batch in found)
     return _by_row(
         stream.name,
         _rows(rows_here, fields, KEYS[stream.name], day, names),
@@ -93,7 +96,7 @@ def _compare_stream(engine: sa.Engine, sink: Sink, stream: Stream, deep: bool) -
     )
 
 
-def _compare_state(engine: sa.Engine, sink: Sink, deep: bool) -> TableState:
+def _compare_state(engine: sa.Engine, sink: Sink, mask: Mask, deep: bool) -> TableState:
     """Of sources that have nothing waiting: the mirror knows the newest state only."""
     marks, day = sink.marks(STATE), DAYS[STATE]
     waiting = changes.bounds(engine, (VERSIONS,), {VERSIONS.name: marks}).upper[VERSIONS.name]
@@ -110,21 +113,22 @@ def _compare_state(engine: sa.Engine, sink: Sink, deep: bool) -> TableState:
     names = [name for name in STATE_COLUMNS if name not in ("progress", *OBSERVED)] if deep else names
     with storage_errors(), engine.connect() as conn:
         query = sa.select(*(video_jobs.c[name] for name in STATE_COLUMNS)).where(*where)
-        rows = [changes.table_of(conn.execute(query).fetchall(), state_schema())]
+        rows = changes.table_of(conn.execute(query).fetchall(), state_schema())
+    rows = mask_rows(STATE, rows, mask)
     moved = changes.bounds(engine, (VERSIONS,), {VERSIONS.name: marks}).upper[VERSIONS.name]
     settled = [source for source in settled if source not in moved]
     return _by_row(
         STATE,
-        _rows(_of(rows, settled), state_schema(), KEYS[STATE], day, names),
+        _rows(_of([rows], settled), state_schema(), KEYS[STATE], day, names),
         _rows(_of(sink.read(STATE, names), settled), state_schema(), KEYS[STATE], day, names),
     )
 
 
-def _compare_small(engine: sa.Engine, sink: Sink, table: sa.Table) -> TableState:
+def _compare_small(engine: sa.Engine, sink: Sink, table: sa.Table, mask: Mask) -> TableState:
     marks = sink.marks(table.name)
     expected = sum(mark.key for mark in marks.values())
     rows = sum(batch.num_rows for batch in sink.read(table.name, ["id"]))
-    waits = marks != watermarks.whole(changes.whole(engine, table))
+    waits = marks != watermarks.whole(mask_rows(table.name, changes.whole(engine, table), mask))
     missing, more = max(0, expected - rows), max(0, rows - expected)
     return TableState(table.name, rows, expected, missing=missing, doubled=more, waits=waits)
 

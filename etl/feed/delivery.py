@@ -16,6 +16,7 @@ from etl.feed import changes, watermarks
 from etl.feed.changes import Batch
 from etl.feed.lag import lowest, named
 from etl.feed.locks import only_one
+from etl.feed.masking import mask_rows
 from etl.feed.shaping import shaped, undelivered
 from etl.feed.sinks.base import Part, Sink
 from etl.feed.sinks.registry import open_sink
@@ -140,7 +141,7 @@ class _Delivery:
     def _changed_small(self) -> Iterator[Part]:
         """The small tables that do not stand in the destination as they are here."""
         for table in SMALL:
-            rows = changes.whole(self.engine, table)
+            rows = mask_rows(table.name, changes.whole(self.engine, table), self.destination.mask)
             mark = watermarks.whole(rows)
             if self.sink.marks(table.name) != mark:  # an empty one says that there are no gaps
                 yield Part(table.name, rows, mark, whole=True)
@@ -162,7 +163,8 @@ class _Delivery:
         for batch in batches:
             if self.stop.is_set():
                 return False
-            self._deliver(stream, batch, marks)
+            masked = mask_rows(stream.name, batch.rows, self.destination.mask)
+            self._deliver(stream, Batch(masked, batch.marks), marks)
         return True
 
     def _deliver(self, stream: Stream, batch: Batch, marks: dict[str, dict[int, Mark]]) -> None:

@@ -58,7 +58,7 @@ def _standing(engine: sa.Engine, destination: Destination, deep: bool) -> Standi
         sink = open_sink(destination)
         try:
             marks = {stream.name: lowest_marks(engine, sink, stream) for stream in STREAMS}
-            tables = compare(engine, sink, deep=deep)
+            tables = compare(engine, sink, destination.mask, deep=deep)
         finally:
             sink.close()
     except Exception as error:  # noqa: BLE001 - a destination's library may raise anything; it is reported

@@ -98,23 +98,27 @@ def targets(stream: Stream, *, state: bool) -> tuple[str, ...]:
 
 
 def schema(table: sa.Table) -> pa.Schema:
-    """The Arrow schema of a table: 64-bit integers, UTC microseconds, JSON as text."""
+    """The Arrow schema of a table: 64-bit integers, UTC microseconds, JSON as text; with our comments."""
     import pyarrow as pa
 
-    return pa.schema([_field(column) for column in table.columns])
+    return pa.schema([_field(column) for column in table.columns], {"comment": str(table.comment)})
 
 
 def state_schema() -> pa.Schema:
     """The Arrow schema of the current state."""
     import pyarrow as pa
 
-    return pa.schema([_field(video_jobs.c[name]) for name in STATE_COLUMNS])
+    fields = [_field(video_jobs.c[name]) for name in STATE_COLUMNS]
+    return pa.schema(fields, {"comment": str(video_jobs.comment)})
 
 
 def _field(column: sa.Column[Any]) -> pa.Field:
     import pyarrow as pa
 
-    return pa.field(column.name, _arrow(column.type))
+    # Delta and Spark know a column's comment by the first name, Iceberg by the second.
+    return pa.field(
+        column.name, _arrow(column.type), metadata=dict.fromkeys(("comment", "doc"), column.comment)
+    )
 
 
 def _arrow(kind: sa.types.TypeEngine[Any]) -> pa.DataType:

@@ -1,22 +1,32 @@
-"""The short way for items that are just what the contract says: decoded straight into typed fields.
+"""The short way for items that are just what the contract says, or that and members it does not name: decoded
+straight into typed fields.
 
-A whole page takes a third of the time of the long way (jobs.py) and gives the same rows, or None: then the
-long way decides.
+A whole page takes a third of the time of the long way (jobs.py), one item by itself half of it. Rows are the
+same; where there is none, the long way decides.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from operator import itemgetter
-from typing import Annotated, Literal
+from itertools import repeat
+from operator import attrgetter
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from etl.records import JobRow, new_row
 from etl.transform import parsers
-from etl.transform.jobs import Context, digest, provider_of
-from etl.transform.json_values import MAX_ID, has_escaped_nul
+from etl.transform.jobs import (
+    Context,
+    count_unknown,
+    derived_status,
+    digest,
+    provider_of,
+    significant,
+    without_column,
+)
+from etl.transform.json_values import MAX_DEPTH, MAX_ID, deeper_than, has_escaped_nul, json_text
 
 _Moment = Annotated[int, msgspec.Meta(gt=0, lt=parsers.LATEST)]
 
@@ -26,9 +36,11 @@ class _Error(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     message: str | None = None
 
 
-class _Job(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+class _Job(msgspec.Struct, gc=False):
+    """The reference page shows no status, and a gateway whose provider sent none an empty one."""
+
     id: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID)]
-    status: Literal["queued", "in_progress", "completed", "failed"]
+    status: Literal["queued", "in_progress", "completed", "failed", ""] | None = None
     object: Literal["video"] = "video"
     provider: str | None = None
     model: str | None = None
@@ -43,26 +55,83 @@ class _Job(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     error: _Error | None = None
 
 
-_decode = msgspec.json.Decoder(list[_Job]).decode
+class _StrictJob(_Job, forbid_unknown_fields=True, gc=False):
+    """A job without other members."""
 
 
-def ordinary_rows(items: Sequence[bytes], context: Context) -> list[JobRow] | None:
-    """A row for each item; None when anything about one of them is out of the ordinary. Prompts must be
-    stored as sent."""
+_decode_page = msgspec.json.Decoder(list[_StrictJob]).decode
+_decode_strict = msgspec.json.Decoder(_StrictJob).decode
+_decode = msgspec.json.Decoder(_Job).decode
+_decode_members = msgspec.json.Decoder(dict[str, Any]).decode
+_UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
+_NONE: dict[str, Any] = {}
+_Times = tuple[datetime | None, datetime | None, datetime | None]
+#: What has no column: as JSON text, and as the content hash covers it.
+_Extra = tuple[str | None, str | None]
+_NO_EXTRA: _Extra = (None, None)
+_id = attrgetter("id")
+
+
+def ordinary_rows(items: Sequence[bytes], context: Context) -> list[JobRow | None]:
+    """A row for each item; None where anything about it is out of the ordinary. Prompts must be stored as
+    sent. Members that the contract does not name are counted as drift."""
+    jobs = _decoded_at_once(items)
+    if jobs is not None:
+        try:
+            return list(map(_row, jobs, _times(jobs), repeat(_NO_EXTRA), repeat(context)))
+        except ValueError:
+            pass
+    found = [_decoded(item) for item in items]
+    times = _times([each[0] for each in found if each is not None])
+    return [None if each is None else _row_of(*each, next(times), context) for each in found]
+
+
+def _decoded_at_once(items: Sequence[bytes]) -> list[_StrictJob] | None:
     text = b"[%b]" % b",".join(items)
     if has_escaped_nul(text):
         return None
     try:
-        jobs = _decode(text)
-        rows = [_row(job, times, context) for job, times in zip(jobs, _times(jobs), strict=True)]
-    except (msgspec.MsgspecError, ValueError):
+        jobs = _decode_page(text)
+    except _UNREADABLE:
         return None
-    whole = len(rows) == len(items) and all(map(str.strip, map(_id, rows)))
-    return rows if whole else None
+    return jobs if len(jobs) == len(items) and all(map(str.strip, map(_id, jobs))) else None
 
 
-_id = itemgetter(0)
-_Times = tuple[datetime | None, datetime | None, datetime | None]
+def _decoded(item: bytes) -> tuple[_Job, dict[str, Any]] | None:
+    """The job, and its members without a column."""
+    if has_escaped_nul(item):
+        return None
+    try:
+        return _named(_decode_strict(item), _NONE)
+    except msgspec.ValidationError:
+        pass
+    except _UNREADABLE:
+        return None
+    try:
+        members = _decode_members(item)
+        return None if deeper_than(members, MAX_DEPTH) else _named(_decode(item), without_column(members))
+    except _UNREADABLE:
+        return None
+
+
+def _named(job: _Job, others: dict[str, Any]) -> tuple[_Job, dict[str, Any]] | None:
+    return (job, others) if job.id.strip() else None
+
+
+def _row_of(job: _Job, others: dict[str, Any], times: _Times, context: Context) -> JobRow | None:
+    try:
+        row = _row(job, times, _extra(others), context)
+    except ValueError:
+        return None
+    count_unknown(others, context)
+    return row
+
+
+def _extra(members: dict[str, Any]) -> _Extra:
+    if not members:
+        return _NO_EXTRA
+    text = json_text(members)
+    return text, significant(members, text)
 
 
 def _times(jobs: Sequence[_Job]) -> Iterator[_Times]:
@@ -72,21 +141,23 @@ def _times(jobs: Sequence[_Job]) -> Iterator[_Times]:
     return zip(utc, utc, utc, strict=True)
 
 
-def _row(job: _Job, times: _Times, context: Context) -> JobRow:
+def _row(job: _Job, times: _Times, extra: _Extra, context: Context) -> JobRow:
     """Raises ValueError for a number out of range."""
-    key, status, size, error = job.id, job.status, job.size or None, job.error
+    key, size, error = job.id, job.size or None, job.error
     progress, seconds = parsers.percent(job.progress), parsers.seconds(job.seconds)
+    code, message = (None, None) if error is None else (error.code or None, error.message or None)
+    reported = job.status or None
+    status = reported or derived_status(bool(code or message), times[1], progress)
     if progress == 1 and status == "completed":
         progress = 100.0
     provider = job.provider or context.provider or provider_of(key)
     model, prompt, remixed = job.model or None, job.prompt or None, job.remixed_from_video_id or None
-    code, message = (None, None) if error is None else (error.code or None, error.message or None)
     content = (
-        provider, model, status, status, prompt, remixed, seconds, size, *times, code, message, None,
+        provider, model, status, reported, prompt, remixed, seconds, size, *times, code, message, extra[1],
     )  # fmt: skip
     row = (
-        key, provider, model, status, status, progress, prompt, remixed, seconds, size,
-        *parsers.dimensions(size), *times, code, message, None,
+        key, provider, model, status, reported, progress, prompt, remixed, seconds, size,
+        *parsers.dimensions(size), *times, code, message, extra[0],
         status == "completed" or status == "failed", digest(content),
     )  # fmt: skip
     return new_row(row)

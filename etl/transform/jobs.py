@@ -83,7 +83,8 @@ def job_id(job: Any) -> str:
 def job_row(job: dict[str, Any], context: Context) -> JobRow:
     """The row of an item with a usable id. Raises Unusable for no other reason than its id."""
     key = job_id(job)
-    extra = {} if _KNOWN.issuperset(job) else _unknown(job, context)
+    extra = {} if _KNOWN.issuperset(job) else without_column(job)
+    count_unknown(extra, context)
     error = job.get("error")
     error_code, error_message, failed = _error(error, extra, context) if error else _NO_ERROR
     created_at = _parsed(job, "created_at", parsers.moment, extra)
@@ -104,7 +105,7 @@ def job_row(job: dict[str, Any], context: Context) -> JobRow:
     extra_text = json_text(extra) if extra else None
     content = (
         provider, model, status, reported, prompt, remixed, seconds, size, created_at, completed_at,
-        expires_at, error_code, error_message, _significant(extra, extra_text) if extra_text else None,
+        expires_at, error_code, error_message, significant(extra, extra_text) if extra_text else None,
     )  # fmt: skip
     row = (
         key, provider, model, status, reported, progress, prompt, remixed, seconds, size, width, height,
@@ -120,12 +121,15 @@ def digest(content: tuple[Any, ...]) -> str:
     return blake2b(_pack(content), digest_size=16).hexdigest()
 
 
-def _unknown(job: dict[str, Any], context: Context) -> dict[str, Any]:
-    """Members without a column, counted as drift."""
-    extra = {name: value for name, value in job.items() if name not in _KNOWN}
+def without_column(job: dict[str, Any]) -> dict[str, Any]:
+    """Members that have no column."""
+    return {name: value for name, value in job.items() if name not in _KNOWN}
+
+
+def count_unknown(extra: dict[str, Any], context: Context) -> None:
+    """Members without a column are drift."""
     for name, value in extra.items():
         context.unknown("job", name, value)
-    return extra
 
 
 def _parsed(
@@ -195,10 +199,11 @@ def _status(
     status = reported.strip().lower() if reported else ""
     if status:
         return reported, _ALIASES.get(status, status)
-    return reported or None, _derived(failed, completed_at, progress)
+    return reported or None, derived_status(failed, completed_at, progress)
 
 
-def _derived(failed: bool, completed_at: datetime | None, progress: float | None) -> str:
+def derived_status(failed: bool, completed_at: datetime | None, progress: float | None) -> str:
+    """What a job's other members say of it."""
     if failed:
         return "failed"
     if completed_at is not None or (progress or 0) >= 100:
@@ -242,7 +247,7 @@ def _has_zero(members: dict[str, Any]) -> bool:
     return False
 
 
-def _significant(extra: dict[str, Any], text: str) -> str | None:
+def significant(extra: dict[str, Any], text: str) -> str | None:
     """What of `extra`, JSON text `text`, the hash covers: all but zero values and a strange progress."""
     if "progress" not in extra and not _has_zero(extra):
         return text

@@ -46,33 +46,32 @@ def transform_page(page: RawPage, options: Options, *, source_provider: str | No
     )
 
 
-def _rows(items: Sequence[bytes], context: Context, start: int = 0) -> tuple[list[JobRow], list[Reject]]:
-    """The rows of all at once; around an item that is out of the ordinary, of ever smaller parts."""
+def _rows(items: Sequence[bytes], context: Context) -> tuple[list[JobRow], list[Reject]]:
+    """The rows of all at once, and of each that is out of the ordinary by itself."""
     plain = context.options.prompts == "store" and context.mask is None
-    ordinary = ordinary_rows(items, context) if plain else None
-    if ordinary is not None:
-        return ordinary, []
-    if len(items) <= 1:
-        return _alone(items, context, start)
-    half = len(items) // 2
-    rows, rejects = _rows(items[:half], context, start)
-    more_rows, more_rejects = _rows(items[half:], context, start + half)
-    return rows + more_rows, rejects + more_rejects
+    ordinary = ordinary_rows(items, context) if plain else [None] * len(items)
+    rows: list[JobRow] = []
+    rejects: list[Reject] = []
+    for position, (item, row) in enumerate(zip(items, ordinary, strict=True)):
+        if row is None:
+            _take_alone(item, position, context, rows, rejects)
+        else:
+            rows.append(row)
+    return rows, rejects
 
 
-def _alone(items: Sequence[bytes], context: Context, position: int) -> tuple[list[JobRow], list[Reject]]:
-    if not items:
-        return [], []
-    raw = items[0] if context.mask is None else context.mask.payload(items[0])
+def _take_alone(
+    item: bytes, position: int, context: Context, rows: list[JobRow], rejects: list[Reject]
+) -> None:
+    """The long way for one item: a row, or a reject."""
+    raw = item if context.mask is None else context.mask.payload(item)
+    job = None
     try:
-        job = _hidden(decode(items[0]), context)
-    except Unusable as exc:
-        return [], [_reject(exc, raw, position, context.options, exc.value)]
-    try:
+        job = _hidden(decode(item), context)
         job_id(job)  # of the job as sent: what takes a prompt's place is no key
-        return [job_row(scrub_job(job, context.options), context)], []
+        rows.append(job_row(scrub_job(job, context.options), context))
     except Unusable as exc:
-        return [], [_reject(exc, raw, position, context.options, job)]
+        rejects.append(_reject(exc, raw, position, context.options, exc.value if job is None else job))
 
 
 def _prompts(page: RawPage) -> Iterator[str]:

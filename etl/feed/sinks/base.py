@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -71,6 +71,21 @@ class Written:
                 f"another feed has written to {table} at the same time",
                 hint="deliver again: nothing was written twice. Let one destination only name this place",
             )
+
+
+def comment_statements(place: str, fields: pa.Schema, quote: Callable[[str], str]) -> Iterator[str]:
+    """SQL that gives a table and its columns the comments they have here."""
+    table = (fields.metadata or {}).get(b"comment")
+    columns = {field.name: (field.metadata or {}).get(b"comment") for field in fields}
+    if table:
+        yield f"COMMENT ON TABLE {place} IS {_literal(table)}"
+    for name, comment in columns.items():
+        if comment:
+            yield f"COMMENT ON COLUMN {place}.{quote(name)} IS {_literal(comment)}"
+
+
+def _literal(text: bytes) -> str:
+    return "'" + text.decode().replace("'", "''") + "'"
 
 
 def required_url(destination: Destination) -> str:

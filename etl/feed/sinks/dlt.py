@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from etl.config import Destination
 from etl.errors import ConfigError
-from etl.feed.sinks.base import Part, required_url
+from etl.feed.sinks.base import Part, comment_statements, required_url
 from etl.feed.tables import KEYS
 from etl.feed.watermarks import Mark
 
@@ -109,6 +109,7 @@ class Warehouse:
         )
         self._found: dict[str, dict[int, Mark]] | None = None
         self._indexed: set[str] = set()
+        self._described: set[str] = set()
         self._dropped: set[str] = set()  # somebody dropped these: dlt believes that they are there
 
     def marks(self, table: str) -> dict[int, Mark]:
@@ -116,6 +117,8 @@ class Warehouse:
             self._pipeline.sync_destination()
             self._found = self._read_marks()
         found = self._found.get(table, {})
+        if any(mark.key for mark in found.values()):
+            self._described.add(table)
         if any(mark.key for mark in found.values()) and not self._is_there(table):
             self._dropped.add(table)
             return {}
@@ -132,6 +135,8 @@ class Warehouse:
         for part in parts:
             if not part.whole:
                 self._index(part.table)
+            if part.rows.num_rows:
+                self._describe(part)
 
     def read(self, table: str, columns: Sequence[str]) -> Iterator[pa.Table]:
         if not self._is_there(table):
@@ -203,6 +208,16 @@ class Warehouse:
             key = ", ".join(client.escape_column_name(name) for name in KEYS[table])
             place = client.make_qualified_table_name(table)
             client.execute_sql(f"CREATE UNIQUE INDEX IF NOT EXISTS {table}_key ON {place} ({key})")
+
+    def _describe(self, part: Part) -> None:
+        """PostgreSQL's tables get our comments when they are made."""
+        if self._format is None or part.table in self._described:
+            return
+        self._described.add(part.table)
+        with self._pipeline.sql_client() as client:
+            place = client.make_qualified_table_name(part.table)
+            for statement in comment_statements(place, part.rows.schema, client.escape_column_name):
+                client.execute_sql(statement)
 
 
 def _resource(part: Part) -> Any:

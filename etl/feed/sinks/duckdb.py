@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from etl.config import Destination
 from etl.errors import ConfigError, EtlError
-from etl.feed.sinks.base import Part, Written, required_url
+from etl.feed.sinks.base import Part, Written, comment_statements, required_url
 from etl.feed.tables import KEYS, STATE
 from etl.feed.watermarks import Mark
 
@@ -163,12 +163,14 @@ class DuckDb:
     def _make(self, cursor: Any, table: str, fields: pa.Schema) -> None:
         """The table, with a column for every field."""
         cursor.register("new_rows", fields.empty_table())
-        place = self._place(table)
+        place, is_new = self._place(table), not self._is_there(cursor, table)
         cursor.execute(f"CREATE TABLE IF NOT EXISTS {place} AS FROM new_rows")
         kinds = dict(cursor.execute("SELECT column_name, column_type FROM (DESCRIBE new_rows)").fetchall())
         for name, kind in kinds.items():
             cursor.execute(f"ALTER TABLE {place} ADD COLUMN IF NOT EXISTS {_quoted(name)} {kind}")
         cursor.unregister("new_rows")
+        for statement in comment_statements(place, fields, _quoted) if is_new else ():
+            cursor.execute(statement)
 
     def _append(self, cursor: Any, table: str, rows: pa.Table) -> None:
         cursor.register("new_rows", rows)

@@ -116,7 +116,10 @@ class IcebergTables:
             found = self._catalog.load_table(place)
         except NoSuchTableError:
             self._make_namespace()
-            return self._catalog.create_table(place, fields, properties=properties(name))
+            comment = (fields.metadata or {}).get(b"comment", b"").decode()
+            return self._catalog.create_table(
+                place, fields, properties={"comment": comment, **properties(name)}
+            )
         wanted = properties(name)
         if not wanted.items() <= found.properties.items():  # made by an older version
             with found.transaction() as changes:

@@ -1,0 +1,64 @@
+"""Keys that stand in files are read again: platforms replace such files while a service runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from etl import errors
+from etl.config import load_config
+from etl.records import Request
+from tests.extract.conftest import Client
+
+NEW = "sk-new-9f27c1d4"
+
+
+@pytest.mark.parametrize("how", ["api_key_file", "variable", "environment"])
+def test_a_replaced_key_is_used_at_the_first_refusal(
+    how: str, client: Callable[..., Client], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, config = tmp_path / "key", tmp_path / "c.yaml"
+    c = client()
+    file.write_text("canary-51c09e7d\n")
+    environ = {
+        "BIFROST_API_KEY_FILE": str(file),
+        "BIFROST_BASE_URL": c.sim.base_url,
+        "BIFROST_PROVIDER": "openai",
+    }
+    key = {"api_key_file": f"api_key_file: {file}", "variable": "api_key: '${BIFROST_API_KEY}'"}.get(how, "")
+    config.write_text(f"sources:\n  - {{name: a, base_url: '{c.sim.base_url}', provider: openai, {key}}}\n")
+    monkeypatch.chdir(tmp_path)
+    [source] = load_config(None if how == "environment" else config, environ).sources
+    c.gateway.close()
+    c.source = source
+    c.gateway = c._wired(lambda _: None)
+    c.gateway.page(Request())
+    c.sim.gateway.credentials.token = NEW
+    fresh = tmp_path / "fresh"
+    fresh.write_text(NEW + "\n")
+    fresh.replace(file)
+    assert c.gateway.page(Request()).items
+    assert c.gateway.requests == 3, "refused once, and asked again with what the file holds now"
+
+
+def test_the_new_key_is_masked_as_well(client: Callable[..., Client], tmp_path: Path) -> None:
+    c, file = client(), tmp_path / "key"
+    file.write_text("canary-51c09e7d\n")
+    c.source = c.source.__class__(
+        name="a", base_url=c.sim.base_url, provider="openai", api_key=c.source.api_key.kept_in(str(file))
+    )
+    c.gateway.close()
+    c.gateway = c._wired(lambda _: None)
+    file.write_text(NEW + "\n")
+    c.sim.gateway.credentials.token = "another"
+    with pytest.raises(errors.Unauthorized) as found:
+        c.gateway.page(Request())
+    assert NEW not in str(found.value)
+
+
+def test_a_file_that_is_gone_for_a_moment_changes_nothing(tmp_path: Path) -> None:
+    from etl.config import Secret
+
+    assert Secret("old", str(tmp_path / "none")).renewed().reveal() == "old"
