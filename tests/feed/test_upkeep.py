@@ -11,6 +11,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
+from deltalake import DeltaTable
 
 from etl.config import Destination, SecretUrl
 from etl.db.engine import writing
@@ -124,5 +125,10 @@ def test_files_do_not_pile_up(engine: sa.Engine, tmp_path: Path, kind: str) -> N
         feed(engine, place(kind, tmp_path))
         most = max(most, len(files(tmp_path / kind)))
     assert most <= MOST[kind], most
+    if kind == "delta":  # nothing is forgotten that a checkpoint no longer names
+        for table in ("video_job_versions", "video_jobs"):
+            held_here = DeltaTable(str(tmp_path / kind / table))
+            lying = len(list((tmp_path / kind / table).glob("*.parquet")))
+            assert lying <= len(held_here.file_uris()) + 16, table
     assert_equal(engine, kind, tmp_path)
     assert len(held(kind, tmp_path, "video_job_versions")) == 50 + 4 * TIMES

@@ -77,7 +77,8 @@ class DeltaTables:
             assert table is not None
             _set_properties(table, self._properties(name))
             table.optimize.compact(target_size=_TARGET.get(name, _LARGE), commit_properties=_only_next())
-            table.vacuum(dry_run=False, enforce_retention_duration=False)  # as long as the property says
+            # Full: a checkpoint may have forgotten what was replaced. What the property keeps stays.
+            table.vacuum(dry_run=False, enforce_retention_duration=False, full=True)
             table.create_checkpoint()
             table.cleanup_metadata()
         self._due = set()
@@ -112,7 +113,7 @@ class DeltaTables:
         )
 
     def _properties(self, table: str) -> dict[str, str]:
-        kept = f"interval {math.ceil(self._keep)} seconds"
+        kept = f"interval {math.floor(self._keep)} seconds"
         return {
             "delta.logRetentionDuration": kept,
             "delta.deletedFileRetentionDuration": kept,
