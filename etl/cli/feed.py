@@ -57,9 +57,12 @@ def command(
     asked = names[0] if names and names[0] in _SHOWING else None
     loaded = settings.load(config)
 
+    from etl.config import require_secrets
     from etl.feed.delivery import choose
 
-    choose(loaded, names[1:] if asked else names)
+    chosen = choose(loaded, names[1:] if asked else names)
+    if not asked:
+        require_secrets(loaded.origin, *chosen)
     settings.start_logging(loaded)
     if asked:
         raise typer.Exit(_show(loaded, names[1:], settings.redact, deep=_SHOWING[asked], as_json=json))

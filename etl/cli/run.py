@@ -57,7 +57,7 @@ def command(
     """
     settings = ctx.ensure_object(Settings)
     loaded = settings.load(config)
-    loaded.choose()
+    _require(loaded, once=once)
     if json and not once:
         raise ConfigError("--json goes with --once", hint="the service writes logs: service.log_format: json")
     if once:
@@ -65,6 +65,15 @@ def command(
         raise typer.Exit(_once(loaded, settings, as_json=json))
     settings.start_logging(loaded, loaded.service.log_level)
     _serve(loaded, settings)
+
+
+def _require(config: Config, *, once: bool = False) -> None:
+    """Raises ConfigError unless there are sources, and every secret that this process will need."""
+    from etl.config import require_secrets
+
+    config.choose()
+    scheduled = [destination for destination in config.feed.destinations if destination.scheduled]
+    require_secrets(config.origin, *scheduled, *(() if once else (config.service, config.notify)))
 
 
 def _once(config: Config, settings: Settings, *, as_json: bool) -> int:
@@ -177,7 +186,7 @@ def _reload(service: Service, settings: Settings, metrics: Metrics) -> None:
     secrets = settings.secrets
     try:
         fresh = settings.load()
-        fresh.choose()
+        _require(fresh)
         settings.secrets = tuple({*settings.secrets, *secrets})  # runs that go on still know the old ones
         work = _work(fresh, metrics, service.work.notifier.memory)
         if (fresh.database, fresh.prices) != (old.database, old.prices):

@@ -15,11 +15,12 @@ from etl.config.model import (
     Retention,
     Service,
 )
+from etl.config.needed import require_secrets
 from etl.config.source import Reconcile, Schedule, Source
 from etl.config.values import Secret, SecretUrl
 
 __all__ = [
     "Config", "Dask", "Database", "Destination", "Feed", "Lease", "Mask", "Notify", "Price", "Reconcile",
     "Reporting", "Retention", "Schedule", "Secret", "SecretUrl", "Service", "Source", "example",
-    "load_config",
+    "load_config", "require_secrets",
 ]  # fmt: skip

@@ -28,7 +28,7 @@ from etl.config.model import (
     Retention,
     Service,
 )
-from etl.config.node import BROKEN, Node, variable, variable_file
+from etl.config.node import BROKEN, BothGiven, Node, Unset, variable, variable_file
 from etl.config.reader import Fields, Reader
 from etl.config.source import Reconcile, Schedule, Source
 from etl.config.values import Secret, SecretUrl
@@ -61,7 +61,7 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
     root = _parse(file, environ, reader) if file else Node({}, _ENVIRONMENT)
     config = _config(root, environ, reader)
     if reader.problems or config is None:
-        raise _error(reader.problems, origin)
+        raise _error([*reader.problems, *reader.missing], origin)
     return _replaced(config, origin=origin, path=file)
 
 
@@ -144,7 +144,7 @@ def _sources(node: Node, under: Fields, environ: Mapping[str, str], reader: Read
     if node.value in (None, []):
         node = Node(_environment_source(environ, reader), _ENVIRONMENT)
     if not isinstance(node.value, list):
-        if node.value is not BROKEN:
+        if not reader.is_broken(node, "sources"):
             reader.report(
                 node.where, "sources", "expects a list: each source starts with a dash and its name"
             )
@@ -168,9 +168,11 @@ def _from_environment(name: str, environ: Mapping[str, str], reader: Reader) -> 
     where = f"environment variable {name}"
     try:
         text = variable(environ, name)
-    except ValueError as exc:
+    except BothGiven as exc:
         reader.report(where, "", str(exc))
         return Node(BROKEN, where)
+    except ValueError as exc:
+        return Node(Unset(str(exc), str(exc), variable_file(environ, name)), where)
     return Node(text, where, file=variable_file(environ, name)) if text is not None else None
 
 

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from msgspec import Meta, Struct
 
+from etl.config.needed import require_secrets
 from etl.config.source import Problems, Source, Text
 from etl.config.values import (
     Cron,
@@ -65,7 +66,8 @@ class Database(Struct, frozen=True, kw_only=True):
         return [*self.url.secrets(), *(self.password.secrets() if self.password else [])]
 
     def problems(self) -> Problems:
-        if self.password is not None and "@" not in self.url.reveal():
+        known = self.url.problem is None
+        if self.password is not None and known and "@" not in self.url.reveal():
             yield "password", "needs a URL with a user: postgresql://user@host/name"
 
 
@@ -137,7 +139,7 @@ class Service(Struct, frozen=True, kw_only=True):
             yield "host", "is reachable from other machines: that needs allow_remote: true (and a token)"
         elif self.token is None:
             yield "allow_remote", "needs a token (token, or token_file)"
-        elif _is_weak(self.token.reveal()):
+        elif self.token.problem is None and _is_weak(self.token.reveal()):
             yield "token", f"can be guessed: {_STRONG}, such as openssl rand -hex 24 writes"
 
 
@@ -185,6 +187,8 @@ class Mask(Struct, frozen=True, kw_only=True):
     key: HiddenText | None = None
 
     def problems(self) -> Problems:
+        if self.key is not None and self.key.problem is not None:
+            return
         if self.prompt == "hmac" and (self.key is None or len(self.key.reveal()) < 16):
             yield "key", "hmac needs a key of 16 characters or more (key, or key_file)"
 
@@ -216,7 +220,7 @@ class Destination(Struct, frozen=True, kw_only=True):
 
     def secrets(self) -> list[str]:
         hidden = list(self.url.secrets()) if self.url else []
-        hidden += [self.mask.key.reveal()] if self.mask.key else []
+        hidden += self.mask.key.secrets() if self.mask.key else []
         return hidden + list(_secret_options(self.options, hidden=False))
 
 
@@ -257,7 +261,10 @@ class Config(Struct, frozen=True, kw_only=True):
     path: Path | None = None
 
     def problems(self) -> Problems:
-        if self.executor == "dask" and self.dask.far and self.database.url.reveal().startswith("sqlite"):
+        if self.executor != "dask" or not self.dask.far:
+            return
+        url = self.database.url
+        if url.problem is None and url.reveal().startswith("sqlite"):
             yield "executor", "a cluster of machines cannot share a SQLite file: give it a database server"
 
     def secrets(self) -> list[str]:
@@ -269,7 +276,8 @@ class Config(Struct, frozen=True, kw_only=True):
     def choose(self, names: Sequence[str] = ()) -> tuple[Source, ...]:
         """The sources of these names, in the order of the file; without names, all that are enabled.
 
-        Raises ConfigError for a name that does not exist, or when there is nothing to choose from.
+        Raises ConfigError for a name that does not exist, when there is nothing to choose from, and for a
+        secret that is missing: who chooses sources asks their gateways.
         """
         if not self.sources:
             hint = "Set BIFROST_BASE_URL, BIFROST_API_KEY and BIFROST_PROVIDER, or run: bifrost-etl init"
@@ -281,6 +289,7 @@ class Config(Struct, frozen=True, kw_only=True):
         chosen = tuple(s for s in self.sources if (s.name in names if names else s.enabled))
         if not chosen:
             raise ConfigError("Every source is switched off (enabled: false)", hint="Name one to run it")
+        require_secrets(self.origin, *chosen)
         return chosen
 
 

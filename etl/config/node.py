@@ -15,6 +15,20 @@ _KEY = re.compile(r"[A-Za-z_][\w.-]{0,39}")
 BROKEN = object()
 
 
+class BothGiven(ValueError):
+    """A variable and the file that stands for it: a mistake, whoever needs it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unset:
+    """Stands for a text that cannot be had now: `problem` says why, `secret` what to do where it is a secret,
+    `file` is the secret file that may come later."""
+
+    problem: str
+    secret: str
+    file: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """A value and where it stands. `value` is a dict of nodes, a list of nodes, or a scalar.
@@ -51,7 +65,7 @@ def variable(environ: Mapping[str, str], name: str) -> str | None:
     """An environment variable, or the content of the file that NAME_FILE names; None when neither is set."""
     text, file = environ.get(name), environ.get(f"{name}_FILE")
     if text and file:
-        raise ValueError(f"{name} and {name}_FILE are both set; keep one")
+        raise BothGiven(f"{name} and {name}_FILE are both set; keep one")
     if not file:
         return text or None
     try:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 import msgspec
 
-from etl.config.node import BROKEN, Node, shown
+from etl.config.node import BROKEN, Node, Unset, shown
 from etl.config.values import Parsed, Secret, Wrong, read_secret_file
 
 _WORDS = {bool: "true or false", str: "text (put quotes around it)", int: "a whole number", float: "a number"}
@@ -70,9 +70,12 @@ def keys(struct: type[msgspec.Struct]) -> dict[str, Any]:
 
 
 def _is_secret(hint: Any) -> bool:
-    kind = _unwrap(hint)
+    return _secret_type(_unwrap(hint)) is not None
+
+
+def _secret_type(kind: Any) -> type[Secret] | None:
     base = get_args(kind)[0] if get_origin(kind) is Annotated else kind
-    return isinstance(base, type) and issubclass(base, Secret)
+    return base if isinstance(base, type) and issubclass(base, Secret) else None
 
 
 def _unwrap(hint: Any) -> Any:
@@ -83,10 +86,24 @@ def _unwrap(hint: Any) -> Any:
 
 
 class Reader:
-    """Collects problems while it reads; nothing is raised."""
+    """Collects problems while it reads; nothing is raised. `missing` are those of secrets, which concern only
+    who needs them."""
 
     def __init__(self) -> None:
         self.problems: list[str] = []
+        self.missing: list[str] = []
+
+    def is_broken(self, node: Node, path: str) -> bool:
+        """Whether the node has no value that could be read; it is reported then."""
+        if isinstance(node.value, Unset):
+            self.report(node.where, path, node.value.problem)
+            return True
+        return node.value is BROKEN
+
+    def _missing(self, node: Node, unset: Unset, kind: type[Secret], path: str) -> Secret:
+        text = f"{node.where}: {path}: {unset.secret}"
+        self.missing.append(text)
+        return kind.missing(text, unset.file)
 
     def report(self, where: str, path: str, message: str) -> None:
         text = f"{where}: {path}: {message}" if path else f"{where}: {message}"
@@ -98,7 +115,8 @@ class Reader:
     ) -> Fields:
         """The mapping as fields of this record; `without` names fields that may not stand here."""
         fields = Fields(struct, node.where, path)
-        if node.value is None or node.value is BROKEN:
+        if self.is_broken(node, path) or node.value is None:
+            fields.broken.update(_required(struct) if isinstance(node.value, Unset) else ())
             return fields
         if not isinstance(node.value, dict):
             self.report(node.where, path, "expects a mapping of keys to values")
@@ -138,15 +156,18 @@ class Reader:
             fields.where[name] = node.where
 
     def _secret_file(self, node: Node, path: str) -> Node:
-        if node.value is None or node.value is BROKEN:
+        if node.value is None or node.value is BROKEN or isinstance(node.value, Unset):
             return node
         try:
             if not isinstance(node.value, str):
                 raise ValueError("expects the path of a file")
-            return Node(read_secret_file(node.value), node.where, file=node.value)
         except ValueError as exc:
             self.report(node.where, path, str(exc))
             return Node(BROKEN, node.where)
+        try:
+            return Node(read_secret_file(node.value), node.where, file=node.value)
+        except ValueError as exc:
+            return Node(Unset(str(exc), str(exc), node.value), node.where)
 
     def _exclusives(self, fields: Fields, given: dict[str, Node]) -> None:
         stands = {key for key, node in given.items() if node.value is not None}
@@ -159,7 +180,9 @@ class Reader:
     def value(self, node: Node, hint: Any, path: str) -> Any:
         """The value in the type that the field wants, or BROKEN after a report."""
         kind = _unwrap(hint)
-        if node.value is BROKEN:
+        if isinstance(node.value, Unset) and (secret := _secret_type(kind)):
+            return self._missing(node, node.value, secret, path)
+        if self.is_broken(node, path):
             return BROKEN
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
             return self.read(node, kind, path)
@@ -182,11 +205,21 @@ class Reader:
             self.report(node.where, path, f"expects {name}")
             return BROKEN
         if inner is Any:
-            return node.plain()
+            return self._any(node, path)
         entries: Any = node.value.items() if isinstance(node.value, dict) else enumerate(node.value)
         read = {key: self.value(item, inner, _below(path, key)) for key, item in entries}
         kept = {key: value for key, value in read.items() if value is not BROKEN}
         return kept if wanted is dict else list(kept.values())
+
+    def _any(self, node: Node, path: str) -> Any:
+        """The value without places, of whatever kind; what is not set counts as a secret."""
+        if isinstance(node.value, Unset):
+            return self._missing(node, node.value, Secret, path)
+        if isinstance(node.value, dict):
+            return {key: self._any(item, _below(path, key)) for key, item in node.value.items()}
+        if isinstance(node.value, list):
+            return [self._any(item, _below(path, number)) for number, item in enumerate(node.value)]
+        return node.value
 
     def build(self, fields: Fields) -> Any:
         """The record, or None after a report."""

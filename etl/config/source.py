@@ -120,7 +120,7 @@ class Source(Struct, frozen=True, kw_only=True):
         found = [text for item in self._held().values() for text in item.secrets()]
         for text in [s for s in found if " " in s]:
             found.append(text.split(" ", 1)[1])  # "Bearer xyz" in a header: xyz alone is secret as well
-        if self.username is not None and self.password is not None:
+        if self.username is not None and self.password is not None and self.password.problem is None:
             basic = f"{self.username}:{self.password.reveal()}"
             found.append(base64.b64encode(basic.encode()).decode())
         return found
@@ -149,7 +149,7 @@ class Source(Struct, frozen=True, kw_only=True):
         headers = {
             f"headers.{n}": v
             for n, v in self.headers.items()
-            if looks_secret(n) or not _WORD.fullmatch(v.reveal())
+            if looks_secret(n) or v.problem is not None or not _WORD.fullmatch(v.reveal())
         }
         named = {name: getattr(self, name) for name in ("api_key", "virtual_key", "password", "proxy")}
         return {name: item for name, item in {**named, **headers}.items() if item is not None}

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from etl.errors import ConfigError
+
 MASK = "****"
 _SECRET_WORD = re.compile(r"pass|secret|token|key|credential|pwd|signature|\bsig\b", re.I)
 
@@ -39,12 +41,21 @@ def read_secret_file(path: str) -> str:
 
 
 class Secret:
-    """Text that must not be shown: `repr`, `str` and formatting give `****`, `reveal()` the text."""
+    """Text that must not be shown: `repr`, `str` and formatting give `****`, `reveal()` the text.
 
-    __slots__ = ("_file", "_text")
+    One that is not there (its variable is not set, its file cannot be read) is an error for whoever needs it,
+    and for nobody else: `problem` says what to do.
+    """
 
-    def __init__(self, text: str, file: str | None = None) -> None:
-        self._text, self._file = text, file
+    __slots__ = ("_file", "_text", "problem")
+
+    def __init__(self, text: str, file: str | None = None, problem: str | None = None) -> None:
+        self._text, self._file, self.problem = text, file, problem
+
+    @classmethod
+    def missing(cls, problem: str, file: str | None = None) -> Self:
+        """A secret that cannot be had now."""
+        return cls("", file, problem)
 
     def kept_in(self, file: str) -> Self:
         """The same, with the path of the file that holds it: platforms replace such files."""
@@ -60,6 +71,9 @@ class Secret:
             return self
 
     def reveal(self) -> str:
+        """The text. Raises ConfigError when the secret is missing."""
+        if self.problem is not None:
+            raise ConfigError(self.problem)
         return self._text
 
     def __str__(self) -> str:
@@ -72,17 +86,17 @@ class Secret:
         return f"{type(self).__name__}({str(self)!r})"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._text == self._text
+        return isinstance(other, Secret) and (other._text, other.problem) == (self._text, self.problem)
 
     def __hash__(self) -> int:
         return hash(self._text)
 
     def __bool__(self) -> bool:
-        return bool(self._text)
+        return bool(self._text) or self.problem is not None  # a missing token does not mean: no token
 
     def secrets(self) -> list[str]:
         """The texts that must never be printed."""
-        return [self._text]
+        return [self._text] if self._text else []
 
 
 class SecretUrl(Secret):

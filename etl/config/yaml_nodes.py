@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from etl.config.node import BROKEN, Node, shown, variable, variable_file
+from etl.config.node import BROKEN, BothGiven, Node, Unset, shown, variable, variable_file
 from etl.errors import ConfigError
 
 _VARIABLE = re.compile(r"\$(?:(\$)|\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}|(\{))")
@@ -144,9 +144,12 @@ class _Reader:
             return Node(text, where)
         plain = getattr(node, "style", None) is None
         before = len(self.problems)
-        expanded = self._expand(text, where, path)
+        unset: list[Unset] = []
+        expanded = self._expand(text, where, path, unset)
         if len(self.problems) > before:
             return Node(BROKEN, where)
+        if unset:
+            return Node(unset[0], where)
         file = self._file_of(text)
         return Node(expanded if expanded or not plain else None, where, expanded=plain, file=file)
 
@@ -164,7 +167,7 @@ class _Reader:
             self.problems.append(f"{where}: {path}: the value does not fit its tag")
             return BROKEN
 
-    def _expand(self, text: str, where: str, path: str) -> str:
+    def _expand(self, text: str, where: str, path: str, unset: list[Unset]) -> str:
         def put(match: re.Match[str]) -> str:
             dollar, name, default, _brace = match.groups()
             if dollar:
@@ -174,20 +177,22 @@ class _Reader:
                     f"{where}: {path}: ${{ starts a variable: ${{NAME}}; write $$ for a dollar"
                 )
                 return ""
-            return self._variable(name, default, where, path)
+            return self._variable(name, default, where, path, unset)
 
         return _VARIABLE.sub(put, text)
 
-    def _variable(self, name: str, default: str | None, where: str, path: str) -> str:
+    def _variable(self, name: str, default: str | None, where: str, path: str, unset: list[Unset]) -> str:
         try:
             value = variable(self.environ, name)
-        except ValueError as exc:
+        except BothGiven as exc:
             self.problems.append(f"{where}: {path}: {exc}")
             return ""
+        except ValueError as exc:
+            unset.append(Unset(str(exc), str(exc), variable_file(self.environ, name)))
+            return ""
         if value is None and default is None:
-            self.problems.append(
-                f"{where}: {path}: the environment variable {name} is not set (or empty); "
-                f"set it, or write ${{{name}:-default}}"
-            )
+            said = f"the environment variable {name} is not set (or empty)"
+            secret = f"{said}; set it, or {name}_FILE to the path of a file that holds it"
+            unset.append(Unset(f"{said}; set it, or write ${{{name}:-default}}", secret))
             return ""
         return value if value is not None else str(default)

@@ -10,7 +10,7 @@ from typing import Literal
 
 import sqlalchemy as sa
 
-from etl.config import Config, Destination
+from etl.config import Config, Destination, require_secrets
 from etl.errors import ConfigError
 from etl.feed import changes, watermarks
 from etl.feed.changes import Batch
@@ -82,6 +82,7 @@ def one(
     """Deliver to one destination. Rows that commit meanwhile are the next delivery's."""
     rows: Counter[str] = Counter()
     try:
+        require_secrets(f"feed destination {destination.name}", destination)
         with only_one(engine, destination) as alone:
             if not alone:
                 return FeedResult(destination.name, "skipped")

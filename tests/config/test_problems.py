@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from etl.config import load_config
+from etl.config import Config, load_config
 from etl.errors import ConfigError
 
 CANARY = "sk-bf-canary0123456789"
@@ -23,8 +23,14 @@ def complaint(text: str | bytes, **environ: str) -> str:
     path = Path("c.yaml")
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(ConfigError) as caught:
-        load_config(path, environ)
+        use(load_config(path, environ))
     return str(caught.value)
+
+
+def use(config: Config) -> None:
+    """As a sync does, which needs the secrets of its sources and of the database."""
+    config.database.reveal()
+    config.choose()
 
 
 def about(extra: str, **environ: str) -> str:
@@ -202,7 +208,7 @@ def test_a_missing_file_is_named() -> None:
 )
 def test_mistakes_in_the_environment_name_the_variable(environ: dict[str, str], words: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        load_config(None, environ)
+        use(load_config(None, environ))
     assert words in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
 
@@ -288,7 +294,7 @@ def test_no_environment_error_repeats_a_secret() -> None:
         {"DATABASE_URL": CANARY},
     ):
         with pytest.raises(ConfigError) as caught:
-            load_config(None, environ)
+            use(load_config(None, environ))
         told = "".join(traceback.format_exception(caught.value))
         assert CANARY not in f"{told} {caught.value!r} {caught.value.hint}"
 

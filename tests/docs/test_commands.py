@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 KEY = "your-key"
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "dbt/README.md"]
 DOCUMENTS += sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))
-DEPLOYED = ["Dockerfile", "bifrost-etl.service", "compose.yaml", "cronjob.yaml", "crontab"]
+DEPLOYED = ["Dockerfile", "bifrost-etl.service", "compose.yaml", "cronjob.yaml", "deployment.yaml", "crontab"]
 LANGUAGES = {"sh", "console", "sql", "python", "yaml", "text", "mermaid"}
 
 #: Documents whose commands are run by a test below, or by another test.
@@ -56,7 +56,7 @@ LEFT_OUT = {
     "pip install pyspark": "tried by hand, says the page: it needs Java and packages of 400 MB",
 }
 #: Programs of which a test has no real one: they are called as written, and do nothing.
-STAND_INS = ("docker", "kubectl", "systemctl", "journalctl", "curl")
+STAND_INS = ("docker", "kubectl", "systemctl", "systemd-run", "journalctl", "curl")
 
 
 def has_commands(page: str) -> bool:

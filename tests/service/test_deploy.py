@@ -75,7 +75,7 @@ def test_compose(tmp_path: Path):
     assert f":{config.service.port}" in service["ports"][0]
     assert int(service["stop_grace_period"].removesuffix("s")) > config.service.shutdown_timeout
     mounted = {item.split(":")[1] for item in service["volumes"]}
-    assert service["command"][1] in mounted
+    assert service["command"] == ["run"] and service["environment"]["BIFROST_ETL_CONFIG"] in mounted
 
 
 def test_dockerfile_copies_and_installs_what_exists():
@@ -102,7 +102,36 @@ def test_cronjob(tmp_path: Path):
     [container] = spec["containers"]
     config = load(settings["data"]["bifrost-etl.yaml"], "/var/run/secrets/bifrost-etl", tmp_path)
     assert config.sources[0].api_key is not None
-    assert container["args"][2:] == ["run", "--once", "--json"]
+    assert container["args"] == ["run", "--once", "--json"]
+    assert configured(container).startswith(container["volumeMounts"][0]["mountPath"])
+    assert job["spec"]["jobTemplate"]["spec"]["activeDeadlineSeconds"] >= 600
+    assert spec["terminationGracePeriodSeconds"] > config.service.shutdown_timeout
+    assert {m["name"] for m in container["volumeMounts"]} == {v["name"] for v in spec["volumes"]}
+
+
+def configured(container: dict[str, Any]) -> str:
+    """The configuration file that `exec` finds as well as the main process."""
+    return {item["name"]: item["value"] for item in container["env"]}["BIFROST_ETL_CONFIG"]
+
+
+def test_deployment(tmp_path: Path):
+    settings, service, deployment = documents("deployment.yaml")
+    template = deployment["spec"]["template"]
+    spec = template["spec"]
+    [container] = spec["containers"]
+    config = load(settings["data"]["bifrost-etl.yaml"], "/var/run/secrets/bifrost-etl", tmp_path)
+    config.choose()
+    assert config.service.host == "0.0.0.0" and config.service.token is not None
+    assert container["args"] == ["run"]
+    assert configured(container) == "/etc/bifrost-etl/bifrost-etl.yaml"
+    labels = template["metadata"]["labels"]
+    assert deployment["spec"]["selector"]["matchLabels"].items() <= labels.items()
+    assert service["spec"]["selector"].items() <= labels.items()
+    [port] = container["ports"]
+    assert port["containerPort"] == config.service.port == service["spec"]["ports"][0]["port"]
+    assert service["spec"]["ports"][0]["targetPort"] == port["name"]
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        assert container[probe]["httpGet"] == {"path": "/healthz", "port": port["name"]}
     assert spec["terminationGracePeriodSeconds"] > config.service.shutdown_timeout
     assert {m["name"] for m in container["volumeMounts"]} == {v["name"] for v in spec["volumes"]}
 

@@ -1,0 +1,34 @@
+"""Secrets that are not there, found where they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from etl.config.values import Secret
+from etl.errors import ConfigError
+
+
+def require_secrets(origin: str, *records: Any) -> None:
+    """Raises ConfigError that names every missing secret in these records, however deep."""
+    problems = list(dict.fromkeys(text for record in records for text in _missing(record)))
+    if problems:
+        head = "" if len(problems) == 1 else f"{len(problems)} secrets are missing\n"
+        raise ConfigError(head + "\n".join(problems), hint=f"Configuration read from {origin}")
+
+
+def _missing(value: Any) -> Iterator[str]:
+    if isinstance(value, Secret):
+        if value.problem is not None:
+            yield value.problem
+        return
+    if isinstance(value, msgspec.Struct):
+        inner: Any = (getattr(value, name) for name in value.__struct_fields__)
+    elif isinstance(value, dict):
+        inner = value.values()
+    else:
+        inner = value if isinstance(value, tuple | list) else ()
+    for item in inner:
+        yield from _missing(item)
