@@ -35,15 +35,17 @@ for what the views do not show.
 
 - All instants are UTC. *Gateway's clock* and *our clock* differ, and are never in one column.
 - An *instant* is `timestamptz` on PostgreSQL, `DATETIME(6)` on MariaDB, and text that sorts
-  (`2026-05-04 12:00:00.000000`) on SQLite. A *flag* is a boolean on PostgreSQL, 0 or 1 elsewhere.
+  (`2026-05-04 12:00:00.000000`) on SQLite: there write an instant with all its digits, or `<=` and `BETWEEN`
+  miss it. A *flag* is a boolean on PostgreSQL, 0 or 1 elsewhere.
 - Money is null, never 0, where nothing is charged or no price is known. A price holds from the start of a UTC
-  day; a job costs what was in force on the day it was created.
+  day; a job costs what was in force on the day it was created. It is a decimal on PostgreSQL and MariaDB; on
+  SQLite, which has none, `SUM(CAST(ROUND(cost * 1000000) AS INTEGER)) / 1e6` adds it exactly.
+- A job that two sources of one gateway have is in the views once: `video_jobs.twin_source_id` says who counts
+  it.
 - A range of `created_at` is answered by an index at any size. `daily_jobs` and `latency_percentiles` over all
-  jobs read the totals that every commit keeps: 0.2 s at 1,000,000 jobs. The other views over *all* jobs read
-  them one by one; at 1,000,000, SQLite and PostgreSQL take 0.4 s for `failures`, 2 to 3 s for
-  `duplicate_requests`, 3 s and 6 s for `remix_trees` with 83,000 remixes, most of it sorting and looking up.
-  The cost of 80,000 jobs in `job_facts` takes 2 s and 1 s: ask that view for some days. `bifrost-etl report`
-  puts its range inside the view.
+  jobs read the totals that every commit keeps. The other views over *all* jobs read them one by one, and
+  `duplicate_requests` and `remix_trees` take seconds at a million: ask them, and `job_facts`, for some days.
+  `bifrost-etl report` puts its range inside the view, and takes whole days of it from the totals.
 - On PostgreSQL, `ALTER ROLE reader SET jit = off` for whoever asks: to compile `daily_jobs` takes 0.9 s.
 - The views belong to the newest schema: `bifrost-etl db upgrade` makes them anew. On PostgreSQL, grant a
   reader its rights with `ALTER DEFAULT PRIVILEGES`, so that they outlive an upgrade.
