@@ -25,7 +25,7 @@ _EVERY, _EVERY_STATE = 16, 4
 _MIB = 2**20
 #: A change of state writes the file anew that held the job: small files bound what five changes cost.
 _TARGET = {STATE: _MIB}
-_LARGE = 32 * _MIB
+_LARGE = 16 * _MIB
 #: What deltalake reads, and pyarrow cannot compute with.
 _PLAIN = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
 
