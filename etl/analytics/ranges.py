@@ -2,57 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from etl import times
 from etl.errors import ConfigError
 from etl.schema.views.dialects import Dialect
 
-_SPAN = re.compile(r"(\d{1,6})([mhdw])")
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-#: Stored instants lie between these (etl.transform.parsers); zones and sums do not bear the years 1 and 9999.
-_FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
-_DAY = timedelta(days=1)
-_HINT = "write 7d, 24h, today, yesterday, 2026-01-31 or 2026-01-31T14:00"
-
 
 def moment(text: str, now: datetime, zone: str, *, end: bool = False) -> datetime:
-    """The instant (UTC) that `text` means to someone in `zone`.
-
-    `7d` and `24h` count back from `now`; a day is its start, or with `end` its end. What lies beyond all that
-    is stored is moved to where that ends: a range there is empty, and no error. Raises ConfigError.
-    """
-    first, last = (_FIRST, _LAST + _DAY) if end else (_FIRST - _DAY, _LAST)
-    return min(max(_moment(text, now, zone, end), first), last)
-
-
-def _moment(text: str, now: datetime, zone: str, end: bool) -> datetime:
-    text, here = text.strip().lower(), ZoneInfo(zone)
-    span = _SPAN.fullmatch(text)
-    today = now.astimezone(here).date()
-    named = {"today": today, "yesterday": today - timedelta(days=1)}
+    """As `times.moment`, which see. Raises ConfigError."""
     try:
-        if span:
-            return (now - timedelta(**{_UNITS[span[2]]: int(span[1])})).astimezone(UTC)
-        if text == "now":
-            return now.astimezone(UTC)
-        if text in named or re.fullmatch(r"\d{4}-\d\d-\d\d", text):
-            day = named.get(text) or date.fromisoformat(text)
-            day = min(max(day, _FIRST.date() - 2 * _DAY), _LAST.date() + 2 * _DAY)
-            return _start(day + _DAY if end else day, here)
-        found = datetime.fromisoformat(text.upper())
-        if not _FIRST.year - 1 <= found.year <= _LAST.year:
-            return _LAST + _DAY if found.year > _LAST.year else _FIRST - _DAY
-        return (found if found.tzinfo else found.replace(tzinfo=here)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise ConfigError(f"{text!r} is no date, time or length of time", hint=_HINT) from None
-
-
-def _start(day: date, zone: ZoneInfo) -> datetime:
-    return datetime.combine(day, time(), zone).astimezone(UTC)
+        return times.moment(text, now, zone, end=end)
+    except ValueError as exc:
+        said, _, hint = str(exc).rpartition(": ")
+        raise ConfigError(said, hint=hint) from None
 
 
 def local_day(d: Dialect, column: str, zone: str, since: datetime, until: datetime) -> str:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from etl import times
 from etl.cli.settings import ConfigFile, Json, Settings
 from etl.errors import ConfigError
 
 if TYPE_CHECKING:
     from etl.feed.export_formats import Format
 
-_WHEN = "Day (2026-11-23) or instant (2026-11-23T08:00Z), UTC."
+_WHEN = "7d, today, a day (2026-11-23) or an instant (2026-11-23T08:00), UTC."
 
 
 def command(
@@ -26,7 +27,9 @@ def command(
         list[str] | None, typer.Option(metavar="NAME", help="Only this table; can be repeated.")
     ] = None,
     since: Annotated[str | None, typer.Option(metavar="WHEN", help=f"Only from here on. {_WHEN}")] = None,
-    until: Annotated[str | None, typer.Option(metavar="WHEN", help=f"Only before this. {_WHEN}")] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="WHEN", help=f"Only before this; a day is included. {_WHEN}")
+    ] = None,
     raw: Annotated[
         bool,
         typer.Option("--raw", help="CSV: leave texts that a spreadsheet takes for formulas as they are."),
@@ -44,7 +47,7 @@ def command(
     bytes, sha256, first_change, last_change}]}.
     """
     settings = ctx.ensure_object(Settings)
-    chosen, first, last = _format(kind), _moment(since, "--since"), _moment(until, "--until")
+    chosen, first, last = _format(kind), _moment(since, "--since"), _moment(until, "--until", end=True)
     loaded = settings.load(config)
     settings.start_logging(loaded)
 
@@ -77,11 +80,10 @@ def _format(kind: str) -> Format:
     return formats[kind]
 
 
-def _moment(text: str | None, option: str) -> datetime | None:
+def _moment(text: str | None, option: str, *, end: bool = False) -> datetime | None:
     if text is None:
         return None
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ConfigError(f"{option}: {text!r} is no day and no instant", hint=_WHEN) from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        return times.moment(text, datetime.now(UTC), "UTC", end=end)
+    except ValueError as exc:
+        raise ConfigError(f"{option}: {exc}", hint=times.MOMENTS) from None

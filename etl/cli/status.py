@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from etl import times
 from etl.cli.errors import FAILED, PARTLY
 from etl.cli.output import BAD, DIM, WARN, instant, moment_text, number, plural, say, say_json, span, table
 from etl.cli.settings import ConfigFile, Json, Settings
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from etl.analytics.status import CoverageGap, SourceStatus
     from etl.config import Config
 
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _HEADINGS = (
     "SOURCE",
     "LAST RUN",
@@ -76,14 +75,11 @@ def command(
 
 
 def age(text: str) -> timedelta:
-    """`90s`, `15m`, `2h`, `1d`, or a bare number of seconds. Raises ConfigError."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip().lower())
-    if match is None:
-        raise ConfigError(f"--max-age {text!r} is no length of time", hint="write 90s, 15m, 2h or 1d")
+    """A length of time, as everywhere (etl.times). Raises ConfigError."""
     try:
-        return timedelta(seconds=float(match[1]) * _UNITS[match[2] or "s"])
-    except OverflowError:
-        raise ConfigError(f"--max-age {text} is too long", hint="write 90s, 15m, 2h or 1d") from None
+        return timedelta(seconds=times.length(text))
+    except ValueError as exc:
+        raise ConfigError(f"--max-age: {exc}", hint=times.LENGTHS) from None
 
 
 def _read(config: Config, now: datetime) -> list[SourceStatus]:

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Self
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from etl.errors import ConfigError
+from etl.times import length
 
 MASK = "****"
 _SECRET_WORD = re.compile(r"pass|secret|token|key|credential|pwd|signature|\bsig\b", re.I)
@@ -141,18 +142,10 @@ def is_unmistakable(secret: str) -> bool:
     return " " not in secret and len(plain) >= 12 and changes >= max(6, len(plain) // 5)
 
 
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])")
-_DURATION = re.compile(rf"(?:{_PART.pattern})+")
-
-
 def duration(value: Any) -> float:
     """Seconds, from `500ms`, `30s`, `15m`, `1h30m`, `7d`, `2w` or a number of seconds."""
     if isinstance(value, str):
-        text = value.replace(" ", "")
-        if _DURATION.fullmatch(text):
-            return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
-        value = _number(text)
+        return length(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e10:
         raise ValueError
     return float(value)
@@ -164,12 +157,6 @@ def positive_duration(value: Any) -> float:
     if seconds <= 0:
         raise ValueError
     return seconds
-
-
-def _number(text: str) -> float:
-    if not re.fullmatch(r"\d+(\.\d+)?", text):
-        raise ValueError
-    return float(text)
 
 
 _BYTES = {"": 1, "b": 1, **{f"{p}b": 1000**n for n, p in enumerate("kmgt", 1)}}

@@ -21,7 +21,8 @@ from etl.simulator.versions import ALIASES, VERSIONS
 from etl.simulator.world import World
 
 VERSION_HELP = "which Bifrost; without one it behaves as the contract says (1 is 1.5, 2 is 2.1)"
-UNITS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_PART = r"([0-9]+(?:\.[0-9]+)?)(ms|[smhdw])"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -90,11 +91,12 @@ def parser() -> argparse.ArgumentParser:
 
 
 def duration(text: str) -> float:
-    """Seconds of `20ms`, `1.5s`, `24h`, `7d` or a bare number of seconds."""
-    match = re.fullmatch(r"([0-9.]+)\s*(ms|s|m|h|d|)", text)
-    if not match:
-        raise argparse.ArgumentTypeError(f"{text!r} is no duration; write 20ms, 1.5s, 24h or 7d")
-    return float(match[1]) * UNITS[match[2]]
+    """Seconds of `20ms`, `1.5s`, `1h30m`, `7d`, `2w` or a number of seconds: as everywhere in the product."""
+    low = text.strip().lower()
+    if not re.fullmatch(rf"(?:{_PART} ?)+|[0-9]+(\.[0-9]+)?", low):
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration; write 20ms, 1.5s, 1h30m, 7d or 2w")
+    parts = re.findall(_PART, low)
+    return sum(float(number) * UNITS[unit] for number, unit in parts) if parts else float(low)
 
 
 def build(options: argparse.Namespace) -> Gateway:
