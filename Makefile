@@ -7,7 +7,7 @@ INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet --co
 PYTEST = $(BIN)/python $(if $(COVERAGE),-m coverage run) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-all coverage bench lint format docs serve-docs dist dbt clean
+.PHONY: help demo test test-slow test-all coverage bench prove lint format docs serve-docs dist dbt clean
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ coverage: .venv/dev.stamp ## what of etl/ the tests reached: make test-all COVER
 
 bench: .venv/dev.stamp ## measures against a yardstick and writes docs/performance.md; ARGS=--help
 	$(BIN)/python -m benchmarks $(ARGS)
+
+prove: .venv/dev.stamp ## what docs/reliability.md shows, in about MINUTES (240): worlds, every n-th call, kills, soaks
+	nice $(BIN)/python -m harness.prove --minutes $(or $(MINUTES),240) $(ARGS)
 
 lint: .venv/dev.stamp ## formatting, lint and types; changes nothing
 	$(BIN)/ruff format --check .

@@ -82,7 +82,8 @@ class RawPage:
     `items` are the verbatim bytes of each element of `data`. `extra_fields` is that object's bytes, or None.
     `has_more` is None when the answer did not say. `received_at` is our clock when the body was complete;
     `duration` is in seconds and covers the last attempt; `gateway_date` is the answer's Date header.
-    `unknown` holds envelope members that the contract does not name.
+    `unknown` holds envelope members that the contract does not name. `full` is how long a
+    full page is where the gateway may cap the limit.
     """
 
     request: Request
@@ -98,16 +99,17 @@ class RawPage:
     size: int = 0
     gateway_date: datetime | None = None
     unknown: Mapping[str, Any] = field(default_factory=dict)
+    full: int | None = None
 
     @property
     def ends(self) -> bool:
         """The list ends here, says the page: the one stop rule (gateway.md, "Page").
 
-        No items, `has_more: false`, or, when has_more is absent, a page shorter than its limit.
+        No items, `has_more: false`, or, when has_more is absent, a page that is not full.
         """
         if not self.items or self.has_more is False:
             return True
-        return self.has_more is None and len(self.items) < self.request.limit
+        return self.has_more is None and len(self.items) < (self.full or self.request.limit)
 
 
 class JobRow(NamedTuple):

@@ -7,11 +7,13 @@ walked newest-first until it is known ground again.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from etl.errors import DeadCursor, NotFound, OrderIgnored
 from etl.extract import next_request
 from etl.pipeline import known_gaps, order
 from etl.pipeline.newest_first import newest_first
-from etl.pipeline.page_checks import backwards
+from etl.pipeline.page_checks import backwards, created, direction
 from etl.pipeline.poison import POISON, isolate
 from etl.pipeline.run import Run
 from etl.records import PageRows, Request
@@ -66,7 +68,19 @@ def _believable(run: Run, first: PageRows) -> bool:
         run.state.list_order = "desc"
         order.lists_newest_first(run)
         return False
+    if _may_run_down(run, first) and order.lists_newest_first(run):
+        return False
     return run.state.frontier_id is None or _has_witness(run, first)
+
+
+def _may_run_down(run: Run, first: PageRows) -> bool:
+    """Two jobs are too few for `direction`; but a list of the oldest first would not have them so."""
+    times = created(first)
+    rising = all(before < after for before, after in pairwise(times))
+    if run.source.order != "auto" or len(first.jobs) < 2 or rising or direction(first):
+        return False
+    ids = [row.job_id for row in first.jobs]
+    return times != sorted(times) or (ids[0] not in (known := run.store.known(ids)) and ids[-1] in known)
 
 
 def _has_witness(run: Run, first: PageRows) -> bool:

@@ -116,7 +116,7 @@ class Descent:
         self.done = self._on_known_ground(rows, solid)
         self.jump = bool(self.below) and not self.done and self._in_interrupted(known)
         holes = [following.after] if following is not None and not self.jump else []
-        run.settle({"below": [*holes, *self.below]})
+        run.settle({"below": [*holes, *(hole for hole in self.below if hole not in holes)]})
 
     def _count_overlapping(self, rows: PageRows, solid: dict[str, Known]) -> None:
         newest_at = None if self.newest is None else self.newest[1]

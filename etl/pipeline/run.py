@@ -23,7 +23,7 @@ from etl.errors import (
     Unparseable,
 )
 from etl.extract import Gateway, next_cursor, spent
-from etl.load import Batch, Gap, Lane, RunEnd, State, Store, Trouble, unlisting
+from etl.load import Batch, Gap, Lane, RunEnd, State, Store, Trouble, sync_log, unlisting
 from etl.log import EchoMask
 from etl.pipeline import read_ahead
 from etl.pipeline.page_checks import Guard
@@ -80,6 +80,7 @@ class Run:
         self._options = Options(prompts=source.prompts, raw_payloads=source.raw_payloads, mask=mask)
         self._guards: dict[str, Guard] = {}
         self._lock = threading.Lock()
+        self._longest: int | None = None  # of the pages that do not say whether more follows; None: not asked
 
     @property
     def state(self) -> State:
@@ -121,7 +122,20 @@ class Run:
 
     def _transform(self, page: RawPage) -> PageRows:
         rows = transform_page(page, self._options, source_provider=self.source.provider)
-        return replace(rows, page=spent(page), ready=self.store.ready(rows), leads_to=next_cursor(page))
+        page, leads_to = self._with_full(page), next_cursor(page)
+        return replace(rows, page=spent(page), ready=self.store.ready(rows), leads_to=leads_to)
+
+    def _with_full(self, page: RawPage) -> RawPage:
+        """Where only its length says whether more follows: a gateway may cap the limit unsaid, so a page is
+        full that is as long as the longest one known."""
+        if page.has_more is not None or not page.items:
+            return page
+        with self._lock:
+            if self._longest is None:
+                source_id = self.store.source_id
+                self._longest = self.store.read(lambda conn: sync_log.longest_page(conn, source_id))
+            self._longest = max(self._longest, len(page.items))
+            return replace(page, full=min(self._longest, page.request.limit))
 
     def distrust(self, rows: PageRows) -> None:
         """Log a page without believing it."""
