@@ -8,7 +8,6 @@ _FOLDER = Path(__file__).with_name("kept")
 
 #: By file: what is wrong. Whoever mends it strikes it off.
 KNOWN_FAILING: dict[str, str] = {
-    "known_job_behind_poison": "the known job behind a poison record is never shown, and taken for missing",
     "poison_in_a_list_that_runs_down": "its order is not known yet: the gap lies between a job and itself",
 }
 #: Of the seeds that the tests draw anew each time.
