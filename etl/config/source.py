@@ -104,7 +104,7 @@ class Source(Struct, frozen=True, kw_only=True):
     retry_after_cap: Duration = 300.0
     max_body: Size = 64 * 1024 * 1024
     requests_per_second: Annotated[float, Meta(gt=0)] | None = None
-    concurrency: Annotated[int, Meta(ge=1, le=64)] = 4
+    concurrency: Annotated[int, Meta(ge=1, le=64)] = 8
     first_load_lanes: Annotated[int, Meta(ge=1, le=2)] = 2
     page_size: Annotated[int, Meta(ge=1, le=100)] = 100
     order: Literal["auto", "asc", "desc"] = "auto"

@@ -25,6 +25,8 @@ from etl.records import PageRows, Request
 SEGMENTS_PER_REQUEST = 4
 #: A segment shorter than this costs more in overlap than it gains.
 MIN_SEGMENT = 1000
+#: While more than one request in so many had to be repeated, no further lane begins.
+BEARABLE = 50
 #: More jobs than this, and more than this share, missing from the middle: not believed unasked.
 MANY, SHARE = 10, 0.2
 
@@ -129,11 +131,16 @@ class Segments:
     def read(self, readers: Readers, many: int) -> None:
         """Begin segments: one, and more while that brings pages sooner; the next one waits for its turn, so
         that nobody waits for a commit."""
-        if self._left and self._at_once < many and readers.hungry:
+        if self._left and self._at_once < many and readers.hungry and self._bears_more():
             self._at_once += 1
             readers.one_more()
         while self._left and readers.running <= self._at_once:
             self._start(self._cut(), readers)
+
+    def _bears_more(self) -> bool:
+        """A gateway at its limit refuses requests, and they are repeated."""
+        gateway = self.run.gateway
+        return gateway.retries * BEARABLE <= gateway.requests
 
     def _cut(self) -> str:
         """One more segment, where the last one ends."""

@@ -97,6 +97,24 @@ def test_a_reconcile_reads_one_segment_after_the_other_or_many(
     assert asked == 9 + 1 and allowed == most and at_once <= most
 
 
+def test_a_gateway_that_refuses_gets_no_more_requests_at_once(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allowed: list[Readers] = []
+    one_more = Readers.one_more
+    monkeypatch.setattr(Readers, "one_more", lambda self: (allowed.append(self), one_more(self)))
+    with rig(World(seed=83, jobs=9000, rate=0), database_url, settings={"max_attempts": 20}) as r:
+        r.ok()
+        r.sim.fault("rate_limited:times=1,on=list")
+        busy = r.sim.fault("rate_limited:rate=0.3,on=list")
+        _reconciled(r)
+        assert len(allowed) < 4  # seven, where none is refused: the first one begins before any was asked
+        busy.times = 0
+        allowed.clear()
+        _reconciled(r)
+        assert len(allowed) == 7
+
+
 def _reconciled(r: Rig) -> None:
     result = r.reconcile()
     assert result.status == "ok" and result.counts.jobs_unlisted == 0, result
