@@ -113,6 +113,7 @@ class Source(Struct, frozen=True, kw_only=True):
     history_progress: bool = False
     prompts: Literal["store", "hash", "drop"] = "store"
     raw_payloads: Literal["drop", "store"] = "drop"
+    passthrough: Literal["auto", "never", "always"] = "auto"
     schedule: Schedule = Schedule()
 
     def secrets(self) -> list[str]:

@@ -6,6 +6,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -15,7 +16,7 @@ from urllib.parse import quote
 
 from etl.config import Source
 from etl.errors import GarbledAnswer, GatewayError
-from etl.extract import gateway_errors
+from etl.extract import gateway_errors, provider_bytes
 from etl.extract.decode import Envelope, Garbled, decode, decode_object
 from etl.extract.http import Reply, Transport
 from etl.extract.rate_limit import RateLimit
@@ -23,6 +24,8 @@ from etl.extract.retry import Retry
 from etl.log import Redactor
 from etl.records import RawPage, Request
 
+#: What the page log says of a page that came through the passthrough: its answers carry no extra_fields.
+_PASSED_THROUGH = b'{"request_type":"passthrough"}'
 _KNOWN = frozenset({"object", "first_id", "last_id", "has_more"})
 
 
@@ -70,16 +73,51 @@ class Gateway:
             query["provider"] = self.source.provider
         if request.after is not None:
             query["after"] = request.after
-        where = f"GET /v1/videos (source {self.source.name})"
+        reply, envelope, tried = self._list("/v1/videos", query, attempts)
+        return self._page(request, reply, envelope, tried)
+
+    def raw_page(self, request: Request, after: str | None) -> RawPage:
+        """A page as the provider sends it, behind its own id `after`, with ids as the list shows them.
+
+        Raises GatewayError; GarbledAnswer where the gateway has no passthrough.
+        """
+        query = {"limit": str(request.limit), "order": request.order}
+        if after is not None:
+            query["after"] = after
+        reply, envelope, tried = self._list(provider_bytes.PATH, query, None)
+        envelope.items = [provider_bytes.dressed(item) for item in envelope.items]
+        for name in ("first_id", "last_id"):
+            if isinstance(found := envelope.fields.get(name), str) and found:
+                envelope.fields[name] = provider_bytes.listed_id(found)
+        envelope.extra_fields = _PASSED_THROUGH
+        page = self._page(request, reply, envelope, tried)
+        more = page.has_more if page.has_more is not None else len(page.items) >= request.limit
+        return replace(page, has_more=more)
+
+    def raw_job(self, native: str, job_id: str) -> RawPage:
+        """One job as the provider sends it, with its ids as listed. Raises GatewayError."""
+        path = f"{provider_bytes.PATH}/{quote(native, safe='', errors='surrogatepass')}"
+        where = f"GET {provider_bytes.PATH}/ID (source {self.source.name})"
+
+        def once() -> tuple[Reply, bytes, dict[str, bytes]]:
+            reply = self._send(path, {}, where, job_id, by_id=True)
+            return reply, *self._job_body(reply, where, job_id)
+
+        (reply, body, _), tried = self._retry.call(once)
+        envelope = Envelope([provider_bytes.dressed(body)], True, {"has_more": False}, _PASSED_THROUGH)
+        return self._page(Request(after=job_id, limit=1), reply, envelope, tried)
+
+    def _list(self, path: str, query: dict[str, str], attempts: int | None) -> tuple[Reply, Envelope, int]:
+        where, after = f"GET {path} (source {self.source.name})", query.get("after")
 
         def once() -> tuple[Reply, Envelope]:
-            reply = self._send("/v1/videos", query, where, request.after)
+            reply = self._send(path, query, where, after)
             envelope = self._decode(reply, where)
-            self._check_list(reply, envelope, where, request.after)
+            self._check_list(reply, envelope, where, after)
             return reply, envelope
 
         (reply, envelope), tried = self._retry.call(once, attempts=attempts)
-        return self._page(request, reply, envelope, tried)
+        return reply, envelope, tried
 
     def job(self, job_id: str) -> RawPage:
         """One job as a page of one item; NotFound when the gateway has none of that id."""

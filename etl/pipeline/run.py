@@ -27,6 +27,7 @@ from etl.load import Batch, Gap, Lane, RunEnd, State, Store, Trouble, sync_log, 
 from etl.log import EchoMask
 from etl.pipeline import read_ahead
 from etl.pipeline.page_checks import Guard
+from etl.pipeline.passthrough import Passthrough
 from etl.records import Order, PageRows, Progress, RawPage, Request
 from etl.transform import Options, transform_page
 
@@ -78,6 +79,7 @@ class Run:
         self._flushed = time.monotonic()
         mask = EchoMask(source.credentials())
         self._options = Options(prompts=source.prompts, raw_payloads=source.raw_payloads, mask=mask)
+        self.passthrough = Passthrough(source, gateway, store, self._transform)
         self._guards: dict[str, Guard] = {}
         self._lock = threading.Lock()
         self._longest: int | None = None  # of the pages that do not say whether more follows; None: not asked
@@ -107,7 +109,7 @@ class Run:
         """One page that the gateway itself answered; pages from its cache are logged and asked for again."""
         for shrink in range(CACHE_RETRIES + 1):
             limit = request.limit - shrink if request.limit > shrink else request.limit + shrink
-            rows = self._transform(self.gateway.page(replace(request, limit=limit), attempts=attempts))
+            rows = self._page(replace(request, limit=limit), attempts)
             if not rows.stale:
                 return rows
             self.distrust(rows)
@@ -116,13 +118,35 @@ class Run:
             hint="switch the gateway's semantic cache off for this key; a cached list is out of date",
         )
 
+    def _page(self, request: Request, attempts: int | None) -> PageRows:
+        """As the list shows it, or as the provider sends it where the gateway cannot decode a job of it."""
+        rows = self.passthrough.page(request) if self.passthrough.always else None
+        if rows is not None:
+            return self._ready(rows)
+        try:
+            return self._ready(self._transform(self.gateway.page(request, attempts=attempts)))
+        except Unparseable:
+            rows = self.passthrough.page(request)
+            if rows is None:
+                raise
+            return self._ready(rows)
+
     def read_job(self, job_id: str) -> PageRows:
         """One job by id. Raises NotFound and the rest of the gateway's errors."""
-        return self._transform(self.gateway.job(job_id))
+        try:
+            return self._ready(self._transform(self.gateway.job(job_id)))
+        except Unparseable:
+            rows = self.passthrough.job(job_id)
+            if rows is None:
+                raise
+            return self._ready(rows)
 
     def _transform(self, page: RawPage) -> PageRows:
-        rows = transform_page(page, self._options, source_provider=self.source.provider)
-        page, leads_to = self._with_full(page), next_cursor(page)
+        return transform_page(page, self._options, source_provider=self.source.provider)
+
+    def _ready(self, rows: PageRows) -> PageRows:
+        page, leads_to = self._with_full(rows.page), next_cursor(rows.page)
+        self.passthrough.remember(page, rows)
         return replace(rows, page=spent(page), ready=self.store.ready(rows), leads_to=leads_to)
 
     def _with_full(self, page: RawPage) -> RawPage:

@@ -84,7 +84,7 @@ def log_unexpected(source: Source, store: Store, error: Exception) -> None:
 
 def _walk(run: Run, *, accept_suspicious: bool) -> None:
     kind: RunKind = run.store.kind
-    if known_gaps.unreadable(run):
+    if known_gaps.unreadable(run) or run.passthrough.possible:
         run.gateway.expect_unreadable()
     if kind == "first":
         first_load(run)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from etl.analytics.history import FieldChange, read_history
 from etl.analytics.overview import ModelCount, count_by_model, liveliest_job
-from etl.analytics.status import CoverageGap, read_status
+from etl.analytics.status import read_status
 from etl.errors import ConfigError
 from etl.records import TRACKED
 from etl.schema.tables import (
@@ -137,7 +137,9 @@ def test_status_of_a_busy_source(filled: sa.Engine):
     assert (a.source, a.jobs, a.open_jobs, a.oldest_open_id) == ("a", 3, 1, "a1")
     assert (a.oldest_open_at, a.unlisted, a.rejects, a.drift) == (ago(hours=2), 1, 1, 1)
     assert (a.age(NOW), a.lag(NOW)) == (timedelta(minutes=5), timedelta(minutes=7))
-    assert a.gaps == (CoverageGap(ago(minutes=9), ago(days=3), None, "list cut"),)
+    (gap,) = a.open_gaps
+    assert (gap.kind, gap.detected_at, gap.gap_from) == ("window", ago(minutes=9), ago(days=3))
+    assert (gap.gap_until, gap.reason, gap.accepted_at) == (None, "list cut", None)
     assert a.last_run is not None
     assert (a.last_run.run_id, a.last_run.status, a.last_run.jobs_inserted) == (2, "ok", 2)
     assert (a.held_by, a.loading) == ("host:1", False)

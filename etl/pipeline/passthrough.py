@@ -1,0 +1,131 @@
+"""Pages that the gateway cannot decode, read through its passthrough: the provider's own bytes.
+
+A page counts only when it is the same account's: it is asked for from one job before the cursor, and must
+show the cursor's job; at the list's ends, a job that the list has shown must be there too, of the same time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from etl.errors import GatewayError, Retriable
+from etl.extract import Gateway, next_cursor, provider_bytes
+from etl.load import neighbour, newest_known
+from etl.log import get
+from etl.records import PageRows, RawPage, Request
+
+if TYPE_CHECKING:
+    from etl.config import Source
+    from etl.load import Store
+
+_MOST = 100  # jobs that a page may hold
+_REMEMBERED = 300  # cursors of this run
+Transform = Callable[[RawPage], PageRows]
+
+
+class Passthrough:
+    """The way around the gateway's decoder, for one run. `possible` turns false when it is not offered."""
+
+    def __init__(self, source: Source, gateway: Gateway, store: Store, transform: Transform) -> None:
+        self._source, self._gateway, self._store, self._transform = source, gateway, store, transform
+        self.possible = source.passthrough != "never" and source.provider == provider_bytes.PROVIDER
+        self.always = self.possible and source.passthrough == "always"
+        self._before: dict[str, str | None] = {}  # by cursor: the job listed just before it
+        self._proved = False
+
+    def remember(self, page: RawPage, rows: PageRows) -> None:
+        """What stands before the cursor of the next page."""
+        cursor = next_cursor(page)
+        if cursor is not None and self.possible:
+            ids = [row.job_id for row in rows.jobs if row.job_id != cursor]
+            self._before[cursor] = ids[-1] if ids else page.request.after
+            if len(self._before) > _REMEMBERED:
+                self._before.pop(next(iter(self._before)), None)
+
+    def page(self, request: Request) -> PageRows | None:
+        """The page that the list could not show; None when it cannot be had, or not for certain."""
+        if not self.possible:
+            return None
+        try:
+            raw = self._first(request) if request.after is None else self._behind(request, request.after)
+        except GatewayError as error:
+            self.possible = isinstance(error, Retriable)
+            get("pipeline").warning("passthrough_failed", source=self._source.name, error=str(error))
+            return None
+        return None if raw is None else self._rows(raw)
+
+    def job(self, job_id: str) -> PageRows | None:
+        """One job that the gateway cannot decode; None when it cannot be had. Raises GatewayError."""
+        native = provider_bytes.native_id(job_id) if self.possible else None
+        if native is None or not self._is_same_account():
+            return None
+        return self._rows(self._gateway.raw_job(native, job_id))
+
+    def _first(self, request: Request) -> RawPage | None:
+        return self._gateway.raw_page(request, None) if self._is_same_account() else None
+
+    def _behind(self, request: Request, cursor: str) -> RawPage | None:
+        """Asked from one job before the cursor, and cut behind the cursor's job."""
+        before = self._before[cursor] if cursor in self._before else self._job_before(request, cursor)
+        native = None if before is None else provider_bytes.native_id(before)
+        if before is not None and native is None:
+            return None
+        page = self._gateway.raw_page(replace(request, limit=min(_MOST, request.limit + 1)), native)
+        ids = [row.job_id for row in self._transform(page).jobs]
+        if cursor not in ids or len(ids) != len(page.items):
+            return None
+        items = page.items[ids.index(cursor) + 1 :]
+        if not items and not page.ends:
+            return None
+        return replace(page, request=request, items=items, has_more=not page.ends)
+
+    def _job_before(self, request: Request, cursor: str) -> str | None:
+        known = self._store.known([cursor])
+        if cursor not in known:
+            return None
+        place, above = known[cursor].list_position, request.order == "desc"
+        source_id = self._store.source_id
+        found = self._store.read(lambda conn: neighbour(conn, source_id, place, above=above, listed=True))
+        return None if found is None else found[0]
+
+    def _is_same_account(self) -> bool:
+        """A job that the list has shown can be had, and was created at the same time. Asked once in a run."""
+        if self._proved:
+            return True
+        witness = self._witness()
+        native = None if witness is None else provider_bytes.native_id(witness[0])
+        if witness is None or native is None:
+            return False
+        rows = self._transform(self._gateway.raw_job(native, witness[0]))
+        self._proved = [(row.job_id, row.created_at) for row in rows.jobs] == [witness]
+        return self._proved
+
+    def _witness(self) -> tuple[str, object] | None:
+        """A job that is stored, or one that the list shows from either of its ends."""
+        source_id = self._store.source_id
+        complete = self._store.now.state.complete_run_id
+        if complete is not None:
+            known = self._store.read(lambda conn: newest_known(conn, source_id, complete))
+            if known is not None:
+                return known
+        ends = (Request(None, "asc", 1), Request(None, "desc", 1))
+        for request in ends:
+            try:
+                rows = self._transform(self._gateway.page(request, attempts=1))
+            except GatewayError:
+                continue
+            if rows.jobs:
+                return rows.jobs[0].job_id, rows.jobs[0].created_at
+        return None
+
+    def _rows(self, page: RawPage) -> PageRows:
+        """As the provider wrote them; but a job that is stored just as the list shows it stays so: else each
+        way of reading would take back what the other one has written."""
+        rows = self._transform(page)
+        listed = self._transform(replace(page, items=tuple(map(provider_bytes.as_listed, page.items))))
+        plain = {row.job_id: row for row in listed.jobs}
+        known = self._store.known(list(plain))
+        same = {i for i, job in known.items() if job.content_hash == plain[i].content_hash}
+        return replace(rows, jobs=tuple(plain[r.job_id] if r.job_id in same else r for r in rows.jobs))
