@@ -6,9 +6,13 @@ What cannot be known, because too little is listed or an earlier question failed
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from etl.config import Source
 from etl.db.engine import Engine, is_sqlite, make_engine, reading
@@ -21,14 +25,13 @@ from etl.errors import (
     SchemaMismatch,
     Unauthorized,
 )
-from etl.extract import Gateway
-from etl.extract.client import NO_RAW_PAYLOADS
-from etl.records import Order, PageRows, Request
+from etl.extract import Gateway, LogPage
+from etl.records import LogRow, Order, PageRows, Request
 from etl.schema import migrate
 from etl.schema.compare import differences
 from etl.schema.trial import try_writing
 from etl.schema.views.create import missing_views
-from etl.transform import Options, transform_page
+from etl.transform import Options, Unusable, log_row, transform_page
 
 #: Jobs asked for at a time: few, so that a short list still has a second page.
 LIMIT = 2
@@ -37,6 +40,25 @@ LIMIT = 2
 SAMPLES, SAMPLES_PINNED = 7, 2
 #: Seconds by which the gateway's clock may differ; its Date header counts whole seconds.
 SKEW = 30.0
+#: Rows of the log that tell how this gateway names jobs today.
+RECENT = timedelta(days=7)
+_SEE = 'see docs/gateway-log.md, "What each version tells"'
+#: By where the log names jobs: good, what to say, and what to do.
+NAMED: dict[str | None, tuple[bool | None, str, str | None]] = {
+    None: (None, "not checked: no request for a video lately", None),
+    "row": (True, "in each row (Bifrost 2.1 and later)", None),
+    "detail": (True, "in each row's detail (Bifrost 2.0): one request more for each new job", None),
+    "polls": (
+        None,
+        "only in requests that read a job by id (Bifrost up to 1.5.1): a job that nobody reads is not found",
+        _SEE,
+    ),
+    "hidden": (
+        False,
+        "no: the gateway logs no content, so nobody can tell which request made which job",
+        f"set disable_content_logging: false in the gateway, or use discover: list; {_SEE}",
+    ),
+}
 WORD_FOR_KEY = "use a long random key; a header that is no secret is better sent by the proxy in front"
 
 
@@ -136,8 +158,11 @@ def _database_hint(error: EtlError) -> str:
 class Probe:
     """Questions to one source. Ask with `findings()`."""
 
-    def __init__(self, source: Source, gateway: Gateway) -> None:
-        self._source, self._gateway = source, gateway
+    def __init__(
+        self, source: Source, gateway: Gateway, other: Callable[[Source], Gateway] | None = None
+    ) -> None:
+        """`other` makes a client for the source as another kind of server would be asked."""
+        self._source, self._gateway, self._other = source, gateway, other
         self._options = Options(prompts="drop", raw_payloads="drop")
         self._pages: list[PageRows] = []
 
@@ -145,12 +170,18 @@ class Probe:
         """Every finding about the source, in an order in which each makes sense after the last."""
         yield self._health()
         yield from self._plain_secrets()
+        if self._source.reads_log:
+            yield from self._log()
+        if self._source.discover == "logs":
+            return
         try:
             first = self._page("asc")
         except GatewayError as exc:
             yield from self._refused(exc)
+            yield from self._other_profile()
             return
         yield self._finding("credentials", True, "accepted")
+        yield self._profile(first)
         yield self._finding("list", True, "answers" if first.jobs else "answers, with no job yet")
         try:
             yield from self._paging(first)
@@ -158,7 +189,6 @@ class Probe:
             yield self._finding("paging", False, str(exc), exc.hint)
         yield self._clock(first)
         yield self._cache()
-        yield from self._raw_payloads(first)
 
     def twins(self, others: Sequence[Probe]) -> Iterator[Finding]:
         """Nothing, unless another source of the gateway listed the same jobs: two keys of one account."""
@@ -171,12 +201,6 @@ class Probe:
                 yield self._finding(
                     "jobs of its own", False, detail, "two keys of one account: one source will do"
                 )
-
-    def _raw_payloads(self, first: PageRows) -> Iterator[Finding]:
-        if self._source.raw_payloads == "store" and first.page.items:
-            given = b'"raw_response"' in (first.page.extra_fields or b"")
-            detail = "the gateway sends them" if given else "asked for, and not sent"
-            yield self._finding("raw payloads", given, detail, None if given else NO_RAW_PAYLOADS)
 
     def _finding(self, what: str, good: bool | None, detail: str, hint: str | None = None) -> Finding:
         return Finding(what, good, detail, hint, self._source.name)
@@ -214,6 +238,64 @@ class Probe:
             return
         yield self._finding("credentials", None, "not checked: the list did not answer")
         yield self._finding("list", False, str(exc), exc.hint)
+
+    # which kind of server
+
+    def _profile(self, first: PageRows) -> Finding:
+        if self._source.profile != "auto":
+            return self._finding("profile", True, f"{self._source.profile}, as configured")
+        if first.page.extra_fields is not None:
+            return self._finding("profile", True, "answers as Bifrost does")
+        if len(first.page.items) > LIMIT:
+            hint = "a LiteLLM proxy? then set profile: litellm, and provider"
+            return self._finding("profile", None, "an OpenAI-shaped list without pages", hint)
+        return self._finding("profile", True, "answers as OpenAI does; profile: openai sends it no provider")
+
+    def _other_profile(self) -> Iterator[Finding]:
+        """Another kind of server may have been asked as if it were Bifrost."""
+        if self._source.profile != "auto" or self._other is None:
+            return
+        for name in ("azure", "litellm"):
+            with suppress(GatewayError), self._other(replace(self._source, profile=name)) as gateway:
+                gateway.page(Request(None, "asc", LIMIT), attempts=1)
+                yield self._finding("profile", False, f"answers as {name} does", f"set profile: {name}")
+                return
+
+    # the gateway's log
+
+    def _log(self) -> Iterator[Finding]:
+        """Can it be read, how far does it reach back, and does it name the jobs that requests made?"""
+        try:
+            oldest = self._log_rows(self._gateway.logs.page(None, limit=100, attempts=2))
+            recent = (
+                self._log_rows(self._gateway.logs.page(datetime.now(UTC) - RECENT, limit=100, attempts=2))
+                or oldest
+            )
+            made = [row for row in recent if row.makes and row.status == "success"]
+            names = self._where_jobs_are_named(made[-1]) if made else None
+        except GatewayError as exc:
+            yield self._finding("log", False, str(exc), exc.hint)
+            return
+        if not oldest:
+            yield self._finding("log", None, "answers, with no request for a video yet")
+            return
+        yield self._finding("log", True, f"answers, and reaches back to {oldest[0].at:%Y-%m-%d %H:%M} UTC")
+        good, detail, hint = NAMED[names]
+        needed = self._source.discover != "list"
+        yield self._finding("log names jobs", good if needed or good else None, detail, hint)
+
+    def _log_rows(self, page: LogPage) -> list[LogRow]:
+        rows = []
+        for raw in page.rows:
+            with suppress(Unusable):
+                rows.append(log_row(raw, self._options))
+        return rows
+
+    def _where_jobs_are_named(self, row: LogRow) -> str:
+        if row.names_jobs != "detail":
+            return row.names_jobs
+        told = log_row(self._gateway.logs.row(row.request_id), self._options)
+        return "detail" if told.job_id is not None else "hidden"
 
     # accounts, limit, order, cursor
 

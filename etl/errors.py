@@ -17,6 +17,7 @@ EtlError
 │   ├── Unparseable         500 "failed to unmarshal…": a poison record is on this page (page-level)
 │   ├── NotFound            404: by id, the job is gone; of a list, the cursor died or the path is wrong
 │   ├── DeadCursor          the gateway no longer knows the job the cursor names (page-level)
+│   ├── LogUnreadable       the list was read, but the gateway's own log refuses
 │   └── PagingError         the pages contradict each other; the run stops (page-level)
 │       ├── RepeatedPage        a page brought nothing new or repeated its cursor
 │       ├── OrderIgnored        pages go backwards, or order=asc was asked for and not given
@@ -28,6 +29,7 @@ EtlError
 │   ├── DatabaseRefused         full, read-only, missing rights
 │   ├── CommitLost              the database forgot what it had confirmed; the next run reads on from there
 │   └── SchemaMismatch          database older or newer than this code
+├── SourceRetired           the source is an archive: it is not asked any more
 ├── LeaseHeld               another process is writing this source: skip it now
 └── LeaseLost               our lease ran out; nothing of this transaction was written
 """
@@ -181,6 +183,10 @@ class DeadCursor(GatewayError):
     """The gateway no longer knows the job that the cursor names."""
 
 
+class LogUnreadable(GatewayError):
+    """The gateway's own log refuses, although its list answers: who asked for jobs is not known."""
+
+
 class PagingError(GatewayError):
     """Pages contradict each other; going on could loop or skip."""
 
@@ -243,6 +249,10 @@ class CommitLost(StorageError):
 
 class SchemaMismatch(StorageError):
     """The database's schema is not the one this code was written for."""
+
+
+class SourceRetired(EtlError):
+    """The source is an archive: its upstream is gone for good, and nobody asks it any more."""
 
 
 class LeaseHeld(EtlError):

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from etl.config import Config, Source
 from etl.db.engine import Engine, reading, writing
-from etl.errors import EtlError, GatewayError, LeaseHeld, LeaseLost, StorageError, is_refusal
+from etl.errors import EtlError, GatewayError, LeaseHeld, LeaseLost, SourceRetired, StorageError, is_refusal
 from etl.extract import Gateway
 from etl.load import Lease, Store, register, registered, worker_name
 from etl.load.source_health import REFUSALS, note_failure, refusals
@@ -97,6 +97,8 @@ class Worker:
             make_ahead(self.engine, self._clock())
             store = self._store(source, kind, stop, job)
             result = self._run_stored(source, store, progress, stop, accept_suspicious=accept_suspicious)
+        except SourceRetired as error:
+            return never_began(source.name, kind, "skipped", started, self._clock(), error)
         except Exception as error:  # noqa: BLE001 (a run's last seam: whatever comes is noted and told)
             return self.fallen(
                 source, never_began(source.name, kind, "failed", started, self._clock(), error)

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from etl.analytics.ranges import local_day, local_hour
-from etl.analytics.reports import REPORTS, Report
+from etl.analytics.reports import REPORTS, Report, spend_by
 from etl.db.engine import storage_errors
 from etl.db.types import UtcDateTime
 from etl.errors import ConfigError
@@ -34,7 +34,7 @@ class Filter:
     and providers.
 
     `now` is what "open for" and "expires in" count from; `zone` cuts the days; `currency` is that of sums.
-    `limit` rows at most; None for all.
+    `limit` rows at most; None for all. `by` is what the report `spend` adds up by.
     """
 
     now: datetime
@@ -47,6 +47,7 @@ class Filter:
     limit: int | None = None
     statuses: tuple[str, ...] = ()
     providers: tuple[str, ...] = ()
+    by: str = "team"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def run(engine: sa.Engine, name: str, chosen: Filter) -> Table:
     """The report `name`. Raises ConfigError for an unknown one, StorageError."""
     if name not in REPORTS:
         raise ConfigError(f"there is no report {name!r}", hint=f"one of: {', '.join(REPORTS)}")
-    report = REPORTS[name]
+    report = spend_by(chosen.by) if name == "spend" else REPORTS[name]
     with storage_errors(), engine.connect() as conn:
         statement = _statement(conn, report, chosen)
         rows = [_values(report.columns, row) for row in conn.execute(statement)]

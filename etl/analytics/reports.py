@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
+from etl.analytics.spend import BY, RECONCILE_COLUMNS, SPEND_COLUMNS, reconcile_cost, spend
 from etl.schema.views.aggregates import CACHE_DAILY, DAILY_JOBS, FAILURES, LATENCY
 from etl.schema.views.columns import Column, Scope, View
 from etl.schema.views.dialects import Dialect
@@ -235,6 +236,13 @@ REPORTS = {
             zoned=False,
         ),
         Report(
+            "reconcile-cost",
+            "Price book against settled costs",
+            RECONCILE_COLUMNS,
+            reconcile_cost,
+            "ABS(difference) DESC, provider, model, resolution",
+        ),
+        Report(
             "cache",
             "Lookups in the gateway's cache by day",
             CACHE_DAILY.columns,
@@ -288,6 +296,17 @@ REPORTS = {
         ),
     )
 }
+
+
+def spend_by(by: str) -> Report:
+    """Who spent what, by one of `BY`."""
+    known = {column.name: column for column in JOB_FACTS.columns}
+    columns = (known[BY[by]], *SPEND_COLUMNS)
+    order = f"COALESCE(cost, 0) DESC, jobs DESC, {BY[by]}"
+    return Report("spend", f"Spend by {by.replace('-', ' ')}", columns, spend(by), order, chart="cost")
+
+
+REPORTS["spend"] = spend_by("team")
 
 #: What `report` shows without a name.
 SUMMARY = ("totals", "models", "failures", "latency", "open", "freshness")

@@ -69,7 +69,8 @@ class SourceStatus:
 
     `complete_at` is the end of the last sync that read everything it had to. `jobs` counts all ever seen,
     `unlisted` how often one was found to be no longer listed, `twins` how many are another source's
-    too, which counts them (by its name), `drift` fields that the contract does not name.
+    too, which counts them (by its name), `drift` fields that the contract does not name. A source that is
+    `retired_at` a time is an archive: nobody asks it, and nobody is told of its age.
     """
 
     source: str
@@ -94,6 +95,8 @@ class SourceStatus:
     rejects: int
     drift: int
     gaps: tuple[CoverageGap, ...]
+    retired_at: datetime | None = None
+    retired_reason: str | None = None
 
     @property
     def open_gaps(self) -> list[CoverageGap]:
@@ -178,6 +181,8 @@ def _one(
         rejects=rejects.get(row.id, 0),
         drift=drift.get(row.id, 0),
         gaps=tuple(gaps),
+        retired_at=row.retired_at,
+        retired_reason=row.retired_reason,
     )
 
 

@@ -85,7 +85,7 @@ def _sources(config: Config, chosen: Sequence[Source]) -> Iterator[Finding]:
         probed: list[Probe] = []
         for source in chosen:
             with app.worker.gateway(source) as gateway:
-                probed.append(Probe(source, gateway))
+                probed.append(Probe(source, gateway, app.worker.gateway))
                 yield from probed[-1].findings()
                 yield from probed[-1].twins(probed[:-1])
 

@@ -47,6 +47,14 @@ def command(
             show_default="50 for people, 10 in the summary",
         ),
     ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHAT",
+            help="With spend: team, customer, virtual-key, user, business-unit, model or provider.",
+            show_default="team",
+        ),
+    ] = None,
     format: Format = "table",
     output: Output = None,
     names: Annotated[bool, typer.Option("--list", help="List the reports.")] = False,
@@ -74,6 +82,7 @@ def command(
     from etl.cli.prices import warn_of_prices
 
     chosen = _filter(loaded, since, until, source, model, _rows(name, people, limit))
+    chosen = _added_up_by(chosen, name, by)
     with filled(loaded) as engine:
         check_sources(engine, chosen.sources)
         tables = [run(engine, each, chosen) for each in _chosen(name)]
@@ -86,7 +95,7 @@ def _list() -> None:
     from etl.analytics.reports import REPORTS
 
     for report in REPORTS.values():
-        say(f"{report.name:12}{report.title}")
+        say(f"{report.name:16}{report.title}")
 
 
 def _rows(name: str | None, people: bool, limit: int | None) -> int | None:
@@ -122,6 +131,20 @@ def _filter(
     return Filter(
         now, start, end, tuple(sources or ()), tuple(models or ()), zone, config.reporting.currency, limit
     )
+
+
+def _added_up_by(chosen: Filter, name: str | None, by: str | None) -> Filter:
+    from dataclasses import replace
+
+    from etl.analytics.spend import BY
+
+    if by is None:
+        return chosen
+    if name != "spend":
+        raise ConfigError("--by goes with the report spend", hint="bifrost-etl report spend --by team")
+    if by not in BY:
+        raise ConfigError(f"--by {by}: nothing is added up by that", hint=f"one of: {', '.join(BY)}")
+    return replace(chosen, by=by)
 
 
 def _document(engine: Engine, name: str | None, chosen: Filter, tables: list[Table]) -> Document:

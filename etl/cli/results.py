@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from etl.cli import feed
 from etl.cli.errors import FAILED, INTERRUPTED, PARTLY, explain
 from etl.cli.output import BAD, DIM, GOOD, WARN, instant, plural, say, say_json, span
-from etl.errors import EtlError
+from etl.errors import EtlError, SourceRetired
 from etl.records import RunResult
 
 if TYPE_CHECKING:
@@ -97,7 +97,8 @@ def _show_one(result: RunResult, redact: Redact) -> None:
 def summary(result: RunResult) -> str:
     """What a run did, in one line."""
     if result.status == "skipped":
-        return "skipped: another process is working on it"
+        is_retired = isinstance(result.error, SourceRetired)
+        return str(result.error) if is_retired else "skipped: another process is working on it"
     counts = result.counts
     parts = [
         f"{counts.jobs_inserted:,} new",

@@ -42,6 +42,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "export": "Write the mirror as Parquet, CSV or JSON lines.",
     },
     "Maintain": {
+        "source": "Make an archive of a source whose upstream is gone, or ask it again.",
         "prune": "Remove what is older than the configured retention.",
         "db": "Create, upgrade and inspect the database's tables.",
         "simulate": "Run a simulated gateway, for trying and testing.",

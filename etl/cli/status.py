@@ -10,27 +10,13 @@ import typer
 
 from etl import times
 from etl.cli.errors import FAILED, PARTLY
-from etl.cli.output import (
-    BAD,
-    DIM,
-    GOOD,
-    WARN,
-    instant,
-    moment_text,
-    number,
-    plural,
-    say,
-    say_json,
-    span,
-    table,
-)
+from etl.cli.output import BAD, DIM, WARN, instant, moment_text, number, plural, say, say_json, span, table
 from etl.cli.settings import ConfigFile, Json, Settings
 from etl.errors import ConfigError
 
 if TYPE_CHECKING:
-    from etl.analytics.standing import Standing
     from etl.analytics.status import CoverageGap, SourceStatus
-    from etl.config import Config, Schedule
+    from etl.config import Config
 
 _HEADINGS = (
     "SOURCE",
@@ -54,32 +40,23 @@ def command(
             metavar="AGE", help="Exit 1 when a source was last complete longer ago: 90s, 15m, 2h, 1d."
         ),
     ] = None,
-    every: Annotated[
-        bool, typer.Option("--all", help="Show healthy sources one by one, however many.")
-    ] = False,
     config: ConfigFile = None,
     json: Json = False,
 ) -> None:
     """How fresh and how complete each source is.
 
-    The first line counts them: ok; failing (the last runs failed, and it is still fresh); stale (not complete
-    for longer than service.ready_max_age, or twice its own interval); incomplete (a part is not read);
-    loading; disabled. Of more than 8 sources only those that are not ok are shown.
-
     COMPLETE is the age of the last sync that read everything it had to; NEWEST JOB the age of the newest job;
     GAPS counts the stretches of the list that were not read and that nobody has accepted; every one of them
     is listed. Reads the database only, never the gateway.
 
-    --json prints {"now", "max_age_seconds", "sources": [{source, base_url, provider, configured, state,
-    stale, complete_at, complete_age_seconds, reconciled_at, newest_job_at, lag_seconds, frontier_at, loading,
-    failures, disabled_at, disabled_reason, held_by, jobs, open_jobs, oldest_open_id, oldest_open_at,
-    unlisted, twins: {SOURCE: jobs}, rejects, drift, last_run: null or {run_id, kind, status, started_at,
-    finished_at, jobs_inserted, jobs_updated, error_class, error_message}, open_gaps, gaps: [{id, kind,
-    detected_at, gap_from, gap_until, last_known_job_id, oldest_listed_job_id, reason, probed_at,
-    accepted_at}]}]}.
-
-    Exit codes: 0 fine, failing sources included; 1 a source is stale (--max-age); 3 a part of a list is not
-    read.
+    --json prints {"now", "max_age_seconds", "sources": [{source, base_url, provider, configured, stale,
+    complete_at, complete_age_seconds, reconciled_at, newest_job_at, lag_seconds, frontier_at, loading,
+    failures, disabled_at, disabled_reason, held_by, retired_at, retired_reason, jobs, open_jobs,
+    oldest_open_id, oldest_open_at, unlisted, twins: {SOURCE: jobs}, rejects, drift, last_run: null or
+    {run_id, kind, status, started_at, finished_at, jobs_inserted, jobs_updated, error_class,
+    error_message}, open_gaps, gaps: [{id, kind, detected_at, gap_from, gap_until, last_known_job_id,
+    oldest_listed_job_id, reason, probed_at, accepted_at}]}]}. Exit codes: 0 fine, 1 a source is stale
+    (--max-age), 3 a part of a list is not read.
     """
     limit = None if max_age is None else age(max_age)
     settings = ctx.ensure_object(Settings)
@@ -88,11 +65,10 @@ def command(
     found = {status.source: status for status in _read(loaded, now)}
     wanted = [source.name for source in loaded.sources if source.enabled]
     stale = [name for name in wanted if limit is not None and _is_stale(found.get(name), now, limit)]
-    judged = _judged(loaded, found, now)
     if json:
-        say_json(_document(found, wanted, stale, now, limit, judged))
+        say_json(_document(found, wanted, stale, now, limit))
     else:
-        _show(found, judged, stale, now, loaded, every=every)
+        _show(found, wanted, stale, now)
     blind = any(found[name].open_gaps for name in wanted if name in found)
     raise typer.Exit(FAILED if stale else PARTLY if blind else 0)
 
@@ -113,25 +89,22 @@ def _read(config: Config, now: datetime) -> list[SourceStatus]:
         return [] if engine is None else read_status(engine, now)
 
 
-def _judged(config: Config, found: dict[str, SourceStatus], now: datetime) -> dict[str, Standing]:
-    """How each enabled source stands, by the limits that the service uses."""
-    from etl.analytics.standing import judge_all
-
-    least = config.service.ready_max_age
-    limits = {s.name: max(least, 2 * _longest(s.schedule, now)) for s in config.sources if s.enabled}
-    return judge_all(limits, found, now)
+#: So many runs in a row fail in one of these ways, and the upstream may be gone for good.
+_GONE_AFTER = 3
+_GONE = frozenset({"NotFound", "Unsupported", "SuspiciousScan"})
 
 
-def _longest(schedule: Schedule, now: datetime) -> float:
-    if schedule.every is not None:
-        return max(schedule.every, schedule.max_interval or 0.0) + schedule.jitter
-    from etl.scheduler.timing import slowest  # the scheduler's libraries: only for who has a cron line
-
-    return slowest(schedule, now)
+def _seems_gone(status: SourceStatus) -> bool:
+    """The list itself ended, again and again, after it had been read whole."""
+    run = status.last_run
+    ended = run is not None and run.status == "failed" and run.error_class in _GONE
+    return ended and status.failures >= _GONE_AFTER and status.complete_at is not None
 
 
 def _is_stale(status: SourceStatus | None, now: datetime, limit: timedelta) -> bool:
-    """A source that was never complete is staler than any limit."""
+    """A source that was never complete is staler than any limit; an archive does not age."""
+    if status is not None and status.retired_at is not None:
+        return False
     passed = None if status is None else status.age(now)
     return passed is None or passed > limit
 
@@ -142,7 +115,6 @@ def _document(
     stale: Sequence[str],
     now: datetime,
     limit: timedelta | None,
-    judged: dict[str, Standing],
 ) -> dict[str, Any]:
     names = sorted({*found, *wanted})
     return {
@@ -152,7 +124,6 @@ def _document(
             {
                 "source": name,
                 "configured": name in wanted,
-                "state": judged[name].state if name in judged else None,
                 "stale": name in stale if limit is not None else None,
                 **_fields(found.get(name), now),
             }
@@ -183,49 +154,15 @@ def _fields(status: SourceStatus | None, now: datetime) -> dict[str, Any]:
     }
 
 
-def _show(
-    found: dict[str, SourceStatus],
-    judged: dict[str, Standing],
-    stale: Sequence[str],
-    now: datetime,
-    config: Config,
-    *,
-    every: bool,
-) -> None:
-    from etl.analytics.standing import FOLD, summary
-
-    names = sorted({*found, *judged})
+def _show(found: dict[str, SourceStatus], wanted: Sequence[str], stale: Sequence[str], now: datetime) -> None:
+    names = sorted({*found, *wanted})
     if not names:
         say("no source is configured, and none was ever synced")
         say("  run: bifrost-etl init", DIM)
         return
-    ill = [name for name in names if name in stale or (name in judged and judged[name].state != "ok")]
-    if judged:
-        say(
-            f"{plural(len(judged), 'source')}: {summary(one.state for one in judged.values())}",
-            WARN if ill else GOOD,
-        )
-    shown = names if every or len(names) <= FOLD else ill
-    if shown:
-        table(_HEADINGS, [_row(name, found.get(name), now) for name in shown], right=(4, 5, 7, 8, 9))
-    for name in shown:
-        _remarks(name, found.get(name), name in judged, name in stale)
-        _say_standing(name, found.get(name), judged.get(name), config)
-    if len(shown) < len(names):
-        say(f"{len(names) - len(shown):,} more are not shown: --all", DIM)
-
-
-def _say_standing(name: str, status: SourceStatus | None, standing: Standing | None, config: Config) -> None:
-    """When a source that fails is tried again."""
-    if standing is None or status is None or status.last_run is None:
-        return
-    if not standing.failures or status.disabled_at is not None:
-        return
-    from etl.cli.dashboard import next_try_of
-
-    moment = next_try_of(config, status)
-    fresh = "still fresh; " if standing.state == "failing" else ""
-    say(f"{name}: {fresh}a running service tries again about {moment_text(moment)} UTC", WARN)
+    table(_HEADINGS, [_row(name, found.get(name), now) for name in names], right=(4, 5, 7, 8, 9))
+    for name in names:
+        _remarks(name, found.get(name), name in wanted, name in stale)
 
 
 def _complete(status: SourceStatus, now: datetime) -> str:
@@ -261,6 +198,10 @@ def _remarks(name: str, status: SourceStatus | None, configured: bool, stale: bo
         say(f"{name}: stale", BAD)
     if status is None:
         return
+    if status.retired_at is not None:
+        say(f"{name}: retired since {moment_text(status.retired_at)} UTC: {status.retired_reason}", DIM)
+    elif _seems_gone(status):
+        say(f"{name}: its upstream seems to be gone; if it is: bifrost-etl source retire {name}", WARN)
     if not configured:
         say(f"{name}: not synced by this configuration", DIM)
     if status.disabled_at is not None:

@@ -12,6 +12,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
+from etl.config.key_command import key_from_command
+from etl.config.profiles import PROFILES, Profile, ProfileName
 from etl.config.values import (
     BaseUrl,
     Cron,
@@ -70,22 +72,34 @@ class Schedule(Struct, frozen=True, kw_only=True):
             yield "max_interval", "is shorter than every"
 
 
+_SECRETS = ("api_key", "virtual_key", "password", "logs_password", "logs_token", "proxy")
 _WORD = re.compile(r"[a-z][a-z_-]{0,15}")  # no token looks like this
 _CONVERSATION = (
-    *("base_url", "provider", "api_key", "key_name", "key_id", "virtual_key", "username", "password"),
+    *("base_url", "provider", "api_key", "api_key_command", "key_name", "key_id", "virtual_key"),
+    *("username", "password"),
     *("headers", "ca_bundle", "verify_tls", "client_cert", "proxy", "enabled"),
+    *("profile", "discover", "logs_url", "logs_username", "logs_password", "logs_token"),
 )
 
 
 class Source(Struct, frozen=True, kw_only=True):
     """One gateway × provider × key, and how it is read."""
 
-    EXCLUSIVE: ClassVar[tuple[tuple[str, str], ...]] = (("api_key", "username"), ("api_key", "password"))
+    EXCLUSIVE: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("api_key", "api_key_command"),
+        ("api_key_command", "username"),
+        ("api_key", "username"),
+        ("api_key", "password"),
+        ("logs_token", "logs_username"),
+        ("logs_token", "logs_password"),
+    )
     name: Name
     base_url: BaseUrl
     enabled: bool = True
+    profile: ProfileName = "auto"
     provider: Text | None = None
     api_key: HeaderSecret | None = None
+    api_key_command: Text | None = None
     virtual_key: HeaderSecret | None = None
     key_name: Text | None = None
     key_id: Text | None = None
@@ -96,8 +110,15 @@ class Source(Struct, frozen=True, kw_only=True):
     verify_tls: bool = True
     client_cert: ExistingFile | None = None
     proxy: ProxyUrl | None = None
+    discover: Literal["list", "logs", "both"] = "list"
+    read_logs: bool = False
+    logs_url: BaseUrl | None = None
+    logs_username: Text | None = None
+    logs_password: HiddenText | None = None
+    logs_token: HeaderSecret | None = None
+    logs_overlap: PositiveDuration = 900.0
     connect_timeout: PositiveDuration = 10.0
-    read_timeout: PositiveDuration | None = None
+    read_timeout: PositiveDuration = 60.0
     max_attempts: Count = 6
     max_retry_time: Duration = 300.0
     max_backoff: Duration = 30.0
@@ -116,20 +137,51 @@ class Source(Struct, frozen=True, kw_only=True):
     passthrough: Literal["auto", "never", "always"] = "auto"
     schedule: Schedule = Schedule()
 
+    @property
+    def asked_as(self) -> Profile:
+        """How this kind of server is asked."""
+        return PROFILES[self.profile]
+
+    @property
+    def address(self) -> str:
+        """What stands before /v1/videos."""
+        below = self.asked_as.below
+        return self.base_url if self.base_url.endswith(below) else self.base_url + below
+
+    @property
+    def lists_newest_first(self) -> bool | None:
+        """Whether the list runs downwards, as configured; None: it is found out."""
+        if self.order == "auto":
+            return True if self.asked_as.newest_first else None
+        return self.order == "desc"
+
+    @property
+    def reads_log(self) -> bool:
+        """The gateway's log is read, be it only for who asked."""
+        own = (self.logs_url, self.logs_username, self.logs_token)
+        return self.read_logs or self.discover != "list" or any(item is not None for item in own)
+
     def secrets(self) -> list[str]:
         """Every text of this source that must never be printed, the Basic credentials' base64 included."""
         found = [text for item in self._held().values() for text in item.secrets()]
         for text in [s for s in found if " " in s]:
             found.append(text.split(" ", 1)[1])  # "Bearer xyz" in a header: xyz alone is secret as well
-        if self.username is not None and self.password is not None and self.password.problem is None:
-            basic = f"{self.username}:{self.password.reveal()}"
-            found.append(base64.b64encode(basic.encode()).decode())
+        for user, password in (
+            (self.username, self.password),
+            (self.logs_username, self.logs_password),
+        ):
+            if user is not None and password is not None and password.problem is None:
+                found.append(base64.b64encode(f"{user}:{password.reveal()}".encode()).decode())
         return found
 
     def renewed(self) -> Self:
-        """With the secrets that stand in files as they are there now."""
-        held = {name: getattr(self, name) for name in ("api_key", "virtual_key", "password", "proxy")}
+        """With the secrets that stand in files, or that a command prints, as they are now.
+
+        Raises ConfigError when the command fails."""
+        held = {name: getattr(self, name) for name in _SECRETS}
         fresh = {name: secret.renewed() for name, secret in held.items() if secret is not None}
+        if self.api_key_command is not None:
+            fresh["api_key"] = Secret(key_from_command(self.api_key_command))
         headers = {name: secret.renewed() for name, secret in self.headers.items()}
         return replace(self, **fresh, headers=headers)
 
@@ -152,7 +204,7 @@ class Source(Struct, frozen=True, kw_only=True):
             for n, v in self.headers.items()
             if looks_secret(n) or v.problem is not None or not _WORD.fullmatch(v.reveal())
         }
-        named = {name: getattr(self, name) for name in ("api_key", "virtual_key", "password", "proxy")}
+        named = {name: getattr(self, name) for name in _SECRETS}
         return {name: item for name, item in {**named, **headers}.items() if item is not None}
 
     def fingerprint(self) -> str:
@@ -163,6 +215,9 @@ class Source(Struct, frozen=True, kw_only=True):
     def problems(self) -> Problems:
         if (self.username is None) != (self.password is None):
             yield "username" if self.password is None else "password", "username and password go together"
+        if (self.logs_username is None) != (self.logs_password is None):
+            lacking = "logs_username" if self.logs_password is None else "logs_password"
+            yield lacking, "logs_username and logs_password go together"
         if self.ca_bundle is not None and not self.verify_tls:
             yield "ca_bundle", "has no effect with verify_tls: false; keep one of them"
         for header in self.headers:

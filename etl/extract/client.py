@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,15 +20,16 @@ from etl.errors import GarbledAnswer, GatewayError
 from etl.extract import gateway_errors, provider_bytes
 from etl.extract.decode import Envelope, Garbled, decode, decode_object
 from etl.extract.http import Reply, Transport
+from etl.extract.logs import LogClient
 from etl.extract.rate_limit import RateLimit
 from etl.extract.retry import Retry
-from etl.log import Redactor, get
+from etl.log import Redactor
 from etl.records import RawPage, Request
 
 #: What the page log says of a page that came through the passthrough: its answers carry no extra_fields.
 _PASSED_THROUGH = b'{"request_type":"passthrough"}'
-#: From 1.5.1 on a gateway gives raw answers only where its configuration lets a request ask for them.
-NO_RAW_PAYLOADS = "the gateway keeps raw answers to itself: set allow_per_request_raw_override there"
+#: Begins the ids of our own reads by id, so that they are known again in the gateway's log.
+OWN_REQUEST = "bifrost-etl-"
 _KNOWN = frozenset({"object", "first_id", "last_id", "has_more"})
 
 
@@ -51,9 +53,9 @@ class Gateway:
     ) -> None:
         self.source, self._clock, self._redact = source, clock, redact
         self.requests = self.retries = 0
-        self._noticed = False
         self._lock = threading.Lock()
         self._on_retry = on_retry
+        self._logs: LogClient | None = None
         self._transport = Transport(source, monotonic=monotonic)
         self._limit = RateLimit(source.requests_per_second, monotonic=monotonic, sleep=sleep)
         self._retry = Retry(source, rng=rng, sleep=sleep, monotonic=monotonic, on_retry=self._count_retry)
@@ -68,12 +70,35 @@ class Gateway:
 
     def close(self) -> None:
         self._transport.close()
+        if self._logs is not None:
+            self._logs.close()
+
+    @property
+    def _provider(self) -> dict[str, str]:
+        """The provider as a parameter, where this kind of server wants it as one."""
+        provider = self.source.provider if self.source.asked_as.provider == "query" else None
+        return {} if provider is None else {"provider": provider}
+
+    @property
+    def logs(self) -> LogClient:
+        """The gateway's log, under the same limits."""
+        with self._lock:
+            if self._logs is None:
+                self._logs = LogClient(
+                    self.source,
+                    retry=self._retry,
+                    wait=self._limit.wait,
+                    sent=self._count_request,
+                    clock=self._clock,
+                    date=_date,
+                    redact=self._redact,
+                )
+            return self._logs
 
     def page(self, request: Request, *, attempts: int | None = None) -> RawPage:
         """One page of the list. Raises GatewayError; retriable failures only after their retries."""
         query = {"limit": str(request.limit), "order": request.order}
-        if self.source.provider is not None:
-            query["provider"] = self.source.provider
+        query |= self._provider
         if request.after is not None:
             query["after"] = request.after
         reply, envelope, tried = self._list("/v1/videos", query, attempts)
@@ -126,7 +151,7 @@ class Gateway:
         """One job as a page of one item; NotFound when the gateway has none of that id."""
         path = f"/v1/videos/{quote(job_id, safe='', errors='surrogatepass')}"
         where = f"GET /v1/videos/ID (source {self.source.name})"
-        query = {} if self.source.provider is None or ":" in job_id else {"provider": self.source.provider}
+        query = {} if ":" in job_id else self._provider
 
         def once() -> tuple[Reply, bytes, dict[str, bytes]]:
             reply = self._send(path, query, where, job_id, by_id=True)
@@ -150,13 +175,12 @@ class Gateway:
         self, path: str, query: dict[str, str], where: str, after: str | None, *, by_id: bool = False
     ) -> Reply:
         self._limit.wait()
-        with self._lock:
-            self.requests += 1
-        reply = self._transport.get(path, query, where)
+        self._count_request()
+        own = f"{OWN_REQUEST}{uuid.uuid4()}" if by_id and self.source.reads_log else None
+        reply = self._transport.get(path, query, where, own)
         if reply.status in (401, 403) and self._transport.renew():  # the key's file was replaced meanwhile
-            with self._lock:
-                self.requests += 1
-            reply = self._transport.get(path, query, where)
+            self._count_request()
+            reply = self._transport.get(path, query, where, own)
         if reply.status != 200:
             wait = _retry_after(reply, self._clock)
             raise self._error(gateway_errors.Answer(reply.status, reply.body, wait, where, after, by_id))
@@ -210,7 +234,6 @@ class Gateway:
             )
 
     def _page(self, request: Request, reply: Reply, envelope: Envelope, tried: int) -> RawPage:
-        self._notice(envelope.extra_fields)
         fields = envelope.fields
         unknown = {name: value for name, value in fields.items() if name not in _KNOWN}
         return RawPage(
@@ -229,15 +252,9 @@ class Gateway:
             unknown=unknown,
         )
 
-    def _notice(self, extra: bytes | None) -> None:
-        """What the first page tells of the gateway: its version, and whether it gives raw answers."""
-        if self._noticed or extra is None:
-            return
-        self._noticed = True
-        if b'"routing_info"' in extra:
-            self._transport.expect_version_2()
-        if self.source.raw_payloads == "store" and b'"raw_response"' not in extra:
-            get("extract").warning("no_raw_payloads", source=self.source.name, hint=NO_RAW_PAYLOADS)
+    def _count_request(self) -> None:
+        with self._lock:
+            self.requests += 1
 
     def _count_retry(self, error: GatewayError, wait: float) -> None:
         with self._lock:

@@ -15,14 +15,12 @@ from requests.adapters import HTTPAdapter
 from urllib3 import exceptions as broken
 
 from etl.config import Source
-from etl.errors import GarbledAnswer, GatewayError, TimedOut, Unreachable
+from etl.errors import ConfigError, GarbledAnswer, GatewayError, TimedOut, Unreachable
 from etl.extract.bodies import CUT, read_body
 from etl.extract.patience import Connections, impatient
 
 #: A body may take this many read timeouts altogether, however steadily it drips.
 _PATIENCE = 4
-#: Seconds to wait for an answer, longer than the gateway waits for its provider: 30 s, and 300 s from 2.0 on.
-READ_TIMEOUT, READ_TIMEOUT_2 = 60.0, 310.0
 
 
 class Reply(NamedTuple):
@@ -39,13 +37,12 @@ class Transport:
 
     def __init__(self, source: Source, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._source, self._monotonic = source, monotonic
-        self._patience = source.read_timeout or READ_TIMEOUT
         size = max(4, source.concurrency, source.first_load_lanes) + 2
         # A session would read redirects' bodies, keep cookies, and look for .netrc and proxies each time.
         self._adapter: Any = HTTPAdapter(pool_connections=2, pool_maxsize=size)
         self._options: dict[str, Any] = {
             "headers": dict(_headers(source)),
-            "timeout": urllib3.Timeout(connect=source.connect_timeout, read=self._patience),
+            "timeout": urllib3.Timeout(connect=source.connect_timeout, read=source.read_timeout),
             "redirect": False,
             "retries": urllib3.Retry.from_int(False, redirect=False),  # read once, not for every page
             "preload_content": False,
@@ -55,16 +52,12 @@ class Transport:
         self._opened: tuple[Any, str] | None = None
         self._connections, self._closed = Connections(), False
 
-    def expect_version_2(self) -> None:
-        """From now on answers may take as long as that gateway waits, unless read_timeout is set."""
-        if self._source.read_timeout is None:
-            self._patience = READ_TIMEOUT_2
-            patient = urllib3.Timeout(connect=self._source.connect_timeout, read=self._patience)
-            self._options = {**self._options, "timeout": patient}
-
     def renew(self) -> bool:
         """Reads secrets that stand in files again; True when one has changed, and is used from now on."""
-        fresh = self._source.renewed()
+        try:
+            fresh = self._source.renewed()
+        except ConfigError:  # its command fails: the refusal stands
+            return False
         headers = dict(_headers(fresh))
         if headers == self._options["headers"]:
             return False
@@ -76,8 +69,10 @@ class Transport:
         """Of the source as it is asked for now."""
         return self._source.secrets()
 
-    def get(self, path: str, query: dict[str, str], where: str) -> Reply:
-        """Raises Unreachable, TimedOut, GarbledAnswer; GatewayError when closed. Any status is an answer."""
+    def get(self, path: str, query: dict[str, str], where: str, request_id: str | None = None) -> Reply:
+        """`request_id` names the request in the gateway's log. Any status is an answer.
+
+        Raises Unreachable, TimedOut, GarbledAnswer; GatewayError when closed."""
         if self._closed:  # a thread that was left behind must not begin anew
             raise GatewayError(f"{where}: this client is closed")
         begun = self._monotonic()
@@ -86,7 +81,7 @@ class Transport:
             target = (
                 f"{prefix}{path}?{urlencode(query, errors='surrogatepass')}" if query else f"{prefix}{path}"
             )
-            response = self._ask(pool, target)
+            response = self._ask(pool, target, request_id)
             body = self._body(response, where, begun)
             return Reply(response.status, response.headers, body, self._monotonic() - begun)
         except (requests.RequestException, broken.HTTPError, OSError) as error:
@@ -94,9 +89,12 @@ class Transport:
         # Raised out here: as its context, the foreign error would carry the request and its key along.
         raise translated
 
-    def _ask(self, pool: Any, target: str) -> Any:
+    def _ask(self, pool: Any, target: str, request_id: str | None) -> Any:
+        options = self._options
+        if request_id is not None:
+            options = {**options, "headers": {**options["headers"], "x-request-id": request_id}}
         try:
-            return pool.urlopen("GET", target, **self._options)
+            return pool.urlopen("GET", target, **options)
         except broken.ProtocolError as error:
             raise ConnectionError(_plain(error)) from None  # before any body: nothing was cut short
 
@@ -107,13 +105,13 @@ class Transport:
         """
         source, verify = self._source, _verify(self._source)
         certificate, proxies = str(source.client_cert) if source.client_cert else None, _proxies(source)
-        request = requests.Request("GET", source.base_url).prepare()
+        request = requests.Request("GET", source.address).prepare()
         pool = self._adapter.get_connection_with_tls_context(
             request, verify, proxies=proxies, cert=certificate
         )
-        allowed = _PATIENCE * source.read_timeout if source.read_timeout else READ_TIMEOUT_2 + 10
+        allowed = _PATIENCE * source.read_timeout
         pool.ConnectionCls = impatient(pool.ConnectionCls, allowed, self._monotonic, self._connections.add)
-        self._adapter.cert_verify(pool, source.base_url, verify, certificate)
+        self._adapter.cert_verify(pool, source.address, verify, certificate)
         self._opened = pool, self._adapter.request_url(request, proxies).rstrip("/")
         return self._opened
 
@@ -139,7 +137,7 @@ class Transport:
         return body
 
     def _read(self, response: Any, where: str, begun: float) -> bytes:
-        deadline = begun + _PATIENCE * self._patience
+        deadline = begun + _PATIENCE * self._source.read_timeout
 
         def on_piece() -> None:
             if self._monotonic() > deadline:
@@ -160,7 +158,7 @@ def _translate(error: Exception, where: str) -> GatewayError:
     if isinstance(error, broken.ConnectTimeoutError) and not isinstance(error, broken.NewConnectionError):
         return TimedOut(text, hint="nothing answers at this address within connect_timeout")
     if isinstance(error, broken.ReadTimeoutError | TimeoutError):
-        return TimedOut(text, hint="read_timeout must exceed what the gateway waits: 30 s, 300 s from 2.0 on")
+        return TimedOut(text, hint="read_timeout must exceed the gateway's own 30 s")
     if isinstance(error, broken.SSLError):
         return Unreachable(text, hint="the certificate is not trusted: set ca_bundle to the CA's file")
     if isinstance(error, broken.ProxyError | requests.exceptions.InvalidProxyURL):
@@ -187,8 +185,12 @@ def _headers(source: Source) -> Any:
     if source.username is not None and source.password is not None:
         credentials = f"{source.username}:{source.password.reveal()}".encode()  # UTF-8 (RFC 7617)
         headers["Authorization"] = f"Basic {base64.b64encode(credentials).decode()}"
+    elif key is not None and source.asked_as.key_header is not None:
+        headers[source.asked_as.key_header] = key.reveal()
     elif key is not None:
         headers["Authorization"] = f"Bearer {key.reveal()}"
+    if source.asked_as.provider == "header":
+        headers["custom-llm-provider"] = source.provider or "openai"
     if source.virtual_key is not None:
         headers["x-bf-vk"] = source.virtual_key.reveal()
     if source.key_name is not None:
@@ -213,5 +215,5 @@ def _proxies(source: Source) -> dict[str, str]:
     if source.proxy is not None:
         proxy = source.proxy.reveal()
         return {"http": proxy, "https": proxy}
-    found: dict[str, str] = requests.utils.get_environ_proxies(f"{source.base_url}/", no_proxy=None)
+    found: dict[str, str] = requests.utils.get_environ_proxies(f"{source.address}/", no_proxy=None)
     return found

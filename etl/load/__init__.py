@@ -1,8 +1,18 @@
 """Rows into SQL: upsert with history, page log, run log, lease and sync state."""
 
 from etl.load.gaps import Gap, OpenGap
+from etl.load.job_requests import LogBatch, known_requests, maker_of, read_log_state, waiting_jobs
 from etl.load.lease import Lease, worker_name
-from etl.load.lookup import Known, count_between, neighbour, newest_known, open_jobs, rereadable
+from etl.load.lookup import (
+    Known,
+    count_between,
+    neighbour,
+    newest_known,
+    open_jobs,
+    rereadable,
+    unplaced_jobs,
+    unplaced_open,
+)
 from etl.load.placing import Lane
 from etl.load.positions import TOP
 from etl.load.runs import RunEnd
@@ -18,6 +28,7 @@ __all__ = [
     "Known",
     "Lane",
     "Lease",
+    "LogBatch",
     "OpenGap",
     "RunEnd",
     "Scan",
@@ -26,12 +37,18 @@ __all__ = [
     "Trouble",
     "boundary",
     "count_between",
+    "known_requests",
+    "maker_of",
     "may_be_joined",
     "neighbour",
     "newest_known",
     "open_jobs",
+    "read_log_state",
     "register",
     "registered",
     "rereadable",
+    "unplaced_jobs",
+    "unplaced_open",
+    "waiting_jobs",
     "worker_name",
 ]

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from etl.db.types import UtcDateTime
 from etl.load import bulk
+from etl.load.positions import UNPLACED
 from etl.records import JobRow, Order
 from etl.schema.tables import video_jobs as jobs
 
@@ -144,7 +145,7 @@ def neighbour(
     """Id and position of the next stored job above (or below) a position; `listed` skips unlisted ones."""
     beyond = jobs.c.list_position > position if above else jobs.c.list_position < position
     column = jobs.c.list_position
-    query = sa.select(jobs.c.job_id, column).where(jobs.c.source_id == source_id, beyond)
+    query = sa.select(jobs.c.job_id, column).where(jobs.c.source_id == source_id, beyond, placed())
     if listed:
         query = query.where(jobs.c.unlisted_at.is_(None))
     row = conn.execute(query.order_by(column if above else column.desc()).limit(1)).one_or_none()
@@ -161,14 +162,19 @@ def count_between(conn: sa.Connection, source_id: int, low: int, high: int) -> i
 def highest_position(conn: sa.Connection, source_id: int) -> int | None:
     """Position of the newest job ever listed."""
     value: int | None = conn.execute(
-        sa.select(sa.func.max(jobs.c.list_position)).where(jobs.c.source_id == source_id)
+        sa.select(sa.func.max(jobs.c.list_position)).where(jobs.c.source_id == source_id, placed())
     ).scalar()
     return value
 
 
+def placed() -> sa.ColumnElement[bool]:
+    """A list has shown it: a job that only the gateway's log named stands between no others."""
+    return jobs.c.list_position > UNPLACED
+
+
 def newest_before(conn: sa.Connection, source_id: int, moment: datetime) -> int | None:
     """Position of the newest job created before a moment of the gateway's clock."""
-    query = sa.select(sa.func.max(jobs.c.list_position)).where(jobs.c.source_id == source_id)
+    query = sa.select(sa.func.max(jobs.c.list_position)).where(jobs.c.source_id == source_id, placed())
     value: int | None = conn.execute(query.where(jobs.c.created_at < moment)).scalar()
     return value
 
@@ -177,7 +183,7 @@ def next_after(conn: sa.Connection, source_id: int, position: int | None, moment
     """Position of the next listed job above a position, created after a moment of the gateway's clock."""
     column = jobs.c.list_position
     query = sa.select(column).where(
-        jobs.c.source_id == source_id, jobs.c.created_at > moment, jobs.c.unlisted_at.is_(None)
+        jobs.c.source_id == source_id, jobs.c.created_at > moment, jobs.c.unlisted_at.is_(None), placed()
     )
     if position is not None:
         query = query.where(column > position)
@@ -186,7 +192,7 @@ def next_after(conn: sa.Connection, source_id: int, position: int | None, moment
 
 def open_jobs(conn: sa.Connection, source_id: int, since: datetime | None = None) -> dict[str, int]:
     """Position by id of listed jobs that are not settled, without those created before `since` (UTC)."""
-    query = sa.select(jobs.c.job_id, jobs.c.list_position).where(*_open(source_id), *_fresh(since))
+    query = sa.select(jobs.c.job_id, jobs.c.list_position).where(*_open(source_id), *_fresh(since), placed())
     return {row.job_id: row.list_position for row in conn.execute(query)}
 
 
@@ -194,8 +200,21 @@ def oldest_open() -> sa.ScalarSelect[int]:
     """Asks for the position of the oldest open job of `source` that is still waited for, being created
     `since` (UTC)."""
     place = sa.func.min(jobs.c.list_position)
-    where = (*_open(sa.bindparam("source")), *_fresh(sa.bindparam("since", type_=UtcDateTime)))
+    where = (*_open(sa.bindparam("source")), *_fresh(sa.bindparam("since", type_=UtcDateTime)), placed())
     return sa.select(place).where(*where).scalar_subquery()
+
+
+def unplaced_open(conn: sa.Connection, source_id: int, since: datetime) -> list[str]:
+    """Open jobs that no list has shown and that are still waited for: created since then (UTC)."""
+    where = (*_open(source_id), *_fresh(since), jobs.c.list_position <= UNPLACED)
+    return list(conn.scalars(sa.select(jobs.c.job_id).where(*where).order_by(jobs.c.job_id)))
+
+
+def unplaced_jobs(conn: sa.Connection, source_id: int, after: str, limit: int) -> list[str]:
+    """Jobs that no list has shown and that are not gone, by id, behind `after`."""
+    where = (jobs.c.source_id == source_id, jobs.c.job_id > after, jobs.c.unlisted_at.is_(None))
+    query = sa.select(jobs.c.job_id).where(*where, jobs.c.list_position <= UNPLACED)
+    return list(conn.scalars(query.order_by(jobs.c.job_id).limit(limit)))
 
 
 def rereadable(conn: sa.Connection, source_id: int, limit: int) -> list[str]:
@@ -236,7 +255,7 @@ def newest_known(conn: sa.Connection, source_id: int, ground: int) -> tuple[str,
     """Id and creation of the newest job first seen by run `ground` or an earlier one."""
     query = (
         sa.select(jobs.c.job_id, jobs.c.created_at)
-        .where(jobs.c.source_id == source_id, jobs.c.first_run_id <= ground)
+        .where(jobs.c.source_id == source_id, jobs.c.first_run_id <= ground, placed())
         .order_by(jobs.c.list_position.desc())
         .limit(1)
     )

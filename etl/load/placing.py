@@ -115,7 +115,7 @@ def _places(
     *,
     ended: bool,
 ) -> list[int]:
-    stored = [None if k is None else k.list_position for k in known]
+    stored = [None if k is None or k.list_position <= positions.UNPLACED else k.list_position for k in known]
     if all(p is not None for p in stored) and stored == sorted(set(stored)):  # type: ignore[type-var]
         return stored  # type: ignore[return-value]
     low, high, newest = _bounds(conn, source_id, lane, jobs, stored, ended=ended)

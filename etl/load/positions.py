@@ -14,6 +14,8 @@ from etl.records import Order
 _T = TypeVar("_T")
 
 STEP = 1 << 20
+#: Where jobs stand that no list has shown: they were found in the gateway's log. Below every place of a list.
+UNPLACED = -(1 << 62)
 #: Where the newest-first half of a first load begins, far above the oldest-first half.
 TOP = 1 << 62
 #: Room left below a newest-first page that touches nothing known: 16 million jobs.

@@ -33,6 +33,7 @@ class Health:
     config_hash: str | None
     complete_at: datetime | None
     reconciled_at: datetime | None
+    retired_at: datetime | None = None
     last_started: datetime | None = None
     last_status: str | None = None
     last_worker: str | None = None
@@ -72,9 +73,25 @@ def abandoned(engine: sa.Engine) -> set[str]:
         return set(conn.scalars(query.where(dead)))
 
 
+def retire(engine: sa.Engine, name: str, *, now: datetime, reason: str) -> None:
+    """Make an archive of the source: it is not asked any more, and nothing of it is called stale or failed.
+
+    `reason` is the evidence, redacted. Raises StorageError."""
+    untroubled = {"failures": 0} | dict.fromkeys(("disabled_at", "disabled_reason", "config_hash"))
+    _update(engine, name, {"retired_at": now, "retired_reason": reason, **untroubled})
+
+
+def revive(engine: sa.Engine, name: str) -> None:
+    """Ask the source again from its next turn on. Raises StorageError."""
+    _update(engine, name, dict.fromkeys(("retired_at", "retired_reason")))
+
+
 def completed(engine: sa.Engine) -> dict[str, datetime | None]:
-    """When each source was last known complete. Raises StorageError."""
-    query = sa.select(sources.c.name, sync_state.c.complete_at).join(
+    """When each source was last known complete; None of one that never was, or is retired.
+
+    Raises StorageError."""
+    active = sa.case((sync_state.c.retired_at.is_(None), sync_state.c.complete_at))
+    query = sa.select(sources.c.name, active.label("complete_at")).join(
         sync_state, sync_state.c.source_id == sources.c.id
     )
     with reading(engine) as conn:
@@ -174,6 +191,7 @@ def _health(row: sa.Row[Any], now: datetime) -> Health:
         config_hash=row.config_hash,
         complete_at=row.complete_at,
         reconciled_at=row.reconciled_at,
+        retired_at=row.retired_at,
         last_started=row.started_at,
         last_status=row.status,
         last_worker=row.worker,

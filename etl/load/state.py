@@ -12,7 +12,7 @@ import msgspec
 import sqlalchemy as sa
 
 from etl.db.types import UtcDateTime
-from etl.errors import CommitLost
+from etl.errors import CommitLost, SourceRetired
 from etl.load import bulk, lookup
 from etl.schema.tables import leases, sources, sync_runs, sync_state, video_jobs
 
@@ -29,8 +29,14 @@ UNTROUBLED = {"failures": 0} | dict.fromkeys(("disabled_at", "disabled_reason", 
 
 # What every tick says is put together once: that takes longer than to execute it.
 _SOURCE: sa.BindParameter[Any] = sa.bindparam("source")
-_FACTS = sa.select(sources.c.id, sources.c.base_url, sources.c.provider, sources.c.key_name).where(
-    sources.c.name == _SOURCE
+_FACTS = (
+    sa.select(
+        *(sources.c[name] for name in ("id", "base_url", "provider", "key_name")),
+        sync_state.c.retired_at,
+        sync_state.c.retired_reason,
+    )
+    .join(sync_state, sync_state.c.source_id == sources.c.id)
+    .where(sources.c.name == _SOURCE)
 )
 _STATE = sa.select(sync_state).where(sync_state.c.source_id == _SOURCE)
 
@@ -66,9 +72,15 @@ _KEPT = tuple(field.name for field in fields(State))
 def registered(
     conn: sa.Connection, name: str, base_url: str, provider: str | None, key_name: str | None
 ) -> int | None:
-    """The source's id, or None when it is new or its facts have changed."""
+    """The source's id, or None when it is new or its facts have changed. Raises SourceRetired."""
     row = conn.execute(_FACTS, {"source": name}).one_or_none()
-    return row.id if row is not None and tuple(row[1:]) == (base_url, provider, key_name) else None
+    if row is not None and row.retired_at is not None:
+        raise SourceRetired(
+            f"retired since {row.retired_at:%Y-%m-%d} and not asked any more: {row.retired_reason}",
+            hint=f"to ask it again: bifrost-etl source revive {name}",
+        )
+    facts = (base_url, provider, key_name)
+    return row.id if row is not None and (row.base_url, row.provider, row.key_name) == facts else None
 
 
 def register(
@@ -188,8 +200,8 @@ def _behind_open() -> sa.Select[Any]:
     """`most` listed jobs older than every open one that is waited for, newest first."""
     c = video_jobs.c
     place = c.list_position < sa.func.coalesce(lookup.oldest_open(), lookup.HIGHEST)
-    listed = (c.source_id == _SOURCE, c.unlisted_at.is_(None), c.suspect_run_id.is_(None), place)
-    query = sa.select(c.job_id, c.created_at).where(*listed).order_by(c.list_position.desc())
+    listed = (c.source_id == _SOURCE, c.unlisted_at.is_(None), c.suspect_run_id.is_(None), lookup.placed())
+    query = sa.select(c.job_id, c.created_at).where(*listed, place).order_by(c.list_position.desc())
     return query.limit(sa.bindparam("most"))
 
 

@@ -17,13 +17,15 @@ import sqlalchemy as sa
 
 from etl.db.engine import reading, storage_errors, writing
 from etl.errors import DatabaseBusy, DatabaseUnavailable, DuplicateRow, StorageError
-from etl.load import gaps, lookup, runs, sync_log, twins, upsert
+from etl.load import gaps, job_requests, lookup, runs, sync_log, twins, upsert
 from etl.load import state as states
 from etl.load import unlisting as scan
 from etl.load.gaps import Gap, OpenGap
+from etl.load.job_requests import LogBatch
 from etl.load.lease import Lease
 from etl.load.lookup import Found, Known
 from etl.load.placing import Lane, place_lane
+from etl.load.positions import UNPLACED
 from etl.load.runs import RunEnd
 from etl.load.state import CREDIBLE, LookBack, State, Trouble
 from etl.load.upsert import JobWriter, Seen
@@ -47,6 +49,7 @@ class Batch:
 
     `pages` are (lane, page) in the order they came. `distrusted` pages are logged, their jobs not believed.
     `by_id` are single jobs read by id, `gone` those answered 404, `reread` all that were asked for.
+    `log` is what the gateway's log told, jobs that nobody knew among it.
     `gaps` are stretches that nobody can read; `probed` the recorded ones that the gateway was asked for.
     `requests` and `retries` are the run's totals so far. `complete` says that everything listed is stored, or
     stands in a gap. `trouble` is where and how the run failed, for the next one.
@@ -66,6 +69,7 @@ class Batch:
     retries: int = 0
     complete: bool = False
     scan: scan.Scan | None = None
+    log: LogBatch | None = None
     end: RunEnd | None = None
 
 
@@ -261,6 +265,9 @@ class Store:
         writer = JobWriter(conn, self.source_id, now.run_id, **how)
         self._write_pages(conn, batch, now, writer)
         self._write_single_jobs(conn, batch, now, writer)
+        if batch.log is not None:
+            job_requests.write(conn, self.source_id, now.run_id, batch.log, self.clock())
+            scan.suspect(conn, self.source_id, now.run_id, batch.log.suspects)
         if batch.scan is not None:
             scan.conclude(conn, self.source_id, now.run_id, batch.scan, now.counts, self.clock())
         if batch.complete and self.kind != "incremental":
@@ -310,17 +317,21 @@ class Store:
 
     def _write_single_jobs(self, conn: sa.Connection, batch: Batch, now: Standing, writer: JobWriter) -> None:
         assert now.run_id is not None
-        rows = {row.job_id: (row, p.page.received_at) for p in batch.by_id for row in p.jobs}
+        found = [] if batch.log is None else batch.log.found
+        singles = [*batch.by_id, *found]
+        rows = {row.job_id: (row, p.page.received_at) for p in singles for row in p.jobs}
         known = lookup.known_jobs(conn, self.source_id, list(rows))
-        rejects = [(r, None, p.page.received_at) for p in batch.by_id for r in p.rejects]
+        new = {row.job_id for p in found for row in p.jobs}.difference(known)
+        rejects = [(r, None, p.page.received_at) for p in singles for r in p.rejects]
         sync_log.log_rejects(conn, self.source_id, now.run_id, rejects)
         now.counts.jobs_rejected += len(rejects)
-        now.counts.jobs_seen += len(known) + len(rejects)
+        now.counts.jobs_seen += len(known) + len(new) + len(rejects)
         seen = [
             Seen(row, known[i].list_position, at, known[i], True)
             for i, (row, at) in rows.items()
             if i in known
         ]
+        seen += [Seen(row, UNPLACED, at, None) for i, (row, at) in rows.items() if i in new]
         writer.write(seen, now.counts)
         scan.mark_reread(conn, self.source_id, batch.reread, self.clock())
         now.counts.jobs_unlisted += upsert.unlist(
@@ -348,8 +359,11 @@ class Store:
         if batch.end is not None:
             state.trouble = batch.trouble
             more |= states.UNTROUBLED if batch.end.status == "ok" else {}
+        if batch.log is not None:
+            more |= job_requests.state_columns(batch.log)
         latest = self.clock() + CREDIBLE  # a job of later says nothing of freshness
-        times = (row.created_at for _, page in batch.pages for row in page.jobs)
+        shown = [page for _, page in batch.pages] + ([] if batch.log is None else batch.log.found)
+        times = (row.created_at for page in shown for row in page.jobs)
         newest = [moment for moment in times if moment is not None and moment <= latest]
         states.write(conn, self.source_id, state, mark=mark, newest=max(newest, default=None), **more)
 

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 
 from etl.errors import SuspiciousScan
 from etl.load import bulk
-from etl.load.lookup import by_suspicion
+from etl.load.lookup import by_suspicion, placed
+from etl.load.positions import UNPLACED
 from etl.load.upsert import unlist
 from etl.records import Counts
 from etl.schema.tables import sync_runs
@@ -67,13 +68,13 @@ def suspects(conn: sa.Connection, source_id: int, run_id: int, strange: Sequence
 
 def listed(conn: sa.Connection, source_id: int, strange: Sequence[int] = ()) -> int:
     """How many jobs are believed to be listed, but for those."""
-    return _count(conn, strange, jobs.c.source_id == source_id, jobs.c.unlisted_at.is_(None))
+    return _count(conn, strange, jobs.c.source_id == source_id, jobs.c.unlisted_at.is_(None), placed())
 
 
 def older(conn: sa.Connection, source_id: int, position: int, strange: Sequence[int] = ()) -> int:
     """How many jobs believed to be listed are older than the one at `position`, but for those."""
     listed = (jobs.c.source_id == source_id, jobs.c.unlisted_at.is_(None), jobs.c.suspect_run_id.is_(None))
-    return _count(conn, strange, *listed, jobs.c.list_position < position)
+    return _count(conn, strange, *listed, jobs.c.list_position < position, placed())
 
 
 def _count(conn: sa.Connection, strange: Sequence[int], *where: sa.ColumnElement[bool]) -> int:
@@ -102,7 +103,7 @@ def boundary(conn: sa.Connection, source_id: int, start: Boundary | None, size: 
     Counted are unlisted jobs too: so the index on positions tells, without a look at the jobs.
     """
     place, of_source = jobs.c.list_position, jobs.c.source_id == source_id
-    low = -(1 << 63) if start is None else start.position
+    low = UNPLACED if start is None else start.position
     query = sa.select(place).where(of_source, place > low).order_by(place).offset(size - 1).limit(1)
     if (end := conn.scalar(query)) is None:
         return None
@@ -120,7 +121,7 @@ def conclude(
     counts.jobs_unlisted += _unlist_all(conn, source_id, run_id, missing, "missing", at)
     if scan.empty:
         everything = sa.select(jobs.c.job_id).where(
-            jobs.c.source_id == source_id, jobs.c.unlisted_at.is_(None)
+            jobs.c.source_id == source_id, jobs.c.unlisted_at.is_(None), placed()
         )
         counts.jobs_unlisted += _unlist_all(conn, source_id, run_id, everything, "unknown", at)
     elif scan.oldest_position is not None:
@@ -128,6 +129,7 @@ def conclude(
             jobs.c.source_id == source_id,
             jobs.c.unlisted_at.is_(None),
             jobs.c.list_position < scan.oldest_position,
+            placed(),
         )
         counts.jobs_unlisted += _unlist_all(conn, source_id, run_id, older, "aged_out", at)
 

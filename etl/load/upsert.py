@@ -146,6 +146,8 @@ class JobWriter:
             fields = [name for name in TRACKED if not _same(getattr(job.row, name), old[name])]
             if job.partial:
                 fields = [name for name in fields if getattr(job.row, name) is not None]
+                # Of some providers a read by id says that the job was created just now.
+                fields = [name for name in fields if name != "created_at" or old[name] is None]
             if not self._history_progress:
                 fields = [name for name in fields if name != "progress"]
             # Two lanes of one run may show a job in the wrong order: the later sight stands.
@@ -245,6 +247,7 @@ def _sight(job: Seen, old: Any) -> Sight:
     row = job.row
     if job.partial:
         row = row._replace(**{n: old[n] for n in TRACKED if getattr(row, n) is None})
+        row = row._replace(created_at=old["created_at"] or row.created_at)
     return Sight(old, row, max(job.at, old["last_changed_at"]), job.partial)
 
 

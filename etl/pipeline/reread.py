@@ -21,7 +21,7 @@ def reread(run: Run) -> None:
     limit, store = run.source.rereads_per_run, run.store
     if limit == 0 or not run.met_known:  # perhaps another account answers: its 404 says nothing
         return
-    shown = set(run.shown)
+    shown = set() if run.source.asked_as.polled else set(run.shown)
     candidates = store.read(lambda conn: rereadable(conn, store.source_id, limit + len(shown)))
     by_id = True
     for job_id in [i for i in candidates if i not in shown][:limit]:

@@ -23,7 +23,7 @@ from etl.errors import (
     Unparseable,
 )
 from etl.extract import Gateway, next_cursor, spent
-from etl.load import Batch, Gap, Lane, RunEnd, State, Store, Trouble, sync_log, unlisting
+from etl.load import Batch, Gap, Lane, LogBatch, RunEnd, State, Store, Trouble, sync_log, unlisting
 from etl.log import EchoMask
 from etl.pipeline import read_ahead
 from etl.pipeline.page_checks import Guard
@@ -72,13 +72,14 @@ class Run:
         self.batch = Batch()
         self.pending: dict[str, str] = {}  # lane by id, of jobs not yet committed
         self.resumed = False
+        self.accept_suspicious = False
         self.met_known = True  # False: a walk to the list's end met nothing that was known
         self.narrowing = Budget()
         self.shown: set[str] = set()  # jobs this run has seen on pages; kept for incremental runs only
         self._stop = stop
         self._flushed = time.monotonic()
-        mask = EchoMask(source.credentials())
-        self._options = Options(prompts=source.prompts, raw_payloads=source.raw_payloads, mask=mask)
+        mask = EchoMask([*source.credentials(), *gateway.source.credentials()])
+        self.options = Options(prompts=source.prompts, raw_payloads=source.raw_payloads, mask=mask)
         self.passthrough = Passthrough(source, gateway, store, self._transform)
         self._guards: dict[str, Guard] = {}
         self._lock = threading.Lock()
@@ -91,8 +92,8 @@ class Run:
     @property
     def lists_newest_first(self) -> bool:
         """The gateway ignores order=asc, as configured or as found out."""
-        order = self.source.order
-        return order == "desc" or (order == "auto" and self.state.list_order == "desc")
+        configured = self.source.lists_newest_first
+        return self.state.list_order == "desc" if configured is None else configured
 
     def now(self) -> datetime:
         return self.store.clock()
@@ -141,8 +142,12 @@ class Run:
                 raise
             return self._ready(rows)
 
+    def transform(self, page: RawPage) -> PageRows:
+        """The page's rows, as this source's settings have them."""
+        return self._ready(self._transform(page))
+
     def _transform(self, page: RawPage) -> PageRows:
-        return transform_page(page, self._options, source_provider=self.source.provider)
+        return transform_page(page, self.options, source_provider=self.source.provider)
 
     def _ready(self, rows: PageRows) -> PageRows:
         page, leads_to = self._with_full(rows.page), next_cursor(rows.page)
@@ -237,6 +242,11 @@ class Run:
         """Raise Stopped when somebody asked the run to stop."""
         if self._stop.is_set():
             raise Stopped
+
+    def log(self) -> LogBatch:
+        """What of the gateway's log the next commit writes."""
+        self.batch.log = self.batch.log or LogBatch(discovers=self.source.discover != "list")
+        return self.batch.log
 
     def complete(self) -> None:
         """Everything that the source lists is stored with the next commit."""

@@ -14,6 +14,7 @@ from etl.load import Store
 from etl.log import get
 from etl.pipeline import known_gaps
 from etl.pipeline.first_load import first_load
+from etl.pipeline.found_jobs import follow_log, follow_log_beside_list
 from etl.pipeline.heartbeat import heartbeat
 from etl.pipeline.incremental import tick
 from etl.pipeline.reconcile import reconcile
@@ -51,6 +52,7 @@ def sync_source(
         return _result(source, store, "skipped" if isinstance(error, LeaseHeld) else "failed", error)
     run = Run(source, gateway, store, progress, stop)
     run.resumed = state.checkpoint is not None
+    run.accept_suspicious = accept_suspicious
     progress.started(source.name, store.kind)
     result = _run(run, redact, accept_suspicious=accept_suspicious)
     progress.finished(result)
@@ -84,6 +86,10 @@ def log_unexpected(source: Source, store: Store, error: Exception) -> None:
 
 def _walk(run: Run, *, accept_suspicious: bool) -> None:
     kind: RunKind = run.store.kind
+    if run.source.discover == "logs":
+        follow_log(run)
+        run.complete()
+        return
     if known_gaps.unreadable(run) or run.passthrough.possible:
         run.gateway.expect_unreadable()
     if kind == "first":
@@ -99,6 +105,9 @@ def _walk(run: Run, *, accept_suspicious: bool) -> None:
     if kind == "incremental" or run.resumed:
         reread(run)
     run.complete()
+    if run.source.reads_log:
+        run.flush()
+        follow_log_beside_list(run)
 
 
 def _result(source: Source, store: Store, status: str, error: Exception | None) -> RunResult:

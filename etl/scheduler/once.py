@@ -43,6 +43,8 @@ def _round(app: App, source: Source, progress: Progress, stop: threading.Event) 
     except EtlError as error:
         yield _failure(source, begun, error)
         return
+    if health is not None and health.retired_at is not None:
+        return  # an archive
     if health is not None and is_disabled(health, source, begun):
         yield _failure(source, begun, disabled(source, health))
         return

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from etl.db.types import BigKey, Bytes, Double, JobId, JsonText, Text, UtcDateTime
+from etl.schema.request_table import job_requests
 from etl.schema.table_columns import (
     _count,
     _flag,
@@ -23,7 +24,7 @@ from etl.schema.table_columns import (
 )
 from etl.schema.totals_tables import daily_totals, duration_totals, job_kinds
 
-__all__ = ["complete", "daily_totals", "duration_totals", "job_kinds", "metadata"]
+__all__ = ["complete", "daily_totals", "duration_totals", "job_kinds", "job_requests", "metadata"]
 
 # A partial index names its condition in `info`: as `postgresql_where` it would cost every command the import
 # of that dialect, 0.05 s. The migrations say it as Alembic wants it.
@@ -264,6 +265,10 @@ sync_state = _table(
         comment="Mark of the newest commit: tells a lost answer from a lost commit.",
     ),
     sa.Column("trouble", JsonText, comment="Where the last runs failed, and how often; null when not."),
+    sa.Column("retired_at", UtcDateTime, comment="Since when it is an archive, our clock (UTC)."),
+    sa.Column("retired_reason", Text, comment="The evidence that its upstream is gone, or who said so."),
+    sa.Column("log_until", UtcDateTime, comment="The gateway's log is read so far, gateway's clock (UTC)."),
+    sa.Column("log_polls", JsonText, comment="Rows of it that were looked at and are not kept, by id."),
     comment="Where each source stands.",
 )
 

@@ -38,7 +38,7 @@ _TYPES: dict[type, str] = {
 class Unusable(Exception):
     """An item that cannot become a row; the message says why and quotes nothing of it.
 
-    Never leaves this package: a page turns it into a reject. `value` is what was decoded, if anything.
+    A page turns it into a reject. `value` is what was decoded, if anything.
     """
 
     def __init__(self, reason: str, value: Any = None) -> None:

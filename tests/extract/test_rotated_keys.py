@@ -9,13 +9,14 @@ import pytest
 
 from etl import errors
 from etl.config import load_config
+from etl.config.key_command import key_from_command
 from etl.records import Request
 from tests.extract.conftest import Client
 
 NEW = "sk-new-9f27c1d4"
 
 
-@pytest.mark.parametrize("how", ["api_key_file", "variable", "environment"])
+@pytest.mark.parametrize("how", ["api_key_file", "variable", "environment", "command"])
 def test_a_replaced_key_is_used_at_the_first_refusal(
     how: str, client: Callable[..., Client], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -27,12 +28,16 @@ def test_a_replaced_key_is_used_at_the_first_refusal(
         "BIFROST_BASE_URL": c.sim.base_url,
         "BIFROST_PROVIDER": "openai",
     }
-    key = {"api_key_file": f"api_key_file: {file}", "variable": "api_key: '${BIFROST_API_KEY}'"}.get(how, "")
+    key = {
+        "api_key_file": f"api_key_file: {file}",
+        "variable": "api_key: '${BIFROST_API_KEY}'",
+        "command": f"api_key_command: 'cat {file}'",
+    }.get(how, "")
     config.write_text(f"sources:\n  - {{name: a, base_url: '{c.sim.base_url}', provider: openai, {key}}}\n")
     monkeypatch.chdir(tmp_path)
     [source] = load_config(None if how == "environment" else config, environ).sources
     c.gateway.close()
-    c.source = source
+    c.source = source.renewed()
     c.gateway = c._wired(lambda _: None)
     c.gateway.page(Request())
     c.sim.gateway.credentials.token = NEW
@@ -62,3 +67,24 @@ def test_a_file_that_is_gone_for_a_moment_changes_nothing(tmp_path: Path) -> Non
     from etl.config import Secret
 
     assert Secret("old", str(tmp_path / "none")).renewed().reveal() == "old"
+
+
+@pytest.mark.parametrize(
+    ("command", "what"),
+    [
+        ("false", "exit code 1"),
+        ("no-such-program-anywhere", "cannot be started"),
+        ("printf ''", "printed no key"),
+        ("printf 'two\\nlines'", "printed no key"),
+        ("sh 'unbalanced", "cannot be started"),
+    ],
+)
+def test_a_command_that_prints_no_key_is_said_plainly(command: str, what: str) -> None:
+    with pytest.raises(errors.ConfigError, match=what):
+        key_from_command(command)
+
+
+def test_what_a_failed_command_printed_stays_unsaid() -> None:
+    with pytest.raises(errors.ConfigError) as found:
+        key_from_command("sh -c 'echo canary-51c09e7d; exit 3'")
+    assert "canary" not in f"{found.value}{found.value.hint}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from etl.schema.views.columns import Column, Scope, View
 from etl.schema.views.dialects import Dialect
+from etl.schema.views.owners import OWNER_COLUMNS, OWNER_JOINS, owner_values
 from etl.schema.views.pricing import band, cost, priced
 
 LATE = 900
@@ -93,6 +94,7 @@ _COLUMNS = (
         "billed, failed (not charged), unpriced (no price is known), open, or unknown (no length, or the job "
         "vanished).",
     ),
+    *OWNER_COLUMNS,
 )
 
 COST_STATE = (
@@ -148,9 +150,11 @@ SELECT s.name AS source, j.source_id, j.job_id, j.provider, j.model, j.status, j
   CASE WHEN j.settled OR j.unlisted_at IS NOT NULL THEN 1 = 0 ELSE {age} > {STALLED} END AS is_stalled,
   (j.unlisted_at IS NOT NULL) AS is_unlisted, j.version AS versions, j.error_code, j.error_message,
   {d.money("p.price")} AS price, p.unit AS price_unit, p.currency, {cost_of_job(d)} AS cost,
-  {COST_STATE} AS cost_state
+  {COST_STATE} AS cost_state,
+  {owner_values(d)}
 FROM video_jobs j
 JOIN sources s ON s.id = j.source_id
+{OWNER_JOINS}
 {price_of_job(d)}
 WHERE {COUNTED} AND {scope.where}"""
 

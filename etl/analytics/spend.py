@@ -1,0 +1,138 @@
+"""Reports on who spent what, from the gateway's log: jobs by owner, and the price book against settled costs.
+
+A job counts once, with what the gateway's log says that it cost, or else by the price book. Requests that
+made no job, or one that the log does not name, are counted beside jobs and never added to them.
+"""
+
+# ruff: noqa: S608 (SQL is put together from our own snippets; values come as parameters)
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from etl.schema.views.columns import Column, Scope
+from etl.schema.views.dialects import Dialect
+from etl.schema.views.job_facts import JOB_FACTS
+from etl.schema.views.owners import DIMENSIONS, owner
+
+#: What `report spend --by` takes, and the column of job_facts.
+BY = {
+    "team": "team",
+    "customer": "customer",
+    "virtual-key": "virtual_key",
+    "user": "user_name",
+    "business-unit": "business_unit",
+    "model": "model",
+    "provider": "provider",
+}
+
+#: A price of the book that is off by more than this share of the gateway's is named.
+OFF = 0.02
+
+SPEND_COLUMNS = (
+    Column("jobs", "integer", "Jobs created."),
+    Column("completed", "integer", "Of these completed."),
+    Column("failed", "integer", "Of these failed."),
+    Column("failure_rate", "ratio", "failed / (completed + failed)."),
+    Column("seconds", "seconds", "Length of the completed clips."),
+    Column("cost", "money", "What they cost, in the reporting currency: settled, or else by the price book."),
+    Column("other_costs", "amounts", "The same in each other currency; null when nothing."),
+    Column("settled_jobs", "integer", "Jobs whose cost the gateway's log says."),
+    Column("uncosted_jobs", "integer", "Completed jobs without any cost."),
+    Column("average_seconds", "seconds", "Mean time from creation to completion."),
+    Column(
+        "refused_requests", "integer", "Requests that the gateway or provider refused: no job came of them."
+    ),
+    Column(
+        "unnamed_requests", "integer", "Requests whose job the log does not name: their cost is not in cost."
+    ),
+    Column("unnamed_cost", "money", "What those cost by the log, in USD."),
+)
+
+RECONCILE_COLUMNS = (
+    Column("provider", "text", "Provider that made the videos."),
+    Column("model", "text", "Model as the gateway names it."),
+    Column("resolution", "text", "Resolution band."),
+    Column("jobs", "integer", "Completed jobs whose cost the gateway's log says."),
+    Column("seconds", "seconds", "Length of their clips."),
+    Column("settled_cost", "money", "What they cost by the gateway's log, in USD."),
+    Column("estimated_cost", "money", "What they cost by the price book, in USD; null without a price."),
+    Column("difference", "money", "settled_cost - estimated_cost."),
+    Column("settled_price", "money", "settled_cost for each second."),
+    Column("verdict", "text", "agrees, price too low, price too high, or no price: see `prices check`."),
+)
+
+
+def spend(by: str) -> Callable[[Dialect, Scope], str]:
+    """Jobs by one of `BY`."""
+    column = BY[by]
+
+    def sql(d: Dialect, scope: Scope) -> str:
+        return f"""
+SELECT name AS {column}, {d.whole("SUM(jobs)")} AS jobs, {d.whole("SUM(completed)")} AS completed,
+  {d.whole("SUM(failed)")} AS failed,
+  {d.rounded("SUM(failed) * 1.0 / NULLIF(SUM(completed) + SUM(failed), 0)", 4)} AS failure_rate,
+  SUM(seconds) AS seconds,
+  {d.sum_of_money("CASE WHEN currency = :currency THEN cost END")} AS cost,
+  {d.amounts("currency", "CASE WHEN currency <> :currency THEN cost END")} AS other_costs,
+  {d.whole("SUM(settled_jobs)")} AS settled_jobs, {d.whole("SUM(uncosted_jobs)")} AS uncosted_jobs,
+  {d.rounded("SUM(took) / NULLIF(SUM(timed), 0)", 3)} AS average_seconds,
+  {d.whole("SUM(refused)")} AS refused_requests, {d.whole("SUM(unnamed)")} AS unnamed_requests,
+  {d.sum_of_money("unnamed_cost")} AS unnamed_cost
+FROM (
+  {_jobs(d, scope, column)}
+  UNION ALL
+  {_requests(d, scope, column)}
+) u GROUP BY name"""
+
+    return sql
+
+
+def _jobs(d: Dialect, scope: Scope, column: str) -> str:
+    settled = "settled_cost IS NOT NULL"
+    return f"""SELECT name, currency, COUNT(*) AS jobs, SUM(completed) AS completed, SUM(failed) AS failed,
+    SUM(seconds) AS seconds, {d.sum_of_money("cost")} AS cost, SUM(is_settled) AS settled_jobs,
+    SUM(CASE WHEN completed = 1 AND cost IS NULL THEN 1 ELSE 0 END) AS uncosted_jobs,
+    SUM(took) AS took, COUNT(took) AS timed, 0 AS refused, 0 AS unnamed, {d.money("NULL")} AS unnamed_cost
+  FROM (
+    SELECT {column} AS name, CASE WHEN {settled} THEN 'USD' ELSE currency END AS currency,
+      COALESCE(settled_cost, cost) AS cost, CASE WHEN {settled} THEN 1 ELSE 0 END AS is_settled,
+      CASE WHEN outcome = 'completed' THEN 1 ELSE 0 END AS completed,
+      CASE WHEN outcome = 'failed' THEN 1 ELSE 0 END AS failed,
+      CASE WHEN outcome = 'completed' THEN seconds END AS seconds, total_seconds AS took
+    FROM ({JOB_FACTS.sql(d, scope)}) f
+  ) q GROUP BY name, currency"""
+
+
+def _requests(d: Dialect, scope: Scope, column: str) -> str:
+    """Requests for new jobs that no job stands for; `scope` reads their time as a job's creation."""
+    name = owner(DIMENSIONS[column], "j") if column in DIMENSIONS else f"j.{column}"
+    return f"""SELECT {name} AS name, 'USD' AS currency, 0 AS jobs, 0 AS completed, 0 AS failed,
+    {d.rounded("NULL", 3)} AS seconds, {d.money("NULL")} AS cost, 0 AS settled_jobs, 0 AS uncosted_jobs,
+    {d.rounded("NULL", 3)} AS took,
+    0 AS timed, SUM(CASE WHEN j.status = 'error' THEN 1 ELSE 0 END) AS refused,
+    SUM(CASE WHEN j.status = 'success' THEN 1 ELSE 0 END) AS unnamed,
+    {d.sum_of_money("CASE WHEN j.status = 'success' THEN j.cost END")} AS unnamed_cost
+  FROM (
+    SELECT r.*, r.requested_at AS created_at FROM job_requests r
+    WHERE r.job_id IS NULL AND r.request_type IN ('video_generation', 'video_remix')
+  ) j WHERE {scope.where} GROUP BY {name}"""
+
+
+def reconcile_cost(d: Dialect, scope: Scope) -> str:
+    """Estimate against settled by model; only of jobs that have a cost in the log."""
+    return f"""
+SELECT provider, model, resolution, jobs, seconds, settled_cost, estimated_cost,
+  {d.money("settled_cost - estimated_cost")} AS difference,
+  {d.money("settled_cost / NULLIF(seconds, 0)")} AS settled_price,
+  CASE WHEN estimated_cost IS NULL THEN 'no price'
+    WHEN ABS(settled_cost - estimated_cost) <= {OFF} * settled_cost THEN 'agrees'
+    WHEN settled_cost > estimated_cost THEN 'price too low' ELSE 'price too high' END AS verdict
+FROM (
+  SELECT provider, model, resolution, COUNT(*) AS jobs, SUM(seconds) AS seconds,
+    {d.sum_of_money("settled_cost")} AS settled_cost,
+    CASE WHEN COUNT(CASE WHEN currency = 'USD' THEN cost END) = COUNT(*) THEN {d.sum_of_money("cost")} END
+      AS estimated_cost
+  FROM ({JOB_FACTS.sql(d, scope)}) f
+  WHERE outcome = 'completed' AND settled_cost IS NOT NULL GROUP BY provider, model, resolution
+) q"""

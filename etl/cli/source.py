@@ -1,0 +1,85 @@
+"""`bifrost-etl source …`: sources whose upstream is gone become archives, and come back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from etl.cli.output import GOOD, moment_text, say
+from etl.cli.settings import ConfigFile, Settings
+from etl.errors import ConfigError
+
+if TYPE_CHECKING:
+    from etl.analytics.status import SourceStatus
+    from etl.db.engine import Engine
+
+command = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The source.", show_default=False)]
+
+
+@command.callback()
+def group() -> None:
+    """Make an archive of a source whose upstream is gone, or ask it again."""
+
+
+@command.command()
+def retire(
+    ctx: typer.Context,
+    name: Name,
+    reason: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Why; without it, how its last run failed.")
+    ] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Make an archive of a source: it is not asked any more, and nobody is alarmed.
+
+    Nothing is marked as no longer listed. Reports, feed and dashboard go on with what is stored.
+    """
+    settings = ctx.ensure_object(Settings)
+    loaded = settings.load(config)
+    from etl.analytics.connections import filled
+    from etl.load.source_health import retire as write
+
+    now = datetime.now(UTC)
+    with filled(loaded) as engine:
+        found = _status(engine, name, now)
+        evidence = settings.redact(reason or _evidence(found))
+        write(engine, name, now=now, reason=evidence)
+    say(f"{name} is retired since {moment_text(now)} UTC: {evidence}", GOOD)
+
+
+@command.command()
+def revive(ctx: typer.Context, name: Name, config: ConfigFile = None) -> None:
+    """Ask a retired source again, from its next sync on."""
+    loaded = ctx.ensure_object(Settings).load(config)
+    from etl.analytics.connections import filled
+    from etl.load.source_health import revive as write
+
+    with filled(loaded) as engine:
+        if _status(engine, name, datetime.now(UTC)).retired_at is None:
+            say(f"{name} is not retired")
+            return
+        write(engine, name)
+    say(f"{name} is asked again from its next sync on", GOOD)
+
+
+def _status(engine: Engine, name: str, now: datetime) -> SourceStatus:
+    from etl.analytics.status import read_status
+
+    found = {status.source: status for status in read_status(engine, now)}
+    if name not in found:
+        raise ConfigError(
+            f"the database has no source named {name!r}", hint=f"sources: {', '.join(found) or 'none yet'}"
+        )
+    return found[name]
+
+
+def _evidence(status: SourceStatus) -> str:
+    """How the last run failed, as it was recorded."""
+    run = status.last_run
+    if run is None or run.status != "failed":
+        return "by command"
+    return f"by command; run {run.run_id} had failed: {run.error_class}: {run.error_message}"

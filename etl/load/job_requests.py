@@ -1,0 +1,185 @@
+"""`job_requests` and how far the gateway's log was read, in one commit with the jobs that it names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import msgspec
+import sqlalchemy as sa
+
+from etl.records import OWNER_COLUMNS, LogRow, PageRows
+from etl.schema.tables import job_requests as requests
+from etl.schema.tables import sync_state, video_jobs
+
+#: A job that the log names is asked for by id in so many runs before a 404 means that it is gone.
+READS = 2
+_CHUNK = 500
+
+
+@dataclass(slots=True)
+class LogBatch:
+    """What of the log one transaction makes durable.
+
+    `found` are jobs read by id because a row named them; `read` the ids that need no further look, `missed`
+    those answered 404, `suspects` known jobs answered so for the first time. `discovers`: jobs that the rows
+    name are to be read by id, unless they are known. `until` and `polls` take the place of `LogState`'s.
+    """
+
+    discovers: bool = False
+
+    rows: list[LogRow] = field(default_factory=list)
+    found: list[PageRows] = field(default_factory=list)
+    read: list[str] = field(default_factory=list)
+    missed: list[str] = field(default_factory=list)
+    suspects: list[str] = field(default_factory=list)
+    until: datetime | None = None
+    polls: list[str] | None = None
+
+
+class LogState(NamedTuple):
+    """Up to which time of the gateway's clock the log was read, and the polls that were looked at since."""
+
+    until: datetime | None
+    polls: tuple[str, ...]
+
+
+def read_log_state(conn: sa.Connection, source_id: int) -> LogState:
+    columns = (sync_state.c.log_until, sync_state.c.log_polls)
+    row = conn.execute(sa.select(*columns).where(sync_state.c.source_id == source_id)).one()
+    return LogState(row.log_until, tuple(msgspec.json.decode(row.log_polls)) if row.log_polls else ())
+
+
+def state_columns(batch: LogBatch) -> dict[str, Any]:
+    """What a batch changes of `sync_state`."""
+    more: dict[str, Any] = {} if batch.until is None else {"log_until": batch.until}
+    if batch.polls is not None:
+        more["log_polls"] = msgspec.json.encode(batch.polls).decode() if batch.polls else None
+    return more
+
+
+def known_requests(
+    conn: sa.Connection, source_id: int, ids: Sequence[str]
+) -> dict[str, tuple[str, str | None]]:
+    """Status and job, by id, of the rows among `ids` that are stored."""
+    found: dict[str, tuple[str, str | None]] = {}
+    columns = (requests.c.request_id, requests.c.status, requests.c.job_id)
+    for part in _parts(ids):
+        query = sa.select(*columns).where(requests.c.source_id == source_id, requests.c.request_id.in_(part))
+        found.update({row.request_id: (row.status, row.job_id) for row in conn.execute(query)})
+    return found
+
+
+def waiting_jobs(conn: sa.Connection, source_id: int, limit: int) -> list[str]:
+    """Ids of jobs to read, of at most `limit` rows, the newest first."""
+    c = requests.c
+    query = sa.select(c.job_id).where(c.source_id == source_id, c.reads_left > 0)
+    ids = conn.scalars(query.order_by(c.requested_at.desc(), c.request_id).limit(limit))
+    return list(dict.fromkeys(str(each) for each in ids))
+
+
+def maker_of(conn: sa.Connection, source_id: int, job_id: str) -> str | None:
+    """The request that made a job."""
+    c = requests.c
+    query = sa.select(c.request_id).where(c.source_id == source_id, c.job_id == job_id, c.role == "made")
+    return conn.scalar(query)
+
+
+def write(conn: sa.Connection, source_id: int, run_id: int, batch: LogBatch, at: datetime) -> None:
+    """Store a batch's rows, and what became of the jobs that were asked for."""
+    _insert(conn, source_id, run_id, _once(batch.rows), at, discovers=batch.discovers)
+    _set_reads(conn, source_id, batch.read, sa.literal(0))
+    _set_reads(conn, source_id, batch.missed, requests.c.reads_left - 1)
+
+
+def _insert(
+    conn: sa.Connection, source_id: int, run_id: int, rows: Sequence[LogRow], at: datetime, *, discovers: bool
+) -> None:
+    if not rows:
+        return
+    _delete(conn, source_id, [row.request_id for row in rows])  # one that was still under way, told anew
+    jobs = list({row.job_id for row in rows if row.job_id is not None})
+    stored = _stored(conn, source_id, jobs) if discovers else set(jobs)
+    taken = _roles(conn, source_id, jobs)
+    values = []
+    for row in rows:
+        role = _role(row)
+        if (row.job_id, role) in taken:
+            if role == "polled":
+                continue  # one is enough to name the job
+            role = _succeed(conn, source_id, row) if role == "settled" else None
+        if role is not None and row.job_id is not None:
+            taken.add((row.job_id, role))
+        reads = READS if row.job_id is not None and row.job_id not in stored else 0
+        values.append(_values(source_id, run_id, row, role, reads, at))
+    if values:
+        conn.execute(sa.insert(requests), values)
+
+
+def _once(rows: Sequence[LogRow]) -> list[LogRow]:
+    """Each row once, as last seen, in the order of time: the first that made a job is its maker."""
+    latest = {row.request_id: row for row in rows}
+    return sorted(latest.values(), key=lambda row: (row.at, row.request_id))
+
+
+def _role(row: LogRow) -> str | None:
+    if row.job_id is None or row.status != "success":
+        return None
+    if row.settles:
+        return "settled"
+    return "made" if row.makes else "polled"
+
+
+def _succeed(conn: sa.Connection, source_id: int, row: LogRow) -> str:
+    """A job settled anew: the later row counts, the earlier one no longer does."""
+    c = requests.c
+    same = (c.source_id == source_id, c.job_id == row.job_id, c.role == "settled")
+    conn.execute(sa.update(requests).where(*same).values(role=None))
+    return "settled"
+
+
+def _values(
+    source_id: int, run_id: int, row: LogRow, role: str | None, reads: int, at: datetime
+) -> dict[str, Any]:
+    same = {name: getattr(row, name) for name in LogRow._fields if name in requests.c}
+    owner = {name: row.owner.get(name) for name in OWNER_COLUMNS}
+    own = {"role": role, "requested_at": row.at, "first_seen_at": at, "reads_left": reads, "run_id": run_id}
+    return {**same, **owner, **own, "source_id": source_id}
+
+
+def _delete(conn: sa.Connection, source_id: int, ids: Sequence[str]) -> None:
+    for part in _parts(ids):
+        conn.execute(
+            sa.delete(requests).where(requests.c.source_id == source_id, requests.c.request_id.in_(part))
+        )
+
+
+def _stored(conn: sa.Connection, source_id: int, ids: Sequence[str]) -> set[str]:
+    c = video_jobs.c
+    found: set[str] = set()
+    for part in _parts(ids):
+        found.update(conn.scalars(sa.select(c.job_id).where(c.source_id == source_id, c.job_id.in_(part))))
+    return found
+
+
+def _roles(conn: sa.Connection, source_id: int, ids: Sequence[str]) -> set[tuple[str | None, str | None]]:
+    """The roles that are taken already, with their jobs."""
+    c = requests.c
+    found: set[tuple[str | None, str | None]] = set()
+    for part in _parts(ids):
+        query = sa.select(c.job_id, c.role).where(c.source_id == source_id, c.job_id.in_(part))
+        found.update((row.job_id, row.role) for row in conn.execute(query.where(c.role.is_not(None))))
+    return found
+
+
+def _set_reads(conn: sa.Connection, source_id: int, ids: Sequence[str], left: Any) -> None:
+    c = requests.c
+    for part in _parts(ids):
+        of_jobs = (c.source_id == source_id, c.job_id.in_(part), c.reads_left > 0)
+        conn.execute(sa.update(requests).where(*of_jobs).values(reads_left=left))
+
+
+def _parts(ids: Sequence[str]) -> Iterable[Sequence[str]]:
+    return (ids[start : start + _CHUNK] for start in range(0, len(ids), _CHUNK))

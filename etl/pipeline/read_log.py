@@ -1,0 +1,172 @@
+"""The gateway's log, read to its end from where the last run left it, and some time before: rows come late.
+
+Its pages are asked for by time, not by number: whatever is written into or removed from the log meanwhile
+moves the numbers of all rows behind it, but no row's time. Only within one second the number counts, and
+there each page repeats the last row of the one before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from etl.errors import NotFound, PagingError, RepeatedPage
+from etl.extract import OWN_REQUEST, LogPage
+from etl.load import LogBatch, known_requests, read_log_state
+from etl.pipeline.run import Run
+from etl.records import LogRow, Reject
+from etl.transform import Unusable, log_row
+
+#: Each row holds the keys' settings and a prompt, some kilobytes in all.
+ROWS_PER_PAGE = 500
+
+
+@dataclass(slots=True)
+class _Walk:
+    """What one walk of the log has come by. `began`: when it was begun, by the gateway's clock."""
+
+    looked_at: frozenset[str]
+    began: datetime | None = None
+    newest: datetime | None = None
+    polls: dict[str, datetime] = field(default_factory=dict)
+    nameless: list[LogRow] = field(default_factory=list)
+
+
+def read_log(run: Run) -> Iterator[list[LogRow]]:
+    """Store the rows that are new, page by page, and give those that named no job although they made one.
+
+    Each page is committed before it is given. Raises GatewayError, StorageError, LeaseLost, Stopped.
+    """
+    store = run.store
+    state = store.read(lambda conn: read_log_state(conn, store.source_id))
+    walk = _Walk(frozenset(state.polls))
+    since = state.until
+    if since is None or store.kind == "reconcile":
+        start = None
+    else:
+        start = since - timedelta(seconds=run.source.logs_overlap)
+    for page, rows in _pages(run, start):
+        walk.began = walk.began or page.began
+        log = run.log()
+        fresh = _fresh(run, walk, rows)
+        log.rows += _completed(run, fresh)
+        _advance(run, walk, log, since, rows)
+        run.flush()
+        yield [row for row in log.rows if row.makes and row.status == "success" and row.job_id is None]
+
+
+def _advance(run: Run, walk: _Walk, log: LogBatch, before: datetime | None, rows: list[LogRow]) -> None:
+    """Move the mark up to which the log is read. Never past the walk's own beginning: what was written behind
+    a page since it was read lies within the overlap of that."""
+    times = [row.at for row in rows] + ([] if walk.newest is None else [walk.newest])
+    if not times or walk.began is None:
+        return
+    walk.newest = max(times)
+    log.until = max(filter(None, (before, min(walk.newest, walk.began))))
+    edge = log.until - timedelta(seconds=run.source.logs_overlap)
+    log.polls = [each for each, at in walk.polls.items() if at >= edge]
+
+
+def _pages(run: Run, start: datetime | None) -> Iterator[tuple[LogPage, list[LogRow]]]:
+    """Pages of rows, each row once."""
+    since, offset = None if start is None else start.replace(microsecond=0), 0
+    seen: dict[str, datetime] = {}
+    before: list[str] = []
+    while True:
+        run.obey()
+        page = run.gateway.logs.page(since, offset, limit=ROWS_PER_PAGE)
+        rows = _decoded(run, page)
+        _check(run, rows, since)
+        ids = [row.request_id for row in rows]
+        if offset and ids and ids[0] not in seen:  # rows before it were removed, and it moved up
+            offset = 0
+            continue
+        yield page, [row for row in rows if row.request_id not in seen]
+        if len(page.rows) < page.limit:
+            return
+        if not rows:
+            raise PagingError(f"no row on a page of the gateway's log can be read (source {run.source.name})")
+        if ids == before:
+            raise RepeatedPage(f"the gateway's log ignores offset (source {run.source.name})")
+        seen.update((row.request_id, row.at) for row in rows)
+        last = rows[-1].at.replace(microsecond=0)
+        if since is None or last > since:
+            since, offset, before = last, 0, []
+            seen = {each: at for each, at in seen.items() if at >= last}
+        else:
+            offset, before = offset + len(page.rows) - 1, ids
+
+
+def _decoded(run: Run, page: LogPage) -> list[LogRow]:
+    """The rows that can be read; the others are rejects."""
+    rows = []
+    for raw in page.rows:
+        try:
+            rows.append(log_row(raw, run.options))
+        except Unusable as error:
+            kept = raw if run.options.prompts == "store" else None
+            run.batch.rejects.append((Reject(f"GET /api/logs: {error}", kept), None, run.now()))
+    return rows
+
+
+def _check(run: Run, rows: list[LogRow], since: datetime | None) -> None:
+    where = f"GET /api/logs (source {run.source.name})"
+    if since is not None and any(row.at < since for row in rows):
+        raise PagingError(f"{where}: rows are older than the start_time that was asked for")
+    if any(later.at < row.at for row, later in pairwise(rows)):
+        raise PagingError(f"{where}: rows are not in the order of time, as was asked for")
+
+
+def _fresh(run: Run, walk: _Walk, rows: list[LogRow]) -> list[LogRow]:
+    """What is to be stored: rows that are new, or that have ended since, of this source's key."""
+    store = run.store
+    ids = [row.request_id for row in rows]
+    known = store.read(lambda conn: known_requests(conn, store.source_id, ids))
+    kept = []
+    for row in rows:
+        status, _ = known.get(row.request_id, (None, None))
+        if status == row.status or not _is_ours(run, row):
+            continue
+        if row.makes or row.settles:
+            kept.append(row)
+        elif row.names_jobs == "polls":
+            walk.polls[row.request_id] = row.at
+            if row.request_id not in walk.looked_at:
+                kept.append(row)
+    return kept
+
+
+def _is_ours(run: Run, row: LogRow) -> bool:
+    source = run.source
+    if row.request_id.startswith(OWN_REQUEST):
+        return False
+    return source.key_name is None or source.key_id is not None or row.key_name == source.key_name
+
+
+def _completed(run: Run, rows: list[LogRow]) -> list[LogRow]:
+    """The rows with what only their details tell: the job's id, where this gateway keeps it there."""
+    asked = [row for row in rows if _needs_detail(row)]
+    if not asked:
+        return rows
+    with ThreadPoolExecutor(max_workers=run.source.concurrency) as pool:
+        told = dict(pool.map(lambda row: (row.request_id, _detail(run, row)), asked))
+    return [told.get(row.request_id, row) for row in rows]
+
+
+def _needs_detail(row: LogRow) -> bool:
+    if row.status != "success":
+        return row.makes and row.status == "error"  # why it was refused
+    if row.job_id is not None:
+        return False
+    return row.names_jobs == "detail" if row.makes else row.names_jobs == "polls"
+
+
+def _detail(run: Run, row: LogRow) -> LogRow:
+    run.obey()
+    try:
+        return log_row(run.gateway.logs.row(row.request_id), run.options)
+    except (NotFound, Unusable):
+        return row  # removed since

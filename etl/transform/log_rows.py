@@ -1,0 +1,164 @@
+"""A row of the gateway's log into a `LogRow`. What it holds of prompts stays behind.
+
+Where the job's id stands differs by version: from 2.1 in the row itself (`video_debug`), in 2.0 in its detail
+only (`video_generation_output`), and up to 1.5.1 only in the details of requests that read a job.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Literal
+from urllib.parse import quote
+
+from etl.records import OWNER_COLUMNS, LogRow
+from etl.transform import parsers
+from etl.transform.json_values import MAX_ID, Unusable, clean, decode
+from etl.transform.options import Options
+from etl.transform.privacy import Scrubber, find_prompts
+
+#: What Go's url.PathEscape leaves as it is, besides letters and digits.
+_UNESCAPED = "$&+=:@-_.~"
+#: No cost of one request has more digits before its point.
+_MOST = Decimal(10) ** 8
+
+
+def log_row(raw: bytes, options: Options) -> LogRow:
+    """The row. Raises Unusable for one that is no object, or has no id or time."""
+    row = decode(raw)
+    if type(row) is not dict:
+        raise Unusable("a row of the log that is no object")
+    request_id, at = row.get("id"), _moment(row.get("timestamp"))
+    if type(request_id) is not str or not request_id or len(request_id) > MAX_ID or at is None:
+        raise Unusable("a row of the log without a usable id or timestamp")
+    debug, accounting = _object(row, "video_debug"), _object(row, "video_debug", "accounting")
+    kind, params = _word(row.get("object")) or "", _object(row, "params")
+    asked = accounting or params
+    code, message = _error(row, options)
+    return LogRow(
+        request_id=request_id,
+        at=at,
+        request_type=kind[:32],
+        status=(_word(row.get("status")) or "success")[:16],
+        names_jobs=_where(row),
+        job_id=_job_id(row, kind, debug, params),
+        settles=bool(accounting),
+        provider=_word(row.get("provider")),
+        model=_word(row.get("model")),
+        owner={name: _word(row.get(name)) for name in OWNER_COLUMNS},
+        key_id=_word(row.get("selected_key_id")),
+        key_name=_word(row.get("selected_key_name")),
+        parent_request_id=_word(row.get("parent_request_id")),
+        retries=_whole(row.get("number_of_retries")),
+        fallback_index=_whole(row.get("fallback_index")),
+        latency_ms=_figure(row.get("latency")),
+        seconds=_parsed(parsers.seconds, asked.get("seconds")),
+        size=_word(asked.get("size")),
+        outputs=_whole(accounting.get("output_count")),
+        job_status=_word(debug.get("status")) if accounting else None,
+        cost=_cost(row.get("cost")),
+        error_code=code,
+        error_message=message,
+    )
+
+
+def asked_for(raw: bytes) -> dict[str, Any]:
+    """What a request asked for, as members of a job: for those whose answer by id leaves them out.
+
+    `created_at` is the provider's own where the row shows its answer, else the request's time. Empty when
+    nothing can be read. It may hold the prompt: whoever asks hands it to `transform_page` and forgets it.
+    """
+    try:
+        row = decode(raw)
+    except Unusable:
+        return {}
+    if type(row) is not dict:
+        return {}
+    output, params = _object(row, "video_generation_output"), _object(row, "params")
+    at = _moment(row.get("timestamp"))
+    told = {
+        "created_at": output.get("created_at") or (at and int(at.timestamp())),
+        "model": row.get("model") or output.get("model"),
+        "prompt": _object(row, "video_generation_input").get("prompt"),
+        "seconds": output.get("seconds") or params.get("seconds"),
+        "size": output.get("size") or params.get("size"),
+    }
+    return {name: value for name, value in told.items() if value}
+
+
+def _where(row: dict[str, Any]) -> Literal["row", "detail", "polls", "hidden"]:
+    if row.get("content_hidden") is True:
+        return "hidden"
+    if _object(row, "video_debug").get("video_id"):
+        return "row"
+    return "detail" if "content_hidden" in row else "polls"
+
+
+def _job_id(row: dict[str, Any], kind: str, debug: dict[str, Any], params: dict[str, Any]) -> str | None:
+    shown = debug.get("video_id")
+    for output in ("video_generation_output", "video_retrieve_output"):
+        shown = shown or _object(row, output).get("id")
+    if type(shown) is str and 0 < len(shown) <= MAX_ID:
+        return shown
+    native = params.get("video_id") if kind == "video_retrieve" else None  # a remix names the one remixed
+    if type(native) is not str or not native:
+        return None
+    provider = _word(row.get("provider"))
+    found = quote(native, safe=_UNESCAPED) + (f":{provider}" if provider else "")
+    return found if len(found) <= MAX_ID else None
+
+
+def _error(row: dict[str, Any], options: Options) -> tuple[str | None, str | None]:
+    error = _object(row, "error_details", "error")
+    message = _word(error.get("message"))
+    if message is not None and options.prompts != "store":
+        message = Scrubber(find_prompts(row), options).message(message)
+    return _word(error.get("code")) or _word(error.get("type")), message
+
+
+def _object(row: dict[str, Any], *path: str) -> dict[str, Any]:
+    found: Any = row
+    for name in path:
+        found = found.get(name) if type(found) is dict else None
+    return found if type(found) is dict else {}
+
+
+def _word(value: Any) -> str | None:
+    return clean(value) if type(value) is str and value else None
+
+
+def _whole(value: Any) -> int | None:
+    return value if type(value) is int and 0 <= value < 2**31 else None
+
+
+def _figure(value: Any) -> float | None:
+    is_number = type(value) in (int, float) and math.isfinite(value)
+    return float(value) if is_number else None
+
+
+def _cost(value: Any) -> Decimal | None:
+    """As USD with six digits after the point; None for what is no amount."""
+    if type(value) not in (int, float) or not math.isfinite(value):
+        return None
+    amount = Decimal(str(value))
+    return round(amount, 6) if abs(amount) < _MOST else None
+
+
+def _parsed(parse: Callable[[Any], float | None], value: Any) -> float | None:
+    try:
+        return parse(value) if value else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _moment(value: Any) -> datetime | None:
+    """RFC 3339 with up to nine digits after the second, cut to microseconds."""
+    try:
+        found = datetime.fromisoformat(value) if type(value) is str else None
+    except ValueError:
+        return None
+    if found is None or found.tzinfo is None:
+        return None
+    return found.astimezone(UTC) if 1971 < found.year < 9998 else None

@@ -1,0 +1,58 @@
+"""A source whose upstream is gone is an archive: no request, no alarm, nothing unlisted. It can come back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from etl.analytics.queries import Filter, run
+from etl.analytics.status import read_status
+from etl.load.source_health import completed, read_health, retire, revive
+from etl.scheduler.timing import verdict
+from etl.simulator import Simulator, World
+from etl.web.health import judge
+from tests.support.command import Command
+from tests.support.rig import rig
+
+
+@pytest.mark.parametrize("how", ["404", "410", "empty"])
+def test_an_archive_is_left_alone(migrated_url: str, how: str) -> None:
+    with rig(World(jobs=20, rate=0.0), migrated_url) as r:
+        r.ok()
+        r.sim.fault(f"upstream_gone:how={how}")
+        before, now = r.jobs(), r.now()
+        retire(r.app.engine, "main", now=now, reason="the provider has ended its list")
+        asked = len(r.sim.requests)
+        for result in (r.sync(), r.reconcile()):
+            assert (result.status, result.run_id) == ("skipped", None)
+            assert "the provider has ended its list" in str(result.error)
+        assert len(r.sim.requests) == asked
+        assert r.jobs() == before
+        health = read_health(r.app.engine, "main", now)
+        assert not verdict(health, r.source, datetime.now(UTC), "host:1").run
+        assert completed(r.app.engine) == {"main": None}
+        (status,) = read_status(r.app.engine, now)
+        assert judge({"main": 1.0}, {"main": status}, datetime.now(UTC))["main"]["ready"]
+        assert run(r.app.engine, "totals", Filter(now)).rows[0][0] == 20
+        r.sim.clear_faults()
+        revive(r.app.engine, "main")
+        r.ok()
+
+
+def test_the_command_states_its_evidence(configured: Command, gateway: Simulator) -> None:
+    assert configured("sync").code == 0
+    gateway.fault("upstream_gone:how=404")
+    for _ in range(3):
+        assert configured("sync").code == 1
+    name = configured("status", "--json").json["sources"][0]["source"]
+    assert f"source retire {name}" in configured("status").out
+    done = configured("source", "retire", name)
+    assert done.code == 0, done.err
+    assert "NotFound" in done.out
+    assert configured("sync").code == 0
+    told = configured("status", "--max-age", "1s")
+    assert (told.code, "retired since" in told.out) == (0, True)
+    assert configured("source", "revive", name).code == 0
+    assert configured("sync").code == 1
+    assert configured("source", "retire", "nobody").code == 2
