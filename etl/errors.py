@@ -21,6 +21,7 @@ EtlError
 │   └── PagingError         the pages contradict each other; the run stops (page-level)
 │       ├── RepeatedPage        a page brought nothing new or repeated its cursor
 │       ├── OrderIgnored        pages go backwards, or order=asc was asked for and not given
+│       ├── AnotherAccount      answers come from another account than the one that is mirrored
 │       └── StalePage           only the gateway's own cache answers
 ├── SuspiciousScan          a complete scan looks wrong; nothing was marked (the message names the flag)
 ├── StorageError            the database did, or could not
@@ -70,10 +71,11 @@ class GatewayError(EtlError):
     """The gateway, or the way to it, failed. `status` is the HTTP status when one arrived.
 
     `attempts` counts the requests made before giving up; `request` is the page that was asked for, when
-    pages were read ahead.
+    pages were read ahead. `account` is the gateway's key that answered, where it says so.
     """
 
     request: Request | None = None
+    account: str | None = None
 
     def __init__(
         self, message: str, *, status: int | None = None, hint: str | None = None, attempts: int = 1
@@ -207,6 +209,10 @@ class SkippedPages(PagingError):
             f"a walk went on behind {asked!r}, but the last job read was {expected!r}; it is not stored",
             hint="this is a fault of bifrost-etl: please report it; `bifrost-etl reconcile` reads everything",
         )
+
+
+class AnotherAccount(PagingError):
+    """A key of another account than the one that this source mirrors has answered."""
 
 
 class StalePage(PagingError):

@@ -47,8 +47,8 @@ class WatchedGateway(Gateway):
         self._observer.requested(self.source.name, page.duration)
         return page
 
-    def job(self, job_id: str) -> RawPage:
-        page = super().job(job_id)
+    def job(self, job_id: str, *, key: str | None = None) -> RawPage:
+        page = super().job(job_id, key=key)
         self._observer.requested(self.source.name, page.duration)
         return page
 

@@ -85,7 +85,8 @@ class RawPage:
     `has_more` is None when the answer did not say. `received_at` is our clock when the body was complete;
     `duration` is in seconds and covers the last attempt; `gateway_date` is the answer's Date header.
     `unknown` holds envelope members that the contract does not name. `full` is how long a
-    full page is where the gateway may cap the limit.
+    full page is where the gateway may cap the limit. `account` is the gateway's key that answered, where a
+    header names it. `apart`: the list's cursors have other names than its items.
     """
 
     request: Request
@@ -102,6 +103,13 @@ class RawPage:
     gateway_date: datetime | None = None
     unknown: Mapping[str, Any] = field(default_factory=dict)
     full: int | None = None
+    account: str | None = None
+    apart: bool = False
+
+    @property
+    def has_room(self) -> bool:
+        """The page could have held more items."""
+        return len(self.items) < (self.full or self.request.limit)
 
     @property
     def ends(self) -> bool:
@@ -111,7 +119,7 @@ class RawPage:
         """
         if not self.items or self.has_more is False:
             return True
-        return self.has_more is None and len(self.items) < (self.full or self.request.limit)
+        return self.has_more is None and self.has_room
 
 
 class JobRow(NamedTuple):
@@ -185,7 +193,8 @@ class CacheLookup:
 
 @dataclass(frozen=True, slots=True)
 class PageFacts:
-    """What a page's `extra_fields` say about the page itself. `latency_ms` is the last upstream attempt."""
+    """What a page's `extra_fields` say about the page itself. `latency_ms` is the last upstream attempt;
+    `account` is the name of the gateway's key that answered."""
 
     request_type: str | None = None
     provider: str | None = None
@@ -196,6 +205,7 @@ class PageFacts:
     raw_request: str | None = None
     raw_response: str | None = None
     extra: str | None = None
+    account: str | None = None
 
 
 class Unknown(NamedTuple):

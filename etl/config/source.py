@@ -129,6 +129,7 @@ class Source(Struct, frozen=True, kw_only=True):
     first_load_lanes: Annotated[int, Meta(ge=1, le=2)] = 2
     page_size: Annotated[int, Meta(ge=1, le=100)] = 100
     order: Literal["auto", "asc", "desc"] = "auto"
+    window: Literal["auto", "always", "never"] = "auto"
     open_job_patience: Duration = 86400.0
     rereads_per_run: Annotated[int, Meta(ge=0)] = 20
     history_progress: bool = False

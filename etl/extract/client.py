@@ -16,11 +16,13 @@ from typing import Any
 from urllib.parse import quote
 
 from etl.config import Source
-from etl.errors import GarbledAnswer, GatewayError
+from etl.errors import DeadCursor, GarbledAnswer, GatewayError, NotFound
 from etl.extract import gateway_errors, provider_bytes
+from etl.extract.cursors import Cursors, Named
 from etl.extract.decode import Envelope, Garbled, decode, decode_object
 from etl.extract.http import Reply, Transport
 from etl.extract.logs import LogClient
+from etl.extract.paging import item_ids
 from etl.extract.rate_limit import RateLimit
 from etl.extract.retry import Retry
 from etl.log import Redactor
@@ -53,6 +55,8 @@ class Gateway:
     ) -> None:
         self.source, self._clock, self._redact = source, clock, redact
         self.requests = self.retries = 0
+        self.cursors = Cursors()
+        self.key: str | None = None  # pins every request from now on, where the source pins none
         self._lock = threading.Lock()
         self._on_retry = on_retry
         self._logs: LogClient | None = None
@@ -97,10 +101,50 @@ class Gateway:
 
     def page(self, request: Request, *, attempts: int | None = None) -> RawPage:
         """One page of the list. Raises GatewayError; retriable failures only after their retries."""
+        other = self.cursors.other_name(request.after)
+        if other is None:
+            return self._noted(self._ask(request, request.after, attempts))
+        if self.cursors.apart:
+            return self._noted(self._ask(request, other.last, attempts))
+        return self._noted(self._try_both(request, other, attempts))
+
+    def _noted(self, page: RawPage) -> RawPage:
+        self.cursors.note(page)
+        return page
+
+    def _try_both(self, request: Request, other: Named, attempts: int | None) -> RawPage:
+        """Behind the item's id, and where the list does not go on there, behind its other name."""
+        try:
+            page = self._ask(request, request.after, attempts)
+        except (DeadCursor, NotFound):
+            if (found := self._by_other_name(request, other, attempts)) is None:
+                raise
+            return found
+        if not self.cursors.passed_over(page):
+            return page
+        return self._by_other_name(request, other, attempts) or page
+
+    def _by_other_name(self, request: Request, other: Named, attempts: int | None) -> RawPage | None:
+        """The page behind it, if the list goes on there, and what it calls its ends are cursors indeed."""
+        try:
+            page = self._ask(request, other.last, attempts)
+            self.cursors.apart = not self.cursors.passed_over(page) and self._proves(request, other, attempts)
+        except (DeadCursor, NotFound):
+            return None
+        self.cursors.useless = not self.cursors.apart
+        return page if self.cursors.apart else None
+
+    def _proves(self, request: Request, other: Named, attempts: int | None) -> bool:
+        """Behind what the page calls its first item stands its second one: these names are cursors."""
+        if other.first is None or other.first == other.last or len(other.ids) < 2:
+            return True
+        return item_ids(self._ask(request, other.first, attempts))[:1] == [other.ids[1]]
+
+    def _ask(self, request: Request, after: str | None, attempts: int | None) -> RawPage:
         query = {"limit": str(request.limit), "order": request.order}
         query |= self._provider
-        if request.after is not None:
-            query["after"] = request.after
+        if after is not None:
+            query["after"] = after
         reply, envelope, tried = self._list("/v1/videos", query, attempts)
         return self._page(request, reply, envelope, tried)
 
@@ -147,14 +191,14 @@ class Gateway:
         (reply, envelope), tried = self._retry.call(once, attempts=attempts)
         return reply, envelope, tried
 
-    def job(self, job_id: str) -> RawPage:
-        """One job as a page of one item; NotFound when the gateway has none of that id."""
+    def job(self, job_id: str, *, key: str | None = None) -> RawPage:
+        """One job as a page of one item; NotFound when the gateway has none of that id. `key` pins it."""
         path = f"/v1/videos/{quote(job_id, safe='', errors='surrogatepass')}"
         where = f"GET /v1/videos/ID (source {self.source.name})"
         query = {} if ":" in job_id else self._provider
 
         def once() -> tuple[Reply, bytes, dict[str, bytes]]:
-            reply = self._send(path, query, where, job_id, by_id=True)
+            reply = self._send(path, query, where, job_id, by_id=True, key=key)
             return reply, *self._job_body(reply, where, job_id)
 
         (reply, body, cut), tried = self._retry.call(once)
@@ -172,18 +216,27 @@ class Gateway:
         return self._decode(reply, where).fields
 
     def _send(
-        self, path: str, query: dict[str, str], where: str, after: str | None, *, by_id: bool = False
+        self,
+        path: str,
+        query: dict[str, str],
+        where: str,
+        after: str | None,
+        *,
+        by_id: bool = False,
+        key: str | None = None,
     ) -> Reply:
         self._limit.wait()
         self._count_request()
         own = f"{OWN_REQUEST}{uuid.uuid4()}" if by_id and self.source.reads_log else None
-        reply = self._transport.get(path, query, where, own)
+        reply = self._transport.get(path, query, where, own, key=key or self.key)
         if reply.status in (401, 403) and self._transport.renew():  # the key's file was replaced meanwhile
             self._count_request()
-            reply = self._transport.get(path, query, where, own)
+            reply = self._transport.get(path, query, where, own, key=key or self.key)
         if reply.status != 200:
             wait = _retry_after(reply, self._clock)
-            raise self._error(gateway_errors.Answer(reply.status, reply.body, wait, where, after, by_id))
+            error = self._error(gateway_errors.Answer(reply.status, reply.body, wait, where, after, by_id))
+            error.account = _account(reply)
+            raise error
         return reply
 
     def _error(self, answer: gateway_errors.Answer) -> GatewayError:
@@ -250,6 +303,8 @@ class Gateway:
             size=len(reply.body),
             gateway_date=_date(reply),
             unknown=unknown,
+            account=_account(reply),
+            apart=self.cursors.apart,
         )
 
     def _count_request(self) -> None:
@@ -284,6 +339,11 @@ def _flag(fields: dict[str, Any], unknown: dict[str, Any]) -> bool | None:
         return value
     unknown["has_more"] = value
     return None
+
+
+def _account(reply: Reply) -> str | None:
+    """The gateway's key that answered, as it says from 2.0 on."""
+    return reply.headers.get("X-Bifrost-Routing-Info-Key", "").strip() or None
 
 
 def _retry_after(reply: Reply, clock: Callable[[], datetime]) -> float | None:

@@ -21,6 +21,8 @@ from etl.extract.patience import Connections, impatient
 
 #: A body may take this many read timeouts altogether, however steadily it drips.
 _PATIENCE = 4
+#: Pins a request to one of the provider's keys.
+KEY_NAME = "x-bf-api-key"
 
 
 class Reply(NamedTuple):
@@ -69,8 +71,17 @@ class Transport:
         """Of the source as it is asked for now."""
         return self._source.secrets()
 
-    def get(self, path: str, query: dict[str, str], where: str, request_id: str | None = None) -> Reply:
-        """`request_id` names the request in the gateway's log. Any status is an answer.
+    def get(
+        self,
+        path: str,
+        query: dict[str, str],
+        where: str,
+        request_id: str | None = None,
+        *,
+        key: str | None = None,
+    ) -> Reply:
+        """`request_id` names the request in the gateway's log; `key` the gateway's key that shall answer. Any
+        status is an answer.
 
         Raises Unreachable, TimedOut, GarbledAnswer; GatewayError when closed."""
         if self._closed:  # a thread that was left behind must not begin anew
@@ -81,7 +92,8 @@ class Transport:
             target = (
                 f"{prefix}{path}?{urlencode(query, errors='surrogatepass')}" if query else f"{prefix}{path}"
             )
-            response = self._ask(pool, target, request_id)
+            more = {"x-request-id": request_id, KEY_NAME: key}
+            response = self._ask(pool, target, {name: value for name, value in more.items() if value})
             body = self._body(response, where, begun)
             return Reply(response.status, response.headers, body, self._monotonic() - begun)
         except (requests.RequestException, broken.HTTPError, OSError) as error:
@@ -89,10 +101,10 @@ class Transport:
         # Raised out here: as its context, the foreign error would carry the request and its key along.
         raise translated
 
-    def _ask(self, pool: Any, target: str, request_id: str | None) -> Any:
+    def _ask(self, pool: Any, target: str, more: dict[str, str]) -> Any:
         options = self._options
-        if request_id is not None:
-            options = {**options, "headers": {**options["headers"], "x-request-id": request_id}}
+        if more:
+            options = {**options, "headers": {**options["headers"], **more}}
         try:
             return pool.urlopen("GET", target, **options)
         except broken.ProtocolError as error:
@@ -194,7 +206,7 @@ def _headers(source: Source) -> Any:
     if source.virtual_key is not None:
         headers["x-bf-vk"] = source.virtual_key.reveal()
     if source.key_name is not None:
-        headers["x-bf-api-key"] = source.key_name
+        headers[KEY_NAME] = source.key_name
     if source.key_id is not None:
         headers["x-bf-api-key-id"] = source.key_id
     if source.raw_payloads == "store":

@@ -44,6 +44,11 @@ def spent(page: RawPage) -> RawPage:
     return replace(page, items=(b"",) * (len(page.items) - 1) + page.items[-1:])
 
 
+def item_ids(page: RawPage) -> list[str]:
+    """The ids of the page's items, of those that have one."""
+    return [found for found in map(_id, page.items) if found]
+
+
 def _nearest_id(items: tuple[bytes, ...]) -> str | None:
     """The id of the last item that has one."""
     return next((found for found in map(_id, reversed(items)) if found), None)

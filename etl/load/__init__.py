@@ -6,6 +6,8 @@ from etl.load.lease import Lease, worker_name
 from etl.load.lookup import (
     Known,
     count_between,
+    count_listed,
+    long_open,
     neighbour,
     newest_known,
     open_jobs,
@@ -37,7 +39,9 @@ __all__ = [
     "Trouble",
     "boundary",
     "count_between",
+    "count_listed",
     "known_requests",
+    "long_open",
     "maker_of",
     "may_be_joined",
     "neighbour",

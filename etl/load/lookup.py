@@ -140,15 +140,17 @@ def _rows(conn: sa.Connection, sql: str, parameters: tuple[str, ...]) -> Sequenc
 
 
 def neighbour(
-    conn: sa.Connection, source_id: int, position: int, *, above: bool, listed: bool = False
+    conn: sa.Connection, source_id: int, position: int, *, above: bool, listed: bool = False, skip: int = 0
 ) -> tuple[str, int] | None:
-    """Id and position of the next stored job above (or below) a position; `listed` skips unlisted ones."""
+    """Id and position of the next stored job above (or below) a position; `listed` skips unlisted ones,
+    `skip` so many of the next ones."""
     beyond = jobs.c.list_position > position if above else jobs.c.list_position < position
     column = jobs.c.list_position
     query = sa.select(jobs.c.job_id, column).where(jobs.c.source_id == source_id, beyond, placed())
     if listed:
         query = query.where(jobs.c.unlisted_at.is_(None))
-    row = conn.execute(query.order_by(column if above else column.desc()).limit(1)).one_or_none()
+    query = query.order_by(column if above else column.desc()).offset(skip).limit(1)
+    row = conn.execute(query).one_or_none()
     return None if row is None else (row.job_id, row.list_position)
 
 
@@ -157,6 +159,13 @@ def count_between(conn: sa.Connection, source_id: int, low: int, high: int) -> i
     between = (jobs.c.list_position > low, jobs.c.list_position < high, jobs.c.unlisted_at.is_(None))
     query = sa.select(sa.func.count()).select_from(jobs).where(jobs.c.source_id == source_id, *between)
     return int(conn.scalar(query) or 0)
+
+
+def count_listed(conn: sa.Connection, source_id: int, low: int, high: int) -> int:
+    """How many jobs with low <= position <= high are believed to be listed."""
+    place = jobs.c.list_position
+    where = (jobs.c.source_id == source_id, jobs.c.unlisted_at.is_(None), place >= low, place <= high)
+    return int(conn.scalar(sa.select(sa.func.count()).select_from(jobs).where(*where)) or 0)
 
 
 def highest_position(conn: sa.Connection, source_id: int) -> int | None:
@@ -232,6 +241,13 @@ def _rereadable() -> tuple[sa.Select[tuple[str]], sa.Select[tuple[str]]]:
     read = sa.func.coalesce(jobs.c.reread_at, jobs.c.first_seen_at)
     ids = sa.select(jobs.c.job_id).order_by(read, jobs.c.list_position).limit(sa.bindparam("most"))
     return ids.where(*_open(source)), ids.where(*missed)
+
+
+def long_open(conn: sa.Connection, source_id: int, limit: int, before: datetime) -> list[str]:
+    """Listed jobs that are open, first seen before a moment and not read by id since (UTC)."""
+    read = sa.func.coalesce(jobs.c.reread_at, jobs.c.first_seen_at)
+    query = sa.select(jobs.c.job_id).where(*_open(source_id), read < before)
+    return list(conn.scalars(query.order_by(read, jobs.c.list_position).limit(limit)))
 
 
 def by_suspicion(source_id: int | sa.BindParameter[int]) -> sa.ColumnElement[bool]:

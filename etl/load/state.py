@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from etl.db.types import UtcDateTime
 from etl.errors import CommitLost, SourceRetired
 from etl.load import bulk, lookup
+from etl.load.learned import Learned, from_text
 from etl.schema.tables import leases, sources, sync_runs, sync_state, video_jobs
 
 #: A job may appear so long after jobs that the list places behind it: they share its second, or a gateway
@@ -64,9 +65,10 @@ class State:
     reconciled_at: datetime | None = None
     last_commit: str | None = None
     trouble: Trouble | None = None
+    learned: Learned = field(default_factory=Learned)
 
 
-_KEPT = tuple(field.name for field in fields(State))
+_KEPT = tuple(each.name for each in fields(State))
 
 
 def registered(
@@ -115,6 +117,7 @@ def read(conn: sa.Connection, source_id: int) -> State:
         reconciled_at=row.reconciled_at,
         last_commit=row.last_commit,
         trouble=None if row.trouble is None else msgspec.json.decode(row.trouble, type=Trouble),
+        learned=from_text(row.learned),
     )
 
 
@@ -137,6 +140,7 @@ def write(
         values["checkpoint"] = msgspec.json.encode(_storable(state.checkpoint)).decode()
     if state.trouble is not None:
         values["trouble"] = msgspec.json.encode(state.trouble).decode()
+    values["learned"] = state.learned.as_text()
     statement = _write(tuple(values), forward=newest is not None)
     which = {"source": source_id, "before": before, "newest": newest}
     if conn.execute(statement, values | which).rowcount != 1:

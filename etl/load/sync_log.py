@@ -20,7 +20,7 @@ _PAGE = (
     "source_id", "run_id", "cursor", "order", "limit", "first_id", "last_id", "has_more", "items",
     "http_status", "attempts", "duration_ms", "bytes", "received_at", "accepted", "request_type", "provider",
     "model_requested", "model_deployment", "latency_ms", "chunk_index", "raw_request", "raw_response",
-    "extra",
+    "extra", "account",
 )  # fmt: skip
 _LOOKUP = ("source_id", "run_id", "page_id", "looked_up_at", *CacheLookup.__slots__)
 _NEWEST = (
@@ -97,6 +97,7 @@ def _page_row(source_id: int, run_id: int, rows: PageRows, accepted: bool, at: A
         page.http_status, page.attempts, round(page.duration * 1000, 3), page.size, at, accepted,
         facts.request_type, facts.provider, facts.model_requested, facts.model_deployment, facts.latency_ms,
         facts.chunk_index, facts.raw_request, facts.raw_response, facts.extra,
+        bulk.storable(facts.account),
     )  # fmt: skip
 
 

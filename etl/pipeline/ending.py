@@ -19,12 +19,15 @@ class Ending:
         self.tail: list[str] = []  # the ids of the last two jobs seen
         self.proved = False
         self._claims = 0
+        self._apart = False
+        self._after: str | None = None
         self._again = False  # the last page with jobs ended with the job that was the last one before
 
     def saw(self, rows: PageRows) -> bool:
         """True when the page shows a job that is new to the walk's end: so the list goes on."""
         ids = [row.job_id for row in rows.jobs]
-        room = len(rows.page.items) < rows.page.request.limit  # has_more may say so for ever
+        self._apart, self._after = rows.page.apart, rows.page.request.after if ids else self._after
+        room = rows.page.has_room  # has_more may say so for ever
         if not ids:  # pages of items that are no jobs may stand behind it
             self.proved |= self._again and bool(rows.page.items) and (room or rows.page.ends)
             return False
@@ -39,6 +42,8 @@ class Ending:
     def cursor(self) -> str | None:
         """Shows the last job once more, and what follows it. That job may itself be gone, and then the list
         seems to end; its neighbour is not likely to be gone as well."""
+        if self._apart:  # an item's id is no cursor; what led to the last page is one
+            return self._after
         return self.tail[-2] if len(self.tail) > 1 else None
 
     @property

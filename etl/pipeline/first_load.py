@@ -72,6 +72,7 @@ class FirstLoad:
         self.below: list[str] = list(checkpoint.get("below", []))
         self.met = self._began_new = self._began_again = False
         self._turns = self._restarts = 0
+        self._head: str | None = None  # the newest job, unless it is all that is listed
         self._stands: str | None = None  # where the newest-first lane stands: the last job that it placed
         self._ends = {"old": Ending(), "new": Ending()}
         # Lane → last readable id, at a poison record.
@@ -93,6 +94,7 @@ class FirstLoad:
 
     def take_head(self, head: PageRows) -> None:
         """The newest jobs are visible before anything else is asked."""
+        self._head = head.jobs[0].job_id if head.jobs and not head.page.ends else None
         self._take_new(head)
         if not head.page.items and self.old is None and not self.below:
             self.met = True  # an empty list; but not where a killed run has seen jobs
@@ -305,7 +307,7 @@ class FirstLoad:
         known = self.run.store.known([row.job_id for row in rows.jobs]) if self._highest_old is None else {}
         places = [known[row.job_id].list_position for row in rows.jobs if row.job_id in known]
         upside_down = len(places) > 1 and places == sorted(places, reverse=True)
-        if not upside_down and not backwards(rows, "asc"):
+        if not upside_down and not backwards(rows, "asc") and not self._starts_at_head(rows):
             return self._goes_backwards(rows)
         if self.run.source.order == "asc":
             raise OrderIgnored(
@@ -313,6 +315,12 @@ class FirstLoad:
             )
         self.run.state.list_order = "desc"
         return True
+
+    def _starts_at_head(self, rows: PageRows) -> bool:
+        """The oldest job is the newest one, but not the only one: pages of a job or two tell no order."""
+        first = not self._ends["old"].tail and rows.page.request.after is None
+        same = first and bool(rows.jobs) and rows.jobs[0].job_id == self._head
+        return same and order.lists_newest_first(self.run)
 
     def _goes_backwards(self, rows: PageRows) -> bool:
         """Each page of one second, and the next one of an earlier. Raises PagingError."""

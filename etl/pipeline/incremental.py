@@ -22,7 +22,8 @@ from etl.records import PageRows, Request
 def tick(run: Run) -> None:
     """Bring the source up to date. Raises GatewayError, StorageError, LeaseLost, Stopped."""
     resuming = run.state.checkpoint is not None  # a newest-first walk left a hole: close it first
-    if resuming or run.lists_newest_first or not _in_order(run):
+    apart = run.state.learned.cursors_apart  # the frontier's id is no cursor
+    if resuming or apart or run.lists_newest_first or not _in_order(run):
         newest_first(run)
     known_gaps.probe(run)
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from etl.errors import GatewayError
 from etl.extract import next_request
-from etl.pipeline.page_checks import created, direction
+from etl.pipeline.page_checks import created, direction, direction_of
 from etl.pipeline.run import Run
 from etl.records import PageRows
 
@@ -44,6 +44,8 @@ def _found(run: Run) -> int:
         if found := direction(rows):
             return found
         times += created(rows)
+        if found := direction_of(times):  # of pages that hold a job or two
+            return found
         following = next_request(rows.page)
         if following is None or _way(times):
             break

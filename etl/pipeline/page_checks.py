@@ -15,10 +15,10 @@ def direction(rows: PageRows) -> int:
 
     By majority of neighbours, and never on one pair alone: a single absurd time must not condemn a page.
     """
-    return _direction(created(rows))
+    return direction_of(created(rows))
 
 
-def _direction(times: list[datetime]) -> int:
+def direction_of(times: list[datetime]) -> int:
     later = sum(a < b for a, b in pairwise(times))
     earlier = sum(a > b for a, b in pairwise(times))
     if max(later, earlier) < 2 or later == earlier:
@@ -69,7 +69,7 @@ class Guard:
     def _check_order(self, times: list[datetime], ordered: list[datetime]) -> None:
         if ordered == (times if self._order == "asc" else times[::-1]):
             return  # nearly always, and cheaper than counting
-        if _direction(times) == (-1 if self._order == "asc" else 1):
+        if direction_of(times) == (-1 if self._order == "asc" else 1):
             raise OrderIgnored(
                 f"asked for order={self._order}, got a page in the opposite order",
                 hint="set `order: desc` for a gateway that only lists newest first",

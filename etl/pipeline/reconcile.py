@@ -27,6 +27,8 @@ SEGMENTS_PER_REQUEST = 4
 MIN_SEGMENT = 1000
 #: While more than one request in so many had to be repeated, no further lane begins.
 BEARABLE = 50
+#: So many known jobs are tried as a segment's beginning.
+RETRIES = 5
 #: More jobs than this, and more than this share, missing from the middle: not believed unasked.
 MANY, SHARE = 10, 0.2
 
@@ -91,7 +93,8 @@ def _unless_ended(run: Run, ending: Ending) -> Request | None:
 def _segments(run: Run, listed: int) -> tuple[str | None, str | None]:
     """Read all segments, up to `concurrency` at a time; returns as `_newest_first`."""
     many = run.source.concurrency
-    count = max(1, min(many * SEGMENTS_PER_REQUEST, listed // MIN_SEGMENT)) if many > 1 else 1
+    alone = many == 1 or run.state.learned.cursors_apart  # no known job's id is a cursor
+    count = 1 if alone else max(1, min(many * SEGMENTS_PER_REQUEST, listed // MIN_SEGMENT))
     work = Segments(run, listed, count)
     with run.readers(at_once=1) as readers:
         work.read(readers, many)
@@ -113,6 +116,7 @@ class Segment:
     reached: bool = False
     first: bool = True
     retries: int = 0
+    doubted: bool = False  # it was at the list's end, which is asked for once more
 
 
 class Segments:
@@ -219,7 +223,9 @@ class Segments:
         lower = store.read(
             lambda conn: neighbour(conn, store.source_id, start.position, above=False, listed=True)
         )
-        if lower is None or segment.retries > 5:
+        if lower is None or segment.retries > RETRIES:
+            if segment.doubted:
+                return  # not from the beginning again: its end stays unproved
             segment.start = None
         else:
             segment.start = Boundary(lower[0], lower[1], start.created_at)
@@ -290,6 +296,7 @@ class Segments:
             return
         self.run.flush()
         place = _position(self.run, cursor)
+        segment.doubted = True
         segment.start = None if cursor is None or place is None else Boundary(cursor, place, None)
         self._start(name, readers)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 from etl.errors import DeadCursor, Fatal, GarbledAnswer, GatewayError, NotFound, Unparseable
-from etl.load import neighbour, rereadable
+from etl.load import count_listed, long_open, neighbour, rereadable
 from etl.pipeline.run import Run
 from etl.records import Order, PageRows, Request
 
@@ -13,6 +14,10 @@ from etl.records import Order, PageRows, Request
 NEAR = 10
 #: Known jobs before it that are tried as a cursor.
 CURSORS = 3
+#: A job that the list has shown open for so long is read by id, so many in a run, each as seldom.
+STUCK, SAMPLE = timedelta(minutes=10), 2
+#: Of so many known jobs that a page shows, one may be missing besides.
+MISSING = 10
 
 
 def reread(run: Run) -> None:
@@ -23,12 +28,23 @@ def reread(run: Run) -> None:
         return
     shown = set() if run.source.asked_as.polled else set(run.shown)
     candidates = store.read(lambda conn: rereadable(conn, store.source_id, limit + len(shown)))
+    if not run.state.learned.moves_by_id:
+        candidates = [*_stuck(run), *(i for i in candidates if i not in shown)]
     by_id = True
-    for job_id in [i for i in candidates if i not in shown][:limit]:
+    for job_id in candidates[:limit]:
         by_id = by_id and _read_by_id(run, job_id)
         if not by_id and not _read_in_list(run, job_id):
             return
         run.batch.reread.append(job_id)
+
+
+def _stuck(run: Run) -> list[str]:
+    """Shown open for long: perhaps this list's statuses move only when a job is read by id."""
+    if not run.open_shown:
+        return []  # nearly always, and then nothing is asked
+    store, since = run.store, run.now() - STUCK
+    old = store.read(lambda conn: long_open(conn, store.source_id, SAMPLE + len(run.shown), since))
+    return [job_id for job_id in old if job_id in run.open_shown][:SAMPLE]
 
 
 def _read_by_id(run: Run, job_id: str) -> bool:
@@ -38,16 +54,20 @@ def _read_by_id(run: Run, job_id: str) -> bool:
     except NotFound as error:
         if not error.json_body:
             return False  # a web server's 404
-        run.batch.gone.append(job_id)
+        if list_denies(run, job_id):
+            run.batch.gone.append(job_id)
     except (Fatal, GarbledAnswer):
         return False  # barred, or a web page
     except GatewayError:
         pass  # this job's trouble; its turn comes again
     else:
-        if rows.stale:
-            run.distrust(rows)  # the gateway's cache: logged, not believed
+        if rows.stale or not run.accounts.accept(rows):
+            run.distrust(rows)  # the gateway's cache, another account: logged, not believed
         else:
-            run.batch.by_id.append(_named(rows, job_id))
+            found = _named(rows, job_id)
+            if job_id in run.open_shown and any(row.settled for row in found.jobs):
+                run.learn(moves_by_id=True)  # the list said otherwise a moment ago, and for long
+            run.batch.by_id.append(found)
     return True
 
 
@@ -73,13 +93,60 @@ def _read_in_list(run: Run, job_id: str) -> bool:
     return True
 
 
+def list_denies(run: Run, job_id: str) -> bool:
+    """The list shows the place where the job stood, and not the job. Where it shows the job, that is stored:
+    the list outweighs a 404 by id, which may be another account's, or a hiccup."""
+    job = run.store.known([job_id])[job_id]
+    sign = -1 if run.lists_newest_first else 1
+    edge: int | None = job.list_position
+    for skip in (run.source.page_size // 2, *[0] * CURSORS):
+        beside = None if edge is None else _neighbour(run, edge, skip)
+        edge = None if beside is None else beside[1]
+        try:
+            rows = run.fetch(
+                Request(None if beside is None else beside[0], _order(run), run.source.page_size)
+            )
+        except (DeadCursor, NotFound):
+            continue
+        except GatewayError:
+            return False
+        if job_id in [row.job_id for row in rows.jobs]:
+            _take_from_page(run, job_id, rows)
+            return False
+        known = run.store.known([row.job_id for row in rows.jobs])
+        places = [sign * each.list_position for each in known.values() if not each.unlisted]
+        start = None if edge is None else sign * edge
+        return _passes(places, start, sign * job.list_position, ends=rows.page.ends) and (
+            bool(run.accounts.own) or _is_whole(run, [*places, sign * job.list_position], sign)
+        )
+    return False
+
+
+def _passes(places: list[int], start: int | None, place: int, *, ends: bool) -> bool:
+    """The page with known jobs at `places` begins behind `start`, and leads past `place`."""
+    if not places or (start is not None and min(places) <= start):
+        return False
+    return max(places) > place or ends
+
+
+def _is_whole(run: Run, places: list[int], sign: int) -> bool:
+    """Nobody says which account answers: the page must show nearly all that is known to stand there, and not
+    only lack the job. Of another account it would lack many."""
+    low, high = sorted((sign * min(places), sign * max(places)))
+    expected = run.store.read(lambda conn: count_listed(conn, run.store.source_id, low, high))
+    shown = len(places) - 1
+    return shown > 0 and (expected - shown) <= max(1, shown // MISSING)
+
+
 def _order(run: Run) -> Order:
     return "desc" if run.lists_newest_first else "asc"
 
 
-def _neighbour(run: Run, place: int) -> tuple[str, int] | None:
+def _neighbour(run: Run, place: int, skip: int = 0) -> tuple[str, int] | None:
     store, above = run.store, run.lists_newest_first
-    return store.read(lambda conn: neighbour(conn, store.source_id, place, above=above, listed=True))
+    return store.read(
+        lambda conn: neighbour(conn, store.source_id, place, above=above, listed=True, skip=skip)
+    )
 
 
 def _take_from_page(run: Run, job_id: str, rows: PageRows) -> None:

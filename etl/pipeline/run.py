@@ -8,24 +8,29 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from etl.config import Source
 from etl.errors import (
     DatabaseBusy,
     DatabaseUnavailable,
+    DeadCursor,
     EtlError,
     GarbledAnswer,
     GatewayError,
     LeaseHeld,
     LeaseLost,
+    NotFound,
     ServerFault,
     StalePage,
     Unparseable,
+    Unsupported,
 )
 from etl.extract import Gateway, next_cursor, spent
 from etl.load import Batch, Gap, Lane, LogBatch, RunEnd, State, Store, Trouble, sync_log, unlisting
 from etl.log import EchoMask
 from etl.pipeline import read_ahead
+from etl.pipeline.accounts import Accounts
 from etl.pipeline.page_checks import Guard
 from etl.pipeline.passthrough import Passthrough
 from etl.records import Order, PageRows, Progress, RawPage, Request
@@ -76,6 +81,7 @@ class Run:
         self.met_known = True  # False: a walk to the list's end met nothing that was known
         self.narrowing = Budget()
         self.shown: set[str] = set()  # jobs this run has seen on pages; kept for incremental runs only
+        self.open_shown: set[str] = set()  # of these, the jobs that were shown open
         self._stop = stop
         self._flushed = time.monotonic()
         mask = EchoMask([*source.credentials(), *gateway.source.credentials()])
@@ -84,6 +90,7 @@ class Run:
         self._guards: dict[str, Guard] = {}
         self._lock = threading.Lock()
         self._longest: int | None = None  # of the pages that do not say whether more follows; None: not asked
+        self.accounts = Accounts(source, gateway, store.known, self.peek)
 
     @property
     def state(self) -> State:
@@ -110,7 +117,7 @@ class Run:
         """One page that the gateway itself answered; pages from its cache are logged and asked for again."""
         for shrink in range(CACHE_RETRIES + 1):
             limit = request.limit - shrink if request.limit > shrink else request.limit + shrink
-            rows = self._page(replace(request, limit=limit), attempts)
+            rows = self._own_page(replace(request, limit=limit), attempts)
             if not rows.stale:
                 return rows
             self.distrust(rows)
@@ -132,10 +139,32 @@ class Run:
                 raise
             return self._ready(rows)
 
+    def _own_page(self, request: Request, attempts: int | None) -> PageRows:
+        """A page of the account that this source mirrors. Raises AnotherAccount when only others answer."""
+        while True:
+            try:
+                rows = self._page(request, attempts)
+            except (DeadCursor, NotFound) as error:
+                if not self.accounts.doubts(error):
+                    raise
+            except Unsupported as error:
+                raise self.accounts.without_pin(error) from error
+            else:
+                if self.accounts.accept(rows):
+                    return rows
+                self.distrust(rows)
+            self.accounts.pin()
+
+    def peek(self, request: Request) -> PageRows:
+        """A page to look at, not to believe: it is logged."""
+        rows = self._ready(self._transform(self.gateway.page(request, attempts=1)))
+        self.distrust(rows)
+        return rows
+
     def read_job(self, job_id: str) -> PageRows:
         """One job by id. Raises NotFound and the rest of the gateway's errors."""
         try:
-            return self._ready(self._transform(self.gateway.job(job_id)))
+            return self._ready(self._transform(self._own_job(job_id)))
         except Unparseable:
             rows = self.passthrough.job(job_id)
             if rows is None:
@@ -145,6 +174,14 @@ class Run:
     def transform(self, page: RawPage) -> PageRows:
         """The page's rows, as this source's settings have them."""
         return self._ready(self._transform(page))
+
+    def _own_job(self, job_id: str) -> RawPage:
+        try:
+            return self.gateway.job(job_id)
+        except NotFound as error:
+            if not self.accounts.doubts(error):
+                raise
+            return self.gateway.job(job_id, key=self.accounts.own[-1])
 
     def _transform(self, page: RawPage) -> PageRows:
         return transform_page(page, self.options, source_provider=self.source.provider)
@@ -191,6 +228,12 @@ class Run:
             if name in self.store.now.lanes:
                 self.store.now.lanes[name].joined = True
 
+    def give_up_walks(self) -> None:
+        """What they have read is stored; what they wanted to read cannot be asked for."""
+        self.join(*self.store.now.lanes)
+        self.batch.checkpoint = None
+        self.flush()
+
     def open_gap(self, gap: Gap) -> None:
         """Record with the next commit that a stretch of the list cannot be read."""
         self.batch.gaps.append(gap)
@@ -203,8 +246,11 @@ class Run:
         """Take a page into the batch; commits when the batch is full. Raises Stopped when asked to stop."""
         self.batch.pages.append((lane, rows))
         self.pending.update((row.job_id, lane) for row in rows.jobs)
+        if self.store.kind == "first":
+            self.remember_accounts()
         if self.store.kind == "incremental":
             self.shown.update(row.job_id for row in rows.jobs)
+            self.open_shown.update(row.job_id for row in rows.jobs if not row.settled)
 
     def settle(self, checkpoint: dict[str, object] | None) -> None:
         """After a page was taken and its checkpoint is known: commit a full batch, obey a stop."""
@@ -251,6 +297,17 @@ class Run:
     def complete(self) -> None:
         """Everything that the source lists is stored with the next commit."""
         self.batch.complete = True
+        self.remember_accounts()
+        self.learn(cursors_apart=self.gateway.cursors.apart)
+
+    def remember_accounts(self) -> None:
+        """Whose jobs are stored is known to later runs. Until a walk was believed, it is not."""
+        own, others = self.accounts.own, sorted(self.accounts.foreign)
+        self.learn(accounts=tuple(own), other_accounts=tuple(others))
+
+    def learn(self, **found: Any) -> None:
+        """Kept with the next commit."""
+        self.state.learned = self.state.learned.but(**found)
 
     def flush(self) -> None:
         """Commit what was gathered."""

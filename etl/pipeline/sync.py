@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from etl.config import Source
 from etl.db.checkpointer import log_copied
-from etl.errors import EtlError, LeaseHeld, LeaseLost
+from etl.errors import EtlError, LeaseHeld, LeaseLost, RepeatedPage
 from etl.extract import Gateway
 from etl.load import Store
 from etl.log import get
@@ -20,6 +20,7 @@ from etl.pipeline.incremental import tick
 from etl.pipeline.reconcile import reconcile
 from etl.pipeline.reread import reread
 from etl.pipeline.run import Run, Stopped, how_it_ended, is_unexpected
+from etl.pipeline.window import found_window, is_window, read_window
 from etl.records import Progress, RunKind, RunResult
 
 __all__ = ["Stopped", "sync_source"]
@@ -53,6 +54,9 @@ def sync_source(
     run = Run(source, gateway, store, progress, stop)
     run.resumed = state.checkpoint is not None
     run.accept_suspicious = accept_suspicious
+    run.accounts.recall(state.learned)
+    gateway.cursors.apart = state.learned.cursors_apart
+    run.accounts.accepts_doubt = accept_suspicious
     progress.started(source.name, store.kind)
     result = _run(run, redact, accept_suspicious=accept_suspicious)
     progress.finished(result)
@@ -85,10 +89,33 @@ def log_unexpected(source: Source, store: Store, error: Exception) -> None:
 
 
 def _walk(run: Run, *, accept_suspicious: bool) -> None:
+    try:
+        if is_window(run):
+            _read_window(run)
+        else:
+            _walk_pages(run, accept_suspicious=accept_suspicious)
+    except RepeatedPage:
+        if is_window(run) or not found_window(run):
+            raise
+        run.give_up_walks()
+        _read_window(run)
+    run.accounts.look_around()
+    run.complete()
+    if run.source.reads_log and run.source.discover != "logs":
+        run.flush()
+        follow_log_beside_list(run)
+    run.accounts.raise_if_several()
+
+
+def _read_window(run: Run) -> None:
+    read_window(run)
+    reread(run)
+
+
+def _walk_pages(run: Run, *, accept_suspicious: bool) -> None:
     kind: RunKind = run.store.kind
     if run.source.discover == "logs":
         follow_log(run)
-        run.complete()
         return
     if known_gaps.unreadable(run) or run.passthrough.possible:
         run.gateway.expect_unreadable()
@@ -104,10 +131,6 @@ def _walk(run: Run, *, accept_suspicious: bool) -> None:
         tick(run)
     if kind == "incremental" or run.resumed:
         reread(run)
-    run.complete()
-    if run.source.reads_log:
-        run.flush()
-        follow_log_beside_list(run)
 
 
 def _result(source: Source, store: Store, status: str, error: Exception | None) -> RunResult:

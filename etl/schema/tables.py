@@ -94,6 +94,7 @@ list_pages = _table(
     sa.Column("raw_request", Text, comment="extra_fields.raw_request, when configured."),
     sa.Column("raw_response", Text, comment="extra_fields.raw_response, when configured."),
     sa.Column("extra", JsonText, comment="Other extra_fields, as JSON."),
+    sa.Column("account", Text, comment="Key of the gateway that answered; null where it does not say."),
     sa.Index("ix_list_pages_run_id", "run_id"),
     sa.Index("ix_list_pages_source_id_id", "source_id", "id"),
     comment="One row per page fetched.",
@@ -269,6 +270,7 @@ sync_state = _table(
     sa.Column("retired_reason", Text, comment="The evidence that its upstream is gone, or who said so."),
     sa.Column("log_until", UtcDateTime, comment="The gateway's log is read so far, gateway's clock (UTC)."),
     sa.Column("log_polls", JsonText, comment="Rows of it that were looked at and are not kept, by id."),
+    sa.Column("learned", JsonText, comment="What was found out about how the list behaves, as JSON."),
     comment="Where each source stands.",
 )
 

@@ -7,32 +7,35 @@ from typing import Any
 from etl.records import CacheLookup, PageFacts, RawPage
 from etl.transform import parsers
 from etl.transform.jobs import Context
-from etl.transform.json_values import Unusable, clean, decode, json_text
+from etl.transform.json_values import MAX_ID, Unusable, clean, decode, json_text
 
 _PATH = "page.extra_fields"
 #: Dropped without a trace: headers may hold cookies.
 _DROPPED = frozenset({"provider_response_headers"})
 _TEXTS = ("cache_id", "hit_type", "requested_provider", "requested_model", "provider_used", "model_used")
 _NUMBERS = ("threshold", "similarity")
-_CACHE_MEMBERS = frozenset({"cache_hit", "input_tokens", *_TEXTS, *_NUMBERS})
+_CACHE_MEMBERS = frozenset({"cache_hit", "input_tokens", "cache_hit_latency", *_TEXTS, *_NUMBERS})
+#: Of newer gateways: without a column of their own, and yet no news.
+_WITHOUT_COLUMN = frozenset({"upstream_latency"})
 
 
 def page_facts(page: RawPage, context: Context) -> tuple[PageFacts, CacheLookup | None]:
     """Facts and cache lookup; counts the envelope's unknown members."""
     for name, value in _hidden({clean(name): value for name, value in page.unknown.items()}, context).items():
         context.unknown("page", name, value)
+    account = _key(_hidden(page.account, context))
     if page.extra_fields is None:
-        return PageFacts(), None
+        return PageFacts(account=account), None
     try:
         fields = decode(page.extra_fields)
     except Unusable:
         fields = page.extra_fields.decode("utf-8", "replace")
     fields = _hidden(fields, context)
     if type(fields) is dict:
-        return _facts(fields, context), _lookup(fields.get("cache_debug"), context)
+        return _facts(fields, account, context), _lookup(fields.get("cache_debug"), context)
     if fields is not None:
         context.unknown("page", "extra_fields", fields)
-    return PageFacts(), None
+    return PageFacts(account=account), None
 
 
 def _hidden(value: Any, context: Context) -> Any:
@@ -42,13 +45,15 @@ def _hidden(value: Any, context: Context) -> Any:
     return value if context.scrubber is None else context.scrubber.value(value)
 
 
-def _facts(fields: dict[str, Any], context: Context) -> PageFacts:
+def _facts(fields: dict[str, Any], account: str | None, context: Context) -> PageFacts:
     left = {name: value for name, value in fields.items() if name not in _DROPPED and name != "cache_debug"}
     raw_request, raw_response = left.pop("raw_request", None), left.pop("raw_response", None)
     keeps_raw = context.options.keeps_raw
+    key, provider = _take_routing(left)
     return PageFacts(
+        account=account or key,
         request_type=_take(left, "request_type"),
-        provider=_take(left, "provider"),
+        provider=_take(left, "provider") or provider,
         model_requested=_either(left, "model_requested", "original_model_requested"),
         model_deployment=_either(left, "model_deployment", "resolved_model_used"),
         latency_ms=_take_number(left, "latency"),
@@ -57,6 +62,23 @@ def _facts(fields: dict[str, Any], context: Context) -> PageFacts:
         raw_response=_raw(raw_response) if keeps_raw else None,
         extra=_rest(left, context),
     )
+
+
+def _key(name: Any) -> str | None:
+    """A key's name, of any length a header may have."""
+    return clean(name)[:MAX_ID] or None if type(name) is str else None
+
+
+def _take_routing(fields: dict[str, Any]) -> tuple[str | None, str | None]:
+    """Key and provider that answered, taken out; what else it says stays behind for `extra`."""
+    routing = fields.get("routing_info")
+    if type(routing) is not dict:
+        return None, None
+    del fields["routing_info"]
+    key, provider = _key(_take(routing, "key")), _take(routing, "provider")
+    if routing:
+        fields["routing_info"] = routing
+    return key, provider
 
 
 def _take(fields: dict[str, Any], name: str) -> str | None:
@@ -100,7 +122,8 @@ def _raw(value: Any) -> str | None:
 def _rest(left: dict[str, Any], context: Context) -> str | None:
     """What has no column, as JSON."""
     for name, value in left.items():
-        context.unknown(_PATH, name, value)
+        if name not in _WITHOUT_COLUMN:
+            context.unknown(_PATH, name, value)
     return json_text(left) if left else None
 
 

@@ -83,7 +83,7 @@ def _prompts(page: RawPage) -> Iterator[str]:
 
 def _echoes(page: RawPage, mask: EchoMask) -> bool:
     """Whether the gateway sent a credential of ours back, as some do with headers; nearly never."""
-    names = " ".join(page.unknown).encode("utf-8", "replace")
+    names = " ".join((*page.unknown, page.account or "")).encode("utf-8", "replace")
     return mask.is_echoed(b" ".join((*page.items, page.extra_fields or b"", names)))
 
 

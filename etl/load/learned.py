@@ -1,0 +1,32 @@
+"""What runs found out about how a source's list behaves, as `sync_state.learned` keeps it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class Learned(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`accounts`: the gateway's keys whose answers are of the account that this source mirrors.
+    `other_accounts`: keys of other accounts that have answered.
+    `cursors_apart`: an item's id is no cursor, only `last_id` is. `window`: the list only shows its newest
+    page. `moves_by_id`: a job's status in the list moves only when the job is read by id."""
+
+    accounts: tuple[str, ...] = ()
+    other_accounts: tuple[str, ...] = ()
+    cursors_apart: bool = False
+    window: bool = False
+    moves_by_id: bool = False
+
+    def but(self, **found: Any) -> Learned:
+        """The same, with what was found out since."""
+        return msgspec.structs.replace(self, **found)
+
+    def as_text(self) -> str | None:
+        return None if self == Learned() else msgspec.json.encode(self).decode()
+
+
+def from_text(text: str | None) -> Learned:
+    """What a later program has learned besides is passed over."""
+    return Learned() if text is None else msgspec.json.decode(text, type=Learned)

@@ -1,0 +1,89 @@
+"""A list that only ever shows its newest page, whatever it is asked: read with overlap.
+
+Each run reads that page. While it shows a job that was known, nothing was missed; when it shows none, what
+lies between is a coverage gap. Nothing is unlisted because the window moved on: open jobs are read by id.
+"""
+
+from __future__ import annotations
+
+from etl.errors import GatewayError, OrderIgnored
+from etl.extract import next_cursor
+from etl.load import Gap, newest_known
+from etl.log import get
+from etl.pipeline.page_checks import backwards
+from etl.pipeline.run import Run
+from etl.records import PageRows
+
+_MOVED_ON = "the list shows its newest page only, and by now none of the jobs that were known"
+_NEVER_SHOWN = "the list shows its newest page only; what is older was never listed"
+
+
+def is_window(run: Run) -> bool:
+    """As configured, or as found out by an earlier run."""
+    how = run.source.window
+    return how == "always" or (how == "auto" and run.state.learned.window)
+
+
+def found_window(run: Run) -> bool:
+    """Ask behind two jobs of the newest page: both times the same page comes again."""
+    if run.source.window == "never":
+        return False
+    try:
+        head = run.peek(run.request("desc"))
+        ids = [row.job_id for row in head.jobs]
+        cursors = [next_cursor(head.page), *ids[:1]]
+        window = len(ids) > 1 and all(
+            _begins_again(ids, run.peek(run.request("desc", cursor))) for cursor in cursors
+        )
+    except GatewayError:
+        return False
+    if window:
+        get("pipeline").warning("window", source=run.source.name, jobs=len(ids))
+        run.learn(window=True)
+    return window
+
+
+def _begins_again(ids: list[str], rows: PageRows) -> bool:
+    """It shows the newest page, or that page moved on by a few jobs that came meanwhile."""
+    again = [row.job_id for row in rows.jobs]
+    return ids[0] in again and len(set(ids) & set(again)) * 2 > len(ids)
+
+
+def read_window(run: Run) -> None:
+    """Store the newest page. Raises GatewayError, OrderIgnored, StorageError, LeaseLost, Stopped."""
+    store, ground = run.store, run.state.complete_run_id
+    newest = store.read(lambda conn: newest_known(conn, store.source_id, -1 if ground is None else ground))
+    rows = run.first(run.request("desc"))
+    if backwards(rows, "desc"):
+        raise OrderIgnored(
+            "the list shows one page only, and that one begins with the oldest job",
+            hint="new jobs never appear on it: this gateway cannot be mirrored by its list",
+        )
+    known = store.known([row.job_id for row in rows.jobs])
+    met = any(ground is not None and job.first_run_id <= ground for job in known.values())
+    run.met_known = met or newest is None
+    run.lane("head", "desc", watch=False)
+    run.add("head", rows)
+    run.join("head")
+    run.shown.update(row.job_id for row in rows.jobs)
+    if not met and not _shows_all(rows):
+        run.open_gap(_gap(rows, newest, met_before=newest is not None))
+    run.settle(None)
+
+
+def _shows_all(rows: PageRows) -> bool:
+    """The page could have held more: there is nothing behind it."""
+    return rows.page.has_room and not rows.page.has_more
+
+
+def _gap(rows: PageRows, newest: tuple[str, object] | None, *, met_before: bool) -> Gap:
+    """Below the page. What a first load cannot see is known to be so, and no alarm."""
+    oldest = rows.jobs[-1] if rows.jobs else None
+    return Gap(
+        gap_from=newest[1] if newest else None,  # type: ignore[arg-type]
+        gap_until=oldest.created_at if oldest else None,
+        last_known_job_id=newest[0] if newest else None,
+        oldest_listed_job_id=oldest.job_id if oldest else None,
+        reason=_MOVED_ON if met_before else _NEVER_SHOWN,
+        accepted=not met_before,
+    )
