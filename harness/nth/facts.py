@@ -31,7 +31,7 @@ def facts(engine: sa.Engine, name: str) -> Facts:
             for row in tables.rows("rejected_items", "id")
         ),
         "gaps": sorted(
-            (row.reason, row.last_known_job_id or "", row.oldest_listed_job_id or "")
+            (row.reason[:20], row.last_known_job_id or "", row.oldest_listed_job_id or "")
             for row in tables.rows("coverage_gaps", "id")
         ),
     }

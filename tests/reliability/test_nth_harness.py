@@ -41,6 +41,14 @@ def test_a_way_strikes_exactly_once(bench: Bench, name: str) -> None:
     assert bench.trial(len(calls) - 1, "full").status == "failed"
 
 
+@pytest.mark.parametrize("name", ["reconcile, refused", "reconcile, accepted"])
+def test_what_a_killed_scan_stored_is_no_ground_to_judge_the_next_one_by(bench: Bench, name: str) -> None:
+    bench.take(SCENARIOS[name]())
+    calls = len(bench.reference.calls)
+    for at in (calls // 2, calls * 3 // 4):
+        assert bench.trial(at, "kill").findings == []
+
+
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
