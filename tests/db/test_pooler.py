@@ -21,6 +21,7 @@ from etl.errors import ConfigError, StorageError
 from etl.schema import migrate
 from etl.schema.tables import sources
 from etl.simulator import World
+from tests.conftest import unavailable
 from tests.support.databases import PASSWORD, Server
 from tests.support.rig import rig
 
@@ -32,7 +33,7 @@ SETTINGS = ("default_transaction_read_only", "statement_timeout", "lock_timeout"
 def pooled(postgres: Server, tmp_path: Path) -> Iterator[str]:
     """The URL of a new database behind a pooler that has two of the server's sessions to hand out."""
     if not Path(POOLER).exists():
-        pytest.skip("pgbouncer is not installed")
+        unavailable("pgbouncer is not installed (Debian: pgbouncer)")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     direct = postgres.create("pooled")

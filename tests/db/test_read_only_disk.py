@@ -16,6 +16,7 @@ from etl.db.engine import make_engine, writing
 from etl.errors import DatabaseRefused
 from etl.schema.tables import sources
 from etl.simulator import World
+from tests.conftest import unavailable
 from tests.support.command import Command
 from tests.support.rig import rig
 
@@ -27,7 +28,7 @@ def mounted(tmp_path: Path) -> Iterator[Path]:
     folder.mkdir()
     made = subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(folder)], capture_output=True, check=False)
     if made.returncode:
-        pytest.skip("only root, with the right to mount, can have a read-only disk")
+        unavailable("only root, with the right to mount, can have a read-only disk")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
 
