@@ -99,7 +99,7 @@ FROM sync_freshness
 ORDER BY source;
 
 -- Is anything missing?
-SELECT s.name AS source, g.gap_from, g.gap_until, g.reason
+SELECT s.name AS source, g.kind, g.gap_from, g.gap_until, g.reason, g.accepted_at
 FROM coverage_gaps g
 JOIN sources s ON s.id = g.source_id
 ORDER BY g.detected_at, s.name;
