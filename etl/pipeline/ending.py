@@ -30,6 +30,8 @@ class Ending:
         room = rows.page.has_room  # has_more may say so for ever
         if not ids:  # pages of items that are no jobs may stand behind it
             self.proved |= self._again and bool(rows.page.items) and (room or rows.page.ends)
+            # Where a page does not say whether more follows, nothing behind the job shown again says it.
+            self.proved |= self._again and not rows.page.items and rows.page.request.after in self.tail[-1:]
             return False
         self._again = ids[-1:] == self.tail[-1:]
         self.proved = self._again and (room or rows.page.ends)
