@@ -25,7 +25,7 @@ from etl.errors import (
     SchemaMismatch,
     Unauthorized,
 )
-from etl.extract import Gateway, LogPage
+from etl.extract import Gateway, LogPage, next_request
 from etl.records import LogRow, Order, PageRows, Request
 from etl.schema import migrate
 from etl.schema.compare import differences
@@ -327,12 +327,17 @@ class Probe:
         for asked in range(2, samples + 1):
             other = _ids(self._page("asc"))
             if not set(ids) & set(other) and (ids or other):
-                return self._finding(
-                    "account", False, f"the same page, asked {asked} times, came from two", _PIN
-                )
+                said = f"the same page, asked {asked} times, came from two{self._keys()}"
+                return self._finding("account", False, said, _PIN)
         if not ids:
             return self._finding("account", None, "not checked: the list is empty")
-        return self._finding("account", True, f"{samples} answers to the same question came from one")
+        said = f"{samples} answers to the same question came from one{self._keys()}"
+        return self._finding("account", True, said)
+
+    def _keys(self) -> str:
+        """The gateway's keys that have answered, where it names them."""
+        keys = sorted({rows.facts.account for rows in self._pages if rows.facts.account})
+        return f" ({', '.join(keys)})" if keys else ""
 
     def _order(self, ids: list[str]) -> Finding:
         if len(ids) < 2:
@@ -344,11 +349,13 @@ class Probe:
         return self._finding("order", True, "ignored by the gateway; the list is read newest first")
 
     def _cursor(self, first: PageRows, ids: list[str]) -> Finding:
-        if first.page.has_more is False or len(ids) < LIMIT:
+        following = next_request(first.page)  # as a sync would go on
+        if following is None:
             return self._finding("cursor", None, f"not checked: {_jobs(len(ids))} listed, no second page")
-        second = _ids(self._page("asc", after=first.page.last_id or ids[-1]))
+        second = _ids(self._page("asc", after=following.after))
         if set(second) & set(ids):
-            return self._finding("cursor", False, "ignored: the second page repeats the first", _UNPAGED)
+            good = None if self._source.window == "always" else False  # somebody knows
+            return self._finding("cursor", good, "ignored: the second page repeats the first", _UNPAGED)
         if not second and first.page.has_more:
             return self._finding(
                 "cursor", False, "the second page is empty, though more was promised", _UNPAGED
@@ -376,7 +383,9 @@ class Probe:
         return self._finding("cache", False, f"{stale} of {len(self._pages)} pages came from a cache", hint)
 
 
-_UNPAGED = "only the jobs that fit on one page can be mirrored from this gateway"
+_UNPAGED = (
+    "only the newest page can be read: sync so often that pages overlap, and set `window: always` if you know"
+)
 _UNLIMITED = f"no harm where the cursor is honoured; otherwise {_UNPAGED}"
 _PIN = (
     "the provider has several keys: make one source for each, pinned with key_name (see `bifrost-etl init`)"
