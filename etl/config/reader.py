@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import msgspec
 
 from etl.config.node import BROKEN, Node, Unset, shown
-from etl.config.values import Parsed, Secret, Wrong, read_secret_file
+from etl.config.values import Parsed, Secret, Wrong, read_secret_file, suggestion
 
 _WORDS = {bool: "true or false", str: "text (put quotes around it)", int: "a whole number", float: "a number"}
 
@@ -265,11 +265,12 @@ def convert(node: Node, kind: Any) -> Any:
     base = get_args(kind)[0] if get_origin(kind) is Annotated else kind
     if isinstance(value, dict | list):
         raise Invalid(f"expects {expected(kind)}")
+    words = get_args(base) if get_origin(base) is Literal and isinstance(value, str) else ()
     try:
         # Text from a variable may mean a number; text in quotes may not.
         return msgspec.convert(value, kind, strict=not (node.expanded and base is not str))
     except msgspec.ValidationError:
-        raise Invalid(f"expects {expected(kind)}") from None
+        raise Invalid(f"expects {expected(kind)}{suggestion(str(value), words)}") from None
 
 
 def _parsed(value: Any, how: Parsed) -> Any:

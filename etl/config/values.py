@@ -7,7 +7,7 @@ Each parser takes text (or a number) and returns the value; what is wrong raises
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -182,16 +182,28 @@ def price(value: Any) -> Decimal:
     return Decimal(text)
 
 
+def suggestion(value: str, known: Iterable[str]) -> str:
+    """`; 'ascc' is not one: did you mean asc?`, or nothing when the value is near to none.
+
+    Only a value that is nearly a known word is repeated: anything else could be a secret in the wrong place.
+    """
+    import difflib  # only needed when something is wrong
+
+    by_small = {word.lower(): word for word in known}
+    near = difflib.get_close_matches(value.lower(), by_small, 1, 0.75)
+    return f"; {value!r} is not one: did you mean {by_small[near[0]]}?" if near else ""
+
+
 def time_zone(value: Any) -> str:
     """The name of a time zone that this machine knows."""
-    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
     if not isinstance(value, str) or not value:
         raise ValueError
     try:
         return ZoneInfo(value).key
     except (ZoneInfoNotFoundError, OSError) as exc:  # a folder of the database raises IsADirectoryError
-        raise ValueError from exc
+        raise Wrong(f"expects {_ZONE}{suggestion(value, available_timezones())}") from exc
 
 
 _WEEKDAYS = {"sun": 0, "mon": 1, "tue": 2, "wed": 3, "thu": 4, "fri": 5, "sat": 6}
@@ -323,6 +335,7 @@ class Parsed:
     expects: str = "another value"
 
 
+_ZONE = "the name of a time zone, such as UTC or Europe/Berlin"
 _SPAN = "a duration such as 30s, 15m, 1h30m, 7d or 500ms, or a number of seconds"
 #: Seconds, 0 allowed.
 Duration = Annotated[float, Parsed(duration, _SPAN)]
@@ -331,7 +344,7 @@ PositiveDuration = Annotated[float, Parsed(positive_duration, f"{_SPAN}, greater
 #: Bytes.
 Size = Annotated[int, Parsed(size, "a size such as 64MiB, 10MB or a number of bytes, at least 1")]
 Money = Annotated[Decimal, Parsed(price, "an amount such as 0.10, at least 0")]
-TimeZone = Annotated[str, Parsed(time_zone, "the name of a time zone, such as UTC or Europe/Berlin")]
+TimeZone = Annotated[str, Parsed(time_zone, _ZONE)]
 Cron = Annotated[str, Parsed(cron)]
 BaseUrl = Annotated[str, Parsed(base_url)]
 ProxyUrl = Annotated[SecretUrl, Parsed(proxy_url)]

@@ -76,9 +76,29 @@ def parse(data: bytes, file: str, environ: Mapping[str, str], problems: list[str
     )
 
 
+#: What PyYAML says of common mistakes, and what we say instead.
+_FAULTS = (
+    (r"character '\\t'", "a tab stands here; indent with spaces"),
+    (r"character '[@`%&*|>]'", "a text that begins with this character needs quotes around it"),
+    (
+        r"mapping values are not allowed",
+        "a second colon on this line; put quotes around a text that holds ': '",
+    ),
+    (r"unexpected end of stream.*quoted scalar", "a quotation mark is opened above and never closed"),
+    (r"parsing a flow sequence", "a list that begins with [ is not closed, or lacks a comma"),
+    (r"parsing a flow mapping", "a mapping that begins with { is not closed, or lacks a comma"),
+    (r"could not find expected ':'", "a key without its colon, or a text that runs on to this line"),
+    (r"expected <block end>", "this line is not indented like the lines that it belongs to"),
+)
+
+
 def _syntax(file: str, exc: yaml.MarkedYAMLError) -> str:
     mark = exc.problem_mark or exc.context_mark
     place = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else file
+    said = f"{exc.problem or ''} {exc.context or ''}"
+    for pattern, ours in _FAULTS:
+        if re.search(pattern, said):
+            return f"{place}: not valid YAML: {ours}"
     # Names of anchors and tags are quoted in the parser's message, and could be the start of a key.
     words = [re.sub(r"'[^']{2,}'", "…", text) for text in (exc.problem, exc.context) if text]
     return f"{place}: not valid YAML: {', '.join(words)}"

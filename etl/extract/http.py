@@ -17,6 +17,7 @@ from urllib3 import exceptions as broken
 from etl.config import Source
 from etl.errors import ConfigError, GarbledAnswer, GatewayError, TimedOut, Unreachable
 from etl.extract.bodies import CUT, read_body
+from etl.extract.causes import address, cause_of
 from etl.extract.patience import Connections, impatient
 
 #: A body may take this many read timeouts altogether, however steadily it drips.
@@ -97,7 +98,7 @@ class Transport:
             body = self._body(response, where, begun)
             return Reply(response.status, response.headers, body, self._monotonic() - begun)
         except (requests.RequestException, broken.HTTPError, OSError) as error:
-            translated = _translate(error, where)
+            translated = _translate(error, where, self._source)
         # Raised out here: as its context, the foreign error would carry the request and its key along.
         raise translated
 
@@ -165,20 +166,25 @@ class Transport:
             return b""  # a broken error page says no less than its status
 
 
-def _translate(error: Exception, where: str) -> GatewayError:
-    text = f"{where}: {type(error).__name__}: {_plain(error)}"
+def _translate(error: Exception, where: str, source: Source) -> GatewayError:
+    place = address(source.base_url)
+    text = f"{where}: {place}: {type(error).__name__}: {_plain(error)}"
     if isinstance(error, broken.ConnectTimeoutError) and not isinstance(error, broken.NewConnectionError):
         return TimedOut(text, hint="nothing answers at this address within connect_timeout")
+    if isinstance(error, broken.ReadTimeoutError | TimeoutError) and "handshake" in text:
+        return TimedOut(
+            text, hint="no answer in TLS: if the port speaks plain HTTP, write http:// in base_url"
+        )
     if isinstance(error, broken.ReadTimeoutError | TimeoutError):
         return TimedOut(text, hint="read_timeout must exceed the gateway's own 30 s")
-    if isinstance(error, broken.SSLError):
-        return Unreachable(text, hint="the certificate is not trusted: set ca_bundle to the CA's file")
-    if isinstance(error, broken.ProxyError | requests.exceptions.InvalidProxyURL):
-        return Unreachable(text, hint="the proxy does not answer: check `proxy` or HTTPS_PROXY")
+    if isinstance(error, requests.exceptions.InvalidProxyURL):
+        return Unreachable(text, hint="`proxy` (or HTTPS_PROXY) is not a usable address")
     if isinstance(error, broken.ProtocolError):
         text = f"{where}: truncated: the connection ended before the body did"
         return GarbledAnswer(text, hint=CUT)
-    return Unreachable(text, hint="is base_url right, and does the gateway run?")
+    scheme = source.base_url.partition(":")[0]
+    cause = cause_of(error, source.base_url, _proxies(source).get(scheme))
+    return Unreachable(f"{where}: {cause.text}", hint=cause.hint)
 
 
 def _plain(error: BaseException) -> str:
