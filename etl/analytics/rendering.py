@@ -220,7 +220,7 @@ _STYLE = (
     ":root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:90rem;"
     "padding:0 1rem}table{border-collapse:collapse;display:block;overflow-x:auto}th,td{padding:.3rem .7rem;"
     "border-bottom:1px solid #8884;text-align:left;vertical-align:top;overflow-wrap:anywhere}"
-    "td.n,th.n{text-align:right;white-space:nowrap}"
+    "td.n,th.n{text-align:right;white-space:nowrap}td.k{white-space:nowrap}"
 )
 
 
@@ -247,8 +247,15 @@ def _escaped(text: str) -> str:
     return html.escape(visible(text))
 
 
+def _class(column: Column, rows: Sequence[Sequence[Any]], position: int) -> str:
+    """Numbers stand to the right; numbers, ids and instants are never broken into lines."""
+    if is_number(column, rows, position):
+        return ' class="n"'
+    return ' class="k"' if column.kind in ("instant", "day") or column.name.endswith("_id") else ""
+
+
 def _html_table(table: Table, zone: str) -> str:
-    marks = [' class="n"' if is_number(c, table.rows, i) else "" for i, c in enumerate(table.columns)]
+    marks = [_class(c, table.rows, i) for i, c in enumerate(table.columns)]
     head = "".join(
         f'<th scope="col"{mark} title="{_escaped(c.comment)}">{_escaped(c.name)}</th>'
         for mark, c in zip(marks, table.columns, strict=True)

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 if TYPE_CHECKING:
     from rich.console import Console
 
+#: Rich's box of a table: one line under the headings, and nothing else.
+_RULE = "    \n    \n ── \n    \n    \n    \n    \n    \n"
 #: What a style means to Rich; into a pipe there are no styles.
 GOOD, BAD, WARN, DIM = "green", "bold red", "yellow", "dim"
 
@@ -70,16 +72,24 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequ
 
 
 def _drawn(headings: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence[int]) -> None:
-    from rich.box import SIMPLE_HEAD
+    from rich.box import Box
     from rich.table import Table
     from rich.text import Text
 
-    drawn = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for column, heading in enumerate(headings):
-        drawn.add_column(Text(heading), justify="right" if column in right else "left", overflow="fold")
+    from etl.cli.fitting import fit
+
+    target = console()
+    fitted = fit(headings, cells, right, target.width)
+    target.width = max(target.width, fitted.width)  # an id that is wider than the terminal is shown whole
+    drawn = Table(box=Box(_RULE), pad_edge=False, padding=(0, 1, 0, 0), show_edge=False, header_style="bold")
+    for column, width in zip(fitted.columns, fitted.widths, strict=True):
+        justify = "right" if column in right else "left"
+        drawn.add_column(Text(headings[column]), justify=justify, no_wrap=True, width=width)  # type: ignore[arg-type]
     for row in cells:
-        drawn.add_row(*(Text(cell) for cell in row))
-    console(wrap=True).print(drawn)
+        drawn.add_row(*(Text(row[column]) for column in fitted.columns))
+    target.print(drawn, soft_wrap=False)
+    if fitted.left_out:
+        say(f"not shown for want of width: {', '.join(fitted.left_out)}", DIM)
 
 
 def printable(text: str) -> str:

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from etl.analytics.queries import Table
     from etl.analytics.rendering import Document
 
-_WIDEST = 60  # characters of a cell on a terminal
-
 
 def check_output(form: str, output: Path | None) -> None:
     """Raises ConfigError for a format that does not exist or cannot go to standard output."""
@@ -77,7 +75,7 @@ def show_table(each: Table, zone: str) -> None:
         return
     columns = [i for i, _ in enumerate(each.columns) if any(row[i] is not None for row in each.rows)]
     headings = [each.columns[i].name for i in columns]
-    cells = [[_cut(shown(row[i], each.columns[i].kind, zone)) for i in columns] for row in each.rows]
+    cells = [[shown(row[i], each.columns[i].kind, zone) for i in columns] for row in each.rows]
     right = [n for n, i in enumerate(columns) if is_number(each.columns[i], each.rows, i)]
     if each.chart is not None and on_terminal() and len(each.rows) > 1:
         place = next(i for i, column in enumerate(each.columns) if column.name == each.chart)
@@ -85,7 +83,3 @@ def show_table(each: Table, zone: str) -> None:
         headings.append("")
         cells = [[*row, bar] for row, bar in zip(cells, drawn, strict=True)]
     table(headings, cells, right=right)
-
-
-def _cut(text: str) -> str:
-    return text if not on_terminal() or len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…"

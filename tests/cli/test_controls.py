@@ -15,7 +15,8 @@ import pytest
 from etl import log
 from etl.config import Notify
 from etl.log import Redactor, visible, visible_json
-from etl.scheduler.notify import Notifier
+from etl.scheduler.news import News
+from etl.scheduler.notify import Message, Notifier
 from etl.simulator import Simulator, World
 from tests.support.command import Command
 from tests.support.running import TOKEN, configure, source
@@ -96,13 +97,12 @@ def test_in_the_log(form: str):
 
 
 def test_in_a_notification():
-    told: list[tuple[str, str]] = []
-    notifier = Notifier(
-        Notify(), lambda text: text, send=lambda title, text: told.append((title, text)) or True
-    )
-    notifier._tell("failure", "main", f"main {EVIL}", f"{EVIL}\nsecond line", datetime.now(UTC))
+    told: list[Message] = []
+    notifier = Notifier(Notify(), lambda text: text, send=lambda message: told.append(message) or True)
+    news = News("failure", "main", f"main {EVIL}", f"{EVIL}\nsecond line")
+    notifier._tell(news, datetime.now(UTC))
     notifier.close()
-    [(title, text)] = told
+    title, text = told[0].title, told[0].text
     assert harmless(title + text) and "\x1b" not in title + text and text.endswith("end\nsecond line")
 
 

@@ -92,11 +92,20 @@ class Setting:
     hidden: tuple[str, ...] = ()
 
 
-def grid(table: Table, setting: Setting, *, only: tuple[str, ...] = (), rows: int | None = None) -> Grid:
-    """`only` chooses columns, `rows` how many at most."""
+def grid(
+    table: Table,
+    setting: Setting,
+    *,
+    only: tuple[str, ...] = (),
+    rows: int | None = None,
+    first: tuple[str, ...] = (),
+) -> Grid:
+    """`only` chooses columns, `rows` how many at most; the columns of `first` go before all others: a phone
+    shows two or three before it scrolls."""
     names = [column.name for column in table.columns]
     hidden = {*setting.hidden, *(_same(table, names, "provider") if only else ())}
-    chosen = [name for name in only or names if name not in hidden]
+    ordered = only or (*(name for name in first if name in names), *(n for n in names if n not in first))
+    chosen = [name for name in ordered if name not in hidden]
     places = [names.index(name) for name in chosen]
     whole = _whole(table, names)
     drawn = []

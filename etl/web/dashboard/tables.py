@@ -59,7 +59,7 @@ def run_of(call: Call) -> int | None:
 def table_values(call: Call, view: View, table: Table) -> dict[str, Any]:
     """What the page of one table shows."""
     few = view.few if view.name in ("tree", "open", "models", "daily", "hourly") else ()
-    drawn = grid(table, call.setting(unfold=True), only=few)
+    drawn = grid(table, call.setting(unfold=True), only=few, first=view.few)
     charts = pace_charts(table, call.chosen(), call.query) if view.name == "pace" else []
     depths = [row[0] for row in table.rows] if view.name == "tree" else []
     view = replace(view, about=_family(table)) if view.name == "tree" else view

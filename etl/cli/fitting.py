@@ -1,0 +1,81 @@
+"""A table that fits the terminal: long texts are shortened, then whole columns left out.
+
+Numbers and ids are never cut: half a number is another number, and half an id cannot be pasted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+#: Left out first, in this order; then what stands farthest to the right, then the first column.
+LEAST = (
+    *("", "other_costs", "costs", "is_unlisted", "is_orphan", "is_cycle", "base_url", "vanished", "stopped"),
+    *("unfinished", "uncosted_jobs", "p95", "fastest", "cost_state", "total_seconds", "is_stalled"),
+    *("expected_at", "expected_seconds", "disabled_reason", "last_run_id", "last_run_kind"),
+    *("last_run_started_at", "reconciled_at", "semantic_hits", "direct_hits", "input_tokens"),
+    *("average_similarity", "completed", "seconds", "failed", "size", "created_at"),
+    *("DRIFT", "OLDEST OPEN", "REJECTS", "NEWEST JOB"),
+)
+#: A text column may shrink to so many characters; what is shorter is shown whole.
+SHORTEST = 24
+_GAP = 2
+_WHOLE = re.compile(r"(^|_)(id|key|hash|at)$", re.I)
+_ID = re.compile(r"(^|_)job_id$", re.I)
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """`columns` are the positions that are shown, `widths` how wide each may be; the rest is `left_out`."""
+
+    columns: list[int]
+    widths: list[int]
+    left_out: list[str]
+
+    @property
+    def width(self) -> int:
+        return _total(self.widths)
+
+
+def fit(headings: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence[int], width: int) -> Fitted:
+    """`right` are the columns that hold numbers; `width` is the terminal's, in characters."""
+    from rich.cells import cell_len
+
+    full = [
+        max(cell_len(heading), *(cell_len(row[n]) for row in cells)) for n, heading in enumerate(headings)
+    ]
+    least = [_least(heading, full[n], n in right) for n, heading in enumerate(headings)]
+    shown = list(range(len(headings)))
+    while _total(least[n] for n in shown) > width and (droppable := _droppable(shown, headings)):
+        shown.remove(_first_to_go(droppable, headings))
+    spare = width - _total(least[n] for n in shown)
+    widths = []
+    for n in shown:
+        more = max(0, min(full[n] - least[n], spare))
+        spare -= more
+        widths.append(least[n] + more)
+    left_out = [heading for n, heading in enumerate(headings) if n not in shown and heading]
+    return Fitted(shown, widths, left_out)
+
+
+def _least(heading: str, full: int, is_number: bool) -> int:
+    return full if is_number or _WHOLE.search(heading) else min(full, max(SHORTEST, len(heading)))
+
+
+def _total(widths: Iterable[int]) -> int:
+    found = list(widths)
+    return sum(found) + _GAP * (len(found) - 1)
+
+
+def _droppable(shown: Sequence[int], headings: Sequence[str]) -> list[int]:
+    """Never the ids, and never the last column that there is."""
+    return [] if len(shown) < 2 else [n for n in shown if not _ID.search(headings[n])]
+
+
+def _first_to_go(shown: Sequence[int], headings: Sequence[str]) -> int:
+    for name in LEAST:
+        for n in shown[1:]:
+            if headings[n] == name:
+                return n
+    return shown[-1]

@@ -1,0 +1,62 @@
+"""Tables on narrow terminals: whole columns go, texts shrink, numbers and ids stay whole."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from etl.cli.fitting import fit
+from etl.simulator import Simulator, World
+from tests.support.command import Command
+
+TOKEN = "canary-1122fe09aa"
+ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def test_columns_go_in_order_of_their_worth():
+    headings = ["provider", "model", "jobs", "vanished", "seconds", "cost"]
+    cells = [["openai", "sora-2-pro", "1,633", "0", "12,276", "6,243.60"]]
+    assert fit(headings, cells, (2, 3, 4, 5), 100).left_out == []
+    assert fit(headings, cells, (2, 3, 4, 5), 50).left_out == ["vanished"]
+    narrow = fit(headings, cells, (2, 3, 4, 5), 38)
+    assert narrow.left_out == ["vanished", "seconds"]
+    assert narrow.widths == [8, 10, 5, 8]
+
+
+def test_a_text_shrinks_before_a_column_goes():
+    found = fit(["job_id", "prompt", "jobs"], [["v" * 30, "p" * 500, "12"]], (2,), 80)
+    assert (found.left_out, found.widths) == ([], [30, 42, 4])
+
+
+def test_an_id_stays_whole_even_where_it_does_not_fit():
+    found = fit(["source", "job_id", "model"], [["demo", "v" * 67, "sora-2"]], (), 60)
+    assert found.left_out == ["source", "model"] and found.widths == [67]
+
+
+@pytest.fixture
+def mirrored(tmp_path: Path) -> Command:
+    with Simulator(World(jobs=300, stuck=0.05), token=TOKEN) as sim:
+        environ = {"BIFROST_BASE_URL": sim.base_url, "BIFROST_API_KEY": TOKEN, "BIFROST_PROVIDER": "openai"}
+        command = Command(tmp_path, DATABASE_URL="sqlite:///etl.db", **environ)
+        assert command("sync").code == 0
+    return command
+
+
+def test_a_terminal_of_any_width_shows_each_row_on_a_line(mirrored: Command):
+    ids = mirrored("sql", "SELECT job_id FROM video_jobs", "--format", "csv").out.split()[1:]
+    whole = mirrored("report", "models", "--since", "9999d").out
+    numbers = set(re.findall(r"\d[\d,]*\.\d\d\b", whole))
+    for width in ("60", "80", "100", "120"):
+        text = _screen(mirrored, width, "report", "models", "--since", "9999d")
+        assert numbers <= set(re.findall(r"\d[\d,]*\.\d\d\b", text)), (width, text)
+        assert max(map(len, text.splitlines()[:5])) <= int(width)
+        listed = _screen(mirrored, width, "sql", "SELECT source_id, job_id, model, prompt FROM video_jobs")
+        assert all(job in listed for job in ids), width
+
+
+def _screen(command: Command, width: str, *arguments: str) -> str:
+    code, text = command.on_terminal(*arguments, COLUMNS=width)
+    assert code == 0, text
+    return ESCAPES.sub("", text).replace("\r", "")
