@@ -26,7 +26,9 @@ def command(
 ) -> None:
     """Test configuration, database and gateway, and say what to do about each failure.
 
-    Sends about ten small requests to each source, and writes nothing. ✓ is fine, ✗ is not, – could not be
+    Sends about ten small requests to each source, and writes nothing. Unless sources are named, it looks at
+    what `run` needs, too: notifications, destinations of the feed and their packages, cron lines and zones.
+    ✓ is fine, ✗ is not, – could not be
     checked. Exits 0 without ✗, 2 when the configuration is wrong, 1 otherwise.
 
     --json prints {"ok", "findings": [{source: null or its name, what, result (ok, failed, unknown), detail,
@@ -66,6 +68,10 @@ def _findings(settings: Settings, config: ConfigFile, names: Sequence[str]) -> I
         chosen = ()
         yield Finding("configuration", False, str(exc), exc.hint)
     yield from check_database(loaded.database.reveal())
+    if not names:
+        from etl.cli.check_service import check_service
+
+        yield from check_service(loaded)
     yield from _sources(loaded, chosen)
 
 

@@ -18,7 +18,7 @@ from etl.errors import EtlError
 if TYPE_CHECKING:
     from etl.analytics.queries import Engine
 
-_HELP = "A statement ends with ; — \\d lists tables and views, \\d NAME its columns, \\q leaves."
+_HELP = "A statement ends with ; — \\d lists tables and views, \\d NAME its columns; help, exit."
 
 
 def command(
@@ -100,12 +100,19 @@ def _statements(lines: Iterable[str]) -> Iterator[str]:
     """Statements end with a semicolon at the end of a line; the last may do without."""
     waiting: list[str] = []
     for line in lines:
+        if not waiting and not line.strip():
+            continue
         waiting.append(line)
-        if line.rstrip().endswith(";") or (len(waiting) == 1 and line.startswith("\\")):
+        if _ends(line, first=len(waiting) == 1):
             yield "".join(waiting).strip()
             waiting = []
     if "".join(waiting).strip():
         yield "".join(waiting).strip()
+
+
+def _ends(line: str, *, first: bool) -> bool:
+    """Whether a statement ends with this line; one that begins with a backslash is complete."""
+    return line.rstrip().endswith(";") or (first and line.startswith("\\"))
 
 
 def _typed() -> Iterator[str]:
@@ -115,14 +122,21 @@ def _typed() -> Iterator[str]:
 
 
 def _lines() -> Iterator[str]:
+    """Lines as they are typed; another prompt says that a statement still lacks its semicolon."""
+    waiting = False
     while True:
         try:
-            line = input("sql> ")
+            line = input("  -> " if waiting else "sql> ")
         except EOFError:
             print()
             return
-        if line.strip() in ("\\q", "quit", "exit"):
+        word = line.strip().rstrip(";").lower()
+        if not waiting and word in ("\\q", "quit", "exit"):
             return
+        if not waiting and word in ("\\?", "\\h", "help"):
+            say(_HELP, DIM)
+            continue
+        waiting = bool(waiting or line.strip()) and not _ends(line, first=not waiting)
         yield line + "\n"
 
 

@@ -22,12 +22,17 @@ _KINDS = {
 
 def open_sink(destination: Destination) -> Sink:
     """Raises ConfigError for a destination that lacks a setting or a package."""
-    module, package, extra = _KINDS[destination.type]
+    require_package(destination)
+    sink: Sink = import_module(_KINDS[destination.type][0]).open_sink(destination)
+    return sink
+
+
+def require_package(destination: Destination) -> None:
+    """Raises ConfigError when what this kind of destination needs is not installed. Opens nothing."""
+    _module, package, extra = _KINDS[destination.type]
     for needed in ("pyarrow", package):
         if importlib.util.find_spec(needed) is None:
             raise ConfigError(
                 f"feed destination {destination.name!r} needs the package {needed}",
                 hint=f"pip install 'bifrost-etl[{extra}]'",
             )
-    sink: Sink = import_module(module).open_sink(destination)
-    return sink
