@@ -116,10 +116,18 @@ def _places(
     ended: bool,
 ) -> list[int]:
     stored = [None if k is None or k.list_position <= positions.UNPLACED else k.list_position for k in known]
-    if all(p is not None for p in stored) and stored == sorted(set(stored)):  # type: ignore[type-var]
-        return stored  # type: ignore[return-value]
+    places = [place for place in stored if place is not None]
+    if places == stored and places == sorted(set(places)) and _goes_on(lane, places):
+        return places
     low, high, newest = _bounds(conn, source_id, lane, jobs, stored, ended=ended)
     return positions.place(stored, low, high, newest=newest, from_top=lane.order == "desc")
+
+
+def _goes_on(lane: Lane, places: Sequence[int]) -> bool:
+    """They lie beyond the lane's edge. Where it turns back, what it has passed counts as missing later."""
+    if lane.edge is None or not places:
+        return True
+    return places[0] > lane.edge if lane.order == "asc" else places[-1] < lane.edge
 
 
 def _bounds(
