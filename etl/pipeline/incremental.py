@@ -7,9 +7,10 @@ walked newest-first until it is known ground again.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
-from etl.errors import DeadCursor, NotFound, OrderIgnored
+from etl.errors import DeadCursor, GatewayError, NotFound, OrderIgnored
 from etl.extract import next_request
 from etl.pipeline import known_gaps, order
 from etl.pipeline.newest_first import newest_first
@@ -100,6 +101,7 @@ def _walk(run: Run, first: PageRows) -> None:
     run.lane("tick", "asc")
     _take(run, first)
     _read_on(run, next_request(first.page))
+    _doubt_full_end(run)
 
 
 def _read_on(run: Run, request: Request | None) -> None:
@@ -111,6 +113,20 @@ def _read_on(run: Run, request: Request | None) -> None:
             return
         except POISON as error:
             request = isolate(run, "tick", error.request or request, error)
+
+
+def _doubt_full_end(run: Run) -> None:
+    """A page that could hold no more ended the list: ask once behind it. A false end looks like that."""
+    _, last = run.batch.pages[-1] if run.batch.pages else (None, None)
+    if last is None or last.page.has_room or last.leads_to is None or not last.page.ends:
+        return
+    try:
+        rows = run.first(replace(last.page.request, after=last.leads_to))
+    except GatewayError:
+        return  # the next tick begins before this end
+    if rows.jobs:
+        _take(run, rows)
+        _read_on(run, next_request(rows.page))
 
 
 def _take(run: Run, rows: PageRows) -> None:
