@@ -10,6 +10,7 @@ from etl.cli.results import exit_code
 from etl.simulator import World
 from tests.support.rig import Rig, rig
 
+AUTO: dict[str, Any] = {"passthrough": "auto"}
 VERSIONS = ("1.4", "1.5", "2.0")
 
 
@@ -32,7 +33,7 @@ def test_every_new_job_is_unreadable_and_is_read_through_the_passthrough(
     url_by_turns: str, version: str
 ) -> None:
     world = World(seed=301, jobs=300, rate=0, version=version)
-    with rig(world, url_by_turns) as r:
+    with rig(world, url_by_turns, settings=AUTO) as r:
         r.ok()
         new = grown(world, 40, seconds=8)
         result = r.ok()
@@ -99,7 +100,7 @@ TYPES = (
 @pytest.mark.parametrize("kind", TYPES)
 def test_each_type_that_upstream_may_change(url_by_turns: str, kind: str) -> None:
     world = World(seed=303, jobs=250, rate=0, version="1.5")
-    with rig(world, url_by_turns) as r:
+    with rig(world, url_by_turns, settings=AUTO) as r:
         r.sim.fault("poison_type", kind=kind, index=120)
         result = r.ok()
         assert (result.gaps, result.counts.jobs_rejected) == (0, 0)
@@ -109,7 +110,7 @@ def test_each_type_that_upstream_may_change(url_by_turns: str, kind: str) -> Non
 
 def test_an_open_job_that_becomes_unreadable_settles(url_by_turns: str) -> None:
     world = World(seed=304, jobs=50, rate=0, version="1.4")
-    with rig(world, url_by_turns) as r:
+    with rig(world, url_by_turns, settings=AUTO) as r:
         job_id = world.add({"prompt": "waits", "status": "in_progress"})
         r.ok()
         assert r.jobs()[job_id]["status"] == "in_progress"
@@ -121,7 +122,7 @@ def test_an_open_job_that_becomes_unreadable_settles(url_by_turns: str) -> None:
 def test_another_account_behind_the_passthrough_is_not_believed(url_by_turns: str) -> None:
     """It knows none of the jobs that the list has shown: what it says is not this source's history."""
     world = World(seed=305, jobs=150, rate=0, version="1.5")
-    with rig(world, url_by_turns) as r:
+    with rig(world, url_by_turns, settings=AUTO) as r:
         r.ok()
         grown(world, 5, seconds=8)
         r.sim.fault("other_account", through="openai_passthrough")

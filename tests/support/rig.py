@@ -26,7 +26,7 @@ class Rig:
     def __init__(self, sim: Simulator, url: str, **settings: Any) -> None:
         self.sim, self.world, self.url = sim, sim.world, url
         defaults = {"name": "main", "provider": sim.world.provider, "api_key": Secret(TOKEN)}
-        fast = {"max_backoff": 0.0, "max_attempts": 3, "retry_after_cap": 0.0}
+        fast = {"max_backoff": 0.0, "max_attempts": 3, "retry_after_cap": 0.0, "passthrough": "never"}
         values = {**defaults, **fast, "base_url": sim.base_url, **settings}
         self.source = Source(**values)
         self.config = Config(
