@@ -75,7 +75,7 @@ def test_a_failure_whose_message_no_database_takes_is_recorded(database_url: str
         def fail(*_: object, **__: object) -> None:
             raise error
 
-        r.app.worker.gateway = lambda *a, **k: _Broken(fail)  # type: ignore[method-assign,assignment]
+        r.app.worker.gateway = lambda *a, **k: _Broken(r.source, fail)  # type: ignore[method-assign,assignment]
         assert r.sync().status == "failed"
         assert r.rows("sync_runs")[0]["error_message"] == "bad \ufffd text ? here"
 
@@ -85,8 +85,8 @@ class _Broken:
 
     requests = retries = 0
 
-    def __init__(self, page: object) -> None:
-        self.page = page
+    def __init__(self, source: object, page: object) -> None:
+        self.source, self.page = source, page
 
     def __enter__(self) -> _Broken:
         return self
