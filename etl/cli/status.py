@@ -55,8 +55,9 @@ def command(
     oldest_open_id, oldest_open_at, unlisted, twins: {SOURCE: jobs}, rejects, drift, last_run: null or
     {run_id, kind, status, started_at, finished_at, jobs_inserted, jobs_updated, error_class,
     error_message}, open_gaps, gaps: [{id, kind, detected_at, gap_from, gap_until, last_known_job_id,
-    oldest_listed_job_id, reason, probed_at, accepted_at}]}]}. Exit codes: 0 fine, 1 a source is stale
-    (--max-age), 3 a part of a list is not read.
+    oldest_listed_job_id, reason, probed_at, accepted_at}]}]}.
+
+    Exit codes: 0 fine, 1 a source is stale (--max-age), 3 a part of a list is not read.
     """
     limit = None if max_age is None else age(max_age)
     settings = ctx.ensure_object(Settings)

@@ -42,7 +42,7 @@ def test_every_report_runs_with_every_filter(world, name):
     ):
         table = run(world, name, chosen)
         assert all(len(row) == len(table.columns) for row in table.rows)
-        if chosen is WEEK and name != "cache":
+        if chosen is WEEK and name not in ("cache", "reconcile-cost"):  # no log was read
             assert table.rows, "a report that shows nothing of this world shows nothing at all"
 
 

@@ -46,6 +46,8 @@ ELSEWHERE = {
     "docs/scaling.md": "a configuration: read below",
     "docs/configuration.md": "parts of the example: tests/config/test_example.py",
     "docs/cli.md": "what --help prints",
+    "docs/gateway-log.md": "its commands run in tests/cli/test_spend.py",
+    "docs/operations.md": "its commands run in tests/cli/test_retired.py",
     "docs/simulator.md": "what it names is tried in tests/simulator/test_page.py",
     "dbt/README.md": "tests/feed/test_dbt.py builds with dbt as `make dbt` installs it",
     "docs/architecture.md": "pictures",
