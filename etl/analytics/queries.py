@@ -118,6 +118,17 @@ def check_sources(engine: sa.Engine, names: tuple[str, ...]) -> None:
             raise ConfigError(f"the database has no source named {name!r}", hint=hint)
 
 
+def check_models(engine: sa.Engine, names: tuple[str, ...]) -> None:
+    """Raises ConfigError for a model of which the database has no job."""
+    model = video_jobs.c.model
+    with storage_errors(), engine.connect() as conn:
+        for name in names:
+            if conn.scalar(sa.select(model).where(model == name).limit(1)) is None:
+                known = [str(found) for found in conn.scalars(sa.select(model).distinct()) if found]
+                hint = f"models: {', '.join(sorted(known)) or 'none yet'}"
+                raise ConfigError(f"the database has no job of a model named {name!r}", hint=hint)
+
+
 def _statement(conn: sa.Connection, report: Report, chosen: Filter) -> sa.TextClause:
     d = dialect(conn.dialect.name, now=_moment("now", conn.dialect.name))
     which = _conditions(report, chosen)

@@ -78,13 +78,14 @@ def command(
     people = format in ("table", "markdown", "html")
 
     from etl.analytics.connections import filled
-    from etl.analytics.queries import check_sources, run
+    from etl.analytics.queries import check_models, check_sources, run
     from etl.cli.prices import warn_of_prices
 
     chosen = _filter(loaded, since, until, source, model, _rows(name, people, limit))
     chosen = _added_up_by(chosen, name, by)
     with filled(loaded) as engine:
         check_sources(engine, chosen.sources)
+        check_models(engine, chosen.models)
         tables = [run(engine, each, chosen) for each in _chosen(name)]
         document = _document(engine, name, chosen, tables)
         warn_of_prices(engine, loaded)

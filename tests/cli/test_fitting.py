@@ -60,3 +60,13 @@ def _screen(command: Command, width: str, *arguments: str) -> str:
     code, text = command.on_terminal(*arguments, COLUMNS=width)
     assert code == 0, text
     return ESCAPES.sub("", text).replace("\r", "")
+
+
+def test_an_unknown_model_and_an_unknown_source_are_answered_alike(mirrored: Command):
+    model = mirrored("report", "models", "--model", "sora-9")
+    assert (
+        model.code == 2 and "no job of a model named 'sora-9'" in model.err and "models: sora-2" in model.err
+    )
+    source = mirrored("report", "models", "--source", "nowhere")
+    assert source.code == 2 and "no source named 'nowhere'" in source.err and "sources: default" in source.err
+    assert mirrored("report", "models", "--model", "sora-2").code == 0
