@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from etl.errors import ServerFault
 from etl.simulator import World
@@ -75,20 +76,13 @@ def test_a_failure_whose_message_no_database_takes_is_recorded(database_url: str
         def fail(*_: object, **__: object) -> None:
             raise error
 
-        r.app.worker.gateway = lambda *a, **k: _Broken(r.source, fail)  # type: ignore[method-assign,assignment]
+        made = r.app.worker.gateway
+
+        def broken(*facts: Any, **wiring: Any) -> Any:
+            client: Any = made(*facts, **wiring)
+            client.page = fail
+            return client
+
+        r.app.worker.gateway = broken  # type: ignore[method-assign]
         assert r.sync().status == "failed"
         assert r.rows("sync_runs")[0]["error_message"] == "bad \ufffd text ? here"
-
-
-class _Broken:
-    """A client whose every page fails."""
-
-    requests = retries = 0
-
-    def __init__(self, source: object, page: object) -> None:
-        self.source, self.page = source, page
-
-    def __enter__(self) -> _Broken:
-        return self
-
-    def __exit__(self, *_: object) -> None: ...
