@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = {
     **dict.fromkeys(("", "cli"), 9),
     **dict.fromkeys(("web", "scheduler", "api"), 8),
-    "app": 7,
+    **dict.fromkeys(("app", "recording"), 7),
     "cluster": 6,
     "worker": 5,
     **dict.fromkeys(("pipeline", "check", "observer"), 4),

@@ -45,6 +45,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "source": "Make an archive of a source whose upstream is gone, or ask it again.",
         "prune": "Remove what is older than the configured retention.",
         "db": "Create, upgrade and inspect the database's tables.",
+        "record": "Save a gateway's answers, without secrets and prompts, to replay them.",
         "simulate": "Run a simulated gateway, for trying and testing.",
     },
 }

@@ -63,7 +63,7 @@ class Settings:
         """Logs to stderr: as --log-level says, else from `level` on (what a person sees, commands print)."""
         from etl.log import Redactor, get, setup
 
-        setup(self.log_level or level, config.service.log_format, Redactor(self._all_secrets()))
+        setup(self.log_level or level, config.service.log_format, Redactor(self.known_secrets()))
         for source in config.sources:
             for setting in source.plain_secrets():
                 get("config").warning("plain_secret", source=source.name, setting=setting)
@@ -72,10 +72,12 @@ class Settings:
         """`text` without any secret that this process could know."""
         from etl.log import Redactor
 
-        return Redactor(self._all_secrets())(text)
+        return Redactor(self.known_secrets())(text)
 
-    def _all_secrets(self) -> list[str]:
-        """An error may come before the configuration is read: its secrets are in the environment then."""
+    def known_secrets(self) -> list[str]:
+        """Every secret that this process could know.
+
+        An error may come before the configuration is read: its secrets are in the environment then."""
         named = [value for name, value in self.environ.items() if _SECRET_NAME.search(name)]
         in_urls = [found for value in self.environ.values() for found in _URL_PASSWORD.findall(value)]
         return [value for value in {*named, *in_urls, *self.secrets} if len(value) >= 4]

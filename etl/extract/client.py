@@ -99,6 +99,10 @@ class Gateway:
                 )
             return self._logs
 
+    def listen(self, on_reply: Callable[[str, dict[str, str], Reply], None]) -> None:
+        """From now on `on_reply` gets the path, the query and the answer of each request that is answered."""
+        self._transport.on_reply = on_reply
+
     def page(self, request: Request, *, attempts: int | None = None) -> RawPage:
         """One page of the list. Raises GatewayError; retriable failures only after their retries."""
         other = self.cursors.other_name(request.after)

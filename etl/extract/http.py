@@ -54,6 +54,7 @@ class Transport:
         }
         self._opened: tuple[Any, str] | None = None
         self._connections, self._closed = Connections(), False
+        self.on_reply: Callable[[str, dict[str, str], Reply], None] | None = None
 
     def renew(self) -> bool:
         """Reads secrets that stand in files again; True when one has changed, and is used from now on."""
@@ -96,9 +97,13 @@ class Transport:
             more = {"x-request-id": request_id, KEY_NAME: key}
             response = self._ask(pool, target, {name: value for name, value in more.items() if value})
             body = self._body(response, where, begun)
-            return Reply(response.status, response.headers, body, self._monotonic() - begun)
+            reply = Reply(response.status, response.headers, body, self._monotonic() - begun)
         except (requests.RequestException, broken.HTTPError, OSError) as error:
             translated = _translate(error, where, self._source)
+        else:
+            if self.on_reply is not None:
+                self.on_reply(path, query, reply)
+            return reply
         # Raised out here: as its context, the foreign error would carry the request and its key along.
         raise translated
 
@@ -193,6 +198,11 @@ def _plain(error: BaseException) -> str:
     if isinstance(reason, BaseException) and reason is not error:
         return _plain(reason)
     return " ".join(str(error).split())[:200]
+
+
+def header_names(source: Source) -> list[str]:
+    """Of the headers that are sent for this source, in lower case."""
+    return sorted(name.lower() for name in _headers(source))
 
 
 def _headers(source: Source) -> Any:

@@ -15,6 +15,7 @@ from etl.simulator.credentials import Rotation
 from etl.simulator.faults import NAMES, parse
 from etl.simulator.gateway import Gateway
 from etl.simulator.profiles import PROFILES
+from etl.simulator.replay import Replay
 from etl.simulator.server import Server, close
 from etl.simulator.settings import DEAD_CURSORS, on_or_off
 from etl.simulator.versions import ALIASES, VERSIONS
@@ -29,8 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT. Prints `listening on http://…` as its first line."""
     options = parser().parse_args(argv)
     try:
-        gateway = build(options)
-    except ValueError as exc:
+        gateway = Replay(options.replay) if options.replay else build(options)
+    except (ValueError, OSError) as exc:
         parser().error(str(exc))
     try:
         asyncio.run(serve(gateway, options))
@@ -48,6 +49,12 @@ def parser() -> argparse.ArgumentParser:
     )
     add = cli.add_argument
     add("--port", type=int, default=0, help="0: any free port (default)")
+    add(
+        "--replay",
+        type=Path,
+        metavar="FILE",
+        help="serve what `bifrost-etl record` has saved, and nothing else",
+    )
     add("--jobs", type=int, default=1000, help="how many jobs exist at the start (%(default)s)")
     add("--seed", type=int, default=1, help="the same seed gives the same world (%(default)s)")
     add("--start", type=float, help="unix time at which the world starts (now)")
@@ -169,7 +176,7 @@ def _rotation(text: str | None, start: float) -> Rotation | None:
         raise ValueError(str(exc)) from None
 
 
-async def serve(gateway: Gateway, options: argparse.Namespace) -> None:
+async def serve(gateway: Gateway | Replay, options: argparse.Namespace) -> None:
     loop, done = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, done.set)

@@ -13,6 +13,7 @@ from etl.simulator import control
 from etl.simulator.fault import Fault
 from etl.simulator.faults import make, parse
 from etl.simulator.gateway import Gateway
+from etl.simulator.replay import Replay
 from etl.simulator.wire import Request, Response
 from etl.simulator.world import World
 
@@ -68,7 +69,10 @@ class Connection(asyncio.Protocol):
         gateway = self._server.gateway
         self._server.note(request)
         controls = request.path.startswith("/_sim/")
-        response = control.answer(gateway, request) if controls else gateway.handle(request)
+        if controls and isinstance(gateway, Gateway):
+            response = control.answer(gateway, request)
+        else:
+            response = gateway.handle(request)
         wait = 0.0 if controls else gateway.latency
         if response.delivery == "stall":
             wait += response.amount or 1e9
@@ -136,7 +140,7 @@ def read_request(head: bytes) -> Request:
 class Server:
     """Listens on one loopback port for one gateway."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway | Replay) -> None:
         self.gateway = gateway
         self.requests: list[Logged] = []
         self.connections: set[Connection] = set()
@@ -155,8 +159,8 @@ class Server:
     def head(self, response: Response, close: bool) -> bytes:
         lines = [
             f"HTTP/1.1 {response.status} {REASONS.get(response.status, 'Unknown')}",
-            f"Date: {self._http_date(response.skew)}",
-            f"Content-Type: {response.kind}",
+            *([] if "Date" in response.headers else [f"Date: {self._http_date(response.skew)}"]),
+            *([f"Content-Type: {response.kind}"] if response.kind else []),
             f"Content-Length: {len(response.body)}",
             *(f"{name}: {value}" for name, value in response.headers.items()),
         ]
@@ -174,27 +178,17 @@ class Server:
         return self._date[1]
 
 
-class Simulator:
-    """A gateway on a free loopback port, in a daemon thread. Options: see Gateway.
+class Serving:
+    """Serves a gateway on a free loopback port, in a daemon thread."""
 
-    with Simulator(World(seed=1), token="secret") as sim:
-        requests.get(sim.base_url + "/v1/videos?provider=openai")
-    """
-
-    def __init__(
-        self, world: World, *, faults: "list[str] | tuple[str, ...]" = (), port: int = 0, **options: Any
-    ) -> None:
-        self.world = world
-        self.gateway = Gateway(world, **options)
-        self._server = Server(self.gateway)
+    def __init__(self, gateway: Gateway | Replay, port: int = 0) -> None:
+        self._server = Server(gateway)
         self._wanted, self.port = port, 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._done: asyncio.Event | None = None
         self._ready = threading.Event()
         self._error: BaseException | None = None
         self._thread: threading.Thread | None = None
-        for spec in faults:
-            self.fault(spec)
 
     @property
     def base_url(self) -> str:
@@ -204,16 +198,6 @@ class Simulator:
     def requests(self) -> list[Logged]:
         """What was asked, oldest first: (method, path, query, headers). Control requests included."""
         return self._server.requests
-
-    def advance(self, seconds: float) -> float:
-        return self.world.advance(seconds)
-
-    def fault(self, spec: str, **args: object) -> Fault:
-        """Add a fault: its text, or its name and arguments."""
-        return self.gateway.faults.add(make(spec, args) if args else parse(spec))
-
-    def clear_faults(self) -> None:
-        self.gateway.faults.clear()
 
     def start(self) -> Self:
         self._thread = threading.Thread(target=self._run, name="simulator", daemon=True)
@@ -247,6 +231,33 @@ class Simulator:
         self._ready.set()
         await self._done.wait()
         await close(listener, self._server)
+
+
+class Simulator(Serving):
+    """A simulated gateway. Options: see Gateway.
+
+    with Simulator(World(seed=1), token="secret") as sim:
+        requests.get(sim.base_url + "/v1/videos?provider=openai")
+    """
+
+    def __init__(
+        self, world: World, *, faults: "list[str] | tuple[str, ...]" = (), port: int = 0, **options: Any
+    ) -> None:
+        self.world = world
+        self.gateway = Gateway(world, **options)
+        super().__init__(self.gateway, port)
+        for spec in faults:
+            self.fault(spec)
+
+    def advance(self, seconds: float) -> float:
+        return self.world.advance(seconds)
+
+    def fault(self, spec: str, **args: object) -> Fault:
+        """Add a fault: its text, or its name and arguments."""
+        return self.gateway.faults.add(make(spec, args) if args else parse(spec))
+
+    def clear_faults(self) -> None:
+        self.gateway.faults.clear()
 
 
 async def close(listener: asyncio.Server, server: Server) -> None:

@@ -116,6 +116,11 @@ class Scrubber:
         """The name of a member; None for one that could be a prompt."""
         return name if _NAME.fullmatch(name) and self._word(name) == name else None
 
+    def is_link(self, value: str) -> bool:
+        """Whether this could be the id of a job, and holds no prompt."""
+        folded = value.casefold()
+        return bool(_LINK.fullmatch(value)) and not any(form.casefold() in folded for form in self._forms)
+
     def _stays(self, name: str, value: Any) -> bool:
         """Keys, links between jobs, and what decides how a job stands."""
         if name == "id":
@@ -123,8 +128,7 @@ class Scrubber:
         if not isinstance(value, str):
             return False
         if name == "remixed_from_video_id":
-            folded = value.casefold()
-            return bool(_LINK.fullmatch(value)) and not any(form.casefold() in folded for form in self._forms)
+            return self.is_link(value)
         return (
             value == "video" if name == "object" else name == "status" and value.strip().lower() in _STATUSES
         )
@@ -150,7 +154,7 @@ class Scrubber:
         kept: dict[str, Any] = {}
         for number, (name, child) in enumerate(members.items(), start=1):
             shown = self.name(name) or f"[name {number}]"
-            if not _means_prompt(name) or isinstance(child, int | float | None):
+            if not means_prompt(name) or isinstance(child, int | float | None):
                 kept[shown] = self.value(child)
             elif self._options.prompts == "hash":
                 kept[shown] = stored(child, self._options)
@@ -176,7 +180,7 @@ def find_prompts(value: Any, inside: bool = False) -> Iterator[str]:
         yield value.strip()
     elif isinstance(value, dict):
         for name, child in value.items():
-            yield from find_prompts(child, inside or _means_prompt(name))
+            yield from find_prompts(child, inside or means_prompt(name))
     elif isinstance(value, list):
         for child in value:
             yield from find_prompts(child, inside)
@@ -208,7 +212,8 @@ def _bare(value: Any, name: str = "") -> Any:
     return value if safe or value.startswith(("sha256:", MARK)) else WITHHELD
 
 
-def _means_prompt(name: str) -> bool:
+def means_prompt(name: str) -> bool:
+    """Whether what a member of this name holds is taken for a prompt."""
     return "prompt" in name.casefold() or name.casefold() in _MEANS_PROMPT
 
 

@@ -1,0 +1,1 @@
+"""`bifrost-etl record`: what a gateway answers, as a file that the simulator can serve again."""
