@@ -12,6 +12,7 @@ from itertools import pairwise
 
 from etl.errors import DeadCursor, GatewayError, NotFound, OrderIgnored
 from etl.extract import next_request
+from etl.load import newest_known
 from etl.pipeline import known_gaps, order
 from etl.pipeline.newest_first import newest_first
 from etl.pipeline.page_checks import backwards, created, direction
@@ -99,20 +100,49 @@ def _has_witness(run: Run, first: PageRows) -> bool:
 
 def _walk(run: Run, first: PageRows) -> None:
     run.lane("tick", "asc")
+    behind = _behind_unsaid_end(run, first)
     _take(run, first)
-    _read_on(run, next_request(first.page))
+    _read_on(run, next_request(first.page) or behind)
     _doubt_full_end(run)
 
 
 def _read_on(run: Run, request: Request | None) -> None:
     """To the end of the list, past records that nobody can read."""
-    while request is not None:
+    while (asked := request) is not None:
+        request = None
         try:
-            for rows in run.follow(request):
+            for rows in run.follow(asked):
+                request = _behind_unsaid_end(run, rows)
                 _take(run, rows)
-            return
         except POISON as error:
-            request = isolate(run, "tick", error.request or request, error)
+            request = isolate(run, "tick", error.request or asked, error)
+
+
+def _behind_unsaid_end(run: Run, rows: PageRows) -> Request | None:
+    """What to ask behind a page that seems to be the last one by its length alone, where more stands there.
+
+    A gateway without `has_more` may have begun to cap pages at fewer jobs than before. Nothing is asked when
+    the page shows only settled jobs up to the newest one known.
+    """
+    page, ids = rows.page, [row.job_id for row in rows.jobs]
+    if page.has_more is not None or not ids or not page.ends or _nothing_new(run, rows):
+        return None
+    request = replace(page.request, after=rows.leads_to)
+    try:
+        more = run.first(request)
+    except (DeadCursor, NotFound):
+        return None
+    except POISON:
+        return request
+    return request if any(row.job_id not in ids for row in more.jobs) or more.rejects else None
+
+
+def _nothing_new(run: Run, rows: PageRows) -> bool:
+    ids, ground = [row.job_id for row in rows.jobs], run.state.complete_run_id or 0
+    known, source_id = run.store.known(ids), run.store.source_id
+    newest = run.store.read(lambda conn: newest_known(conn, source_id, ground))
+    settled = all(row.settled and row.job_id in known for row in rows.jobs)
+    return settled and newest is not None and newest[0] == ids[-1]
 
 
 def _doubt_full_end(run: Run) -> None:
