@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from etl.recording.scrub import Cleaner
 
 
+_ASKED_WITH = ("profile", "provider", "page_size", "order", "window", "passthrough")
+
+
 def command(
     ctx: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON lines; replaced when all is written.")],
@@ -52,6 +55,7 @@ def command(
     settings.start_logging(loaded, "critical")  # a question that is refused is an answer worth recording
     chosen = _one(loaded, source)
 
+    from etl.config.values import is_unmistakable
     from etl.recording.file import write_recording
     from etl.recording.questions import Recorder
     from etl.recording.scrub import Cleaner
@@ -65,8 +69,8 @@ def command(
         raise GatewayError(f"source {chosen.name}: nothing was answered, so there is nothing to record")
     cleaner = Cleaner(
         exchanges,
-        secrets_known=[*settings.known_secrets(), *chosen.renewed().secrets()],
-        credentials=chosen.renewed().credentials(),
+        secrets_known=[*settings.known_secrets(), *recorder.secrets],
+        credentials=filter(is_unmistakable, recorder.secrets),
         anonymous=anonymous,
     )
     head = _head(chosen, cleaner, anonymous=anonymous)
@@ -92,6 +96,6 @@ def _head(source: Source, cleaner: Cleaner, *, anonymous: bool) -> dict[str, Any
         "recorded_by": f"bifrost-etl {__version__}",
         "host": cleaner.host(urlsplit(source.base_url).hostname or ""),
         "anonymous": anonymous,
-        "source": {"provider": source.provider, "page_size": source.page_size, "order": source.order},
+        "source": {name: getattr(source, name) for name in _ASKED_WITH},
         "request_headers": header_names(source),
     }

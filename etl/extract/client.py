@@ -99,6 +99,11 @@ class Gateway:
                 )
             return self._logs
 
+    @property
+    def secrets(self) -> list[str]:
+        """Of the source as it is asked for now."""
+        return self._transport.secrets
+
     def listen(self, on_reply: Callable[[str, dict[str, str], Reply], None]) -> None:
         """From now on `on_reply` gets the path, the query and the answer of each request that is answered."""
         self._transport.on_reply = on_reply

@@ -27,6 +27,13 @@ from etl.worker import Worker
 
 #: A rehearsed run may make this many requests for each page that `--pages` allows, and so many more.
 _PER_PAGE, _BESIDES = 6, 60
+#: Nothing is stored that need not be, and the gateway's log, which is about people, stays unread.
+_QUIET: dict[str, Any] = {
+    "prompts": "drop",
+    "discover": "list",
+    "read_logs": False,
+    **dict.fromkeys(("logs_url", "logs_username", "logs_password", "logs_token")),
+}
 _ORDERS: tuple[Order, ...] = ("asc", "desc")
 
 
@@ -40,19 +47,23 @@ class Recorder:
         self, config: Config, source: Source, *, pages: int, jobs: Sequence[str], cursors: Sequence[str]
     ) -> None:
         self._config = config
-        self._source = replace(source, prompts="drop", max_attempts=min(2, source.max_attempts))
+        self._source = replace(source, **_QUIET, max_attempts=min(2, source.max_attempts))
         self._pages, self._jobs, self._cursors = pages, jobs, cursors
         self.tape, self.failures = Tape(), list[str]()
+        self.secrets: set[str] = set()  # all that were sent: a key may be replaced meanwhile
         self._seen: dict[str, str | None] = {}  # id → status
 
     def record(self) -> None:
         """Raises StorageError when no scratch database can be made."""
         with tempfile.TemporaryDirectory(prefix="bifrost-etl-record-") as folder:
             engine = make_engine(f"sqlite:///{Path(folder) / 'scratch.db'}", pool_size=5)
+            worker = _Listening(self._config, engine, self.tape)
             try:
-                self._ask(_Listening(self._config, engine, self.tape))
+                self._ask(worker)
             finally:
                 engine.dispose()
+            for gateway in worker.made:
+                self.secrets.update(gateway.source.secrets(), gateway.secrets)
 
     def _ask(self, worker: _Listening) -> None:
         with worker.gateway(self._source) as gateway:
@@ -154,11 +165,12 @@ class _Listening(Worker):
 
     def __init__(self, config: Config, engine: Any, tape: Tape) -> None:
         super().__init__(config, engine)
-        self._tape = tape
+        self._tape, self.made = tape, list[Gateway]()
 
     def gateway(self, source: Source, **options: Any) -> Gateway:
         made = super().gateway(source, **options)
         made.listen(self._tape)
+        self.made.append(made)
         return made
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import shlex
 import signal
 import stat
 import threading
@@ -164,6 +165,30 @@ def test_a_gateway_that_answers_nothing_leaves_no_file(tmp_path: Path) -> None:
     assert done.code == 1 and "nothing was answered" in done.err
     assert [path.name for path in tmp_path.iterdir()] == ["gateway.jsonl"]
     assert (tmp_path / "gateway.jsonl").read_text() == "before"
+
+
+def test_a_key_that_a_command_gives_is_masked_where_it_is_echoed(tmp_path: Path) -> None:
+    """Every key that was sent, not only the one that the configuration would give now."""
+    sent: list[str] = []
+
+    def behave(ask: Ask) -> Any:
+        key = re.search(rb"Bearer (\S+)", ask.head)
+        assert key is not None
+        sent.append(key[1].decode())
+        return answer(
+            page(([job(1, note=sent[-1], remixed_from_video_id=f"{sent[-1]}:openai")], False), echo=sent[-1])
+        )
+
+    count = "echo x >> count; printf 'tok9Q7zLm4%04dRw8Kp2V' $(wc -l < count)"
+    with RawGateway(behave) as gateway:
+        text = f"database: {{url: 'sqlite:///m.db'}}\nsources:\n- name: a\n  base_url: {gateway.base_url}\n"
+        command = f"  provider: openai\n  api_key_command: {json.dumps(f'sh -c {shlex.quote(count)}')}\n"
+        (tmp_path / "c.yaml").write_text(text + command)
+        done = Command(tmp_path)("record", "--config", "c.yaml", "gateway.jsonl")
+    assert done.code == 0, done.all
+    said = (tmp_path / "gateway.jsonl").read_text()
+    assert sent and "****" in said
+    assert not [key for key in {*sent, "tok9Q7zLm4"} if key in said]
 
 
 def test_an_interrupted_recording_leaves_no_file(tmp_path: Path) -> None:
