@@ -223,12 +223,12 @@ def _counts(conn: sa.Connection, table: sa.Table) -> dict[int, int]:
 def _twins(conn: sa.Connection) -> dict[int, dict[str, int]]:
     """By source, and by the name of the one that counts them: jobs that are seen through two."""
     c = video_jobs.c
-    query = sa.select(c.source_id, sources.c.name, sa.func.count()).join(
-        sources, sources.c.id == c.twin_source_id
-    )
+    query = sa.select(c.twin_source_id, c.source_id, sa.func.count()).where(c.twin_source_id.is_not(None))
+    counted = list(conn.execute(query.group_by(c.twin_source_id, c.source_id)))
+    names = dict(conn.execute(sa.select(sources.c.id, sources.c.name)).tuples().all()) if counted else {}
     found: dict[int, dict[str, int]] = {}
-    for source_id, name, jobs in conn.execute(query.group_by(c.source_id, sources.c.name)):
-        found.setdefault(source_id, {})[name] = jobs
+    for twin, source_id, jobs in counted:
+        found.setdefault(source_id, {})[names[twin]] = jobs
     return found
 
 

@@ -118,7 +118,8 @@ def test_ready_only_when_whole_and_fresh(site: Site, made: Rig):
     code, body = ready(fresh)
     assert (code, body["sources"]["main"]["problem"]) == (503, "stale")
     made.sim.fault("virtual_key_blocked")
-    made.sync()
+    for _ in range(3):
+        made.sync()
     assert "disabled since" in ready(fresh)[1]["sources"]["main"]["problem"]
 
 
