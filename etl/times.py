@@ -10,6 +10,15 @@ import re
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+
+class NoTime(ValueError):
+    """A text that means no time; `hint` says what does."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
 LENGTHS = "write 500ms, 30s, 15m, 1h30m, 7d or 2w"
 MOMENTS = "write 7d, 1h30m, now, today, yesterday, 2026-01-31 or 2026-01-31T14:00"
 
@@ -25,16 +34,16 @@ _ONE = timedelta(days=1)
 
 
 def length(text: str) -> float:
-    """Seconds. Raises ValueError for what is no length, or longer than 300 years."""
+    """Seconds. Raises NoTime for what is no length, or longer than 300 years."""
     low = text.strip().lower()
     if _LENGTH.fullmatch(low):
         seconds = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(low))
     elif _NUMBER.fullmatch(low):
         seconds = float(low)
     else:
-        raise ValueError(f"{text!r} is no length of time: {LENGTHS}")
+        raise NoTime(f"{text!r} is no length of time", LENGTHS)
     if seconds >= _LONGEST:
-        raise ValueError(f"{text!r} is longer than 300 years")
+        raise NoTime(f"{text!r} is longer than 300 years", LENGTHS)
     return seconds
 
 
@@ -42,12 +51,12 @@ def moment(text: str, now: datetime, zone: str, *, end: bool = False) -> datetim
     """The instant (UTC) that `text` means to someone in `zone`; a day is its start or, with `end`, its end.
 
     A moment before 1970 or after 2200 is moved to there: nothing is stored beyond, a range there is empty.
-    Raises ValueError for what is no moment.
+    Raises NoTime for what is none.
     """
     try:
         found = _moment(text.strip(), now, ZoneInfo(zone), end)
     except (ValueError, OverflowError):
-        raise ValueError(f"{text!r} is no date, time or length of time: {MOMENTS}") from None
+        raise NoTime(f"{text!r} is no date, time or length of time", MOMENTS) from None
     first, last = (FIRST, LAST + _ONE) if end else (FIRST - _ONE, LAST)
     return min(max(found, first), last)
 

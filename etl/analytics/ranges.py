@@ -16,9 +16,8 @@ def moment(text: str, now: datetime, zone: str, *, end: bool = False) -> datetim
     """As `times.moment`, which see. Raises ConfigError."""
     try:
         return times.moment(text, now, zone, end=end)
-    except ValueError as exc:
-        said, _, hint = str(exc).rpartition(": ")
-        raise ConfigError(said, hint=hint) from None
+    except times.NoTime as exc:
+        raise ConfigError(str(exc), hint=exc.hint) from None
 
 
 def local_day(d: Dialect, column: str, zone: str, since: datetime, until: datetime) -> str:

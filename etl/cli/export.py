@@ -85,5 +85,5 @@ def _moment(text: str | None, option: str, *, end: bool = False) -> datetime | N
         return None
     try:
         return times.moment(text, datetime.now(UTC), "UTC", end=end)
-    except ValueError as exc:
-        raise ConfigError(f"{option}: {exc}", hint=times.MOMENTS) from None
+    except times.NoTime as exc:
+        raise ConfigError(f"{option}: {exc}", hint=exc.hint) from None

@@ -78,8 +78,8 @@ def age(text: str) -> timedelta:
     """A length of time, as everywhere (etl.times). Raises ConfigError."""
     try:
         return timedelta(seconds=times.length(text))
-    except ValueError as exc:
-        raise ConfigError(f"--max-age: {exc}", hint=times.LENGTHS) from None
+    except times.NoTime as exc:
+        raise ConfigError(f"--max-age: {exc}", hint=exc.hint) from None
 
 
 def _read(config: Config, now: datetime) -> list[SourceStatus]:

@@ -116,9 +116,8 @@ def _field(column: sa.Column[Any]) -> pa.Field:
     import pyarrow as pa
 
     # Delta and Spark know a column's comment by the first name, Iceberg by the second.
-    return pa.field(
-        column.name, _arrow(column.type), metadata=dict.fromkeys(("comment", "doc"), column.comment)
-    )
+    said = dict.fromkeys(("comment", "doc"), column.comment) if column.comment else None
+    return pa.field(column.name, _arrow(column.type), metadata=said)
 
 
 def _arrow(kind: sa.types.TypeEngine[Any]) -> pa.DataType:

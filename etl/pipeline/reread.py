@@ -31,7 +31,11 @@ def reread(run: Run) -> None:
     if not run.state.learned.moves_by_id:
         candidates = [*_stuck(run), *(i for i in candidates if i not in shown)]
     by_id = True
+    run.wanted = set(candidates[:limit])
     for job_id in candidates[:limit]:
+        if job_id not in run.wanted:
+            continue  # a page that was asked for another one has shown it
+        run.wanted.discard(job_id)
         by_id = by_id and _read_by_id(run, job_id)
         if not by_id and not _read_in_list(run, job_id):
             return
@@ -150,7 +154,11 @@ def _neighbour(run: Run, place: int, skip: int = 0) -> tuple[str, int] | None:
 
 
 def _take_from_page(run: Run, job_id: str, rows: PageRows) -> None:
-    jobs = tuple(row for row in rows.jobs if row.job_id == job_id)
+    """The job, and every other one on the page whose turn would have come."""
+    taken = {row.job_id for row in rows.jobs} & run.wanted
+    jobs = tuple(row for row in rows.jobs if row.job_id == job_id or row.job_id in taken)
+    run.wanted -= taken
+    run.batch.reread.extend(taken)
     if jobs:
         run.batch.by_id.append(replace(rows, jobs=jobs, rejects=(), duplicates=0))
 

@@ -81,6 +81,7 @@ class Run:
         self.met_known = True  # False: a walk to the list's end met nothing that was known
         self.narrowing = Budget()
         self.shown: set[str] = set()  # jobs this run has seen on pages; kept for incremental runs only
+        self.wanted: set[str] = set()  # jobs that are yet to be read one by one
         self.open_shown: set[str] = set()  # of these, the jobs that were shown open
         self._stop = stop
         self._flushed = time.monotonic()

@@ -62,7 +62,7 @@ def test_one_broken_destination_stops_no_other(command):
     [
         (("feed", "nowhere"), "destinations: lake, broken"),
         (("export", "out", "--format", "xml"), "one of: parquet, csv, jsonl"),
-        (("export", "out", "--since", "soon"), "no day"),
+        (("export", "out", "--since", "soon"), "no date"),
         (("export", "out", "--table", "leases"), "one of: video_jobs"),
         (("prune",), "no retention is configured"),
         (("prune", "--runs", "old"), "no duration"),

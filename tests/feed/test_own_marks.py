@@ -21,6 +21,7 @@ from etl.db.engine import writing
 from etl.feed import delivery
 from etl.feed.lag import standings
 from etl.feed.prune import prune
+from etl.schema.price_book import DEFAULTS
 from etl.schema.tables import coverage_gaps, prices, rejected_items, sync_runs, video_job_versions, video_jobs
 from tests.support.feed_history import START, Writer, add_source
 from tests.support.reading_back import destination, held
@@ -116,7 +117,7 @@ def test_a_table_dropped_in_postgresql_comes_back_whole(engine, writers, postgre
     assert delivery.one(engine, place).rows == {table: first[table]}
     with psycopg.connect(url) as conn:
         counted = conn.execute(f"SELECT count(*) FROM bifrost.{table}").fetchone()
-    assert counted == (38 if table == "video_job_versions" else 22,)
+    assert counted == (38 if table == "video_job_versions" else len(DEFAULTS),)
     assert delivery.one(engine, place).rows == {}
     with writing(engine) as conn:
         gap = {"source_id": 1, "run_id": 1, "detected_at": START, "reason": "down"}

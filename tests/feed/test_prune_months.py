@@ -40,7 +40,8 @@ def names(engine: sa.Engine) -> list[int]:
 
 def tables_of(engine: sa.Engine) -> set[str]:
     """Where each month's rows are on disk: a table written anew has another file."""
-    query = "SELECT relname || relfilenode FROM pg_class WHERE relname ~ '^video_job_versions_20'"
+    query = """
+SELECT relname || relfilenode FROM pg_class WHERE relkind = 'r' AND relname ~ '^video_job_versions_20'"""
     with engine.connect() as conn:
         return set(conn.scalars(sa.text(query)))
 

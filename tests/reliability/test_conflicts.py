@@ -169,7 +169,7 @@ def test_a_lock_held_too_long_is_tried_again(told: Rig, engine: sa.Engine) -> No
         told.waits.append(seconds)
         rival.leave()
 
-    told.app._sleep = wait
+    told.app.worker._sleep = wait
     right_after_a_retry(told)
 
 
@@ -236,7 +236,7 @@ def test_a_sqlite_file_that_is_given_free_in_time(tmp_path: Path, impatient: Non
                 if len(told.waits) == 4:
                     other.execute("ROLLBACK")
 
-            told.app._sleep = wait
+            told.app.worker._sleep = wait
             told.ok()
         assert len(told.waits) == 4
         told.assert_equals_gateway()

@@ -102,7 +102,7 @@ class Impatience(threading.Event):
 def test_a_stop_while_the_database_is_away_is_a_stop(engine_url: str, postgres: Server) -> None:
     world = World(seed=93, jobs=2500, rate=0)
     with Proxy(postgres.port) as proxy, rig(world, proxy.url(engine_url)) as cut:
-        cut.app._sleep = None  # waits end with the stop, as in the command
+        cut.app.worker._sleep = None  # waits end with the stop, as in the command
         [result] = cut.app.sync(progress=After(commit_2=proxy.close), stop=Impatience())
         assert (result.status, result.error) == ("interrupted", None), result
     with rig(world, engine_url) as told:
