@@ -71,8 +71,17 @@ def test_a_gateway_that_only_lists_newest_first(database_url: str, fault: str, j
             world.advance(HOUR)
 
 
-def test_a_cursor_that_is_ignored_ends_the_run_with_its_name(database_url: str) -> None:
+def test_a_cursor_that_is_ignored_makes_a_window_and_says_what_it_hides(database_url: str) -> None:
     with rig(World(seed=17, jobs=450, rate=0), database_url) as r:
+        r.sim.fault("cursor_ignored")
+        r.ok()
+        assert {gap["kind"] for gap in r.rows("coverage_gaps")} == {"window"}
+        assert len(r.sim.requests) < 20
+        assert len(r.jobs()) >= 100
+
+
+def test_a_cursor_that_is_ignored_ends_the_run_with_its_name(database_url: str) -> None:
+    with rig(World(seed=17, jobs=450, rate=0), database_url, settings={"window": "never"}) as r:
         r.sim.fault("cursor_ignored")
         result = r.sync()
         assert result.status == "failed"
