@@ -90,9 +90,7 @@ def log_unexpected(source: Source, store: Store, error: Exception) -> None:
 
 def _walk(run: Run, *, accept_suspicious: bool) -> None:
     try:
-        if is_window(run):
-            _read_window(run)
-        else:
+        if not is_window(run) or not _read_window(run):
             _walk_pages(run, accept_suspicious=accept_suspicious)
     except RepeatedPage:
         if is_window(run) or not found_window(run):
@@ -107,9 +105,11 @@ def _walk(run: Run, *, accept_suspicious: bool) -> None:
     run.accounts.raise_if_several()
 
 
-def _read_window(run: Run) -> None:
-    read_window(run)
+def _read_window(run: Run) -> bool:
+    if not read_window(run):
+        return False
     reread(run)
+    return True
 
 
 def _walk_pages(run: Run, *, accept_suspicious: bool) -> None:

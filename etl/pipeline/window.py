@@ -24,6 +24,26 @@ def is_window(run: Run) -> bool:
     return how == "always" or (how == "auto" and run.state.learned.window)
 
 
+def _pages_again(run: Run, head: PageRows) -> bool:
+    """A window that was found out is asked once more in each run: behind its last job other ones follow now.
+
+    It had been a fault. The list is read again from its first job, as what is older was never seen.
+    """
+    if run.source.window != "auto":
+        return False
+    ids = [row.job_id for row in head.jobs]
+    try:
+        behind = run.peek(run.request("desc", next_cursor(head.page) or ids[-1])) if ids else head
+    except GatewayError:
+        return False
+    if not behind.jobs or not set(ids).isdisjoint(row.job_id for row in behind.jobs):
+        return False
+    get("pipeline").warning("window_ended", source=run.source.name)
+    run.learn(window=False)
+    run.state.complete_run_id, run.store.kind, run.resumed = None, "first", True
+    return True
+
+
 def found_window(run: Run) -> bool:
     """Ask behind two jobs of the newest page: both times the same page comes again."""
     if run.source.window == "never":
@@ -49,11 +69,13 @@ def _begins_again(ids: list[str], rows: PageRows) -> bool:
     return ids[0] in again and len(set(ids) & set(again)) * 2 > len(ids)
 
 
-def read_window(run: Run) -> None:
-    """Store the newest page. Raises GatewayError, OrderIgnored, StorageError, LeaseLost, Stopped."""
+def read_window(run: Run) -> bool:
+    """Store the newest page; False, and nothing is stored, when the list is no window any more. Raises GatewayError, OrderIgnored, StorageError, LeaseLost, Stopped."""
     store, ground = run.store, run.state.complete_run_id
     newest = store.read(lambda conn: newest_known(conn, store.source_id, -1 if ground is None else ground))
     rows = run.first(run.request("desc"))
+    if _pages_again(run, rows):
+        return False
     if backwards(rows, "desc"):
         raise OrderIgnored(
             "the list shows one page only, and that one begins with the oldest job",
@@ -69,6 +91,7 @@ def read_window(run: Run) -> None:
     if not met and not _shows_all(rows):
         run.open_gap(_gap(rows, newest, met_before=newest is not None))
     run.settle(None)
+    return True
 
 
 def _shows_all(rows: PageRows) -> bool:

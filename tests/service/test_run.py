@@ -149,7 +149,7 @@ def _with_code(code: int, done: Done) -> Done | None:
 
 
 def test_a_manual_sync_brings_a_source_back(tmp_path: Path, url: str, sim: Simulator):
-    sim.fault("unauthorized:times=1")
+    sim.fault("unauthorized:times=3")
     configure(tmp_path, url, [source(sim)])
     with Service(tmp_path) as service:
         service.event("source_disabled", source="main")
