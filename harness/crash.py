@@ -192,7 +192,8 @@ class Scene:
         """Both databases with the truth, and with each other."""
         ours, twin = (truth.Tables(made.engine, SOURCE) for made in (self.ours, self.twin))
         payloads = set(INTRUDERS.values())
-        told = truth.everything(ours, self.observed, killed=self.dead, payloads=payloads) + truth.gaps(ours)
+        told = truth.everything(ours, self.observed, killed=self.dead, payloads=payloads)
+        told += truth.needless_gaps(ours, self.observed)
         others = truth.everything(twin, self.observed, killed=set(), payloads=payloads)
         return told + [f"twin: {text}" for text in others] + truth.same_story(ours, twin)
 

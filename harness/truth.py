@@ -205,6 +205,19 @@ def gaps(tables: Tables) -> list[str]:
     return [f"coverage gap: {gap.reason} ({gap.gap_from} – {gap.gap_until})" for gap in rows]
 
 
+def needless_gaps(tables: Tables, observed: Observed) -> list[str]:
+    """Gaps that hide nothing: around a record that the gateway cannot read one is right."""
+    order = {job["id"]: place for place, job in enumerate(observed.world.expected())}
+    hidden = [order[job_id] for job_id in observed.hidden & order.keys()]
+    said = []
+    for gap in tables.rows("coverage_gaps", "id"):
+        low = order.get(gap.last_known_job_id, -1)
+        high = order.get(gap.oldest_listed_job_id, len(order))
+        if gap.kind != "unreadable" or not any(low < place < high for place in hidden):
+            said.append(f"coverage gap: {gap.reason} ({gap.gap_from} – {gap.gap_until})")
+    return said
+
+
 def rejects(tables: Tables, observed: Observed, payloads: Collection[bytes] | None) -> list[str]:
     """Rejected is what was thrown in, and a gap for each hidden job that lies between its true neighbours."""
     rows = list(tables.rows("rejected_items", "id"))

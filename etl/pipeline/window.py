@@ -70,7 +70,10 @@ def _begins_again(ids: list[str], rows: PageRows) -> bool:
 
 
 def read_window(run: Run) -> bool:
-    """Store the newest page; False, and nothing is stored, when the list is no window any more. Raises GatewayError, OrderIgnored, StorageError, LeaseLost, Stopped."""
+    """Store the newest page; False, and nothing is stored, when the list is no window any more.
+
+    Raises GatewayError, OrderIgnored, StorageError, LeaseLost, Stopped.
+    """
     store, ground = run.store, run.state.complete_run_id
     newest = store.read(lambda conn: newest_known(conn, store.source_id, -1 if ground is None else ground))
     rows = run.first(run.request("desc"))

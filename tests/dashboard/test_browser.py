@@ -35,7 +35,7 @@ def test_numbers_lead_to_the_jobs_behind_them(open_page: Open):
     assert number(page.locator(".head p").inner_text().partition(" of ")[2]) == jobs
     page.go_back()
     row = page.locator("section", has=page.get_by_role("heading", name="Failures")).locator("tbody tr").first
-    failed = number(row.locator("td").nth(2).inner_text())
+    failed = number(row.locator("td").nth(1).inner_text())
     row.get_by_role("link").first.click()
     assert number(page.locator(".head p").inner_text().partition(" of ")[2].split()[0]) == failed
     assert set(page.locator("tbody .pill").all_inner_texts()) == {"failed"}

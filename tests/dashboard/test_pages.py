@@ -29,7 +29,8 @@ def rows(page: str) -> int:
 
 
 def test_every_report_and_log_has_a_page():
-    assert {*REPORTS, *LOGS} - {"totals"} <= set(VIEWS)
+    owners = {"spend", "reconcile-cost"}  # asked at the terminal: docs/gateway-log.md
+    assert {*REPORTS, *LOGS} - {"totals"} - owners <= set(VIEWS)
 
 
 @pytest.mark.parametrize("path", ["/", "/jobs", "/nothing", *(f"/tables/{name}" for name in TABLES)])
