@@ -225,7 +225,8 @@ def _twins(conn: sa.Connection) -> dict[int, dict[str, int]]:
     c = video_jobs.c
     query = sa.select(c.twin_source_id, c.source_id, sa.func.count()).where(c.twin_source_id.is_not(None))
     counted = list(conn.execute(query.group_by(c.twin_source_id, c.source_id)))
-    names = dict(conn.execute(sa.select(sources.c.id, sources.c.name)).tuples().all()) if counted else {}
+    listed = conn.execute(sa.select(sources.c.id, sources.c.name)) if counted else ()
+    names = {row.id: row.name for row in listed}
     found: dict[int, dict[str, int]] = {}
     for twin, source_id, jobs in counted:
         found.setdefault(source_id, {})[names[twin]] = jobs
