@@ -21,9 +21,9 @@ def facts(engine: sa.Engine, name: str) -> Facts:
     jobs = list(tables.rows("video_jobs", "list_position"))
     return {
         "order": [row.job_id for row in jobs],
-        "jobs": {row.job_id: (*_state(row), row.version, row.settled, row.unlisted_reason) for row in jobs},
+        "jobs": {row.job_id: (*_state(row), row.version, row.settled, _evidence(row)) for row in jobs},
         "versions": [
-            (row.job_id, row.version, row.op, *_state(row), row.unlisted_reason)
+            (row.job_id, row.version, row.op, *_state(row), _evidence(row))
             for row in tables.rows("video_job_versions", "job_id", "version")
         ],
         "rejects": sorted(
@@ -85,3 +85,8 @@ def differences(ours: Facts, reference: Facts) -> list[str]:
                 f"{part}: too many {more}, missing {less}" if more or less else f"{part}: another order"
             )
     return said
+
+
+def _evidence(row: Any) -> str | None:
+    """A job that was deleted is missed by a scan or answered 404 by id, whichever run comes to it first."""
+    return "deleted" if row.unlisted_reason in ("missing", "not_found") else row.unlisted_reason
