@@ -25,7 +25,7 @@ test-all: test test-slow ## all tests, as CI runs them
 
 coverage: .venv/dev.stamp ## what of etl/ the tests reached: make test-all COVERAGE=1, then this
 	$(BIN)/python -m coverage combine --quiet
-	$(BIN)/python -m coverage report
+	$(BIN)/python -m coverage report $(ARGS)
 
 bench: .venv/dev.stamp ## measures against a yardstick and writes docs/performance.md; ARGS=--help
 	$(BIN)/python -m benchmarks $(ARGS)
