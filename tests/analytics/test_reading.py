@@ -72,7 +72,7 @@ def reader(world: sa.Engine, request: pytest.FixtureRequest, tmp_path: Path) -> 
     else:
         kind = "postgres" if world.dialect.name == "postgresql" else "mariadb"
         _allow_reading(request.getfixturevalue(kind), world)
-        url = sa.make_url(url).set(username="reader", password="reader").render_as_string(False)
+        url = sa.make_url(url).set(username="only_reader", password="reader").render_as_string(False)
     file = tmp_path / "other.yaml"
     file.write_text(f"database: {{url: '{url}'}}\n{_OTHER}", encoding="utf-8")
     return file
@@ -90,15 +90,15 @@ def _refuse_writes(file: str) -> None:
 
 def _allow_reading(server: Server, world: sa.Engine) -> None:
     if server.family == "mariadb":
-        server.execute("CREATE USER IF NOT EXISTS reader@'127.0.0.1' IDENTIFIED BY 'reader'")
-        server.execute(f"GRANT SELECT, SHOW VIEW ON {world.url.database}.* TO reader@'127.0.0.1'")
+        server.execute("CREATE USER IF NOT EXISTS only_reader@'127.0.0.1' IDENTIFIED BY 'reader'")
+        server.execute(f"GRANT SELECT, SHOW VIEW ON {world.url.database}.* TO only_reader@'127.0.0.1'")
         return
     with world.begin() as conn:
         conn.exec_driver_sql(
-            "DO $$ BEGIN CREATE ROLE reader LOGIN PASSWORD 'reader';"
+            "DO $$ BEGIN CREATE ROLE only_reader LOGIN PASSWORD 'reader';"
             " EXCEPTION WHEN duplicate_object THEN NULL; END $$"
         )
-        conn.exec_driver_sql("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader")
+        conn.exec_driver_sql("GRANT SELECT ON ALL TABLES IN SCHEMA public TO only_reader")
 
 
 @pytest.mark.parametrize("totals", ["kept"], indirect=True)
