@@ -187,8 +187,9 @@ def setup(level: str, format: str, redactor: Redactor, stream: IO[str] | None = 
 
 
 class _Handler(logging.StreamHandler[IO[str]]):
-    """Ours, so that a second `setup` finds and replaces it. Structlog is imported for its first record:
-    a run without one starts 0.1 s sooner."""
+    """Ours, so that a second `setup` finds and replaces it.
+
+    Structlog is imported for its first record: a run without one starts 0.1 s sooner."""
 
     def __init__(self, stream: IO[str], formatter: Callable[[], logging.Formatter]) -> None:
         super().__init__(stream)

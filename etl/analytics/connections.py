@@ -41,7 +41,7 @@ def opened(config: Config, *, read_only: bool = False) -> Iterator[sa.Engine | N
 
 @contextmanager
 def filled(config: Config, *, read_only: bool = False) -> Iterator[sa.Engine]:
-    """As `opened`, for commands that need something to look at. Raises ConfigError when there is nothing."""
+    """As `opened`, for commands that need something to look at: nothing raises ConfigError."""
     with opened(config, read_only=read_only) as engine:
         if engine is None:
             raise ConfigError(

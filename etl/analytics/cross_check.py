@@ -30,7 +30,8 @@ def _tables(d: Dialect) -> dict[str, tuple[str, str]]:
     """For each table the columns that make a cell, and what the jobs say of them."""
     took = d.whole(f"ROUND({d.seconds('j.created_at', 'j.completed_at')} * 1000)")
     listed = f"FROM video_jobs j WHERE {COUNTED}"
-    days = f"{d.day('j.created_at')} AS day, j.provider, j.model, j.status, {outcome()} AS outcome, j.seconds"
+    days = f"{d.day('j.created_at')} AS day, j.provider, j.model, j.status"
+    days += f", {outcome()} AS outcome, j.seconds"
     return {
         "daily_totals": (
             "source_id, day, provider, model, status, outcome, seconds, size, width, height",

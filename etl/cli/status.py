@@ -214,10 +214,8 @@ def _remarks(name: str, status: SourceStatus | None, configured: bool, stale: bo
     if status.unlisted:
         say(f"{name}: {plural(status.unlisted, 'job')} found to be no longer listed; kept here", DIM)
     for other, jobs in status.twins.items():
-        say(
-            f"{name}: {plural(jobs, 'job')} also seen through {other}, each counted once: one key will do",
-            WARN,
-        )
+        seen = f"{plural(jobs, 'job')} also seen through {other}, each counted once"
+        say(f"{name}: {seen}: one key will do", WARN)
     for gap in status.open_gaps:
         say(f"{name}: not read: {gap_text(gap)}", WARN)
 

@@ -20,7 +20,24 @@ from etl.config.source import Reconcile, Schedule, Source
 from etl.config.values import Secret, SecretUrl
 
 __all__ = [
-    "Config", "Dask", "Database", "Destination", "Feed", "Lease", "Mask", "Notify", "Price", "Reconcile",
-    "Reporting", "Retention", "Schedule", "Secret", "SecretUrl", "Service", "Source", "example",
-    "load_config", "require_secrets",
-]  # fmt: skip
+    "Config",
+    "Dask",
+    "Database",
+    "Destination",
+    "Feed",
+    "Lease",
+    "Mask",
+    "Notify",
+    "Price",
+    "Reconcile",
+    "Reporting",
+    "Retention",
+    "Schedule",
+    "Secret",
+    "SecretUrl",
+    "Service",
+    "Source",
+    "example",
+    "load_config",
+    "require_secrets",
+]

@@ -35,10 +35,26 @@ from etl.config.values import Secret, SecretUrl
 from etl.errors import ConfigError
 
 __all__ = [
-    "Config", "Dask", "Database", "Destination", "Feed", "Lease", "Mask", "Notify", "Price", "Reconcile",
-    "Reporting", "Retention", "Schedule", "Secret", "SecretUrl", "Service", "Source", "example",
+    "Config",
+    "Dask",
+    "Database",
+    "Destination",
+    "Feed",
+    "Lease",
+    "Mask",
+    "Notify",
+    "Price",
+    "Reconcile",
+    "Reporting",
+    "Retention",
+    "Schedule",
+    "Secret",
+    "SecretUrl",
+    "Service",
+    "Source",
+    "example",
     "load_config",
-]  # fmt: skip
+]
 
 DEFAULT_FILE = "bifrost-etl.yaml"
 _SOURCE_VARIABLES = {

@@ -42,8 +42,9 @@ class _Shape(NamedTuple):
 def copyable(
     table: sa.Table, columns: tuple[str, ...], rows: Iterable[Sequence[Any]], *, timed: bool = False
 ) -> list[list[Any]]:
-    """Rows as `copy` takes them; their columns are the first of `columns`. `timed`: `instants` made the
-    times."""
+    """Rows as `copy` takes them; their columns are the first of `columns`.
+
+    `timed`: `instants` made the times."""
     shape = _shape(table, columns)
     times = [] if timed else shape.times
     return [_row(row, times, shape.documents) for row in rows]

@@ -120,9 +120,10 @@ def _reject_row(
     reject, cursor, first = sights[0]
     time = bulk.instant(dialect)
     return (
-        source_id, run_id, time(first), bulk.storable(reject.reason), bulk.binary(dialect, reject.payload),
-        digest, reject.position, bulk.storable(cursor), reject.job_id, bulk.storable(reject.after_id),
-        bulk.storable(reject.before_id), time(sights[-1][2]), len(sights),
+        source_id, run_id, time(first),
+        bulk.storable(reject.reason), bulk.binary(dialect, reject.payload), digest, reject.position,
+        bulk.storable(cursor), reject.job_id,
+        bulk.storable(reject.after_id), bulk.storable(reject.before_id), time(sights[-1][2]), len(sights),
     )  # fmt: skip
 
 

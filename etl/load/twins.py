@@ -37,7 +37,8 @@ def mark_twins(conn: sa.Connection, source_id: int, twins: dict[str, int]) -> No
     for sibling in set(twins.values()):
         ids = [job_id for job_id, source in twins.items() if source == sibling]
         where, parameters = bulk.of_jobs(conn, source_id, ids)
-        bulk.run(conn, f"UPDATE video_jobs SET twin_source_id = {sibling} WHERE {where}", parameters)  # noqa: S608
+        query = f"UPDATE video_jobs SET twin_source_id = {sibling} WHERE {where}"  # noqa: S608
+        bulk.run(conn, query, parameters)
 
 
 def look_again(conn: sa.Connection, source_id: int) -> None:

@@ -239,7 +239,8 @@ class JobWriter:
         return bulk.of_jobs(self._conn, self._source_id, [job.row.job_id for job in jobs])
 
     def _count(self, where: str) -> int:
-        return int(bulk.run(self._conn, f"SELECT count(*) FROM video_jobs WHERE {where}").scalar_one())  # noqa: S608
+        query = f"SELECT count(*) FROM video_jobs WHERE {where}"  # noqa: S608
+        return int(bulk.run(self._conn, query).scalar_one())
 
 
 def _sight(job: Seen, old: Any) -> Sight:

@@ -135,8 +135,9 @@ def _require(revision: str | None) -> None:
 
 def _refuse_unknown(revision: str | None) -> None:
     if revision is not None and revision not in _revisions():
+        known = head()
         raise SchemaMismatch(
-            f"the database was written by a newer bifrost-etl (revision {revision}, this one knows {head()})",
+            f"the database was written by a newer bifrost-etl (revision {revision}, this one knows {known})",
             hint="upgrade the program: pip install --upgrade bifrost-etl",
         )
 

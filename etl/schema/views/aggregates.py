@@ -29,7 +29,8 @@ _CURRENCY = Column("currency", "text", "Currency of the money; null when nothing
 
 def _priced(d: Dialect, groups: str) -> str:
     """The groups g of `groups` with their source s and price p."""
-    return f"FROM ({groups}) g JOIN sources s ON s.id = g.source_id {priced(d, 'g', d.midnight('g.utc_day'))}"
+    prices = priced(d, "g", d.midnight("g.utc_day"))
+    return f"FROM ({groups}) g JOIN sources s ON s.id = g.source_id {prices}"
 
 
 def _days(d: Dialect, scope: Scope) -> str:

@@ -57,7 +57,8 @@ def _rates(d: Dialect) -> str:
     )
     return f"""
   WITH kinds AS (
-    SELECT DISTINCT COALESCE(j.provider, '') AS provider, j.model AS model, COALESCE({band(d)}, '') AS band
+    SELECT DISTINCT
+      COALESCE(j.provider, '') AS provider, j.model AS model, COALESCE({band(d)}, '') AS band
     FROM job_kinds j WHERE j.model IS NOT NULL
   ), matching AS (
     SELECT {kind}, x.id, x.valid_from, ROW_NUMBER() OVER (ORDER BY {", ".join(_strength(d))}) AS strength
@@ -79,7 +80,8 @@ def _rates(d: Dialect) -> str:
 def _price_id(d: Dialect, t: str, moment: str) -> str:
     """For a kind that was not counted: somebody wrote the job by hand."""
     return (
-        f"SELECT x.id FROM prices x WHERE x.valid_from <= {moment} AND {_fits(d, t, band(d, t))}"
+        f"SELECT x.id FROM prices x"
+        f" WHERE x.valid_from <= {moment} AND {_fits(d, t, band(d, t))}"
         f" ORDER BY {', '.join(_strength(d))} LIMIT 1"
     )
 

@@ -159,11 +159,13 @@ def _charts(
     failed, finished = sums.get("failed", 0), sums.get("failed", 0) + sums.get("completed", 0)
     charts = [
         bars("Jobs", f"{sums.get('jobs', 0):,.0f}", axis, counts, STATES, _COUNT,
-             lambda n: _counted(counts[n]), _to(query)),
-        bars("Failure rate", share(failed, finished), axis, _rates(ended), ("failed",), _PERCENT,
-             lambda n: _of(ended[n], "failed"), _to(query, status=("failed",))),
-        bars(f"Cost, {currency}", money(sums.get("cost"), currency), axis, [c[:1] for c in costs], ("cost",),
-             fees, lambda n: _priced(costs[n], currency), _to(query, status=("completed",))),
+            lambda n: _counted(counts[n]), _to(query)),
+        bars("Failure rate", share(failed, finished), axis,
+            _rates(ended), ("failed",), _PERCENT,
+            lambda n: _of(ended[n], "failed"), _to(query, status=("failed",))),
+        bars(f"Cost, {currency}", money(sums.get("cost"), currency), axis,
+            [c[:1] for c in costs], ("cost",), fees,
+            lambda n: _priced(costs[n], currency), _to(query, status=("completed",))),
     ]  # fmt: skip
     return (*charts, *_cache_chart(cache, chosen, query))
 
