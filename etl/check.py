@@ -26,6 +26,7 @@ from etl.errors import (
     Unauthorized,
 )
 from etl.extract import Gateway, LogPage, next_request
+from etl.extract.client import NO_RAW_PAYLOADS
 from etl.records import LogRow, Order, PageRows, Request
 from etl.schema import migrate
 from etl.schema.compare import differences
@@ -189,6 +190,7 @@ class Probe:
             yield self._finding("paging", False, str(exc), exc.hint)
         yield self._clock(first)
         yield self._cache()
+        yield from self._raw_payloads(first)
 
     def twins(self, others: Sequence[Probe]) -> Iterator[Finding]:
         """Nothing, unless another source of the gateway listed the same jobs: two keys of one account."""
@@ -201,6 +203,12 @@ class Probe:
                 yield self._finding(
                     "jobs of its own", False, detail, "two keys of one account: one source will do"
                 )
+
+    def _raw_payloads(self, first: PageRows) -> Iterator[Finding]:
+        if self._source.raw_payloads == "store" and first.page.items:
+            given = b'"raw_response"' in (first.page.extra_fields or b"")
+            detail = "the gateway sends them" if given else "asked for, and not sent"
+            yield self._finding("raw payloads", given, detail, None if given else NO_RAW_PAYLOADS)
 
     def _finding(self, what: str, good: bool | None, detail: str, hint: str | None = None) -> Finding:
         return Finding(what, good, detail, hint, self._source.name)

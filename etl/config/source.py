@@ -118,7 +118,7 @@ class Source(Struct, frozen=True, kw_only=True):
     logs_token: HeaderSecret | None = None
     logs_overlap: PositiveDuration = 900.0
     connect_timeout: PositiveDuration = 10.0
-    read_timeout: PositiveDuration = 60.0
+    read_timeout: PositiveDuration | None = None
     max_attempts: Count = 6
     max_retry_time: Duration = 300.0
     max_backoff: Duration = 30.0

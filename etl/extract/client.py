@@ -25,13 +25,15 @@ from etl.extract.logs import LogClient
 from etl.extract.paging import item_ids
 from etl.extract.rate_limit import RateLimit
 from etl.extract.retry import Retry
-from etl.log import Redactor
+from etl.log import Redactor, get
 from etl.records import RawPage, Request
 
 #: What the page log says of a page that came through the passthrough: its answers carry no extra_fields.
 _PASSED_THROUGH = b'{"request_type":"passthrough"}'
 #: Begins the ids of our own reads by id, so that they are known again in the gateway's log.
 OWN_REQUEST = "bifrost-etl-"
+#: From 1.5.1 on a gateway gives raw answers only where its configuration lets a request ask for them.
+NO_RAW_PAYLOADS = "the gateway keeps raw answers to itself: set allow_per_request_raw_override there"
 _KNOWN = frozenset({"object", "first_id", "last_id", "has_more"})
 
 
@@ -57,6 +59,7 @@ class Gateway:
         self.requests = self.retries = 0
         self.cursors = Cursors()
         self.key: str | None = None  # pins every request from now on, where the source pins none
+        self._noticed = False
         self._lock = threading.Lock()
         self._on_retry = on_retry
         self._logs: LogClient | None = None
@@ -296,6 +299,7 @@ class Gateway:
             )
 
     def _page(self, request: Request, reply: Reply, envelope: Envelope, tried: int) -> RawPage:
+        self._notice(envelope.extra_fields)
         fields = envelope.fields
         unknown = {name: value for name, value in fields.items() if name not in _KNOWN}
         return RawPage(
@@ -319,6 +323,16 @@ class Gateway:
     def _count_request(self) -> None:
         with self._lock:
             self.requests += 1
+
+    def _notice(self, extra: bytes | None) -> None:
+        """What the first page tells of the gateway: its version, and whether it gives raw answers."""
+        if self._noticed or extra is None:
+            return
+        self._noticed = True
+        if b'"routing_info"' in extra:
+            self._transport.expect_version_2()
+        if self.source.raw_payloads == "store" and b'"raw_response"' not in extra:
+            get("extract").warning("no_raw_payloads", source=self.source.name, hint=NO_RAW_PAYLOADS)
 
     def _count_retry(self, error: GatewayError, wait: float) -> None:
         with self._lock:

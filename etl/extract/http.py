@@ -24,6 +24,8 @@ from etl.extract.patience import Connections, impatient
 _PATIENCE = 4
 #: Pins a request to one of the provider's keys.
 KEY_NAME = "x-bf-api-key"
+#: Seconds to wait for an answer, longer than the gateway waits for its provider: 30 s, and 300 s from 2.0 on.
+READ_TIMEOUT, READ_TIMEOUT_2 = 60.0, 310.0
 
 
 class Reply(NamedTuple):
@@ -40,12 +42,13 @@ class Transport:
 
     def __init__(self, source: Source, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._source, self._monotonic = source, monotonic
+        self._patience = source.read_timeout or READ_TIMEOUT
         size = max(4, source.concurrency, source.first_load_lanes) + 2
         # A session would read redirects' bodies, keep cookies, and look for .netrc and proxies each time.
         self._adapter: Any = HTTPAdapter(pool_connections=2, pool_maxsize=size)
         self._options: dict[str, Any] = {
             "headers": dict(_headers(source)),
-            "timeout": urllib3.Timeout(connect=source.connect_timeout, read=source.read_timeout),
+            "timeout": urllib3.Timeout(connect=source.connect_timeout, read=self._patience),
             "redirect": False,
             "retries": urllib3.Retry.from_int(False, redirect=False),  # read once, not for every page
             "preload_content": False,
@@ -55,6 +58,13 @@ class Transport:
         self._opened: tuple[Any, str] | None = None
         self._connections, self._closed = Connections(), False
         self.on_reply: Callable[[str, dict[str, str], Reply], None] | None = None
+
+    def expect_version_2(self) -> None:
+        """From now on answers may take as long as that gateway waits, unless read_timeout is set."""
+        if self._source.read_timeout is None:
+            self._patience = READ_TIMEOUT_2
+            patient = urllib3.Timeout(connect=self._source.connect_timeout, read=self._patience)
+            self._options = {**self._options, "timeout": patient}
 
     def renew(self) -> bool:
         """Reads secrets that stand in files again; True when one has changed, and is used from now on."""
@@ -127,7 +137,7 @@ class Transport:
         pool = self._adapter.get_connection_with_tls_context(
             request, verify, proxies=proxies, cert=certificate
         )
-        allowed = _PATIENCE * source.read_timeout
+        allowed = _PATIENCE * source.read_timeout if source.read_timeout else READ_TIMEOUT_2 + 10
         pool.ConnectionCls = impatient(pool.ConnectionCls, allowed, self._monotonic, self._connections.add)
         self._adapter.cert_verify(pool, source.address, verify, certificate)
         self._opened = pool, self._adapter.request_url(request, proxies).rstrip("/")
@@ -155,7 +165,7 @@ class Transport:
         return body
 
     def _read(self, response: Any, where: str, begun: float) -> bytes:
-        deadline = begun + _PATIENCE * self._source.read_timeout
+        deadline = begun + _PATIENCE * self._patience
 
         def on_piece() -> None:
             if self._monotonic() > deadline:
@@ -184,6 +194,11 @@ def _translate(error: Exception, where: str, source: Source) -> GatewayError:
         return TimedOut(text, hint="read_timeout must exceed the gateway's own 30 s")
     if isinstance(error, requests.exceptions.InvalidProxyURL):
         return Unreachable(text, hint="`proxy` (or HTTPS_PROXY) is not a usable address")
+        return TimedOut(text, hint="read_timeout must exceed what the gateway waits: 30 s, 300 s from 2.0 on")
+    if isinstance(error, broken.SSLError):
+        return Unreachable(text, hint="the certificate is not trusted: set ca_bundle to the CA's file")
+    if isinstance(error, broken.ProxyError | requests.exceptions.InvalidProxyURL):
+        return Unreachable(text, hint="the proxy does not answer: check `proxy` or HTTPS_PROXY")
     if isinstance(error, broken.ProtocolError):
         text = f"{where}: truncated: the connection ended before the body did"
         return GarbledAnswer(text, hint=CUT)
