@@ -17,6 +17,9 @@ from etl.cli.signals import heard
 _GRACE = 8.0
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from etl.analytics.status import SourceStatus
     from etl.app import App
     from etl.config import Config, Service
     from etl.web.state import State
@@ -80,8 +83,22 @@ def _state(app: App, service: Service) -> State:
 
     limits = _limits(app.config)
     return State(
-        app=lambda: app, service=service, metrics=Metrics(), alive=lambda: True, limits=lambda: limits
+        app=lambda: app,
+        service=service,
+        metrics=Metrics(),
+        alive=lambda: True,
+        limits=lambda: limits,
+        next_try=lambda status: next_try_of(app.config, status),
     )
+
+
+def next_try_of(config: Config, status: SourceStatus) -> datetime | None:
+    """When a service tries a failing source again; None when it will not, as far as we know."""
+    from etl.scheduler.timing import try_of
+
+    if status.last_run is None or status.disabled_at is not None:
+        return None
+    return try_of(config.sources, status.source, status.failures, status.last_run.started_at)
 
 
 def _limits(config: Config) -> dict[str, float]:

@@ -147,6 +147,7 @@ def _prepare(work: Work) -> None:
 
 
 def _state(service: Service, metrics: Metrics) -> State:
+    from etl.cli.dashboard import next_try_of
     from etl.scheduler import slowest
     from etl.web.state import State
     from etl.worker import now
@@ -163,6 +164,7 @@ def _state(service: Service, metrics: Metrics) -> State:
         metrics=metrics,
         alive=lambda: service.alive,
         limits=limits,
+        next_try=lambda status: next_try_of(service.work.app.config, status),
     )
 
 

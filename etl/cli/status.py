@@ -10,13 +10,27 @@ import typer
 
 from etl import times
 from etl.cli.errors import FAILED, PARTLY
-from etl.cli.output import BAD, DIM, WARN, instant, moment_text, number, plural, say, say_json, span, table
+from etl.cli.output import (
+    BAD,
+    DIM,
+    GOOD,
+    WARN,
+    instant,
+    moment_text,
+    number,
+    plural,
+    say,
+    say_json,
+    span,
+    table,
+)
 from etl.cli.settings import ConfigFile, Json, Settings
 from etl.errors import ConfigError
 
 if TYPE_CHECKING:
+    from etl.analytics.standing import Standing
     from etl.analytics.status import CoverageGap, SourceStatus
-    from etl.config import Config
+    from etl.config import Config, Schedule
 
 _HEADINGS = (
     "SOURCE",
@@ -40,24 +54,32 @@ def command(
             metavar="AGE", help="Exit 1 when a source was last complete longer ago: 90s, 15m, 2h, 1d."
         ),
     ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Show healthy sources one by one, however many.")
+    ] = False,
     config: ConfigFile = None,
     json: Json = False,
 ) -> None:
     """How fresh and how complete each source is.
 
+    The first line counts them: ok; failing (the last runs failed, and it is still fresh); stale (not complete
+    for longer than service.ready_max_age, or twice its own interval); incomplete (a part is not read);
+    loading; disabled. Of more than 8 sources only those that are not ok are shown.
+
     COMPLETE is the age of the last sync that read everything it had to; NEWEST JOB the age of the newest job;
     GAPS counts the stretches of the list that were not read and that nobody has accepted; every one of them
     is listed. Reads the database only, never the gateway.
 
-    --json prints {"now", "max_age_seconds", "sources": [{source, base_url, provider, configured, stale,
-    complete_at, complete_age_seconds, reconciled_at, newest_job_at, lag_seconds, frontier_at, loading,
+    --json prints {"now", "max_age_seconds", "sources": [{source, base_url, provider, configured, state,
+    stale, complete_at, complete_age_seconds, reconciled_at, newest_job_at, lag_seconds, frontier_at, loading,
     failures, disabled_at, disabled_reason, held_by, retired_at, retired_reason, jobs, open_jobs,
     oldest_open_id, oldest_open_at, unlisted, twins: {SOURCE: jobs}, rejects, drift, last_run: null or
     {run_id, kind, status, started_at, finished_at, jobs_inserted, jobs_updated, error_class,
     error_message}, open_gaps, gaps: [{id, kind, detected_at, gap_from, gap_until, last_known_job_id,
     oldest_listed_job_id, reason, probed_at, accepted_at}]}]}.
 
-    Exit codes: 0 fine, 1 a source is stale (--max-age), 3 a part of a list is not read.
+    Exit codes: 0 fine, failing sources included; 1 a source is stale (--max-age); 3 a part of a list is not
+    read.
     """
     limit = None if max_age is None else age(max_age)
     settings = ctx.ensure_object(Settings)
@@ -66,10 +88,11 @@ def command(
     found = {status.source: status for status in _read(loaded, now)}
     wanted = [source.name for source in loaded.sources if source.enabled]
     stale = [name for name in wanted if limit is not None and _is_stale(found.get(name), now, limit)]
+    judged = _judged(loaded, found, now)
     if json:
-        say_json(_document(found, wanted, stale, now, limit))
+        say_json(_document(found, wanted, stale, now, limit, judged))
     else:
-        _show(found, wanted, stale, now)
+        _show(found, judged, stale, now, loaded, every=every)
     blind = any(found[name].open_gaps for name in wanted if name in found)
     raise typer.Exit(FAILED if stale else PARTLY if blind else 0)
 
@@ -102,6 +125,23 @@ def _seems_gone(status: SourceStatus) -> bool:
     return ended and status.failures >= _GONE_AFTER and status.complete_at is not None
 
 
+def _judged(config: Config, found: dict[str, SourceStatus], now: datetime) -> dict[str, Standing]:
+    """How each enabled source stands, by the limits that the service uses."""
+    from etl.analytics.standing import judge_all
+
+    least = config.service.ready_max_age
+    limits = {s.name: max(least, 2 * _longest(s.schedule, now)) for s in config.sources if s.enabled}
+    return judge_all(limits, found, now)
+
+
+def _longest(schedule: Schedule, now: datetime) -> float:
+    if schedule.every is not None:
+        return max(schedule.every, schedule.max_interval or 0.0) + schedule.jitter
+    from etl.scheduler.timing import slowest  # the scheduler's libraries: only for who has a cron line
+
+    return slowest(schedule, now)
+
+
 def _is_stale(status: SourceStatus | None, now: datetime, limit: timedelta) -> bool:
     """A source that was never complete is staler than any limit; an archive does not age."""
     if status is not None and status.retired_at is not None:
@@ -116,6 +156,7 @@ def _document(
     stale: Sequence[str],
     now: datetime,
     limit: timedelta | None,
+    judged: dict[str, Standing],
 ) -> dict[str, Any]:
     names = sorted({*found, *wanted})
     return {
@@ -125,6 +166,7 @@ def _document(
             {
                 "source": name,
                 "configured": name in wanted,
+                "state": judged[name].state if name in judged else None,
                 "stale": name in stale if limit is not None else None,
                 **_fields(found.get(name), now),
             }
@@ -155,15 +197,49 @@ def _fields(status: SourceStatus | None, now: datetime) -> dict[str, Any]:
     }
 
 
-def _show(found: dict[str, SourceStatus], wanted: Sequence[str], stale: Sequence[str], now: datetime) -> None:
-    names = sorted({*found, *wanted})
+def _show(
+    found: dict[str, SourceStatus],
+    judged: dict[str, Standing],
+    stale: Sequence[str],
+    now: datetime,
+    config: Config,
+    *,
+    every: bool,
+) -> None:
+    from etl.analytics.standing import FOLD, WELL, summary
+
+    names = sorted({*found, *judged})
     if not names:
         say("no source is configured, and none was ever synced")
         say("  run: bifrost-etl init", DIM)
         return
-    table(_HEADINGS, [_row(name, found.get(name), now) for name in names], right=(4, 5, 7, 8, 9))
-    for name in names:
-        _remarks(name, found.get(name), name in wanted, name in stale)
+    ill = [name for name in names if name in stale or (name in judged and judged[name].state not in WELL)]
+    if judged:
+        say(
+            f"{plural(len(judged), 'source')}: {summary(one.state for one in judged.values())}",
+            WARN if ill else GOOD,
+        )
+    shown = names if every or len(names) <= FOLD else ill
+    if shown:
+        table(_HEADINGS, [_row(name, found.get(name), now) for name in shown], right=(4, 5, 7, 8, 9))
+    for name in shown:
+        _remarks(name, found.get(name), name in judged, name in stale)
+        _say_standing(name, found.get(name), judged.get(name), config)
+    if len(shown) < len(names):
+        say(f"{len(names) - len(shown):,} more are not shown: --all", DIM)
+
+
+def _say_standing(name: str, status: SourceStatus | None, standing: Standing | None, config: Config) -> None:
+    """When a source that fails is tried again."""
+    if standing is None or status is None or status.last_run is None:
+        return
+    if not standing.failures or status.disabled_at is not None:
+        return
+    from etl.cli.dashboard import next_try_of
+
+    moment = next_try_of(config, status)
+    fresh = "still fresh; " if standing.state == "failing" else ""
+    say(f"{name}: {fresh}a running service tries again about {moment_text(moment)} UTC", WARN)
 
 
 def _complete(status: SourceStatus, now: datetime) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from apscheduler.triggers.base import BaseTrigger
@@ -107,6 +108,22 @@ def rest(failures: int, interval: float) -> float:
         return 0.0
     doubled: float = interval * 2.0 ** min(failures - BREAKER_AFTER, 20)
     return min(doubled, max(LONGEST_REST, interval))
+
+
+def next_try(schedule: Schedule, failures: int, started: datetime, now: datetime) -> datetime:
+    """About when a source that fails is tried again, from the start of its last run; without jitter."""
+    interval = usual(schedule)
+    rested = started + timedelta(seconds=rest(failures, interval))
+    if schedule.cron is not None:
+        since = max(now, rested - timedelta(seconds=interval / 2))
+        return next_fire(schedule.cron, schedule.timezone, since)
+    return max(now, rested, started + timedelta(seconds=interval))
+
+
+def try_of(sources: Sequence[Source], name: str, failures: int, started: datetime) -> datetime | None:
+    """`next_try` of the source of this name; None for one that is not configured."""
+    found = [source for source in sources if source.name == name and source.enabled]
+    return next_try(found[0].schedule, failures, started, datetime.now(UTC)) if found else None
 
 
 def verdict(health: Health | None, source: Source, now: datetime, process: str) -> Verdict:

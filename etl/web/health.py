@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
+from etl.analytics import standing
 from etl.analytics.status import SourceStatus
 from etl.errors import EtlError
 from etl.log import visible
@@ -36,35 +37,20 @@ def ready(state: State) -> tuple[int, dict[str, Any]]:
 def judge(
     limits: Mapping[str, float], found: Mapping[str, SourceStatus], moment: datetime
 ) -> dict[str, dict[str, Any]]:
-    """Each enabled source: is it fresh, how old, how old it may be (seconds), and what is wrong with it."""
-    return {name: _one(found.get(name), limit, moment) for name, limit in limits.items()}
+    """Each enabled source: is it fresh, how old, how old it may be (seconds), and what is wrong with it.
+
+    One whose last runs failed is ready as long as it is fresh; `state` says failing.
+    """
+    judged = standing.judge_all(limits, found, moment)
+    return {name: _document(one, limits[name]) for name, one in judged.items()}
 
 
-def _one(status: SourceStatus | None, limit: float, moment: datetime) -> dict[str, Any]:
-    age = None if status is None else status.age(moment)
-    problem = _problem(status, age, limit)
+def _document(one: standing.Standing, limit: float) -> dict[str, Any]:
     return {
-        "ready": problem is None,
-        "age_seconds": None if age is None else round(age.total_seconds(), 3),
+        "ready": one.problem is None,
+        "state": one.state,
+        "failures": one.failures,
+        "age_seconds": None if one.age is None else round(one.age, 3),
         "max_age_seconds": limit,
-        "problem": problem and visible(problem),
+        "problem": one.problem and visible(one.problem),
     }
-
-
-def _problem(status: SourceStatus | None, age: timedelta | None, limit: float) -> str | None:
-    if status is None:
-        return "never synced"
-    if status.retired_at is not None:
-        return None  # an archive
-    if status.disabled_at is not None:
-        return f"disabled since {status.disabled_at:%Y-%m-%d %H:%M:%S} UTC: {status.disabled_reason}"
-    if age is None and status.complete_at is not None:
-        ahead = f"{status.complete_at:%Y-%m-%d %H:%M:%S} UTC"
-        return f"complete at {ahead}, which lies ahead: was the clock put back?"
-    if age is None:
-        return "the first load is not complete"
-    if age.total_seconds() > limit:
-        return "stale"
-    if status.open_gaps:
-        return f"{len(status.open_gaps)} stretches of the list are not read: {status.open_gaps[0].reason}"
-    return None

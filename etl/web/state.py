@@ -14,6 +14,10 @@ from etl.web.cache import Cache, Shared
 from etl.web.metrics import Metrics
 
 
+def _unknown(status: SourceStatus) -> datetime | None:
+    return None
+
+
 def _now() -> datetime:
     return datetime.now(UTC)
 
@@ -21,7 +25,8 @@ def _now() -> datetime:
 @dataclass(frozen=True, slots=True)
 class State:
     """`app` is the configuration at work. `alive` says that runs are started. `limits` gives the age in
-    seconds up to which each enabled source counts as fresh. `service` is fixed: host, port, token."""
+    seconds up to which each enabled source counts as fresh. `service` is fixed: host, port, token. `next_try`
+    says when a source that fails is tried again, if it is known."""
 
     app: Callable[[], App]
     service: Service
@@ -29,6 +34,7 @@ class State:
     alive: Callable[[], bool]
     limits: Callable[[], Mapping[str, float]]
     clock: Callable[[], datetime] = _now
+    next_try: Callable[[SourceStatus], datetime | None] = _unknown
     cache: Cache[list[SourceStatus]] = field(default_factory=Cache)
     asked: Shared[list[SourceStatus]] = field(default_factory=Shared)
     checked: Shared[None] = field(default_factory=Shared)

@@ -8,7 +8,9 @@ from starlette.responses import Response
 
 from etl.analytics import browsing, queries
 from etl.analytics.history import read_history
-from etl.analytics.status import read_status
+from etl.analytics.rendering import shown
+from etl.analytics.standing import summary
+from etl.analytics.status import SourceStatus, read_status
 from etl.errors import ConfigError
 from etl.web import health
 from etl.web.dashboard.cells import Grid, grid
@@ -23,7 +25,9 @@ def part(call: Call) -> Response:
     """The fragment that the address names."""
     name = call.request.path_params["name"]
     if name == "freshness":
-        return call.page("part_freshness.html", {"sources": freshness(call), "query": call.query})
+        found = freshness(call)
+        values = {"sources": found, "summary": standings(found), "query": call.query}
+        return call.page("part_freshness.html", values)
     if name == "tile":
         return call.page("part_tile.html", {"tile": open_tile(call.engine, call.chosen(), call.query)})
     if name in ("open", "open-all"):
@@ -49,16 +53,33 @@ def open_grid(call: Call, rows: int) -> Grid:
 
 
 def freshness(call: Call) -> list[dict[str, Any]]:
-    """Each source: how it stands, and what is wrong with it."""
+    """Each source: how it stands, what is wrong with it, and when one that fails is tried again."""
     state, now = call.state, call.state.clock()
     engine, limits = call.engine, state.limits()
     read = call.desk.kept.get("freshness", lambda: read_status(engine, now))  # not where probes wait
     found = {status.source: status for status in read}
     judged = health.judge({name: limits.get(name, float("inf")) for name in {*found, *limits}}, found, now)
     return [
-        {"name": name, "status": found.get(name), **one, "problem": state.redact(one["problem"] or "")}
+        {
+            "name": name,
+            "status": found.get(name),
+            **one,
+            "problem": state.redact(one["problem"] or ""),
+            "next_try": _next_try(call, found.get(name)),
+        }
         for name, one in sorted(judged.items())
     ]
+
+
+def standings(sources: list[dict[str, Any]]) -> str:
+    """`57 ok, 2 failing, 1 stale`."""
+    return summary(one["state"] for one in sources)
+
+
+def _next_try(call: Call, status: SourceStatus | None) -> str | None:
+    """As a clock of the reports' time zone shows it; None where nothing fails, or nobody knows."""
+    moment = None if status is None or not status.failures else call.state.next_try(status)
+    return None if moment is None else str(shown(moment, "instant", call.chosen().zone))
 
 
 def job_values(call: Call) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from etl.log import get
 from etl.web.dashboard import downloads
 from etl.web.dashboard.cells import grid
 from etl.web.dashboard.context import HEADERS, STATIC, Call, Desk, Missing, NothingYet, state_of
-from etl.web.dashboard.fragments import freshness, job_values, open_grid, part
+from etl.web.dashboard.fragments import freshness, job_values, open_grid, part, standings
 from etl.web.dashboard.overview import FEW, collect
 from etl.web.dashboard.table_specs import VIEWS
 from etl.web.dashboard.tables import MANY, read, table_values
@@ -152,6 +152,7 @@ def _overview(call: Call) -> Response:
         "views": VIEWS,
         "later": [view for view in VIEWS.values() if view.later],
         "sources": sources,
+        "summary": standings(sources),
         "open": open_grid(call, FEW),
         "open_tile": open_tile(engine, chosen, query),
     }
