@@ -1,8 +1,8 @@
 """Rows of a query as Arrow, column by column: Python does nothing value by value that Arrow can do for all.
 
 `as_is` and `raw` leave values as the driver gives them.
-`arrow` knows what drivers give: SQLite texts for instants and numbers for flags, PyMySQL naive instants,
-psycopg documents for JSON.
+`arrow` knows what drivers give: SQLite texts for instants and numbers for flags,
+PyMySQL naive instants, psycopg documents for JSON.
 """
 
 from __future__ import annotations

@@ -122,8 +122,8 @@ def _reject_row(
     return (
         source_id, run_id, time(first),
         bulk.storable(reject.reason), bulk.binary(dialect, reject.payload), digest, reject.position,
-        bulk.storable(cursor), reject.job_id,
-        bulk.storable(reject.after_id), bulk.storable(reject.before_id), time(sights[-1][2]), len(sights),
+        bulk.storable(cursor), reject.job_id, bulk.storable(reject.after_id),
+        bulk.storable(reject.before_id), time(sights[-1][2]), len(sights),
     )  # fmt: skip
 
 

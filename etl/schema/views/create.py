@@ -2,8 +2,8 @@
 
 Views belong to the newest schema only. Alembic's entry drops them before it changes a table, and creates them
 from this code when it has arrived at the newest revision: no migration holds a copy, and none can be stuck on
-a table that it must alter. Changing a view needs a revision of its own that notes `digest()`: a test asks
-for it. So `etl.schema.migrate.check` finds old views as it finds old tables, by the revision.
+a table that it must alter. Changing a view needs a revision of its own that notes `digest()`, as a test
+demands. So `etl.schema.migrate.check` finds old views as it finds old tables, by the revision.
 """
 
 from __future__ import annotations

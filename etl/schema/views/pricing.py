@@ -50,15 +50,14 @@ def cost(d: Dialect, t: str) -> str:
 
 def _rates(d: Dialect) -> str:
     """For each kind of job (its columns never null) and stretch of time the id of its price, or null."""
-    first, last = d.instant(_FIRST), d.instant(_LAST)
+    first, last, of_job = d.instant(_FIRST), d.instant(_LAST), band(d)
     kind, same = (
         "k.provider, k.model, k.band",
         "m.provider = t.provider AND m.model = t.model AND m.band = t.band",
     )
     return f"""
   WITH kinds AS (
-    SELECT DISTINCT
-      COALESCE(j.provider, '') AS provider, j.model AS model, COALESCE({band(d)}, '') AS band
+    SELECT DISTINCT COALESCE(j.provider, '') AS provider, j.model AS model, COALESCE({of_job}, '') AS band
     FROM job_kinds j WHERE j.model IS NOT NULL
   ), matching AS (
     SELECT {kind}, x.id, x.valid_from, ROW_NUMBER() OVER (ORDER BY {", ".join(_strength(d))}) AS strength

@@ -1,4 +1,4 @@
-"""The dashboard: pages for people, drawn on the server, which `routes()` mounts in the web application.
+"""The dashboard: pages for people, drawn on the server. The web application mounts them by `routes()`.
 
 Every handler is a plain function that has its turn in a thread (etl.web.turns). Values reach the
 page only through templates that escape; the few lines of script fetch fragments made by the same templates.
