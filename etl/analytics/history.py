@@ -18,6 +18,18 @@ from etl.schema.tables import sources, video_job_versions, video_jobs
 
 #: How many ids are offered for one that does not exist.
 NEAREST = 5
+#: Characters of an id that name a job if only one begins so.
+SHORTEST = 6
+#: From this likeness on (0 to 1) an id is offered for another; also one that begins the same.
+ALIKE = 0.5
+
+
+class UnknownJob(ConfigError):
+    """No source has a job of this id; `nearest` are stored ids that look like it."""
+
+    def __init__(self, job_id: str, nearest: tuple[str, ...], hint: str) -> None:
+        super().__init__(f"no job {job_id!r} in the database", hint=hint)
+        self.nearest = nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +68,36 @@ class JobHistory:
 
 
 def read_history(engine: sa.Engine, job_id: str, source: str | None = None) -> list[JobHistory]:
-    """The job in every source that has it, or in one. Raises ConfigError when none has, StorageError."""
+    """The job in every source that has it, or in one. Its id may lack the provider at its end, or be a
+    beginning that only one id has. Raises ConfigError when none has it, StorageError."""
     with storage_errors(), engine.connect() as conn:
         names = _sources(conn, source)
-        found = [_history(conn, names[row.source_id], row) for row in _current(conn, job_id, list(names))]
-        if not found:
+        meant = _meant(conn, job_id, list(names))
+        if meant is None:
             raise _unknown(conn, job_id, list(names))
-        return found
+        return [_history(conn, names[row.source_id], row) for row in _current(conn, meant, list(names))]
+
+
+def _meant(conn: sa.Connection, job_id: str, ids: Sequence[int]) -> str | None:
+    """The stored id that is meant: this one, this one of one provider, or the only one that begins so."""
+    if not job_id:
+        return None
+    for beginning in (job_id, f"{job_id}:"):
+        found = _beginning_with(conn, beginning, ids, 2)
+        if job_id in found:
+            return job_id
+        if len(found) == 1 and (beginning != job_id or len(job_id) >= SHORTEST):
+            return found.pop()
+    return None
+
+
+def _beginning_with(conn: sa.Connection, beginning: str, ids: Sequence[int], limit: int) -> set[str]:
+    """A few of the stored ids that begin so, the first in sort order, through the index."""
+    column, found = video_jobs.c.job_id, set[str]()
+    for source_id in ids:
+        query = sa.select(column).where(video_jobs.c.source_id == source_id, column >= beginning)
+        found.update(conn.scalars(query.order_by(column).limit(limit)))
+    return {other for other in found if other.startswith(beginning)}
 
 
 def _sources(conn: sa.Connection, name: str | None) -> dict[int, str]:
@@ -116,9 +151,10 @@ def _change(before: sa.Row[Any] | None, row: sa.Row[Any]) -> Change:
 
 
 def _unknown(conn: sa.Connection, job_id: str, ids: Sequence[int]) -> ConfigError:
-    near = _nearest(conn, job_id, ids)
-    hint = f"nearest: {', '.join(near)}" if near else "nothing has been synced yet; run: bifrost-etl sync"
-    return ConfigError(f"no job {job_id!r} in the database", hint=hint)
+    if conn.scalar(sa.select(video_jobs.c.job_id).where(video_jobs.c.source_id.in_(ids)).limit(1)) is None:
+        return UnknownJob(job_id, (), "nothing has been synced yet; run: bifrost-etl sync")
+    near = tuple(_nearest(conn, job_id, ids))
+    return UnknownJob(job_id, near, f"nearest: {', '.join(near)}" if near else "no stored id is like it")
 
 
 def _nearest(conn: sa.Connection, job_id: str, ids: Sequence[int]) -> list[str]:
@@ -129,5 +165,6 @@ def _nearest(conn: sa.Connection, job_id: str, ids: Sequence[int]) -> list[str]:
         for beyond, order in ((column >= job_id, column), (column < job_id, column.desc())):
             query = sa.select(column).where(video_jobs.c.source_id == source_id, beyond)
             near.update(conn.scalars(query.order_by(order).limit(NEAREST)))
-    likest = sorted(near, key=lambda other: -difflib.SequenceMatcher(None, job_id, other).ratio())
-    return likest[:NEAREST]
+    alike = {other: difflib.SequenceMatcher(None, job_id, other).ratio() for other in near}
+    meant = [o for o in near if alike[o] >= ALIKE or o.startswith(job_id[:SHORTEST])]
+    return sorted(meant, key=lambda other: (-alike[other], other))[:NEAREST]

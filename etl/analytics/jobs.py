@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 # ruff: noqa: S608 (SQL is put together from our own snippets; values come as parameters)
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -30,15 +31,16 @@ _CHUNK = 2000
 #: Among how many of the newest jobs names are looked for: a look at all of them would cost what all cost.
 _RECENT = 20_000
 Only = Literal["", "open", "late", "stalled", "unpriced"]
-Order = Literal["newest", "slowest"]
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
     """Those of `jobs` for which all of this holds: failed in this class (`failure`), with this `code`; took
-    at least `slower` seconds; are open, late or stalled now, or completed without a known cost (`only`).
+    at least `slower` seconds; are open, late or stalled now, or completed without a known cost (`only`);
+    their id begins with `text`, or their prompt contains it (A to Z are taken for a to z).
 
-    `order` is newest first; or slowest first, which leaves out what did not complete.
+    `sort` is a column of SORTS, "-" before it for the greatest first; "" is newest first. What has no value
+    there comes last.
     """
 
     jobs: Filter
@@ -46,7 +48,8 @@ class Choice:
     code: str = ""
     slower: float = 0.0
     only: Only = ""
-    order: Order = "newest"
+    text: str = ""
+    sort: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +73,22 @@ JOBS = (
     *_known("cost", "currency", "cost_state", "error_code", "error_message", "remixed_from_job_id"),
     *_known("versions", "is_unlisted"),
 )
-_ORDERS: dict[Order, str] = {
-    "newest": "j.created_at DESC, j.source_id, j.job_id",
-    "slowest": "{took} DESC, j.created_at DESC, j.source_id, j.job_id",
-}
+#: Columns that the list can be sorted by; the others would have to be read whole, or say nothing in order.
+SORTS = (
+    "source", "job_id", "provider", "model", "status", "progress", "size", "seconds", "created_at",
+    "completed_at", "expires_at", "total_seconds", "cost", "error_code", "versions",
+)  # fmt: skip
+#: Of these the greatest come first when somebody sorts by them, as numbers and instants are mostly asked.
+GREATEST_FIRST = frozenset(
+    ("progress", "seconds", "created_at", "completed_at", "expires_at", "total_seconds", "cost", "versions")
+)
+_NEWEST = "j.created_at DESC, j.source_id, j.job_id"
 _OPEN = "{unset} AND j.unlisted_at IS NULL"
+
+
+#: Some databases know the small letter of every capital, others only of A to Z.
+_TEXT = """(j.job_id LIKE :begins ESCAPE '!'
+  OR LOWER(j.prompt) LIKE :has ESCAPE '!' OR LOWER(j.prompt) LIKE :has_ascii ESCAPE '!')"""
 
 
 def count_jobs(engine: sa.Engine, choice: Choice) -> int:
@@ -155,18 +169,32 @@ def _listing(conn: sa.Connection, choice: Choice, part: str | None) -> sa.TextCl
     """Rows are chosen and cut first: only those shown are priced."""
     d = dialect(conn.dialect.name)
     where, values = conditions_of(d, choice)
-    order = f"ORDER BY {_ORDERS[choice.order].format(took=took(d))}"
+    order = f"ORDER BY {_order(d, choice.sort)}"
     cut = order if part is None else f"{order} {part}"
-    return bound(f"{_selected(d, where, cut)}\n{order}", values)
+    priced = choice.sort.removeprefix("-") == "cost"
+    return bound(f"{_selected(d, where, cut, priced=priced)}\n{order}", values)
 
 
-def _selected(d: Dialect, where: str, cut: str) -> str:
+def _order(d: Dialect, sort: str) -> str:
+    """Unknown values last, then newest first: the same on every database, and the same at every look."""
+    name = sort.removeprefix("-")
+    if not name:
+        return _NEWEST
+    found = {"total_seconds": took(d), "cost": cost_of_job(d), "versions": "j.version"}.get(name, f"j.{name}")
+    if name == "source":
+        found = "(SELECT named.name FROM sources named WHERE named.id = j.source_id)"
+    return f"({found} IS NULL), {found}{' DESC' if sort != name else ''}, {_NEWEST}"
+
+
+def _selected(d: Dialect, where: str, cut: str, *, priced: bool = False) -> str:
+    """`priced`: the cut itself needs each job's cost."""
+    prices = price_of_job(d) if priced else ""
     return f"""
 SELECT s.name AS source, j.job_id, j.provider, j.model, j.status, j.progress, j.prompt, j.size, j.seconds,
   j.created_at, j.completed_at, j.expires_at, {took(d)} AS total_seconds,
   {cost_of_job(d)} AS cost, p.currency, {COST_STATE} AS cost_state, j.error_code, j.error_message,
   j.remixed_from_job_id, j.version AS versions, (j.unlisted_at IS NOT NULL) AS is_unlisted
-FROM (SELECT * FROM video_jobs j WHERE {where} {cut}) j
+FROM (SELECT j.* FROM video_jobs j {prices} WHERE {where} {cut}) j
 JOIN sources s ON s.id = j.source_id
 {price_of_job(d)}"""
 
@@ -210,12 +238,20 @@ def conditions_of(d: Dialect, choice: Choice) -> tuple[str, dict[str, Any]]:
 
 
 def _only(d: Dialect, choice: Choice) -> tuple[list[str], dict[str, Any]]:
-    """Conditions of `only` and `order`, and the values that they need."""
+    """Conditions of `only`, `text` and `sort`, and the values that they need."""
     conditions, values = [], dict[str, Any]()
-    if choice.order == "slowest":
+    if choice.sort == "-total_seconds":  # what did not complete took no time
         conditions.append(
             "j.status = 'completed' AND j.completed_at IS NOT NULL AND j.created_at IS NOT NULL"
         )
+    if choice.text:
+        conditions.append(_TEXT)
+        literal = re.sub("([!%_])", r"!\1", choice.text)
+        values |= {
+            "begins": f"{literal}%",
+            "has": f"%{literal.lower()}%",
+            "has_ascii": f"%{_lowered(literal)}%",
+        }
     if choice.only not in ("", "unpriced"):
         conditions.append(_OPEN.format(unset=d.unset("j.settled")))
         age = {"late": LATE, "stalled": STALLED}.get(choice.only)
@@ -223,6 +259,11 @@ def _only(d: Dialect, choice: Choice) -> tuple[list[str], dict[str, Any]]:
             conditions.append("j.created_at < :born_before")
             values["born_before"] = _before(choice.jobs, age)
     return conditions, values
+
+
+def _lowered(text: str) -> str:
+    """As SQLite does it, and PostgreSQL where texts compare byte by byte: other letters than A to Z stay."""
+    return "".join(letter.lower() if letter.isascii() else letter for letter in text)
 
 
 def _before(chosen: Filter, age: float) -> Any:

@@ -142,7 +142,7 @@ def test_addresses_that_lead_nowhere(site: Site):
     ):
         answer = site.get(path)
         assert answer.status == 404 and "Traceback" not in answer.text
-    assert "nearest" in site.get("/job?id=video_0").text
+    assert "Nearest: <a href" in site.get("/job?id=video_0").text
     assert site.get("/job").status == 400
 
 

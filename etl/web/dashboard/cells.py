@@ -68,12 +68,24 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
+class Heading:
+    """`right`: numbers, set flush right. `href` sorts by this column; `sorted` is "ascending", "descending"
+    or empty, as the page is sorted now."""
+
+    label: str
+    about: str
+    right: bool
+    href: str = ""
+    sorted: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Grid:
     """A table ready to be drawn."""
 
     name: str
     title: str
-    headings: tuple[tuple[str, str, bool], ...]
+    headings: tuple[Heading, ...]
     rows: tuple[tuple[Cell, ...], ...]
     cut: bool
 
@@ -82,7 +94,8 @@ class Grid:
 class Setting:
     """What every cell needs: the filters in force, the time zone, the currency of sums.
 
-    `unfold`: long texts can be read whole. `hidden` columns are left out.
+    `unfold`: long texts can be read whole. `hidden` columns are left out. `sort_path` is the page whose
+    columns of `sorts` can be sorted by; None stands for all of them.
     """
 
     query: Query
@@ -90,6 +103,8 @@ class Setting:
     currency: str
     unfold: bool = False
     hidden: tuple[str, ...] = ()
+    sort_path: str = ""
+    sorts: tuple[str, ...] | None = None
 
 
 def grid(
@@ -113,7 +128,9 @@ def grid(
         known = dict(zip(names, row, strict=True)) | {"": (table.name, whole)}
         drawn.append(tuple(_cell(table.columns[place], known, setting) for place in places))
     cut = table.cut or (rows is not None and len(table.rows) > rows)
-    return Grid(table.name, table.title, tuple(_heading(table, p) for p in places), tuple(drawn), cut)
+    return Grid(
+        table.name, table.title, tuple(_heading(table, p, setting) for p in places), tuple(drawn), cut
+    )
 
 
 def _same(table: Table, names: list[str], name: str) -> tuple[str, ...]:
@@ -127,11 +144,25 @@ def _whole(table: Table, names: list[str]) -> float:
     return sum(float(row[names.index(shared)] or 0) for row in table.rows) if shared else 0.0
 
 
-def _heading(table: Table, place: int) -> tuple[str, str, bool]:
+def _heading(table: Table, place: int, setting: Setting) -> Heading:
     column = table.columns[place]
     label = _LABELS.get(column.name, column.name.replace("_", " "))
     right = column.name != "progress" and is_number(column, table.rows, place)
-    return label, column.comment, right
+    if not setting.sort_path or (setting.sorts is not None and column.name not in setting.sorts):
+        return Heading(label, column.comment, right)
+    href = setting.query.url(
+        setting.sort_path,
+        sort=_next_sort(column.name, right or column.kind in ("instant", "day"), setting.query.sort),
+    )
+    state = {column.name: "ascending", f"-{column.name}": "descending"}.get(setting.query.sort, "")
+    return Heading(label, column.comment, right, href, state)
+
+
+def _next_sort(name: str, greatest_first: bool, now: str) -> str:
+    """A second click turns the order around."""
+    if now.removeprefix("-") == name:
+        return name if now[0] == "-" else f"-{name}"
+    return f"-{name}" if greatest_first else name
 
 
 def _cell(column: Column, row: Mapping[str, Any], setting: Setting) -> Cell:

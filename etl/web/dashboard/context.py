@@ -55,7 +55,9 @@ class NothingYet(Exception):
 
 
 class Missing(Exception):
-    """What the address names is not there: what, why, and what to do."""
+    """What the address names is not there: what, why, and what to do. `near` are ids of jobs like it."""
+
+    near: tuple[str, ...] = ()
 
 
 class Desk:
@@ -134,10 +136,14 @@ class Call:
     def choice(self) -> Choice:
         return self.query.choice(self.state.clock(), self.reporting)
 
-    def setting(self, *, unfold: bool = False) -> Setting:
+    def setting(
+        self, *, unfold: bool = False, sort_path: str = "", sorts: tuple[str, ...] | None = None
+    ) -> Setting:
         """A column that says the same in every row is left out."""
         hidden = ("source",) if len(self.source_names) == 1 else ()
-        return Setting(self.query, self.reporting.timezone, self.reporting.currency, unfold, hidden)
+        return Setting(
+            self.query, self.reporting.timezone, self.reporting.currency, unfold, hidden, sort_path, sorts
+        )
 
     def job_named(self) -> tuple[str, str | None]:
         """The job and source in the address. Raises ConfigError."""

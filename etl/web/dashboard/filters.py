@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from starlette.datastructures import QueryParams
 
-from etl.analytics.jobs import Choice, Only
+from etl.analytics.jobs import SORTS, Choice, Only
 from etl.analytics.queries import Filter
 from etl.analytics.ranges import moment
 from etl.config import Reporting
@@ -19,11 +19,11 @@ from etl.errors import ConfigError
 
 DEFAULT = "7d"
 EVERYTHING = "all"
-SLOWEST = "slowest"
+SLOWEST = "-total_seconds"
 _LONGEST = 500
 _LAST_PAGE = 100_000
 #: What narrows the list of jobs beyond the form; other pages do not know it.
-_DRILL = ("failure", "code", "only", "slower", "sort")
+_DRILL = ("text", "failure", "code", "only", "slower", "sort")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,7 @@ class Query:
     code: str = ""
     only: str = ""
     slower: str = ""
+    text: str = ""
     sort: str = ""
     page: int = 1
 
@@ -64,7 +65,8 @@ class Query:
             code=one("code"),
             only=one("only"),
             slower=one("slower"),
-            sort=one("sort"),
+            text=one("text"),
+            sort=SLOWEST if one("sort") == "slowest" else one("sort"),  # as addresses of before had it
             page=min(_LAST_PAGE, max(1, number)),
         )
 
@@ -85,6 +87,8 @@ class Query:
 
     def chips(self) -> Iterator[tuple[str, str]]:
         """What the form does not show: in words, and the name of what takes it away."""
+        if self.text:
+            yield f"id or prompt: {self.text}", "text"
         if self.failure:
             yield f"failure class: {self.failure}", "failure"
         if self.code:
@@ -93,8 +97,9 @@ class Query:
             yield f"only {self.only}", "only"
         if self.slower:
             yield f"took at least {self.slower} s", "slower"
-        if self.sort == SLOWEST:
-            yield "slowest first", "sort"
+        if self.sort:
+            name = self.sort.removeprefix("-").replace("_", " ")
+            yield f"sorted by {name}{', greatest first' if self.sort[0] == '-' else ''}", "sort"
 
     def drilled(self) -> dict[str, str]:
         """What the form must carry along."""
@@ -118,8 +123,11 @@ class Query:
             raise ConfigError(
                 f"there is no filter {self.only!r}", hint=f"one of: {', '.join(get_args(Only)[1:])}"
             )
-        jobs, order = self.chosen(now, reporting), "slowest" if self.sort == SLOWEST else "newest"
-        return Choice(jobs, self.failure, self.code, _seconds(self.slower), self.only, order)  # type: ignore[arg-type]
+        if self.sort and self.sort.removeprefix("-") not in SORTS:
+            raise ConfigError(f"jobs are not sorted by {self.sort!r}", hint=f"one of: {', '.join(SORTS)}")
+        chosen, slower = self.chosen(now, reporting), _seconds(self.slower)
+        only: Any = self.only
+        return Choice(chosen, self.failure, self.code, slower, only, self.text, self.sort)
 
 
 def _seconds(text: str) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 from starlette.responses import Response
 
 from etl.analytics import browsing, queries
-from etl.analytics.history import read_history
+from etl.analytics.history import UnknownJob, read_history
 from etl.analytics.rendering import shown
 from etl.analytics.standing import summary
 from etl.analytics.status import SourceStatus, read_status
@@ -87,6 +87,10 @@ def job_values(call: Call) -> dict[str, Any]:
     named = call.job_named()
     try:
         jobs = read_history(call.engine, *named)
+    except UnknownJob as error:
+        missing = Missing("There is no such job", str(error), None if error.nearest else error.hint)
+        missing.near = error.nearest
+        raise missing from None
     except ConfigError as error:
         raise Missing("There is no such job", str(error), error.hint) from None
     found = [(job, browsing.facts_of(call.engine, job.source, job.job_id)) for job in jobs]

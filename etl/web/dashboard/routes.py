@@ -7,10 +7,11 @@ page only through templates that escape; the few lines of script fetch fragments
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
@@ -22,6 +23,7 @@ from etl.log import get
 from etl.web.dashboard import downloads
 from etl.web.dashboard.cells import grid
 from etl.web.dashboard.context import HEADERS, STATIC, Call, Desk, Missing, NothingYet, state_of
+from etl.web.dashboard.filters import EVERYTHING
 from etl.web.dashboard.fragments import freshness, job_values, open_grid, part, standings
 from etl.web.dashboard.overview import FEW, collect
 from etl.web.dashboard.table_specs import VIEWS
@@ -100,7 +102,7 @@ def _answer(call: Call, handler: Handler) -> Response:
     except NothingYet:
         return _say(call, 503, "Nothing was synced yet", nothing=True)
     except Missing as error:
-        return _say(call, 404, *error.args)
+        return _say(call, 404, *error.args, near=error.near)
     except ConfigError as error:
         return _say(call, 400, str(error), error.hint)
     except SchemaMismatch as error:
@@ -116,10 +118,10 @@ def _answer(call: Call, handler: Handler) -> Response:
 
 
 def _say(
-    call: Call, status: int, what: str, why: str | None = None, hint: str | None = None, **more: bool
+    call: Call, status: int, what: str, why: str | None = None, hint: str | None = None, **more: Any
 ) -> Response:
     clean = state_of(call.request).redact
-    values = {"nothing": False, "retry": False, **more, "query": call.query, "page": "error"}
+    values = {"nothing": False, "retry": False, "near": (), **more, "query": call.query, "page": "error"}
     values |= {"what": clean(what), "why": clean(why or ""), "hint": clean(hint or "")}
     small = call.request.url.path.startswith("/part/")
     return call.page("part_error.html" if small else "error.html", values, status)
@@ -172,13 +174,20 @@ def _jobs(call: Call) -> Response:
         "last": (number - 1) * ROWS + len(table.rows),
         "number": number,
         "pages": pages,
-        "grid": grid(table, call.setting(), only=VIEWS["jobs"].few),
+        "grid": grid(table, call.setting(sort_path="/jobs", sorts=jobs.SORTS), only=VIEWS["jobs"].few),
     }
     return call.page("jobs.html", values)
 
 
 def _job(call: Call) -> Response:
-    return call.page("job.html", call.frame() | job_values(call))
+    try:
+        return call.page("job.html", call.frame() | job_values(call))
+    except Missing:  # not one id: several that begin so, or words of a prompt
+        text = call.job_named()[0]
+        everywhere = replace(call.query, text=text, since=EVERYTHING)
+        if not jobs.count_jobs(call.engine, everywhere.choice(call.state.clock(), call.reporting)):
+            raise
+        return RedirectResponse(everywhere.url("/jobs"), 303, HEADERS)
 
 
 def _table(call: Call) -> Response:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
+from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
 
@@ -19,6 +21,10 @@ from etl.web.dashboard.time_axis import is_hourly
 
 #: Rows of a table that is shown whole; more are in the files.
 MANY = 500
+#: A page that is sorted looks at so many rows; the files have all.
+_SORTED_AMONG = 20_000
+#: Trees go from parent to child, percentiles over time.
+_IN_OWN_ORDER = ("tree", "pace")
 
 
 def read(call: Call, limit: int | None) -> tuple[View, Table]:
@@ -28,7 +34,32 @@ def read(call: Call, limit: int | None) -> tuple[View, Table]:
         raise Missing(
             "There is no such table", f"Nothing is called {name[:100]!r}.", f"one of: {', '.join(VIEWS)}"
         )
-    return VIEWS[name], _table(call, name, limit)
+    sort = call.query.sort if name not in _IN_OWN_ORDER else ""
+    if not sort:
+        return VIEWS[name], _table(call, name, limit)
+    return VIEWS[name], sorted_table(_table(call, name, limit and _SORTED_AMONG), sort, limit)
+
+
+def sorted_table(table: Table, sort: str, limit: int | None) -> Table:
+    """By the column `sort`, greatest first with "-" before it; what has no value comes last. Raises
+    ConfigError when there is no such column."""
+    names = [column.name for column in table.columns]
+    name = sort.removeprefix("-")
+    if name not in names:
+        raise ConfigError(f"this table is not sorted by {name!r}", hint=f"one of: {', '.join(names)}")
+    place = names.index(name)
+    known = [row for row in table.rows if row[place] is not None]
+    unknown = [row for row in table.rows if row[place] is None]
+    known.sort(key=lambda row: _comparable(row[place]), reverse=sort != name)
+    rows = tuple(known + unknown)
+    return replace(table, rows=rows[:limit], cut=table.cut or (limit is not None and len(rows) > limit))
+
+
+def _comparable(value: Any) -> tuple[int, Any]:
+    """Numbers before texts: a column of any kind may hold both."""
+    if isinstance(value, bool | int | float | Decimal):
+        return 0, value
+    return (1, value) if isinstance(value, date) else (2, str(value))
 
 
 def _table(call: Call, name: str, limit: int | None) -> Table:
@@ -59,7 +90,8 @@ def run_of(call: Call) -> int | None:
 def table_values(call: Call, view: View, table: Table) -> dict[str, Any]:
     """What the page of one table shows."""
     few = view.few if view.name in ("tree", "open", "models", "daily", "hourly") else ()
-    drawn = grid(table, call.setting(unfold=True), only=few, first=view.few)
+    path = "" if view.name in (*_IN_OWN_ORDER, "pages") else f"/tables/{view.name}"
+    drawn = grid(table, call.setting(unfold=True, sort_path=path), only=few, first=view.few)
     charts = pace_charts(table, call.chosen(), call.query) if view.name == "pace" else []
     depths = [row[0] for row in table.rows] if view.name == "tree" else []
     view = replace(view, about=_family(table)) if view.name == "tree" else view
@@ -88,4 +120,4 @@ def _file(call: Call, view: View) -> str:
     own = {name: call.request.query_params.get(name) for name in ("id", "source", "run")}
     if view.name in ("tree", "pages"):
         return f"{path}?{urlencode({name: value for name, value in own.items() if value})}"
-    return call.query.url(path)
+    return call.query.url(path, sort=call.query.sort)
