@@ -1,5 +1,6 @@
 """Rows into SQL: upsert with history, page log, run log, lease and sync state."""
 
+from etl.load.batch import Batch
 from etl.load.gaps import Gap, OpenGap
 from etl.load.job_requests import LogBatch, known_requests, maker_of, read_log_state, waiting_jobs
 from etl.load.lease import Lease, worker_name
@@ -19,7 +20,7 @@ from etl.load.placing import Lane
 from etl.load.positions import TOP
 from etl.load.runs import RunEnd
 from etl.load.state import State, Trouble, may_be_joined, register, registered
-from etl.load.store import Batch, Store
+from etl.load.store import Store
 from etl.load.unlisting import Boundary, Scan, boundary
 
 __all__ = [

@@ -9,7 +9,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -20,85 +19,24 @@ from etl.errors import DatabaseBusy, DatabaseUnavailable, DuplicateRow, StorageE
 from etl.load import gaps, job_requests, lookup, runs, sync_log, twins, upsert
 from etl.load import state as states
 from etl.load import unlisting as scan
-from etl.load.gaps import Gap, OpenGap
-from etl.load.job_requests import LogBatch
+from etl.load.batch import KEEP, Batch, Standing
+from etl.load.gaps import OpenGap
 from etl.load.lease import Lease
 from etl.load.lookup import Found, Known
 from etl.load.placing import Lane, place_lane
 from etl.load.positions import UNPLACED
 from etl.load.runs import RunEnd
-from etl.load.state import CREDIBLE, LookBack, State, Trouble
+from etl.load.state import CREDIBLE, LookBack, State
 from etl.load.upsert import JobWriter, Seen
-from etl.records import Counts, PageRows, Reject, RunKind
+from etl.records import PageRows, RunKind
 
 _T = TypeVar("_T")
-
-#: A batch that says nothing of the checkpoint leaves it as it is.
-KEEP: Any = object()
 
 #: Waits between tries of one transaction, in seconds; a restarting database is back within their sum.
 RETRY_WAITS = (0.05, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0)
 
 #: What jobs are found by.
 _LOOKED_UP = ("source_id", "job_id", "list_position", "settled", "unlisted_at", "suspect_run_id")
-
-
-@dataclass(slots=True)
-class Batch:
-    """What one transaction makes durable.
-
-    `pages` are (lane, page) in the order they came. `distrusted` pages are logged, their jobs not believed.
-    `by_id` are single jobs read by id, `gone` those answered 404, `reread` all that were asked for.
-    `log` is what the gateway's log told, jobs that nobody knew among it.
-    `gaps` are stretches that nobody can read; `probed` the recorded ones that the gateway was asked for.
-    `requests` and `retries` are the run's totals so far. `complete` says that everything listed is stored, or
-    stands in a gap. `trouble` is where and how the run failed, for the next one.
-    """
-
-    pages: list[tuple[str, PageRows]] = field(default_factory=list)
-    distrusted: list[PageRows] = field(default_factory=list)
-    by_id: list[PageRows] = field(default_factory=list)
-    gone: list[str] = field(default_factory=list)
-    reread: list[str] = field(default_factory=list)
-    rejects: list[tuple[Reject, str | None, datetime]] = field(default_factory=list)
-    gaps: list[Gap] = field(default_factory=list)
-    probed: list[int] = field(default_factory=list)
-    trouble: Trouble | None = None
-    checkpoint: dict[str, Any] | None = KEEP
-    requests: int = 0
-    retries: int = 0
-    complete: bool = False
-    scan: scan.Scan | None = None
-    log: LogBatch | None = None
-    end: RunEnd | None = None
-
-
-@dataclass(slots=True)
-class Standing:
-    """What a run knows of itself as of its last commit."""
-
-    counts: Counts = field(default_factory=Counts)
-    state: State = field(default_factory=State)
-    lanes: dict[str, Lane] = field(default_factory=dict)
-    run_id: int | None = None
-    gaps: list[OpenGap] = field(default_factory=list)
-    met: set[int] = field(default_factory=set)  # gaps that this run has met, or opened
-
-    @property
-    def open_gaps(self) -> list[OpenGap]:
-        """What is not read, and nobody has accepted."""
-        return [gap for gap in self.gaps if not gap.accepted]
-
-    @property
-    def lasting_gaps(self) -> frozenset[int]:
-        """The open ones that no next run will read by going on where this one stopped."""
-        return frozenset(gap.id for gap in self.open_gaps if gap.kind != "interrupted")
-
-    def copy(self) -> Standing:
-        """One to change, until the transaction is durable."""
-        lanes = {name: replace(lane) for name, lane in self.lanes.items()}
-        own = {"counts": replace(self.counts), "state": replace(self.state), "met": set(self.met)}
-        return replace(self, **own, lanes=lanes)  # type: ignore[arg-type]
 
 
 class Store:
