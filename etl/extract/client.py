@@ -8,9 +8,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from functools import lru_cache
+from datetime import datetime
 from types import TracebackType
 from typing import Any
 from urllib.parse import quote
@@ -24,6 +22,7 @@ from etl.extract.http import Reply, Transport
 from etl.extract.logs import LogClient
 from etl.extract.paging import item_ids
 from etl.extract.rate_limit import RateLimit
+from etl.extract.reply_headers import answering_key, retry_after_seconds, sent_at
 from etl.extract.retry import Retry
 from etl.log import Redactor, get
 from etl.records import RawPage, Request
@@ -97,7 +96,7 @@ class Gateway:
                     wait=self._limit.wait,
                     sent=self._count_request,
                     clock=self._clock,
-                    date=_date,
+                    date=sent_at,
                     redact=self._redact,
                 )
             return self._logs
@@ -245,9 +244,9 @@ class Gateway:
             self._count_request()
             reply = self._transport.get(path, query, where, own, key=key or self.key)
         if reply.status != 200:
-            wait = _retry_after(reply, self._clock)
+            wait = retry_after_seconds(reply, self._clock)
             error = self._error(gateway_errors.Answer(reply.status, reply.body, wait, where, after, by_id))
-            error.account = _account(reply)
+            error.account = answering_key(reply)
             raise error
         return reply
 
@@ -314,9 +313,9 @@ class Gateway:
             attempts=tried,
             duration=reply.seconds,
             size=len(reply.body),
-            gateway_date=_date(reply),
+            gateway_date=sent_at(reply),
             unknown=unknown,
-            account=_account(reply),
+            account=answering_key(reply),
             apart=self.cursors.apart,
         )
 
@@ -362,33 +361,3 @@ def _flag(fields: dict[str, Any], unknown: dict[str, Any]) -> bool | None:
         return value
     unknown["has_more"] = value
     return None
-
-
-def _account(reply: Reply) -> str | None:
-    """The gateway's key that answered, as it says from 2.0 on."""
-    return reply.headers.get("X-Bifrost-Routing-Info-Key", "").strip() or None
-
-
-def _retry_after(reply: Reply, clock: Callable[[], datetime]) -> float | None:
-    """Seconds until the time that Retry-After names, in either of its forms (RFC 9110, 10.2.3)."""
-    text = reply.headers.get("Retry-After", "").strip()
-    try:
-        return max(0.0, float(text))
-    except ValueError:
-        moment = _parse_date(text)
-    if moment is None:
-        return None
-    return max(0.0, (moment - (_date(reply) or clock())).total_seconds())
-
-
-def _date(reply: Reply) -> datetime | None:
-    return _parse_date(reply.headers.get("Date", ""))
-
-
-@lru_cache(maxsize=64)  # a Date header changes once a second; pages come faster
-def _parse_date(text: str) -> datetime | None:
-    try:
-        moment = parsedate_to_datetime(text)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
