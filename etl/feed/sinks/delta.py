@@ -6,7 +6,6 @@ source, one whose version is the last delivered key and one whose version is the
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -16,16 +15,19 @@ from deltalake.exceptions import TableNotFoundError
 
 from etl.config import Destination
 from etl.feed.sinks.base import Part, Written, required_url
+from etl.feed.sinks.delta_upkeep import (
+    COMPRESSED,
+    is_due,
+    is_quiet,
+    keep_up,
+    only_next,
+    properties,
+    target_size,
+)
 from etl.feed.tables import KEYS, STATE
 from etl.feed.watermarks import WHOLE, Mark
 
 _APP = "bifrost-etl"
-#: Commits of a table between two upkeeps. Each commit of state leaves the files behind that it wrote anew.
-_EVERY, _EVERY_STATE = 16, 4
-_MIB = 2**20
-#: A change of state writes the file anew that held the job: small files bound what five changes cost.
-_TARGET = {STATE: _MIB}
-_LARGE = 16 * _MIB
 #: What deltalake reads, and pyarrow cannot compute with.
 _PLAIN = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
 
@@ -45,9 +47,13 @@ class DeltaTables:
         self._root, self._options, self._keep = root, options, keep
         self._written = Written()
         self._due: set[str] = set()
+        self._delivered: set[str] = set()
+        self._asked: dict[str, DeltaTable] = {}
 
     def marks(self, table: str) -> dict[int, Mark]:
         found = self._open(table)
+        if found is not None:
+            self._asked[table] = found
         return self._written.note(table, {} if found is None else _read_marks(found))
 
     def deliver(self, parts: Sequence[Part]) -> None:
@@ -61,6 +67,7 @@ class DeltaTables:
             else:
                 self._write(part, found, commit)
             self._written.note(part.table, part.marks)
+            self._delivered.add(part.table)
 
     def read(self, table: str, columns: Sequence[str]) -> Iterator[pa.Table]:
         found = self._open(table)
@@ -71,16 +78,13 @@ class DeltaTables:
             )
 
     def upkeep(self) -> None:
-        """Small files become large ones, and what nobody needs any more goes."""
+        for name, table in self._asked.items():
+            if name not in self._delivered and is_quiet(table, self._keep):
+                self._due.add(name)
         for name in sorted(self._due):
-            table = self._open(name)
-            assert table is not None
-            _set_properties(table, self._properties(name))
-            table.optimize.compact(target_size=_TARGET.get(name, _LARGE), commit_properties=_only_next())
-            # Full: a checkpoint may have forgotten what was replaced. What the property keeps stays.
-            table.vacuum(dry_run=False, enforce_retention_duration=False, full=True)
-            table.create_checkpoint()
-            table.cleanup_metadata()
+            found = self._open(name)
+            assert found is not None
+            keep_up(name, found, self._keep)
         self._due = set()
 
     def close(self) -> None:
@@ -88,37 +92,28 @@ class DeltaTables:
 
     def _commit(self, part: Part, found: DeltaTable | None, before: dict[int, Mark]) -> CommitProperties:
         changed = {s: mark for s, mark in part.marks.items() if before.get(s) != mark}
-        noted = _transactions(changed, max(part.marks))
-        version = 0 if found is None else found.version() + 1
-        every = _EVERY_STATE if part.table == STATE else _EVERY
-        if found is not None and version - (_version(found, "upkeep") or 0) >= every:
-            noted.append(Transaction(f"{_APP}/upkeep", version))
+        deliveries = 1 + ((_version(found, "deliveries") or 0) if found is not None else 0)
+        if found is not None and is_due(part.table, found, deliveries):
             self._due.add(part.table)
-        return _only_next(noted)
+        noted = Transaction(f"{_APP}/deliveries", deliveries)
+        return only_next([*_transactions(changed, max(part.marks)), noted])
 
     def _write(self, part: Part, found: DeltaTable | None, commit: CommitProperties) -> None:
         described = part.rows.schema.metadata or {}
-        new: dict[str, Any] = {"configuration": self._properties(part.table)}
+        new: dict[str, Any] = {"configuration": properties(part.table, self._keep)}
         if comment := described.get(b"comment"):
             new["description"] = comment.decode()
         write_deltalake(
             self._place(part.table) if found is None else found,
-            part.rows.replace_schema_metadata(None),
+            part.rows.replace_schema_metadata(None) if part.whole else _described_once(part.rows, found),
             mode="overwrite" if part.whole else "append",
             schema_mode="overwrite" if part.whole else "merge",
             storage_options=self._options,
-            target_file_size=_TARGET.get(part.table, _LARGE),
+            target_file_size=target_size(part.table),
+            writer_properties=COMPRESSED,
             commit_properties=commit,
             **(new if found is None else {}),
         )
-
-    def _properties(self, table: str) -> dict[str, str]:
-        kept = f"interval {math.floor(self._keep)} seconds"
-        return {
-            "delta.logRetentionDuration": kept,
-            "delta.deletedFileRetentionDuration": kept,
-            "delta.targetFileSize": str(_TARGET.get(table, _LARGE)),
-        }
 
     def _open(self, table: str) -> DeltaTable | None:
         try:
@@ -130,30 +125,27 @@ class DeltaTables:
         return f"{self._root}/{table}"
 
 
-def _only_next(noted: list[Transaction] | None = None) -> CommitProperties:
-    """A commit that fails when somebody else has committed since the table was opened."""
-    return CommitProperties(app_transactions=noted, max_commit_retries=0)
-
-
 def _merge(found: DeltaTable, part: Part, commit: CommitProperties) -> None:
     # When a job was first seen never changes, and its range tells most files apart from the wanted ones.
     keys = (*KEYS[part.table], "first_seen_at")
     merger: Any = found.merge(
-        part.rows.replace_schema_metadata(None),
+        _described_once(part.rows, found),
         " AND ".join(f"held.{name} = new.{name}" for name in keys),
         source_alias="new",
         target_alias="held",
         merge_schema=True,
+        writer_properties=COMPRESSED,
         commit_properties=commit,
     )
     merger.when_matched_update_all().when_not_matched_insert_all().execute()
 
 
-def _set_properties(table: DeltaTable, wanted: dict[str, str]) -> None:
-    """Tables of an older version have others, and settings change."""
-    held = table.metadata().configuration
-    if any(held.get(name) != value for name, value in wanted.items()):
-        table.alter.set_table_properties(wanted)
+def _described_once(rows: pa.Table, found: DeltaTable | None) -> pa.Table:
+    """Rows that repeat no comment which the table has: in a small file, comments are most of its bytes."""
+    rows = rows.replace_schema_metadata(None)
+    known = {field.name for field in found.schema().fields} if found is not None else set()
+    fields = [field.remove_metadata() if field.name in known else field for field in rows.schema]
+    return rows.cast(pa.schema(fields))
 
 
 def _transactions(marks: dict[int, Mark], sources: int) -> list[Transaction]:

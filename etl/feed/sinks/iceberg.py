@@ -66,12 +66,14 @@ class IcebergTables:
         self._catalog, self._namespace, self._keep = catalog, namespace, keep
         self._written = Written()
         self._touched: set[str] = set()
+        self._asked: dict[str, Table] = {}
 
     def marks(self, table: str) -> dict[int, Mark]:
         try:
             found = self._catalog.load_table(f"{self._namespace}.{table}")
         except NoSuchTableError:
             return self._written.note(table, {})
+        self._asked[table] = found
         return self._written.note(table, watermarks.decode(found.properties.get(_MARKS)))
 
     def deliver(self, parts: Sequence[Part]) -> None:
@@ -100,6 +102,9 @@ class IcebergTables:
             yield pa.Table.from_batches([batch])
 
     def upkeep(self) -> None:
+        for name, found in self._asked.items():
+            if name not in self._touched:
+                keep_up(found, self._keep, is_quiet=True)
         for name in sorted(self._touched):
             keep_up(self._catalog.load_table(f"{self._namespace}.{name}"), self._keep)
         self._touched = set()

@@ -7,6 +7,7 @@ with what the table still names.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,7 +23,9 @@ from pyiceberg.table import Table
 from etl.feed.tables import CHANGED, STATE
 
 #: Files added since the last joining that make another one due, and snapshots that are expired at once.
-_MANY = 16
+_MANY, _EXPIRED = 8, 4
+#: A little state has its snapshots expired each time: most of it is written anew by every change.
+_LITTLE = 2 * 2**20
 #: Smaller files are joined; so many rows are held in memory for it.
 _SMALL, _ROWS = 256 * 1024, 200_000
 _JOINED = "bifrost-etl.files"
@@ -31,7 +34,8 @@ _PROPERTIES = {
     "commit.manifest-merge.enabled": "true",
     "commit.manifest.min-count-to-merge": str(_MANY),
     "write.metadata.delete-after-commit.enabled": "true",
-    "write.metadata.previous-versions-max": "4",
+    # A delivery and its clean-up make three: whoever asked the catalogue before them still finds the file.
+    "write.metadata.previous-versions-max": "3",
 }
 #: A change of state writes the file anew that held the job: small files bound what a few changes cost.
 _STATE = {"write.target-file-size-bytes": str(4 * 2**20)}  # as counted before compression
@@ -43,16 +47,32 @@ def properties(table: str) -> dict[str, str]:
     return {**_PROPERTIES, **(_STATE if table == STATE else {})}
 
 
-def keep_up(table: Table, keep: timedelta) -> None:
-    """Join small files, and take away what was replaced more than `keep` ago, when enough came together."""
-    if _count(table) - int(table.properties.get(_JOINED, "0")) >= _MANY:
+def keep_up(table: Table, keep: timedelta, *, is_quiet: bool = False, now: datetime | None = None) -> None:
+    """Join small files, and take away what was replaced more than `keep` ago, when enough came together.
+
+    `is_quiet` says that the table got nothing new: then little is enough.
+    """
+    edge = (now or datetime.now(UTC)) - keep
+    old = _replaced_before(table, edge)
+    if is_quiet and not old:
+        return
+    if _count(table) - int(table.properties.get(_JOINED, "0")) >= (1 if is_quiet else _MANY):
         join_small_files(table)
-    edge = datetime.now(UTC) - keep
-    old = sum(snapshot.timestamp_ms < edge.timestamp() * 1000 for snapshot in table.metadata.snapshots)
-    # Each change of state leaves the files behind that it wrote anew.
-    if old >= (_MANY // 4 if table.name()[-1] == STATE else _MANY):
-        table.maintenance.expire_snapshots().older_than(edge).commit()
+    if len(old) >= (1 if is_quiet or _is_little_state(table) else _EXPIRED):
+        table.maintenance.expire_snapshots().by_ids(old).commit()
         remove_unnamed(table.refresh(), edge)
+
+
+def _replaced_before(table: Table, edge: datetime) -> list[int]:
+    """Snapshots that were not the newest one any more at `edge`. A reader may have begun with the last of the
+    older ones just before it was replaced, however old that is."""
+    ordered = sorted(table.metadata.snapshots, key=lambda found: found.sequence_number or 0)
+    at = edge.timestamp() * 1000
+    return [old.snapshot_id for old, newer in itertools.pairwise(ordered) if newer.timestamp_ms < at]
+
+
+def _is_little_state(table: Table) -> bool:
+    return table.name()[-1] == STATE and _total(table, "total-files-size") < _LITTLE
 
 
 def join_small_files(table: Table) -> None:
@@ -91,9 +111,13 @@ def _bounds(table: Table, file: DataFile, column: str) -> tuple[int, int]:
 
 
 def _count(table: Table) -> int:
+    return _total(table, "total-data-files")
+
+
+def _total(table: Table, name: str) -> int:
     newest = table.current_snapshot()
     summary = newest.summary if newest is not None else None
-    return int((summary["total-data-files"] if summary is not None else None) or 0)
+    return int((summary[name] if summary is not None else None) or 0)
 
 
 def remove_unnamed(table: Table, before: datetime) -> None:
