@@ -132,6 +132,7 @@ class Source(Struct, frozen=True, kw_only=True):
     window: Literal["auto", "always", "never"] = "auto"
     open_job_patience: Duration = 86400.0
     rereads_per_run: Annotated[int, Meta(ge=0)] = 20
+    details: bool = False
     history_progress: bool = False
     prompts: Literal["store", "hash", "drop"] = "store"
     raw_payloads: Literal["drop", "store"] = "drop"
@@ -219,6 +220,8 @@ class Source(Struct, frozen=True, kw_only=True):
         if (self.logs_username is None) != (self.logs_password is None):
             lacking = "logs_username" if self.logs_password is None else "logs_password"
             yield lacking, "logs_username and logs_password go together"
+        if self.details and not self.rereads_per_run:
+            yield "details", "needs rereads_per_run above 0: that bounds how many jobs a run reads by id"
         if self.ca_bundle is not None and not self.verify_tls:
             yield "ca_bundle", "has no effect with verify_tls: false; keep one of them"
         for header in self.headers:

@@ -204,6 +204,16 @@ class Gateway:
 
     def job(self, job_id: str, *, key: str | None = None) -> RawPage:
         """One job as a page of one item; NotFound when the gateway has none of that id. `key` pins it."""
+        (reply, body, cut), tried = self._read_job(job_id, key)
+        envelope = Envelope([body], True, {"has_more": False}, cut.get("extra_fields"))
+        return self._page(Request(after=job_id, limit=1), reply, envelope, tried)
+
+    def whole_job(self, job_id: str, *, key: str | None = None) -> bytes:
+        """As `job`, with all that the answer holds: links to media, or the media itself, among it."""
+        (reply, _, _), _ = self._read_job(job_id, key)
+        return reply.body
+
+    def _read_job(self, job_id: str, key: str | None) -> tuple[tuple[Reply, bytes, dict[str, bytes]], int]:
         path = f"/v1/videos/{quote(job_id, safe='', errors='surrogatepass')}"
         where = f"GET /v1/videos/ID (source {self.source.name})"
         query = {} if ":" in job_id else self._provider
@@ -212,9 +222,7 @@ class Gateway:
             reply = self._send(path, query, where, job_id, by_id=True, key=key)
             return reply, *self._job_body(reply, where, job_id)
 
-        (reply, body, cut), tried = self._retry.call(once)
-        envelope = Envelope([body], True, {"has_more": False}, cut.get("extra_fields"))
-        return self._page(Request(after=job_id, limit=1), reply, envelope, tried)
+        return self._retry.call(once)
 
     def expect_unreadable(self) -> None:
         """Unreadable records are known: a page that fails for such a reason is not asked for twice."""

@@ -81,7 +81,7 @@ def decode_object(body: bytes) -> tuple[bytes, dict[str, bytes]]:
     except _UNREADABLE:
         _check_object(body)
         return body, {}
-    names = [name for name in members if name in ("videos", "extra_fields")]
+    names = [name for name in members if name in ("videos", "content_filter", "extra_fields")]
     cut = {name: members.pop(name) for name in names}
     if not cut:
         return body, {}

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from etl.load.gaps import Gap, OpenGap
+from etl.load.job_details import DetailsBatch
 from etl.load.job_requests import LogBatch
 from etl.load.placing import Lane
 from etl.load.runs import RunEnd
@@ -24,7 +25,7 @@ class Batch:
 
     `pages` are (lane, page) in the order they came. `distrusted` pages are logged, their jobs not believed.
     `by_id` are single jobs read by id, `gone` those answered 404, `reread` all that were asked for.
-    `log` is what the gateway's log told, jobs that nobody knew among it.
+    `log` is what the gateway's log told, jobs that nobody knew among it; `details` what ended jobs told.
     `gaps` are stretches that nobody can read; `probed` the recorded ones that the gateway was asked for.
     `requests` and `retries` are the run's totals so far. `complete` says that everything listed is stored, or
     stands in a gap. `trouble` is where and how the run failed, for the next one.
@@ -45,6 +46,7 @@ class Batch:
     complete: bool = False
     scan: Scan | None = None
     log: LogBatch | None = None
+    details: DetailsBatch | None = None
     end: RunEnd | None = None
 
 

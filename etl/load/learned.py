@@ -11,13 +11,15 @@ class Learned(msgspec.Struct, frozen=True, omit_defaults=True):
     """`accounts`: the gateway's keys whose answers are of the account that this source mirrors.
     `other_accounts`: keys of other accounts that have answered.
     `cursors_apart`: an item's id is no cursor, only `last_id` is. `window`: the list only shows its newest
-    page. `moves_by_id`: a job's status in the list moves only when the job is read by id."""
+    page. `moves_by_id`: a job's status in the list moves only when the job is read by id.
+    `details`: between which changes, by change_seq, ended jobs are queued to be read by id."""
 
     accounts: tuple[str, ...] = ()
     other_accounts: tuple[str, ...] = ()
     cursors_apart: bool = False
     window: bool = False
     moves_by_id: bool = False
+    details: tuple[int, int] | None = None
 
     def but(self, **found: Any) -> Learned:
         """The same, with what was found out since."""

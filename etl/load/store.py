@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from etl.db.engine import reading, storage_errors, writing
 from etl.errors import DatabaseBusy, DatabaseUnavailable, DuplicateRow, StorageError
-from etl.load import gaps, job_requests, lookup, runs, sync_log, twins, upsert
+from etl.load import gaps, job_details, job_requests, lookup, runs, sync_log, twins, upsert
 from etl.load import state as states
 from etl.load import unlisting as scan
 from etl.load.batch import KEEP, Batch, Standing
@@ -206,6 +206,8 @@ class Store:
         if batch.log is not None:
             job_requests.write(conn, self.source_id, now.run_id, batch.log, self.clock())
             scan.suspect(conn, self.source_id, now.run_id, batch.log.suspects)
+        if batch.details is not None:
+            job_details.write_details(conn, self.source_id, now.run_id, batch.details, self.clock())
         if batch.scan is not None:
             scan.conclude(conn, self.source_id, now.run_id, batch.scan, now.counts, self.clock())
         if batch.complete and self.kind != "incremental":

@@ -13,6 +13,7 @@ from etl.extract import Gateway
 from etl.load import Store
 from etl.log import get
 from etl.pipeline import known_gaps
+from etl.pipeline.details import read_ended_jobs
 from etl.pipeline.first_load import first_load
 from etl.pipeline.found_jobs import follow_log, follow_log_beside_list
 from etl.pipeline.heartbeat import heartbeat
@@ -99,6 +100,7 @@ def _walk(run: Run, *, accept_suspicious: bool) -> None:
         _read_window(run)
     run.accounts.look_around()
     run.complete()
+    read_ended_jobs(run)
     if run.source.reads_log and run.source.discover != "logs":
         run.flush()
         follow_log_beside_list(run)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from etl.db.types import BigKey, Bytes, Double, JobId, JsonText, Text, UtcDateTime
+from etl.schema.details_table import job_details
 from etl.schema.request_table import job_requests
 from etl.schema.table_columns import (
     _count,
@@ -24,7 +25,15 @@ from etl.schema.table_columns import (
 )
 from etl.schema.totals_tables import daily_totals, duration_totals, job_kinds
 
-__all__ = ["complete", "daily_totals", "duration_totals", "job_kinds", "job_requests", "metadata"]
+__all__ = [
+    "complete",
+    "daily_totals",
+    "duration_totals",
+    "job_details",
+    "job_kinds",
+    "job_requests",
+    "metadata",
+]
 
 # A partial index names its condition in `info`: as `postgresql_where` it would cost every command the import
 # of that dialect, 0.05 s. The migrations say it as Alembic wants it.

@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from zlib import crc32
 
 from etl.simulator import decoding, error_table
 from etl.simulator.accounts import Accounts, UnknownKey
@@ -95,8 +96,8 @@ class Videos:
         if world.shape != "bifrost" or not (body.startswith(b"{") and body.endswith(b"}")):
             return body
         job: dict[str, Any] = self._decoded_single(body, exchange)
-        if world.plan.custom and job.get("status") == "completed":
-            job["videos"] = [RESULT]
+        if world.plan.custom:
+            job |= _outputs(job)
         if world.provider in GOOGLE:
             job = {**_told_by_google(job), "created_at": int(world.now())}
         job["extra_fields"] = self._extra_fields(exchange)
@@ -239,6 +240,16 @@ class Videos:
 
 def _told_by_google(job: dict[str, Any]) -> dict[str, Any]:
     """A long-running operation says little: neither model nor prompt, length, size or any other time."""
-    return {
-        key: job[key] for key in ("id", "created_at", "object", "status", "error", "videos") if key in job
-    }
+    told = ("id", "created_at", "object", "status", "error", "videos", "content_filter")
+    return {key: job[key] for key in told if key in job}
+
+
+def _outputs(job: dict[str, Any]) -> dict[str, Any]:
+    """What was made and what the content filter has kept back: of two videos one, now and then."""
+    if (job.get("error") or {}).get("code") == "moderation_blocked":
+        return {"content_filter": {"filtered_count": 1, "reasons": [job["error"].get("message", "")]}}
+    if job.get("status") != "completed":
+        return {}
+    kept = {"filtered_count": 1, "reasons": ["The video was kept back: it shows a person."]}
+    drawn = crc32(str(job.get("id")).encode()) % 8
+    return {"videos": [RESULT] * (2 if drawn == 0 else 1)} | ({"content_filter": kept} if drawn == 1 else {})

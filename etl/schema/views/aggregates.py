@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import partial
 
 from etl.schema.views.columns import Column, Scope, View
+from etl.schema.views.details import DETAIL_JOIN, FILTERED
 from etl.schema.views.dialects import Dialect
 from etl.schema.views.job_facts import COUNTED, failure_class, outcome
 from etl.schema.views.pricing import cost, priced
@@ -111,22 +112,26 @@ DAILY_JOBS = View(
 
 
 def _failures(d: Dialect, scope: Scope) -> str:
+    filtered = f"CASE WHEN {FILTERED} THEN 1 ELSE 0 END"
     groups = f"""
   SELECT {_days(d, scope)}, j.source_id, j.provider, j.model, j.seconds, j.size, j.width, j.height,
-    j.error_code, j.error_message, COUNT(*) AS jobs, MAX(j.created_at) AS last_at
-  FROM video_jobs j WHERE j.status = 'failed' AND {COUNTED} AND {scope.where}
+    j.error_code, j.error_message, {filtered} AS filtered, dt.filter_reasons, COUNT(*) AS jobs,
+    MAX(j.created_at) AS last_at
+  FROM video_jobs j {DETAIL_JOIN} WHERE j.status = 'failed' AND {COUNTED} AND {scope.where}
   GROUP BY 1, 2, j.source_id, j.provider, j.model, j.seconds, j.size, j.width, j.height, j.error_code,
-    j.error_message"""
+    j.error_message, {filtered}, dt.filter_reasons"""
     return f"""
-SELECT day, source, provider, model, size, {failure_class("one")} AS class, error_code, error_message,
+SELECT day, source, provider, model, size,
+  CASE WHEN filtered = 1 THEN 'moderation' ELSE {failure_class("one")} END AS class,
+  error_code, error_message, filter_reasons,
   {d.whole("SUM(jobs)")} AS jobs, SUM(seconds * jobs) AS wasted_seconds,
   {d.sum_of_money("cost", "jobs")} AS would_be_cost, currency, MAX(last_at) AS last_created_at
 FROM (
-  SELECT g.day AS day, s.name AS source, g.provider, g.model, g.size, g.error_code, g.error_message, g.jobs,
-    g.seconds, g.last_at, {cost(d, "g")} AS cost, p.currency
+  SELECT g.day AS day, s.name AS source, g.provider, g.model, g.size, g.error_code, g.error_message,
+    g.filtered, g.filter_reasons, g.jobs, g.seconds, g.last_at, {cost(d, "g")} AS cost, p.currency
   {_priced(d, groups)}
 ) one
-GROUP BY day, source, provider, model, size, error_code, error_message, currency"""
+GROUP BY day, source, provider, model, size, filtered, error_code, error_message, filter_reasons, currency"""
 
 
 FAILURES = View(
@@ -137,6 +142,7 @@ FAILURES = View(
         Column("class", "text", "moderation, quota, invalid_input, provider_fault, timeout or unknown."),
         Column("error_code", "text", "Code of the failure."),
         Column("error_message", "text", "Message of the failure."),
+        Column("filter_reasons", "text", "What the content filter says, as job_facts has it."),
         Column("jobs", "integer", "Failed jobs."),
         Column("wasted_seconds", "seconds", "Length of the clips asked for and not delivered."),
         Column("would_be_cost", "money", "What they would have cost; failed jobs are not charged."),

@@ -9,6 +9,7 @@ still open after STALLED seconds.
 from __future__ import annotations
 
 from etl.schema.views.columns import Column, Scope, View
+from etl.schema.views.details import DETAIL_COLUMNS, DETAIL_JOIN, detail_values
 from etl.schema.views.dialects import Dialect
 from etl.schema.views.owners import OWNER_COLUMNS, OWNER_JOINS, owner_values
 from etl.schema.views.pricing import band, cost, priced
@@ -95,6 +96,7 @@ _COLUMNS = (
         "vanished).",
     ),
     *OWNER_COLUMNS,
+    *DETAIL_COLUMNS,
 )
 
 COST_STATE = (
@@ -151,10 +153,12 @@ SELECT s.name AS source, j.source_id, j.job_id, j.provider, j.model, j.status, j
   (j.unlisted_at IS NOT NULL) AS is_unlisted, j.version AS versions, j.error_code, j.error_message,
   {d.money("p.price")} AS price, p.unit AS price_unit, p.currency, {cost_of_job(d)} AS cost,
   {COST_STATE} AS cost_state,
-  {owner_values(d)}
+  {owner_values(d)},
+  {detail_values(d)}
 FROM video_jobs j
 JOIN sources s ON s.id = j.source_id
 {OWNER_JOINS}
+{DETAIL_JOIN}
 {price_of_job(d)}
 WHERE {COUNTED} AND {scope.where}"""
 
