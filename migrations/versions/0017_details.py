@@ -10,7 +10,7 @@ from etl.db.types import BigKey, Text, UtcDateTime
 revision = "0017"
 down_revision = "0016"
 
-VIEWS = "4c2c1a6ed83decf2"
+VIEWS = "438e41064dda848f"
 
 
 def upgrade() -> None:
