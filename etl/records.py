@@ -240,6 +240,16 @@ class PageRows:
         return self.cache is not None and self.cache.cache_hit
 
 
+class JobDetails(NamedTuple):
+    """What only a read by id tells of a job. None: the answer does not say. `cost` is in the provider's own unit, to six digits after the point."""
+
+    cost: Decimal | None = None
+    outputs: int | None = None
+    variants: int | None = None
+    filtered: int | None = None
+    reasons: tuple[str, ...] = ()
+
+
 class LogRow(NamedTuple):
     """One row of the gateway's log, about a request that made, remixed, settled or read a job.
 

@@ -9,10 +9,10 @@ from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 
+from etl.records import JobDetails
 from etl.schema.tables import job_details as details
 from etl.schema.tables import video_job_versions as versions
 from etl.schema.tables import video_jobs
-from etl.transform.job_details import JobDetails
 
 #: In so many runs a job is asked for that the gateway does not find, or cannot read.
 READS = 3

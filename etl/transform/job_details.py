@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 import re
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
+from etl.records import JobDetails
 from etl.transform.json_values import Unusable, clean, decode
 from etl.transform.options import Options
 from etl.transform.privacy import Scrubber, find_prompts
@@ -26,16 +27,6 @@ _FILTERS = (
 _MOST, _MOST_REASONS, _LONGEST = Decimal(10) ** 8, 20, 500
 #: A link, and what may sign it.
 _LINK = re.compile(r"([a-z][a-z0-9+.-]*://[^\s?#\"'<>]*)[?#][^\s\"'<>]*", re.IGNORECASE)
-
-
-class JobDetails(NamedTuple):
-    """None: the answer does not say. `cost` is in the provider's own unit, to six digits after the point."""
-
-    cost: Decimal | None = None
-    outputs: int | None = None
-    variants: int | None = None
-    filtered: int | None = None
-    reasons: tuple[str, ...] = ()
 
 
 def read_details(raw: bytes, options: Options) -> JobDetails:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from etl.load import Batch, Store
+from etl.records import JobDetails
 from etl.transform import Options
-from etl.transform.job_details import JobDetails, read_details
+from etl.transform.job_details import read_details
 from tests.logs.site import Site, site
 from tests.support.foreign_gateway import ForeignGateway
 
