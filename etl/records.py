@@ -241,7 +241,9 @@ class PageRows:
 
 
 class JobDetails(NamedTuple):
-    """What only a read by id tells of a job. None: the answer does not say. `cost` is in the provider's own unit, to six digits after the point."""
+    """What only a read by id tells of a job. None: the answer does not say.
+
+    `cost` is in the provider's own unit, to six digits after the point."""
 
     cost: Decimal | None = None
     outputs: int | None = None
