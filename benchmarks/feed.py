@@ -21,7 +21,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from etl.db.engine import make_engine, writing
+from etl.db.engine import make_engine, write_transaction
 from etl.records import TRACKED
 from etl.schema import migrate
 from etl.schema.tables import leases, sources, sync_runs, video_job_versions, video_jobs
@@ -35,8 +35,8 @@ _PROMPT = "A slow pan over a harbour at dawn, gulls, soft light, 35mm, number "
 def fill(url: str, changes: int) -> None:
     """Two versions per job: half as many jobs as changes."""
     engine = make_engine(url)
-    migrate.upgrade(engine)
-    with writing(engine) as conn:
+    migrate.upgrade_schema(engine)
+    with write_transaction(engine) as conn:
         row = {"id": 1, "name": "main", "base_url": "http://x", "provider": "openai", "created_at": _START}
         conn.execute(sa.insert(sources), row)
         conn.execute(sa.insert(leases).values(source_id=1, token=0))
@@ -50,7 +50,7 @@ def fill(url: str, changes: int) -> None:
         conn.execute(sa.insert(sync_runs), {**run, "finished_at": _START})
     for start in range(0, changes // 2, _STEP):
         numbers = range(start, min(start + _STEP, changes // 2))
-        with writing(engine) as conn:
+        with write_transaction(engine) as conn:
             conn.execute(sa.insert(video_jobs), [_job(n) for n in numbers])
             for version in (1, 2):
                 conn.execute(sa.insert(video_job_versions), [_version(n, version) for n in numbers])
@@ -118,7 +118,7 @@ def _feed(url: str, kind: str, folder: str) -> int:
 
     place = f"duckdb:///{folder}/warehouse.duckdb" if kind == "duckdb" else f"file://{folder}/lake"
     destination = Destination(name="bench", type=kind, url=SecretUrl(place))  # type: ignore[arg-type]
-    result = delivery.one(make_engine(url), destination)
+    result = delivery.deliver_to_one(make_engine(url), destination)
     if result.error is not None:
         raise result.error
     return sum(result.rows.values())

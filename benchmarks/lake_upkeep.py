@@ -31,7 +31,7 @@ TABLES = ("video_job_versions", "video_jobs", "list_pages", "cache_lookups", "sy
 def measure(kind: str, steps: int, folder: Path) -> dict[str, Any]:
     url = f"sqlite:///{folder}/etl.db"
     engine = make_engine(url)
-    migrate.upgrade(engine)
+    migrate.upgrade_schema(engine)
     writer = Writer(engine, add_source(engine, "a"))
     writer.step(new=20_000, changes=0)
     _feed(engine, kind, folder / "often")
@@ -71,7 +71,7 @@ def _feed(engine: Any, kind: str, folder: Path) -> float:
     place = f"duckdb:///{folder}/warehouse.duckdb" if kind == "duckdb" else f"file://{folder}/{kind}"
     began = time.perf_counter()
     target = Destination(name="lake", type=kind, url=SecretUrl(place), keep_replaced=1.0)  # type: ignore[arg-type]
-    result = delivery.one(engine, target)
+    result = delivery.deliver_to_one(engine, target)
     if result.error is not None:
         raise result.error
     return time.perf_counter() - began

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from benchmarks.feed import fill
 from etl.config import Retention
 from etl.db.engine import make_engine
-from etl.feed.prune import prune
+from etl.feed.prune import prune_tables
 from etl.schema import repartition
 from tests.support.databases import postgres_server
 
@@ -60,10 +60,10 @@ def main(versions: int) -> None:
         engine.dispose()
         parted = make_engine(server.create("parted", template="plain"))
         engine = make_engine(url)
-        timed("into months", parted, lambda: repartition.partition(parted, NOW))
-        timed("prune in one table", engine, lambda: prune(engine, KEEP, now=NOW))
-        timed("prune in months", parted, lambda: prune(parted, KEEP, now=NOW))
-        timed("back to one table", parted, lambda: repartition.unpartition(parted))
+        timed("into months", parted, lambda: repartition.partition_history(parted, NOW))
+        timed("prune in one table", engine, lambda: prune_tables(engine, KEEP, now=NOW))
+        timed("prune in months", parted, lambda: prune_tables(parted, KEEP, now=NOW))
+        timed("back to one table", parted, lambda: repartition.unpartition_history(parted))
 
 
 if __name__ == "__main__":

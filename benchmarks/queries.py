@@ -16,7 +16,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from etl.analytics.queries import Filter, run
+from etl.analytics.queries import Filter, run_report
 from etl.analytics.reports import REPORTS
 from etl.db.engine import make_engine
 from etl.schema.tables import video_jobs
@@ -35,7 +35,7 @@ def works(engine: sa.Engine, now: datetime) -> Iterator[tuple[str, Callable[[], 
         chosen = Filter(now, since=since, limit=ROWS)
         for name in REPORTS:
             said = f"report {name}, {'everything' if days is None else f'{days} days'}"
-            yield said, lambda name=name, chosen=chosen: len(run(engine, name, chosen).rows)  # type: ignore[misc]
+            yield said, lambda name=name, chosen=chosen: len(run_report(engine, name, chosen).rows)  # type: ignore[misc]
 
 
 def _view(engine: sa.Engine, name: str) -> int:

@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from etl.app import App
-from etl.config import Config, Dask, Database, Secret, SecretUrl, Source
+from etl.config import Config, Dask, DatabaseConfig, Secret, SecretUrl, Source
 from etl.records import RunResult
 from etl.simulator import Simulator, World
 from tests.support.databases import Server, postgres_server
@@ -65,7 +65,7 @@ def config(urls: list[str], database: str, **more: Any) -> Config:
         Source(name=f"s{n}", base_url=url, provider="openai", api_key=Secret(TOKEN), **reading)
         for n, url in enumerate(urls)
     )
-    return Config(sources=sources, database=Database(url=SecretUrl(database)), **more)
+    return Config(sources=sources, database=DatabaseConfig(url=SecretUrl(database)), **more)
 
 
 def timed(app: App, verb: str) -> tuple[float, list[RunResult]]:

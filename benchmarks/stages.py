@@ -23,10 +23,10 @@ from typing import Any
 from benchmarks.process import processor_seconds
 from benchmarks.stores import Stores
 from benchmarks.worlds import World
-from etl.db.engine import make_engine, writing
-from etl.extract.decode import decode
-from etl.load import Batch, Lane, Lease, Store, register
-from etl.records import PageRows, RawPage, Request, RunKind
+from etl.db.engine import make_engine, write_transaction
+from etl.extract.decode import decode_page
+from etl.load import CommitBatch, Lane, Lease, Store, register_source
+from etl.records import PageRequest, PageRows, RawPage, RunKind
 from etl.schema import migrate
 from etl.transform import Options, transform_page
 
@@ -37,17 +37,17 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def bodies(world: World) -> Iterator[tuple[Request, bytes]]:
+def bodies(world: World) -> Iterator[tuple[PageRequest, bytes]]:
     """Every page oldest first, each with the limit at which no cache answers."""
     after, more = None, True
     while more:
         numbers, more = world.page(after, "asc", 99)
-        yield Request(after, "asc", 99), world.body(after, "asc", 99)
+        yield PageRequest(after, "asc", 99), world.body(after, "asc", 99)
         after = world.ids[numbers[-1]]
 
 
-def page_of(request: Request, body: bytes) -> RawPage:
-    found = decode(body)
+def page_of(request: PageRequest, body: bytes) -> RawPage:
+    found = decode_page(body)
     fields = found.fields
     ends = fields["first_id"], fields["last_id"], fields["has_more"]
     return RawPage(request, tuple(found.items), *ends, found.extra_fields, _now(), size=len(body))
@@ -76,9 +76,9 @@ class Stages:
 
 def measure(stages: Stages, url: str, world: World) -> None:
     engine = make_engine(url)
-    migrate.upgrade(engine)
-    with writing(engine) as conn:
-        source = register(conn, "main", "http://x", "openai", None, _now())
+    migrate.upgrade_schema(engine)
+    with write_transaction(engine) as conn:
+        source = register_source(conn, "main", "http://x", "openai", None, _now())
     asked = list(bodies(world))
     with stages.stage("decode"):
         raw = [page_of(request, body) for request, body in asked]
@@ -99,7 +99,7 @@ def _store(engine: Any, source: int, kind: RunKind) -> Store:
     lease = Lease(source, "stages", 600)
     store = Store(engine, source, lease, kind=kind, clock=_now, sleep=time.sleep, patience=86400)
     store.open()
-    store.now.lanes["only"] = Lane("asc")
+    store.committed.lanes["only"] = Lane("asc")
     return store
 
 
@@ -108,7 +108,7 @@ def _write(store: Store, pages: list[PageRows]) -> None:
         part = pages[start : start + PAGES_PER_BATCH]
         last = start + PAGES_PER_BATCH >= len(pages)
         store.commit(
-            Batch([("only", page) for page in part], checkpoint={} if not last else None, complete=last)
+            CommitBatch([("only", page) for page in part], checkpoint={} if not last else None, complete=last)
         )
     store.lease.held = False
 

@@ -14,10 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from etl.analytics.catalogue import markdown
+from etl.analytics.catalogue import catalogue_markdown
 from etl.cli.root import COMMANDS, command
-from etl.config import example
-from etl.simulator.cli import parser
+from etl.config import example_text
+from etl.simulator.cli import make_parser
 
 WIDTH = 100
 
@@ -67,7 +67,7 @@ def cli() -> str:
 
 def _helps(found: Any, path: str) -> Iterator[tuple[str, str]]:
     if path == "bifrost-etl simulate":  # has a parser of its own
-        shown = parser()
+        shown = make_parser()
         shown.formatter_class = partial(argparse.HelpFormatter, width=WIDTH)  # type: ignore[assignment]
         yield path, shown.format_help()
         return
@@ -91,7 +91,7 @@ def _block(text: str) -> str:
 
 def configuration() -> str:
     """The example file, cut at its blank lines: what stands before a key becomes prose and a heading."""
-    head, *parts = _paragraphs(example())
+    head, *parts = _paragraphs(example_text())
     said = [_SETTINGS, "## How values are written\n", "\n".join(f"- {line}" for line in _rules(head)), ""]
     for part in parts:
         prose = re.match(r"(?:# .*\n)*", part)
@@ -114,7 +114,7 @@ def _paragraphs(text: str) -> list[str]:
     return re.split(r"\n\n(?=[#\w])", text)
 
 
-PAGES = {"sql.md": markdown, "cli.md": cli, "configuration.md": configuration}
+PAGES = {"sql.md": catalogue_markdown, "cli.md": cli, "configuration.md": configuration}
 
 if __name__ == "__main__":
     for name, text in PAGES.items():

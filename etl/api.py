@@ -24,10 +24,10 @@ from etl.errors import EtlError
 
 if TYPE_CHECKING:
     from etl.app import App
-    from etl.feed.delivery import FeedResult, Watch
+    from etl.feed.delivery import DeliveryWatch, FeedResult
     from etl.feed.export import Manifest
     from etl.feed.export_formats import Format
-    from etl.feed.lag import Standing
+    from etl.feed.lag import DestinationStatus
     from etl.records import Progress, RunResult
 
 Settings = str | os.PathLike[str] | Config | None
@@ -45,7 +45,7 @@ def sync(
     Safe to call from many processes at once: a source that another one is writing is `skipped`. Setting
     `stop` ends it after the current batch.
     """
-    with _app(config) as app:
+    with _open_app(config) as app:
         return app.sync(names, progress=progress, stop=stop)
 
 
@@ -58,7 +58,7 @@ def reconcile(
     stop: Event | None = None,
 ) -> list[RunResult]:
     """Compare everything listed with everything stored, and mark what is no longer listed; as `sync`."""
-    with _app(config) as app:
+    with _open_app(config) as app:
         return app.reconcile(names, progress=progress, accept_suspicious=accept_suspicious, stop=stop)
 
 
@@ -66,7 +66,7 @@ def deliver(
     config: Settings = None,
     names: Sequence[str] = (),
     *,
-    watch: Watch | None = None,
+    watch: DeliveryWatch | None = None,
     stop: Event | None = None,
 ) -> list[FeedResult]:
     """Deliver every change to the named destinations (all configured ones, if none is named).
@@ -74,19 +74,19 @@ def deliver(
     `watch` is told (destination, table, rows so far) after every batch. Needs the extra of its
     kind (docs/install.md).
     """
-    from etl.feed.delivery import run
+    from etl.feed.delivery import deliver_to_all
 
-    with _app(config) as app:
-        return run(app.engine, app.config, names, watch=watch, stop=stop)
+    with _open_app(config) as app:
+        return deliver_to_all(app.engine, app.config, names, watch=watch, stop=stop)
 
 
-def delivery_status(config: Settings = None, names: Sequence[str] = ()) -> list[Standing]:
+def delivery_status(config: Settings = None, names: Sequence[str] = ()) -> list[DestinationStatus]:
     """How far behind each destination is, per source, and whether its tables hold what was delivered."""
-    from etl.feed.delivery import choose
-    from etl.feed.lag import standings
+    from etl.feed.delivery import choose_destinations
+    from etl.feed.lag import destination_statuses
 
-    with _app(config) as app:
-        return standings(app.engine, choose(app.config, names))
+    with _open_app(config) as app:
+        return destination_statuses(app.engine, choose_destinations(app.config, names))
 
 
 def export(
@@ -104,18 +104,18 @@ def export(
     `raw` leaves texts in CSV that look like a spreadsheet's formulas as they are.
     """
     from etl.feed.export import DAYS, Selection
-    from etl.feed.export import export as write
+    from etl.feed.export import export_tables as write
 
     chosen = Selection(tuple(tables or DAYS), since, until)
-    with _app(config) as app:
+    with _open_app(config) as app:
         return write(app.engine, Path(folder), format, chosen, raw=raw)
 
 
 def prune(config: Settings = None, *, dry_run: bool = False) -> dict[str, int]:
     """Remove what is older than the configured `retention`; rows removed (or removable) per table."""
-    from etl.feed.prune import prune as remove
+    from etl.feed.prune import prune_tables as remove
 
-    with _app(config) as app:
+    with _open_app(config) as app:
         return remove(
             app.engine,
             app.config.retention,
@@ -137,14 +137,14 @@ def raise_failed(results: Iterable[RunResult | FeedResult]) -> None:
 
 
 @contextmanager
-def _app(config: Settings) -> Iterator[App]:
+def _open_app(config: Settings) -> Iterator[App]:
     from etl.app import App
 
-    with App(_loaded(config)) as app:
+    with App(_load_settings(config)) as app:
         yield app
 
 
-def _loaded(config: Settings) -> Config:
+def _load_settings(config: Settings) -> Config:
     if isinstance(config, Config):
         return config
     return load_config(None if config is None else Path(config), os.environ)

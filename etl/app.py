@@ -14,8 +14,8 @@ from etl.config import Config, Source
 from etl.db.engine import make_engine
 from etl.observer import Observer, Silent
 from etl.records import Progress, RunKind, RunResult, never_began
-from etl.schema.migrate import ensure
-from etl.worker import Worker, now
+from etl.schema.migrate import ensure_schema
+from etl.worker import Worker, utc_now
 
 if TYPE_CHECKING:
     from etl.cluster.client import Fleet
@@ -30,7 +30,7 @@ class App:
         self,
         config: Config,
         *,
-        clock: Callable[[], datetime] = now,
+        clock: Callable[[], datetime] = utc_now,
         sleep: Callable[[float], None] | None = None,
         rng: random.Random | None = None,
         observer: Observer | None = None,
@@ -85,7 +85,7 @@ class App:
         Raises ConfigError for an unknown name and StorageError for an unusable database; a source's own
         failure is in its result.
         """
-        return self._each(names, "incremental", progress, stop)
+        return self._run_each(names, "incremental", progress, stop)
 
     def reconcile(
         self,
@@ -96,20 +96,20 @@ class App:
         stop: threading.Event | None = None,
     ) -> list[RunResult]:
         """Scan the named sources in full and mark what is no longer listed; as `sync` otherwise."""
-        return self._each(names, "reconcile", progress, stop, accept_suspicious=accept_suspicious)
+        return self._run_each(names, "reconcile", progress, stop, accept_suspicious=accept_suspicious)
 
     def prepare(self) -> None:
         """Make or check the tables, and put the configuration's prices in force.
 
         Only who writes jobs calls this: what reads follows the database's book.
         """
-        ensure(self.engine)
+        ensure_schema(self.engine)
         if self.config.prices:
             from etl.analytics.prices import ensure_prices
 
             ensure_prices(self.engine, self.config.prices)
 
-    def _each(
+    def _run_each(
         self,
         names: Sequence[str],
         kind: RunKind,

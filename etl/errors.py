@@ -39,7 +39,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from etl.records import Request
+from etl.records import PageRequest
 
 
 class EtlError(Exception):
@@ -53,10 +53,12 @@ class EtlError(Exception):
         """Travels between processes, whatever its constructor wants; of its cause the words do."""
         cause = self.__cause__
         why = None if cause is None else " ".join(str(cause).split()) or type(cause).__name__
-        return _revived, (type(self), self.args, dict(self.__dict__), why)
+        return _revive_error, (type(self), self.args, dict(self.__dict__), why)
 
 
-def _revived(kind: type[EtlError], args: tuple[Any, ...], state: dict[str, Any], why: str | None) -> EtlError:
+def _revive_error(
+    kind: type[EtlError], args: tuple[Any, ...], state: dict[str, Any], why: str | None
+) -> EtlError:
     error = kind.__new__(kind, *args)
     error.__dict__.update(state)
     error.__cause__ = None if why is None else EtlError(why)
@@ -74,7 +76,7 @@ class GatewayError(EtlError):
     pages were read ahead. `account` is the gateway's key that answered, where it says so.
     """
 
-    request: Request | None = None
+    request: PageRequest | None = None
     account: str | None = None
 
     def __init__(

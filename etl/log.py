@@ -1,6 +1,6 @@
 """Logs: structured events to stderr, and the redactor that every text passes before it leaves.
 
-Nothing heavy is imported until `setup` or `get` is called.
+Nothing heavy is imported until `set_up_logging` or `get_logger` is called.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MASK = "****"
 HIDDEN = "[credential hidden by bifrost-etl]"
 _CHATTY = ("urllib3", "apscheduler", "alembic", "uvicorn.access", "asyncio")
 T = TypeVar("T")
-Event = MutableMapping[str, Any]
+LogEvent = MutableMapping[str, Any]
 _SECRET_KEYS = {
     "authorization",
     "proxy-authorization",
@@ -50,7 +50,7 @@ _PATTERNS = (
 )
 
 
-def visible(text: str, *, lines: bool = True) -> str:
+def make_visible(text: str, *, lines: bool = True) -> str:
     """`text` without characters that a terminal would obey; `lines` keeps breaks and tabs."""
     return text if text.isprintable() else text.translate(_UNSEEN if lines else _ON_A_LINE)
 
@@ -64,7 +64,7 @@ class Redactor:
     """Masks secrets in text or bytes: as they are, URL-encoded, in base64 and in JSON; longest first."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        found = {form for secret in secrets if len(secret) >= _SHORTEST for form in _forms(secret)}
+        found = {form for secret in secrets if len(secret) >= _SHORTEST for form in _forms_of_secret(secret)}
         alternatives = [re.escape(form) for form in sorted(found, key=lambda form: (-len(form), form))]
         self._known = re.compile("|".join(alternatives)) if alternatives else None
         self._known_bytes = re.compile("|".join(alternatives).encode()) if alternatives else None
@@ -108,7 +108,7 @@ class EchoMask:
     """
 
     def __init__(self, credentials: Iterable[str]) -> None:
-        found = {form for credential in credentials for form in _forms(credential)}
+        found = {form for credential in credentials for form in _forms_of_secret(credential)}
         self._texts = sorted(found, key=lambda form: (-len(form), form))
         self._bytes = [form.encode() for form in self._texts]
 
@@ -137,7 +137,7 @@ class EchoMask:
         return value
 
 
-def _forms(secret: str) -> set[str]:
+def _forms_of_secret(secret: str) -> set[str]:
     """How a secret may be written."""
     import json
 
@@ -151,20 +151,20 @@ def _forms(secret: str) -> set[str]:
     return forms | encoded | {text.rstrip("=") for text in encoded}
 
 
-def get(name: str) -> FilteringBoundLogger:
+def get_logger(name: str) -> FilteringBoundLogger:
     """A logger; call it with an action and its facts: `log.info("page_loaded", source=…, run=…)`.
 
-    Before `setup`, records go to the standard library's logging, which drops what nobody listens to.
+    Before `set_up_logging`, records go to the standard library's logging, which drops what nobody listens to.
     """
     import structlog
 
     if not structlog.is_configured():
-        _configure()
+        _configure_structlog()
     logger: FilteringBoundLogger = structlog.get_logger(name)
     return logger
 
 
-def setup(level: str, format: str, redactor: Redactor, stream: IO[str] | None = None) -> None:
+def set_up_logging(level: str, format: str, redactor: Redactor, stream: IO[str] | None = None) -> None:
     """Send structlog's and the standard library's records, redacted, to stderr (or `stream`).
 
     `level` is debug, info, warning or error. `format` is json, console, or auto, which is console. Colour
@@ -173,11 +173,11 @@ def setup(level: str, format: str, redactor: Redactor, stream: IO[str] | None = 
     global _threshold
     _threshold = logging.getLevelNamesMapping()[level.upper()]
     if "structlog" in sys.modules:
-        _configure()
+        _configure_structlog()
     out = stream if stream is not None else sys.stderr
-    handler = _Handler(out, lambda: _formatter(out, format, redactor))
+    handler = _LogHandler(out, lambda: _make_formatter(out, format, redactor))
     root = logging.getLogger()
-    for old in [h for h in root.handlers if isinstance(h, _Handler)]:
+    for old in [h for h in root.handlers if isinstance(h, _LogHandler)]:
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(_threshold)
@@ -186,8 +186,8 @@ def setup(level: str, format: str, redactor: Redactor, stream: IO[str] | None = 
     logging.captureWarnings(True)
 
 
-class _Handler(logging.StreamHandler[IO[str]]):
-    """Ours, so that a second `setup` finds and replaces it.
+class _LogHandler(logging.StreamHandler[IO[str]]):
+    """Ours, so that a second `set_up_logging` finds and replaces it.
 
     Structlog is imported for its first record: a run without one starts 0.1 s sooner."""
 
@@ -201,11 +201,11 @@ class _Handler(logging.StreamHandler[IO[str]]):
         return super().format(record)
 
 
-#: The level that `setup` chose; None before.
+#: The level that `set_up_logging` chose; None before.
 _threshold: int | None = None
 
 
-def _configure() -> None:
+def _configure_structlog() -> None:
     import structlog
 
     threshold = logging.INFO if _threshold is None else _threshold
@@ -214,14 +214,14 @@ def _configure() -> None:
     structlog.configure(
         processors=plain
         if _threshold is None
-        else [structlog.contextvars.merge_contextvars, *_common(), wrap],
+        else [structlog.contextvars.merge_contextvars, *_common_processors(), wrap],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
 
 
-def _common() -> list[Processor]:
+def _common_processors() -> list[Processor]:
     from structlog import processors, stdlib
 
     stamp = processors.TimeStamper(fmt="iso", utc=True)
@@ -234,16 +234,16 @@ def _dump_visibly(event: Any, **options: Any) -> str:
     return visible_json(json.dumps(event, **options))
 
 
-def _formatter(out: IO[str], format: str, redactor: Redactor) -> logging.Formatter:
+def _make_formatter(out: IO[str], format: str, redactor: Redactor) -> logging.Formatter:
     from structlog import dev, processors, stdlib
 
-    def redact(_logger: Any, _method: str, event: Event) -> Event:
+    def redact(_logger: Any, _method: str, event: LogEvent) -> LogEvent:
         return {key: redactor.field(key, value) for key, value in event.items()}
 
-    def show(_logger: Any, _method: str, event: Event) -> Event:
+    def show(_logger: Any, _method: str, event: LogEvent) -> LogEvent:
         """On one line each, but for tracebacks: a value must not look like another record."""
         return {
-            key: visible(value, lines=key in ("exception", "stack")) if isinstance(value, str) else value
+            key: make_visible(value, lines=key in ("exception", "stack")) if isinstance(value, str) else value
             for key, value in event.items()
         }
 
@@ -252,7 +252,7 @@ def _formatter(out: IO[str], format: str, redactor: Redactor) -> logging.Formatt
     # Tracebacks become text before redaction; structlog's own would show local variables.
     console = dev.ConsoleRenderer(colors=colours, exception_formatter=dev.plain_traceback)
     return stdlib.ProcessorFormatter(
-        foreign_pre_chain=_common(),
+        foreign_pre_chain=_common_processors(),
         processors=[
             stdlib.ProcessorFormatter.remove_processors_meta,
             processors.StackInfoRenderer(),

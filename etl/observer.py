@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import Any, Protocol
 
-from etl.extract import Gateway
-from etl.load import Batch, Store
-from etl.records import Counts, RawPage, Request, RunKind, RunResult
+from etl.extract import GatewayClient
+from etl.load import CommitBatch, Store
+from etl.records import Counts, PageRequest, RawPage, RunKind, RunResult
 
 
 class Observer(Protocol):
@@ -35,14 +35,14 @@ class Silent:
     def finished(self, result: RunResult) -> None: ...
 
 
-class WatchedGateway(Gateway):
+class WatchedGateway(GatewayClient):
     """A gateway whose answers are timed: the last request of each page, without waits between tries."""
 
     def __init__(self, source: Any, *, observer: Observer, **wiring: Any) -> None:
         super().__init__(source, **wiring)
         self._observer = observer
 
-    def page(self, request: Request, *, attempts: int | None = None) -> RawPage:
+    def page(self, request: PageRequest, *, attempts: int | None = None) -> RawPage:
         page = super().page(request, attempts=attempts)
         self._observer.requested(self.source.name, page.duration)
         return page
@@ -60,7 +60,7 @@ class WatchedStore(Store):
         super().__init__(*facts, **wiring)
         self._source, self._observer = source, observer
 
-    def commit(self, batch: Batch) -> None:
+    def commit(self, batch: CommitBatch) -> None:
         begun = time.monotonic()
         super().commit(batch)
         self._observer.stored(self._source, time.monotonic() - begun)

@@ -21,7 +21,7 @@ Op = Literal["insert", "update", "unlist", "relist"]
 #: the others are what custom providers report for a job that was stopped.
 SETTLED_STATUSES = frozenset({"completed", "failed", "cancelled", "canceled", "expired", "rejected"})
 OPEN_STATUSES = frozenset({"queued", "in_progress"})
-#: What became of a job, as totals and reports count it: see `outcome`.
+#: What became of a job, as totals and reports count it: see `decide_outcome`.
 Outcome = Literal["completed", "failed", "stopped", "open", "vanished"]
 
 
@@ -31,7 +31,7 @@ def is_settled(status: str, *, ended: bool) -> bool:
     return status in SETTLED_STATUSES or (status not in OPEN_STATUSES and ended)
 
 
-def outcome(status: str, *, settled: bool, unlisted: bool) -> Outcome:
+def decide_outcome(status: str, *, settled: bool, unlisted: bool) -> Outcome:
     """`stopped` ended in another way than the two usual ones; `vanished` left the list before it ended."""
     if status in ("completed", "failed"):
         return status  # type: ignore[return-value]
@@ -40,7 +40,7 @@ def outcome(status: str, *, settled: bool, unlisted: bool) -> Outcome:
     return "vanished" if unlisted else "open"
 
 
-def utc(moment: datetime) -> datetime:
+def as_utc(moment: datetime) -> datetime:
     """The same instant in UTC; a naive datetime is a mistake and raises ValueError."""
     if moment.tzinfo is None:
         raise ValueError("naive datetime: every instant carries its time zone here")
@@ -60,7 +60,7 @@ def spreadsheet_safe(text: str) -> str:
 SKEW = timedelta(minutes=1)
 
 
-def elapsed(since: datetime | None, now: datetime) -> timedelta | None:
+def time_elapsed(since: datetime | None, now: datetime) -> timedelta | None:
     """The time from `since` to `now`, both UTC; None when it never was, or lies ahead by more than SKEW.
 
     An instant of the future was written before a clock was put back: it is never fresh, no wait starts there.
@@ -69,7 +69,7 @@ def elapsed(since: datetime | None, now: datetime) -> timedelta | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class PageRequest:
     """One question to the list: jobs after this id, in this order, at most this many."""
 
     after: str | None = None
@@ -89,7 +89,7 @@ class RawPage:
     header names it. `apart`: the list's cursors have other names than its items.
     """
 
-    request: Request
+    request: PageRequest
     items: tuple[bytes, ...]
     first_id: str | None
     last_id: str | None

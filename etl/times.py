@@ -33,7 +33,7 @@ FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 _ONE = timedelta(days=1)
 
 
-def length(text: str) -> float:
+def parse_length(text: str) -> float:
     """Seconds. Raises NoTime for what is no length, or longer than 300 years."""
     low = text.strip().lower()
     if _LENGTH.fullmatch(low):
@@ -47,36 +47,36 @@ def length(text: str) -> float:
     return seconds
 
 
-def moment(text: str, now: datetime, zone: str, *, end: bool = False) -> datetime:
+def parse_moment(text: str, now: datetime, zone: str, *, end: bool = False) -> datetime:
     """The instant (UTC) that `text` means to someone in `zone`; a day is its start or, with `end`, its end.
 
     A moment before 1970 or after 2200 is moved to there: nothing is stored beyond, a range there is empty.
     Raises NoTime for what is none.
     """
     try:
-        found = _moment(text.strip(), now, ZoneInfo(zone), end)
+        found = _parse_moment(text.strip(), now, ZoneInfo(zone), end)
     except (ValueError, OverflowError):
         raise NoTime(f"{text!r} is no date, time or length of time", MOMENTS) from None
     first, last = (FIRST, LAST + _ONE) if end else (FIRST - _ONE, LAST)
     return min(max(found, first), last)
 
 
-def _moment(text: str, now: datetime, zone: ZoneInfo, end: bool) -> datetime:
+def _parse_moment(text: str, now: datetime, zone: ZoneInfo, end: bool) -> datetime:
     today = now.astimezone(zone).date()
     days = {"today": today, "yesterday": today - _ONE}
     low = text.lower()
     if low == "now":
         return now.astimezone(UTC)
     if low in days or _DAY.fullmatch(text):
-        return _edge(days.get(low) or date.fromisoformat(text), zone, end)
+        return _edge_of_day(days.get(low) or date.fromisoformat(text), zone, end)
     if _LENGTH.fullmatch(low):
-        return (now - timedelta(seconds=length(low))).astimezone(UTC)
+        return (now - timedelta(seconds=parse_length(low))).astimezone(UTC)
     found = datetime.fromisoformat(text.upper())
     if not FIRST.year - 1 <= found.year <= LAST.year:
         return LAST + _ONE if found.year > LAST.year else FIRST - _ONE
     return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
 
 
-def _edge(day: date, zone: ZoneInfo, end: bool) -> datetime:
+def _edge_of_day(day: date, zone: ZoneInfo, end: bool) -> datetime:
     day = min(max(day, FIRST.date() - 2 * _ONE), LAST.date() + 2 * _ONE)
     return datetime.combine(day + _ONE if end else day, time(), zone).astimezone(UTC)

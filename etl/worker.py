@@ -9,12 +9,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from etl.config import Config, Source
-from etl.db.engine import Engine, reading, writing
+from etl.db.engine import Engine, read_transaction, write_transaction
 from etl.errors import EtlError, GatewayError, LeaseHeld, LeaseLost, SourceRetired, StorageError, is_refusal
-from etl.extract import Gateway
-from etl.load import Lease, Store, register, registered, worker_name
-from etl.load.source_health import REFUSALS, note_failure, refusals
-from etl.log import Redactor, get
+from etl.extract import GatewayClient
+from etl.load import Lease, Store, find_source, register_source, worker_name
+from etl.load.source_health import REFUSALS, count_refusals, note_failure
+from etl.log import Redactor, get_logger
 from etl.observer import Observer, Unwatched, WatchedGateway, WatchedStore
 from etl.pipeline.sync import Stopped, sync_source
 from etl.records import Progress, RunKind, RunResult, never_began
@@ -22,7 +22,7 @@ from etl.schema.partitions import make_ahead
 from etl.transform.privacy import scrub_message
 
 
-def now() -> datetime:
+def utc_now() -> datetime:
     """Our clock, UTC."""
     return datetime.now(UTC)
 
@@ -35,7 +35,7 @@ class Worker:
         config: Config,
         engine: Engine,
         *,
-        clock: Callable[[], datetime] = now,
+        clock: Callable[[], datetime] = utc_now,
         sleep: Callable[[float], None] | None = None,
         rng: random.Random | None = None,
         observer: Observer | None = None,
@@ -52,12 +52,12 @@ class Worker:
         progress: Progress | None = None,
         stop: threading.Event | None = None,
         store: Store | None = None,
-    ) -> Gateway:
+    ) -> GatewayClient:
         """A client for one source; waits end early when `stop` is set. `store` tells its logs the run."""
 
         def on_retry(error: GatewayError, wait: float) -> None:
-            run = None if store is None else store.now.run_id
-            get("extract").warning("retry", source=source.name, run=run, error=str(error), wait=wait)
+            run = None if store is None else store.committed.run_id
+            get_logger("extract").warning("retry", source=source.name, run=run, error=str(error), wait=wait)
             self.observer.retried(source.name, error)
             if progress is not None:
                 progress.waiting(source.name, str(error), wait)
@@ -72,7 +72,7 @@ class Worker:
             observer=self.observer,
             clock=self._clock,
             monotonic=time.monotonic,
-            sleep=self._nap(stop),
+            sleep=self._make_nap(stop),
             rng=self._rng,
             on_retry=on_retry,
             redact=redact,
@@ -95,7 +95,7 @@ class Worker:
         started = self._clock()
         try:
             make_ahead(self.engine, self._clock())
-            store = self._store(source, kind, stop, job)
+            store = self._open_store(source, kind, stop, job)
             result = self._run_stored(source, store, progress, stop, accept_suspicious=accept_suspicious)
         except SourceRetired as error:
             return never_began(source.name, kind, "skipped", started, self._clock(), error)
@@ -103,7 +103,7 @@ class Worker:
             return self.fallen(
                 source, never_began(source.name, kind, "failed", started, self._clock(), error)
             )
-        self._note(source, result)
+        self._note_outcome(source, result)
         return result
 
     def _run_stored(
@@ -130,19 +130,19 @@ class Worker:
         """A run that left no record counts as a failure all the same. An unusable database cannot be told."""
         error = result.error
         if not isinstance(error, EtlError):
-            get("app").error("run_broke", source=source.name, exc_info=error)
+            get_logger("app").error("run_broke", source=source.name, exc_info=error)
         if not isinstance(error, StorageError):
-            self._note(source, result)
+            self._note_outcome(source, result)
         return result
 
-    def _note(self, source: Source, result: RunResult) -> None:
+    def _note_outcome(self, source: Source, result: RunResult) -> None:
         """Failures in a row, and settings that the gateway refuses, are known to every service.
 
         The last commit of a run that succeeds forgets them."""
         error = result.error
         try:
             if result.status == "failed" and not isinstance(error, LeaseHeld | LeaseLost):
-                refused = is_refusal(error) and refusals(self.engine, source.name) >= REFUSALS
+                refused = is_refusal(error) and count_refusals(self.engine, source.name) >= REFUSALS
                 disabled = self.redact(str(error)) if refused else None
                 note_failure(
                     self.engine,
@@ -152,9 +152,9 @@ class Worker:
                     fingerprint=source.fingerprint(),
                 )
         except StorageError as broken:  # the run itself is recorded, or failed for the same reason
-            get("app").warning("outcome_not_noted", source=source.name, error=self.redact(str(broken)))
+            get_logger("app").warning("outcome_not_noted", source=source.name, error=self.redact(str(broken)))
 
-    def _nap(self, stop: threading.Event | None) -> Callable[[float], None]:
+    def _make_nap(self, stop: threading.Event | None) -> Callable[[float], None]:
         """A sleep that ends, with Stopped, as soon as somebody asks the run to stop."""
         if self._sleep is not None or stop is None:
             return self._sleep or time.sleep
@@ -165,18 +165,18 @@ class Worker:
 
         return nap
 
-    def _register(self, source: Source) -> int:
+    def _register_source(self, source: Source) -> int:
         """The source's id; only a new or moved source costs a transaction."""
         facts = (source.name, source.base_url, source.provider, source.key_name)
-        with reading(self.engine) as conn:
-            source_id = registered(conn, *facts)
+        with read_transaction(self.engine) as conn:
+            source_id = find_source(conn, *facts)
         if source_id is None:
-            with writing(self.engine) as conn:
-                source_id = register(conn, *facts, self._clock())
+            with write_transaction(self.engine) as conn:
+                source_id = register_source(conn, *facts, self._clock())
         return source_id
 
-    def _store(self, source: Source, kind: RunKind, stop: threading.Event, job: str | None) -> Store:
-        source_id = self._register(source)
+    def _open_store(self, source: Source, kind: RunKind, stop: threading.Event, job: str | None) -> Store:
+        source_id = self._register_source(source)
         return WatchedStore(
             self.engine,
             source_id,
@@ -185,7 +185,7 @@ class Worker:
             observer=self.observer,
             kind=kind,
             clock=self._clock,
-            sleep=self._nap(stop),
+            sleep=self._make_nap(stop),
             patience=source.open_job_patience,
             history_progress=source.history_progress,
             page_size=source.page_size,

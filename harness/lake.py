@@ -135,7 +135,7 @@ def scene(server: Server, folder: Path, sources: int = 3) -> Iterator[tuple[list
     """The machines, the worlds behind their sources, and the database."""
     url = server.create("lake")
     engine = make_engine(url)
-    migrate.upgrade(engine)
+    migrate.upgrade_schema(engine)
     engine.dispose()
     worlds = [World(seed=n, jobs=1500, rate=3600.0, failures=0.1) for n in range(sources)]
     with contextlib.ExitStack() as stack:

@@ -22,7 +22,7 @@ from alembic.operations import ops
 from etl.db import types
 from etl.db.engine import make_engine
 from etl.schema import migrate, price_book
-from etl.schema.tables import complete, metadata
+from etl.schema.tables import complete_tables, metadata
 from etl.schema.views.create import create_views, drop_views, missing_views
 
 _NAMED = ("BigKey",)
@@ -93,13 +93,13 @@ def _migrate(connection: sa.Connection) -> None:
     Views that are as they should be are left alone, with the rights that were granted on them.
     """
     goal = context.get_revision_argument()
-    if goal == migrate._read(connection) and not missing_views(connection):
+    if goal == migrate._read_revision(connection) and not missing_views(connection):
         return
     drop_views(connection)
     context.run_migrations()
-    if goal == migrate.head():
+    if goal == migrate.head_revision():
         create_views(connection)
-        price_book.seed(connection)
+        price_book.seed_prices(connection)
         if recount := context.config.attributes["recount"]:
             for source_id in connection.scalars(sa.select(metadata.tables["sources"].c.id)).all():
                 recount(connection, source_id)
@@ -117,7 +117,7 @@ with migrate._migrating(make_engine(sys.argv[1])) as (connection, _):
 
 
 def _scratch() -> None:
-    complete("mariadb")
+    complete_tables("mariadb")
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/scratch.db"
         subprocess.run([sys.executable, "-c", _STEPS, url], check=True)  # noqa: S603 (our own words)

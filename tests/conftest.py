@@ -147,7 +147,7 @@ def _migrated(kind: str, request: pytest.FixtureRequest, folder: Path) -> Iterat
 
 def _migrate(url: str) -> None:
     engine = make_engine(url)
-    migrate.upgrade(engine)
+    migrate.upgrade_schema(engine)
     engine.dispose()
 
 

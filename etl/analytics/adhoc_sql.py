@@ -25,7 +25,9 @@ from etl.errors import StorageError
 from etl.schema.views.columns import Column
 
 
-def ask(engine: sa.Engine, statement: str, *, timeout: float = 60, limit: int | None = None) -> Table:
+def run_statement(
+    engine: sa.Engine, statement: str, *, timeout: float = 60, limit: int | None = None
+) -> Table:
     """The answer to one statement, which can only read. `timeout` in seconds; `limit` rows at most.
 
     Raises ConfigError for what is no question, StorageError for what the database refuses or does not
@@ -34,10 +36,10 @@ def ask(engine: sa.Engine, statement: str, *, timeout: float = 60, limit: int | 
     text = statement.strip().rstrip(";").strip()
     started = time.monotonic()
     try:
-        with storage_errors(), _reading(engine, timeout) as connection:
+        with storage_errors(), _read_only_connection(engine, timeout) as connection:
             require_question(text, connection.dialect.name)
             require_only_reading_calls(connection, text)
-            return _answer(connection, engine.dialect.name, text, limit)
+            return _fetch_table(connection, engine.dialect.name, text, limit)
     except StorageError as exc:
         if time.monotonic() - started < timeout:
             raise
@@ -46,11 +48,11 @@ def ask(engine: sa.Engine, statement: str, *, timeout: float = 60, limit: int | 
         ) from exc
 
 
-def _answer(connection: sa.Connection, family: str, text: str, limit: int | None) -> Table:
+def _fetch_table(connection: sa.Connection, family: str, text: str, limit: int | None) -> Table:
     raw: Any = connection.connection.driver_connection
     cursor = raw.cursor()
     try:
-        _send(connection, cursor, text)
+        _send_statement(connection, cursor, text)
         if cursor.description is None:
             return Table("answer", "Answer", (), (), ranged=False)
         rows = cursor.fetchall() if limit is None else cursor.fetchmany(limit + 1)
@@ -58,11 +60,11 @@ def _answer(connection: sa.Connection, family: str, text: str, limit: int | None
     finally:
         cursor.close()
     cut = limit is not None and len(rows) > limit
-    kept = tuple(tuple(_plain(value) for value in row) for row in rows[:limit])
+    kept = tuple(tuple(_plain_value(value) for value in row) for row in rows[:limit])
     return Table("answer", "Answer", columns, kept, cut=cut, ranged=False)
 
 
-def _send(connection: sa.Connection, cursor: Any, text: str) -> None:
+def _send_statement(connection: sa.Connection, cursor: Any, text: str) -> None:
     """As one statement: psycopg prepares it, or sends it in a pipeline behind a pooler. Neither takes two."""
     if connection.dialect.name != "postgresql":
         cursor.execute(text)
@@ -73,15 +75,17 @@ def _send(connection: sa.Connection, cursor: Any, text: str) -> None:
         cursor.execute(text, prepare=True)
 
 
-def _plain(value: Any) -> Any:
+def _plain_value(value: Any) -> Any:
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     return (
-        value if isinstance(value, str | int | float | bytes) or hasattr(value, "isoformat") else _text(value)
+        value
+        if isinstance(value, str | int | float | bytes) or hasattr(value, "isoformat")
+        else _json_text(value)
     )
 
 
-def _text(value: Any) -> str | None:
+def _json_text(value: Any) -> str | None:
     """JSON comes decoded from PostgreSQL."""
     import json
 
@@ -91,14 +95,14 @@ def _text(value: Any) -> str | None:
 
 
 @contextmanager
-def _reading(engine: sa.Engine, timeout: float) -> Iterator[sa.Connection]:
+def _read_only_connection(engine: sa.Engine, timeout: float) -> Iterator[sa.Connection]:
     """A connection that can only read, in a transaction that is rolled back; never given to anybody else."""
     with engine.connect() as connection:
         raw: Any = connection.connection.driver_connection
         try:
             if connection.dialect.name == "sqlite":
                 forbid_writing_sqlite(raw)
-                with _interrupted(raw, timeout):
+                with _time_limited(raw, timeout):
                     yield connection
             elif for_reading(connection.info, timeout):
                 with connection.begin():
@@ -112,7 +116,7 @@ def _reading(engine: sa.Engine, timeout: float) -> Iterator[sa.Connection]:
 
 
 @contextmanager
-def _interrupted(raw: Any, timeout: float) -> Iterator[None]:
+def _time_limited(raw: Any, timeout: float) -> Iterator[None]:
     alarm = threading.Timer(timeout, raw.interrupt)
     alarm.daemon = True
     alarm.start()

@@ -68,7 +68,7 @@ def follow_connections(engine: sa.Engine) -> None:
     def _taken(connection: Any, record: Any, _proxy: Any) -> None:
         asking = _asking.get()
         if asking is not None:
-            asking.begin(record, lambda: _cancel(engine, connection))
+            asking.begin(record, lambda: _cancel_statement(engine, connection))
 
     @sa.event.listens_for(engine, "checkin")
     def _given_back(_connection: Any, record: Any) -> None:
@@ -77,7 +77,7 @@ def follow_connections(engine: sa.Engine) -> None:
             asking.end(record)
 
 
-def _cancel(engine: sa.Engine, connection: Any) -> None:
+def _cancel_statement(engine: sa.Engine, connection: Any) -> None:
     """End the statement that another thread runs on `connection`."""
     if engine.dialect.driver == "pysqlite":
         connection.interrupt()

@@ -85,50 +85,50 @@ class Question:
     sql: str
 
 
-def questions() -> list[Question]:
+def read_questions() -> list[Question]:
     """The questions of questions.sql."""
     text = resources.files("etl.analytics").joinpath("questions.sql").read_text(encoding="utf-8")
     parts = (part.strip().partition("\n") for part in text.split("\n\n"))
     return [Question(title.removeprefix("-- "), sql.rstrip(";")) for title, _, sql in parts]
 
 
-def describe(name: str) -> Table:
+def describe_relation(name: str) -> Table:
     """The names of all views and tables, or the columns of one. Raises ConfigError for an unknown one."""
-    found = dict(_relations())
+    found = dict(_all_relations())
     if not name:
         rows = tuple((key, kind, comment) for key, (kind, comment, _) in found.items())
-        return _table(("name", "kind", "what it holds"), rows)
+        return _text_table(("name", "kind", "what it holds"), rows)
     if name not in found:
         raise ConfigError(f"there is no table or view {name!r}", hint="\\d lists them")
-    return _table(("column", "type", "what it holds"), tuple(found[name][2]))
+    return _text_table(("column", "type", "what it holds"), tuple(found[name][2]))
 
 
-def markdown() -> str:
+def catalogue_markdown() -> str:
     """docs/sql.md."""
-    asked = questions()
+    asked = read_questions()
     parts = [_HEAD, f"## {len(asked)} questions, answered\n"]
     parts += [f"### {q.title}\n\n```sql\n{q.sql};\n```\n" for q in asked]
     for kind, title in (("view", "Views"), ("table", "Tables")):
         parts.append(f"## {title}\n")
-        for name, (what, comment, columns) in _relations():
+        for name, (what, comment, columns) in _all_relations():
             if what == kind:
                 rows = "\n".join(f"| `{column}` | {of} | {text} |" for column, of, text in columns)
                 parts.append(f"### {name}\n\n{comment}\n\n| column | type | |\n|---|---|---|\n{rows}\n")
     return "\n".join(parts)
 
 
-def _relations() -> Iterator[tuple[str, tuple[str, str, list[tuple[str, str, str]]]]]:
+def _all_relations() -> Iterator[tuple[str, tuple[str, str, list[tuple[str, str, str]]]]]:
     for view in VIEWS:
         columns = [(c.name, str(c.kind), c.comment) for c in view.columns]
         yield view.name, ("view", view.comment, columns)
     for table in metadata.sorted_tables:
-        described = [(column.name, _type(column.type), column.comment or "") for column in table.columns]
+        described = [(column.name, _type_name(column.type), column.comment or "") for column in table.columns]
         yield table.name, ("table", table.comment or "", described)
 
 
-def _type(of: sa.types.TypeEngine[object]) -> str:
+def _type_name(of: sa.types.TypeEngine[object]) -> str:
     return next((name for kind, name in _TYPES if isinstance(of, kind)), "text")
 
 
-def _table(headings: tuple[str, ...], rows: tuple[tuple[str, ...], ...]) -> Table:
+def _text_table(headings: tuple[str, ...], rows: tuple[tuple[str, ...], ...]) -> Table:
     return Table("catalogue", "", tuple(Column(name, "any", "") for name in headings), rows, ranged=False)

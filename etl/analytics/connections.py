@@ -16,7 +16,7 @@ from etl.schema import migrate
 
 
 @contextmanager
-def connected(config: Config, *, read_only: bool = False) -> Iterator[sa.Engine]:
+def connect_database(config: Config, *, read_only: bool = False) -> Iterator[sa.Engine]:
     """An engine on the database, whatever is in it; its connections are closed at the end."""
     engine = make_engine(config.database.reveal())
     if read_only:
@@ -28,21 +28,21 @@ def connected(config: Config, *, read_only: bool = False) -> Iterator[sa.Engine]
 
 
 @contextmanager
-def opened(config: Config, *, read_only: bool = False) -> Iterator[sa.Engine | None]:
+def open_database(config: Config, *, read_only: bool = False) -> Iterator[sa.Engine | None]:
     """An engine on a database of ours, or None when there is nothing in it yet. Raises StorageError."""
-    with connected(config, read_only=read_only) as engine:
+    with connect_database(config, read_only=read_only) as engine:
         missing = is_sqlite(engine) and not Path(str(engine.url.database)).exists()
-        if missing or migrate.current(engine) is None:
+        if missing or migrate.current_revision(engine) is None:
             yield None
         else:
-            migrate.check(engine)
+            migrate.check_schema(engine)
             yield engine
 
 
 @contextmanager
-def filled(config: Config, *, read_only: bool = False) -> Iterator[sa.Engine]:
-    """As `opened`, for commands that need something to look at: nothing raises ConfigError."""
-    with opened(config, read_only=read_only) as engine:
+def open_filled_database(config: Config, *, read_only: bool = False) -> Iterator[sa.Engine]:
+    """As `open_database`, for commands that need something to look at: nothing raises ConfigError."""
+    with open_database(config, read_only=read_only) as engine:
         if engine is None:
             raise ConfigError(
                 f"nothing was synced yet into {config.database.url}", hint="run: bifrost-etl sync"

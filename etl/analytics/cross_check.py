@@ -9,8 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from etl.db.engine import storage_errors
-from etl.schema.views.dialects import Dialect, dialect
-from etl.schema.views.job_facts import COUNTED, outcome
+from etl.schema.views.dialects import Dialect, make_dialect
+from etl.schema.views.job_facts import COUNTED, outcome_sql
 
 _SIZE = "j.size, j.width, j.height"
 
@@ -18,20 +18,20 @@ _SIZE = "j.size, j.width, j.height"
 def total_differences(engine: sa.Engine) -> list[str]:
     """A sentence for each cell that is not what the jobs say. Reads every job once. Raises StorageError."""
     with storage_errors(), engine.connect() as conn:
-        d = dialect(conn.dialect.name)
+        d = make_dialect(conn.dialect.name)
         return [
-            f"{table} has {told:,} jobs where {counted:,} are stored: {_described(names, key)}"
-            for table, (names, source) in _tables(d).items()
-            for key, told, counted in _compared(conn, table, names, source)
+            f"{table} has {told:,} jobs where {counted:,} are stored: {_describe_cell(names, key)}"
+            for table, (names, source) in _compared_tables(d).items()
+            for key, told, counted in _compare_cells(conn, table, names, source)
         ]
 
 
-def _tables(d: Dialect) -> dict[str, tuple[str, str]]:
+def _compared_tables(d: Dialect) -> dict[str, tuple[str, str]]:
     """For each table the columns that make a cell, and what the jobs say of them."""
     took = d.whole(f"ROUND({d.seconds('j.created_at', 'j.completed_at')} * 1000)")
     listed = f"FROM video_jobs j WHERE {COUNTED}"
     days = f"{d.day('j.created_at')} AS day, j.provider, j.model, j.status"
-    days += f", {outcome()} AS outcome, j.seconds"
+    days += f", {outcome_sql()} AS outcome, j.seconds"
     return {
         "daily_totals": (
             "source_id, day, provider, model, status, outcome, seconds, size, width, height",
@@ -49,7 +49,7 @@ def _tables(d: Dialect) -> dict[str, tuple[str, str]]:
     }
 
 
-def _compared(
+def _compare_cells(
     conn: sa.Connection, table: str, names: str, source: str
 ) -> list[tuple[tuple[Any, ...], int, int]]:
     told, counted = Counter[tuple[Any, ...]](), Counter[tuple[Any, ...]]()
@@ -61,5 +61,5 @@ def _compared(
     return [(key, told[key], counted[key]) for key in {*told, *counted} if told[key] != counted[key]]
 
 
-def _described(names: str, key: tuple[Any, ...]) -> str:
+def _describe_cell(names: str, key: tuple[Any, ...]) -> str:
     return ", ".join(f"{name} {value}" for name, value in zip(names.split(", "), key, strict=True))

@@ -11,12 +11,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from etl.analytics.browsing import as_table, bound
-from etl.analytics.jobs import Choice, conditions_of, took
+from etl.analytics.browsing import as_table, bind_values
+from etl.analytics.jobs import Choice, conditions_of, seconds_taken
 from etl.analytics.queries import Filter, Table, days_of, hours_of
 from etl.db.engine import storage_errors
 from etl.schema.views.columns import Column
-from etl.schema.views.dialects import Dialect, dialect
+from etl.schema.views.dialects import Dialect, make_dialect
 from etl.schema.views.job_facts import RENDERED
 
 _RANKS = (50, 90, 99)
@@ -29,26 +29,26 @@ _DAY = Column("day", "day", "Day of creation, gateway's clock.")
 _HOUR = Column("hour", "instant", "Start of the hour of creation, gateway's clock.")
 
 
-def pace(engine: sa.Engine, chosen: Filter, *, hourly: bool) -> Table:
+def durations_by_time(engine: sa.Engine, chosen: Filter, *, hourly: bool) -> Table:
     """Percentiles of the jobs created in each hour or day of the range. Raises StorageError."""
     with storage_errors(), engine.connect() as conn:
-        d = dialect(conn.dialect.name)
+        d = make_dialect(conn.dialect.name)
         where, values = conditions_of(d, Choice(chosen))
         bucket = (hours_of if hourly else days_of)(conn, d, chosen)("j.created_at")
-        parts = _parts(d, bucket, f"j.created_at IS NOT NULL AND {where}")
-        text = " UNION ALL ".join(_ranked(part, inner) for part, inner in parts)
-        rows = conn.execute(bound(f"{text} ORDER BY 1, 2", values))
+        parts = _duration_parts(d, bucket, f"j.created_at IS NOT NULL AND {where}")
+        text = " UNION ALL ".join(_rank_percentiles(part, inner) for part, inner in parts)
+        rows = conn.execute(bind_values(f"{text} ORDER BY 1, 2", values))
         columns = (_HOUR if hourly else _DAY, *_COLUMNS)
         return as_table("pace", "Time to finish, over time", columns, rows)
 
 
-def latencies(engine: sa.Engine, chosen: Filter) -> dict[int, float]:
+def latency_percentiles(engine: sa.Engine, chosen: Filter) -> dict[int, float]:
     """Percentiles 50, 90, 95, 99 of the seconds from creation to completion, by nearest rank; or nothing."""
     with storage_errors(), engine.connect() as conn:
-        d = dialect(conn.dialect.name)
+        d = make_dialect(conn.dialect.name)
         where, values = conditions_of(d, Choice(chosen))
-        text = f"SELECT took, jobs FROM ({_totals(d, '1', where)}) t ORDER BY took"
-        rows = [(float(took), int(jobs)) for took, jobs in conn.execute(bound(text, values))]
+        text = f"SELECT took, jobs FROM ({_count_durations(d, '1', where)}) t ORDER BY took"
+        rows = [(float(took), int(jobs)) for took, jobs in conn.execute(bind_values(text, values))]
     whole, found, until = sum(jobs for _, jobs in rows), dict[int, float](), 0
     for seconds, jobs in rows:
         until += jobs
@@ -58,24 +58,24 @@ def latencies(engine: sa.Engine, chosen: Filter) -> dict[int, float]:
     return found
 
 
-def _parts(d: Dialect, bucket: str, where: str) -> list[tuple[str, str]]:
+def _duration_parts(d: Dialect, bucket: str, where: str) -> list[tuple[str, str]]:
     """The counted lengths of time of each part."""
     return [
-        ("total", _totals(d, bucket, where)),
-        ("queue", _seen(d, bucket, where, "first_seen_at", "started_seen_at")),
-        ("render", _seen(d, bucket, f"{RENDERED} AND {where}", "started_seen_at", "ended_seen_at")),
+        ("total", _count_durations(d, bucket, where)),
+        ("queue", _seen_duration(d, bucket, where, "first_seen_at", "started_seen_at")),
+        ("render", _seen_duration(d, bucket, f"{RENDERED} AND {where}", "started_seen_at", "ended_seen_at")),
     ]
 
 
-def _totals(d: Dialect, bucket: str, where: str) -> str:
+def _count_durations(d: Dialect, bucket: str, where: str) -> str:
     """Lengths of time are few: counting equal ones first leaves little to rank."""
     return f"""
-  SELECT {bucket} AS bucket, {took(d)} AS took, COUNT(*) AS jobs FROM video_jobs j
+  SELECT {bucket} AS bucket, {seconds_taken(d)} AS took, COUNT(*) AS jobs FROM video_jobs j
   WHERE j.status = 'completed' AND j.completed_at >= j.created_at AND {where}
   GROUP BY 1, 2"""
 
 
-def _seen(d: Dialect, bucket: str, where: str, start: str, end: str) -> str:
+def _seen_duration(d: Dialect, bucket: str, where: str, start: str, end: str) -> str:
     """Between two instants that we saw, of jobs that were seen to begin."""
     return f"""
   SELECT {bucket} AS bucket, {d.seconds(f"j.{start}", f"j.{end}")} AS took, COUNT(*) AS jobs
@@ -83,7 +83,7 @@ def _seen(d: Dialect, bucket: str, where: str, start: str, end: str) -> str:
   GROUP BY 1, 2"""
 
 
-def _ranked(part: str, inner: str) -> str:
+def _rank_percentiles(part: str, inner: str) -> str:
     ranks = ", ".join(f"MIN(CASE WHEN until * 100 >= n * {n} THEN took END) AS p{n}" for n in _RANKS)
     return f"""
 SELECT bucket, '{part}' AS part, MAX(n) AS jobs, {ranks} FROM (

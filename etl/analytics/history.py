@@ -71,11 +71,13 @@ def read_history(engine: sa.Engine, job_id: str, source: str | None = None) -> l
     """The job in every source that has it, or in one. Its id may lack the provider at its end, or be a
     beginning that only one id has. Raises ConfigError when none has it, StorageError."""
     with storage_errors(), engine.connect() as conn:
-        names = _sources(conn, source)
+        names = _find_sources(conn, source)
         meant = _meant(conn, job_id, list(names))
         if meant is None:
-            raise _unknown(conn, job_id, list(names))
-        return [_history(conn, names[row.source_id], row) for row in _current(conn, meant, list(names))]
+            raise _unknown_job(conn, job_id, list(names))
+        return [
+            _read_history(conn, names[row.source_id], row) for row in _current_rows(conn, meant, list(names))
+        ]
 
 
 def _meant(conn: sa.Connection, job_id: str, ids: Sequence[int]) -> str | None:
@@ -100,7 +102,7 @@ def _beginning_with(conn: sa.Connection, beginning: str, ids: Sequence[int], lim
     return {other for other in found if other.startswith(beginning)}
 
 
-def _sources(conn: sa.Connection, name: str | None) -> dict[int, str]:
+def _find_sources(conn: sa.Connection, name: str | None) -> dict[int, str]:
     names = {
         row.id: row.name for row in conn.execute(sa.select(sources.c.id, sources.c.name).order_by("name"))
     }
@@ -113,12 +115,12 @@ def _sources(conn: sa.Connection, name: str | None) -> dict[int, str]:
     return chosen
 
 
-def _current(conn: sa.Connection, job_id: str, ids: Sequence[int]) -> Sequence[sa.Row[Any]]:
+def _current_rows(conn: sa.Connection, job_id: str, ids: Sequence[int]) -> Sequence[sa.Row[Any]]:
     where = video_jobs.c.source_id.in_(ids), video_jobs.c.job_id == job_id
     return conn.execute(sa.select(video_jobs).where(*where).order_by(video_jobs.c.source_id)).all()
 
 
-def _history(conn: sa.Connection, source: str, row: sa.Row[Any]) -> JobHistory:
+def _read_history(conn: sa.Connection, source: str, row: sa.Row[Any]) -> JobHistory:
     table = video_job_versions
     where = table.c.source_id == row.source_id, table.c.job_id == row.job_id
     versions = conn.execute(sa.select(table).where(*where).order_by(table.c.version)).all()
@@ -130,12 +132,13 @@ def _history(conn: sa.Connection, source: str, row: sa.Row[Any]) -> JobHistory:
         last_changed_at=row.last_changed_at,
         unlisted_at=row.unlisted_at,
         versions=tuple(
-            _change(before, version) for before, version in zip([None, *versions], versions, strict=False)
+            _describe_change(before, version)
+            for before, version in zip([None, *versions], versions, strict=False)
         ),
     )
 
 
-def _change(before: sa.Row[Any] | None, row: sa.Row[Any]) -> Change:
+def _describe_change(before: sa.Row[Any] | None, row: sa.Row[Any]) -> Change:
     named = json.loads(row.changed_fields) if row.changed_fields else []
     old = {} if before is None else before._mapping
     fields = [name for name in named if name in TRACKED]
@@ -150,14 +153,14 @@ def _change(before: sa.Row[Any] | None, row: sa.Row[Any]) -> Change:
     )
 
 
-def _unknown(conn: sa.Connection, job_id: str, ids: Sequence[int]) -> ConfigError:
+def _unknown_job(conn: sa.Connection, job_id: str, ids: Sequence[int]) -> ConfigError:
     if conn.scalar(sa.select(video_jobs.c.job_id).where(video_jobs.c.source_id.in_(ids)).limit(1)) is None:
         return UnknownJob(job_id, (), "nothing has been synced yet; run: bifrost-etl sync")
-    near = tuple(_nearest(conn, job_id, ids))
+    near = tuple(_nearest_ids(conn, job_id, ids))
     return UnknownJob(job_id, near, f"nearest: {', '.join(near)}" if near else "no stored id is like it")
 
 
-def _nearest(conn: sa.Connection, job_id: str, ids: Sequence[int]) -> list[str]:
+def _nearest_ids(conn: sa.Connection, job_id: str, ids: Sequence[int]) -> list[str]:
     """Stored ids around `job_id` in sort order, likest first: two index look-ups, whatever the size."""
     column = video_jobs.c.job_id
     near: set[str] = set()

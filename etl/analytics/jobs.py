@@ -11,11 +11,11 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from etl.analytics.browsing import as_table, bound, unhurried
+from etl.analytics.browsing import as_table, bind_values, lift_time_limit
 from etl.analytics.queries import Filter, Table
 from etl.db.engine import storage_errors
 from etl.schema.views.columns import Column
-from etl.schema.views.dialects import Dialect, dialect
+from etl.schema.views.dialects import Dialect, make_dialect
 from etl.schema.views.job_facts import (
     COST_STATE,
     COUNTED,
@@ -61,17 +61,17 @@ class OpenNow:
     stalled: int
 
 
-def _known(*names: str) -> tuple[Column, ...]:
+def _job_columns(*names: str) -> tuple[Column, ...]:
     known = {column.name: column for column in JOB_FACTS.columns}
     return tuple(known[name] for name in names)
 
 
 JOBS = (
-    *_known("source", "job_id", "provider", "model", "status"),
+    *_job_columns("source", "job_id", "provider", "model", "status"),
     Column("progress", "number", "Percent done."),
-    *_known("prompt", "size", "seconds", "created_at", "completed_at", "expires_at", "total_seconds"),
-    *_known("cost", "currency", "cost_state", "error_code", "error_message", "remixed_from_job_id"),
-    *_known("versions", "is_unlisted"),
+    *_job_columns("prompt", "size", "seconds", "created_at", "completed_at", "expires_at", "total_seconds"),
+    *_job_columns("cost", "currency", "cost_state", "error_code", "error_message", "remixed_from_job_id"),
+    *_job_columns("versions", "is_unlisted"),
 )
 #: Columns that the list can be sorted by; the others would have to be read whole, or say nothing in order.
 SORTS = (
@@ -94,8 +94,8 @@ _TEXT = """(j.job_id LIKE :begins ESCAPE '!'
 def count_jobs(engine: sa.Engine, choice: Choice) -> int:
     """How many jobs are chosen."""
     with storage_errors(), engine.connect() as conn:
-        where, values = conditions_of(dialect(conn.dialect.name), choice)
-        return int(conn.scalar(bound(f"SELECT COUNT(*) FROM video_jobs j WHERE {where}", values)) or 0)
+        where, values = conditions_of(make_dialect(conn.dialect.name), choice)
+        return int(conn.scalar(bind_values(f"SELECT COUNT(*) FROM video_jobs j WHERE {where}", values)) or 0)
 
 
 def count_open(engine: sa.Engine, chosen: Filter) -> OpenNow:
@@ -108,11 +108,11 @@ def count_open(engine: sa.Engine, chosen: Filter) -> OpenNow:
         providers=chosen.providers,
     )
     with storage_errors(), engine.connect() as conn:
-        where, values = conditions_of(dialect(conn.dialect.name), Choice(ever, only="open"))
-        marks = {"late": _before(ever, LATE), "stalled": _before(ever, STALLED)}
+        where, values = conditions_of(make_dialect(conn.dialect.name), Choice(ever, only="open"))
+        marks = {"late": _moment_before(ever, LATE), "stalled": _moment_before(ever, STALLED)}
         sums = ", ".join(f"SUM(CASE WHEN j.created_at < :{name} THEN 1 ELSE 0 END)" for name in marks)
         text = f"SELECT COUNT(*), {sums} FROM video_jobs j WHERE {where}"
-        row = conn.execute(bound(text, values | marks)).one()
+        row = conn.execute(bind_values(text, values | marks)).one()
         return OpenNow(*(int(number or 0) for number in row))
 
 
@@ -120,33 +120,37 @@ def recent_names(engine: sa.Engine, chosen: Filter) -> tuple[set[str], set[str]]
     """Providers and models of the newest jobs in the range, whatever else is chosen: to choose from."""
     ranged = Choice(Filter(chosen.now, chosen.since, chosen.until))
     with storage_errors(), engine.connect() as conn:
-        where, values = conditions_of(dialect(conn.dialect.name), ranged)
+        where, values = conditions_of(make_dialect(conn.dialect.name), ranged)
         text = f"""
 SELECT DISTINCT provider, model FROM (
   SELECT j.provider, j.model FROM video_jobs j WHERE {where} ORDER BY j.created_at DESC LIMIT {_RECENT}
 ) newest"""
-        rows = conn.execute(bound(text, values)).all()
+        rows = conn.execute(bind_values(text, values)).all()
     return {row[0] for row in rows if row[0]}, {row[1] for row in rows if row[1]}
 
 
 def list_jobs(engine: sa.Engine, choice: Choice, offset: int, limit: int) -> Table:
     """`limit` of the chosen jobs, beginning with number `offset`."""
     with storage_errors(), engine.connect() as conn:
-        return _jobs(list(conn.execute(_listing(conn, choice, f"LIMIT {int(limit)} OFFSET {int(offset)}"))))
+        return _jobs_table(
+            list(conn.execute(_listing_statement(conn, choice, f"LIMIT {int(limit)} OFFSET {int(offset)}")))
+        )
 
 
 def every_job(engine: sa.Engine, choice: Choice) -> Iterator[Table]:
     """All chosen jobs, a few thousand at a time; at least one table. May take its time."""
     with storage_errors(), engine.connect() as conn:
-        unhurried(conn)
+        lift_time_limit(conn)
         try:
             found = False
-            result = conn.execute(_listing(conn, choice, None), execution_options={"yield_per": _CHUNK})
+            result = conn.execute(
+                _listing_statement(conn, choice, None), execution_options={"yield_per": _CHUNK}
+            )
             for rows in result.partitions():
                 found = True
-                yield _jobs(rows)
+                yield _jobs_table(rows)
             if not found:
-                yield _jobs([])
+                yield _jobs_table([])
         finally:
             conn.invalidate()  # the time limit is back with the next connection
 
@@ -154,25 +158,25 @@ def every_job(engine: sa.Engine, choice: Choice) -> Iterator[Table]:
 def these_jobs(engine: sa.Engine, source_id: int, ids: list[str]) -> Table:
     """The jobs of these ids, in no order."""
     if not ids:
-        return _jobs([])
+        return _jobs_table([])
     with storage_errors(), engine.connect() as conn:
-        d = dialect(conn.dialect.name)
-        text = _selected(d, "j.source_id = :one AND j.job_id IN :ids", "")
-        return _jobs(list(conn.execute(bound(text, {"one": source_id, "ids": ids}))))
+        d = make_dialect(conn.dialect.name)
+        text = _select_jobs(d, "j.source_id = :one AND j.job_id IN :ids", "")
+        return _jobs_table(list(conn.execute(bind_values(text, {"one": source_id, "ids": ids}))))
 
 
-def _jobs(rows: Any) -> Table:
+def _jobs_table(rows: Any) -> Table:
     return as_table("jobs", "Jobs", JOBS, rows)
 
 
-def _listing(conn: sa.Connection, choice: Choice, part: str | None) -> sa.TextClause:
+def _listing_statement(conn: sa.Connection, choice: Choice, part: str | None) -> sa.TextClause:
     """Rows are chosen and cut first: only those shown are priced."""
-    d = dialect(conn.dialect.name)
+    d = make_dialect(conn.dialect.name)
     where, values = conditions_of(d, choice)
     order = f"ORDER BY {_order(d, choice.sort)}"
     cut = order if part is None else f"{order} {part}"
     priced = choice.sort.removeprefix("-") == "cost"
-    return bound(f"{_selected(d, where, cut, priced=priced)}\n{order}", values)
+    return bind_values(f"{_select_jobs(d, where, cut, priced=priced)}\n{order}", values)
 
 
 def _order(d: Dialect, sort: str) -> str:
@@ -180,18 +184,20 @@ def _order(d: Dialect, sort: str) -> str:
     name = sort.removeprefix("-")
     if not name:
         return _NEWEST
-    found = {"total_seconds": took(d), "cost": cost_of_job(d), "versions": "j.version"}.get(name, f"j.{name}")
+    found = {"total_seconds": seconds_taken(d), "cost": cost_of_job(d), "versions": "j.version"}.get(
+        name, f"j.{name}"
+    )
     if name == "source":
         found = "(SELECT named.name FROM sources named WHERE named.id = j.source_id)"
     return f"({found} IS NULL), {found}{' DESC' if sort != name else ''}, {_NEWEST}"
 
 
-def _selected(d: Dialect, where: str, cut: str, *, priced: bool = False) -> str:
+def _select_jobs(d: Dialect, where: str, cut: str, *, priced: bool = False) -> str:
     """`priced`: the cut itself needs each job's cost."""
     prices = price_of_job(d) if priced else ""
     return f"""
 SELECT s.name AS source, j.job_id, j.provider, j.model, j.status, j.progress, j.prompt, j.size, j.seconds,
-  j.created_at, j.completed_at, j.expires_at, {took(d)} AS total_seconds,
+  j.created_at, j.completed_at, j.expires_at, {seconds_taken(d)} AS total_seconds,
   {cost_of_job(d)} AS cost, p.currency, {COST_STATE} AS cost_state, j.error_code, j.error_message,
   j.remixed_from_job_id, j.version AS versions, (j.unlisted_at IS NOT NULL) AS is_unlisted
 FROM (SELECT j.* FROM video_jobs j {prices} WHERE {where} {cut}) j
@@ -199,12 +205,12 @@ JOIN sources s ON s.id = j.source_id
 {price_of_job(d)}"""
 
 
-def took(d: Dialect) -> str:
+def seconds_taken(d: Dialect) -> str:
     """Seconds from creation to completion of job j."""
     return d.seconds("j.created_at", "j.completed_at")
 
 
-def _unpriced(d: Dialect, where: str) -> str:
+def _is_unpriced(d: Dialect, where: str) -> str:
     """A condition: job j is completed, and what it cost is not known."""
     return f"""(j.source_id, j.job_id) IN (
   SELECT j.source_id, j.job_id FROM video_jobs j
@@ -227,17 +233,17 @@ def conditions_of(d: Dialect, choice: Choice) -> tuple[str, dict[str, Any]]:
         "statuses": ("j.status IN :statuses", list(jobs.statuses)),
         "failure": (f"j.status = 'failed' AND {failure_class()} = :failure", choice.failure),
         "code": ("j.error_code = :code", choice.code),
-        "slower": (f"j.status = 'completed' AND {took(d)} >= :slower", choice.slower),
+        "slower": (f"j.status = 'completed' AND {seconds_taken(d)} >= :slower", choice.slower),
     }
     kept = {name: (sql, given) for name, (sql, given) in parts.items() if given}
-    plain, more = _only(d, choice)
+    plain, more = _choice_conditions(d, choice)
     where = " AND ".join([COUNTED, *plain, *(sql for sql, _ in kept.values())])
     if choice.only == "unpriced":
-        where = f"{_unpriced(d, where)} AND {where}"
+        where = f"{_is_unpriced(d, where)} AND {where}"
     return where, {name: given for name, (_, given) in kept.items()} | more
 
 
-def _only(d: Dialect, choice: Choice) -> tuple[list[str], dict[str, Any]]:
+def _choice_conditions(d: Dialect, choice: Choice) -> tuple[list[str], dict[str, Any]]:
     """Conditions of `only`, `text` and `sort`, and the values that they need."""
     conditions, values = [], dict[str, Any]()
     if choice.sort == "-total_seconds":  # what did not complete took no time
@@ -257,7 +263,7 @@ def _only(d: Dialect, choice: Choice) -> tuple[list[str], dict[str, Any]]:
         age = {"late": LATE, "stalled": STALLED}.get(choice.only)
         if age is not None:
             conditions.append("j.created_at < :born_before")
-            values["born_before"] = _before(choice.jobs, age)
+            values["born_before"] = _moment_before(choice.jobs, age)
     return conditions, values
 
 
@@ -266,5 +272,5 @@ def _lowered(text: str) -> str:
     return "".join(letter.lower() if letter.isascii() else letter for letter in text)
 
 
-def _before(chosen: Filter, age: float) -> Any:
+def _moment_before(chosen: Filter, age: float) -> Any:
     return chosen.now - timedelta(seconds=age)

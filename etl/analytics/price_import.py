@@ -20,10 +20,10 @@ from etl.errors import ConfigError
 def read_file(path: Path) -> list[Price]:
     """The prices of a file. Raises ConfigError that names every line in need of repair."""
     reader = Reader()
-    items = _csv(path, reader) if path.suffix.lower() == ".csv" else _tree(path, reader)
+    items = _parse_csv(path, reader) if path.suffix.lower() == ".csv" else _parse_tree(path, reader)
     found = [reader.build(reader.read(item, Price, f"price {n}")) for n, item in enumerate(items, 1)]
     if not reader.problems:
-        _distinct(found, items, reader)
+        _refuse_duplicates(found, items, reader)
     if reader.problems:
         raise ConfigError("\n".join(reader.problems), hint="nothing was imported; correct the file")
     if not found:
@@ -31,19 +31,19 @@ def read_file(path: Path) -> list[Price]:
     return found
 
 
-def _read(path: Path) -> bytes:
+def _read_file(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as exc:
         raise ConfigError(f"{path}: cannot be read: {exc.strerror}") from None
 
 
-def _tree(path: Path, reader: Reader) -> list[Node]:
-    from etl.config.yaml_nodes import parse  # JSON is YAML too
+def _parse_tree(path: Path, reader: Reader) -> list[Node]:
+    from etl.config.yaml_nodes import parse_yaml  # JSON is YAML too
 
     if path.suffix.lower() not in (".yaml", ".yml", ".json"):
         raise ConfigError(f"{path}: prices come from .csv, .yaml or .json files")
-    root = parse(_read(path), str(path), {}, reader.problems)
+    root = parse_yaml(_read_file(path), str(path), {}, reader.problems)
     if isinstance(root.value, dict) and "prices" in root.value:
         root = root.value["prices"]
     if not isinstance(root.value, list):
@@ -51,20 +51,20 @@ def _tree(path: Path, reader: Reader) -> list[Node]:
     return root.value
 
 
-def _csv(path: Path, reader: Reader) -> list[Node]:
+def _parse_csv(path: Path, reader: Reader) -> list[Node]:
     try:
-        text = _read(path).decode("utf-8-sig")
+        text = _read_file(path).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: this file is not UTF-8 text") from None
     lines = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         header = [name.strip().lower() for name in next(lines, [])]
-        return list(_rows(path, lines, header, reader))
+        return list(_csv_rows(path, lines, header, reader))
     except csv.Error as exc:
         raise ConfigError(f"{path}:{lines.line_num}: not valid CSV: {exc}") from None
 
 
-def _rows(path: Path, lines: Iterator[list[str]], header: list[str], reader: Reader) -> Iterator[Node]:
+def _csv_rows(path: Path, lines: Iterator[list[str]], header: list[str], reader: Reader) -> Iterator[Node]:
     for cells in lines:
         where = f"{path}:{lines.line_num}"  # type: ignore[attr-defined]
         if not any(cell.strip() for cell in cells):
@@ -79,7 +79,7 @@ def _rows(path: Path, lines: Iterator[list[str]], header: list[str], reader: Rea
         yield Node(given, where)
 
 
-def _distinct(found: list[Price], items: list[Node], reader: Reader) -> None:
+def _refuse_duplicates(found: list[Price], items: list[Node], reader: Reader) -> None:
     first: dict[tuple[object, ...], str] = {}
     for price, item in zip(found, items, strict=True):
         key = (price.provider, price.model, price.resolution, price.valid_from)

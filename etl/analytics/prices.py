@@ -16,9 +16,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from etl.analytics.queries import value
+from etl.analytics.queries import convert_value
 from etl.config import Price
-from etl.db.engine import storage_errors, writing
+from etl.db.engine import storage_errors, write_transaction
 from etl.schema.price_book import (
     DEFAULTS,
     as_book,
@@ -30,12 +30,12 @@ from etl.schema.price_book import (
     stored_book,
 )
 from etl.schema.tables import prices
-from etl.schema.views.columns import Kind
-from etl.schema.views.dialects import dialect
+from etl.schema.views.columns import ValueKind
+from etl.schema.views.dialects import make_dialect
 from etl.schema.views.job_facts import COUNTED, price_of_job
-from etl.schema.views.pricing import band
+from etl.schema.views.pricing import resolution_band
 
-_UNPRICED: tuple[Kind, ...] = ("text", "text", "text", "integer", "seconds", "instant", "instant")
+_UNPRICED: tuple[ValueKind, ...] = ("text", "text", "text", "integer", "seconds", "instant", "instant")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def ensure_prices(engine: sa.Engine, configured: Sequence[Price] = ()) -> bool:
     with storage_errors(), engine.connect() as conn:
         if all(stored_book(conn, origin) == book for origin, book in wanted.items()):
             return False
-    with writing(engine) as conn:
+    with write_transaction(engine) as conn:
         conn.execute(sa.select(prices.c.id).with_for_update())  # two services may start at once
         for origin, book in wanted.items():
             replace_book(conn, origin, book)
@@ -84,7 +84,7 @@ def import_prices(engine: sa.Engine, given: Iterable[Price]) -> tuple[int, int]:
     Returns how many were new or changed, and how many were there already.
     """
     book = as_book(given)
-    with writing(engine) as conn:
+    with write_transaction(engine) as conn:
         before = stored_book(conn, "import")
         changed = {key: value for key, value in book.items() if before.get(key) != value}
         for key in changed.keys() & before.keys():
@@ -106,17 +106,17 @@ def read_prices(engine: sa.Engine) -> list[BookPrice]:
     )
 
 
-def unpriced(engine: sa.Engine) -> list[list[tuple[Any, Kind]]]:
+def unpriced_jobs(engine: sa.Engine) -> list[list[tuple[Any, ValueKind]]]:
     """Provider, model, resolution, jobs, seconds, first and last creation of what was completed unpriced."""
     with storage_errors(), engine.connect() as conn:
-        d = dialect(conn.dialect.name)
+        d = make_dialect(conn.dialect.name)
         query = f"""
-SELECT j.provider, j.model, {band(d)} AS resolution, COUNT(*), SUM(j.seconds), MIN(j.created_at),
+SELECT j.provider, j.model, {resolution_band(d)} AS resolution, COUNT(*), SUM(j.seconds), MIN(j.created_at),
   MAX(j.created_at)
 FROM video_jobs j {price_of_job(d)}
 WHERE j.status = 'completed' AND {COUNTED} AND p.id IS NULL
-GROUP BY j.provider, j.model, {band(d)} ORDER BY 4 DESC, 1, 2, 3"""
+GROUP BY j.provider, j.model, {resolution_band(d)} ORDER BY 4 DESC, 1, 2, 3"""
         return [
-            [(value(kind, item), kind) for kind, item in zip(_UNPRICED, row, strict=True)]
+            [(convert_value(kind, item), kind) for kind, item in zip(_UNPRICED, row, strict=True)]
             for row in conn.execute(sa.text(query))
         ]

@@ -18,8 +18,8 @@ from etl.db.engine import storage_errors
 from etl.db.types import UtcDateTime
 from etl.errors import ConfigError
 from etl.schema.tables import coverage_gaps, sources, video_jobs
-from etl.schema.views.columns import Column, Kept, Kind, Scope
-from etl.schema.views.dialects import Dialect, dialect
+from etl.schema.views.columns import Column, CountedDays, Scope, ValueKind
+from etl.schema.views.dialects import Dialect, make_dialect
 
 #: For the commands, which pass one on without knowing what it is.
 Engine = sa.Engine
@@ -65,7 +65,7 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
+class UnseenPeriod:
     """Jobs created between these instants (UTC, gateway's clock) may have come and gone unseen."""
 
     source: str
@@ -74,20 +74,20 @@ class Gap:
     reason: str
 
 
-def run(engine: sa.Engine, name: str, chosen: Filter) -> Table:
+def run_report(engine: sa.Engine, name: str, chosen: Filter) -> Table:
     """The report `name`. Raises ConfigError for an unknown one, StorageError."""
     if name not in REPORTS:
         raise ConfigError(f"there is no report {name!r}", hint=f"one of: {', '.join(REPORTS)}")
     report = spend_by(chosen.by) if name == "spend" else REPORTS[name]
     with storage_errors(), engine.connect() as conn:
-        statement = _statement(conn, report, chosen)
-        rows = [_values(report.columns, row) for row in conn.execute(statement)]
+        statement = _report_statement(conn, report, chosen)
+        rows = [_row_values(report.columns, row) for row in conn.execute(statement)]
     cut = chosen.limit is not None and len(rows) > chosen.limit
     kept = tuple(rows[: chosen.limit])
     return Table(name, report.title, report.columns, kept, report.chart, cut, report.time is not None)
 
 
-def gaps(engine: sa.Engine, chosen: Filter) -> list[Gap]:
+def find_unseen_periods(engine: sa.Engine, chosen: Filter) -> list[UnseenPeriod]:
     """What the range may lack. Raises StorageError."""
     c = coverage_gaps.c
     query = sa.select(sources.c.name, c.gap_from, c.gap_until, c.reason).join(sources).order_by(c.id)
@@ -98,7 +98,7 @@ def gaps(engine: sa.Engine, chosen: Filter) -> list[Gap]:
     if chosen.sources:
         query = query.where(sources.c.name.in_(chosen.sources))
     with storage_errors(), engine.connect() as conn:
-        return [Gap(*row) for row in conn.execute(query)]
+        return [UnseenPeriod(*row) for row in conn.execute(query)]
 
 
 def oldest_job_at(engine: sa.Engine) -> datetime | None:
@@ -129,12 +129,12 @@ def check_models(engine: sa.Engine, names: tuple[str, ...]) -> None:
                 raise ConfigError(f"the database has no job of a model named {name!r}", hint=hint)
 
 
-def _statement(conn: sa.Connection, report: Report, chosen: Filter) -> sa.TextClause:
-    d = dialect(conn.dialect.name, now=_moment("now", conn.dialect.name))
-    which = _conditions(report, chosen)
-    where = " AND ".join([which, *_times(report, chosen, conn.dialect.name)])
+def _report_statement(conn: sa.Connection, report: Report, chosen: Filter) -> sa.TextClause:
+    d = make_dialect(conn.dialect.name, now=_moment_parameter("now", conn.dialect.name))
+    which = _filter_conditions(report, chosen)
+    where = " AND ".join([which, *_time_conditions(report, chosen, conn.dialect.name)])
     whole = chosen.since is None and chosen.until is None
-    kept = _kept(d, chosen) if report.zoned is False or chosen.zone == "UTC" else None
+    kept = _split_counted_days(d, chosen) if report.zoned is False or chosen.zone == "UTC" else None
     scope = Scope(where, days_of(conn, d, chosen), hours_of(conn, d, chosen), whole, which, kept)
     order = f" ORDER BY {report.order}" if report.order else ""
     limit = "" if chosen.limit is None else f" LIMIT {int(chosen.limit) + 1}"
@@ -149,21 +149,21 @@ def _statement(conn: sa.Connection, report: Report, chosen: Filter) -> sa.TextCl
         "statuses": list(chosen.statuses),
         "providers": list(chosen.providers),
     }
-    return sa.text(text).bindparams(*(_bound(n, v) for n, v in values.items() if f":{n}" in text))
+    return sa.text(text).bindparams(*(_bind_parameter(n, v) for n, v in values.items() if f":{n}" in text))
 
 
-def _bound(name: str, value: Any) -> sa.BindParameter[Any]:
+def _bind_parameter(name: str, value: Any) -> sa.BindParameter[Any]:
     if isinstance(value, datetime):
         return sa.bindparam(name, value, type_=UtcDateTime())
     return sa.bindparam(name, value, expanding=isinstance(value, list))
 
 
-def _moment(name: str, family: str) -> str:
+def _moment_parameter(name: str, family: str) -> str:
     """An instant as a parameter; PostgreSQL must be told what it is where only a difference is taken."""
     return f"CAST(:{name} AS timestamptz)" if family == "postgresql" else f":{name}"
 
 
-def _conditions(report: Report, chosen: Filter) -> str:
+def _filter_conditions(report: Report, chosen: Filter) -> str:
     parts = ["1 = 1"]
     if chosen.sources:
         parts.append(report.source)
@@ -176,16 +176,16 @@ def _conditions(report: Report, chosen: Filter) -> str:
     return " AND ".join(parts)
 
 
-def _times(report: Report, chosen: Filter, family: str) -> list[str]:
+def _time_conditions(report: Report, chosen: Filter, family: str) -> list[str]:
     parts = []
     if report.time and chosen.since is not None:
-        parts.append(f"{report.time} >= {_moment('since', family)}")
+        parts.append(f"{report.time} >= {_moment_parameter('since', family)}")
     if report.time and chosen.until is not None:
-        parts.append(f"{report.time} < {_moment('until', family)}")
+        parts.append(f"{report.time} < {_moment_parameter('until', family)}")
     return parts
 
 
-def _kept(d: Dialect, chosen: Filter) -> Kept | None:
+def _split_counted_days(d: Dialect, chosen: Filter) -> CountedDays | None:
     """The whole UTC days of the range, and what is left of it before and after them."""
     first = None if chosen.since is None else (chosen.since - _MICROSECOND).astimezone(UTC).date() + _DAY
     last = None if chosen.until is None else chosen.until.astimezone(UTC).date()
@@ -198,14 +198,14 @@ def _kept(d: Dialect, chosen: Filter) -> Kept | None:
     if last is not None:
         days.append(f"j.day < '{last}'")
         edges.append(f"j.created_at >= {d.instant(datetime.combine(last, time(), UTC))}")
-    return Kept(" AND ".join(days), " OR ".join(edges) or None)
+    return CountedDays(" AND ".join(days), " OR ".join(edges) or None)
 
 
 def days_of(conn: sa.Connection, d: Dialect, chosen: Filter) -> Callable[[str], str]:
     """SQL for the day of a moment in the reporting time zone. An open end is the oldest job, or tomorrow."""
     if chosen.zone == "UTC":
         return d.day
-    since, until = _ends(conn, chosen)
+    since, until = _range_ends(conn, chosen)
     return lambda column: local_day(d, column, chosen.zone, since, until)
 
 
@@ -213,11 +213,11 @@ def hours_of(conn: sa.Connection, d: Dialect, chosen: Filter) -> Callable[[str],
     """SQL for the start of the hour of a moment, as the clocks of the reporting time zone cut it."""
     if chosen.zone == "UTC":
         return d.hours
-    since, until = _ends(conn, chosen)
+    since, until = _range_ends(conn, chosen)
     return lambda column: local_hour(d, column, chosen.zone, since, until)
 
 
-def _ends(conn: sa.Connection, chosen: Filter) -> tuple[datetime, datetime]:
+def _range_ends(conn: sa.Connection, chosen: Filter) -> tuple[datetime, datetime]:
     oldest = chosen.since or conn.scalar(sa.select(sa.func.min(video_jobs.c.created_at))) or chosen.now
     return oldest, chosen.until or max(chosen.now, oldest) + _DAY
 
@@ -225,8 +225,8 @@ def _ends(conn: sa.Connection, chosen: Filter) -> tuple[datetime, datetime]:
 # --- values ------------------------------------------------------------------------------------
 
 
-def _values(columns: tuple[Column, ...], row: Any) -> tuple[Any, ...]:
-    return tuple(value(column.kind, item) for column, item in zip(columns, row, strict=True))
+def _row_values(columns: tuple[Column, ...], row: Any) -> tuple[Any, ...]:
+    return tuple(convert_value(column.kind, item) for column, item in zip(columns, row, strict=True))
 
 
 def add_amounts(texts: Iterable[str | None]) -> str | None:
@@ -240,7 +240,7 @@ def add_amounts(texts: Iterable[str | None]) -> str | None:
     )
 
 
-def value(kind: Kind, item: Any) -> Any:
+def convert_value(kind: ValueKind, item: Any) -> Any:
     """What a driver gave, as the same Python type whatever the database."""
     if item is None:
         return None

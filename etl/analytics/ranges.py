@@ -12,10 +12,10 @@ from etl.errors import ConfigError
 from etl.schema.views.dialects import Dialect
 
 
-def moment(text: str, now: datetime, zone: str, *, end: bool = False) -> datetime:
-    """As `times.moment`, which see. Raises ConfigError."""
+def parse_moment(text: str, now: datetime, zone: str, *, end: bool = False) -> datetime:
+    """As `times.parse_moment`, which see. Raises ConfigError."""
     try:
-        return times.moment(text, now, zone, end=end)
+        return times.parse_moment(text, now, zone, end=end)
     except times.NoTime as exc:
         raise ConfigError(str(exc), hint=exc.hint) from None
 
@@ -48,7 +48,9 @@ def _by_offset(
     column: str, zone: str, since: datetime, until: datetime, d: Dialect, sql: Callable[[int], str]
 ) -> str:
     """What `sql` gives for the seconds that the clocks are ahead of UTC, whatever those are at `column`."""
-    offsets = list(_offsets(ZoneInfo(zone), since, until)) or [(until, _offset(ZoneInfo(zone), until))]
+    offsets = list(_offset_stretches(ZoneInfo(zone), since, until)) or [
+        (until, _offset_seconds(ZoneInfo(zone), until))
+    ]
     cases = [sql(offset) for _, offset in offsets]
     if len(set(cases)) == 1:
         return cases[0]
@@ -59,29 +61,29 @@ def _by_offset(
     return f"CASE{whens} ELSE {cases[-1]} END"
 
 
-def _offsets(zone: ZoneInfo, since: datetime, until: datetime) -> Iterator[tuple[datetime, int]]:
+def _offset_stretches(zone: ZoneInfo, since: datetime, until: datetime) -> Iterator[tuple[datetime, int]]:
     """(end, seconds ahead of UTC) of each stretch of time without a change of the clocks."""
     start, day = since, timedelta(days=1)
     while start < until:
         end = start
-        while end < until and _offset(zone, end) == _offset(zone, start):
+        while end < until and _offset_seconds(zone, end) == _offset_seconds(zone, start):
             end += day
         end = min(end, until)
-        if _offset(zone, end) != _offset(zone, start):
-            end = _change(zone, max(start, end - day), end)
-        yield end, _offset(zone, start)
+        if _offset_seconds(zone, end) != _offset_seconds(zone, start):
+            end = _find_offset_change(zone, max(start, end - day), end)
+        yield end, _offset_seconds(zone, start)
         start = end
 
 
-def _change(zone: ZoneInfo, before: datetime, after: datetime) -> datetime:
+def _find_offset_change(zone: ZoneInfo, before: datetime, after: datetime) -> datetime:
     """The first second with the new offset."""
-    old = _offset(zone, before)
+    old = _offset_seconds(zone, before)
     span = range(int((after - before).total_seconds()) + 1)
     return before + timedelta(
-        seconds=bisect(span, 0, key=lambda s: _offset(zone, before + timedelta(seconds=s)) != old)
+        seconds=bisect(span, 0, key=lambda s: _offset_seconds(zone, before + timedelta(seconds=s)) != old)
     )
 
 
-def _offset(zone: ZoneInfo, at: datetime) -> int:
+def _offset_seconds(zone: ZoneInfo, at: datetime) -> int:
     ahead = at.astimezone(zone).utcoffset()
     return 0 if ahead is None else int(ahead.total_seconds())

@@ -39,26 +39,26 @@ def forbid_writing(engine: sa.Engine, timeout: float | None = None) -> None:
 def forbid_writing_sqlite(raw: Any) -> None:
     """`raw` is a sqlite3.Connection."""
     raw.execute("PRAGMA query_only = ON")
-    raw.set_authorizer(_authorize)
+    raw.set_authorizer(_authorize_sqlite)
 
 
 def forbid_writing_server(raw: Any, family: str, timeout: float | None) -> None:
     """`raw` is the driver's connection, in no transaction; a question ends after `timeout` seconds."""
     with raw.cursor() as cursor:
-        for setting in _settings(family, timeout):
+        for setting in _session_settings(family, timeout):
             cursor.execute(setting)
     raw.commit()
 
 
-def _settings(family: str, timeout: float | None) -> tuple[str, ...]:
+def _session_settings(family: str, timeout: float | None) -> tuple[str, ...]:
     if family == "postgresql":
         reads = "SET default_transaction_read_only = on"
     else:
         reads = "SET SESSION TRANSACTION READ ONLY"
-    return (reads,) if timeout is None else (reads, _limit(family, timeout))
+    return (reads,) if timeout is None else (reads, _limit_statement(family, timeout))
 
 
-def _limit(family: str, timeout: float) -> str:
+def _limit_statement(family: str, timeout: float) -> str:
     milliseconds = max(1, round(timeout * 1000))
     if family == "postgresql":
         return f"SET statement_timeout = {milliseconds}"
@@ -67,7 +67,7 @@ def _limit(family: str, timeout: float) -> str:
     return f"SET SESSION max_execution_time = {milliseconds}"
 
 
-def _authorize(action: int, first: str | None, second: str | None, *_rest: str | None) -> int:
+def _authorize_sqlite(action: int, first: str | None, second: str | None, *_rest: str | None) -> int:
     if action in _READING:
         return sqlite3.SQLITE_OK
     if action == sqlite3.SQLITE_FUNCTION and str(second).lower() not in _DOERS:

@@ -29,38 +29,38 @@ def read_tree(engine: sa.Engine, job_id: str, source: str | None = None) -> Tabl
     Children are found by one pass over the jobs made since the root: their parents are not indexed.
     """
     with storage_errors(), engine.connect() as conn:
-        source_id = _source(conn, job_id, source)
-        root, born = _climbed(conn, source_id, job_id)
-        order = _descended(root, _children(conn, source_id, born))
+        source_id = _source_of_job(conn, job_id, source)
+        root, born = _climb_to_root(conn, source_id, job_id)
+        order = _descend_tree(root, _read_children(conn, source_id, born))
     found = these_jobs(engine, source_id, [one for one, _ in order[:LARGEST]])
     if not found.rows:
         raise ConfigError(f"no job {job_id!r} in the database")
-    return _table(found, dict(order), len(order) > LARGEST)
+    return _tree_table(found, dict(order), len(order) > LARGEST)
 
 
-def _source(conn: sa.Connection, job_id: str, source: str | None) -> int:
+def _source_of_job(conn: sa.Connection, job_id: str, source: str | None) -> int:
     """The source that has the job, or a remix of it."""
     query = sa.select(sources.c.id, sources.c.name).order_by(sources.c.id)
     if source is not None:
         query = query.where(sources.c.name == source)
     rows = conn.execute(query).all()
     for row in rows:
-        if _parent(conn, row.id, job_id) is not None:
+        if _read_parent(conn, row.id, job_id) is not None:
             return int(row.id)
     if not rows:
         raise ConfigError(f"the database has no source named {source!r}" if source else "there is no source")
     return int(rows[0].id)
 
 
-def _parent(conn: sa.Connection, source_id: int, job_id: str) -> sa.Row[Any, Any] | None:
+def _read_parent(conn: sa.Connection, source_id: int, job_id: str) -> sa.Row[Any, Any] | None:
     query = sa.select(_c.remixed_from_job_id, _c.created_at)
     return conn.execute(query.where(_c.source_id == source_id, _c.job_id == job_id)).one_or_none()
 
 
-def _climbed(conn: sa.Connection, source_id: int, job_id: str) -> tuple[str, datetime | None]:
+def _climb_to_root(conn: sa.Connection, source_id: int, job_id: str) -> tuple[str, datetime | None]:
     """The farthest ancestor, and the creation of the oldest one that is known."""
     met, born = [job_id], list[datetime]()
-    while (row := _parent(conn, source_id, met[-1])) is not None:
+    while (row := _read_parent(conn, source_id, met[-1])) is not None:
         born += [row.created_at] if row.created_at else []
         above = row.remixed_from_job_id
         if above is None or above in met or len(met) > DEEPEST:
@@ -69,7 +69,7 @@ def _climbed(conn: sa.Connection, source_id: int, job_id: str) -> tuple[str, dat
     return met[-1], min(born, default=None)
 
 
-def _children(conn: sa.Connection, source_id: int, born: datetime | None) -> dict[str, list[str]]:
+def _read_children(conn: sa.Connection, source_id: int, born: datetime | None) -> dict[str, list[str]]:
     query = sa.select(_c.remixed_from_job_id, _c.job_id).where(
         _c.source_id == source_id, _c.remixed_from_job_id.is_not(None)
     )
@@ -81,7 +81,7 @@ def _children(conn: sa.Connection, source_id: int, born: datetime | None) -> dic
     return below
 
 
-def _descended(root: str, below: dict[str, list[str]]) -> list[tuple[str, int]]:
+def _descend_tree(root: str, below: dict[str, list[str]]) -> list[tuple[str, int]]:
     """Every job of the tree once, with its depth, parents first."""
     found: dict[str, int] = {}
     waiting = [(root, 0)]
@@ -93,7 +93,7 @@ def _descended(root: str, below: dict[str, list[str]]) -> list[tuple[str, int]]:
     return list(found.items())
 
 
-def _table(found: Table, depths: dict[str, int], cut: bool) -> Table:
+def _tree_table(found: Table, depths: dict[str, int], cut: bool) -> Table:
     place = [column.name for column in JOBS].index("job_id")
     ranks = {job_id: number for number, job_id in enumerate(depths)}
     rows = sorted(found.rows, key=lambda row: ranks[row[place]])

@@ -21,9 +21,9 @@ from zoneinfo import ZoneInfo
 
 from etl.analytics.queries import Table
 from etl.errors import ConfigError
-from etl.log import visible, visible_json
+from etl.log import make_visible, visible_json
 from etl.records import spreadsheet_safe
-from etl.schema.views.columns import Column, Kind
+from etl.schema.views.columns import Column, ValueKind
 
 FORMATS = ("table", "csv", "json", "markdown", "html", "parquet")
 _NUMBERS = ("integer", "number", "seconds", "money", "ratio")
@@ -42,7 +42,7 @@ class Document:
     notes: tuple[str, ...] = ()
 
 
-def render(document: Document, form: str) -> str:
+def render_document(document: Document, form: str) -> str:
     """The document as text in one of FORMATS, except table and parquet. Raises ConfigError."""
     writers: dict[str, Callable[[Document], str]] = {
         "csv": to_csv,
@@ -68,19 +68,19 @@ def to_csv(document: Document) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([spreadsheet_safe(column.name) for column in table.columns])
-    writer.writerows([_cell(value) for value in row] for row in table.rows)
+    writer.writerows([_spreadsheet_cell(value) for value in row] for row in table.rows)
     return out.getvalue()
 
 
-def _cell(value: Any) -> Any:
+def _spreadsheet_cell(value: Any) -> Any:
     if isinstance(value, str):
         return spreadsheet_safe(value)
     if isinstance(value, float | Decimal):
-        return number(value)
-    return value if value is None or type(value) is int else plain(value)
+        return shortest_number(value)
+    return value if value is None or type(value) is int else plain_json(value)
 
 
-def number(value: float | Decimal) -> str:
+def shortest_number(value: float | Decimal) -> str:
     """As short as it can be without a change, never in powers of ten."""
     text = f"{value:.6f}".rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
@@ -104,10 +104,10 @@ def to_json(document: Document) -> str:
         "notes": list(document.notes),
         "tables": tables,
     }
-    return visible_json(json.dumps(whole, ensure_ascii=False, indent=2, default=plain)) + "\n"
+    return visible_json(json.dumps(whole, ensure_ascii=False, indent=2, default=plain_json)) + "\n"
 
 
-def plain(value: Any) -> Any:
+def plain_json(value: Any) -> Any:
     """What JSON does not know, as text; money as the number that it is."""
     if isinstance(value, Decimal):
         return float(value)
@@ -149,7 +149,7 @@ def to_parquet(document: Document, path: Path) -> None:
 # --- for people --------------------------------------------------------------------------------
 
 
-def shown(value: Any, kind: Kind, zone: str = "UTC") -> str:
+def show_value(value: Any, kind: ValueKind, zone: str = "UTC") -> str:
     """A value in words; a dash when there is none."""
     if value is None:
         return "-"
@@ -160,13 +160,13 @@ def shown(value: Any, kind: Kind, zone: str = "UTC") -> str:
     if kind == "ratio":
         return f"{value:.1%}"
     if kind == "money":
-        return _money(value)
+        return _show_money(value)
     if isinstance(value, float):
         return f"{value:,.3f}".rstrip("0").rstrip(".")
     return f"{value:,}" if isinstance(value, int) and kind == "integer" else str(value)
 
 
-def _money(value: float | Decimal) -> str:
+def _show_money(value: float | Decimal) -> str:
     whole, _, parts = f"{value:,.6f}".partition(".")
     return f"{whole}.{parts.rstrip('0').ljust(2, '0')}"
 
@@ -179,40 +179,43 @@ def is_number(column: Column, rows: Sequence[Sequence[Any]], position: int) -> b
     return bool(values) and all(isinstance(value, int | float | Decimal) for value in values)
 
 
-def lines(document: Document) -> list[str]:
+def document_notes(document: Document) -> list[str]:
     """What people must know beside the tables: the range, and what is missing from it."""
-    since, until = (shown(at, "instant", document.zone) for at in (document.since, document.until))
+    since, until = (show_value(at, "instant", document.zone) for at in (document.since, document.until))
     ranged = any(table.ranged for table in document.tables)
-    covers = f"Jobs created {_between(document.since, document.until, since, until)} ({document.zone})"
+    covers = f"Jobs created {_range_text(document.since, document.until, since, until)} ({document.zone})"
     return [*([covers] if ranged else []), *document.notes]
 
 
-def _between(since: datetime | None, until: datetime | None, first: str, last: str) -> str:
+def _range_text(since: datetime | None, until: datetime | None, first: str, last: str) -> str:
     if since is None:
         return "at any time" if until is None else f"before {last}"
     return f"since {first}" if until is None else f"from {first} to {last}"
 
 
 def to_markdown(document: Document) -> str:
-    parts = [f"# {_marked(document.title)}", *(_marked(line) for line in lines(document))]
+    parts = [
+        f"# {_escape_markdown(document.title)}",
+        *(_escape_markdown(line) for line in document_notes(document)),
+    ]
     for table in document.tables:
         if len(document.tables) > 1:
-            parts.append(f"## {_marked(table.title)}")
-        rows = [[_marked(text) for text in row] for row in _texts(table, document.zone)]
+            parts.append(f"## {_escape_markdown(table.title)}")
+        rows = [[_escape_markdown(text) for text in row] for row in _table_texts(table, document.zone)]
         rule = ["---:" if is_number(c, table.rows, i) else "---" for i, c in enumerate(table.columns)]
-        grid = [[_marked(column.name) for column in table.columns], rule, *rows]
+        grid = [[_escape_markdown(column.name) for column in table.columns], rule, *rows]
         parts.append("\n".join(f"| {' | '.join(row)} |" for row in grid) if rows else "Nothing.")
     return "\n\n".join(parts) + "\n"
 
 
-def _texts(table: Table, zone: str) -> list[list[str]]:
+def _table_texts(table: Table, zone: str) -> list[list[str]]:
     kinds = [column.kind for column in table.columns]
-    return [[shown(v, kind, zone) for v, kind in zip(row, kinds, strict=True)] for row in table.rows]
+    return [[show_value(v, kind, zone) for v, kind in zip(row, kinds, strict=True)] for row in table.rows]
 
 
-def _marked(text: str) -> str:
+def _escape_markdown(text: str) -> str:
     """Text that Markdown shows as it is."""
-    flat = html.escape(visible(" ".join(text.split())), quote=False)
+    flat = html.escape(make_visible(" ".join(text.split())), quote=False)
     return "".join(f"\\{c}" if c in "\\`*[]|#!~" else c for c in flat).replace("_", "\\_")
 
 
@@ -226,28 +229,31 @@ _STYLE = (
 
 def to_html(document: Document) -> str:
     """One file without scripts, pictures or links."""
-    body = [f"<h1>{_escaped(document.title)}</h1>", *(f"<p>{_escaped(line)}</p>" for line in lines(document))]
+    body = [
+        f"<h1>{_escape_html(document.title)}</h1>",
+        *(f"<p>{_escape_html(line)}</p>" for line in document_notes(document)),
+    ]
     for table in document.tables:
         if len(document.tables) > 1:
-            body.append(f"<h2>{_escaped(table.title)}</h2>")
+            body.append(f"<h2>{_escape_html(table.title)}</h2>")
         body.append(_html_table(table, document.zone) if table.rows else "<p>Nothing.</p>")
     policy = "default-src 'none'; style-src 'unsafe-inline'"
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{_escaped(document.title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+        f"<title>{_escape_html(document.title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
         + "\n".join(body)
         + "\n</body>\n</html>\n"
     )
 
 
-def _escaped(text: str) -> str:
+def _escape_html(text: str) -> str:
     """Text that HTML shows as it is; control characters are not allowed there."""
-    return html.escape(visible(text))
+    return html.escape(make_visible(text))
 
 
-def _class(column: Column, rows: Sequence[Sequence[Any]], position: int) -> str:
+def _cell_class(column: Column, rows: Sequence[Sequence[Any]], position: int) -> str:
     """Numbers stand to the right; numbers, ids and instants are never broken into lines."""
     if is_number(column, rows, position):
         return ' class="n"'
@@ -255,27 +261,27 @@ def _class(column: Column, rows: Sequence[Sequence[Any]], position: int) -> str:
 
 
 def _html_table(table: Table, zone: str) -> str:
-    marks = [_class(c, table.rows, i) for i, c in enumerate(table.columns)]
+    marks = [_cell_class(c, table.rows, i) for i, c in enumerate(table.columns)]
     head = "".join(
-        f'<th scope="col"{mark} title="{_escaped(c.comment)}">{_escaped(c.name)}</th>'
+        f'<th scope="col"{mark} title="{_escape_html(c.comment)}">{_escape_html(c.name)}</th>'
         for mark, c in zip(marks, table.columns, strict=True)
     )
     rows = (
         "<tr>"
-        + "".join(f"<td{mark}>{_escaped(text)}</td>" for mark, text in zip(marks, row, strict=True))
+        + "".join(f"<td{mark}>{_escape_html(text)}</td>" for mark, text in zip(marks, row, strict=True))
         + "</tr>"
-        for row in _texts(table, zone)
+        for row in _table_texts(table, zone)
     )
     return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n" + "\n".join(rows) + "\n</tbody>\n</table>"
 
 
-def bars(values: Sequence[Any], width: int = 20) -> list[str]:
+def text_bars(values: Sequence[Any], width: int = 20) -> list[str]:
     """A bar for each number, the largest `width` characters long."""
     numbers = [float(value or 0) for value in values]
     top = max(numbers, default=0)
-    return ["" if top <= 0 or v <= 0 else _bar(v / top * width) for v in numbers]
+    return ["" if top <= 0 or v <= 0 else _text_bar(v / top * width) for v in numbers]
 
 
-def _bar(length: float) -> str:
+def _text_bar(length: float) -> str:
     eighths = max(1, round(length * 8))
     return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()

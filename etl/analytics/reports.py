@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
-from etl.analytics.spend import BY, RECONCILE_COLUMNS, SPEND_COLUMNS, reconcile_cost, spend
+from etl.analytics.spend import BY, RECONCILE_COLUMNS, SPEND_COLUMNS, reconcile_cost, spend_report
 from etl.schema.views.aggregates import CACHE_DAILY, DAILY_JOBS, FAILURES, LATENCY
 from etl.schema.views.columns import Column, Scope, View
 from etl.schema.views.dialects import Dialect
@@ -40,7 +40,7 @@ class Report:
     zoned: bool = True
 
 
-def _of(view: View, *names: str) -> tuple[Column, ...]:
+def _columns_of(view: View, *names: str) -> tuple[Column, ...]:
     known = {column.name: column for column in view.columns}
     return tuple(known[name] for name in names)
 
@@ -77,7 +77,7 @@ def _in_one_currency(d: Dialect, cost: str) -> str:
     return f"{ours} AS {cost}, {others} AS other_costs"
 
 
-def _counts(keys: str, made: str = "") -> Callable[[Dialect, Scope], str]:
+def _sum_counts(keys: str, made: str = "") -> Callable[[Dialect, Scope], str]:
     """`daily_jobs`, added up by `keys`, of which one is `made` of its columns."""
     source = f"SELECT d.*, {made} FROM ({{days}}) d" if made else "{days}"
 
@@ -102,18 +102,18 @@ FROM (
     return sql
 
 
-def _spans(span: str, d: Dialect, scope: Scope) -> str:
+def _sum_by_span(span: str, d: Dialect, scope: Scope) -> str:
     """By weeks, which begin on Mondays, or months, of the reporting time zone's days."""
     first = {"week": d.week, "month": d.month}[span]
-    return _counts(span, f"{first('day')} AS {span}")(d, scope)
+    return _sum_counts(span, f"{first('day')} AS {span}")(d, scope)
 
 
-def _hourly(d: Dialect, scope: Scope) -> str:
+def _sum_by_hour(d: Dialect, scope: Scope) -> str:
     hours = replace(scope, day=scope.hour, kept=None)
-    return f"SELECT day AS hour, {', '.join(c.name for c in _COUNTS)} FROM ({_counts('day')(d, hours)}) q"
+    return f"SELECT day AS hour, {', '.join(c.name for c in _COUNTS)} FROM ({_sum_counts('day')(d, hours)}) q"
 
 
-def _classes(d: Dialect, scope: Scope) -> str:
+def _sum_by_class(d: Dialect, scope: Scope) -> str:
     keys = "class, error_code, error_message"
     return f"""
 SELECT {keys}, {d.whole("SUM(jobs)")} AS jobs, SUM(wasted_seconds) AS wasted_seconds,
@@ -125,45 +125,45 @@ FROM (
 ) r GROUP BY {keys}"""
 
 
-def _cost(d: Dialect, scope: Scope) -> str:
+def _sum_costs(d: Dialect, scope: Scope) -> str:
     return f"""
 SELECT provider, model, currency, {d.whole("SUM(jobs)")} AS jobs, SUM(seconds) AS seconds,
   {d.sum_of_money("cost")} AS cost, {d.whole("SUM(uncosted_jobs)")} AS uncosted_jobs
 FROM ({DAILY_JOBS.sql(d, scope)}) q WHERE status = 'completed' GROUP BY provider, model, currency"""
 
 
-def _chosen(view: View, columns: tuple[Column, ...]) -> Callable[[Dialect, Scope], str]:
+def _select_columns(view: View, columns: tuple[Column, ...]) -> Callable[[Dialect, Scope], str]:
     names = ", ".join(column.name for column in columns)
     return lambda d, scope: f"SELECT {names} FROM ({view.sql(d, scope)}) q"
 
 
-_JOBS = _of(
+_JOBS = _columns_of(
     JOB_FACTS, "source", "job_id", "provider", "model", "status", "size", "seconds", "created_at",
     "total_seconds", "cost", "currency", "cost_state", "error_code", "error_message", "is_unlisted",
 )  # fmt: skip
-_OPEN = _of(
+_OPEN = _columns_of(
     OPEN_JOBS, "source", "job_id", "model", "size", "seconds", "status", "progress", "created_at",
     "age_seconds", "expected_seconds", "expected_at", "is_late", "is_stalled",
 )  # fmt: skip
-_BY_MODEL = _of(DAILY_JOBS, "provider", "model")
+_BY_MODEL = _columns_of(DAILY_JOBS, "provider", "model")
 
 REPORTS = {
     report.name: report
     for report in (
-        Report("totals", "Jobs", _COUNTS, _counts(""), "", zoned=False),
+        Report("totals", "Jobs", _COUNTS, _sum_counts(""), "", zoned=False),
         Report(
             "daily",
             "Jobs by day",
-            (*_of(DAILY_JOBS, "day"), *_COUNTS),
-            _counts("day"),
+            (*_columns_of(DAILY_JOBS, "day"), *_COUNTS),
+            _sum_counts("day"),
             "day",
             chart="jobs",
         ),
         Report(
             "usage",
             "Jobs by day and model",
-            (*_of(DAILY_JOBS, "day", "provider", "model"), *_COUNTS),
-            _counts("day, provider, model"),
+            (*_columns_of(DAILY_JOBS, "day", "provider", "model"), *_COUNTS),
+            _sum_counts("day, provider, model"),
             "day, provider, model",
         ),
         *(
@@ -171,7 +171,7 @@ REPORTS = {
                 name,
                 f"Jobs by {span}",
                 (Column(span, "day", f"First day of the {span} of creation, gateway's clock."), *_COUNTS),
-                partial(_spans, span),
+                partial(_sum_by_span, span),
                 span,
                 chart="jobs",
             )
@@ -181,7 +181,7 @@ REPORTS = {
             "hourly",
             "Jobs by hour",
             (Column("hour", "instant", "Start of the hour of creation, gateway's clock."), *_COUNTS),
-            _hourly,
+            _sum_by_hour,
             "hour",
             chart="jobs",
         ),
@@ -189,7 +189,7 @@ REPORTS = {
             "models",
             "Jobs by model",
             (*_BY_MODEL, *_COUNTS),
-            _counts("provider, model"),
+            _sum_counts("provider, model"),
             "jobs DESC, provider, model",
             chart="jobs",
             zoned=False,
@@ -198,7 +198,7 @@ REPORTS = {
             "failures",
             "Failures by class and error",
             (
-                *_of(
+                *_columns_of(
                     FAILURES,
                     "class",
                     "error_code",
@@ -208,9 +208,9 @@ REPORTS = {
                     "would_be_cost",
                 ),
                 Column("other_costs", "amounts", "The same in each other currency; null when nothing."),
-                *_of(FAILURES, "last_created_at"),
+                *_columns_of(FAILURES, "last_created_at"),
             ),
-            _classes,
+            _sum_by_class,
             "jobs DESC, class, error_code, error_message",
             chart="jobs",
         ),
@@ -228,9 +228,9 @@ REPORTS = {
             "Cost of completed jobs by model",
             (
                 *_BY_MODEL,
-                *_of(DAILY_JOBS, "currency", "jobs", "seconds", "cost", "uncosted_jobs"),
+                *_columns_of(DAILY_JOBS, "currency", "jobs", "seconds", "cost", "uncosted_jobs"),
             ),
-            _cost,
+            _sum_costs,
             "COALESCE(cost, 0) DESC, provider, model, currency",
             chart="cost",
             zoned=False,
@@ -255,7 +255,12 @@ REPORTS = {
             chart="hit_rate",
         ),
         Report(
-            "open", "Open jobs", _OPEN, _chosen(OPEN_JOBS, _OPEN), "created_at, source, job_id", time=None
+            "open",
+            "Open jobs",
+            _OPEN,
+            _select_columns(OPEN_JOBS, _OPEN),
+            "created_at, source, job_id",
+            time=None,
         ),
         Report(
             "expiring",
@@ -292,7 +297,11 @@ REPORTS = {
             source="s.name IN :sources",
         ),
         Report(
-            "jobs", "Jobs, newest first", _JOBS, _chosen(JOB_FACTS, _JOBS), "created_at DESC, source, job_id"
+            "jobs",
+            "Jobs, newest first",
+            _JOBS,
+            _select_columns(JOB_FACTS, _JOBS),
+            "created_at DESC, source, job_id",
         ),
     )
 }
@@ -303,7 +312,7 @@ def spend_by(by: str) -> Report:
     known = {column.name: column for column in JOB_FACTS.columns}
     columns = (known[BY[by]], *SPEND_COLUMNS)
     order = f"COALESCE(cost, 0) DESC, jobs DESC, {BY[by]}"
-    return Report("spend", f"Spend by {by.replace('-', ' ')}", columns, spend(by), order, chart="cost")
+    return Report("spend", f"Spend by {by.replace('-', ' ')}", columns, spend_report(by), order, chart="cost")
 
 
 REPORTS["spend"] = spend_by("team")

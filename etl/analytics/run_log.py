@@ -8,11 +8,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from etl.analytics.browsing import as_table, bound
+from etl.analytics.browsing import as_table, bind_values
 from etl.analytics.queries import Table
 from etl.db.engine import storage_errors
 from etl.schema.views.columns import Column
-from etl.schema.views.dialects import Dialect, dialect
+from etl.schema.views.dialects import Dialect, make_dialect
 
 _SOURCE = Column("source", "text", "Name of the source.")
 _RUNS = (
@@ -37,7 +37,7 @@ _RUNS = (
 _COUNTS = ("jobs_seen", "jobs_inserted", "jobs_updated", "jobs_unchanged", "jobs_rejected", "jobs_unlisted")
 
 
-def _runs(d: Dialect) -> str:
+def _runs_sql(d: Dialect) -> str:
     counts = ", ".join(f"r.{name}" for name in _COUNTS)
     return f"""
 SELECT r.id, s.name, r.kind, r.status, r.started_at, {d.seconds("r.started_at", "r.finished_at")}, r.pages,
@@ -62,7 +62,7 @@ _PAGES = (
 )
 
 
-def _pages(d: Dialect) -> str:
+def _pages_sql(d: Dialect) -> str:
     order, limit = ("`order`", "`limit`") if d.family == "mysql" else ('"order"', '"limit"')
     return f"""
 SELECT r.run_id, r.received_at, r.cursor, r.{order}, r.{limit}, r.items, r.has_more, r.http_status,
@@ -86,7 +86,7 @@ _REJECTS = (
 )
 
 
-def _rejects(_d: Dialect) -> str:
+def _rejects_sql(_d: Dialect) -> str:
     return """
 SELECT s.name, r.rejected_at, r.last_seen_at, r.times_seen, r.reason, r.job_id, r.after_id, r.before_id,
   r.run_id, r.payload
@@ -104,7 +104,7 @@ _DRIFT = (
 )
 
 
-def _drift(_d: Dialect) -> str:
+def _drift_sql(_d: Dialect) -> str:
     return """
 SELECT s.name, r.path, r.type, r.count, r.first_seen_at, r.last_seen_at
 FROM unknown_fields r JOIN sources s ON s.id = r.source_id WHERE {where}
@@ -112,10 +112,10 @@ ORDER BY r.last_seen_at DESC, r.path"""
 
 
 LOGS = {
-    "runs": ("Runs", _RUNS, _runs),
-    "pages": ("Pages of the list", _PAGES, _pages),
-    "rejects": ("Rejected items", _REJECTS, _rejects),
-    "drift": ("Fields that the contract does not name", _DRIFT, _drift),
+    "runs": ("Runs", _RUNS, _runs_sql),
+    "pages": ("Pages of the list", _PAGES, _pages_sql),
+    "rejects": ("Rejected items", _REJECTS, _rejects_sql),
+    "drift": ("Fields that the contract does not name", _DRIFT, _drift_sql),
 }
 
 
@@ -137,9 +137,9 @@ def read_log(
         parts.append("r.run_id = :run")
         values["run"] = run
     with storage_errors(), engine.connect() as conn:
-        text = sql(dialect(conn.dialect.name)).replace("{where}", " AND ".join(parts))
+        text = sql(make_dialect(conn.dialect.name)).replace("{where}", " AND ".join(parts))
         cut = "" if limit is None else f" LIMIT {int(limit) + 1}"
-        rows = list(conn.execute(bound(text + cut, values)))
+        rows = list(conn.execute(bind_values(text + cut, values)))
     table = as_table(name, title, columns, rows[:limit])
     return replace(table, cut=limit is not None and len(rows) > limit, ranged=False)
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from etl.schema.views.columns import Column, Scope
 from etl.schema.views.dialects import Dialect
 from etl.schema.views.job_facts import JOB_FACTS
-from etl.schema.views.owners import DIMENSIONS, owner
+from etl.schema.views.owners import DIMENSIONS, owner_name
 
 #: What `report spend --by` takes, and the column of job_facts.
 BY = {
@@ -63,7 +63,7 @@ RECONCILE_COLUMNS = (
 )
 
 
-def spend(by: str) -> Callable[[Dialect, Scope], str]:
+def spend_report(by: str) -> Callable[[Dialect, Scope], str]:
     """Jobs by one of `BY`."""
     column = BY[by]
 
@@ -80,15 +80,15 @@ SELECT name AS {column}, {d.whole("SUM(jobs)")} AS jobs, {d.whole("SUM(completed
   {d.whole("SUM(refused)")} AS refused_requests, {d.whole("SUM(unnamed)")} AS unnamed_requests,
   {d.sum_of_money("unnamed_cost")} AS unnamed_cost
 FROM (
-  {_jobs(d, scope, column)}
+  {_spend_of_jobs(d, scope, column)}
   UNION ALL
-  {_requests(d, scope, column)}
+  {_spend_of_requests(d, scope, column)}
 ) u GROUP BY name"""
 
     return sql
 
 
-def _jobs(d: Dialect, scope: Scope, column: str) -> str:
+def _spend_of_jobs(d: Dialect, scope: Scope, column: str) -> str:
     settled = "settled_cost IS NOT NULL"
     return f"""SELECT name, currency, COUNT(*) AS jobs, SUM(completed) AS completed, SUM(failed) AS failed,
     SUM(seconds) AS seconds, {d.sum_of_money("cost")} AS cost, SUM(is_settled) AS settled_jobs,
@@ -104,9 +104,9 @@ def _jobs(d: Dialect, scope: Scope, column: str) -> str:
   ) q GROUP BY name, currency"""
 
 
-def _requests(d: Dialect, scope: Scope, column: str) -> str:
+def _spend_of_requests(d: Dialect, scope: Scope, column: str) -> str:
     """Requests for new jobs that no job stands for; `scope` reads their time as a job's creation."""
-    name = owner(DIMENSIONS[column], "j") if column in DIMENSIONS else f"j.{column}"
+    name = owner_name(DIMENSIONS[column], "j") if column in DIMENSIONS else f"j.{column}"
     return f"""SELECT {name} AS name, 'USD' AS currency, 0 AS jobs, 0 AS completed, 0 AS failed,
     {d.rounded("NULL", 3)} AS seconds, {d.money("NULL")} AS cost, 0 AS settled_jobs, 0 AS uncosted_jobs,
     {d.rounded("NULL", 3)} AS took,

@@ -59,14 +59,14 @@ def require_question(text: str, family: str) -> None:
             hint=f"a statement begins with {', '.join(w.upper() for w in QUESTIONS)}",
         )
     for phrase in _PHRASES["mysql" if family == "mariadb" else family]:
-        if _says(text, phrase):
+        if _has_phrase(text, phrase):
             raise _does_more(" ".join(phrase).upper())
 
 
 def require_only_reading_calls(connection: sa.Connection, text: str) -> None:
     """Raises ConfigError when `text` names a function that may do more than read, and may be called here."""
-    names = _called(text)
-    for doer in _doers(connection):
+    names = _called_names(text)
+    for doer in _functions_that_write(connection):
         if doer.lower() in names or (not _WORD.fullmatch(doer) and doer in text):
             raise _does_more(f"{doer}()")
 
@@ -108,7 +108,7 @@ def _has_comment(text: str) -> bool:
     return any(mark in text for mark in ("--", "/*", "#"))
 
 
-def _says(text: str, phrase: tuple[str, ...]) -> bool:
+def _has_phrase(text: str, phrase: tuple[str, ...]) -> bool:
     """Whether the words follow each other; with a comment in the text, whether all of them are there."""
     words = [word.lower() for word in _WORD.findall(text)]
     if _has_comment(text):
@@ -116,12 +116,12 @@ def _says(text: str, phrase: tuple[str, ...]) -> bool:
     return f" {' '.join(phrase)} " in f" {' '.join(words)} "
 
 
-def _called(text: str) -> set[str]:
+def _called_names(text: str) -> set[str]:
     """Names before a parenthesis; with a comment in the text, which may stand between the two, all words."""
     return {name.lower() for name in (_WORD if _has_comment(text) else _CALLED).findall(text)}
 
 
-def _doers(connection: sa.Connection) -> Iterable[str]:
+def _functions_that_write(connection: sa.Connection) -> Iterable[str]:
     family = connection.dialect.name
     if family == "postgresql":
         return set(connection.exec_driver_sql(_POSTGRES_DOERS).scalars()) - set(_POSTGRES_HARMLESS)

@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from etl.db.engine import storage_errors
-from etl.records import elapsed
+from etl.records import time_elapsed
 from etl.schema.tables import (
     coverage_gaps,
     leases,
@@ -108,7 +108,7 @@ class SourceStatus:
     def age(self, now: datetime) -> timedelta | None:
         """How long ago the source was last known complete; None when it never was, as far as we can tell:
         an instant that lies ahead says nothing."""
-        return elapsed(self.complete_at, now)
+        return time_elapsed(self.complete_at, now)
 
     def lag(self, now: datetime) -> timedelta | None:
         """Now − creation of the newest job; it grows when nobody makes videos."""
@@ -118,19 +118,25 @@ class SourceStatus:
 def read_status(engine: sa.Engine, now: datetime) -> list[SourceStatus]:
     """Every source of the database, by name. Raises StorageError."""
     with storage_errors(), engine.connect() as conn:
-        gaps = _gaps(conn)
-        small = _counts(conn, rejected_items), _counts(conn, unknown_fields), _twins(conn)
-        return [_one(conn, row, now, gaps[row.id], *small) for row in conn.execute(_states())]
+        gaps = _read_gaps(conn)
+        small = (
+            _counts_by_source(conn, rejected_items),
+            _counts_by_source(conn, unknown_fields),
+            _count_twins(conn),
+        )
+        return [_source_status(conn, row, now, gaps[row.id], *small) for row in conn.execute(_states_query())]
 
 
 def seen_twice(engine: sa.Engine) -> list[tuple[str, str, int]]:
     """Source, the source that counts them, and how many jobs are seen through both. Raises StorageError."""
     with storage_errors(), engine.connect() as conn:
         names = {row.id: row.name for row in conn.execute(sa.select(sources.c.id, sources.c.name))}
-        return [(names[key], other, n) for key, found in _twins(conn).items() for other, n in found.items()]
+        return [
+            (names[key], other, n) for key, found in _count_twins(conn).items() for other, n in found.items()
+        ]
 
 
-def _states() -> sa.Select[Any]:
+def _states_query() -> sa.Select[Any]:
     return (
         sa.select(
             sources.c.id,
@@ -147,7 +153,7 @@ def _states() -> sa.Select[Any]:
     )
 
 
-def _one(
+def _source_status(
     conn: sa.Connection,
     row: sa.Row[Any],
     now: datetime,
@@ -172,11 +178,11 @@ def _one(
         disabled_at=row.disabled_at,
         disabled_reason=row.disabled_reason,
         held_by=row.holder if held else None,
-        jobs=_scalar(conn, sa.select(sa.func.count()).where(video_jobs.c.source_id == row.id)),
-        open_jobs=_scalar(conn, sa.select(sa.func.count()).where(*_open(row.id))),
+        jobs=_read_count(conn, sa.select(sa.func.count()).where(video_jobs.c.source_id == row.id)),
+        open_jobs=_read_count(conn, sa.select(sa.func.count()).where(*_is_open(row.id))),
         oldest_open_id=None if oldest is None else oldest.job_id,
         oldest_open_at=None if oldest is None else oldest.created_at,
-        unlisted=_scalar(conn, _unlisted(row.id)),
+        unlisted=_read_count(conn, _unlisted_query(row.id)),
         twins=twins.get(row.id, {}),
         rejects=rejects.get(row.id, 0),
         drift=drift.get(row.id, 0),
@@ -198,29 +204,29 @@ def _last_run(conn: sa.Connection, source_id: int) -> LastRun | None:
     return None if row is None else LastRun(*row)
 
 
-def _open(source_id: int) -> list[Any]:
+def _is_open(source_id: int) -> list[Any]:
     return [video_jobs.c.source_id == source_id, ~video_jobs.c.settled, video_jobs.c.unlisted_at.is_(None)]
 
 
 def _oldest_open(conn: sa.Connection, source_id: int) -> sa.Row[Any, Any] | None:
-    query = sa.select(video_jobs.c.job_id, video_jobs.c.created_at).where(*_open(source_id))
+    query = sa.select(video_jobs.c.job_id, video_jobs.c.created_at).where(*_is_open(source_id))
     return conn.execute(query.order_by(video_jobs.c.list_position).limit(1)).one_or_none()
 
 
-def _unlisted(source_id: int) -> sa.Select[Any]:
+def _unlisted_query(source_id: int) -> sa.Select[Any]:
     return sa.select(sa.func.sum(sync_runs.c.jobs_unlisted)).where(sync_runs.c.source_id == source_id)
 
 
-def _scalar(conn: sa.Connection, query: sa.Select[Any]) -> int:
+def _read_count(conn: sa.Connection, query: sa.Select[Any]) -> int:
     return int(conn.scalar(query) or 0)
 
 
-def _counts(conn: sa.Connection, table: sa.Table) -> dict[int, int]:
+def _counts_by_source(conn: sa.Connection, table: sa.Table) -> dict[int, int]:
     query = sa.select(table.c.source_id, sa.func.count()).group_by(table.c.source_id)
     return {row[0]: row[1] for row in conn.execute(query)}
 
 
-def _twins(conn: sa.Connection) -> dict[int, dict[str, int]]:
+def _count_twins(conn: sa.Connection) -> dict[int, dict[str, int]]:
     """By source, and by the name of the one that counts them: jobs that are seen through two."""
     c = video_jobs.c
     query = sa.select(c.twin_source_id, c.source_id, sa.func.count()).where(c.twin_source_id.is_not(None))
@@ -233,7 +239,7 @@ def _twins(conn: sa.Connection) -> dict[int, dict[str, int]]:
     return found
 
 
-def _gaps(conn: sa.Connection) -> defaultdict[int, list[CoverageGap]]:
+def _read_gaps(conn: sa.Connection) -> defaultdict[int, list[CoverageGap]]:
     found: defaultdict[int, list[CoverageGap]] = defaultdict(list)
     columns = [coverage_gaps.c[name] for name in CoverageGap.__slots__]
     for source_id, *values in conn.execute(

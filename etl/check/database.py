@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from etl.check.finding import Finding
-from etl.db.engine import Engine, is_sqlite, make_engine, reading
+from etl.db.engine import Engine, is_sqlite, make_engine, read_transaction
 from etl.db.rights import HINT, server_rights
 from etl.errors import DatabaseUnavailable, EtlError, SchemaMismatch
 from etl.schema import migrate
-from etl.schema.compare import differences
+from etl.schema.compare import find_differences
 from etl.schema.trial import try_writing
 from etl.schema.views.create import missing_views
 
@@ -27,7 +27,7 @@ def check_database(url: str) -> Iterator[Finding]:
         if is_sqlite(engine) and not Path(str(engine.url.database)).exists():
             yield _new_file(Path(str(engine.url.database)))
             return
-        yield from _tables(engine)
+        yield from _check_tables(engine)
     except EtlError as exc:
         yield Finding("database", False, str(exc), exc.hint or _database_hint(exc))
     finally:
@@ -41,20 +41,20 @@ def _new_file(path: Path) -> Finding:
     return Finding("database", None, "the file does not exist yet; the first sync creates it")
 
 
-def _tables(engine: Engine) -> Iterator[Finding]:
-    revision = migrate.current(engine)
+def _check_tables(engine: Engine) -> Iterator[Finding]:
+    revision = migrate.current_revision(engine)
     yield Finding("database", True, "reachable")
     if revision is None:
         yield Finding("tables", None, "none yet; the first sync creates them, or: bifrost-etl db upgrade")
     else:
         yield _as_declared(engine, revision)
-    yield _writable(engine)
-    yield from _rights(engine)
+    yield _check_writable(engine)
+    yield from _check_rights(engine)
 
 
 def _as_declared(engine: Engine, revision: str) -> Finding:
     try:
-        migrate.check(engine)
+        migrate.check_schema(engine)
         require_declared(engine)
     except EtlError as exc:
         return Finding("tables", False, str(exc), exc.hint)
@@ -63,8 +63,8 @@ def _as_declared(engine: Engine, revision: str) -> Finding:
 
 def require_declared(engine: Engine) -> None:
     """Raises SchemaMismatch when tables, columns, keys, indexes or views are not as declared."""
-    found = differences(engine)
-    with reading(engine) as connection:
+    found = find_differences(engine)
+    with read_transaction(engine) as connection:
         gone = [f"view {name} is missing" for name in missing_views(connection)]
     if found:
         hint = "somebody altered them: put them back by hand, or restore a backup; nothing here repairs them"
@@ -73,9 +73,9 @@ def require_declared(engine: Engine) -> None:
         raise SchemaMismatch(f"views are not there: {'; '.join(gone)}", hint="run: bifrost-etl db upgrade")
 
 
-def _writable(engine: Engine) -> Finding:
+def _check_writable(engine: Engine) -> Finding:
     try:
-        if migrate.current(engine) in (None, migrate.head()):
+        if migrate.current_revision(engine) in (None, migrate.head_revision()):
             try_writing(engine)
         else:
             return Finding("writing", None, "not checked: the tables are of another revision")
@@ -84,7 +84,7 @@ def _writable(engine: Engine) -> Finding:
     return Finding("writing", True, "rows were written into each table, and taken back")
 
 
-def _rights(engine: Engine) -> Iterator[Finding]:
+def _check_rights(engine: Engine) -> Iterator[Finding]:
     """Rights that a sync does not need are no fault, but whoever uses `sql` or the dashboard has them."""
     if rights := server_rights(engine):
         said = f"this account may do more than a sync needs: {', '.join(rights)}"

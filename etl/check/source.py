@@ -18,9 +18,9 @@ from etl.errors import (
     GatewayError,
     Unauthorized,
 )
-from etl.extract import Gateway, LogPage, next_request
+from etl.extract import GatewayClient, LogPage, next_request
 from etl.extract.client import NO_RAW_PAYLOADS
-from etl.records import LogRow, Order, PageRows, Request
+from etl.records import LogRow, Order, PageRequest, PageRows
 from etl.transform import Options, Unusable, log_row, transform_page
 
 #: Jobs asked for at a time: few, so that a short list still has a second page.
@@ -56,7 +56,7 @@ class Probe:
     """Questions to one source. Ask with `findings()`."""
 
     def __init__(
-        self, source: Source, gateway: Gateway, other: Callable[[Source], Gateway] | None = None
+        self, source: Source, gateway: GatewayClient, other: Callable[[Source], GatewayClient] | None = None
     ) -> None:
         """`other` makes a client for the source as another kind of server would be asked."""
         self._source, self._gateway, self._other = source, gateway, other
@@ -65,27 +65,27 @@ class Probe:
 
     def findings(self) -> Iterator[Finding]:
         """Every finding about the source, in an order in which each makes sense after the last."""
-        yield self._health()
+        yield self._check_health()
         yield from self._plain_secrets()
         if self._source.reads_log:
-            yield from self._log()
+            yield from self._check_log()
         if self._source.discover == "logs":
             return
         try:
-            first = self._page("asc")
+            first = self._read_page("asc")
         except GatewayError as exc:
-            yield from self._refused(exc)
+            yield from self._explain_refusal(exc)
             yield from self._other_profile()
             return
-        yield self._finding("credentials", True, "accepted")
-        yield self._profile(first)
-        yield self._finding("list", True, "answers" if first.jobs else "answers, with no job yet")
+        yield self._make_finding("credentials", True, "accepted")
+        yield self._check_profile(first)
+        yield self._make_finding("list", True, "answers" if first.jobs else "answers, with no job yet")
         try:
-            yield from self._paging(first)
+            yield from self._check_paging(first)
         except GatewayError as exc:
-            yield self._finding("paging", False, str(exc), exc.hint)
-        yield self._clock(first)
-        yield self._cache()
+            yield self._make_finding("paging", False, str(exc), exc.hint)
+        yield self._check_clock(first)
+        yield self._check_cache()
         yield from self._raw_payloads(first)
 
     def twins(self, others: Sequence[Probe]) -> Iterator[Finding]:
@@ -96,7 +96,7 @@ class Probe:
             if self._source.base_url == other._source.base_url and ours & theirs:
                 name = other._source.name
                 detail = f"lists the same jobs as {name}: all is read twice, and counted once"
-                yield self._finding(
+                yield self._make_finding(
                     "jobs of its own", False, detail, "two keys of one account: one source will do"
                 )
 
@@ -104,56 +104,58 @@ class Probe:
         if self._source.raw_payloads == "store" and first.page.items:
             given = b'"raw_response"' in (first.page.extra_fields or b"")
             detail = "the gateway sends them" if given else "asked for, and not sent"
-            yield self._finding("raw payloads", given, detail, None if given else NO_RAW_PAYLOADS)
+            yield self._make_finding("raw payloads", given, detail, None if given else NO_RAW_PAYLOADS)
 
-    def _finding(self, what: str, good: bool | None, detail: str, hint: str | None = None) -> Finding:
+    def _make_finding(self, what: str, good: bool | None, detail: str, hint: str | None = None) -> Finding:
         return Finding(what, good, detail, hint, self._source.name)
 
-    def _page(self, order: Order, after: str | None = None) -> PageRows:
-        page = self._gateway.page(Request(after, order, LIMIT), attempts=2)
+    def _read_page(self, order: Order, after: str | None = None) -> PageRows:
+        page = self._gateway.page(PageRequest(after, order, LIMIT), attempts=2)
         rows = transform_page(page, self._options, source_provider=self._source.provider)
         self._pages.append(rows)
         return rows
 
     # reachable, allowed, able
 
-    def _health(self) -> Finding:
+    def _check_health(self) -> Finding:
         try:
             self._gateway.health()
         except GatewayError as exc:
             if exc.status is None:
-                return self._finding(
+                return self._make_finding(
                     "gateway", False, str(exc), exc.hint or "is base_url right, and is it running?"
                 )
-            return self._finding(
+            return self._make_finding(
                 "gateway", None, f"answers, but /health says {exc.status}; not every gateway has it"
             )
-        return self._finding("gateway", True, "reachable and healthy")
+        return self._make_finding("gateway", True, "reachable and healthy")
 
     def _plain_secrets(self) -> Iterator[Finding]:
         if plain := self._source.plain_secrets():
             detail = f"{', '.join(plain)}: could be an ordinary word; masked in messages, not in stored data"
-            yield self._finding("secrets", None, detail, WORD_FOR_KEY)
+            yield self._make_finding("secrets", None, detail, WORD_FOR_KEY)
 
-    def _refused(self, exc: GatewayError) -> Iterator[Finding]:
+    def _explain_refusal(self, exc: GatewayError) -> Iterator[Finding]:
         if isinstance(exc, Unauthorized | Forbidden):
-            yield self._finding("credentials", False, str(exc), exc.hint)
-            yield self._finding("list", None, "not checked: the credentials were refused")
+            yield self._make_finding("credentials", False, str(exc), exc.hint)
+            yield self._make_finding("list", None, "not checked: the credentials were refused")
             return
-        yield self._finding("credentials", None, "not checked: the list did not answer")
-        yield self._finding("list", False, str(exc), exc.hint)
+        yield self._make_finding("credentials", None, "not checked: the list did not answer")
+        yield self._make_finding("list", False, str(exc), exc.hint)
 
     # which kind of server
 
-    def _profile(self, first: PageRows) -> Finding:
+    def _check_profile(self, first: PageRows) -> Finding:
         if self._source.profile != "auto":
-            return self._finding("profile", True, f"{self._source.profile}, as configured")
+            return self._make_finding("profile", True, f"{self._source.profile}, as configured")
         if first.page.extra_fields is not None:
-            return self._finding("profile", True, "answers as Bifrost does")
+            return self._make_finding("profile", True, "answers as Bifrost does")
         if len(first.page.items) > LIMIT:
             hint = "a LiteLLM proxy? then set profile: litellm, and provider"
-            return self._finding("profile", None, "an OpenAI-shaped list without pages", hint)
-        return self._finding("profile", True, "answers as OpenAI does; profile: openai sends it no provider")
+            return self._make_finding("profile", None, "an OpenAI-shaped list without pages", hint)
+        return self._make_finding(
+            "profile", True, "answers as OpenAI does; profile: openai sends it no provider"
+        )
 
     def _other_profile(self) -> Iterator[Finding]:
         """Another kind of server may have been asked as if it were Bifrost."""
@@ -161,13 +163,13 @@ class Probe:
             return
         for name in ("azure", "litellm"):
             with suppress(GatewayError), self._other(replace(self._source, profile=name)) as gateway:
-                gateway.page(Request(None, "asc", LIMIT), attempts=1)
-                yield self._finding("profile", False, f"answers as {name} does", f"set profile: {name}")
+                gateway.page(PageRequest(None, "asc", LIMIT), attempts=1)
+                yield self._make_finding("profile", False, f"answers as {name} does", f"set profile: {name}")
                 return
 
     # the gateway's log
 
-    def _log(self) -> Iterator[Finding]:
+    def _check_log(self) -> Iterator[Finding]:
         """Can it be read, how far does it reach back, and does it name the jobs that requests made?"""
         try:
             oldest = self._log_rows(self._gateway.logs.page(None, limit=100, attempts=2))
@@ -178,15 +180,17 @@ class Probe:
             made = [row for row in recent if row.makes and row.status == "success"]
             names = self._where_jobs_are_named(made[-1]) if made else None
         except GatewayError as exc:
-            yield self._finding("log", False, str(exc), exc.hint)
+            yield self._make_finding("log", False, str(exc), exc.hint)
             return
         if not oldest:
-            yield self._finding("log", None, "answers, with no request for a video yet")
+            yield self._make_finding("log", None, "answers, with no request for a video yet")
             return
-        yield self._finding("log", True, f"answers, and reaches back to {oldest[0].at:%Y-%m-%d %H:%M} UTC")
+        yield self._make_finding(
+            "log", True, f"answers, and reaches back to {oldest[0].at:%Y-%m-%d %H:%M} UTC"
+        )
         good, detail, hint = NAMED[names]
         needed = self._source.discover != "list"
-        yield self._finding("log names jobs", good if needed or good else None, detail, hint)
+        yield self._make_finding("log names jobs", good if needed or good else None, detail, hint)
 
     def _log_rows(self, page: LogPage) -> list[LogRow]:
         rows = []
@@ -203,88 +207,98 @@ class Probe:
 
     # accounts, limit, order, cursor
 
-    def _paging(self, first: PageRows) -> Iterator[Finding]:
-        ids = _ids(first)
-        yield self._limit(ids)
-        one = self._accounts(ids)
+    def _check_paging(self, first: PageRows) -> Iterator[Finding]:
+        ids = _job_ids(first)
+        yield self._check_limit(ids)
+        one = self._check_accounts(ids)
         yield one
         if one.good is False:
             for what in ("order", "cursor"):
-                yield self._finding(what, None, "not checked: several accounts take turns")
+                yield self._make_finding(what, None, "not checked: several accounts take turns")
         elif not ids:
             for what in ("order", "cursor"):
-                yield self._finding(what, None, "not checked: the list is empty")
+                yield self._make_finding(what, None, "not checked: the list is empty")
         else:
-            yield self._order(ids)
-            yield self._cursor(first, ids)
+            yield self._check_order(ids)
+            yield self._check_cursor(first, ids)
 
-    def _limit(self, ids: list[str]) -> Finding:
+    def _check_limit(self, ids: list[str]) -> Finding:
         if len(ids) > LIMIT:
             said = f"asked for {LIMIT} jobs, got {len(ids)}: the gateway ignores limit"
-            return self._finding("limit", False, said, _UNLIMITED)
+            return self._make_finding("limit", False, said, _UNLIMITED)
         good = True if len(ids) == LIMIT else None
-        return self._finding("limit", good, "honoured" if good else f"not checked: {_jobs(len(ids))} listed")
+        return self._make_finding(
+            "limit", good, "honoured" if good else f"not checked: {_count_of_jobs(len(ids))} listed"
+        )
 
-    def _accounts(self, ids: list[str]) -> Finding:
+    def _check_accounts(self, ids: list[str]) -> Finding:
         pinned = self._source.key_name or self._source.key_id
         samples = SAMPLES_PINNED if pinned else SAMPLES
         for asked in range(2, samples + 1):
-            other = _ids(self._page("asc"))
+            other = _job_ids(self._read_page("asc"))
             if not set(ids) & set(other) and (ids or other):
-                said = f"the same page, asked {asked} times, came from two{self._keys()}"
-                return self._finding("account", False, said, _PIN)
+                said = f"the same page, asked {asked} times, came from two{self._answering_keys()}"
+                return self._make_finding("account", False, said, _PIN)
         if not ids:
-            return self._finding("account", None, "not checked: the list is empty")
-        said = f"{samples} answers to the same question came from one{self._keys()}"
-        return self._finding("account", True, said)
+            return self._make_finding("account", None, "not checked: the list is empty")
+        said = f"{samples} answers to the same question came from one{self._answering_keys()}"
+        return self._make_finding("account", True, said)
 
-    def _keys(self) -> str:
+    def _answering_keys(self) -> str:
         """The gateway's keys that have answered, where it names them."""
         keys = sorted({rows.facts.account for rows in self._pages if rows.facts.account})
         return f" ({', '.join(keys)})" if keys else ""
 
-    def _order(self, ids: list[str]) -> Finding:
+    def _check_order(self, ids: list[str]) -> Finding:
         if len(ids) < 2:
-            return self._finding("order", None, "not checked: one job listed")
-        if _ids(self._page("desc")) != ids:
-            return self._finding("order", True, "oldest first and newest first differ, as they should")
+            return self._make_finding("order", None, "not checked: one job listed")
+        if _job_ids(self._read_page("desc")) != ids:
+            return self._make_finding("order", True, "oldest first and newest first differ, as they should")
         if self._source.order == "asc":
-            return self._finding("order", False, "ignored: both orders give the same page", "set order: auto")
-        return self._finding("order", True, "ignored by the gateway; the list is read newest first")
+            return self._make_finding(
+                "order", False, "ignored: both orders give the same page", "set order: auto"
+            )
+        return self._make_finding("order", True, "ignored by the gateway; the list is read newest first")
 
-    def _cursor(self, first: PageRows, ids: list[str]) -> Finding:
+    def _check_cursor(self, first: PageRows, ids: list[str]) -> Finding:
         following = next_request(first.page)  # as a sync would go on
         if following is None:
-            return self._finding("cursor", None, f"not checked: {_jobs(len(ids))} listed, no second page")
-        second = _ids(self._page("asc", after=following.after))
+            return self._make_finding(
+                "cursor", None, f"not checked: {_count_of_jobs(len(ids))} listed, no second page"
+            )
+        second = _job_ids(self._read_page("asc", after=following.after))
         if set(second) & set(ids):
             good = None if self._source.window == "always" else False  # somebody knows
-            return self._finding("cursor", good, "ignored: the second page repeats the first", _UNPAGED)
+            return self._make_finding("cursor", good, "ignored: the second page repeats the first", _UNPAGED)
         if not second and first.page.has_more:
-            return self._finding(
+            return self._make_finding(
                 "cursor", False, "the second page is empty, though more was promised", _UNPAGED
             )
-        return self._finding("cursor", True, "honoured: the second page continues the first")
+        return self._make_finding("cursor", True, "honoured: the second page continues the first")
 
     # clock, cache
 
-    def _clock(self, first: PageRows) -> Finding:
+    def _check_clock(self, first: PageRows) -> Finding:
         date = first.page.gateway_date
         if date is None:
-            return self._finding("clock", None, "not checked: answers carry no Date header")
+            return self._make_finding("clock", None, "not checked: answers carry no Date header")
         skew = (date - first.page.received_at).total_seconds()
         if abs(skew) <= SKEW:
-            return self._finding("clock", True, "the gateway's agrees with ours")
+            return self._make_finding("clock", True, "the gateway's agrees with ours")
         which = "ahead of" if skew > 0 else "behind"
         hint = "set both machines' clocks by NTP: ages and durations compare the two"
-        return self._finding("clock", False, f"the gateway's is {abs(skew):.0f}s {which} ours", hint)
+        return self._make_finding("clock", False, f"the gateway's is {abs(skew):.0f}s {which} ours", hint)
 
-    def _cache(self) -> Finding:
+    def _check_cache(self) -> Finding:
         stale = sum(rows.stale for rows in self._pages)
         if not stale:
-            return self._finding("cache", True, "pages come from the provider, not from the gateway's cache")
+            return self._make_finding(
+                "cache", True, "pages come from the provider, not from the gateway's cache"
+            )
         hint = "exclude this key from the gateway's semantic cache: a cached list is out of date"
-        return self._finding("cache", False, f"{stale} of {len(self._pages)} pages came from a cache", hint)
+        return self._make_finding(
+            "cache", False, f"{stale} of {len(self._pages)} pages came from a cache", hint
+        )
 
 
 _UNPAGED = (
@@ -296,9 +310,9 @@ _PIN = (
 )
 
 
-def _ids(rows: PageRows) -> list[str]:
+def _job_ids(rows: PageRows) -> list[str]:
     return [row.job_id for row in rows.jobs]
 
 
-def _jobs(count: int) -> str:
+def _count_of_jobs(count: int) -> str:
     return {0: "no job", 1: "one job"}.get(count, f"{count} jobs")

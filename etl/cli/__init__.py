@@ -29,14 +29,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from etl.cli.signals import hold_hangups
 
             hold_hangups()
-        from etl.cli.errors import funnel
+        from etl.cli.errors import run_to_exit_code
         from etl.cli.root import command
-        from etl.cli.settings import Settings
+        from etl.cli.settings import CommandSettings
     except KeyboardInterrupt:  # in the first tenth of a second, which is spent on importing
         return 130
 
-    settings = Settings(environ=dict(os.environ))
-    return funnel(lambda: command()(argv, prog_name="bifrost-etl", obj=settings), settings)
+    settings = CommandSettings(environ=dict(os.environ))
+    return run_to_exit_code(lambda: command()(argv, prog_name="bifrost-etl", obj=settings), settings)
 
 
 def _write_any_text() -> None:

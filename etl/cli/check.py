@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from etl.cli.errors import FAILED, USAGE
-from etl.cli.output import BAD, DIM, GOOD, say, say_json
-from etl.cli.settings import ConfigFile, Json, Settings, Sources
+from etl.cli.output import BAD, DIM, GOOD, print_line, say_json
+from etl.cli.settings import CommandSettings, ConfigFile, Json, Sources
 from etl.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -34,25 +34,25 @@ def command(
     --json prints {"ok", "findings": [{source: null or its name, what, result (ok, failed, unknown), detail,
     hint}]}.
     """
-    settings = ctx.ensure_object(Settings)
+    settings = ctx.ensure_object(CommandSettings)
     found = []
-    for finding in _findings(settings, config, sources or ()):
+    for finding in _find_problems(settings, config, sources or ()):
         found.append(finding)
         if not json:
-            _show(settings, finding, found)
+            _show_finding(settings, finding, found)
     bad = [finding for finding in found if finding.good is False]
     if json:
-        say_json({"ok": not bad, "findings": [_document(settings, finding) for finding in found]})
-    raise typer.Exit(_code(bad))
+        say_json({"ok": not bad, "findings": [_finding_document(settings, finding) for finding in found]})
+    raise typer.Exit(_exit_code(bad))
 
 
-def _code(bad: Sequence[Finding]) -> int:
+def _exit_code(bad: Sequence[Finding]) -> int:
     if not bad:
         return 0
     return USAGE if any(finding.what == "configuration" for finding in bad) else FAILED
 
 
-def _findings(settings: Settings, config: ConfigFile, names: Sequence[str]) -> Iterator[Finding]:
+def _find_problems(settings: CommandSettings, config: ConfigFile, names: Sequence[str]) -> Iterator[Finding]:
     from etl.check import Finding, check_database
 
     try:
@@ -72,10 +72,10 @@ def _findings(settings: Settings, config: ConfigFile, names: Sequence[str]) -> I
         from etl.cli.check_service import check_service
 
         yield from check_service(loaded)
-    yield from _sources(loaded, chosen)
+    yield from _check_sources(loaded, chosen)
 
 
-def _sources(config: Config, chosen: Sequence[Source]) -> Iterator[Finding]:
+def _check_sources(config: Config, chosen: Sequence[Source]) -> Iterator[Finding]:
     from etl.app import App
     from etl.check import Finding, Probe
     from etl.errors import EtlError
@@ -96,20 +96,20 @@ def _sources(config: Config, chosen: Sequence[Source]) -> Iterator[Finding]:
                 yield from probed[-1].twins(probed[:-1])
 
 
-def _show(settings: Settings, finding: Finding, found: Sequence[Finding]) -> None:
+def _show_finding(settings: CommandSettings, finding: Finding, found: Sequence[Finding]) -> None:
     before = found[-2].source if len(found) > 1 else None
     if finding.source != before:
-        say(f"{finding.source}:")
+        print_line(f"{finding.source}:")
     indent = "  " if finding.source else ""
     mark, style = _MARKS[finding.good]
     first, *more = settings.redact(finding.detail).splitlines() or [""]
-    say(f"{indent}{mark} {finding.what}: {first}", style)
+    print_line(f"{indent}{mark} {finding.what}: {first}", style)
     for line in [*more, *([f"→ {settings.redact(finding.hint)}"] if finding.hint else [])]:
-        say(f"{indent}  {line}")
+        print_line(f"{indent}  {line}")
     sys.stdout.flush()
 
 
-def _document(settings: Settings, finding: Finding) -> dict[str, Any]:
+def _finding_document(settings: CommandSettings, finding: Finding) -> dict[str, Any]:
     return {
         "source": finding.source,
         "what": finding.what,

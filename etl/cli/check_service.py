@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 def check_service(config: Config) -> Iterator[Finding]:
     """A finding for each thing that is configured; nothing is sent, opened or written."""
     if config.notify.urls:
-        yield _tried("notify", lambda: _notify(config))
+        yield _try_check("notify", lambda: _check_notify(config))
     if config.service.token is not None:
-        yield _tried("token", lambda: _token(config))
+        yield _try_check("token", lambda: _check_token(config))
     for destination in config.feed.destinations:
-        yield _tried(f"feed {destination.name}", partial(_feed, config, destination))
+        yield _try_check(f"feed {destination.name}", partial(_check_feed, config, destination))
     for source in config.sources:
         if source.enabled and (source.schedule.cron or source.schedule.reconcile.cron):
-            yield _tried(f"cron of {source.name}", partial(_cron, source.schedule))
+            yield _try_check(f"cron of {source.name}", partial(_check_cron, source.schedule))
 
 
-def _tried(what: str, question: Callable[[], str]) -> Finding:
+def _try_check(what: str, question: Callable[[], str]) -> Finding:
     from etl.check import Finding
 
     try:
@@ -36,7 +36,7 @@ def _tried(what: str, question: Callable[[], str]) -> Finding:
         return Finding(what, False, str(error), error.hint)
 
 
-def _notify(config: Config) -> str:
+def _check_notify(config: Config) -> str:
     from etl.scheduler.notify import apprise_sender
 
     for number in range(1, len(config.notify.urls) + 1):
@@ -44,13 +44,13 @@ def _notify(config: Config) -> str:
     return "every URL is understood; `bifrost-etl notify test` sends a message"
 
 
-def _token(config: Config) -> str:
+def _check_token(config: Config) -> str:
     assert config.service.token is not None
     config.service.token.reveal()
     return "set"
 
 
-def _feed(config: Config, destination: Destination) -> str:
+def _check_feed(config: Config, destination: Destination) -> str:
     from etl.config import require_secrets
     from etl.feed.sinks.registry import require_package
 
@@ -58,16 +58,18 @@ def _feed(config: Config, destination: Destination) -> str:
     require_package(destination)
     if destination.cron is None:
         return "its packages are installed, its secrets are set"
-    return f"installed, secrets set; next delivery {_next(destination.cron, destination.timezone)}"
+    return f"installed, secrets set; next delivery {_next_runs(destination.cron, destination.timezone)}"
 
 
-def _cron(schedule: Schedule) -> str:
+def _check_cron(schedule: Schedule) -> str:
     lines = [("sync", schedule.cron, schedule.timezone)]
     lines.append(("reconcile", schedule.reconcile.cron, schedule.reconcile.timezone))
-    return ", ".join(f"next {what} {_next(line, zone)}" for what, line, zone in lines if line is not None)
+    return ", ".join(
+        f"next {what} {_next_runs(line, zone)}" for what, line, zone in lines if line is not None
+    )
 
 
-def _next(line: str, zone: str) -> str:
+def _next_runs(line: str, zone: str) -> str:
     from zoneinfo import ZoneInfo
 
     from etl.scheduler.timing import next_fire

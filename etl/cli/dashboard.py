@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from etl.cli.output import DIM, say
-from etl.cli.settings import ConfigFile, Settings
-from etl.cli.signals import heard
+from etl.cli.output import DIM, print_line
+from etl.cli.settings import CommandSettings, ConfigFile
+from etl.cli.signals import hear_signals
 
 #: Seconds after the first signal in which the process ends, whatever a page waits for.
 _GRACE = 8.0
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from etl.analytics.status import SourceStatus
     from etl.app import App
-    from etl.config import Config, Service
-    from etl.web.state import State
+    from etl.config import Config, ServiceConfig
+    from etl.web.state import ServiceState
 
 
 def command(
@@ -45,21 +45,24 @@ def command(
     Where it listens, and the token it asks for, are service.host, allow_remote and token. `run` serves the
     same pages.
     """
-    settings = ctx.ensure_object(Settings)
+    settings = ctx.ensure_object(CommandSettings)
     loaded = settings.load(config)
     settings.start_logging(loaded)
 
     from etl.app import App
-    from etl.web.app import build
-    from etl.web.dashboard.routes import routes
+    from etl.web.app import build_app
+    from etl.web.dashboard.routes import dashboard_routes
     from etl.web.server import WebServer
 
     service, stopped = loaded.service, threading.Event()
-    with App(loaded) as app, heard((signal.SIGTERM, signal.SIGINT), lambda number: _stop(stopped, number)):
-        site = build(_state(app, service), routes())
+    with (
+        App(loaded) as app,
+        hear_signals((signal.SIGTERM, signal.SIGINT), lambda number: _stop_on_signal(stopped, number)),
+    ):
+        site = build_app(_dashboard_state(app, service), dashboard_routes())
         with WebServer(site, service.host, service.port if port is None else port) as web:
-            say(f"{web.url}/")
-            say("Ctrl-C ends it", DIM)
+            print_line(f"{web.url}/")
+            print_line("Ctrl-C ends it", DIM)
             if open_browser:
                 import webbrowser
 
@@ -67,7 +70,7 @@ def command(
             stopped.wait()
 
 
-def _stop(stopped: threading.Event, number: int) -> None:
+def _stop_on_signal(stopped: threading.Event, number: int) -> None:
     """Python would wait for threads whose question is never answered; a second signal ends it at once."""
     if stopped.is_set():
         os._exit(128 + number)
@@ -77,12 +80,12 @@ def _stop(stopped: threading.Event, number: int) -> None:
     timer.start()
 
 
-def _state(app: App, service: Service) -> State:
+def _dashboard_state(app: App, service: ServiceConfig) -> ServiceState:
     from etl.web.metrics import Metrics
-    from etl.web.state import State
+    from etl.web.state import ServiceState
 
-    limits = _limits(app.config)
-    return State(
+    limits = _age_limits(app.config)
+    return ServiceState(
         app=lambda: app,
         service=service,
         metrics=Metrics(),
@@ -101,10 +104,10 @@ def next_try_of(config: Config, status: SourceStatus) -> datetime | None:
     return try_of(config.sources, status.source, status.failures, status.last_run.started_at)
 
 
-def _limits(config: Config) -> dict[str, float]:
+def _age_limits(config: Config) -> dict[str, float]:
     """As for the service: a source that is asked once an hour cannot be fresher than that."""
-    from etl.scheduler import slowest
-    from etl.worker import now
+    from etl.scheduler import slowest_interval
+    from etl.worker import utc_now
 
-    least, moment = config.service.ready_max_age, now()
-    return {s.name: max(least, 2 * slowest(s.schedule, moment)) for s in config.sources if s.enabled}
+    least, moment = config.service.ready_max_age, utc_now()
+    return {s.name: max(least, 2 * slowest_interval(s.schedule, moment)) for s in config.sources if s.enabled}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from etl.cli.settings import ConfigFile, Settings
+from etl.cli.settings import CommandSettings, ConfigFile
 
 if TYPE_CHECKING:
     from etl.config import Config
@@ -27,13 +27,13 @@ def group() -> None:
 @command.command()
 def upgrade(ctx: typer.Context, config: ConfigFile = None) -> None:
     """Bring the tables to what this program needs. Safe to run twice, and from two places at once."""
-    from etl.analytics.connections import connected
+    from etl.analytics.connections import connect_database
     from etl.load import totals
     from etl.schema import migrate
 
-    with connected(_load(ctx, config)) as engine:
-        before = migrate.current(engine)
-        after = migrate.upgrade(engine, totals.recount)
+    with connect_database(_load_config(ctx, config)) as engine:
+        before = migrate.current_revision(engine)
+        after = migrate.upgrade_schema(engine, totals.recount_totals)
     print(f"already at {after}" if before == after else f"upgraded from {before or 'nothing'} to {after}")
 
 
@@ -45,25 +45,25 @@ def downgrade(
     config: ConfigFile = None,
 ) -> None:
     """Go back to an earlier revision. What later revisions added is dropped, with its data."""
-    from etl.analytics.connections import connected
+    from etl.analytics.connections import connect_database
     from etl.errors import ConfigError
     from etl.schema import migrate
 
-    with connected(_load(ctx, config)) as engine:
-        if not yes and not _confirmed(f"Drop what came after {revision}, with its data?"):
+    with connect_database(_load_config(ctx, config)) as engine:
+        if not yes and not _ask_confirmation(f"Drop what came after {revision}, with its data?"):
             raise ConfigError("not confirmed; nothing was changed", hint="answer y, or give --yes")
-        migrate.downgrade(engine, revision)
-        print(f"now at {migrate.current(engine) or 'nothing'}")
+        migrate.downgrade_schema(engine, revision)
+        print(f"now at {migrate.current_revision(engine) or 'nothing'}")
 
 
 @command.command()
 def current(ctx: typer.Context, config: ConfigFile = None) -> None:
     """Print the database's revision and this program's."""
-    from etl.analytics.connections import connected
+    from etl.analytics.connections import connect_database
     from etl.schema import migrate
 
-    with connected(_load(ctx, config)) as engine:
-        print(f"database {migrate.current(engine) or 'empty'}, program {migrate.head()}")
+    with connect_database(_load_config(ctx, config)) as engine:
+        print(f"database {migrate.current_revision(engine) or 'empty'}, program {migrate.head_revision()}")
 
 
 @command.command()
@@ -72,16 +72,16 @@ def check(ctx: typer.Context, config: ConfigFile = None) -> None:
 
     Also 1 when the totals that commits keep are not what the jobs say: every job is read once for that.
     """
-    from etl.analytics.connections import connected
+    from etl.analytics.connections import connect_database
     from etl.check import require_declared
     from etl.schema import migrate, partitions
 
-    with connected(_load(ctx, config)) as engine:
-        migrate.check(engine)
+    with connect_database(_load_config(ctx, config)) as engine:
+        migrate.check_schema(engine)
         require_declared(engine)
-        print(f"ok: {migrate.head()}")
+        print(f"ok: {migrate.head_revision()}")
         _check_totals(engine)
-        if (shape := partitions.shape(engine)) is not None:
+        if (shape := partitions.describe_months(engine)) is not None:
             print(f"history stands in months: {shape}")
         _check_totals(engine)
 
@@ -106,10 +106,10 @@ def recount(ctx: typer.Context, config: ConfigFile = None) -> None:
 
     Syncs of a source wait while its jobs are counted, some seconds for a million.
     """
-    from etl.analytics.connections import connected
+    from etl.analytics.connections import connect_database
     from etl.load import totals
 
-    with connected(_load(ctx, config)) as engine:
+    with connect_database(_load_config(ctx, config)) as engine:
         print(f"{totals.recount_all(engine):,} jobs counted")
 
 
@@ -124,19 +124,25 @@ def partition(
     One transaction that copies the history: it needs its size once more on disk, and syncs wait meanwhile.
     Coming months are made by every sync.
     """
-    from etl.analytics.connections import connected
+    from etl.analytics.connections import connect_database
     from etl.schema import partitions, repartition
-    from etl.worker import now
+    from etl.worker import utc_now
 
-    with connected(_load(ctx, config)) as engine:
-        moved = repartition.unpartition(engine) if undo else repartition.partition(engine, now())
-        print(f"{moved:,} versions moved; history stands in {partitions.shape(engine) or 'one table'}")
+    with connect_database(_load_config(ctx, config)) as engine:
+        moved = (
+            repartition.unpartition_history(engine)
+            if undo
+            else repartition.partition_history(engine, utc_now())
+        )
+        print(
+            f"{moved:,} versions moved; history stands in {partitions.describe_months(engine) or 'one table'}"
+        )
 
 
-def _confirmed(question: str) -> bool:
+def _ask_confirmation(question: str) -> bool:
     """Only a person at a terminal can say yes."""
     return sys.stdin.isatty() and typer.confirm(question, err=True)
 
 
-def _load(ctx: typer.Context, config: ConfigFile) -> Config:
-    return ctx.ensure_object(Settings).load(config)
+def _load_config(ctx: typer.Context, config: ConfigFile) -> Config:
+    return ctx.ensure_object(CommandSettings).load(config)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from etl.cli.errors import INTERRUPTED
-from etl.cli.output import DIM, GOOD, number, on_terminal, program, say, table
-from etl.cli.settings import ConfigFile, Settings
+from etl.cli.output import DIM, GOOD, on_terminal, print_line, print_table, program_name, show_number
+from etl.cli.settings import CommandSettings, ConfigFile
 
 if TYPE_CHECKING:
     from etl.app import App
@@ -55,103 +55,103 @@ def command(
     Starts a simulated gateway on this machine and mirrors it into a SQLite file. With --config,
     BIFROST_ETL_CONFIG or BIFROST_BASE_URL it does the same with your gateway and your database.
     """
-    settings = ctx.ensure_object(Settings)
+    settings = ctx.ensure_object(CommandSettings)
     settings.choose(config)
 
     from etl.cli.stopping import stop_on_signals
 
     with stop_on_signals() as stop:
         if _has_gateway(settings):
-            code = _real(settings, stop, REAL_PAUSE if pause is None else pause)
+            code = _play_real(settings, stop, REAL_PAUSE if pause is None else pause)
         else:
             shown = SHOW_PAUSE if on_terminal() else 0.0
-            code = _simulated(settings, folder, stop, shown if pause is None else pause)
+            code = _play_simulated(settings, folder, stop, shown if pause is None else pause)
     raise typer.Exit(code)
 
 
-def _has_gateway(settings: Settings) -> bool:
+def _has_gateway(settings: CommandSettings) -> bool:
     named = ("BIFROST_ETL_CONFIG", "BIFROST_BASE_URL", "BIFROST_BASE_URL_FILE")
     return settings.config_file is not None or any(settings.environ.get(name) for name in named)
 
 
-def _simulated(settings: Settings, folder: Path, stop: Event, pause: float) -> int:
+def _play_simulated(settings: CommandSettings, folder: Path, stop: Event, pause: float) -> int:
     from etl.cli import demo_world
 
-    path, database = demo_world.prepare(folder)
+    path, database = demo_world.prepare_folder(folder)
     behind = [timedelta(seconds=TICKS * STEP)]  # the story ends in the present
-    with demo_world.simulator(JOBS, time.time() - TICKS * STEP) as base_url:
+    with demo_world.run_simulator(JOBS, time.time() - TICKS * STEP) as base_url:
         demo_world.write_config(path, database, base_url)
-        _heading(f"A simulated gateway answers at {base_url}, with {JOBS:,} jobs")
+        _print_heading(f"A simulated gateway answers at {base_url}, with {JOBS:,} jobs")
 
         def before_tick() -> None:
             stop.wait(pause)
-            demo_world.advance(base_url, STEP)
+            demo_world.advance_clock(base_url, STEP)
             behind[0] -= timedelta(seconds=STEP)
 
         def clock() -> datetime:
             return datetime.now(UTC) - behind[0]
 
         scene = Scene(f"{STEP // 60} simulated minutes between ticks", before_tick, clock, JOBS)
-        code = _play(settings, settings.load(path), scene, stop)
+        code = _play_story(settings, settings.load(path), scene, stop)
     if code == 0:
         _next_steps(path, database)
     return code
 
 
-def _real(settings: Settings, stop: Event, pause: float) -> int:
-    _heading("Your gateway, your database")
+def _play_real(settings: CommandSettings, stop: Event, pause: float) -> int:
+    _print_heading("Your gateway, your database")
 
     def before_tick() -> None:
         stop.wait(pause)
 
     scene = Scene(f"{pause:g} seconds between ticks", before_tick, lambda: datetime.now(UTC))
-    return _play(settings, settings.load(), scene, stop)
+    return _play_story(settings, settings.load(), scene, stop)
 
 
-def _play(settings: Settings, config: Config, scene: Scene, stop: Event) -> int:
+def _play_story(settings: CommandSettings, config: Config, scene: Scene, stop: Event) -> int:
     """The story, the same for both; 0, or the exit code of the run that ended it."""
     from etl.app import App
 
     config.choose()
     settings.start_logging(config)
-    say(f"  database: {config.database.url}", DIM)
+    print_line(f"  database: {config.database.url}", DIM)
     with App(config, clock=scene.clock) as app:
-        code = _first_load(app, settings, scene, stop) or _ticks(app, settings, scene, stop)
+        code = _first_load(app, settings, scene, stop) or _run_ticks(app, settings, scene, stop)
         if code == 0:
-            _summary(app)
+            _print_summary(app)
     return code
 
 
-def _first_load(app: App, settings: Settings, scene: Scene, stop: Event) -> int:
+def _first_load(app: App, settings: CommandSettings, scene: Scene, stop: Event) -> int:
     from etl.cli import results
-    from etl.cli.progress import watching
+    from etl.cli.progress import show_progress
 
-    _heading("First load: the whole history, over HTTP")
-    with watching(settings.redact, expected=scene.jobs, keep=True) as progress:
+    _print_heading("First load: the whole history, over HTTP")
+    with show_progress(settings.redact, expected=scene.jobs, keep=True) as progress:
         ended = app.sync(progress=progress, stop=stop)
-    return results.show(ended, settings.redact, as_json=False)
+    return results.show_results(ended, settings.redact, as_json=False)
 
 
-def _ticks(app: App, settings: Settings, scene: Scene, stop: Event) -> int:
-    _heading(f"Then only what is new or unfinished: {scene.pace}")
-    say(_ROW.format("tick", "requests", "new", "changed", "open"), DIM)
+def _run_ticks(app: App, settings: CommandSettings, scene: Scene, stop: Event) -> int:
+    _print_heading(f"Then only what is new or unfinished: {scene.pace}")
+    print_line(_ROW.format("tick", "requests", "new", "changed", "open"), DIM)
     for tick in range(1, TICKS + 1):
         scene.before_tick()
         if stop.is_set():
             return INTERRUPTED
-        code = _tick(app, tick, app.sync(stop=stop), settings)
+        code = _run_tick(app, tick, app.sync(stop=stop), settings)
         if code:
             return code
     return 0
 
 
-def _tick(app: App, tick: int, ended: list[RunResult], settings: Settings) -> int:
+def _run_tick(app: App, tick: int, ended: list[RunResult], settings: CommandSettings) -> int:
     from etl.analytics.status import read_status
     from etl.cli import results
 
     code = results.exit_code(ended)
     if code:
-        results.show(ended, settings.redact, as_json=False)
+        results.show_results(ended, settings.redact, as_json=False)
         return code
     names = {result.source for result in ended}
     waiting = sum(s.open_jobs for s in read_status(app.engine, datetime.now(UTC)) if s.source in names)
@@ -162,44 +162,44 @@ def _tick(app: App, tick: int, ended: list[RunResult], settings: Settings) -> in
         sum(c.jobs_updated for c in counts),
         waiting,
     )
-    say(_ROW.format(tick, *map(number, cells)))
+    print_line(_ROW.format(tick, *map(show_number, cells)))
     return 0
 
 
-def _summary(app: App) -> None:
+def _print_summary(app: App) -> None:
     from etl.analytics.history import read_history
     from etl.analytics.overview import count_by_model, liveliest_job
-    from etl.cli.history import show
+    from etl.cli.history import show_history
 
     job_id = liveliest_job(app.engine)
     if job_id is None:
-        say("the gateway lists no jobs yet", DIM)
+        print_line("the gateway lists no jobs yet", DIM)
         return
-    _heading("One job's life, as it was seen")
-    show(read_history(app.engine, job_id)[0])
-    _heading("What is in the database now")
+    _print_heading("One job's life, as it was seen")
+    show_history(read_history(app.engine, job_id)[0])
+    _print_heading("What is in the database now")
     rows = [
-        [c.model or "-", c.status, number(c.jobs), number(round(c.seconds))]
+        [c.model or "-", c.status, show_number(c.jobs), show_number(round(c.seconds))]
         for c in count_by_model(app.engine)
     ]
-    table(("MODEL", "STATUS", "JOBS", "SECONDS"), rows, right=(2, 3))
+    print_table(("MODEL", "STATUS", "JOBS", "SECONDS"), rows, right=(2, 3))
 
 
 def _next_steps(config: Path, database: Path) -> None:
-    _heading("Ask it yourself")
+    _print_heading("Ask it yourself")
     sql = "SELECT status, count(*) FROM video_jobs GROUP BY status"
-    say(f'  sqlite3 {database} "{sql}"')
+    print_line(f'  sqlite3 {database} "{sql}"')
     python = f"import sqlite3; print(*sqlite3.connect('{database}').execute('{sql}'), sep='\\n')"
-    say(f'  python3 -c "{python}"')
-    us = program()
-    say(f"  {us} --config {config} status")
-    say(f"  {us} --config {config} report")
-    say(f"  {us} --config {config} dashboard --open")
-    say()
-    say(f"  With your gateway:  {us} init && {us} check && {us} sync", GOOD)
+    print_line(f'  python3 -c "{python}"')
+    us = program_name()
+    print_line(f"  {us} --config {config} status")
+    print_line(f"  {us} --config {config} report")
+    print_line(f"  {us} --config {config} dashboard --open")
+    print_line()
+    print_line(f"  With your gateway:  {us} init && {us} check && {us} sync", GOOD)
 
 
-def _heading(text: str) -> None:
-    say()
-    say(text, "bold")
+def _print_heading(text: str) -> None:
+    print_line()
+    print_line(text, "bold")
     sys.stdout.flush()

@@ -24,7 +24,7 @@ sources:
 """
 
 
-def prepare(folder: Path) -> tuple[Path, Path]:
+def prepare_folder(folder: Path) -> tuple[Path, Path]:
     """The paths of the configuration and the database in `folder`, with an earlier demo's files removed.
 
     Raises ConfigError when files of these names are not a demo's.
@@ -52,7 +52,7 @@ def write_config(config: Path, database: Path, base_url: str) -> None:
 
 
 @contextmanager
-def simulator(jobs: int, start: float) -> Iterator[str]:
+def run_simulator(jobs: int, start: float) -> Iterator[str]:
     """A simulated gateway with `jobs` jobs, its clock at `start` (unix seconds); gives its address."""
     options = {
         "port": 0,
@@ -74,12 +74,12 @@ def simulator(jobs: int, start: float) -> Iterator[str]:
         start_new_session=True,  # a Ctrl-C is for us; the simulator ends when its stdin does
     )
     try:
-        yield _address(child)
+        yield _read_address(child)
     finally:
-        _end(child)
+        _end_child(child)
 
 
-def _address(child: subprocess.Popen[str]) -> str:
+def _read_address(child: subprocess.Popen[str]) -> str:
     assert child.stdout is not None
     line = child.stdout.readline()
     if not line.startswith("listening on "):
@@ -87,7 +87,7 @@ def _address(child: subprocess.Popen[str]) -> str:
     return line.removeprefix("listening on ").strip()
 
 
-def _end(child: subprocess.Popen[str]) -> None:
+def _end_child(child: subprocess.Popen[str]) -> None:
     assert child.stdin is not None and child.stdout is not None
     with suppress(BrokenPipeError):
         child.stdin.close()
@@ -99,7 +99,7 @@ def _end(child: subprocess.Popen[str]) -> None:
     child.stdout.close()
 
 
-def advance(base_url: str, seconds: float) -> None:
+def advance_clock(base_url: str, seconds: float) -> None:
     """Let simulated time pass, through the simulator's control address."""
     request = urllib.request.Request(f"{base_url}/_sim/advance?seconds={seconds:g}", method="POST")  # noqa: S310
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))

@@ -10,31 +10,31 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from etl.cli.settings import Settings
+    from etl.cli.settings import CommandSettings
 
 #: What SQLAlchemy puts around a driver's own words.
 _TRIMMINGS = re.compile(r"^\([\w.]+\) | \[SQL parameters hidden .*| \(Background on this error .*")
 FAILED, USAGE, PARTLY, INTERRUPTED = 1, 2, 3, 130
 
 
-def funnel(run: Callable[[], Any], settings: Settings) -> int:
+def run_to_exit_code(run: Callable[[], Any], settings: CommandSettings) -> int:
     """Call `run` and turn however it ends into an exit code; errors go to stderr, without secrets."""
     try:
         run()
         sys.stdout.flush()
     except SystemExit as exc:
-        return _flushed(exc)
+        return _flush_output(exc)
     except BrokenPipeError:
         return _closed_pipe()
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
     except Exception as exc:  # noqa: BLE001 (the last seam: whatever comes is reported, never shown raw)
-        return _report(exc, settings)
+        return _report_error(exc, settings)
     return 0
 
 
-def _flushed(exc: SystemExit) -> int:
+def _flush_output(exc: SystemExit) -> int:
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -48,20 +48,22 @@ def _closed_pipe() -> int:
     return FAILED
 
 
-def _report(exc: Exception, settings: Settings) -> int:
-    from etl.cli.output import printable
+def _report_error(exc: Exception, settings: CommandSettings) -> int:
+    from etl.cli.output import make_printable
     from etl.errors import ConfigError
-    from etl.log import visible
+    from etl.log import make_visible
 
-    for line in explain(exc):
+    for line in explain_error(exc):
         for part in settings.redact(line).splitlines():
-            print(printable(part), file=sys.stderr)
+            print(make_printable(part), file=sys.stderr)
     if settings.log_level == "debug":
-        print(visible(settings.redact("".join(traceback.format_exception(exc)))), file=sys.stderr, end="")
+        print(
+            make_visible(settings.redact("".join(traceback.format_exception(exc)))), file=sys.stderr, end=""
+        )
     return USAGE if isinstance(exc, ConfigError) else FAILED
 
 
-def explain(exc: BaseException) -> Iterator[str]:
+def explain_error(exc: BaseException) -> Iterator[str]:
     """The lines that tell a person about an error: what, why (its causes), what to do."""
     from etl.errors import EtlError
 
@@ -70,12 +72,12 @@ def explain(exc: BaseException) -> Iterator[str]:
         yield "  hint: run it again with --log-level debug before the command, and report what it prints"
         return
     yield f"error: {exc}"
-    yield from (f"  because: {cause}" for cause in _causes(exc))
+    yield from (f"  because: {cause}" for cause in _explain_causes(exc))
     if exc.hint:
         yield f"  hint: {exc.hint}"
 
 
-def _causes(exc: BaseException) -> Iterator[str]:
+def _explain_causes(exc: BaseException) -> Iterator[str]:
     """What the error came from, as far as it adds anything to what was said already."""
     said = " ".join(str(exc).split())
     told = said.rpartition(" (")[0] or said  # without where it happened

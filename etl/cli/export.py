@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from etl import times
-from etl.cli.settings import ConfigFile, Json, Settings
+from etl.cli.settings import CommandSettings, ConfigFile, Json
 from etl.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -46,26 +46,32 @@ def command(
     --json prints the manifest: {version, format, exported_at, since, until, files: [{path, table, day, rows,
     bytes, sha256, first_change, last_change}]}.
     """
-    settings = ctx.ensure_object(Settings)
-    chosen, first, last = _format(kind), _moment(since, "--since"), _moment(until, "--until", end=True)
+    settings = ctx.ensure_object(CommandSettings)
+    chosen, first, last = (
+        _parse_format(kind),
+        _parse_moment(since, "--since"),
+        _parse_moment(until, "--until", end=True),
+    )
     loaded = settings.load(config)
     settings.start_logging(loaded)
 
-    from etl.analytics.connections import filled
-    from etl.cli.output import plural, say
-    from etl.feed.export import DAYS, Selection, export
+    from etl.analytics.connections import open_filled_database
+    from etl.cli.output import count_noun, print_line
+    from etl.feed.export import DAYS, Selection, export_tables
 
     selection = Selection(tuple(table or DAYS), first, last)
-    with filled(loaded) as engine:
-        manifest = export(engine, folder, chosen, selection, raw=raw, watch=_Watch())
+    with open_filled_database(loaded) as engine:
+        manifest = export_tables(engine, folder, chosen, selection, raw=raw, watch=_ExportProgress())
     if json:
         print((folder / "manifest.json").read_text(), end="")
         return
     rows, size = sum(f.rows for f in manifest.files), sum(f.bytes for f in manifest.files)
-    say(f"{folder}: {plural(rows, 'row')} in {plural(len(manifest.files), 'file')}, {size:,} bytes")
+    print_line(
+        f"{folder}: {count_noun(rows, 'row')} in {count_noun(len(manifest.files), 'file')}, {size:,} bytes"
+    )
 
 
-class _Watch:
+class _ExportProgress:
     """A line for every 100,000 rows of a table."""
 
     def __call__(self, table: str, rows: int) -> None:
@@ -73,17 +79,17 @@ class _Watch:
             print(f"{table}: {rows:,} rows", file=sys.stderr, flush=True)
 
 
-def _format(kind: str) -> Format:
+def _parse_format(kind: str) -> Format:
     formats: dict[str, Format] = {"parquet": "parquet", "csv": "csv", "jsonl": "jsonl"}
     if kind not in formats:
         raise ConfigError(f"no format {kind!r}", hint=f"one of: {', '.join(formats)}")
     return formats[kind]
 
 
-def _moment(text: str | None, option: str, *, end: bool = False) -> datetime | None:
+def _parse_moment(text: str | None, option: str, *, end: bool = False) -> datetime | None:
     if text is None:
         return None
     try:
-        return times.moment(text, datetime.now(UTC), "UTC", end=end)
+        return times.parse_moment(text, datetime.now(UTC), "UTC", end=end)
     except times.NoTime as exc:
         raise ConfigError(f"{option}: {exc}", hint=exc.hint) from None

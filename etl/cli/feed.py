@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from etl.cli.settings import ConfigFile, Json, Settings
+from etl.cli.settings import CommandSettings, ConfigFile, Json
 
 if TYPE_CHECKING:
     from etl.config import Config
     from etl.feed.compare import TableState
     from etl.feed.delivery import FeedResult
-    from etl.feed.lag import Standing
+    from etl.feed.lag import DestinationStatus
 
 #: First words that deliver nothing and show how destinations stand; and whether in depth.
 _SHOWING = {"status": False, "verify": True}
@@ -52,80 +52,88 @@ def command(
     Exit codes: 0 done (also when another process is at it), 1 failed or not equal, 2 wrong usage or
     configuration, 3 some destinations failed and others did not, 130 interrupted.
     """
-    settings = ctx.ensure_object(Settings)
+    settings = ctx.ensure_object(CommandSettings)
     names = list(destinations or ())
     asked = names[0] if names and names[0] in _SHOWING else None
     loaded = settings.load(config)
 
     from etl.config import require_secrets
-    from etl.feed.delivery import choose
+    from etl.feed.delivery import choose_destinations
 
-    chosen = choose(loaded, names[1:] if asked else names)
+    chosen = choose_destinations(loaded, names[1:] if asked else names)
     if not asked:
         require_secrets(loaded.origin, *chosen)
     settings.start_logging(loaded)
     if asked:
-        raise typer.Exit(_show(loaded, names[1:], settings.redact, deep=_SHOWING[asked], as_json=json))
-    raise typer.Exit(_deliver(loaded, names, settings.redact, as_json=json))
+        raise typer.Exit(
+            _show_destinations(loaded, names[1:], settings.redact, deep=_SHOWING[asked], as_json=json)
+        )
+    raise typer.Exit(_deliver_changes(loaded, names, settings.redact, as_json=json))
 
 
-def _deliver(config: Config, names: Sequence[str], redact: Callable[[str], str], *, as_json: bool) -> int:
-    from etl.analytics.connections import filled
+def _deliver_changes(
+    config: Config, names: Sequence[str], redact: Callable[[str], str], *, as_json: bool
+) -> int:
+    from etl.analytics.connections import open_filled_database
     from etl.cli.stopping import stop_on_signals
-    from etl.feed.delivery import run
+    from etl.feed.delivery import deliver_to_all
 
-    with filled(config) as engine, stop_on_signals() as stop:
-        results = run(engine, config, names, watch=watch, stop=stop)
+    with open_filled_database(config) as engine, stop_on_signals() as stop:
+        results = deliver_to_all(engine, config, names, watch=print_batch, stop=stop)
     if as_json:
         from etl.cli.output import say_json
 
-        say_json({"destinations": [document(result, redact) for result in results]})
+        say_json({"destinations": [delivery_document(result, redact) for result in results]})
     else:
         for result in results:
             show_one(result, redact)
-    return _code(results)
+    return _exit_code(results)
 
 
-def watch(destination: str, table: str, rows: int) -> None:
+def print_batch(destination: str, table: str, rows: int) -> None:
     """A line per batch: batches are large, so lines are few."""
     print(f"{destination}: {table} {rows:,} rows", file=sys.stderr, flush=True)
 
 
-def document(result: FeedResult, redact: Callable[[str], str]) -> dict[str, Any]:
+def delivery_document(result: FeedResult, redact: Callable[[str], str]) -> dict[str, Any]:
     return {
         "destination": result.destination,
         "status": result.status,
         "rows": result.rows,
-        "error": _error(result.error, redact),
+        "error": _error_document(result.error, redact),
     }
 
 
-def _error(error: Exception | None, redact: Callable[[str], str]) -> dict[str, str | None] | None:
+def _error_document(error: Exception | None, redact: Callable[[str], str]) -> dict[str, str | None] | None:
     if error is None:
         return None
     hint = getattr(error, "hint", None)
-    return {"class": type(error).__name__, "message": redact(_told(error)), "hint": hint and redact(hint)}
+    return {
+        "class": type(error).__name__,
+        "message": redact(_error_text(error)),
+        "hint": hint and redact(hint),
+    }
 
 
-def _told(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     cause = f": {error.__cause__}" if error.__cause__ is not None else ""
     return f"{error}{cause}"
 
 
 def show_one(result: FeedResult, redact: Callable[[str], str]) -> None:
-    from etl.cli.output import BAD, GOOD, say
+    from etl.cli.output import BAD, GOOD, print_line
 
     rows = ", ".join(f"{count:,} {table}" for table, count in result.rows.items())
     rows = rows or _NO_ROWS[result.status]
-    say(f"{result.destination}: {result.status}, {rows}", BAD if result.error else GOOD)
+    print_line(f"{result.destination}: {result.status}, {rows}", BAD if result.error else GOOD)
     if result.error is not None:
-        say(f"  {redact(_told(result.error))}", stream=sys.stderr)
+        print_line(f"  {redact(_error_text(result.error))}", stream=sys.stderr)
         hint = getattr(result.error, "hint", None)
         if hint:
-            say(f"  hint: {redact(hint)}", stream=sys.stderr)
+            print_line(f"  hint: {redact(hint)}", stream=sys.stderr)
 
 
-def _code(results: Sequence[FeedResult]) -> int:
+def _exit_code(results: Sequence[FeedResult]) -> int:
     from etl.cli.errors import FAILED, INTERRUPTED, PARTLY
 
     failed = sum(result.status == "failed" for result in results)
@@ -134,58 +142,64 @@ def _code(results: Sequence[FeedResult]) -> int:
     return 0 if not failed else FAILED if failed == len(results) else PARTLY
 
 
-def _show(
+def _show_destinations(
     config: Config, names: Sequence[str], redact: Callable[[str], str], *, deep: bool, as_json: bool
 ) -> int:
-    from etl.analytics.connections import filled
-    from etl.feed.delivery import choose
-    from etl.feed.lag import standings
+    from etl.analytics.connections import open_filled_database
+    from etl.feed.delivery import choose_destinations
+    from etl.feed.lag import destination_statuses
 
-    with filled(config) as engine:
-        found = standings(engine, choose(config, names), deep=deep)
+    with open_filled_database(config) as engine:
+        found = destination_statuses(engine, choose_destinations(config, names), deep=deep)
     if as_json:
         from etl.cli.output import say_json
 
-        say_json({"destinations": [_standing(standing, redact) for standing in found]})
+        say_json({"destinations": [_destination_document(standing, redact) for standing in found]})
     else:
         _show_lags(found, redact)
         _show_tables(found)
     return int(any(standing.is_wrong for standing in found))
 
 
-def _standing(standing: Standing, redact: Callable[[str], str]) -> dict[str, Any]:
+def _destination_document(standing: DestinationStatus, redact: Callable[[str], str]) -> dict[str, Any]:
     lags = [
         {
             "source": lag.source,
             "delivered_to": lag.delivered_to,
             "pending": lag.pending,
             "oldest_pending": lag.oldest_pending,
-            "lag_seconds": _age(lag.oldest_pending),
+            "lag_seconds": _age_seconds(lag.oldest_pending),
         }
         for lag in standing.lags
     ]
-    error = _error(standing.error, redact)
+    error = _error_document(standing.error, redact)
     tables = [asdict(table) for table in standing.tables]
     return {"destination": standing.destination, "sources": lags, "tables": tables, "error": error}
 
 
-def _age(oldest: datetime | None) -> float | None:
+def _age_seconds(oldest: datetime | None) -> float | None:
     return None if oldest is None else round(max(0.0, (datetime.now(UTC) - oldest).total_seconds()), 1)
 
 
-def _show_tables(found: Sequence[Standing]) -> None:
-    from etl.cli.output import number, table
+def _show_tables(found: Sequence[DestinationStatus]) -> None:
+    from etl.cli.output import print_table, show_number
 
     rows = [
-        [standing.destination, state.table, number(state.rows), number(state.expected), _compared(state)]
+        [
+            standing.destination,
+            state.table,
+            show_number(state.rows),
+            show_number(state.expected),
+            _describe_comparison(state),
+        ]
         for standing in found
         for state in standing.tables
     ]
     if rows:
-        table(("DESTINATION", "TABLE", "ROWS", "EXPECTED", "COMPARED"), rows, right=(2, 3))
+        print_table(("DESTINATION", "TABLE", "ROWS", "EXPECTED", "COMPARED"), rows, right=(2, 3))
 
 
-def _compared(state: TableState) -> str:
+def _describe_comparison(state: TableState) -> str:
     counts = ("missing", state.missing), ("doubled", state.doubled), ("changed", state.changed)
     said = [f"{count:,} {name}" for name, count in counts if count]
     if said and state.days:
@@ -198,17 +212,17 @@ def _compared(state: TableState) -> str:
     return "; ".join(said) or "equal"
 
 
-def _show_lags(found: Sequence[Standing], redact: Callable[[str], str]) -> None:
+def _show_lags(found: Sequence[DestinationStatus], redact: Callable[[str], str]) -> None:
     from datetime import timedelta
 
-    from etl.cli.output import number, say, span, table
+    from etl.cli.output import print_line, print_table, show_number, show_span
 
     rows = []
     for standing in found:
         if standing.error is not None:
-            say(f"{standing.destination}: {redact(_told(standing.error))}", stream=sys.stderr)
+            print_line(f"{standing.destination}: {redact(_error_text(standing.error))}", stream=sys.stderr)
         for lag in standing.lags:
-            age = _age(lag.oldest_pending)
-            behind = "up to date" if age is None else span(timedelta(seconds=age))
-            rows.append([standing.destination, lag.source, number(lag.pending), behind])
-    table(("DESTINATION", "SOURCE", "PENDING", "BEHIND"), rows, right=(2,))
+            age = _age_seconds(lag.oldest_pending)
+            behind = "up to date" if age is None else show_span(timedelta(seconds=age))
+            rows.append([standing.destination, lag.source, show_number(lag.pending), behind])
+    print_table(("DESTINATION", "SOURCE", "PENDING", "BEHIND"), rows, right=(2,))

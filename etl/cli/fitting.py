@@ -35,21 +35,25 @@ class Fitted:
 
     @property
     def width(self) -> int:
-        return _total(self.widths)
+        return _total_width(self.widths)
 
 
-def fit(headings: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence[int], width: int) -> Fitted:
+def fit_columns(
+    headings: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence[int], width: int
+) -> Fitted:
     """`right` are the columns that hold numbers; `width` is the terminal's, in characters."""
     from rich.cells import cell_len
 
     full = [
         max(cell_len(heading), *(cell_len(row[n]) for row in cells)) for n, heading in enumerate(headings)
     ]
-    least = [_least(heading, full[n], n in right) for n, heading in enumerate(headings)]
+    least = [_least_width(heading, full[n], n in right) for n, heading in enumerate(headings)]
     shown = list(range(len(headings)))
-    while _total(least[n] for n in shown) > width and (droppable := _droppable(shown, headings)):
+    while _total_width(least[n] for n in shown) > width and (
+        droppable := _droppable_columns(shown, headings)
+    ):
         shown.remove(_first_to_go(droppable, headings))
-    spare = width - _total(least[n] for n in shown)
+    spare = width - _total_width(least[n] for n in shown)
     widths = []
     for n in shown:
         more = max(0, min(full[n] - least[n], spare))
@@ -59,16 +63,16 @@ def fit(headings: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence
     return Fitted(shown, widths, left_out)
 
 
-def _least(heading: str, full: int, is_number: bool) -> int:
+def _least_width(heading: str, full: int, is_number: bool) -> int:
     return full if is_number or _WHOLE.search(heading) else min(full, max(SHORTEST, len(heading)))
 
 
-def _total(widths: Iterable[int]) -> int:
+def _total_width(widths: Iterable[int]) -> int:
     found = list(widths)
     return sum(found) + _GAP * (len(found) - 1)
 
 
-def _droppable(shown: Sequence[int], headings: Sequence[str]) -> list[int]:
+def _droppable_columns(shown: Sequence[int], headings: Sequence[str]) -> list[int]:
     """Never the ids, and never the last column that there is."""
     return [] if len(shown) < 2 else [n for n in shown if not _ID.search(headings[n])]
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from etl.cli.errors import PARTLY
-from etl.cli.output import DIM, WARN, plural, say, say_json
-from etl.cli.settings import ConfigFile, Json, Settings, Sources
+from etl.cli.output import DIM, WARN, count_noun, print_line, say_json
+from etl.cli.settings import CommandSettings, ConfigFile, Json, Sources
 from etl.cli.status import gap_text
 from etl.errors import ConfigError
 
@@ -38,24 +38,24 @@ def command(
     --json prints {"sources": [{source, open_gaps, gaps: as in `status`}]}. Exit codes: 0 nothing is missing,
     or it is accepted; 3 a part of a list is not read.
     """
-    settings = ctx.ensure_object(Settings)
+    settings = ctx.ensure_object(CommandSettings)
     loaded = settings.load(config)
     if accept:
-        _accept(loaded, accept)
-    found = [status for status in _read(loaded) if not sources or status.source in sources]
+        _accept_gaps(loaded, accept)
+    found = [status for status in _read_statuses(loaded) if not sources or status.source in sources]
     if json:
-        say_json({"sources": [_document(status) for status in found]})
+        say_json({"sources": [_gaps_document(status) for status in found]})
     else:
-        _show(found)
+        _show_gaps(found)
     raise typer.Exit(PARTLY if any(status.open_gaps for status in found) else 0)
 
 
-def _accept(config: Config, ids: list[int]) -> None:
-    from etl.analytics.connections import opened
+def _accept_gaps(config: Config, ids: list[int]) -> None:
+    from etl.analytics.connections import open_database
     from etl.load import gaps
 
-    with opened(config) as engine:
-        known = 0 if engine is None else gaps.accept(engine, ids, datetime.now(UTC))
+    with open_database(config) as engine:
+        known = 0 if engine is None else gaps.accept_gaps(engine, ids, datetime.now(UTC))
     if known < len(set(ids)):
         raise ConfigError(
             "not every number names an open gap that can be accepted",
@@ -63,33 +63,35 @@ def _accept(config: Config, ids: list[int]) -> None:
         )
 
 
-def _read(config: Config) -> list[SourceStatus]:
-    from etl.analytics.connections import opened
+def _read_statuses(config: Config) -> list[SourceStatus]:
+    from etl.analytics.connections import open_database
     from etl.analytics.status import read_status
 
-    with opened(config, read_only=True) as engine:
+    with open_database(config, read_only=True) as engine:
         return [] if engine is None else read_status(engine, datetime.now(UTC))
 
 
-def _document(status: SourceStatus) -> dict[str, object]:
+def _gaps_document(status: SourceStatus) -> dict[str, object]:
     from dataclasses import asdict
 
     gaps = [asdict(gap) for gap in status.gaps]
     return {"source": status.source, "open_gaps": len(status.open_gaps), "gaps": gaps}
 
 
-def _show(found: list[SourceStatus]) -> None:
+def _show_gaps(found: list[SourceStatus]) -> None:
     for status in found:
         if not status.gaps:
-            say(f"{status.source}: nothing is missing")
+            print_line(f"{status.source}: nothing is missing")
         for gap in status.gaps:
             state = "" if gap.accepted_at is None else ", accepted"
-            say(
+            print_line(
                 f"{status.source}: {gap.kind}{state}, number {gap.id}: {gap_text(gap)}",
                 DIM if state else WARN,
             )
-            say(f"  behind {gap.last_known_job_id or '-'}, before {gap.oldest_listed_job_id or '-'}", DIM)
+            print_line(
+                f"  behind {gap.last_known_job_id or '-'}, before {gap.oldest_listed_job_id or '-'}", DIM
+            )
     if not found:
-        say("no source was ever synced")
+        print_line("no source was ever synced")
     elif count := sum(len(status.open_gaps) for status in found):
-        say(f"{plural(count, 'coverage gap')} open", WARN)
+        print_line(f"{count_noun(count, 'coverage gap')} open", WARN)

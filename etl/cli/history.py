@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from etl.cli.output import BAD, DIM, GOOD, WARN, moment_text, say, say_json
-from etl.cli.settings import ConfigFile, Json, Settings
+from etl.cli.output import BAD, DIM, GOOD, WARN, moment_text, print_line, say_json
+from etl.cli.settings import CommandSettings, ConfigFile, Json
 
 if TYPE_CHECKING:
     from etl.analytics.history import Change, JobHistory
@@ -40,43 +40,43 @@ def command(
     versions: [{version, op (insert, update, unlist, relist), valid_from, run_id, status, unlisted_reason,
     changes: [{field, old, new}]}]}]}.
     """
-    loaded = ctx.ensure_object(Settings).load(config)
+    loaded = ctx.ensure_object(CommandSettings).load(config)
 
-    from etl.analytics.connections import filled
+    from etl.analytics.connections import open_filled_database
     from etl.analytics.history import read_history
 
-    with filled(loaded, read_only=True) as engine:
+    with open_filled_database(loaded, read_only=True) as engine:
         jobs = read_history(engine, job_id, source)
     if json:
         say_json({"jobs": [asdict(job) for job in jobs]})
         return
     for job in jobs:
-        show(job)
+        show_history(job)
 
 
-def show(job: JobHistory) -> None:
+def show_history(job: JobHistory) -> None:
     """The timeline of one job."""
-    say(f"{job.job_id} in {job.source}")
-    for line in _facts(job):
-        say(f"  {line}", DIM)
+    print_line(f"{job.job_id} in {job.source}")
+    for line in _job_facts(job):
+        print_line(f"  {line}", DIM)
     for change in job.versions:
-        say(f"{moment_text(change.valid_from)}  {_head(change)}", _STYLES[change.op])
-        for line in _changes(change):
-            say(f"{'':21}{line}")
+        print_line(f"{moment_text(change.valid_from)}  {_change_heading(change)}", _STYLES[change.op])
+        for line in _describe_changes(change):
+            print_line(f"{'':21}{line}")
 
 
-def _facts(job: JobHistory) -> Iterator[str]:
+def _job_facts(job: JobHistory) -> Iterator[str]:
     now = job.now
     made = [now["model"], now["size"], None if now["seconds"] is None else f"{now['seconds']:g}s"]
     yield ", ".join(str(part) for part in made if part is not None) or "nothing known but its id"
     if now["prompt"]:
-        yield f"prompt: {_value(now['prompt'])}"
+        yield f"prompt: {_show_value(now['prompt'])}"
     progress = "" if now["progress"] is None else f", {now['progress']:g}%"
     gone = "" if job.unlisted_at is None else f", no longer listed since {moment_text(job.unlisted_at)}"
     yield f"now {now['status']}{progress}{gone}; created {moment_text(now['created_at'])}"
 
 
-def _head(change: Change) -> str:
+def _change_heading(change: Change) -> str:
     why = f" ({change.unlisted_reason})" if change.op == "unlist" and change.unlisted_reason else ""
     what = {
         "insert": "first seen",
@@ -89,15 +89,15 @@ def _head(change: Change) -> str:
     )
 
 
-def _changes(change: Change) -> Iterator[str]:
+def _describe_changes(change: Change) -> Iterator[str]:
     changed = {field.field: field.new for field in change.changes}
     for field in change.changes:
         if field.field == "reported_status" and field.new == changed.get("status"):
             continue  # said already: it differs only where the gateway sends none
-        yield f"{field.field}: {_value(field.old)} → {_value(field.new)}"
+        yield f"{field.field}: {_show_value(field.old)} → {_show_value(field.new)}"
 
 
-def _value(value: Any) -> str:
+def _show_value(value: Any) -> str:
     if value is None:
         return "none"
     if isinstance(value, datetime):

@@ -12,8 +12,8 @@ from typing import Annotated
 
 import typer
 
-from etl.cli.output import DIM, GOOD, say
-from etl.cli.settings import Settings
+from etl.cli.output import DIM, GOOD, print_line
+from etl.cli.settings import CommandSettings
 from etl.errors import ConfigError
 
 _QUESTIONS = {
@@ -69,30 +69,34 @@ def command(
     if path.exists() and not force:
         raise ConfigError(f"{path} exists already", hint="edit it, name another with --path, or give --force")
     given = {"base_url": base_url, "provider": provider, "api_key_env": api_key_env, "database": database}
-    text = _example() if full else _short({name: _answer(name, value) for name, value in given.items()})
+    text = (
+        _example_file()
+        if full
+        else _short_file({name: _ask_answer(name, value) for name, value in given.items()})
+    )
     if not full:
-        _validate(text, path, ctx.ensure_object(Settings).environ)
-    _write(path, text, replace=force)
-    say(f"✓ wrote {path}", GOOD)
+        _validate_file(text, path, ctx.ensure_object(CommandSettings).environ)
+    _write_file(path, text, replace=force)
+    print_line(f"✓ wrote {path}", GOOD)
     if not full:
         variable = re.findall(r"api_key: \$\{(\w+)\}", text)[0]
-        say(f"  next: export {variable}=…, then bifrost-etl check and bifrost-etl sync", DIM)
+        print_line(f"  next: export {variable}=…, then bifrost-etl check and bifrost-etl sync", DIM)
 
 
-def _answer(name: str, given: str | None) -> str:
+def _ask_answer(name: str, given: str | None) -> str:
     question, default = _QUESTIONS[name]
     if given is not None or not sys.stdin.isatty():
         return given if given is not None else default
     return str(typer.prompt(question, default=default, err=True))
 
 
-def _example() -> str:
-    from etl.config import example
+def _example_file() -> str:
+    from etl.config import example_text
 
-    return example()
+    return example_text()
 
 
-def _short(answers: Mapping[str, str]) -> str:
+def _short_file(answers: Mapping[str, str]) -> str:
     """The file's text. Raises ConfigError for a secret where only its name belongs."""
     variable, database = answers["api_key_env"], answers["database"]
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", variable):
@@ -117,7 +121,7 @@ def _with_database(text: str, url: str) -> str:
     return before + url + after
 
 
-def _validate(text: str, path: Path, environ: Mapping[str, str]) -> None:
+def _validate_file(text: str, path: Path, environ: Mapping[str, str]) -> None:
     """Nothing is written that `sync` would refuse; a variable that is not set yet is no fault of the file."""
     import tempfile
 
@@ -134,7 +138,7 @@ def _validate(text: str, path: Path, environ: Mapping[str, str]) -> None:
             raise ConfigError(message, hint="nothing was written; correct the answer") from None
 
 
-def _write(path: Path, text: str, *, replace: bool) -> None:
+def _write_file(path: Path, text: str, *, replace: bool) -> None:
     """For the owner's eyes only, and never over a file that appeared meanwhile."""
     flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if replace else os.O_EXCL)
     try:
@@ -160,15 +164,15 @@ def render_init(
     It never holds a secret: the key is named by its variable. `name` is the provider when not given.
     """
     return _TEMPLATE.format(
-        name=_quoted(name or provider or "default"),
-        base_url=_quoted(base_url) if not base_url.startswith("${") else base_url,
-        provider=_quoted(provider) if provider else "null",
+        name=_quote_yaml(name or provider or "default"),
+        base_url=_quote_yaml(base_url) if not base_url.startswith("${") else base_url,
+        provider=_quote_yaml(provider) if provider else "null",
         api_key_env=api_key_env,
         database_env=database_env,
     )
 
 
-def _quoted(text: str) -> str:
+def _quote_yaml(text: str) -> str:
     """The text as YAML; in quotes only when it is more than a word or an address."""
     plain = text.replace(".", "").replace("-", "").replace("_", "")
     if plain.isascii() and plain.isalpha() and plain.lower() not in ("true", "false", "null"):

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from etl.cli.errors import FAILED
-from etl.cli.output import BAD, GOOD, say, say_json
-from etl.cli.settings import ConfigFile, Json, Settings
+from etl.cli.output import BAD, GOOD, print_line, say_json
+from etl.cli.settings import CommandSettings, ConfigFile, Json
 from etl.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -31,21 +31,23 @@ def test(ctx: typer.Context, config: ConfigFile = None, json: Json = False) -> N
 
     --json prints {"ok", "urls": [{number, scheme, sent, error}]}.
     """
-    settings = ctx.ensure_object(Settings)
+    settings = ctx.ensure_object(CommandSettings)
     loaded = settings.load(config)
     settings.start_logging(loaded)
     if not loaded.notify.urls:
         raise ConfigError("no notify.urls are configured", hint="see notify in docs/configuration.md")
-    answers = [_try(loaded.notify, number, settings) for number in range(1, len(loaded.notify.urls) + 1)]
+    answers = [
+        _try_message(loaded.notify, number, settings) for number in range(1, len(loaded.notify.urls) + 1)
+    ]
     if json:
         say_json({"ok": all(answer["sent"] for answer in answers), "urls": answers})
     else:
         for answer in answers:
-            _show(answer)
+            _show_answer(answer)
     raise typer.Exit(0 if all(answer["sent"] for answer in answers) else FAILED)
 
 
-def _try(notify: Notify, number: int, settings: Settings) -> dict[str, Any]:
+def _try_message(notify: Notify, number: int, settings: CommandSettings) -> dict[str, Any]:
     from etl.scheduler.notify import apprise_sender, trial_message
 
     scheme = notify.urls[number - 1].reveal().partition(":")[0]
@@ -60,9 +62,9 @@ def _try(notify: Notify, number: int, settings: Settings) -> dict[str, Any]:
     return answer
 
 
-def _show(answer: dict[str, Any]) -> None:
+def _show_answer(answer: dict[str, Any]) -> None:
     name = f"URL {answer['number']} ({answer['scheme']}://…)"
     if answer["sent"]:
-        say(f"✓ {name}: sent", GOOD)
+        print_line(f"✓ {name}: sent", GOOD)
     else:
-        say(f"✗ {name}: {answer['error']}", BAD)
+        print_line(f"✗ {name}: {answer['error']}", BAD)

@@ -25,41 +25,41 @@ def on_terminal(stream: TextIO | None = None) -> bool:
     return (stream or sys.stdout).isatty() and os.environ.get("TERM") != "dumb"
 
 
-def console(stream: TextIO | None = None, *, wrap: bool = False) -> Console:
+def make_console(stream: TextIO | None = None, *, wrap: bool = False) -> Console:
     """A Rich console on `stream`; it honours NO_COLOR by itself. `wrap` keeps lines within the width."""
     from rich.console import Console
 
     return Console(file=stream or sys.stdout, highlight=False, emoji=False, soft_wrap=not wrap)
 
 
-def say(text: str = "", style: str | None = None, *, stream: TextIO | None = None) -> None:
+def print_line(text: str = "", style: str | None = None, *, stream: TextIO | None = None) -> None:
     """One line; coloured on a terminal. Control characters that came from outside are shown, not obeyed."""
-    text = printable(text)
+    text = make_printable(text)
     if style is None or not on_terminal(stream):
         print(text, file=stream or sys.stdout)
     else:
-        console(stream).print(text, style=style, markup=False)
+        make_console(stream).print(text, style=style, markup=False)
 
 
 def say_json(document: Any) -> None:
     """The one JSON document of a command. Instants are ISO 8601 in UTC, ending in Z."""
     from etl.log import visible_json
 
-    print(visible_json(json.dumps(document, ensure_ascii=False, indent=2, default=_plain)))
+    print(visible_json(json.dumps(document, ensure_ascii=False, indent=2, default=_plain_json)))
 
 
-def _plain(value: Any) -> Any:
+def _plain_json(value: Any) -> Any:
     if isinstance(value, datetime):
-        return instant(value)
+        return show_instant(value)
     raise TypeError(f"no JSON form for {type(value).__name__}")
 
 
-def table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:
+def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:
     """Rows under headings; columns in `right` hold numbers. A pipe gets aligned columns, two blanks apart."""
-    headings = [printable(heading) for heading in headings]
-    cells = [[printable(cell) for cell in row] for row in rows]
+    headings = [make_printable(heading) for heading in headings]
+    cells = [[make_printable(cell) for cell in row] for row in rows]
     if on_terminal():
-        _drawn(headings, cells, right)
+        _draw_table(headings, cells, right)
         return
     lines = [list(headings), *cells]
     widths = [max(len(line[column]) for line in lines) for column in range(len(headings))]
@@ -71,15 +71,15 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequ
         print("  ".join(padded).rstrip())
 
 
-def _drawn(headings: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence[int]) -> None:
+def _draw_table(headings: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence[int]) -> None:
     from rich.box import Box
     from rich.table import Table
     from rich.text import Text
 
-    from etl.cli.fitting import fit
+    from etl.cli.fitting import fit_columns
 
-    target = console()
-    fitted = fit(headings, cells, right, target.width)
+    target = make_console()
+    fitted = fit_columns(headings, cells, right, target.width)
     target.width = max(target.width, fitted.width)  # an id that is wider than the terminal is shown whole
     drawn = Table(box=Box(_RULE), pad_edge=False, padding=(0, 1, 0, 0), show_edge=False, header_style="bold")
     for column, width in zip(fitted.columns, fitted.widths, strict=True):
@@ -89,24 +89,24 @@ def _drawn(headings: Sequence[str], cells: Sequence[Sequence[str]], right: Seque
         drawn.add_row(*(Text(row[column]) for column in fitted.columns))
     target.print(drawn, soft_wrap=False)
     if fitted.left_out:
-        say(f"not shown for want of width: {', '.join(fitted.left_out)}", DIM)
+        print_line(f"not shown for want of width: {', '.join(fitted.left_out)}", DIM)
 
 
-def printable(text: str) -> str:
+def make_printable(text: str) -> str:
     """`text` on one line, without control characters and lone surrogates: much comes from outside."""
     safe = "".join(
         c if c.isprintable() else " " if c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text
     )
-    return safe if _encodable() else safe.encode("ascii", "replace").decode()
+    return safe if _can_encode_marks() else safe.encode("ascii", "replace").decode()
 
 
-def _encodable() -> bool:
+def _can_encode_marks() -> bool:
     """Whether the output takes marks such as ✓: a C locale's may not."""
     encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
     return encoding.startswith("utf")
 
 
-def instant(moment: datetime | None) -> str | None:
+def show_instant(moment: datetime | None) -> str | None:
     """`2026-11-23T01:44:28Z`, with milliseconds when there are any."""
     if moment is None:
         return None
@@ -119,7 +119,7 @@ def moment_text(moment: datetime | None) -> str:
     return "-" if moment is None else moment.strftime("%Y-%m-%d %H:%M:%S")
 
 
-def span(length: timedelta | None) -> str:
+def show_span(length: timedelta | None) -> str:
     """`42s`, `12m`, `3h 10m`, `5d 2h`; a dash when unknown."""
     if length is None:
         return "-"
@@ -131,16 +131,16 @@ def span(length: timedelta | None) -> str:
     return f"{seconds}s"
 
 
-def number(value: int | None) -> str:
+def show_number(value: int | None) -> str:
     return "-" if value is None else f"{value:,}"
 
 
-def plural(count: int, noun: str) -> str:
+def count_noun(count: int, noun: str) -> str:
     """`1 job`, `2 jobs`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def program() -> str:
+def program_name() -> str:
     """How to call this command from here: by name when it is on the PATH, else by its path."""
     found, own = shutil.which("bifrost-etl"), Path(sys.argv[0])
     if own.name != "bifrost-etl" or (found is not None and Path(found).resolve() == own.resolve()):

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from etl.cli.output import BAD, DIM, GOOD, plural, say, table
-from etl.cli.settings import ConfigFile, Settings
+from etl.cli.output import BAD, DIM, GOOD, count_noun, print_line, print_table
+from etl.cli.settings import CommandSettings, ConfigFile
 
 if TYPE_CHECKING:
     from etl.analytics.queries import Engine
@@ -30,12 +30,12 @@ def group() -> None:
 @command.command("list")
 def list_prices(ctx: typer.Context, config: ConfigFile = None) -> None:
     """Print the book, the strongest first."""
-    loaded = ctx.ensure_object(Settings).load(config)
+    loaded = ctx.ensure_object(CommandSettings).load(config)
 
-    from etl.analytics.connections import filled
+    from etl.analytics.connections import open_filled_database
     from etl.analytics.prices import read_prices
 
-    with filled(loaded) as engine:
+    with open_filled_database(loaded) as engine:
         book = read_prices(engine)
         warn_of_prices(engine, loaded)
     rows = [
@@ -52,7 +52,7 @@ def list_prices(ctx: typer.Context, config: ConfigFile = None) -> None:
         for p in book
     ]
     headings = ["origin", "provider", "model", "resolution", "price", "currency", "per", "valid from"]
-    table(headings, rows, right=(4,))
+    print_table(headings, rows, right=(4,))
 
 
 @command.command("import")
@@ -67,16 +67,16 @@ def import_file(
     provider, resolution (720p, 1024p, 1080p, 4k), currency and unit are optional. Nothing is imported from a
     file with an error.
     """
-    loaded = ctx.ensure_object(Settings).load(config)
+    loaded = ctx.ensure_object(CommandSettings).load(config)
 
-    from etl.analytics.connections import filled
+    from etl.analytics.connections import open_filled_database
     from etl.analytics.price_import import read_file
     from etl.analytics.prices import import_prices
 
     found = read_file(file)
-    with filled(loaded) as engine:
+    with open_filled_database(loaded) as engine:
         new, known = import_prices(engine, found)
-    say(f"imported {plural(new, 'price')}; {known:,} were there already", GOOD if new else None)
+    print_line(f"imported {count_noun(new, 'price')}; {known:,} were there already", GOOD if new else None)
 
 
 @command.command()
@@ -85,27 +85,29 @@ def apply(ctx: typer.Context, config: ConfigFile = None) -> None:
 
     `sync` and `run` do so by themselves, as long as any price is configured. Imported prices stay.
     """
-    loaded = ctx.ensure_object(Settings).load(config)
+    loaded = ctx.ensure_object(CommandSettings).load(config)
 
-    from etl.analytics.connections import filled
+    from etl.analytics.connections import open_filled_database
     from etl.analytics.prices import ensure_prices
 
-    with filled(loaded) as engine:
+    with open_filled_database(loaded) as engine:
         changed = ensure_prices(engine, loaded.prices)
-    say(f"{plural(len(loaded.prices), 'configured price')} in force", GOOD if changed else None)
+    print_line(f"{count_noun(len(loaded.prices), 'configured price')} in force", GOOD if changed else None)
 
 
 @command.command()
 def check(ctx: typer.Context, config: ConfigFile = None) -> None:
     """List what was completed without a price. Exits 1 when there is anything."""
-    loaded = ctx.ensure_object(Settings).load(config)
-    rows = _unpriced(loaded)
+    loaded = ctx.ensure_object(CommandSettings).load(config)
+    rows = _read_unpriced(loaded)
     if not rows:
-        say("every completed job has a price", GOOD)
+        print_line("every completed job has a price", GOOD)
         return
-    table(["provider", "model", "resolution", "jobs", "seconds", "first", "last"], rows, right=(3, 4))
-    say("give them prices: in the configuration (prices:), or with bifrost-etl prices import FILE", DIM)
-    say(f"{plural(len(rows), 'combination')} without a price", BAD)
+    print_table(["provider", "model", "resolution", "jobs", "seconds", "first", "last"], rows, right=(3, 4))
+    print_line(
+        "give them prices: in the configuration (prices:), or with bifrost-etl prices import FILE", DIM
+    )
+    print_line(f"{count_noun(len(rows), 'combination')} without a price", BAD)
     raise typer.Exit(1)
 
 
@@ -114,20 +116,20 @@ def warn_of_prices(engine: Engine, config: Config) -> None:
     from etl.analytics.prices import foreign_prices
 
     if different := foreign_prices(engine, config.prices):
-        say(
+        print_line(
             f"costs follow the database's price book, which differs from this configuration in "
-            f"{plural(different, 'price')}: to change it, run: bifrost-etl prices apply",
+            f"{count_noun(different, 'price')}: to change it, run: bifrost-etl prices apply",
             DIM,
             stream=sys.stderr,
         )
 
 
-def _unpriced(config: Config) -> list[list[str]]:
-    from etl.analytics.connections import filled
-    from etl.analytics.prices import unpriced
-    from etl.analytics.rendering import shown
+def _read_unpriced(config: Config) -> list[list[str]]:
+    from etl.analytics.connections import open_filled_database
+    from etl.analytics.prices import unpriced_jobs
+    from etl.analytics.rendering import show_value
 
-    with filled(config) as engine:
-        found = unpriced(engine)
+    with open_filled_database(config) as engine:
+        found = unpriced_jobs(engine)
         warn_of_prices(engine, config)
-    return [[shown(value, kind) for value, kind in row] for row in found]
+    return [[show_value(value, kind) for value, kind in row] for row in found]

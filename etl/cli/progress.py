@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from etl.cli.output import console, number, on_terminal, plural, printable
+from etl.cli.output import count_noun, make_console, make_printable, on_terminal, show_number
 from etl.records import Counts, Progress, RunKind, RunResult
 
 if TYPE_CHECKING:
@@ -23,18 +23,18 @@ PLAIN_EVERY, WORTH_A_LINE = 10.0, 1.0
 
 
 @contextmanager
-def watching(
+def show_progress(
     redact: Callable[[str], str], *, expected: int | None = None, keep: bool = False
 ) -> Iterator[Progress]:
     """The progress that suits stderr. `expected` jobs make a bar that fills; `keep` leaves it there."""
     if not on_terminal(sys.stderr):
         yield Plain(redact)
         return
-    with _bars(keep) as bars:
+    with _make_bars(keep) as bars:
         yield Moving(bars, redact, expected)
 
 
-def _bars(keep: bool) -> Bars:
+def _make_bars(keep: bool) -> Bars:
     from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bars
 
@@ -47,7 +47,7 @@ def _bars(keep: bool) -> Bars:
         ),
         TimeElapsedColumn(),
         TextColumn("{task.fields[note]}", style="yellow", markup=False),
-        console=console(sys.stderr, wrap=True),
+        console=make_console(sys.stderr, wrap=True),
         transient=not keep,
         redirect_stdout=False,
     )
@@ -74,7 +74,7 @@ class Moving:
 
     def waiting(self, source: str, why: str, seconds: float) -> None:
         if source in self._tasks:
-            note = printable(self._redact(f"waiting {seconds:.0f}s: {why}"))
+            note = make_printable(self._redact(f"waiting {seconds:.0f}s: {why}"))
             self._update(self._tasks[source][0], note=note)
 
     def finished(self, result: RunResult) -> None:
@@ -103,7 +103,9 @@ class Plain:
         now = self._now()
         if now - self._said.get(source, now) >= PLAIN_EVERY:
             self._said[source] = now
-            self._print(f"{source}: {plural(counts.jobs_seen, 'job')}, {number(counts.pages)} pages so far")
+            self._print(
+                f"{source}: {count_noun(counts.jobs_seen, 'job')}, {show_number(counts.pages)} pages so far"
+            )
 
     def waiting(self, source: str, why: str, seconds: float) -> None:
         if seconds >= WORTH_A_LINE:
@@ -114,4 +116,4 @@ class Plain:
 
     def _print(self, text: str) -> None:
         with self._lock:
-            print(printable(self._redact(text)), file=sys.stderr, flush=True)
+            print(make_printable(self._redact(text)), file=sys.stderr, flush=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from etl.cli.settings import ConfigFile, Json, Settings
+from etl.cli.settings import CommandSettings, ConfigFile, Json
 from etl.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -34,40 +34,42 @@ def command(
 
     --json prints {"dry_run", "removed": {table: rows}}.
     """
-    settings = ctx.ensure_object(Settings)
+    settings = ctx.ensure_object(CommandSettings)
     loaded = settings.load(config)
     given = {"page_log": page_log, "runs": runs, "rejects": rejects, "versions": versions}
-    retention = _merged(loaded.retention, given)
+    retention = _merge_retention(loaded.retention, given)
     settings.start_logging(loaded)
 
-    from etl.analytics.connections import filled
-    from etl.cli.output import say, say_json
+    from etl.analytics.connections import open_filled_database
+    from etl.cli.output import print_line, say_json
     from etl.cli.stopping import stop_on_signals
-    from etl.feed.prune import prune
+    from etl.feed.prune import prune_tables
 
-    with filled(loaded) as engine, stop_on_signals() as stop:
-        removed = prune(
+    with open_filled_database(loaded) as engine, stop_on_signals() as stop:
+        removed = prune_tables(
             engine,
             retention,
             loaded.feed.destinations,
             now=datetime.now(UTC),
             dry_run=dry_run,
             stop=stop,
-            watch=_watch,
+            watch=_print_removed,
         )
     if json:
         say_json({"dry_run": dry_run, "removed": removed})
         return
     for table, rows in removed.items():
-        say(f"{table}: {rows:,} {'row' if rows == 1 else 'rows'} {'can be ' if dry_run else ''}removed")
+        print_line(
+            f"{table}: {rows:,} {'row' if rows == 1 else 'rows'} {'can be ' if dry_run else ''}removed"
+        )
 
 
-def _watch(table: str, rows: int) -> None:
+def _print_removed(table: str, rows: int) -> None:
     if rows % 100_000 == 0:
         print(f"{table}: {rows:,} rows removed", file=sys.stderr, flush=True)
 
 
-def _merged(configured: Retention, given: dict[str, str | None]) -> Retention:
+def _merge_retention(configured: Retention, given: dict[str, str | None]) -> Retention:
     import msgspec
 
     from etl.config.values import positive_duration

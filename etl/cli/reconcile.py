@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from etl.cli.settings import ConfigFile, Json, Settings, Sources
+from etl.cli.settings import CommandSettings, ConfigFile, Json, Sources
 
 
 def command(
@@ -27,20 +27,20 @@ def command(
     Finds changes of settled jobs and marks jobs that are no longer listed, with the evidence. A scan that
     looks wrong fails and marks nothing. Output, --json and exit codes are those of `sync`.
     """
-    settings = ctx.ensure_object(Settings)
+    settings = ctx.ensure_object(CommandSettings)
     loaded = settings.load(config)
     loaded.choose(sources or ())
     settings.start_logging(loaded)
 
     from etl.app import App
     from etl.cli import results
-    from etl.cli.progress import watching
+    from etl.cli.progress import show_progress
     from etl.cli.stopping import stop_on_signals
 
     with App(loaded) as app, stop_on_signals() as stop:
-        with watching(settings.redact) as progress:
+        with show_progress(settings.redact) as progress:
             ended = app.reconcile(
                 sources or (), progress=progress, accept_suspicious=accept_suspicious, stop=stop
             )
-        code = results.show(ended, settings.redact, as_json=json)
+        code = results.show_results(ended, settings.redact, as_json=json)
     raise typer.Exit(code)

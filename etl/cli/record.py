@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import typer
 
-from etl.cli.output import plural, say
-from etl.cli.settings import ConfigFile, Settings
+from etl.cli.output import count_noun, print_line
+from etl.cli.settings import CommandSettings, ConfigFile
 from etl.errors import ConfigError, GatewayError
 from etl.version import __version__
 
@@ -50,10 +50,10 @@ def command(
     signatures are replaced by placeholders, the same text by the same one; ids stay, unless --anonymous.
     Read the file before you give it to others.
     """
-    settings = ctx.ensure_object(Settings)
+    settings = ctx.ensure_object(CommandSettings)
     loaded = settings.load(config)
     settings.start_logging(loaded, "critical")  # a question that is refused is an answer worth recording
-    chosen = _one(loaded, source)
+    chosen = _choose_source(loaded, source)
 
     from etl.config.values import is_unmistakable
     from etl.recording.file import write_recording
@@ -73,13 +73,15 @@ def command(
         credentials=filter(is_unmistakable, recorder.secrets),
         anonymous=anonymous,
     )
-    head = _head(chosen, cleaner, anonymous=anonymous)
+    head = _recording_head(chosen, cleaner, anonymous=anonymous)
     write_recording(file, head, map(cleaner.exchange, exchanges))
-    asked = plural(recorder.tape.asked, "request")
-    say(f"{file}: {plural(len(exchanges), 'answer')} to {asked}; read it before you give it to others")
+    asked = count_noun(recorder.tape.asked, "request")
+    print_line(
+        f"{file}: {count_noun(len(exchanges), 'answer')} to {asked}; read it before you give it to others"
+    )
 
 
-def _one(config: Config, name: str | None) -> Source:
+def _choose_source(config: Config, name: str | None) -> Source:
     chosen = config.choose([name] if name else ())
     if len(chosen) != 1:
         names = ", ".join(source.name for source in chosen)
@@ -87,7 +89,7 @@ def _one(config: Config, name: str | None) -> Source:
     return chosen[0]
 
 
-def _head(source: Source, cleaner: Cleaner, *, anonymous: bool) -> dict[str, Any]:
+def _recording_head(source: Source, cleaner: Cleaner, *, anonymous: bool) -> dict[str, Any]:
     """The settings that decide what is asked: whoever replays asks with the same ones."""
     from etl.extract.http import header_names
 

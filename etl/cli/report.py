@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from etl.cli.output import say
-from etl.cli.settings import ConfigFile, Settings
+from etl.cli.output import print_line
+from etl.cli.settings import CommandSettings, ConfigFile
 from etl.errors import ConfigError
 
 if TYPE_CHECKING:
-    from etl.analytics.queries import Engine, Filter, Gap, Table
+    from etl.analytics.queries import Engine, Filter, Table, UnseenPeriod
     from etl.analytics.rendering import Document
     from etl.config import Config
 
 _FORMATS = ("table", "csv", "json", "markdown", "html", "parquet")
 _ROWS, _ROWS_IN_SUMMARY = 50, 10  # of each table, when people read it
-Format = Annotated[
+FormatOption = Annotated[
     str, typer.Option("--format", metavar="FORMAT", help="table, csv, json, markdown, html or parquet.")
 ]
 Output = Annotated[
@@ -55,7 +55,7 @@ def command(
             show_default="team",
         ),
     ] = None,
-    format: Format = "table",
+    format: FormatOption = "table",
     output: Output = None,
     names: Annotated[bool, typer.Option("--list", help="List the reports.")] = False,
     config: ConfigFile = None,
@@ -69,43 +69,43 @@ def command(
     {"columns": [{name, kind, comment}], "rows": [{…}], "cut"}}}.
     """
     if names:
-        _list()
+        _list_reports()
         return
-    from etl.cli.tables import check_output, write
+    from etl.cli.tables import check_output, write_document
 
     check_output(format, output)
-    loaded = ctx.ensure_object(Settings).load(config)
+    loaded = ctx.ensure_object(CommandSettings).load(config)
     people = format in ("table", "markdown", "html")
 
-    from etl.analytics.connections import filled
-    from etl.analytics.queries import check_models, check_sources, run
+    from etl.analytics.connections import open_filled_database
+    from etl.analytics.queries import check_models, check_sources, run_report
     from etl.cli.prices import warn_of_prices
 
-    chosen = _filter(loaded, since, until, source, model, _rows(name, people, limit))
+    chosen = _make_filter(loaded, since, until, source, model, _row_limit(name, people, limit))
     chosen = _added_up_by(chosen, name, by)
-    with filled(loaded) as engine:
+    with open_filled_database(loaded) as engine:
         check_sources(engine, chosen.sources)
         check_models(engine, chosen.models)
-        tables = [run(engine, each, chosen) for each in _chosen(name)]
-        document = _document(engine, name, chosen, tables)
+        tables = [run_report(engine, each, chosen) for each in _chosen_reports(name)]
+        document = _make_document(engine, name, chosen, tables)
         warn_of_prices(engine, loaded)
-    write(document, format, output)
+    write_document(document, format, output)
 
 
-def _list() -> None:
+def _list_reports() -> None:
     from etl.analytics.reports import REPORTS
 
     for report in REPORTS.values():
-        say(f"{report.name:16}{report.title}")
+        print_line(f"{report.name:16}{report.title}")
 
 
-def _rows(name: str | None, people: bool, limit: int | None) -> int | None:
+def _row_limit(name: str | None, people: bool, limit: int | None) -> int | None:
     if limit is None and people:
         return _ROWS_IN_SUMMARY if name in (None, "summary") else _ROWS
     return limit or None
 
 
-def _chosen(name: str | None) -> tuple[str, ...]:
+def _chosen_reports(name: str | None) -> tuple[str, ...]:
     from etl.analytics.reports import REPORTS, SUMMARY
 
     if name not in (None, "summary", *REPORTS):
@@ -113,7 +113,7 @@ def _chosen(name: str | None) -> tuple[str, ...]:
     return SUMMARY if name in (None, "summary") else (str(name),)
 
 
-def _filter(
+def _make_filter(
     config: Config,
     since: str | None,
     until: str | None,
@@ -122,11 +122,11 @@ def _filter(
     limit: int | None,
 ) -> Filter:
     from etl.analytics.queries import Filter
-    from etl.analytics.ranges import moment
+    from etl.analytics.ranges import parse_moment
 
     now, zone = datetime.now(UTC), config.reporting.timezone
-    start = moment(since or "30d", now, zone)
-    end = None if until is None else moment(until, now, zone, end=True)
+    start = parse_moment(since or "30d", now, zone)
+    end = None if until is None else parse_moment(until, now, zone, end=True)
     if end is not None and end <= start:
         raise ConfigError("the range is empty: --until is not after --since")
     return Filter(
@@ -148,32 +148,32 @@ def _added_up_by(chosen: Filter, name: str | None, by: str | None) -> Filter:
     return replace(chosen, by=by)
 
 
-def _document(engine: Engine, name: str | None, chosen: Filter, tables: list[Table]) -> Document:
-    from etl.analytics.queries import gaps
+def _make_document(engine: Engine, name: str | None, chosen: Filter, tables: list[Table]) -> Document:
+    from etl.analytics.queries import find_unseen_periods
     from etl.analytics.rendering import Document
     from etl.analytics.status import seen_twice
 
-    notes = [_gap(gap, chosen.zone) for gap in gaps(engine, chosen)]
+    notes = [_describe_gap(gap, chosen.zone) for gap in find_unseen_periods(engine, chosen)]
     notes += [
         f"{jobs:,} jobs are seen through {other} and {source}: each is counted once, as {other}'s"
         for source, other, jobs in seen_twice(engine)
     ]
     notes += [f"{t.title}: the first {len(t.rows)} rows; --limit 0 shows all" for t in tables if t.cut]
     uncosted = next((t for t in tables if t.name in ("totals", "cost", "daily", "models")), None)
-    missing = 0 if uncosted is None else _sum(uncosted, "uncosted_jobs")
+    missing = 0 if uncosted is None else _sum_column(uncosted, "uncosted_jobs")
     if missing:
         notes.append(f"{missing:,} completed jobs are not in the cost: see `bifrost-etl prices check`")
     title = "Summary" if len(tables) != 1 else tables[0].title
     return Document(title, tuple(tables), chosen.zone, chosen.since, chosen.until, chosen.now, tuple(notes))
 
 
-def _sum(table: Table, column: str) -> int:
+def _sum_column(table: Table, column: str) -> int:
     position = next(i for i, c in enumerate(table.columns) if c.name == column)
     return sum(row[position] or 0 for row in table.rows)
 
 
-def _gap(gap: Gap, zone: str) -> str:
-    from etl.analytics.rendering import shown
+def _describe_gap(gap: UnseenPeriod, zone: str) -> str:
+    from etl.analytics.rendering import show_value
 
-    first, last = shown(gap.since, "instant", zone), shown(gap.until, "instant", zone)
+    first, last = show_value(gap.since, "instant", zone), show_value(gap.until, "instant", zone)
     return f"Coverage gap in {gap.source}: jobs created from {first} to {last} may be missing ({gap.reason})"

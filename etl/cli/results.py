@@ -8,8 +8,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from etl.cli import feed
-from etl.cli.errors import FAILED, INTERRUPTED, PARTLY, explain
-from etl.cli.output import BAD, DIM, GOOD, WARN, instant, plural, say, say_json, span
+from etl.cli.errors import FAILED, INTERRUPTED, PARTLY, explain_error
+from etl.cli.output import BAD, DIM, GOOD, WARN, count_noun, print_line, say_json, show_instant, show_span
 from etl.errors import EtlError, SourceRetired
 from etl.records import RunResult
 
@@ -26,13 +26,17 @@ _MARKS = {
 }
 
 
-def show(
+def show_results(
     results: Sequence[RunResult], redact: Redact, *, as_json: bool, delivered: Sequence[FeedResult] = ()
 ) -> int:
     """Print every result and return the exit code."""
     if as_json:
-        fed = {"destinations": [feed.document(result, redact) for result in delivered]} if delivered else {}
-        say_json({"sources": [document(result, redact) for result in results], **fed})
+        fed = (
+            {"destinations": [feed.delivery_document(result, redact) for result in delivered]}
+            if delivered
+            else {}
+        )
+        say_json({"sources": [result_document(result, redact) for result in results], **fed})
     else:
         for result in results:
             _show_one(result, redact)
@@ -55,24 +59,24 @@ def exit_code(results: Sequence[RunResult | FeedResult]) -> int:
     return FAILED if nothing == len(results) else PARTLY
 
 
-def document(result: RunResult, redact: Redact) -> dict[str, Any]:
+def result_document(result: RunResult, redact: Redact) -> dict[str, Any]:
     """The stable JSON form of a result; counts are named as the columns of `sync_runs`."""
     return {
         "source": result.source,
         "kind": result.kind,
         "status": result.status,
         "run_id": result.run_id,
-        "started_at": instant(result.started_at),
-        "finished_at": instant(result.finished_at),
+        "started_at": show_instant(result.started_at),
+        "finished_at": show_instant(result.finished_at),
         **asdict(result.counts),
         "gaps": result.gaps,
         "gaps_opened": result.gaps_opened,
         "gaps_closed": result.gaps_closed,
-        "error": None if result.error is None else _error(result.error, redact),
+        "error": None if result.error is None else _error_document(result.error, redact),
     }
 
 
-def _error(error: Exception, redact: Redact) -> dict[str, str | None]:
+def _error_document(error: Exception, redact: Redact) -> dict[str, str | None]:
     hint = error.hint if isinstance(error, EtlError) else None
     return {
         "class": type(error).__name__,
@@ -83,18 +87,18 @@ def _error(error: Exception, redact: Redact) -> dict[str, str | None]:
 
 def _show_one(result: RunResult, redact: Redact) -> None:
     mark, style = _MARKS["blind" if result.blind else result.status]
-    say(f"{mark} {result.source}: {summary(result)}", style)
+    print_line(f"{mark} {result.source}: {summarise_result(result)}", style)
     if result.gaps:
-        say("  what is listed there is not stored: `bifrost-etl gaps` says where and why", WARN)
+        print_line("  what is listed there is not stored: `bifrost-etl gaps` says where and why", WARN)
     if result.error is not None and result.status == "failed":
-        for line in explain(result.error):
-            say(
+        for line in explain_error(result.error):
+            print_line(
                 f"{result.source}: {redact(line)}" if line.startswith("error") else redact(line),
                 stream=sys.stderr,
             )
 
 
-def summary(result: RunResult) -> str:
+def summarise_result(result: RunResult) -> str:
     """What a run did, in one line."""
     if result.status == "skipped":
         is_retired = isinstance(result.error, SourceRetired)
@@ -106,15 +110,15 @@ def summary(result: RunResult) -> str:
         f"{counts.jobs_unchanged:,} unchanged",
         f"{counts.jobs_rejected:,} rejected",
         *([f"{counts.jobs_unlisted:,} unlisted"] if counts.jobs_unlisted else []),
-        *([f"{plural(result.gaps, 'coverage gap')} OPEN"] if result.gaps else []),
-        plural(counts.requests, "request"),
+        *([f"{count_noun(result.gaps, 'coverage gap')} OPEN"] if result.gaps else []),
+        count_noun(counts.requests, "request"),
         *([f"{counts.retries:,} retried"] if counts.retries else []),
     ]
     how = "" if result.status == "ok" else f"{result.status}, "
-    return f"{how}{result.kind}, {', '.join(parts)} in {_took(result)}"
+    return f"{how}{result.kind}, {', '.join(parts)} in {_time_taken(result)}"
 
 
-def _took(result: RunResult) -> str:
+def _time_taken(result: RunResult) -> str:
     length = result.finished_at - result.started_at
     seconds = length.total_seconds()
-    return f"{seconds:.1f}s" if seconds < 60 else span(length)
+    return f"{seconds:.1f}s" if seconds < 60 else show_span(length)

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from etl.cli.settings import ConfigFile, Settings
+from etl.cli.settings import CommandSettings, ConfigFile
 from etl.version import __version__
 
 #: Heading → command → its line in `--help`. `etl.cli.NAME.command` does the work.
@@ -58,7 +58,7 @@ class _Commands(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         if not any(name in group for group in COMMANDS.values()):
             raise KeyError(name)
-        return _build(import_module(f"etl.cli.{name}").command)
+        return _build_command(import_module(f"etl.cli.{name}").command)
 
     def __iter__(self) -> Iterator[str]:
         return (name for group in COMMANDS.values() for name in group)
@@ -83,7 +83,7 @@ class _Lazy(TyperGroup):
                 formatter.write_dl(list(group.items()), col_max=12)
 
 
-def _build(target: Any) -> Any:
+def _build_command(target: Any) -> Any:
     """A Typer app as it is; a function as an app of one command."""
     if not isinstance(target, typer.Typer):
         single = typer.Typer(**_PLAIN)
@@ -95,7 +95,7 @@ def _build(target: Any) -> Any:
 def command() -> Callable[..., Any]:
     """The command; takes a list of arguments, `prog_name` and `obj=Settings`, and ends in SystemExit."""
     app = typer.Typer(cls=_Lazy, rich_markup_mode=None, no_args_is_help=True, epilog=_EPILOG)
-    app.callback()(_root)
+    app.callback()(_root_options)
     return typer.main.get_command(app).main
 
 
@@ -107,13 +107,13 @@ _EPILOG = (
 )
 
 
-def _version(asked: bool) -> None:
+def _print_version(asked: bool) -> None:
     if asked:
         print(f"bifrost-etl {__version__}")
         raise typer.Exit
 
 
-def _root(
+def _root_options(
     ctx: typer.Context,
     config: ConfigFile = None,
     log_level: Annotated[
@@ -121,9 +121,9 @@ def _root(
         typer.Option(metavar="LEVEL", help="debug, info, warning or error; logs go to standard error."),
     ] = None,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Mirror a Bifrost gateway's video-job history into SQL: fresh, complete, dated, never lost."""
-    settings = ctx.ensure_object(Settings)
+    settings = ctx.ensure_object(CommandSettings)
     settings.choose(config, log_level)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from etl.cli.errors import FAILED
-from etl.cli.settings import ConfigFile, Json, Settings
-from etl.cli.signals import heard, held_hangups
+from etl.cli.settings import CommandSettings, ConfigFile, Json
+from etl.cli.signals import hear_signals, held_hangups
 from etl.errors import ConfigError, EtlError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from etl.scheduler.notify import Memory
     from etl.web.feed_metrics import Delivered
     from etl.web.metrics import Metrics
-    from etl.web.state import State
+    from etl.web.state import ServiceState
 
 _STOPS = (signal.SIGTERM, signal.SIGINT)
 #: Seconds of the shutdown time that remain for closing the database, the page and the notifier.
@@ -55,19 +55,19 @@ def command(
     schedule, whatever it says; these count like sources, and stand in --json under "destinations" as `feed`
     prints them.
     """
-    settings = ctx.ensure_object(Settings)
+    settings = ctx.ensure_object(CommandSettings)
     loaded = settings.load(config)
-    _require(loaded, once=once)
+    _require_settings(loaded, once=once)
     if json and not once:
         raise ConfigError("--json goes with --once", hint="the service writes logs: service.log_format: json")
     if once:
         settings.start_logging(loaded)
-        raise typer.Exit(_once(loaded, settings, as_json=json))
+        raise typer.Exit(_run_once(loaded, settings, as_json=json))
     settings.start_logging(loaded, loaded.service.log_level)
-    _serve(loaded, settings)
+    _run_service(loaded, settings)
 
 
-def _require(config: Config, *, once: bool = False) -> None:
+def _require_settings(config: Config, *, once: bool = False) -> None:
     """Raises ConfigError unless there are sources, and every secret that this process will need."""
     from etl.config import require_secrets
 
@@ -76,48 +76,52 @@ def _require(config: Config, *, once: bool = False) -> None:
     require_secrets(config.origin, *scheduled, *(() if once else (config.service, config.notify)))
 
 
-def _once(config: Config, settings: Settings, *, as_json: bool) -> int:
+def _run_once(config: Config, settings: CommandSettings, *, as_json: bool) -> int:
     from etl.app import App
     from etl.cli import feed, results
-    from etl.cli.progress import watching
+    from etl.cli.progress import show_progress
     from etl.cli.stopping import stop_on_signals
     from etl.scheduler import deliver_once, run_once
 
     with App(config) as app, stop_on_signals() as stop:
-        with watching(settings.redact) as progress:
+        with show_progress(settings.redact) as progress:
             ended = run_once(app, progress=progress, stop=stop)
-        delivered = deliver_once(app, watch=feed.watch, stop=stop)
-        return results.show(ended, settings.redact, as_json=as_json, delivered=delivered)
+        delivered = deliver_once(app, watch=feed.print_batch, stop=stop)
+        return results.show_results(ended, settings.redact, as_json=as_json, delivered=delivered)
 
 
-def _serve(config: Config, settings: Settings) -> NoReturn:
+def _run_service(config: Config, settings: CommandSettings) -> NoReturn:
     """Until a signal, which ends the process."""
-    from etl.log import get
+    from etl.log import get_logger
     from etl.scheduler import BREAKER_AFTER, Service
-    from etl.web.app import build
+    from etl.web.app import build_app
     from etl.web.cache import Cache, Shared
-    from etl.web.dashboard.routes import routes
+    from etl.web.dashboard.routes import dashboard_routes
     from etl.web.feed_metrics import Delivered
     from etl.web.metrics import Metrics
     from etl.web.server import WebServer
 
-    metrics, log = Metrics(), get("service")
-    service = Service(_work(config, metrics), metrics)
-    _prepare(service.work)
-    state = _state(service, metrics)
+    metrics, log = Metrics(), get_logger("service")
+    service = Service(_make_work(config, metrics), metrics)
+    _prepare_tables(service.work)
+    state = _service_state(service, metrics)
     metrics.watch(state.read, BREAKER_AFTER)
     waiting, asked = Cache[list[Delivered]](), Shared[list[Delivered]]()
-    metrics.feed.watch(lambda: asked.get(lambda: waiting.get(lambda: _delivered(service))))
+    metrics.feed.watch(lambda: asked.get(lambda: waiting.get(lambda: _read_deliveries(service))))
     with (
-        WebServer(build(state, routes()), config.service.host, config.service.port) as web,
-        _signals(lambda: service.work.app.config.service.shutdown_timeout) as inbox,
+        WebServer(build_app(state, dashboard_routes()), config.service.host, config.service.port) as web,
+        _signal_queue(lambda: service.work.app.config.service.shutdown_timeout) as inbox,
     ):
         service.start()
         log.info(
-            "service_started", url=web.url, sources=_names(config), config=config.origin, pid=os.getpid()
+            "service_started",
+            url=web.url,
+            sources=_source_names(config),
+            config=config.origin,
+            pid=os.getpid(),
         )
         while (number := inbox.get()) not in _STOPS:
-            _reload(service, settings, metrics)
+            _reload_config(service, settings, metrics)
         timeout = service.work.app.config.service.shutdown_timeout
         log.info("stopping", signal=signal.Signals(number).name, at_most_seconds=timeout)
         orderly = service.stop(max(1.0, timeout - _CLOSING))
@@ -126,7 +130,7 @@ def _serve(config: Config, settings: Settings) -> NoReturn:
     os._exit(0 if service.released else FAILED)
 
 
-def _work(config: Config, metrics: Metrics, memory: Memory | None = None) -> Work:
+def _make_work(config: Config, metrics: Metrics, memory: Memory | None = None) -> Work:
     from etl.app import App
     from etl.scheduler import Work
     from etl.scheduler.notify import Notifier
@@ -135,30 +139,32 @@ def _work(config: Config, metrics: Metrics, memory: Memory | None = None) -> Wor
     return Work(app, Notifier(config.notify, app.redact, memory=memory))
 
 
-def _prepare(work: Work) -> None:
+def _prepare_tables(work: Work) -> None:
     """Tables are made or checked; a database that is merely away may come back while we run."""
     from etl.errors import DatabaseBusy, DatabaseUnavailable
-    from etl.log import get
+    from etl.log import get_logger
 
     try:
         work.app.prepare()
     except (DatabaseBusy, DatabaseUnavailable) as error:
-        get("service").error("database_away", error=work.app.redact(str(error)), hint=error.hint)
+        get_logger("service").error("database_away", error=work.app.redact(str(error)), hint=error.hint)
 
 
-def _state(service: Service, metrics: Metrics) -> State:
+def _service_state(service: Service, metrics: Metrics) -> ServiceState:
     from etl.cli.dashboard import next_try_of
-    from etl.scheduler import slowest
-    from etl.web.state import State
-    from etl.worker import now
+    from etl.scheduler import slowest_interval
+    from etl.web.state import ServiceState
+    from etl.worker import utc_now
 
     def limits() -> Mapping[str, float]:
         """A source that is asked once an hour cannot be fresher than that."""
         config = service.work.app.config
-        least, moment = config.service.ready_max_age, now()
-        return {s.name: max(least, 2 * slowest(s.schedule, moment)) for s in config.sources if s.enabled}
+        least, moment = config.service.ready_max_age, utc_now()
+        return {
+            s.name: max(least, 2 * slowest_interval(s.schedule, moment)) for s in config.sources if s.enabled
+        }
 
-    return State(
+    return ServiceState(
         app=lambda: service.work.app,
         service=service.work.app.config.service,
         metrics=metrics,
@@ -168,50 +174,54 @@ def _state(service: Service, metrics: Metrics) -> State:
     )
 
 
-def _delivered(service: Service) -> list[Delivered]:
+def _read_deliveries(service: Service) -> list[Delivered]:
     """How the feed stands. Raises StorageError."""
-    from etl.feed.lag import lags
+    from etl.feed.lag import measure_lags
     from etl.web.feed_metrics import Delivered
 
     engine = service.work.app.engine
     return [
-        Delivered(s.destination, s.failures, s.last_ok, () if s.reached is None else lags(engine, s.reached))
+        Delivered(
+            s.destination, s.failures, s.last_ok, () if s.reached is None else measure_lags(engine, s.reached)
+        )
         for s in service.feeds.standings()
     ]
 
 
-def _reload(service: Service, settings: Settings, metrics: Metrics) -> None:
+def _reload_config(service: Service, settings: CommandSettings, metrics: Metrics) -> None:
     """Read the configuration again; anything wrong with it leaves the old one in force."""
-    from etl.log import get
+    from etl.log import get_logger
 
     old = service.work.app.config
     secrets = settings.secrets
     try:
         fresh = settings.load()
-        _require(fresh)
+        _require_settings(fresh)
         settings.secrets = tuple({*settings.secrets, *secrets})  # runs that go on still know the old ones
-        work = _work(fresh, metrics, service.work.notifier.memory)
+        work = _make_work(fresh, metrics, service.work.notifier.memory)
         if (fresh.database, fresh.prices) != (old.database, old.prices):
             work.app.prepare()
     except EtlError as error:
         settings.secrets = tuple({*settings.secrets, *secrets})
         text = settings.redact(str(error))
-        get("service").error("reload_refused", error=text, hint=error.hint, in_force=old.origin)
+        get_logger("service").error("reload_refused", error=text, hint=error.hint, in_force=old.origin)
         return
     settings.start_logging(fresh, fresh.service.log_level)
     service.reload(work)
-    get("service").info("reloaded", sources=_names(fresh), config=fresh.origin)
+    get_logger("service").info("reloaded", sources=_source_names(fresh), config=fresh.origin)
     fixed = ("host", "port", "token", "allow_remote")
     if any(getattr(fresh.service, key) != getattr(old.service, key) for key in fixed):
-        get("service").warning("restart_needed", why="service.host, port and token are read at the start")
+        get_logger("service").warning(
+            "restart_needed", why="service.host, port and token are read at the start"
+        )
 
 
-def _names(config: Config) -> list[str]:
+def _source_names(config: Config) -> list[str]:
     return [source.name for source in config.sources if source.enabled]
 
 
 @contextmanager
-def _signals(grace: Callable[[], float]) -> Iterator[queue.SimpleQueue[int]]:
+def _signal_queue(grace: Callable[[], float]) -> Iterator[queue.SimpleQueue[int]]:
     """SIGTERM, SIGINT and SIGHUP as they come. `grace()` seconds after the first request to stop the process
     ends, whatever its threads wait for; a second one ends it at once."""
     inbox: queue.SimpleQueue[int] = queue.SimpleQueue()
@@ -227,7 +237,7 @@ def _signals(grace: Callable[[], float]) -> Iterator[queue.SimpleQueue[int]]:
             _leave_after(grace())
         inbox.put(number)
 
-    with heard([*_STOPS, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])], receive):
+    with hear_signals([*_STOPS, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])], receive):
         for number in held_hangups():
             inbox.put(number)
         yield inbox
@@ -236,10 +246,10 @@ def _signals(grace: Callable[[], float]) -> Iterator[queue.SimpleQueue[int]]:
 def _leave_after(seconds: float) -> None:
     """The main thread may be reading a configuration from a database that hangs, or the interpreter may wait
     for threads at its end: nothing of that outlasts the shutdown time."""
-    from etl.log import get
+    from etl.log import get_logger
 
     def leave() -> None:
-        get("service").warning("leaving", after_seconds=seconds, hint="leases expire by themselves")
+        get_logger("service").warning("leaving", after_seconds=seconds, hint="leases expire by themselves")
         os._exit(FAILED)
 
     timer = threading.Timer(seconds, leave)

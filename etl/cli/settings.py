@@ -35,7 +35,7 @@ _URL_PASSWORD = re.compile(r"//[^/@]*?:([^/]+)@")
 
 
 @dataclass(slots=True)
-class Settings:
+class CommandSettings:
     """Options given so far, and every secret known so far: the environment's, then the configuration's."""
 
     environ: Mapping[str, str] = field(default_factory=dict)
@@ -61,12 +61,12 @@ class Settings:
 
     def start_logging(self, config: Config, level: str = "error") -> None:
         """Logs to stderr: as --log-level says, else from `level` on (what a person sees, commands print)."""
-        from etl.log import Redactor, get, setup
+        from etl.log import Redactor, get_logger, set_up_logging
 
-        setup(self.log_level or level, config.service.log_format, Redactor(self.known_secrets()))
+        set_up_logging(self.log_level or level, config.service.log_format, Redactor(self.known_secrets()))
         for source in config.sources:
             for setting in source.plain_secrets():
-                get("config").warning("plain_secret", source=source.name, setting=setting)
+                get_logger("config").warning("plain_secret", source=source.name, setting=setting)
 
     def redact(self, text: str) -> str:
         """`text` without any secret that this process could know."""

@@ -34,7 +34,7 @@ def held_hangups() -> list[int]:
 
 
 @contextmanager
-def heard(numbers: Iterable[int], hear: Callable[[int], None]) -> Iterator[None]:
+def hear_signals(numbers: Iterable[int], hear: Callable[[int], None]) -> Iterator[None]:
     """`hear` is called with the number of each of these signals as it comes, whatever the main thread does.
 
     Python allows this in the main thread only; elsewhere nothing is heard.
@@ -45,7 +45,9 @@ def heard(numbers: Iterable[int], hear: Callable[[int], None]) -> Iterator[None]
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     wanted = frozenset(numbers)
-    thread = threading.Thread(target=_listen, args=(reading, wanted, hear), name="signals", daemon=True)
+    thread = threading.Thread(
+        target=_listen_for_signals, args=(reading, wanted, hear), name="signals", daemon=True
+    )
     thread.start()
     told = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     before: dict[int, Any] = {number: signal.signal(number, lambda *_: None) for number in wanted}
@@ -61,7 +63,7 @@ def heard(numbers: Iterable[int], hear: Callable[[int], None]) -> Iterator[None]
         os.close(writing)
 
 
-def _listen(reading: int, wanted: frozenset[int], hear: Callable[[int], None]) -> None:
+def _listen_for_signals(reading: int, wanted: frozenset[int], hear: Callable[[int], None]) -> None:
     while (number := os.read(reading, 1)[0]) != _END:
         if number in wanted:
             hear(number)

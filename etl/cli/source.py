@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from etl.cli.output import GOOD, moment_text, say
-from etl.cli.settings import ConfigFile, Settings
+from etl.cli.output import GOOD, moment_text, print_line
+from etl.cli.settings import CommandSettings, ConfigFile
 from etl.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 command = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The source.", show_default=False)]
+SourceName = Annotated[str, typer.Argument(metavar="NAME", help="The source.", show_default=False)]
 
 
 @command.callback()
@@ -28,7 +28,7 @@ def group() -> None:
 @command.command()
 def retire(
     ctx: typer.Context,
-    name: Name,
+    name: SourceName,
     reason: Annotated[
         str | None, typer.Option(metavar="TEXT", help="Why; without it, how its last run failed.")
     ] = None,
@@ -38,35 +38,35 @@ def retire(
 
     Nothing is marked as no longer listed. Reports, feed and dashboard go on with what is stored.
     """
-    settings = ctx.ensure_object(Settings)
+    settings = ctx.ensure_object(CommandSettings)
     loaded = settings.load(config)
-    from etl.analytics.connections import filled
-    from etl.load.source_health import retire as write
+    from etl.analytics.connections import open_filled_database
+    from etl.load.source_health import retire_source as write
 
     now = datetime.now(UTC)
-    with filled(loaded) as engine:
-        found = _status(engine, name, now)
-        evidence = settings.redact(reason or _evidence(found))
+    with open_filled_database(loaded) as engine:
+        found = _read_status(engine, name, now)
+        evidence = settings.redact(reason or _last_failure(found))
         write(engine, name, now=now, reason=evidence)
-    say(f"{name} is retired since {moment_text(now)} UTC: {evidence}", GOOD)
+    print_line(f"{name} is retired since {moment_text(now)} UTC: {evidence}", GOOD)
 
 
 @command.command()
-def revive(ctx: typer.Context, name: Name, config: ConfigFile = None) -> None:
+def revive(ctx: typer.Context, name: SourceName, config: ConfigFile = None) -> None:
     """Ask a retired source again, from its next sync on."""
-    loaded = ctx.ensure_object(Settings).load(config)
-    from etl.analytics.connections import filled
-    from etl.load.source_health import revive as write
+    loaded = ctx.ensure_object(CommandSettings).load(config)
+    from etl.analytics.connections import open_filled_database
+    from etl.load.source_health import revive_source as write
 
-    with filled(loaded) as engine:
-        if _status(engine, name, datetime.now(UTC)).retired_at is None:
-            say(f"{name} is not retired")
+    with open_filled_database(loaded) as engine:
+        if _read_status(engine, name, datetime.now(UTC)).retired_at is None:
+            print_line(f"{name} is not retired")
             return
         write(engine, name)
-    say(f"{name} is asked again from its next sync on", GOOD)
+    print_line(f"{name} is asked again from its next sync on", GOOD)
 
 
-def _status(engine: Engine, name: str, now: datetime) -> SourceStatus:
+def _read_status(engine: Engine, name: str, now: datetime) -> SourceStatus:
     from etl.analytics.status import read_status
 
     found = {status.source: status for status in read_status(engine, now)}
@@ -77,7 +77,7 @@ def _status(engine: Engine, name: str, now: datetime) -> SourceStatus:
     return found[name]
 
 
-def _evidence(status: SourceStatus) -> str:
+def _last_failure(status: SourceStatus) -> str:
     """How the last run failed, as it was recorded."""
     run = status.last_run
     if run is None or run.status != "failed":

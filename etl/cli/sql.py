@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from etl.cli.output import BAD, DIM, say
-from etl.cli.report import Format, Output
-from etl.cli.settings import ConfigFile, Settings
+from etl.cli.output import BAD, DIM, print_line
+from etl.cli.report import FormatOption, Output
+from etl.cli.settings import CommandSettings, ConfigFile
 from etl.errors import EtlError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def command(
     statement: Annotated[
         str | None, typer.Argument(metavar="STATEMENT", help="One statement; without it, a prompt opens.")
     ] = None,
-    format: Format = "table",
+    format: FormatOption = "table",
     output: Output = None,
     limit: Annotated[
         int, typer.Option(min=0, metavar="ROWS", help="At most so many rows; 0 for all.")
@@ -43,85 +43,87 @@ def command(
     from etl.cli.tables import check_output
 
     check_output(format, output)
-    settings = ctx.ensure_object(Settings)
+    settings = ctx.ensure_object(CommandSettings)
     loaded = settings.load(config)
 
-    from etl.analytics.connections import filled
+    from etl.analytics.connections import open_filled_database
 
-    with filled(loaded) as engine:
-        _warn(engine)
+    with open_filled_database(loaded) as engine:
+        _warn_of_rights(engine)
         if statement is not None:
-            _answer(engine, statement, format, output, limit, timeout)
+            _answer_statement(engine, statement, format, output, limit, timeout)
             return
-        for text in _typed() if sys.stdin.isatty() else _statements(sys.stdin):
+        for text in _typed_statements() if sys.stdin.isatty() else _split_statements(sys.stdin):
             try:
                 if text.startswith("\\d"):
-                    _describe(text)
+                    _describe_relation(text)
                 else:
-                    _answer(engine, text, format, output, limit, timeout)
+                    _answer_statement(engine, text, format, output, limit, timeout)
             except EtlError as exc:
                 if not sys.stdin.isatty():
                     raise
-                say(settings.redact(str(exc)), BAD, stream=sys.stderr)
+                print_line(settings.redact(str(exc)), BAD, stream=sys.stderr)
 
 
-def _warn(engine: Engine) -> None:
+def _warn_of_rights(engine: Engine) -> None:
     """Says what the account may do that no read-only transaction takes away."""
     from etl.db.rights import HINT, server_rights
 
     if rights := server_rights(engine):
-        say(f"this account may do more than read ({', '.join(rights)}); {HINT}", DIM, stream=sys.stderr)
+        print_line(
+            f"this account may do more than read ({', '.join(rights)}); {HINT}", DIM, stream=sys.stderr
+        )
 
 
-def _answer(
+def _answer_statement(
     engine: Engine, statement: str, form: str, output: Path | None, limit: int, timeout: float
 ) -> None:
-    from etl.analytics.adhoc_sql import ask
+    from etl.analytics.adhoc_sql import run_statement
     from etl.analytics.rendering import Document
-    from etl.cli.tables import write
+    from etl.cli.tables import write_document
 
-    answer = ask(engine, statement, timeout=timeout, limit=limit or None)
+    answer = run_statement(engine, statement, timeout=timeout, limit=limit or None)
     notes = (f"the first {len(answer.rows)} rows; --limit 0 shows all",) if answer.cut else ()
-    write(Document("Answer", (answer,), notes=notes), form, output)
+    write_document(Document("Answer", (answer,), notes=notes), form, output)
     if form in ("csv", "parquet"):
         for note in notes:
-            say(note, DIM, stream=sys.stderr)
+            print_line(note, DIM, stream=sys.stderr)
 
 
-def _describe(text: str) -> None:
+def _describe_relation(text: str) -> None:
     """`\\d` and `\\d NAME`: the same on every database, and with what things mean."""
-    from etl.analytics.catalogue import describe
+    from etl.analytics.catalogue import describe_relation
     from etl.cli.tables import show_table
 
-    show_table(describe(text[2:].strip().rstrip(";")), "UTC")
+    show_table(describe_relation(text[2:].strip().rstrip(";")), "UTC")
 
 
-def _statements(lines: Iterable[str]) -> Iterator[str]:
+def _split_statements(lines: Iterable[str]) -> Iterator[str]:
     """Statements end with a semicolon at the end of a line; the last may do without."""
     waiting: list[str] = []
     for line in lines:
         if not waiting and not line.strip():
             continue
         waiting.append(line)
-        if _ends(line, first=len(waiting) == 1):
+        if _ends_statement(line, first=len(waiting) == 1):
             yield "".join(waiting).strip()
             waiting = []
     if "".join(waiting).strip():
         yield "".join(waiting).strip()
 
 
-def _ends(line: str, *, first: bool) -> bool:
+def _ends_statement(line: str, *, first: bool) -> bool:
     """Whether a statement ends with this line; one that begins with a backslash is complete."""
     return line.rstrip().endswith(";") or (first and line.startswith("\\"))
 
 
-def _typed() -> Iterator[str]:
-    _remember()
-    say(_HELP, DIM)
-    yield from _statements(_lines())
+def _typed_statements() -> Iterator[str]:
+    _keep_line_history()
+    print_line(_HELP, DIM)
+    yield from _split_statements(_typed_lines())
 
 
-def _lines() -> Iterator[str]:
+def _typed_lines() -> Iterator[str]:
     """Lines as they are typed; another prompt says that a statement still lacks its semicolon."""
     waiting = False
     while True:
@@ -134,13 +136,13 @@ def _lines() -> Iterator[str]:
         if not waiting and word in ("\\q", "quit", "exit"):
             return
         if not waiting and word in ("\\?", "\\h", "help"):
-            say(_HELP, DIM)
+            print_line(_HELP, DIM)
             continue
-        waiting = bool(waiting or line.strip()) and not _ends(line, first=not waiting)
+        waiting = bool(waiting or line.strip()) and not _ends_statement(line, first=not waiting)
         yield line + "\n"
 
 
-def _remember() -> None:
+def _keep_line_history() -> None:
     """Arrow keys, and what was typed before, where the system has readline."""
     try:
         import atexit

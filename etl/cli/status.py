@@ -15,16 +15,16 @@ from etl.cli.output import (
     DIM,
     GOOD,
     WARN,
-    instant,
+    count_noun,
     moment_text,
-    number,
-    plural,
-    say,
+    print_line,
+    print_table,
     say_json,
-    span,
-    table,
+    show_instant,
+    show_number,
+    show_span,
 )
-from etl.cli.settings import ConfigFile, Json, Settings
+from etl.cli.settings import CommandSettings, ConfigFile, Json
 from etl.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -81,35 +81,35 @@ def command(
     Exit codes: 0 fine, failing sources included; 1 a source is stale (--max-age); 3 a part of a list is not
     read.
     """
-    limit = None if max_age is None else age(max_age)
-    settings = ctx.ensure_object(Settings)
+    limit = None if max_age is None else parse_age(max_age)
+    settings = ctx.ensure_object(CommandSettings)
     loaded = settings.load(config)
     now = datetime.now(UTC)
-    found = {status.source: status for status in _read(loaded, now)}
+    found = {status.source: status for status in _read_statuses(loaded, now)}
     wanted = [source.name for source in loaded.sources if source.enabled]
     stale = [name for name in wanted if limit is not None and _is_stale(found.get(name), now, limit)]
     judged = _judged(loaded, found, now)
     if json:
-        say_json(_document(found, wanted, stale, now, limit, judged))
+        say_json(_status_document(found, wanted, stale, now, limit, judged))
     else:
-        _show(found, judged, stale, now, loaded, every=every)
+        _show_statuses(found, judged, stale, now, loaded, every=every)
     blind = any(found[name].open_gaps for name in wanted if name in found)
     raise typer.Exit(FAILED if stale else PARTLY if blind else 0)
 
 
-def age(text: str) -> timedelta:
+def parse_age(text: str) -> timedelta:
     """A length of time, as everywhere (etl.times). Raises ConfigError."""
     try:
-        return timedelta(seconds=times.length(text))
+        return timedelta(seconds=times.parse_length(text))
     except times.NoTime as exc:
         raise ConfigError(f"--max-age: {exc}", hint=exc.hint) from None
 
 
-def _read(config: Config, now: datetime) -> list[SourceStatus]:
-    from etl.analytics.connections import opened
+def _read_statuses(config: Config, now: datetime) -> list[SourceStatus]:
+    from etl.analytics.connections import open_database
     from etl.analytics.status import read_status
 
-    with opened(config, read_only=True) as engine:
+    with open_database(config, read_only=True) as engine:
         return [] if engine is None else read_status(engine, now)
 
 
@@ -137,9 +137,11 @@ def _judged(config: Config, found: dict[str, SourceStatus], now: datetime) -> di
 def _longest(schedule: Schedule, now: datetime) -> float:
     if schedule.every is not None:
         return max(schedule.every, schedule.max_interval or 0.0) + schedule.jitter
-    from etl.scheduler.timing import slowest  # the scheduler's libraries: only for who has a cron line
+    from etl.scheduler.timing import (
+        slowest_interval,  # the scheduler's libraries: only for who has a cron line
+    )
 
-    return slowest(schedule, now)
+    return slowest_interval(schedule, now)
 
 
 def _is_stale(status: SourceStatus | None, now: datetime, limit: timedelta) -> bool:
@@ -150,7 +152,7 @@ def _is_stale(status: SourceStatus | None, now: datetime, limit: timedelta) -> b
     return passed is None or passed > limit
 
 
-def _document(
+def _status_document(
     found: dict[str, SourceStatus],
     wanted: Sequence[str],
     stale: Sequence[str],
@@ -160,7 +162,7 @@ def _document(
 ) -> dict[str, Any]:
     names = sorted({*found, *wanted})
     return {
-        "now": instant(now),
+        "now": show_instant(now),
         "max_age_seconds": None if limit is None else limit.total_seconds(),
         "sources": [
             {
@@ -168,14 +170,14 @@ def _document(
                 "configured": name in wanted,
                 "state": judged[name].state if name in judged else None,
                 "stale": name in stale if limit is not None else None,
-                **_fields(found.get(name), now),
+                **_status_fields(found.get(name), now),
             }
             for name in names
         ],
     }
 
 
-def _fields(status: SourceStatus | None, now: datetime) -> dict[str, Any]:
+def _status_fields(status: SourceStatus | None, now: datetime) -> dict[str, Any]:
     """A source that was never synced has no keys but its name's."""
     if status is None:
         return {
@@ -197,7 +199,7 @@ def _fields(status: SourceStatus | None, now: datetime) -> dict[str, Any]:
     }
 
 
-def _show(
+def _show_statuses(
     found: dict[str, SourceStatus],
     judged: dict[str, Standing],
     stale: Sequence[str],
@@ -210,23 +212,25 @@ def _show(
 
     names = sorted({*found, *judged})
     if not names:
-        say("no source is configured, and none was ever synced")
-        say("  run: bifrost-etl init", DIM)
+        print_line("no source is configured, and none was ever synced")
+        print_line("  run: bifrost-etl init", DIM)
         return
     ill = [name for name in names if name in stale or (name in judged and judged[name].state not in WELL)]
     if judged:
-        say(
-            f"{plural(len(judged), 'source')}: {summary(one.state for one in judged.values())}",
+        print_line(
+            f"{count_noun(len(judged), 'source')}: {summary(one.state for one in judged.values())}",
             WARN if ill else GOOD,
         )
     shown = names if every or len(names) <= FOLD else ill
     if shown:
-        table(_HEADINGS, [_row(name, found.get(name), now) for name in shown], right=(4, 5, 7, 8, 9))
+        print_table(
+            _HEADINGS, [_status_row(name, found.get(name), now) for name in shown], right=(4, 5, 7, 8, 9)
+        )
     for name in shown:
-        _remarks(name, found.get(name), name in judged, name in stale)
+        _print_remarks(name, found.get(name), name in judged, name in stale)
         _say_standing(name, found.get(name), judged.get(name), config)
     if len(shown) < len(names):
-        say(f"{len(names) - len(shown):,} more are not shown: --all", DIM)
+        print_line(f"{len(names) - len(shown):,} more are not shown: --all", DIM)
 
 
 def _say_standing(name: str, status: SourceStatus | None, standing: Standing | None, config: Config) -> None:
@@ -239,61 +243,69 @@ def _say_standing(name: str, status: SourceStatus | None, standing: Standing | N
 
     moment = next_try_of(config, status)
     fresh = "still fresh; " if standing.state == "failing" else ""
-    say(f"{name}: {fresh}a running service tries again about {moment_text(moment)} UTC", WARN)
+    print_line(f"{name}: {fresh}a running service tries again about {moment_text(moment)} UTC", WARN)
 
 
-def _complete(status: SourceStatus, now: datetime) -> str:
+def _describe_completeness(status: SourceStatus, now: datetime) -> str:
     if status.loading:
         return "not yet"
     age = status.age(now)
-    return "unknown: the clock was put back" if age is None else f"{span(age)} ago"
+    return "unknown: the clock was put back" if age is None else f"{show_span(age)} ago"
 
 
-def _row(name: str, status: SourceStatus | None, now: datetime) -> list[str]:
+def _status_row(name: str, status: SourceStatus | None, now: datetime) -> list[str]:
     if status is None:
         return [name, "never", *["-"] * (len(_HEADINGS) - 2)]
     run = status.last_run
-    last = "never" if run is None else f"{run.status} {span(now - (run.finished_at or run.started_at))} ago"
+    last = (
+        "never" if run is None else f"{run.status} {show_span(now - (run.finished_at or run.started_at))} ago"
+    )
     oldest = None if status.oldest_open_at is None else now - status.oldest_open_at
     return [
         name,
         last,
-        _complete(status, now),
-        "-" if status.lag(now) is None else f"{span(status.lag(now))} ago",
-        number(status.jobs),
-        number(status.open_jobs),
-        span(oldest),
-        number(status.rejects),
-        number(status.drift),
-        number(len(status.open_gaps)),
+        _describe_completeness(status, now),
+        "-" if status.lag(now) is None else f"{show_span(status.lag(now))} ago",
+        show_number(status.jobs),
+        show_number(status.open_jobs),
+        show_span(oldest),
+        show_number(status.rejects),
+        show_number(status.drift),
+        show_number(len(status.open_gaps)),
     ]
 
 
-def _remarks(name: str, status: SourceStatus | None, configured: bool, stale: bool) -> None:
+def _print_remarks(name: str, status: SourceStatus | None, configured: bool, stale: bool) -> None:
     """What a table has no room for, and nobody may overlook."""
     if stale:
-        say(f"{name}: stale", BAD)
+        print_line(f"{name}: stale", BAD)
     if status is None:
         return
     if status.retired_at is not None:
-        say(f"{name}: retired since {moment_text(status.retired_at)} UTC: {status.retired_reason}", DIM)
+        print_line(
+            f"{name}: retired since {moment_text(status.retired_at)} UTC: {status.retired_reason}", DIM
+        )
     elif _seems_gone(status):
-        say(f"{name}: its upstream seems to be gone; if it is: bifrost-etl source retire {name}", WARN)
+        print_line(f"{name}: its upstream seems to be gone; if it is: bifrost-etl source retire {name}", WARN)
     if not configured:
-        say(f"{name}: not synced by this configuration", DIM)
+        print_line(f"{name}: not synced by this configuration", DIM)
     if status.disabled_at is not None:
-        say(f"{name}: disabled since {moment_text(status.disabled_at)} UTC: {status.disabled_reason}", BAD)
+        print_line(
+            f"{name}: disabled since {moment_text(status.disabled_at)} UTC: {status.disabled_reason}", BAD
+        )
     run = status.last_run
     if run is not None and run.status == "failed":
         times = "" if status.failures < 2 else f" ({status.failures} in a row)"
-        say(f"{name}: last run failed{times}: {run.error_class}: {run.error_message}", BAD)
+        print_line(f"{name}: last run failed{times}: {run.error_class}: {run.error_message}", BAD)
     if status.unlisted:
-        say(f"{name}: {plural(status.unlisted, 'job')} found to be no longer listed; kept here", DIM)
+        print_line(
+            f"{name}: {count_noun(status.unlisted, 'job')} found to be no longer listed; kept here", DIM
+        )
     for other, jobs in status.twins.items():
-        seen = f"{plural(jobs, 'job')} also seen through {other}, each counted once"
-        say(f"{name}: {seen}: one key will do", WARN)
+        seen = f"{count_noun(jobs, 'job')} also seen through {other}, each counted once"
+        print_line(f"{name}: {seen}: one key will do", WARN)
     for gap in status.open_gaps:
-        say(f"{name}: not read: {gap_text(gap)}", WARN)
+        print_line(f"{name}: not read: {gap_text(gap)}", WARN)
 
 
 def gap_text(gap: CoverageGap) -> str:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from etl.cli.errors import INTERRUPTED
-from etl.cli.signals import heard
+from etl.cli.signals import hear_signals
 
 _SHOW_CURSOR = "\x1b[?25h"
 
@@ -23,15 +23,15 @@ def stop_on_signals() -> Iterator[threading.Event]:
 
     def ask(number: int) -> None:
         if stop.is_set():
-            _leave()
+            _leave_at_once()
         stop.set()
         print("stopping after the current batch; once more to leave at once", file=sys.stderr, flush=True)
 
-    with heard((signal.SIGINT, signal.SIGTERM), ask):
+    with hear_signals((signal.SIGINT, signal.SIGTERM), ask):
         yield stop
 
 
-def _leave() -> NoReturn:
+def _leave_at_once() -> NoReturn:
     """Without waiting for threads that wait for a gateway; the database stands even a power cut."""
     if sys.stderr.isatty():
         os.write(2, _SHOW_CURSOR.encode())

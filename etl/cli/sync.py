@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from etl.cli.settings import ConfigFile, Json, Settings, Sources
+from etl.cli.settings import CommandSettings, ConfigFile, Json, Sources
 
 
 def command(
@@ -24,18 +24,18 @@ def command(
     configuration, 3 some sources failed and others did not, or a part of a list could not be read, 130
     interrupted.
     """
-    settings = ctx.ensure_object(Settings)
+    settings = ctx.ensure_object(CommandSettings)
     loaded = settings.load(config)
     loaded.choose(sources or ())
     settings.start_logging(loaded)
 
     from etl.app import App
     from etl.cli import results
-    from etl.cli.progress import watching
+    from etl.cli.progress import show_progress
     from etl.cli.stopping import stop_on_signals
 
     with App(loaded) as app, stop_on_signals() as stop:
-        with watching(settings.redact) as progress:
+        with show_progress(settings.redact) as progress:
             ended = app.sync(sources or (), progress=progress, stop=stop)
-        code = results.show(ended, settings.redact, as_json=json)
+        code = results.show_results(ended, settings.redact, as_json=json)
     raise typer.Exit(code)

@@ -15,9 +15,9 @@ from typing import Any
 
 import msgspec
 
-from etl.config import Config, Dask, Database, SecretUrl, Source
+from etl.config import Config, Dask, DatabaseConfig, SecretUrl, Source
 from etl.errors import ConfigError, EtlError
-from etl.log import get
+from etl.log import get_logger
 from etl.records import Counts, Progress, RunKind, RunResult
 
 #: Seconds to reach the scheduler, and to see its first worker.
@@ -36,9 +36,9 @@ class Fleet:
         self._asking = threading.Lock()
         self._idle = threading.Condition()
         self._closing = False
-        self._cluster, self._client = _connect(config.dask)
+        self._cluster, self._client = _connect_cluster(config.dask)
         self._executor = self._client.get_executor(pure=False)
-        self._client.subscribe_topic(self._topic, self._told)
+        self._client.subscribe_topic(self._topic, self._relay_progress)
 
     def run(
         self,
@@ -50,25 +50,25 @@ class Fleet:
         accept_suspicious: bool = False,
     ) -> RunResult:
         """One run of one source on some worker. Raises EtlError when the cluster could not do it."""
-        from etl.cluster.task import Order, digest
+        from etl.cluster.task import RunOrder, configuration_digest
         from etl.cluster.task import run_source as work
 
         config, file = self._config, self._config.dask.config_file
-        order = Order(
+        order = RunOrder(
             job=secrets.token_hex(8),
             source=source.name,
             kind=kind,
             topic=self._topic,
             accept_suspicious=accept_suspicious,
             log_level=_log_level(),
-            config=None if file else _only(config, source),
+            config=None if file else _config_for_source(config, source),
             config_file=file,
-            digest=digest(config, source),
+            digest=configuration_digest(config, source),
         )
         with self._idle:
             self._watching[order.job] = source.name, progress, stop
         try:
-            result = self._result(self._executor.submit(work, order), source, stop)
+            result = self._wait_for_result(self._executor.submit(work, order), source, stop)
         finally:
             with self._idle:
                 del self._watching[order.job]
@@ -95,14 +95,14 @@ class Fleet:
         if self._cluster is not None:
             self._cluster.close()
 
-    def _result(self, future: Future[RunResult], source: Source, stop: threading.Event) -> RunResult:
+    def _wait_for_result(self, future: Future[RunResult], source: Source, stop: threading.Event) -> RunResult:
         while not wait_for([future], LOOK if not stop.is_set() else 4 * LOOK).done:
             if stop.is_set():  # again and again: a worker that comes later has to know as well
                 self._ask_to_stop()
         try:
             return future.result()
         except (Exception, CancelledError) as error:
-            raise _lost(source, error) from error
+            raise _lost_source(source, error) from error
 
     def _ask_to_stop(self) -> None:
         """Tell every worker of all runs that are to stop, so that the end of one begins no other."""
@@ -117,7 +117,7 @@ class Fleet:
         finally:
             self._asking.release()
 
-    def _told(self, event: tuple[float, dict[str, Any]]) -> None:
+    def _relay_progress(self, event: tuple[float, dict[str, Any]]) -> None:
         """A worker's progress; what comes after the result is too late to matter."""
         _, facts = event
         with self._idle:
@@ -133,18 +133,18 @@ class Fleet:
             progress.waiting(name, facts["why"], facts["seconds"])
 
 
-def _only(config: Config, source: Source) -> Config:
+def _config_for_source(config: Config, source: Source) -> Config:
     """What a worker needs for this source, and no other source's keys."""
     return Config(
         sources=(source,),
-        database=Database(url=SecretUrl(config.database.absolute_url())),
+        database=DatabaseConfig(url=SecretUrl(config.database.absolute_url())),
         lease=config.lease,
         service=msgspec.structs.replace(config.service, token=None),
         origin=config.origin,
     )
 
 
-def _connect(dask: Dask) -> tuple[Any, Any]:
+def _connect_cluster(dask: Dask) -> tuple[Any, Any]:
     """(our own cluster or None, client)."""
     try:
         from distributed import Client
@@ -153,7 +153,7 @@ def _connect(dask: Dask) -> tuple[Any, Any]:
             "executor: dask needs a package that is not installed", hint="pip install 'bifrost-etl[dask]'"
         ) from None
     logging.getLogger("distributed").setLevel(max(logging.WARNING, logging.getLogger().level))
-    cluster = None if dask.address else _start(dask)
+    cluster = None if dask.address else _start_cluster(dask)
     where = dask.address or "this machine"
     client = None
     try:
@@ -167,11 +167,13 @@ def _connect(dask: Dask) -> tuple[Any, Any]:
             f"no Dask cluster with a worker answers at {where}",
             hint="dask scheduler and dask worker must run, with this package installed, in the same version",
         ) from error
-    get("fleet").info("cluster", address=where, workers=len(client.scheduler_info(n_workers=-1)["workers"]))
+    get_logger("fleet").info(
+        "cluster", address=where, workers=len(client.scheduler_info(n_workers=-1)["workers"])
+    )
     return cluster, client
 
 
-def _start(dask: Dask) -> Any:
+def _start_cluster(dask: Dask) -> Any:
     """Workers on this machine, for us alone: whoever may talk to a Dask scheduler may run anything."""
     from distributed import LocalCluster, Security
 
@@ -187,7 +189,7 @@ def _start(dask: Dask) -> Any:
     )
 
 
-def _lost(source: Source, error: BaseException) -> EtlError:
+def _lost_source(source: Source, error: BaseException) -> EtlError:
     if type(error).__name__ == "KilledWorker":
         return EtlError(
             f"every worker that worked on source {source.name!r} died",

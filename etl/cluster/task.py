@@ -22,7 +22,7 @@ from etl.config import Config, Source, load_config
 from etl.db.engine import Engine, make_engine
 from etl.errors import ConfigError, EtlError
 from etl.records import Counts, RunKind, RunResult, never_began
-from etl.worker import Worker, now
+from etl.worker import Worker, utc_now
 
 _guard = threading.RLock()
 _stops: dict[str, threading.Event] = {}
@@ -30,7 +30,7 @@ _secrets: set[str] = set()
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class RunOrder:
     """One run to do. `config` holds this source only, or is None: then the worker reads `config_file`.
 
     `job` is the same for every attempt, should workers die; `topic` is where progress is told.
@@ -47,23 +47,23 @@ class Order:
     digest: str = field(default="", repr=False)
 
 
-def digest(config: Config, source: Source) -> str:
+def configuration_digest(config: Config, source: Source) -> str:
     """Equal when two configurations mean the same gateway, key and database."""
     return hashlib.sha256(f"{source.fingerprint()} {config.database.absolute_url()}".encode()).hexdigest()
 
 
-def run_source(order: Order) -> RunResult:
+def run_source(order: RunOrder) -> RunResult:
     """Carry the order out. Whatever goes wrong is in the result."""
-    begun = now()
+    begun = utc_now()
     stop = _stop_of(order.job)
     redact: Callable[[str], str] = log.Redactor()
     try:
         if stop.is_set():
-            return never_began(order.source, order.kind, "interrupted", begun, now())
-        config, source = _settings(order)
-        _log(config, order.log_level)
+            return never_began(order.source, order.kind, "interrupted", begun, utc_now())
+        config, source = _order_settings(order)
+        _log_to_stderr(config, order.log_level)
         redact = log.Redactor(config.secrets())
-        engine = _engine(config.database.absolute_url(), config.lease.seconds)
+        engine = _engine_for(config.database.absolute_url(), config.lease.seconds)
         result = Worker(config, engine).run(
             source,
             order.kind,
@@ -72,10 +72,10 @@ def run_source(order: Order) -> RunResult:
             accept_suspicious=order.accept_suspicious,
             job=order.job,
         )
-        return replace(result, error=result.error and _portable(result.error, redact))
+        return replace(result, error=result.error and _portable_error(result.error, redact))
     except Exception as error:  # noqa: BLE001 (a worker's last seam: the caller gets a result for every order)
-        failure = _portable(error, redact)
-        return never_began(order.source, order.kind, "failed", begun, now(), failure)
+        failure = _portable_error(error, redact)
+        return never_began(order.source, order.kind, "failed", begun, utc_now(), failure)
     finally:
         with _guard:
             _stops.pop(order.job, None)
@@ -95,19 +95,19 @@ def _stop_of(job: str) -> threading.Event:
         return _stops.setdefault(job, threading.Event())
 
 
-def _settings(order: Order) -> tuple[Config, Source]:
+def _order_settings(order: RunOrder) -> tuple[Config, Source]:
     """The configuration to work by, for this one source."""
     if order.config is not None:
         return order.config, order.config.sources[0]
     assert order.config_file is not None
     path = Path(order.config_file)
     for _ in range(2):  # a secret's file may have changed since it was read
-        config = _loaded(path, _stamp(path))
+        config = _load_cached(path, _file_stamp(path))
         found = next((source for source in config.sources if source.name == order.source), None)
-        if found is not None and digest(config, found) == order.digest:
+        if found is not None and configuration_digest(config, found) == order.digest:
             alone = msgspec.structs.replace(config, sources=(found,), executor="threads")
             return alone, found
-        _loaded.cache_clear()
+        _load_cached.cache_clear()
     raise ConfigError(
         f"a worker's {order.config_file} has other settings for source {order.source!r} than the caller",
         hint="give callers and workers the same gateway, keys and database, word for word",
@@ -115,11 +115,11 @@ def _settings(order: Order) -> tuple[Config, Source]:
 
 
 @functools.lru_cache(maxsize=2)
-def _loaded(path: Path, _stamp: tuple[int, int]) -> Config:
+def _load_cached(path: Path, _stamp: tuple[int, int]) -> Config:
     return load_config(path, os.environ)
 
 
-def _stamp(path: Path) -> tuple[int, int]:
+def _file_stamp(path: Path) -> tuple[int, int]:
     try:
         status = path.stat()
     except OSError:
@@ -134,21 +134,21 @@ def _engine_once(url: str, lease_seconds: float) -> Engine:
     return make_engine(url, pool_size=get_worker().state.nthreads + 3, idle_transaction_timeout=lease_seconds)
 
 
-def _engine(url: str, lease_seconds: float) -> Engine:
+def _engine_for(url: str, lease_seconds: float) -> Engine:
     with _guard:  # connections outlive an order: the next one finds them open
         return _engine_once(url, lease_seconds)
 
 
-def _log(config: Config, level: str) -> None:
+def _log_to_stderr(config: Config, level: str) -> None:
     """Logs go to the worker's stderr, without the secrets of any source that it has worked on."""
     with _guard:
         fresh = set(config.secrets()) - _secrets
         if fresh or not _secrets:
             _secrets.update(fresh)
-            log.setup(level, config.service.log_format, log.Redactor(_secrets))
+            log.set_up_logging(level, config.service.log_format, log.Redactor(_secrets))
 
 
-def _portable(error: Exception, redact: Callable[[str], str]) -> EtlError:
+def _portable_error(error: Exception, redact: Callable[[str], str]) -> EtlError:
     """The error as it may travel: ours, every text masked."""
     if not isinstance(error, EtlError):
         return EtlError(redact(f"unexpected {type(error).__name__} on a worker: {error}"))
@@ -161,7 +161,7 @@ def _portable(error: Exception, redact: Callable[[str], str]) -> EtlError:
 class _Telling:
     """Progress, told to the caller through Dask's event topics."""
 
-    def __init__(self, order: Order, redact: Callable[[str], str]) -> None:
+    def __init__(self, order: RunOrder, redact: Callable[[str], str]) -> None:
         from distributed import get_worker
 
         self._order, self._redact, self._worker = order, redact, get_worker()

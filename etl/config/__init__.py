@@ -1,19 +1,19 @@
 """Configuration: a YAML file, the environment, or both. This face is what other rooms import."""
 
-from etl.config.load import example, load_config
+from etl.config.load import example_text, load_config
 from etl.config.model import (
     Config,
     Dask,
-    Database,
+    DatabaseConfig,
     Destination,
     Feed,
-    Lease,
+    LeaseConfig,
     Mask,
     Notify,
     Price,
     Reporting,
     Retention,
-    Service,
+    ServiceConfig,
 )
 from etl.config.needed import require_secrets
 from etl.config.source import Reconcile, Schedule, Source
@@ -22,10 +22,10 @@ from etl.config.values import Secret, SecretUrl
 __all__ = [
     "Config",
     "Dask",
-    "Database",
+    "DatabaseConfig",
     "Destination",
     "Feed",
-    "Lease",
+    "LeaseConfig",
     "Mask",
     "Notify",
     "Price",
@@ -35,9 +35,9 @@ __all__ = [
     "Schedule",
     "Secret",
     "SecretUrl",
-    "Service",
+    "ServiceConfig",
     "Source",
-    "example",
+    "example_text",
     "load_config",
     "require_secrets",
 ]

@@ -21,19 +21,19 @@ def key_from_command(command: str) -> str:
         )
     except (OSError, ValueError) as exc:
         reason = getattr(exc, "strerror", None) or "it cannot be split into words"
-        raise _failed(f"cannot be started: {reason}") from None
+        raise _command_failed(f"cannot be started: {reason}") from None
     except subprocess.TimeoutExpired:
-        raise _failed(f"printed nothing within {PATIENCE:.0f} s") from None
+        raise _command_failed(f"printed nothing within {PATIENCE:.0f} s") from None
     if done.returncode != 0:
-        raise _failed(f"ended with exit code {done.returncode}")
+        raise _command_failed(f"ended with exit code {done.returncode}")
     try:
         key = done.stdout.decode().strip()
     except UnicodeDecodeError:
-        raise _failed("printed what is no UTF-8 text") from None
+        raise _command_failed("printed what is no UTF-8 text") from None
     if not key or not key.isascii() or not key.isprintable():
-        raise _failed("printed no key: one line of plain characters is expected")
+        raise _command_failed("printed no key: one line of plain characters is expected")
     return key
 
 
-def _failed(what: str) -> ConfigError:
+def _command_failed(what: str) -> ConfigError:
     return ConfigError(f"api_key_command {what}", hint="run it by hand, as the user that runs bifrost-etl")

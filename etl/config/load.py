@@ -17,18 +17,18 @@ from pathlib import Path
 from etl.config.model import (
     Config,
     Dask,
-    Database,
+    DatabaseConfig,
     Destination,
     Feed,
-    Lease,
+    LeaseConfig,
     Mask,
     Notify,
     Price,
     Reporting,
     Retention,
-    Service,
+    ServiceConfig,
 )
-from etl.config.node import BROKEN, BothGiven, Node, Unset, variable, variable_file
+from etl.config.node import BROKEN, BothGiven, Node, Unset, read_variable, variable_file
 from etl.config.reader import Fields, Reader
 from etl.config.source import Reconcile, Schedule, Source
 from etl.config.values import Secret, SecretUrl
@@ -37,10 +37,10 @@ from etl.errors import ConfigError
 __all__ = [
     "Config",
     "Dask",
-    "Database",
+    "DatabaseConfig",
     "Destination",
     "Feed",
-    "Lease",
+    "LeaseConfig",
     "Mask",
     "Notify",
     "Price",
@@ -50,9 +50,9 @@ __all__ = [
     "Schedule",
     "Secret",
     "SecretUrl",
-    "Service",
+    "ServiceConfig",
     "Source",
-    "example",
+    "example_text",
     "load_config",
 ]
 
@@ -72,23 +72,23 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
 
     A configuration without any source is valid: `Config.choose` complains where sources are needed.
     """
-    file, origin = _find(path, environ)
+    file, origin = _find_file(path, environ)
     reader = Reader()
-    root = _parse(file, environ, reader) if file else Node({}, _ENVIRONMENT)
-    config = _config(root, environ, reader)
+    root = _parse_file(file, environ, reader) if file else Node({}, _ENVIRONMENT)
+    config = _build_config(root, environ, reader)
     if reader.problems or config is None:
-        raise _error([*reader.problems, *reader.missing], origin)
-    return _replaced(config, origin=origin, path=file)
+        raise _config_error([*reader.problems, *reader.missing], origin)
+    return _set_origin(config, origin=origin, path=file)
 
 
-def example() -> str:
+def example_text() -> str:
     """The text of config.example.yaml: every key, its default, and why."""
     from importlib import resources
 
     return resources.files("etl").joinpath("config.example.yaml").read_text(encoding="utf-8")
 
 
-def _find(path: Path | None, environ: Mapping[str, str]) -> tuple[Path | None, str]:
+def _find_file(path: Path | None, environ: Mapping[str, str]) -> tuple[Path | None, str]:
     named = environ.get("BIFROST_ETL_CONFIG")
     if path is not None:
         return path, f"{path} (--config)"
@@ -100,8 +100,8 @@ def _find(path: Path | None, environ: Mapping[str, str]) -> tuple[Path | None, s
     return None, f"the environment; there is no {DEFAULT_FILE} in the current directory"
 
 
-def _parse(file: Path, environ: Mapping[str, str], reader: Reader) -> Node:
-    from etl.config.yaml_nodes import parse  # PyYAML: only when there is a file
+def _parse_file(file: Path, environ: Mapping[str, str], reader: Reader) -> Node:
+    from etl.config.yaml_nodes import parse_yaml  # PyYAML: only when there is a file
 
     try:
         data = file.read_bytes()
@@ -109,23 +109,23 @@ def _parse(file: Path, environ: Mapping[str, str], reader: Reader) -> Node:
         raise ConfigError(f"{file}: there is no such file", hint="bifrost-etl init writes one") from None
     except OSError as exc:
         raise ConfigError(f"{file}: cannot be read: {exc.strerror}") from None
-    return parse(data, str(file), environ, reader.problems)
+    return parse_yaml(data, str(file), environ, reader.problems)
 
 
-def _error(problems: list[str], origin: str) -> ConfigError:
+def _config_error(problems: list[str], origin: str) -> ConfigError:
     count = len(problems)
     head = "" if count == 1 else f"{count} problems in the configuration\n"
     return ConfigError(
-        head + "\n".join(sorted(problems, key=_line)), hint=f"Configuration read from {origin}"
+        head + "\n".join(sorted(problems, key=_line_of_problem)), hint=f"Configuration read from {origin}"
     )
 
 
-def _line(problem: str) -> int:
+def _line_of_problem(problem: str) -> int:
     match = re.match(r".*?:(\d+): ", problem)
     return int(match[1]) if match else 0
 
 
-def _config(root: Node, environ: Mapping[str, str], reader: Reader) -> Config | None:
+def _build_config(root: Node, environ: Mapping[str, str], reader: Reader) -> Config | None:
     if root.value is None:
         root = Node({}, root.where)
     if not isinstance(root.value, dict):
@@ -135,16 +135,18 @@ def _config(root: Node, environ: Mapping[str, str], reader: Reader) -> Config | 
     defaults = sections.pop("defaults", Node(None, root.where))
     under = reader.read(defaults, Source, "defaults", without=("name",))
     sources = sections.pop("sources", Node(None, root.where))
-    known = Node({**sections, "database": _database(sections.get("database"), environ, reader)}, root.where)
+    known = Node(
+        {**sections, "database": _database_node(sections.get("database"), environ, reader)}, root.where
+    )
     fields = reader.read(known, Config, "", without=("origin", "path", "sources"))
-    fields["sources"] = list(_sources(sources, under, environ, reader))
-    _distinct(fields["sources"], reader)
-    _distinct(fields.get("feed", {}).get("destinations", []), reader)
+    fields["sources"] = list(_source_fields(sources, under, environ, reader))
+    _refuse_duplicates(fields["sources"], reader)
+    _refuse_duplicates(fields.get("feed", {}).get("destinations", []), reader)
     config: Config | None = reader.build(fields)
     return config
 
 
-def _database(node: Node | None, environ: Mapping[str, str], reader: Reader) -> Node:
+def _database_node(node: Node | None, environ: Mapping[str, str], reader: Reader) -> Node:
     """The database section, with DATABASE_URL where it names no URL."""
     node = node or Node(None, _ENVIRONMENT)
     given = {} if node.value is None else node.value
@@ -156,7 +158,7 @@ def _database(node: Node | None, environ: Mapping[str, str], reader: Reader) -> 
     return Node({**given, "url": url}, node.where) if url else node
 
 
-def _sources(node: Node, under: Fields, environ: Mapping[str, str], reader: Reader) -> Iterator[Fields]:
+def _source_fields(node: Node, under: Fields, environ: Mapping[str, str], reader: Reader) -> Iterator[Fields]:
     if node.value in (None, []):
         node = Node(_environment_source(environ, reader), _ENVIRONMENT)
     if not isinstance(node.value, list):
@@ -183,7 +185,7 @@ def _environment_source(environ: Mapping[str, str], reader: Reader) -> list[Node
 def _from_environment(name: str, environ: Mapping[str, str], reader: Reader) -> Node | None:
     where = f"environment variable {name}"
     try:
-        text = variable(environ, name)
+        text = read_variable(environ, name)
     except BothGiven as exc:
         reader.report(where, "", str(exc))
         return Node(BROKEN, where)
@@ -192,7 +194,7 @@ def _from_environment(name: str, environ: Mapping[str, str], reader: Reader) -> 
     return Node(text, where, file=variable_file(environ, name)) if text is not None else None
 
 
-def _distinct(items: list[Fields], reader: Reader) -> None:
+def _refuse_duplicates(items: list[Fields], reader: Reader) -> None:
     first: dict[str, str] = {}
     for item in items:
         name = item.get("name")
@@ -203,7 +205,7 @@ def _distinct(items: list[Fields], reader: Reader) -> None:
             first[name] = item.where["name"]
 
 
-def _replaced(config: Config, *, origin: str, path: Path | None) -> Config:
+def _set_origin(config: Config, *, origin: str, path: Path | None) -> Config:
     from msgspec.structs import replace
 
     return replace(config, origin=origin, path=path)

@@ -17,7 +17,7 @@ from urllib.parse import quote
 from msgspec import Meta, Struct
 
 from etl.config.needed import require_secrets
-from etl.config.source import Problems, Source, Text
+from etl.config.source import NonEmptyText, Problems, Source
 from etl.config.values import (
     Cron,
     DatabaseUrl,
@@ -25,7 +25,7 @@ from etl.config.values import (
     HiddenText,
     Money,
     Name,
-    Place,
+    PlaceUrl,
     PositiveDuration,
     SecretUrl,
     TimeZone,
@@ -38,7 +38,7 @@ Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$")]
 DEFAULT_DATABASE = "sqlite:///bifrost-etl.db"
 
 
-class Database(Struct, frozen=True, kw_only=True):
+class DatabaseConfig(Struct, frozen=True, kw_only=True):
     """Where the mirror is kept. `password` replaces the one in the URL."""
 
     url: DatabaseUrl = SecretUrl(DEFAULT_DATABASE)
@@ -71,7 +71,7 @@ class Database(Struct, frozen=True, kw_only=True):
             yield "password", "needs a URL with a user: postgresql://user@host/name"
 
 
-class Lease(Struct, frozen=True, kw_only=True):
+class LeaseConfig(Struct, frozen=True, kw_only=True):
     """How long a source stays reserved for a process that no longer answers."""
 
     seconds: PositiveDuration = 60.0
@@ -90,15 +90,15 @@ class Dask(Struct, frozen=True, kw_only=True):
     With `config_file` the workers read the configuration themselves, from that path of theirs.
     """
 
-    address: Text | None = None
-    config_file: Text | None = None
+    address: NonEmptyText | None = None
+    config_file: NonEmptyText | None = None
     workers: Annotated[int, Meta(ge=1, le=256)] = 2
     threads: Annotated[int, Meta(ge=1, le=64)] = 4
 
     @property
     def far(self) -> bool:
         """The cluster is, or may be, on other machines."""
-        return self.address is not None and not _is_loopback(_host(self.address))
+        return self.address is not None and not _is_loopback(_host_of_address(self.address))
 
     def problems(self) -> Problems:
         if self.address is None:
@@ -120,10 +120,10 @@ def _is_weak(token: str) -> bool:
     return len(token) < 16 or len(set(token)) < 6
 
 
-class Service(Struct, frozen=True, kw_only=True):
+class ServiceConfig(Struct, frozen=True, kw_only=True):
     """The long-running service: health, metrics, page, logs."""
 
-    host: Text = "127.0.0.1"
+    host: NonEmptyText = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535)] = 9464
     allow_remote: bool = False
     token: HeaderSecret | None = None
@@ -156,11 +156,11 @@ class Price(Struct, frozen=True, kw_only=True):
     A second is one of video; clip and request are a job each, however long.
     """
 
-    model: Text
+    model: NonEmptyText
     price: Money
     valid_from: date
-    provider: Text = "*"
-    resolution: Text = "*"
+    provider: NonEmptyText = "*"
+    resolution: NonEmptyText = "*"
     currency: Currency = "USD"
     unit: Literal["second", "clip", "request"] = "second"
 
@@ -201,7 +201,7 @@ class Destination(Struct, frozen=True, kw_only=True):
     EXCLUSIVE: ClassVar[tuple[tuple[str, str], ...]] = (("every", "cron"),)
     name: Name
     type: Literal["filesystem", "duckdb", "delta", "iceberg", "postgres", "dlt"]
-    url: Place | None = None
+    url: PlaceUrl | None = None
     options: dict[str, Any] = {}
     every: PositiveDuration | None = None
     cron: Cron | None = None
@@ -246,12 +246,12 @@ class Config(Struct, frozen=True, kw_only=True):
     """
 
     sources: tuple[Source, ...] = ()
-    database: Database = Database()
-    lease: Lease = Lease()
+    database: DatabaseConfig = DatabaseConfig()
+    lease: LeaseConfig = LeaseConfig()
     executor: Literal["threads", "dask"] = "threads"
     parallel: Annotated[int, Meta(ge=1, le=1000)] = 32
     dask: Dask = Dask()
-    service: Service = Service()
+    service: ServiceConfig = ServiceConfig()
     reporting: Reporting = Reporting()
     prices: tuple[Price, ...] = ()
     notify: Notify = Notify()
@@ -300,7 +300,7 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _host(address: str) -> str:
+def _host_of_address(address: str) -> str:
     """The host of tcp://host:port, without the brackets of IPv6."""
     return address.partition("://")[2].rpartition(":")[0].strip("[]")
 

@@ -13,13 +13,13 @@ from etl.errors import ConfigError
 
 def require_secrets(origin: str, *records: Any) -> None:
     """Raises ConfigError that names every missing secret in these records, however deep."""
-    problems = list(dict.fromkeys(text for record in records for text in _missing(record)))
+    problems = list(dict.fromkeys(text for record in records for text in _find_missing(record)))
     if problems:
         head = "" if len(problems) == 1 else f"{len(problems)} secrets are missing\n"
         raise ConfigError(head + "\n".join(problems), hint=f"Configuration read from {origin}")
 
 
-def _missing(value: Any) -> Iterator[str]:
+def _find_missing(value: Any) -> Iterator[str]:
     if isinstance(value, Secret):
         if value.problem is not None:
             yield value.problem
@@ -31,4 +31,4 @@ def _missing(value: Any) -> Iterator[str]:
     else:
         inner = value if isinstance(value, tuple | list) else ()
     for item in inner:
-        yield from _missing(item)
+        yield from _find_missing(item)

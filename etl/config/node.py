@@ -51,7 +51,7 @@ class Node:
         return self.value
 
 
-def shown(key: str) -> str:
+def show_key(key: str) -> str:
     """A key as a message may name it: not when it looks like a secret that slipped into its place."""
     return key if _KEY.fullmatch(key) and not key.startswith("sk-") else "(not shown)"
 
@@ -61,7 +61,7 @@ def variable_file(environ: Mapping[str, str], name: str) -> str | None:
     return None if environ.get(name) else environ.get(f"{name}_FILE") or None
 
 
-def variable(environ: Mapping[str, str], name: str) -> str | None:
+def read_variable(environ: Mapping[str, str], name: str) -> str | None:
     """An environment variable, or the content of the file that NAME_FILE names; None when neither is set."""
     text, file = environ.get(name), environ.get(f"{name}_FILE")
     if text and file:

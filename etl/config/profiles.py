@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 ProfileName = Literal["auto", "bifrost", "openai", "azure", "litellm", "window24h", "inworld"]
 
 
-class Profile(NamedTuple):
+class GatewayProfile(NamedTuple):
     """`below`: what stands between base_url and /v1/videos. `key_header`: how a key travels; None: as Bearer.
     `provider`: where it is named: in the query, in a header, or nowhere. `newest_first`: there is no
     order=asc. `polled`: a job moves in the list only when somebody reads it by id.
@@ -21,12 +21,14 @@ class Profile(NamedTuple):
     polled: bool = False
 
 
-PROFILES: dict[ProfileName, Profile] = {
-    "auto": Profile("found out", provider="query"),
-    "bifrost": Profile("Bifrost", provider="query"),
-    "openai": Profile("plain OpenAI"),
-    "azure": Profile("Azure OpenAI, Foundry", below="/openai", key_header="api-key"),
-    "litellm": Profile("LiteLLM proxy", provider="header"),
-    "window24h": Profile("a list of the last 24 hours that shows each job as last polled", polled=True),
-    "inworld": Profile("newest first, Basic authentication", newest_first=True),
+PROFILES: dict[ProfileName, GatewayProfile] = {
+    "auto": GatewayProfile("found out", provider="query"),
+    "bifrost": GatewayProfile("Bifrost", provider="query"),
+    "openai": GatewayProfile("plain OpenAI"),
+    "azure": GatewayProfile("Azure OpenAI, Foundry", below="/openai", key_header="api-key"),
+    "litellm": GatewayProfile("LiteLLM proxy", provider="header"),
+    "window24h": GatewayProfile(
+        "a list of the last 24 hours that shows each job as last polled", polled=True
+    ),
+    "inworld": GatewayProfile("newest first, Basic authentication", newest_first=True),
 }

@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 import msgspec
 
-from etl.config.node import BROKEN, Node, Unset, shown
-from etl.config.values import Parsed, Secret, Wrong, read_secret_file, suggestion
+from etl.config.node import BROKEN, Node, Unset, show_key
+from etl.config.values import ParsedBy, Secret, Wrong, read_secret_file, suggest_spelling
 
 _WORDS = {bool: "true or false", str: "text (put quotes around it)", int: "a whole number", float: "a number"}
 
@@ -34,19 +34,19 @@ class Fields(dict[str, Any]):
     def over(self, under: Fields) -> Fields:
         """These values laid over others: mappings key by key; a key drives out those that it excludes."""
         merged = Fields(self.struct, self.at, self.path)
-        pairs = exclusive(self.struct)
+        pairs = exclusive_keys(self.struct)
         barred = {other for pair in pairs for key in pair if self.get(key) is not None for other in pair}
         for fields in (under, self):
             for key, value in fields.items():
                 if fields is under and key in barred and key not in self:
                     continue
-                merged[key] = _laid(value, merged.get(key))
+                merged[key] = _lay_over(value, merged.get(key))
                 merged.where[key] = fields.where[key]
         merged.broken = self.broken | {key for key in under.broken if key not in self}
         return merged
 
 
-def _laid(value: Any, under: Any) -> Any:
+def _lay_over(value: Any, under: Any) -> Any:
     if isinstance(value, Fields) and isinstance(under, Fields):
         return value.over(under)
     if isinstance(value, dict) and isinstance(under, dict):
@@ -54,14 +54,14 @@ def _laid(value: Any, under: Any) -> Any:
     return value
 
 
-def exclusive(struct: type[msgspec.Struct]) -> tuple[tuple[str, str], ...]:
+def exclusive_keys(struct: type[msgspec.Struct]) -> tuple[tuple[str, str], ...]:
     """Pairs of keys of which only one may stand."""
     pairs: tuple[tuple[str, str], ...] = getattr(struct, "EXCLUSIVE", ())
     return pairs
 
 
 @cache
-def keys(struct: type[msgspec.Struct]) -> dict[str, Any]:
+def keys_of(struct: type[msgspec.Struct]) -> dict[str, Any]:
     """The keys that a mapping for this record may hold, with their types; `*_file` keys included."""
     hints = get_type_hints(struct, include_extras=True)
     found = {name: hints[name] for name in struct.__struct_fields__}
@@ -70,7 +70,7 @@ def keys(struct: type[msgspec.Struct]) -> dict[str, Any]:
 
 
 def _is_secret(hint: Any) -> bool:
-    return _secret_type(_unwrap(hint)) is not None
+    return _secret_type(_unwrap_optional(hint)) is not None
 
 
 def _secret_type(kind: Any) -> type[Secret] | None:
@@ -78,7 +78,7 @@ def _secret_type(kind: Any) -> type[Secret] | None:
     return base if isinstance(base, type) and issubclass(base, Secret) else None
 
 
-def _unwrap(hint: Any) -> Any:
+def _unwrap_optional(hint: Any) -> Any:
     """`X` of `X | None`."""
     if get_origin(hint) in (Union, types.UnionType):
         return next(arg for arg in get_args(hint) if arg is not type(None))
@@ -100,7 +100,7 @@ class Reader:
             return True
         return node.value is BROKEN
 
-    def _missing(self, node: Node, unset: Unset, kind: type[Secret], path: str) -> Secret:
+    def _missing_secret(self, node: Node, unset: Unset, kind: type[Secret], path: str) -> Secret:
         text = f"{node.where}: {path}: {unset.secret}"
         self.missing.append(text)
         return kind.missing(text, unset.file)
@@ -116,34 +116,34 @@ class Reader:
         """The mapping as fields of this record; `without` names fields that may not stand here."""
         fields = Fields(struct, node.where, path)
         if self.is_broken(node, path) or node.value is None:
-            fields.broken.update(_required(struct) if isinstance(node.value, Unset) else ())
+            fields.broken.update(_required_keys(struct) if isinstance(node.value, Unset) else ())
             return fields
         if not isinstance(node.value, dict):
             self.report(node.where, path, "expects a mapping of keys to values")
-            fields.broken.update(_required(struct))
+            fields.broken.update(_required_keys(struct))
             return fields
-        allowed = {key: hint for key, hint in keys(struct).items() if key not in without}
+        allowed = {key: hint for key, hint in keys_of(struct).items() if key not in without}
         for key, item in node.value.items():
             if key in allowed:
-                self._field(fields, key, allowed[key], item)
+                self._read_field(fields, key, allowed[key], item)
             else:
-                self._unknown(item.where, path, key, list(allowed))
-        self._exclusives(fields, node.value)
+                self._report_unknown(item.where, path, key, list(allowed))
+        self._check_exclusives(fields, node.value)
         return fields
 
-    def _unknown(self, where: str, path: str, key: str, allowed: list[str]) -> None:
+    def _report_unknown(self, where: str, path: str, key: str, allowed: list[str]) -> None:
         import difflib  # only needed when something is wrong
 
         near = difflib.get_close_matches(key, allowed, 1, 0.6)
         hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(sorted(allowed))}"
-        self.report(where, f"{path}.{shown(key)}" if path else shown(key), f"unknown key; {hint}")
+        self.report(where, f"{path}.{show_key(key)}" if path else show_key(key), f"unknown key; {hint}")
 
-    def _field(self, fields: Fields, key: str, hint: Any, node: Node) -> None:
+    def _read_field(self, fields: Fields, key: str, hint: Any, node: Node) -> None:
         path = f"{fields.path}.{key}" if fields.path else key
         name = key
         if key not in fields.struct.__struct_fields__:
             name = key.removesuffix("_file")
-            hint = keys(fields.struct)[name]
+            hint = keys_of(fields.struct)[name]
             node = self._secret_file(node, path)
         value = self.value(node, hint, path)
         if value is BROKEN:
@@ -169,19 +169,19 @@ class Reader:
         except ValueError as exc:
             return Node(Unset(str(exc), str(exc), node.value), node.where)
 
-    def _exclusives(self, fields: Fields, given: dict[str, Node]) -> None:
+    def _check_exclusives(self, fields: Fields, given: dict[str, Node]) -> None:
         stands = {key for key, node in given.items() if node.value is not None}
-        files = [(key[: -len("_file")], key) for key in keys(fields.struct) if key.endswith("_file")]
-        for one, other in (*exclusive(fields.struct), *files):
+        files = [(key[: -len("_file")], key) for key in keys_of(fields.struct) if key.endswith("_file")]
+        for one, other in (*exclusive_keys(fields.struct), *files):
             if one in stands and other in stands:
                 where = given[other].where
                 self.report(where, fields.path, f"{one} and {other} exclude each other; keep one")
 
     def value(self, node: Node, hint: Any, path: str) -> Any:
         """The value in the type that the field wants, or BROKEN after a report."""
-        kind = _unwrap(hint)
+        kind = _unwrap_optional(hint)
         if isinstance(node.value, Unset) and (secret := _secret_type(kind)):
-            return self._missing(node, node.value, secret, path)
+            return self._missing_secret(node, node.value, secret, path)
         if self.is_broken(node, path):
             return BROKEN
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
@@ -189,14 +189,14 @@ class Reader:
         if node.value is None and kind is not hint:
             return None
         if get_origin(kind) in (tuple, dict):
-            return self._container(node, kind, path)
+            return self._read_container(node, kind, path)
         try:
-            return convert(node, kind)
+            return convert_scalar(node, kind)
         except Invalid as exc:
             self.report(node.where, path, str(exc))
             return BROKEN
 
-    def _container(self, node: Node, kind: Any, path: str) -> Any:
+    def _read_container(self, node: Node, kind: Any, path: str) -> Any:
         inner = get_args(kind)[-1] if get_origin(kind) is dict else get_args(kind)[0]
         wanted, name = (dict, "a mapping") if get_origin(kind) is dict else (list, "a list")
         if node.value is None:
@@ -205,31 +205,33 @@ class Reader:
             self.report(node.where, path, f"expects {name}")
             return BROKEN
         if inner is Any:
-            return self._any(node, path)
+            return self._plain_value(node, path)
         entries: Any = node.value.items() if isinstance(node.value, dict) else enumerate(node.value)
-        read = {key: self.value(item, inner, _below(path, key)) for key, item in entries}
+        read = {key: self.value(item, inner, _path_below(path, key)) for key, item in entries}
         kept = {key: value for key, value in read.items() if value is not BROKEN}
         return kept if wanted is dict else list(kept.values())
 
-    def _any(self, node: Node, path: str) -> Any:
+    def _plain_value(self, node: Node, path: str) -> Any:
         """The value without places, of whatever kind; what is not set counts as a secret."""
         if isinstance(node.value, Unset):
-            return self._missing(node, node.value, Secret, path)
+            return self._missing_secret(node, node.value, Secret, path)
         if isinstance(node.value, dict):
-            return {key: self._any(item, _below(path, key)) for key, item in node.value.items()}
+            return {key: self._plain_value(item, _path_below(path, key)) for key, item in node.value.items()}
         if isinstance(node.value, list):
-            return [self._any(item, _below(path, number)) for number, item in enumerate(node.value)]
+            return [
+                self._plain_value(item, _path_below(path, number)) for number, item in enumerate(node.value)
+            ]
         return node.value
 
     def build(self, fields: Fields) -> Any:
         """The record, or None after a report."""
         before, struct = len(self.problems), fields.struct
-        given = {key: self._built(value) for key, value in fields.items()}
-        for one, other in exclusive(struct):
+        given = {key: self._build_value(value) for key, value in fields.items()}
+        for one, other in exclusive_keys(struct):
             for key, absent in ((one, other), (other, one)):
                 if given.get(key) is not None:
                     given.setdefault(absent, None)
-        for key in _required(struct):
+        for key in _required_keys(struct):
             if key not in given and key not in fields.broken:
                 self.report(fields.at, fields.path, f"{key} is missing")
         if len(self.problems) > before or fields.broken:
@@ -239,41 +241,41 @@ class Reader:
             self.report(fields.where.get(key, fields.at), f"{fields.path}.{key}".lstrip("."), message)
         return record
 
-    def _built(self, value: Any) -> Any:
+    def _build_value(self, value: Any) -> Any:
         if isinstance(value, Fields):
             return self.build(value)
         if isinstance(value, list):
-            return tuple(self._built(item) for item in value)
+            return tuple(self._build_value(item) for item in value)
         return value
 
 
-def _below(path: str, key: str | int) -> str:
-    return f"{path}[{key}]" if isinstance(key, int) else f"{path}.{shown(key)}"
+def _path_below(path: str, key: str | int) -> str:
+    return f"{path}[{key}]" if isinstance(key, int) else f"{path}.{show_key(key)}"
 
 
-def _required(struct: type[msgspec.Struct]) -> list[str]:
+def _required_keys(struct: type[msgspec.Struct]) -> list[str]:
     return [f.name for f in msgspec.structs.fields(struct) if f.required]
 
 
-def convert(node: Node, kind: Any) -> Any:
+def convert_scalar(node: Node, kind: Any) -> Any:
     """A scalar as the wanted type. Raises Invalid with what is expected."""
     for extra in getattr(kind, "__metadata__", ()):
-        if isinstance(extra, Parsed):
-            value = _parsed(node.value, extra)
+        if isinstance(extra, ParsedBy):
+            value = _parse_value(node.value, extra)
             return value.kept_in(node.file) if isinstance(value, Secret) and node.file else value
     value = node.value
     base = get_args(kind)[0] if get_origin(kind) is Annotated else kind
     if isinstance(value, dict | list):
-        raise Invalid(f"expects {expected(kind)}")
+        raise Invalid(f"expects {describe_expected(kind)}")
     words = get_args(base) if get_origin(base) is Literal and isinstance(value, str) else ()
     try:
         # Text from a variable may mean a number; text in quotes may not.
         return msgspec.convert(value, kind, strict=not (node.expanded and base is not str))
     except msgspec.ValidationError:
-        raise Invalid(f"expects {expected(kind)}{suggestion(str(value), words)}") from None
+        raise Invalid(f"expects {describe_expected(kind)}{suggest_spelling(str(value), words)}") from None
 
 
-def _parsed(value: Any, how: Parsed) -> Any:
+def _parse_value(value: Any, how: ParsedBy) -> Any:
     try:
         return how.parse(value)
     except Wrong as exc:
@@ -282,18 +284,18 @@ def _parsed(value: Any, how: Parsed) -> Any:
         raise Invalid(f"expects {how.expects}") from None
 
 
-def expected(kind: Any) -> str:
+def describe_expected(kind: Any) -> str:
     """What a field takes, in words."""
     base = get_args(kind)[0] if get_origin(kind) is Annotated else kind
     if get_origin(base) is Literal:
         return "one of " + ", ".join(map(str, get_args(base)))
     words = _WORDS.get(base) or "a date such as 2026-01-31"
     for meta in getattr(kind, "__metadata__", ()):
-        words += _bounds(meta)
+        words += _describe_bounds(meta)
     return words
 
 
-def _bounds(meta: msgspec.Meta) -> str:
+def _describe_bounds(meta: msgspec.Meta) -> str:
     if meta.pattern:
         return " of three capital letters, such as USD" if "A-Z" in meta.pattern else ""
     if meta.gt is not None:

@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from etl.config.key_command import key_from_command
-from etl.config.profiles import PROFILES, Profile, ProfileName
+from etl.config.profiles import PROFILES, GatewayProfile, ProfileName
 from etl.config.values import (
     BaseUrl,
     Cron,
@@ -33,7 +33,7 @@ from etl.config.values import (
 
 Problems = Iterator[tuple[str, str]]
 Count = Annotated[int, Meta(ge=1)]
-Text = Annotated[str, Meta(min_length=1)]
+NonEmptyText = Annotated[str, Meta(min_length=1)]
 
 
 class Reconcile(Struct, frozen=True, kw_only=True):
@@ -97,13 +97,13 @@ class Source(Struct, frozen=True, kw_only=True):
     base_url: BaseUrl
     enabled: bool = True
     profile: ProfileName = "auto"
-    provider: Text | None = None
+    provider: NonEmptyText | None = None
     api_key: HeaderSecret | None = None
-    api_key_command: Text | None = None
+    api_key_command: NonEmptyText | None = None
     virtual_key: HeaderSecret | None = None
-    key_name: Text | None = None
-    key_id: Text | None = None
-    username: Text | None = None
+    key_name: NonEmptyText | None = None
+    key_id: NonEmptyText | None = None
+    username: NonEmptyText | None = None
     password: HiddenText | None = None
     headers: dict[str, HeaderSecret] = {}
     ca_bundle: ExistingFile | None = None
@@ -113,7 +113,7 @@ class Source(Struct, frozen=True, kw_only=True):
     discover: Literal["list", "logs", "both"] = "list"
     read_logs: bool = False
     logs_url: BaseUrl | None = None
-    logs_username: Text | None = None
+    logs_username: NonEmptyText | None = None
     logs_password: HiddenText | None = None
     logs_token: HeaderSecret | None = None
     logs_overlap: PositiveDuration = 900.0
@@ -140,7 +140,7 @@ class Source(Struct, frozen=True, kw_only=True):
     schedule: Schedule = Schedule()
 
     @property
-    def asked_as(self) -> Profile:
+    def asked_as(self) -> GatewayProfile:
         """How this kind of server is asked."""
         return PROFILES[self.profile]
 
@@ -211,7 +211,7 @@ class Source(Struct, frozen=True, kw_only=True):
 
     def fingerprint(self) -> str:
         """32 hex digits that change whenever a setting changes that the gateway's answers depend on."""
-        settings = {key: _plain(getattr(self, key)) for key in _CONVERSATION}
+        settings = {key: _plain_value(getattr(self, key)) for key in _CONVERSATION}
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:32]
 
     def problems(self) -> Problems:
@@ -231,9 +231,9 @@ class Source(Struct, frozen=True, kw_only=True):
                 yield "headers", "x-bf-cache-key would let the gateway answer from its cache; remove it"
 
 
-def _plain(value: Any) -> Any:
+def _plain_value(value: Any) -> Any:
     if isinstance(value, Secret):
         return value.reveal()
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: _plain_value(item) for key, item in value.items()}
     return value if value is None or isinstance(value, bool) else str(value)

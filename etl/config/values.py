@@ -15,7 +15,7 @@ from typing import Annotated, Any, Self
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from etl.errors import ConfigError
-from etl.times import length
+from etl.times import parse_length
 
 MASK = "****"
 _SECRET_WORD = re.compile(r"pass|secret|token|key|credential|pwd|signature|\bsig\b", re.I)
@@ -142,10 +142,10 @@ def is_unmistakable(secret: str) -> bool:
     return " " not in secret and len(plain) >= 12 and changes >= max(6, len(plain) // 5)
 
 
-def duration(value: Any) -> float:
+def parse_duration(value: Any) -> float:
     """Seconds, from `500ms`, `30s`, `15m`, `1h30m`, `7d`, `2w` or a number of seconds."""
     if isinstance(value, str):
-        return length(value)
+        return parse_length(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e10:
         raise ValueError
     return float(value)
@@ -153,7 +153,7 @@ def duration(value: Any) -> float:
 
 def positive_duration(value: Any) -> float:
     """A duration longer than nothing."""
-    seconds = duration(value)
+    seconds = parse_duration(value)
     if seconds <= 0:
         raise ValueError
     return seconds
@@ -163,7 +163,7 @@ _BYTES = {"": 1, "b": 1, **{f"{p}b": 1000**n for n, p in enumerate("kmgt", 1)}}
 _BYTES |= {f"{p}ib": 1024**n for n, p in enumerate("kmgt", 1)}
 
 
-def size(value: Any) -> int:
+def parse_size(value: Any) -> int:
     """Bytes, from `64MiB`, `10MB` or a number of bytes; at least one."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", str(value).lower())
     if isinstance(value, bool) or match is None or match[2] not in _BYTES:
@@ -174,7 +174,7 @@ def size(value: Any) -> int:
     return count
 
 
-def price(value: Any) -> Decimal:
+def parse_price(value: Any) -> Decimal:
     """An exact amount of money, 0 allowed: 0.10 stays 0.1 and does not become 0.1000000000000000055."""
     text = str(value)
     if isinstance(value, bool) or not re.fullmatch(r"\d{1,8}(\.\d+)?(e-\d\d?)?", text):
@@ -182,7 +182,7 @@ def price(value: Any) -> Decimal:
     return Decimal(text)
 
 
-def suggestion(value: str, known: Iterable[str]) -> str:
+def suggest_spelling(value: str, known: Iterable[str]) -> str:
     """`; 'ascc' is not one: did you mean asc?`, or nothing when the value is near to none.
 
     Only a value that is nearly a known word is repeated: anything else could be a secret in the wrong place.
@@ -203,7 +203,7 @@ def time_zone(value: Any) -> str:
     try:
         return ZoneInfo(value).key
     except (ZoneInfoNotFoundError, OSError) as exc:  # a folder of the database raises IsADirectoryError
-        raise Wrong(f"expects {_ZONE}{suggestion(value, available_timezones())}") from exc
+        raise Wrong(f"expects {_ZONE}{suggest_spelling(value, available_timezones())}") from exc
 
 
 _WEEKDAYS = {"sun": 0, "mon": 1, "tue": 2, "wed": 3, "thu": 4, "fri": 5, "sat": 6}
@@ -218,7 +218,7 @@ _CRON: tuple[tuple[str, int, int, dict[str, int]], ...] = (
 )
 
 
-def cron(value: Any) -> str:
+def parse_cron(value: Any) -> str:
     """A cron line of five fields: minute, hour, day of month, month, day of week (0 and 7 are Sunday)."""
     fields = value.lower().split() if isinstance(value, str) else []
     if len(fields) != len(_CRON):
@@ -242,7 +242,7 @@ def http_url(value: Any) -> SplitResult:
     """An http or https URL with a host and a sound port; only the parts, nothing judged beyond that."""
     if not isinstance(value, str) or re.search(r"[\s\x00-\x1f]", value):
         raise Wrong("expects a URL such as http://localhost:8080, without spaces")
-    parts = _split(value)
+    parts = _split_url(value)
     if parts.scheme not in ("http", "https"):
         raise Wrong("expects a URL that starts with http:// or https://")
     if not parts.hostname:
@@ -250,7 +250,7 @@ def http_url(value: Any) -> SplitResult:
     return parts
 
 
-def _split(value: str) -> SplitResult:
+def _split_url(value: str) -> SplitResult:
     try:
         parts = urlsplit(value)
         _ = parts.port
@@ -281,19 +281,19 @@ def secret_url(value: Any) -> SecretUrl:
     """A URL with a scheme; its password stays hidden."""
     if not isinstance(value, str) or not re.match(r"[A-Za-z][\w+.-]*:", value):
         raise Wrong("expects a URL such as postgresql://user@host/name or sqlite:///file.db")
-    _split(value)
+    _split_url(value)
     return SecretUrl(value)
 
 
-def place(value: Any) -> SecretUrl:
+def parse_place(value: Any) -> SecretUrl:
     """A URL, or the path of a folder; a URL's password stays hidden."""
     if not isinstance(value, str) or not value.strip():
         raise Wrong("expects a folder, or a URL such as s3://bucket/folder or postgresql://user@host/name")
-    _split(value)
+    _split_url(value)
     return SecretUrl(value)
 
 
-def secret(value: Any) -> Secret:
+def parse_secret(value: Any) -> Secret:
     """Text that stays hidden."""
     if not isinstance(value, str):
         raise Wrong("expects text; put quotes around it")
@@ -304,7 +304,7 @@ def secret(value: Any) -> Secret:
 
 def header_secret(value: Any) -> Secret:
     """A secret that can travel in an HTTP header."""
-    text = secret(value).reveal().strip()
+    text = parse_secret(value).reveal().strip()
     if not re.fullmatch(r"[\x20-\x7e]+", text):
         raise Wrong("holds a line break or a character that an HTTP header cannot carry")
     return Secret(text)
@@ -320,7 +320,7 @@ def existing_file(value: Any) -> Path:
     return path
 
 
-def name(value: Any) -> str:
+def parse_name(value: Any) -> str:
     """A short name that can stand in a table, a metric and a command line."""
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
         raise ValueError
@@ -328,7 +328,7 @@ def name(value: Any) -> str:
 
 
 @dataclass(frozen=True)
-class Parsed:
+class ParsedBy:
     """How a value is read, and what to tell someone whose value cannot be."""
 
     parse: Callable[[Any], Any]
@@ -338,19 +338,19 @@ class Parsed:
 _ZONE = "the name of a time zone, such as UTC or Europe/Berlin"
 _SPAN = "a duration such as 30s, 15m, 1h30m, 7d or 500ms, or a number of seconds"
 #: Seconds, 0 allowed.
-Duration = Annotated[float, Parsed(duration, _SPAN)]
+Duration = Annotated[float, ParsedBy(parse_duration, _SPAN)]
 #: Seconds, more than 0.
-PositiveDuration = Annotated[float, Parsed(positive_duration, f"{_SPAN}, greater than 0")]
+PositiveDuration = Annotated[float, ParsedBy(positive_duration, f"{_SPAN}, greater than 0")]
 #: Bytes.
-Size = Annotated[int, Parsed(size, "a size such as 64MiB, 10MB or a number of bytes, at least 1")]
-Money = Annotated[Decimal, Parsed(price, "an amount such as 0.10, at least 0")]
-TimeZone = Annotated[str, Parsed(time_zone, _ZONE)]
-Cron = Annotated[str, Parsed(cron)]
-BaseUrl = Annotated[str, Parsed(base_url)]
-ProxyUrl = Annotated[SecretUrl, Parsed(proxy_url)]
-DatabaseUrl = Annotated[SecretUrl, Parsed(secret_url)]
-Place = Annotated[SecretUrl, Parsed(place)]
-HiddenText = Annotated[Secret, Parsed(secret)]
-HeaderSecret = Annotated[Secret, Parsed(header_secret)]
-ExistingFile = Annotated[Path, Parsed(existing_file)]
-Name = Annotated[str, Parsed(name, "1 to 64 letters, digits, dots, dashes or underscores")]
+Size = Annotated[int, ParsedBy(parse_size, "a size such as 64MiB, 10MB or a number of bytes, at least 1")]
+Money = Annotated[Decimal, ParsedBy(parse_price, "an amount such as 0.10, at least 0")]
+TimeZone = Annotated[str, ParsedBy(time_zone, _ZONE)]
+Cron = Annotated[str, ParsedBy(parse_cron)]
+BaseUrl = Annotated[str, ParsedBy(base_url)]
+ProxyUrl = Annotated[SecretUrl, ParsedBy(proxy_url)]
+DatabaseUrl = Annotated[SecretUrl, ParsedBy(secret_url)]
+PlaceUrl = Annotated[SecretUrl, ParsedBy(parse_place)]
+HiddenText = Annotated[Secret, ParsedBy(parse_secret)]
+HeaderSecret = Annotated[Secret, ParsedBy(header_secret)]
+ExistingFile = Annotated[Path, ParsedBy(existing_file)]
+Name = Annotated[str, ParsedBy(parse_name, "1 to 64 letters, digits, dots, dashes or underscores")]

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from etl.config.node import BROKEN, BothGiven, Node, Unset, shown, variable, variable_file
+from etl.config.node import BROKEN, BothGiven, Node, Unset, read_variable, show_key, variable_file
 from etl.errors import ConfigError
 
 _VARIABLE = re.compile(r"\$(?:(\$)|\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}|(\{))")
@@ -56,7 +56,7 @@ for _tag, _pattern, _first in (
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), list(_first))
 
 
-def parse(data: bytes, file: str, environ: Mapping[str, str], problems: list[str]) -> Node:
+def parse_yaml(data: bytes, file: str, environ: Mapping[str, str], problems: list[str]) -> Node:
     """The document as a tree. Raises ConfigError when it is not YAML; other problems go to the list."""
     try:
         loader = _Loader(data.decode("utf-8-sig"))
@@ -68,9 +68,9 @@ def parse(data: bytes, file: str, environ: Mapping[str, str], problems: list[str
         line = data.decode("utf-8-sig")[: exc.position].count("\n") + 1
         raise ConfigError(f"{file}:{line}: holds a control character that YAML does not allow") from None
     except yaml.MarkedYAMLError as exc:
-        raise ConfigError(_syntax(file, exc)) from None
+        raise ConfigError(_syntax_problem(file, exc)) from None
     return (
-        _Reader(file, environ, problems, loader).node(root, f"{file}:1", "")
+        _NodeReader(file, environ, problems, loader).node(root, f"{file}:1", "")
         if root
         else Node({}, f"{file}:1")
     )
@@ -92,7 +92,7 @@ _FAULTS = (
 )
 
 
-def _syntax(file: str, exc: yaml.MarkedYAMLError) -> str:
+def _syntax_problem(file: str, exc: yaml.MarkedYAMLError) -> str:
     mark = exc.problem_mark or exc.context_mark
     place = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else file
     said = f"{exc.problem or ''} {exc.context or ''}"
@@ -104,7 +104,7 @@ def _syntax(file: str, exc: yaml.MarkedYAMLError) -> str:
     return f"{place}: not valid YAML: {', '.join(words)}"
 
 
-class _Reader:
+class _NodeReader:
     """Walks PyYAML's nodes once; keeps what every step needs."""
 
     def __init__(self, file: str, environ: Mapping[str, str], problems: list[str], loader: _Loader) -> None:
@@ -122,26 +122,26 @@ class _Reader:
                     f"{where}: {path}: aliases (*name) make more than {self.most:,} values here"
                 )
             if isinstance(node, yaml.MappingNode):
-                return Node(self._mapping(node, path), where)
+                return Node(self._read_mapping(node, path), where)
             if isinstance(node, yaml.SequenceNode):
                 items = enumerate(node.value)
-                return Node([self.node(n, self._where(n), f"{path}[{i}]") for i, n in items], where)
-            return self._scalar(node, where, path)
+                return Node([self.node(n, self._place_of(n), f"{path}[{i}]") for i, n in items], where)
+            return self._read_scalar(node, where, path)
         finally:
             self.depth -= 1
 
-    def _where(self, node: yaml.Node) -> str:
+    def _place_of(self, node: yaml.Node) -> str:
         return f"{self.file}:{node.start_mark.line + 1}"
 
-    def _mapping(self, node: yaml.MappingNode, path: str) -> dict[str, Node]:
+    def _read_mapping(self, node: yaml.MappingNode, path: str) -> dict[str, Node]:
         found: dict[str, Node] = {}
         for key_node, value_node in node.value:
-            where = self._where(key_node)
+            where = self._place_of(key_node)
             key = key_node.value
             if not isinstance(key, str):
                 self.problems.append(f"{where}: {path or 'the file'}: a key must be a plain word")
                 continue
-            here = f"{path}.{shown(key)}" if path else shown(key)
+            here = f"{path}.{show_key(key)}" if path else show_key(key)
             if key in found:
                 first = found[key].where.rpartition(":")[2]
                 self.problems.append(f"{where}: {here}: duplicate key; it was first given on line {first}")
@@ -149,12 +149,12 @@ class _Reader:
             found[key] = self.node(value_node, where, here)
         return found
 
-    def _scalar(self, node: yaml.Node, where: str, path: str) -> Node:
+    def _read_scalar(self, node: yaml.Node, where: str, path: str) -> Node:
         text = str(node.value)
         if node.tag.startswith("tag:yaml.org,2002:") and node.tag.endswith(
             (":int", ":float", ":bool", ":null")
         ):
-            return Node(self._construct(node, where, path), where)
+            return Node(self._construct_value(node, where, path), where)
         if node.tag != "tag:yaml.org,2002:str":
             self.problems.append(
                 f"{where}: {path}: YAML tags (!…) are not used here; put quotes around the text"
@@ -165,7 +165,7 @@ class _Reader:
         plain = getattr(node, "style", None) is None
         before = len(self.problems)
         unset: list[Unset] = []
-        expanded = self._expand(text, where, path, unset)
+        expanded = self._expand_variables(text, where, path, unset)
         if len(self.problems) > before:
             return Node(BROKEN, where)
         if unset:
@@ -178,7 +178,7 @@ class _Reader:
         only = _VARIABLE.fullmatch(text)
         return variable_file(self.environ, only[2]) if only is not None and only[2] else None
 
-    def _construct(self, node: yaml.Node, where: str, path: str) -> Any:
+    def _construct_value(self, node: yaml.Node, where: str, path: str) -> Any:
         try:
             if node.tag.endswith(":int"):
                 return int(node.value)  # YAML 1.1 would read 010 as eight
@@ -187,7 +187,7 @@ class _Reader:
             self.problems.append(f"{where}: {path}: the value does not fit its tag")
             return BROKEN
 
-    def _expand(self, text: str, where: str, path: str, unset: list[Unset]) -> str:
+    def _expand_variables(self, text: str, where: str, path: str, unset: list[Unset]) -> str:
         def put(match: re.Match[str]) -> str:
             dollar, name, default, _brace = match.groups()
             if dollar:
@@ -197,13 +197,15 @@ class _Reader:
                     f"{where}: {path}: ${{ starts a variable: ${{NAME}}; write $$ for a dollar"
                 )
                 return ""
-            return self._variable(name, default, where, path, unset)
+            return self._expand_variable(name, default, where, path, unset)
 
         return _VARIABLE.sub(put, text)
 
-    def _variable(self, name: str, default: str | None, where: str, path: str, unset: list[Unset]) -> str:
+    def _expand_variable(
+        self, name: str, default: str | None, where: str, path: str, unset: list[Unset]
+    ) -> str:
         try:
-            value = variable(self.environ, name)
+            value = read_variable(self.environ, name)
         except BothGiven as exc:
             self.problems.append(f"{where}: {path}: {exc}")
             return ""

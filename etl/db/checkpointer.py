@@ -26,7 +26,7 @@ def log_copied(engine: Engine) -> Iterator[None]:
         return
     ended = threading.Event()
     path = Path(str(engine.url.database)).absolute()
-    thread = threading.Thread(target=_copy, args=(f"{path.as_uri()}?mode=rw", ended), daemon=True)
+    thread = threading.Thread(target=_copy_log, args=(f"{path.as_uri()}?mode=rw", ended), daemon=True)
     thread.start()
     try:
         yield
@@ -35,7 +35,7 @@ def log_copied(engine: Engine) -> Iterator[None]:
         thread.join()
 
 
-def _copy(address: str, ended: threading.Event) -> None:
+def _copy_log(address: str, ended: threading.Event) -> None:
     if ended.wait(_PAUSE):
         return
     with suppress(sqlite3.Error), closing(sqlite3.connect(address, uri=True)) as connection:

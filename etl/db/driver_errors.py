@@ -100,17 +100,17 @@ def storage_errors(place: str = "") -> Iterator[None]:
         raise DatabaseBusy("all database connections of this process are in use") from exc
     except sa.exc.DBAPIError as exc:
         said = getattr(exc, "etl_place", place)
-        raise _translated(exc.orig, said, cut=exc.connection_invalidated) from exc
+        raise _translate_error(exc.orig, said, cut=exc.connection_invalidated) from exc
     except Exception as exc:
         # COPY goes straight to the driver, and so does what sets a new connection up.
-        if _driver(exc) is None:
+        if _driver_name(exc) is None:
             raise
-        raise _translated(exc, place) from exc
+        raise _translate_error(exc, place) from exc
 
 
 def is_known(error: Exception) -> bool:
     """The database is busy, away, full or will not let us in; not that it does not know what we asked for."""
-    return _meaning(error) is not None
+    return _meaning_of(error) is not None
 
 
 def note_place(engine: sa.Engine) -> None:
@@ -132,18 +132,18 @@ def place_of(engine: sa.Engine) -> str:
     return f" (database {url.database} at {host}{f':{url.port}' if url.port else ''})"
 
 
-def _translated(error: BaseException | None, place: str, *, cut: bool = False) -> StorageError:
-    kind, hint = _meaning(error) or (_AWAY if cut else (StorageError, None))
-    return kind(f"{_text(error)}{place}", hint=hint)
+def _translate_error(error: BaseException | None, place: str, *, cut: bool = False) -> StorageError:
+    kind, hint = _meaning_of(error) or (_AWAY if cut else (StorageError, None))
+    return kind(f"{_error_text(error)}{place}", hint=hint)
 
 
-def _driver(error: BaseException | None) -> str | None:
+def _driver_name(error: BaseException | None) -> str | None:
     module = type(error).__module__.partition(".")[0]
     return module if module in ("sqlite3", "psycopg", "pymysql") else None
 
 
-def _meaning(error: Any) -> Meaning | None:
-    driver = _driver(error)
+def _meaning_of(error: Any) -> Meaning | None:
+    driver = _driver_name(error)
     if driver == "sqlite3":
         code = getattr(error, "sqlite_errorcode", 0)
         return _SQLITE.get(code) or _SQLITE.get(code & 0xFF)
@@ -162,10 +162,10 @@ def _postgres_meaning(error: Any) -> Meaning | None:
     return next((_POSTGRES[error.sqlstate[:n]] for n in (5, 3, 2) if error.sqlstate[:n] in _POSTGRES), None)
 
 
-def _text(error: Any) -> str:
+def _error_text(error: Any) -> str:
     """The server's first line. PostgreSQL's DETAIL is left out: it quotes rows."""
-    primary = error.diag.message_primary if _driver(error) == "psycopg" else None
-    if _driver(error) == "pymysql" and len(error.args) > 1:
+    primary = error.diag.message_primary if _driver_name(error) == "psycopg" else None
+    if _driver_name(error) == "pymysql" and len(error.args) > 1:
         primary = str(error.args[1])
     lines = (primary or str(error)).strip().splitlines()
     return lines[0] if lines else type(error).__name__

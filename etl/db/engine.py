@@ -21,7 +21,7 @@ from etl.db import mysql_urls, postgres
 from etl.db.driver_errors import note_place, place_of, storage_errors
 from etl.errors import ConfigError, DatabaseRefused
 
-__all__ = ["Engine", "is_sqlite", "make_engine", "reading", "storage_errors", "writing"]
+__all__ = ["Engine", "is_sqlite", "make_engine", "read_transaction", "storage_errors", "write_transaction"]
 
 Engine = sa.Engine
 
@@ -54,7 +54,7 @@ def make_engine(
     working for that long, so a frozen process cannot keep its locks. MariaDB has it, MySQL has not.
     Raises ConfigError for a URL that cannot be used or a driver that is not installed.
     """
-    parsed = _parse(url)
+    parsed = _parse_url(url)
     family = parsed.get_backend_name()
     parsed, given = _read_parameters(parsed, family)
     options: dict[str, Any] = {"hide_parameters": True, "echo": echo, "pool_size": pool_size}
@@ -67,7 +67,7 @@ def make_engine(
         arguments = postgres.connect_arguments(parsed) | given
         engine = sa.create_engine(parsed, connect_args=arguments, **options)
         _ping_when_idle(engine)
-        postgres.prepare(engine, LOCK_WAIT, idle_transaction_timeout)
+        postgres.prepare_connections(engine, LOCK_WAIT, idle_transaction_timeout)
     else:
         options |= {"connect_args": _mysql_arguments(parsed) | given, "isolation_level": "READ COMMITTED"}
         engine = sa.create_engine(parsed, pool_recycle=3600, **options)
@@ -89,7 +89,7 @@ def _read_parameters(url: sa.URL, family: str) -> tuple[sa.URL, dict[str, Any]]:
 
 
 @contextmanager
-def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
+def write_transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
     """One write transaction: commits at the end, rolls back on any exception; raises StorageError's tree.
 
     SQLite takes the write lock at once (BEGIN IMMEDIATE): a reader that turns writer could not wait for it.
@@ -101,7 +101,7 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
 
 
 @contextmanager
-def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
+def read_transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
     """For questions only, each seeing what is committed by then; raises StorageError's tree.
 
     Without a transaction on PostgreSQL, whose BEGIN and ROLLBACK are two more journeys for each question.
@@ -116,7 +116,7 @@ def is_sqlite(engine: sa.Engine) -> bool:
     return engine.dialect.name == "sqlite"
 
 
-def _parse(url: str) -> sa.URL:
+def _parse_url(url: str) -> sa.URL:
     try:
         parsed = sa.make_url(url)
     except (sa.exc.ArgumentError, ValueError):
@@ -241,11 +241,11 @@ def _ping_when_idle(engine: sa.Engine) -> None:
     @sa.event.listens_for(engine, "checkout")
     def _wakes(connection: Any, record: Any, _proxy: Any) -> None:
         since = record.info.pop("since", None)
-        if since is not None and time.monotonic() - since > _LIVELY and not _lives(engine, connection):
+        if since is not None and time.monotonic() - since > _LIVELY and not _is_alive(engine, connection):
             raise sa.exc.DisconnectionError  # the pool tries another one
 
 
-def _lives(engine: sa.Engine, connection: Any) -> bool:
+def _is_alive(engine: sa.Engine, connection: Any) -> bool:
     try:
         return engine.dialect.do_ping(connection)
     except engine.dialect.loaded_dbapi.Error:

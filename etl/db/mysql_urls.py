@@ -29,16 +29,16 @@ def read_url(url: sa.URL) -> tuple[sa.URL, dict[str, Any], str | None]:
     """The URL without its parameters, what they mean to PyMySQL, and what is wrong with one."""
     arguments: dict[str, Any] = {}
     for name, value in url.query.items():
-        found = _read(name, str(value))
+        found = _read_option(name, str(value))
         if isinstance(found, str):
             return url, {}, found
         arguments |= found
     return url.set(query={}), arguments, None
 
 
-def _read(name: str, value: str) -> dict[str, Any] | str:
+def _read_option(name: str, value: str) -> dict[str, Any] | str:
     if name in _MODES or name in _SWITCHES:
-        return _encryption(name, value.lower())
+        return _read_encryption(name, value.lower())
     if name in _IGNORED:
         return {}
     reader = _READERS.get(name)
@@ -50,7 +50,7 @@ def _read(name: str, value: str) -> dict[str, Any] | str:
         return f"{name} cannot be {value[:40]!r}"
 
 
-def _encryption(name: str, value: str) -> dict[str, Any] | str:
+def _read_encryption(name: str, value: str) -> dict[str, Any] | str:
     if value in _OFF:
         return {"ssl_disabled": True}
     if value in _TRYING:
@@ -64,7 +64,7 @@ def _encryption(name: str, value: str) -> dict[str, Any] | str:
     return f"{name} takes disabled, preferred, required, verify-ca or verify-identity, not {value[:40]!r}"
 
 
-def _truth(value: str) -> bool:
+def _read_truth(value: str) -> bool:
     if value.lower() not in ("true", "false", "1", "0"):
         raise ValueError
     return value.lower() in ("true", "1")
@@ -73,5 +73,5 @@ def _truth(value: str) -> bool:
 _READERS: dict[str, Callable[[str], Any]] = {
     **dict.fromkeys(_NUMBERS, int),
     **dict.fromkeys(_TEXTS, str),
-    **dict.fromkeys(_TRUTHS, _truth),
+    **dict.fromkeys(_TRUTHS, _read_truth),
 }

@@ -55,7 +55,7 @@ def connect_arguments(url: sa.URL) -> dict[str, Any]:
     return {name: value for name, value in arguments.items() if name not in url.query}
 
 
-def prepare(engine: sa.Engine, lock_wait: float, idle_transaction_timeout: float) -> None:
+def prepare_connections(engine: sa.Engine, lock_wait: float, idle_transaction_timeout: float) -> None:
     """Sets up each connection as it is made. Lengths are seconds."""
     settings = {
         "default_transaction_isolation": "read committed",
@@ -65,14 +65,14 @@ def prepare(engine: sa.Engine, lock_wait: float, idle_transaction_timeout: float
 
     @sa.event.listens_for(engine, "connect")
     def _session(connection: Any, record: Any) -> None:
-        calls = _calls(_FOLLOWED, local=False)
+        calls = _setting_calls(_FOLLOWED, local=False)
         [pid] = connection.execute(f"SELECT pg_backend_pid(), {calls}").fetchone()[:1]
         # A pooler answers under a number of its own, as it hands out many servers' connections.
         if pid != connection.info.backend_pid:
-            record.info["local"] = _calls(settings, local=True)
+            record.info["local"] = _setting_calls(settings, local=True)
             connection.prepare_threshold = None
         else:
-            connection.execute(f"SELECT {_calls(settings, local=False)}")
+            connection.execute(f"SELECT {_setting_calls(settings, local=False)}")
         connection.commit()
 
     @sa.event.listens_for(engine, "begin")
@@ -89,7 +89,7 @@ def is_pooled(record_info: Any) -> bool:
     return "local" in record_info
 
 
-def _calls(settings: dict[str, str], *, local: bool) -> str:
+def _setting_calls(settings: dict[str, str], *, local: bool) -> str:
     """SQL that makes the settings, for this transaction or for the session."""
     how = str(local).lower()
     calls = ", ".join(f"set_config('{name}', '{value}', {how})" for name, value in settings.items())
@@ -110,5 +110,5 @@ def for_reading(info: Any, timeout: float | None) -> bool:
     settings = {"transaction_read_only": "on"}
     if timeout is not None:
         settings["statement_timeout"] = str(max(1, round(timeout * 1000)))
-    info["reads"] = _calls(settings, local=True)
+    info["reads"] = _setting_calls(settings, local=True)
     return True

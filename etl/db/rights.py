@@ -6,7 +6,7 @@ import re
 
 import sqlalchemy as sa
 
-from etl.db.engine import Engine, reading
+from etl.db.engine import Engine, read_transaction
 
 #: How to make an account that can only read; the rest stands in docs/sql.md.
 HINT = "ask as an account that may only SELECT: see 'An account that can only read' in docs/sql.md"
@@ -24,7 +24,7 @@ _POSTGRES_ROLES = (
 
 def server_rights(engine: Engine) -> tuple[str, ...]:
     """Rights that reach beyond the tables: files, settings, other sessions. Raises StorageError's tree."""
-    with reading(engine) as connection:
+    with read_transaction(engine) as connection:
         if connection.dialect.name == "sqlite":
             return ()
         if connection.dialect.name == "postgresql":
@@ -34,7 +34,7 @@ def server_rights(engine: Engine) -> tuple[str, ...]:
 
 def may_write(engine: Engine) -> bool:
     """Whether the account may change rows. An SQLite file's rights are its file's: always True there."""
-    with reading(engine) as connection:
+    with read_transaction(engine) as connection:
         if connection.dialect.name == "sqlite":
             return True
         if connection.dialect.name == "postgresql":

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
 
-from etl.records import utc
+from etl.records import as_utc
 
 
 class UtcDateTime(sa.TypeDecorator[datetime]):
@@ -30,7 +30,7 @@ class UtcDateTime(sa.TypeDecorator[datetime]):
     def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
         if value is None:
             return None
-        moment = utc(value)
+        moment = as_utc(value)
         return moment if dialect.name == "postgresql" else moment.replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
@@ -59,12 +59,12 @@ class JsonText(sa.types.UserDefinedType[str]):
 
 
 @compiles(JsonText, "postgresql")
-def _jsonb(_type: JsonText, _compiler: Any, **_: Any) -> str:
+def _compile_jsonb(_type: JsonText, _compiler: Any, **_: Any) -> str:
     return "JSONB"
 
 
 @compiles(JsonText, "mysql", "mariadb")
-def _longtext(_type: JsonText, _compiler: Any, **_: Any) -> str:
+def _compile_longtext(_type: JsonText, _compiler: Any, **_: Any) -> str:
     return "LONGTEXT"
 
 

@@ -18,7 +18,7 @@ def read_body(raw: Any, limit: int, where: str, on_piece: Callable[[], None]) ->
 
     `read1` returns what has come: `read` would wait for a whole piece, past every deadline.
     """
-    inflate = _inflater(raw.headers.get("Content-Encoding", ""), where)
+    inflate = _make_inflater(raw.headers.get("Content-Encoding", ""), where)
     pieces: list[bytes] = []
     size = 0
     while piece := raw.read1(_PIECE, decode_content=False):
@@ -38,7 +38,7 @@ def read_body(raw: Any, limit: int, where: str, on_piece: Callable[[], None]) ->
 CUT = "a proxy or the network cut the answer short; a smaller page_size may pass"
 
 
-def _inflater(encoding: str, where: str) -> _Inflater | None:
+def _make_inflater(encoding: str, where: str) -> _Inflater | None:
     name = encoding.strip().lower()
     if name in ("", "identity"):
         return None

@@ -25,9 +25,9 @@ class Cause(NamedTuple):
 
 def cause_of(error: BaseException, base_url: str, proxy: str | None) -> Cause:
     """Of an error of requests, urllib3 or a socket. `proxy` is the URL of the one that was asked, if any."""
-    found = list(_chain(error))
+    found = list(_error_chain(error))
     through = proxy is not None and any(isinstance(e, broken.ProxyError) for e in found)
-    place = address(proxy if through and proxy else base_url)
+    place = host_and_port(proxy if through and proxy else base_url)
     who = f"the proxy {place}" if through else place
     certificate = next((e for e in found if isinstance(e, ssl.SSLCertVerificationError)), None)
     if certificate is not None:
@@ -53,10 +53,10 @@ def _of_connection(found: list[BaseException], who: str, *, through: bool) -> Ca
             f"{who}: no route to this host", "is the network (or the VPN) up, and the address right?"
         )
     if through:
-        said = _words(found)
+        said = _innermost_reason(found)
         return Cause(f"{who}: {said}", "does the proxy let this host pass? check `proxy` or HTTPS_PROXY")
     hint = "is base_url right, does the gateway run, and does it want https:// here?"
-    return Cause(f"{who}: {_words(found)}", hint)
+    return Cause(f"{who}: {_innermost_reason(found)}", hint)
 
 
 def _of_certificate(error: ssl.SSLCertVerificationError, who: str) -> Cause:
@@ -74,7 +74,7 @@ def _says_plain(error: BaseException) -> bool:
     return any(word in str(reason) for word in _PLAIN_PORT)
 
 
-def address(url: str) -> str:
+def host_and_port(url: str) -> str:
     """`host:port` of a URL, the scheme's own port included."""
     parts = urlsplit(url)
     host = parts.hostname or url.partition("://")[2]
@@ -83,13 +83,13 @@ def address(url: str) -> str:
     )
 
 
-def _words(found: list[BaseException]) -> str:
+def _innermost_reason(found: list[BaseException]) -> str:
     """The innermost reason, without the pool's and the request's dressing."""
     said = " ".join(str(found[-1]).split()) if found else ""
     return said[:200] or type(found[-1]).__name__
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
+def _error_chain(error: BaseException) -> Iterator[BaseException]:
     """The error, and what it came from, outermost first."""
     seen: set[int] = set()
     following: BaseException | None = error

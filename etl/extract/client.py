@@ -17,15 +17,15 @@ from etl.config import Source
 from etl.errors import DeadCursor, GarbledAnswer, GatewayError, NotFound
 from etl.extract import gateway_errors, provider_bytes
 from etl.extract.cursors import Cursors, Named
-from etl.extract.decode import Envelope, Garbled, decode, decode_object
+from etl.extract.decode import Envelope, Garbled, decode_object, decode_page
 from etl.extract.http import Reply, Transport
 from etl.extract.logs import LogClient
 from etl.extract.paging import item_ids
 from etl.extract.rate_limit import RateLimit
 from etl.extract.reply_headers import answering_key, retry_after_seconds, sent_at
 from etl.extract.retry import Retry
-from etl.log import Redactor, get
-from etl.records import RawPage, Request
+from etl.log import Redactor, get_logger
+from etl.records import PageRequest, RawPage
 
 #: What the page log says of a page that came through the passthrough: its answers carry no extra_fields.
 _PASSED_THROUGH = b'{"request_type":"passthrough"}'
@@ -36,7 +36,7 @@ NO_RAW_PAYLOADS = "the gateway keeps raw answers to itself: set allow_per_reques
 _KNOWN = frozenset({"object", "first_id", "last_id", "has_more"})
 
 
-class Gateway:
+class GatewayClient:
     """A client for one source. Thread-safe; close it, or use it as a context manager.
 
     clock: our time, UTC. monotonic, sleep: seconds. on_retry(error, seconds) is told before each wait.
@@ -66,7 +66,7 @@ class Gateway:
         self._limit = RateLimit(source.requests_per_second, monotonic=monotonic, sleep=sleep)
         self._retry = Retry(source, rng=rng, sleep=sleep, monotonic=monotonic, on_retry=self._count_retry)
 
-    def __enter__(self) -> Gateway:
+    def __enter__(self) -> GatewayClient:
         return self
 
     def __exit__(
@@ -110,23 +110,23 @@ class Gateway:
         """From now on `on_reply` gets the path, the query and the answer of each request that is answered."""
         self._transport.on_reply = on_reply
 
-    def page(self, request: Request, *, attempts: int | None = None) -> RawPage:
+    def page(self, request: PageRequest, *, attempts: int | None = None) -> RawPage:
         """One page of the list. Raises GatewayError; retriable failures only after their retries."""
         other = self.cursors.other_name(request.after)
         if other is None:
-            return self._noted(self._ask(request, request.after, attempts))
+            return self._note_cursor(self._ask_page(request, request.after, attempts))
         if self.cursors.apart:
-            return self._noted(self._ask(request, other.last, attempts))
-        return self._noted(self._try_both(request, other, attempts))
+            return self._note_cursor(self._ask_page(request, other.last, attempts))
+        return self._note_cursor(self._try_both(request, other, attempts))
 
-    def _noted(self, page: RawPage) -> RawPage:
+    def _note_cursor(self, page: RawPage) -> RawPage:
         self.cursors.note(page)
         return page
 
-    def _try_both(self, request: Request, other: Named, attempts: int | None) -> RawPage:
+    def _try_both(self, request: PageRequest, other: Named, attempts: int | None) -> RawPage:
         """Behind the item's id, and where the list does not go on there, behind its other name."""
         try:
-            page = self._ask(request, request.after, attempts)
+            page = self._ask_page(request, request.after, attempts)
         except (DeadCursor, NotFound):
             if (found := self._by_other_name(request, other, attempts)) is None:
                 raise
@@ -135,31 +135,33 @@ class Gateway:
             return page
         return self._by_other_name(request, other, attempts) or page
 
-    def _by_other_name(self, request: Request, other: Named, attempts: int | None) -> RawPage | None:
+    def _by_other_name(self, request: PageRequest, other: Named, attempts: int | None) -> RawPage | None:
         """The page behind it, if the list goes on there, and what it calls its ends are cursors indeed."""
         try:
-            page = self._ask(request, other.last, attempts)
-            self.cursors.apart = not self.cursors.passed_over(page) and self._proves(request, other, attempts)
+            page = self._ask_page(request, other.last, attempts)
+            self.cursors.apart = not self.cursors.passed_over(page) and self._proves_cursor(
+                request, other, attempts
+            )
         except (DeadCursor, NotFound):
             return None
         self.cursors.useless = not self.cursors.apart
         return page if self.cursors.apart else None
 
-    def _proves(self, request: Request, other: Named, attempts: int | None) -> bool:
+    def _proves_cursor(self, request: PageRequest, other: Named, attempts: int | None) -> bool:
         """Behind what the page calls its first item stands its second one: these names are cursors."""
         if other.first is None or other.first == other.last or len(other.ids) < 2:
             return True
-        return item_ids(self._ask(request, other.first, attempts))[:1] == [other.ids[1]]
+        return item_ids(self._ask_page(request, other.first, attempts))[:1] == [other.ids[1]]
 
-    def _ask(self, request: Request, after: str | None, attempts: int | None) -> RawPage:
+    def _ask_page(self, request: PageRequest, after: str | None, attempts: int | None) -> RawPage:
         query = {"limit": str(request.limit), "order": request.order}
         query |= self._provider
         if after is not None:
             query["after"] = after
-        reply, envelope, tried = self._list("/v1/videos", query, attempts)
-        return self._page(request, reply, envelope, tried)
+        reply, envelope, tried = self._ask_list("/v1/videos", query, attempts)
+        return self._make_page(request, reply, envelope, tried)
 
-    def raw_page(self, request: Request, after: str | None) -> RawPage:
+    def raw_page(self, request: PageRequest, after: str | None) -> RawPage:
         """A page as the provider sends it, behind its own id `after`, with ids as the list shows them.
 
         Raises GatewayError; GarbledAnswer where the gateway has no passthrough.
@@ -167,13 +169,13 @@ class Gateway:
         query = {"limit": str(request.limit), "order": request.order}
         if after is not None:
             query["after"] = after
-        reply, envelope, tried = self._list(provider_bytes.PATH, query, None)
-        envelope.items = [provider_bytes.dressed(item) for item in envelope.items]
+        reply, envelope, tried = self._ask_list(provider_bytes.PATH, query, None)
+        envelope.items = [provider_bytes.with_listed_ids(item) for item in envelope.items]
         for name in ("first_id", "last_id"):
             if isinstance(found := envelope.fields.get(name), str) and found:
                 envelope.fields[name] = provider_bytes.listed_id(found)
         envelope.extra_fields = _PASSED_THROUGH
-        page = self._page(request, reply, envelope, tried)
+        page = self._make_page(request, reply, envelope, tried)
         more = page.has_more if page.has_more is not None else len(page.items) >= request.limit
         return replace(page, has_more=more)
 
@@ -183,19 +185,23 @@ class Gateway:
         where = f"GET {provider_bytes.PATH}/ID (source {self.source.name})"
 
         def once() -> tuple[Reply, bytes, dict[str, bytes]]:
-            reply = self._send(path, {}, where, job_id, by_id=True)
+            reply = self._send_request(path, {}, where, job_id, by_id=True)
             return reply, *self._job_body(reply, where, job_id)
 
         (reply, body, _), tried = self._retry.call(once)
-        envelope = Envelope([provider_bytes.dressed(body)], True, {"has_more": False}, _PASSED_THROUGH)
-        return self._page(Request(after=job_id, limit=1), reply, envelope, tried)
+        envelope = Envelope(
+            [provider_bytes.with_listed_ids(body)], True, {"has_more": False}, _PASSED_THROUGH
+        )
+        return self._make_page(PageRequest(after=job_id, limit=1), reply, envelope, tried)
 
-    def _list(self, path: str, query: dict[str, str], attempts: int | None) -> tuple[Reply, Envelope, int]:
+    def _ask_list(
+        self, path: str, query: dict[str, str], attempts: int | None
+    ) -> tuple[Reply, Envelope, int]:
         where, after = f"GET {path} (source {self.source.name})", query.get("after")
 
         def once() -> tuple[Reply, Envelope]:
-            reply = self._send(path, query, where, after)
-            envelope = self._decode(reply, where)
+            reply = self._send_request(path, query, where, after)
+            envelope = self._decode_reply(reply, where)
             self._check_list(reply, envelope, where, after)
             return reply, envelope
 
@@ -206,7 +212,7 @@ class Gateway:
         """One job as a page of one item; NotFound when the gateway has none of that id. `key` pins it."""
         (reply, body, cut), tried = self._read_job(job_id, key)
         envelope = Envelope([body], True, {"has_more": False}, cut.get("extra_fields"))
-        return self._page(Request(after=job_id, limit=1), reply, envelope, tried)
+        return self._make_page(PageRequest(after=job_id, limit=1), reply, envelope, tried)
 
     def whole_job(self, job_id: str, *, key: str | None = None) -> bytes:
         """As `job`, with all that the answer holds: links to media, or the media itself, among it."""
@@ -219,7 +225,7 @@ class Gateway:
         query = {} if ":" in job_id else self._provider
 
         def once() -> tuple[Reply, bytes, dict[str, bytes]]:
-            reply = self._send(path, query, where, job_id, by_id=True, key=key)
+            reply = self._send_request(path, query, where, job_id, by_id=True, key=key)
             return reply, *self._job_body(reply, where, job_id)
 
         return self._retry.call(once)
@@ -231,10 +237,10 @@ class Gateway:
     def health(self) -> dict[str, Any]:
         """GET /health once, decoded. Raises GatewayError when there is none or it is not well."""
         where = f"GET /health (source {self.source.name})"
-        reply = self._send("/health", {}, where, None, by_id=True)
-        return self._decode(reply, where).fields
+        reply = self._send_request("/health", {}, where, None, by_id=True)
+        return self._decode_reply(reply, where).fields
 
-    def _send(
+    def _send_request(
         self,
         path: str,
         query: dict[str, str],
@@ -253,12 +259,14 @@ class Gateway:
             reply = self._transport.get(path, query, where, own, key=key or self.key)
         if reply.status != 200:
             wait = retry_after_seconds(reply, self._clock)
-            error = self._error(gateway_errors.Answer(reply.status, reply.body, wait, where, after, by_id))
+            error = self._judge_error(
+                gateway_errors.ErrorReply(reply.status, reply.body, wait, where, after, by_id)
+            )
             error.account = answering_key(reply)
             raise error
         return reply
 
-    def _error(self, answer: gateway_errors.Answer) -> GatewayError:
+    def _judge_error(self, answer: gateway_errors.ErrorReply) -> GatewayError:
         known = Redactor(self._transport.secrets)  # a renewed key is not known to whoever made `redact`
         return gateway_errors.error_of(answer, lambda text: self._redact(known(text)))
 
@@ -268,19 +276,21 @@ class Gateway:
         try:
             body, cut = decode_object(reply.body)
         except Garbled as error:
-            raise _garbled(where, error, reply.body) from None
+            raise _garbled_answer(where, error, reply.body) from None
         if b'"id"' not in body or b'"is_bifrost_error"' in body:
-            status = gateway_errors.embedded_status(self._decode(reply, where).fields)
+            status = gateway_errors.embedded_status(self._decode_reply(reply, where).fields)
             if status is not None:
-                raise self._error(gateway_errors.Answer(status, reply.body, None, where, job_id, True, True))
+                raise self._judge_error(
+                    gateway_errors.ErrorReply(status, reply.body, None, where, job_id, True, True)
+                )
         return body, cut
 
-    def _decode(self, reply: Reply, where: str) -> Envelope:
+    def _decode_reply(self, reply: Reply, where: str) -> Envelope:
         self._check_json(reply, where)
         try:
-            return decode(reply.body)
+            return decode_page(reply.body)
         except Garbled as error:
-            raise _garbled(where, error, reply.body) from None
+            raise _garbled_answer(where, error, reply.body) from None
 
     def _check_json(self, reply: Reply, where: str) -> None:
         """The body decides, not its label: proxies call JSON what they like, and web pages too."""
@@ -298,23 +308,25 @@ class Gateway:
     def _check_list(self, reply: Reply, envelope: Envelope, where: str, after: str | None) -> None:
         status = None if envelope.items else gateway_errors.embedded_status(envelope.fields)
         if status is not None:
-            raise self._error(gateway_errors.Answer(status, reply.body, None, where, after, inside=True))
+            raise self._judge_error(
+                gateway_errors.ErrorReply(status, reply.body, None, where, after, inside=True)
+            )
         if not envelope.listed and envelope.fields.get("object") != "list":
             hint = "is base_url a gateway? Something else answered"
             raise GarbledAnswer(
                 f"{where}: JSON, but not a list of jobs", status=200, hint=hint, hopeless=True
             )
 
-    def _page(self, request: Request, reply: Reply, envelope: Envelope, tried: int) -> RawPage:
+    def _make_page(self, request: PageRequest, reply: Reply, envelope: Envelope, tried: int) -> RawPage:
         self._notice(envelope.extra_fields)
         fields = envelope.fields
         unknown = {name: value for name, value in fields.items() if name not in _KNOWN}
         return RawPage(
             request=request,
             items=tuple(envelope.items),
-            first_id=_text(fields, "first_id", unknown),
-            last_id=_text(fields, "last_id", unknown),
-            has_more=_flag(fields, unknown),
+            first_id=_take_text(fields, "first_id", unknown),
+            last_id=_take_text(fields, "last_id", unknown),
+            has_more=_take_flag(fields, unknown),
             extra_fields=envelope.extra_fields,
             received_at=self._clock(),
             http_status=reply.status,
@@ -339,7 +351,7 @@ class Gateway:
         if b'"routing_info"' in extra:
             self._transport.expect_version_2()
         if self.source.raw_payloads == "store" and b'"raw_response"' not in extra:
-            get("extract").warning("no_raw_payloads", source=self.source.name, hint=NO_RAW_PAYLOADS)
+            get_logger("extract").warning("no_raw_payloads", source=self.source.name, hint=NO_RAW_PAYLOADS)
 
     def _count_retry(self, error: GatewayError, wait: float) -> None:
         with self._lock:
@@ -348,13 +360,13 @@ class Gateway:
             self._on_retry(error, wait)
 
 
-def _garbled(where: str, error: Garbled, body: bytes) -> GarbledAnswer:
+def _garbled_answer(where: str, error: Garbled, body: bytes) -> GarbledAnswer:
     hint = "look at the proxy in front of the gateway; a smaller page_size may pass"
     whole = body.rstrip().endswith(b"}")
     return GarbledAnswer(f"{where}: the body is {error}", status=200, hint=hint, whole=whole)
 
 
-def _text(fields: dict[str, Any], name: str, unknown: dict[str, Any]) -> str | None:
+def _take_text(fields: dict[str, Any], name: str, unknown: dict[str, Any]) -> str | None:
     value = fields.get(name)
     if isinstance(value, str):
         return value or None
@@ -363,7 +375,7 @@ def _text(fields: dict[str, Any], name: str, unknown: dict[str, Any]) -> str | N
     return None
 
 
-def _flag(fields: dict[str, Any], unknown: dict[str, Any]) -> bool | None:
+def _take_flag(fields: dict[str, Any], unknown: dict[str, Any]) -> bool | None:
     value = fields.get("has_more")
     if value is None or isinstance(value, bool):
         return value

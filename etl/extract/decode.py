@@ -45,14 +45,14 @@ _ARRAY = msgspec.json.Decoder(list[msgspec.Raw] | None)
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
-def decode(body: bytes) -> Envelope:
+def decode_page(body: bytes) -> Envelope:
     """Raises Garbled."""
     try:
         page = _ORDINARY.decode(body)
     except _UNREADABLE:
         return _decode_any(body)
     fields = {name: getattr(page, name) for name in ("object", "first_id", "last_id", "has_more")}
-    return Envelope([bytes(item) for item in page.data], True, fields, _given(bytes(page.extra_fields)))
+    return Envelope([bytes(item) for item in page.data], True, fields, _given_extra(bytes(page.extra_fields)))
 
 
 def _decode_any(body: bytes) -> Envelope:
@@ -62,8 +62,8 @@ def _decode_any(body: bytes) -> Envelope:
         items = [bytes(item) for item in _ARRAY.decode(data or b"null") or []]
         fields = {n: msgspec.json.decode(v) for n, v in members.items()}
     except _UNREADABLE:
-        return _scan(body)
-    return Envelope(items, data is not None, fields, _given(extra))
+        return _scan_page(body)
+    return Envelope(items, data is not None, fields, _given_extra(extra))
 
 
 def decode_members(body: bytes) -> dict[str, bytes]:
@@ -97,32 +97,32 @@ def _check_object(body: bytes) -> None:
     _check_item(text)
 
 
-def _given(extra: bytes) -> bytes | None:
+def _given_extra(extra: bytes) -> bytes | None:
     return None if extra in (b"", b"null") else extra
 
 
-def _scan(body: bytes) -> Envelope:
+def _scan_page(body: bytes) -> Envelope:
     """The same by hand: cut out `data`, take its elements verbatim, decode the rest leniently."""
     body = body.removeprefix(b"\xef\xbb\xbf").strip()
     start = _value_start(body, b"data")
     if start is None or body[start : start + 1] != b"[":
-        return _without_list(_lenient(body))
-    items, end = _elements(body, start)
+        return _without_list(_decode_leniently(body))
+    items, end = _cut_elements(body, start)
     for item in items:
         _check_item(item)
-    fields = _lenient(body[:start] + b"null" + body[end:])
+    fields = _decode_leniently(body[:start] + b"null" + body[end:])
     fields.pop("data", None)
-    return Envelope(items, True, fields, _repacked(fields))
+    return Envelope(items, True, fields, _repack_fields(fields))
 
 
 def _without_list(fields: dict[str, Any]) -> Envelope:
     listed = "data" in fields
     if fields.pop("data", None) is not None:
         raise Garbled("JSON, but its `data` is no list")
-    return Envelope([], listed, fields, _repacked(fields))
+    return Envelope([], listed, fields, _repack_fields(fields))
 
 
-def _repacked(fields: dict[str, Any]) -> bytes | None:
+def _repack_fields(fields: dict[str, Any]) -> bytes | None:
     extra = fields.pop("extra_fields", None)
     return None if extra is None else json.dumps(extra).encode()
 
@@ -137,9 +137,9 @@ def _check_item(item: bytes) -> None:
         return  # too deep, or a number too long: its own fault, and its own reject
 
 
-def _lenient(body: bytes) -> dict[str, Any]:
+def _decode_leniently(body: bytes) -> dict[str, Any]:
     try:
-        parsed = json.loads(body.decode(), strict=False, parse_int=_integer)
+        parsed = json.loads(body.decode(), strict=False, parse_int=_read_integer)
     except UnicodeDecodeError as error:
         raise Garbled(f"not UTF-8 at byte {error.start}") from None
     except RecursionError:
@@ -151,7 +151,7 @@ def _lenient(body: bytes) -> dict[str, Any]:
     return parsed
 
 
-def _integer(digits: str) -> int | float:
+def _read_integer(digits: str) -> int | float:
     """Python refuses to read integers of thousands of digits."""
     return int(digits) if len(digits) < 1000 else float(digits)
 
@@ -193,7 +193,7 @@ def _string_end(body: bytes, at: int) -> int:
         at = end + 1
 
 
-def _elements(body: bytes, start: int) -> tuple[list[bytes], int]:
+def _cut_elements(body: bytes, start: int) -> tuple[list[bytes], int]:
     """The elements of the array at `start`, verbatim, and where it ends. No recursion."""
     items: list[bytes] = []
     depth, begin, at = 0, start + 1, start

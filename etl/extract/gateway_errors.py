@@ -50,7 +50,7 @@ _TROUBLE = "the gateway or its provider is in trouble"
 _REDIRECT = "redirects are not followed, so that the key goes nowhere else: set base_url to the final address"
 
 
-class Answer(NamedTuple):
+class ErrorReply(NamedTuple):
     """What is needed to judge it. `where` names request and source for the message; `inside` says that the
     error stands in the body of a 200."""
 
@@ -74,18 +74,18 @@ class Complaint(NamedTuple):
     upstream: bool = False
 
 
-def error_of(answer: Answer, redact: Callable[[str], str]) -> GatewayError:
+def error_of(answer: ErrorReply, redact: Callable[[str], str]) -> GatewayError:
     """The error that an answer with a status other than 200 means."""
-    said = complaint(answer.body)
+    said = read_complaint(answer.body)
     status = "HTTP 200 with an error in it" if answer.inside else f"HTTP {answer.status}"
-    text = f"{answer.where}: {status}: {_shown(said, redact)}"
-    error = _judged(text, answer, said)
+    text = f"{answer.where}: {status}: {_show_complaint(said, redact)}"
+    error = _judge_message(text, answer, said)
     if isinstance(error, Retriable) and answer.retry_after is not None:
         error.retry_after = answer.retry_after
     return error
 
 
-def _judged(text: str, answer: Answer, said: Complaint) -> GatewayError:
+def _judge_message(text: str, answer: ErrorReply, said: Complaint) -> GatewayError:
     if answer.status in _BY_STATUS:
         return _BY_STATUS[answer.status](text, answer, said)
     if answer.status >= 500 or answer.status < 200:
@@ -94,10 +94,10 @@ def _judged(text: str, answer: Answer, said: Complaint) -> GatewayError:
         return BadRequest(text, status=answer.status, hint=_REDIRECT)
     if answer.status == 410 and (answer.by_id or answer.after is None):
         return _not_found(text, answer, said)
-    return _refused(text, answer, said)
+    return _refused_request(text, answer, said)
 
 
-def complaint(body: bytes) -> Complaint:
+def read_complaint(body: bytes) -> Complaint:
     """What an error body says: Bifrost's, plain OpenAI's, a proxy's HTML, or nothing."""
     try:
         parsed = json.loads(body)
@@ -109,34 +109,34 @@ def complaint(body: bytes) -> Complaint:
     if not isinstance(error, dict):
         error = {"message": error}
     kind = " ".join(str(part) for part in (parsed.get("type"), error.get("type")) if part)
-    message, param = _words(error.get("message")), str(error.get("param") or "")
+    message, param = _find_words(error.get("message")), str(error.get("param") or "")
     for name in _ELSEWHERE:
-        message = message or _words(parsed.get(name))
+        message = message or _find_words(parsed.get(name))
     fields = parsed.get("extra_fields")
     upstream = isinstance(fields, dict) and bool(fields.get("raw_response"))
-    param = param or _blamed(parsed.get("detail"))
+    param = param or _blamed_parameter(parsed.get("detail"))
     return Complaint(message, kind, str(error.get("code") or ""), param, upstream=upstream)
 
 
-def _words(value: Any) -> str:
+def _find_words(value: Any) -> str:
     """The text in whatever shape servers give it: a text, an object around one, or a list of these."""
     if isinstance(value, list):
-        return "; ".join(words for part in value[:5] if (words := _words(part)))
+        return "; ".join(words for part in value[:5] if (words := _find_words(part)))
     if not isinstance(value, dict):
         return "" if value is None else str(value)
-    text = next((words for name in _TEXTS if (words := _words(value.get(name)))), "")
+    text = next((words for name in _TEXTS if (words := _find_words(value.get(name)))), "")
     place = value.get("loc")
     return f"{'.'.join(map(str, place))}: {text}" if isinstance(place, list) else text
 
 
-def _blamed(detail: Any) -> str:
+def _blamed_parameter(detail: Any) -> str:
     """The query parameter that a list of validation errors names (FastAPI's 422)."""
     first = detail[0] if isinstance(detail, list) and detail else None
     place = first.get("loc") if isinstance(first, dict) else None
     return str(place[-1]) if isinstance(place, list) and place else ""
 
 
-def _shown(said: Complaint, redact: Callable[[str], str]) -> str:
+def _show_complaint(said: Complaint, redact: Callable[[str], str]) -> str:
     """Clipped for a log line, after masking: half a key would not be recognised."""
     kind = f" ({said.kind})" if said.kind and said.kind not in said.message else ""
     sound = f"{said.message[:_READ]}{kind}".encode("utf-8", "replace").decode()
@@ -144,7 +144,7 @@ def _shown(said: Complaint, redact: Callable[[str], str]) -> str:
     return (text if len(text) <= CLIP else text[:CLIP] + "…") or "no message"
 
 
-def _refused(text: str, answer: Answer, said: Complaint) -> GatewayError:
+def _refused_request(text: str, answer: ErrorReply, said: Complaint) -> GatewayError:
     """A 4xx without a meaning of its own: about the cursor, where there is one and nothing else is blamed."""
     has_cursor = answer.after is not None and not answer.by_id
     if has_cursor and not _is_web_page(said) and _blames_cursor(said.message.lower(), said.param):
@@ -153,7 +153,7 @@ def _refused(text: str, answer: Answer, said: Complaint) -> GatewayError:
     return BadRequest(text, status=answer.status, hint=hint)
 
 
-def _bad_request(text: str, answer: Answer, said: Complaint) -> GatewayError:
+def _bad_request(text: str, answer: ErrorReply, said: Complaint) -> GatewayError:
     lower = said.message.lower()
     if any(mark in lower for mark in TRANSIENT):
         return ServerFault(text, status=400, hint="the gateway had no luck with its provider; it may pass")
@@ -164,7 +164,7 @@ def _bad_request(text: str, answer: Answer, said: Complaint) -> GatewayError:
         return BadRequest(text, status=400, hint="add the header under `headers:` of this source")
     if "video_id must be" in lower:
         return BadRequest(text, status=400, hint="this id does not belong to this gateway")
-    return _refused(text, answer, said)
+    return _refused_request(text, answer, said)
 
 
 def _blames_cursor(message: str, param: str) -> bool:
@@ -173,7 +173,7 @@ def _blames_cursor(message: str, param: str) -> bool:
     return "after" in message or "cursor" in message or not any(word in message for word in _OTHER_BLAME)
 
 
-def _not_found(text: str, answer: Answer, said: Complaint) -> GatewayError:
+def _not_found(text: str, answer: ErrorReply, said: Complaint) -> GatewayError:
     if answer.by_id:
         return NotFound(text, json_body=said.is_json, hint="this job is gone, or belongs to another key")
     if answer.after is not None and said.is_json:
@@ -181,7 +181,7 @@ def _not_found(text: str, answer: Answer, said: Complaint) -> GatewayError:
     return NotFound(text, json_body=said.is_json, hint="is `base_url` right? /v1/videos is not there")
 
 
-def _server_error(text: str, answer: Answer, said: Complaint) -> GatewayError:
+def _server_error(text: str, answer: ErrorReply, said: Complaint) -> GatewayError:
     if "failed to unmarshal" in said.message.lower():
         return Unparseable(
             text, status=500, hint="a record on this page breaks the gateway; it will be narrowed"
@@ -189,12 +189,12 @@ def _server_error(text: str, answer: Answer, said: Complaint) -> GatewayError:
     return ServerFault(text, status=500, hint=_TROUBLE)
 
 
-def _unauthorized(text: str, answer: Answer, said: Complaint) -> GatewayError:
+def _unauthorized_key(text: str, answer: ErrorReply, said: Complaint) -> GatewayError:
     hint = "check api_key, or virtual_key if one is needed"
     return _third_party(text, answer, said) or Unauthorized(text, status=401, hint=hint)
 
 
-def _third_party(text: str, answer: Answer, said: Complaint) -> GatewayError | None:
+def _third_party(text: str, answer: ErrorReply, said: Complaint) -> GatewayError | None:
     """The refusal of somebody else: the provider's, passed on, or a proxy's web page."""
     if said.upstream:
         hint = "the provider refused the gateway's own key: ask who runs the gateway, or wait; it may pass"
@@ -209,7 +209,7 @@ def _is_web_page(said: Complaint) -> bool:
     return not said.is_json and said.message.lstrip().startswith("<")
 
 
-def _forbidden(text: str, answer: Answer, said: Complaint) -> GatewayError:
+def _forbidden_access(text: str, answer: ErrorReply, said: Complaint) -> GatewayError:
     if answer.status == 403 and (other := _third_party(text, answer, said)):
         return other
     spent = answer.status == 402
@@ -217,12 +217,12 @@ def _forbidden(text: str, answer: Answer, said: Complaint) -> GatewayError:
     return Forbidden(text, status=answer.status, hint=hint)
 
 
-_Maker = Callable[[str, Answer, Complaint], GatewayError]
+_Maker = Callable[[str, ErrorReply, Complaint], GatewayError]
 _BY_STATUS: dict[int, _Maker] = {
     400: _bad_request,
-    401: _unauthorized,
-    402: _forbidden,
-    403: _forbidden,
+    401: _unauthorized_key,
+    402: _forbidden_access,
+    403: _forbidden_access,
     404: _not_found,
     408: lambda text, a, s: TimedOut(
         text, status=408, hint="the request did not arrive in time; it may pass"

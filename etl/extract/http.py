@@ -17,8 +17,8 @@ from urllib3 import exceptions as broken
 from etl.config import Source
 from etl.errors import ConfigError, GarbledAnswer, GatewayError, TimedOut, Unreachable
 from etl.extract.bodies import CUT, read_body
-from etl.extract.causes import address, cause_of
-from etl.extract.patience import Connections, impatient
+from etl.extract.causes import cause_of, host_and_port
+from etl.extract.patience import Connections, with_time_limit
 
 #: A body may take this many read timeouts altogether, however steadily it drips.
 _PATIENCE = 4
@@ -47,7 +47,7 @@ class Transport:
         # A session would read redirects' bodies, keep cookies, and look for .netrc and proxies each time.
         self._adapter: Any = HTTPAdapter(pool_connections=2, pool_maxsize=size)
         self._options: dict[str, Any] = {
-            "headers": dict(_headers(source)),
+            "headers": dict(_source_headers(source)),
             "timeout": urllib3.Timeout(connect=source.connect_timeout, read=self._patience),
             "redirect": False,
             "retries": urllib3.Retry.from_int(False, redirect=False),  # read once, not for every page
@@ -72,7 +72,7 @@ class Transport:
             fresh = self._source.renewed()
         except ConfigError:  # its command fails: the refusal stands
             return False
-        headers = dict(_headers(fresh))
+        headers = dict(_source_headers(fresh))
         if headers == self._options["headers"]:
             return False
         self._source, self._options = fresh, {**self._options, "headers": headers}
@@ -100,16 +100,18 @@ class Transport:
             raise GatewayError(f"{where}: this client is closed")
         begun = self._monotonic()
         try:
-            pool, prefix = self._opened or self._open()
+            pool, prefix = self._opened or self._open_pool()
             target = (
                 f"{prefix}{path}?{urlencode(query, errors='surrogatepass')}" if query else f"{prefix}{path}"
             )
             more = {"x-request-id": request_id, KEY_NAME: key}
-            response = self._ask(pool, target, {name: value for name, value in more.items() if value})
-            body = self._body(response, where, begun)
+            response = self._send_request(
+                pool, target, {name: value for name, value in more.items() if value}
+            )
+            body = self._read_body(response, where, begun)
             reply = Reply(response.status, response.headers, body, self._monotonic() - begun)
         except (requests.RequestException, broken.HTTPError, OSError) as error:
-            translated = _translate(error, where, self._source)
+            translated = _translate_error(error, where, self._source)
         else:
             if self.on_reply is not None:
                 self.on_reply(path, query, reply)
@@ -117,28 +119,33 @@ class Transport:
         # Raised out here: as its context, the foreign error would carry the request and its key along.
         raise translated
 
-    def _ask(self, pool: Any, target: str, more: dict[str, str]) -> Any:
+    def _send_request(self, pool: Any, target: str, more: dict[str, str]) -> Any:
         options = self._options
         if more:
             options = {**options, "headers": {**options["headers"], **more}}
         try:
             return pool.urlopen("GET", target, **options)
         except broken.ProtocolError as error:
-            raise ConnectionError(_plain(error)) from None  # before any body: nothing was cut short
+            raise ConnectionError(_plain_reason(error)) from None  # before any body: nothing was cut short
 
-    def _open(self) -> tuple[Any, str]:
+    def _open_pool(self) -> tuple[Any, str]:
         """The pool as requests sets it up (TLS, proxy), and what stands before a path.
 
         Pages are asked of the pool itself: `HTTPAdapter.send` costs as much as all the rest of a page.
         """
-        source, verify = self._source, _verify(self._source)
-        certificate, proxies = str(source.client_cert) if source.client_cert else None, _proxies(source)
+        source, verify = self._source, _verify_setting(self._source)
+        certificate, proxies = (
+            str(source.client_cert) if source.client_cert else None,
+            _proxy_settings(source),
+        )
         request = requests.Request("GET", source.address).prepare()
         pool = self._adapter.get_connection_with_tls_context(
             request, verify, proxies=proxies, cert=certificate
         )
         allowed = _PATIENCE * source.read_timeout if source.read_timeout else READ_TIMEOUT_2 + 10
-        pool.ConnectionCls = impatient(pool.ConnectionCls, allowed, self._monotonic, self._connections.add)
+        pool.ConnectionCls = with_time_limit(
+            pool.ConnectionCls, allowed, self._monotonic, self._connections.add
+        )
         self._adapter.cert_verify(pool, source.address, verify, certificate)
         self._opened = pool, self._adapter.request_url(request, proxies).rstrip("/")
         return self._opened
@@ -151,20 +158,20 @@ class Transport:
         self._adapter.close()
         self._connections.shut()
 
-    def _body(self, response: Any, where: str, begun: float) -> bytes:
+    def _read_body(self, response: Any, where: str, begun: float) -> bytes:
         """The whole body; its connection goes back to the pool, or is closed with what is left in it."""
         if response.status < 200:  # 101: what follows on this connection is no HTTP
             response.close()
             return b""
         try:
-            body = self._read(response, where, begun)
+            body = self._read_pieces(response, where, begun)
         except BaseException:
             response.close()
             raise
         response.release_conn()
         return body
 
-    def _read(self, response: Any, where: str, begun: float) -> bytes:
+    def _read_pieces(self, response: Any, where: str, begun: float) -> bytes:
         deadline = begun + _PATIENCE * self._patience
 
         def on_piece() -> None:
@@ -181,9 +188,9 @@ class Transport:
             return b""  # a broken error page says no less than its status
 
 
-def _translate(error: Exception, where: str, source: Source) -> GatewayError:
-    place = address(source.base_url)
-    text = f"{where}: {place}: {type(error).__name__}: {_plain(error)}"
+def _translate_error(error: Exception, where: str, source: Source) -> GatewayError:
+    place = host_and_port(source.base_url)
+    text = f"{where}: {place}: {type(error).__name__}: {_plain_reason(error)}"
     if isinstance(error, broken.ConnectTimeoutError) and not isinstance(error, broken.NewConnectionError):
         return TimedOut(text, hint="nothing answers at this address within connect_timeout")
     if isinstance(error, broken.ReadTimeoutError | TimeoutError) and "handshake" in text:
@@ -203,24 +210,24 @@ def _translate(error: Exception, where: str, source: Source) -> GatewayError:
         text = f"{where}: truncated: the connection ended before the body did"
         return GarbledAnswer(text, hint=CUT)
     scheme = source.base_url.partition(":")[0]
-    cause = cause_of(error, source.base_url, _proxies(source).get(scheme))
+    cause = cause_of(error, source.base_url, _proxy_settings(source).get(scheme))
     return Unreachable(f"{where}: {cause.text}", hint=cause.hint)
 
 
-def _plain(error: BaseException) -> str:
+def _plain_reason(error: BaseException) -> str:
     """The innermost reason, without the pool's and the request's dressing."""
     reason = getattr(error, "reason", None) or error.__cause__ or (error.args[0] if error.args else None)
     if isinstance(reason, BaseException) and reason is not error:
-        return _plain(reason)
+        return _plain_reason(reason)
     return " ".join(str(error).split())[:200]
 
 
 def header_names(source: Source) -> list[str]:
     """Of the headers that are sent for this source, in lower case."""
-    return sorted(name.lower() for name in _headers(source))
+    return sorted(name.lower() for name in _source_headers(source))
 
 
-def _headers(source: Source) -> Any:
+def _source_headers(source: Source) -> Any:
     headers = requests.structures.CaseInsensitiveDict(
         {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "bifrost-etl"}
     )
@@ -247,14 +254,14 @@ def _headers(source: Source) -> Any:
     return headers
 
 
-def _verify(source: Source) -> bool | str:
+def _verify_setting(source: Source) -> bool | str:
     if not source.verify_tls:
         return False
     given = source.ca_bundle or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
     return str(given) if given else True
 
 
-def _proxies(source: Source) -> dict[str, str]:
+def _proxy_settings(source: Source) -> dict[str, str]:
     if source.proxy is not None:
         proxy = source.proxy.reveal()
         return {"http": proxy, "https": proxy}

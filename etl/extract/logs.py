@@ -109,8 +109,8 @@ class LogClient:
         where = f"GET {PATH} (source {self._source.name})"
 
         def once() -> LogPage:
-            reply = self._send(PATH, query, where)
-            body = _body(reply, where)
+            reply = self._send_request(PATH, query, where)
+            body = _decode_body(reply, where)
             kept = body.pagination.limit if body.pagination is not None else None
             said = kept if type(kept) is int and 0 < kept < limit else limit
             return LogPage(tuple(map(bytes, body.logs or ())), said, self._date(reply) or self._clock())
@@ -123,13 +123,13 @@ class LogClient:
         path = f"{PATH}/{quote(request_id, safe='')}"
 
         def once() -> bytes:
-            reply = self._send(path, {}, where, by_id=True)
+            reply = self._send_request(path, {}, where, by_id=True)
             _check_json(reply, where)
             return reply.body
 
         return self._retry.call(once)[0]
 
-    def _send(self, path: str, query: dict[str, str], where: str, *, by_id: bool = False) -> Reply:
+    def _send_request(self, path: str, query: dict[str, str], where: str, *, by_id: bool = False) -> Reply:
         self._wait()
         self._sent()
         reply = self._transport.get(path, query, where)
@@ -140,13 +140,13 @@ class LogClient:
             reply = self._transport.get(path, query, where)
         if reply.status == 200:
             return reply
-        answer = gateway_errors.Answer(reply.status, reply.body, None, where, None, by_id)
+        answer = gateway_errors.ErrorReply(reply.status, reply.body, None, where, None, by_id)
         error = gateway_errors.error_of(answer, self._redact)
         error.hint = _ADMIN if isinstance(error, Unauthorized) else error.hint
         raise error
 
 
-def _body(reply: Reply, where: str) -> _Body:
+def _decode_body(reply: Reply, where: str) -> _Body:
     _check_json(reply, where)
     try:
         return _decode(reply.body)

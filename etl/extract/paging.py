@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import msgspec
 
-from etl.records import RawPage, Request
+from etl.records import PageRequest, RawPage
 
 
 class _Id(msgspec.Struct):
@@ -16,7 +16,7 @@ class _Id(msgspec.Struct):
 _DECODE = msgspec.json.Decoder(_Id)
 
 
-def next_request(page: RawPage) -> Request | None:
+def next_request(page: RawPage) -> PageRequest | None:
     """What to ask after this page; None at the end of the list."""
     if page.ends:
         return None
@@ -31,30 +31,30 @@ def next_cursor(page: RawPage) -> str | None:
     """
     if not page.items:
         return page.last_id
-    return _id(page.items[-1]) or page.last_id or _nearest_id(page.items)
+    return _item_id(page.items[-1]) or page.last_id or _nearest_id(page.items)
 
 
-def spent(page: RawPage) -> RawPage:
+def without_items(page: RawPage) -> RawPage:
     """The page after its transform: its items are counted and the last one names its end, the rest is freed.
 
     A hundred pages wait or are being stored at once: 4.5 MB.
     """
-    if not page.items or _id(page.items[-1]) is None:
+    if not page.items or _item_id(page.items[-1]) is None:
         return page
     return replace(page, items=(b"",) * (len(page.items) - 1) + page.items[-1:])
 
 
 def item_ids(page: RawPage) -> list[str]:
     """The ids of the page's items, of those that have one."""
-    return [found for found in map(_id, page.items) if found]
+    return [found for found in map(_item_id, page.items) if found]
 
 
 def _nearest_id(items: tuple[bytes, ...]) -> str | None:
     """The id of the last item that has one."""
-    return next((found for found in map(_id, reversed(items)) if found), None)
+    return next((found for found in map(_item_id, reversed(items)) if found), None)
 
 
-def _id(item: bytes) -> str | None:
+def _item_id(item: bytes) -> str | None:
     try:
         found = _DECODE.decode(item).id
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

@@ -19,14 +19,14 @@ from typing import Any
 _MOST_INTERIM, _LONGEST_LINE = 100, 65536
 
 
-def impatient(
+def with_time_limit(
     connection: type[Any], seconds: float, monotonic: Callable[[], float], on_connected: Callable[[Any], None]
 ) -> type[Any]:
     """A class of connections like `connection` whose answers raise TimeoutError when they take longer.
 
     `on_connected` is told of each connection, once it has a socket.
     """
-    answers = partial(_Answer, seconds=seconds, monotonic=monotonic)
+    answers = partial(_TimedResponse, seconds=seconds, monotonic=monotonic)
 
     def connect(self: Any) -> None:
         connection.connect(self)
@@ -46,24 +46,24 @@ class Connections:
             self._open.add(connection)
             too_late = self._shut
         if too_late:
-            _shut(connection)
+            _shut_socket(connection)
 
     def shut(self) -> None:
         """Ends every conversation, in whatever thread it waits: that thread then closes the socket itself."""
         with self._lock:
             self._shut, found = True, list(self._open)
         for connection in found:
-            _shut(connection)
+            _shut_socket(connection)
 
 
-def _shut(connection: Any) -> None:
+def _shut_socket(connection: Any) -> None:
     if isinstance(connection.sock, socket.socket):
         with suppress(OSError):  # it is not connected any more
             # Of the plain socket: TLS's own shutdown would pull its state away from under a reading thread.
             socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
 
 
-class _Answer(HTTPResponse):
+class _TimedResponse(HTTPResponse):
     def __init__(self, sock: Any, *rest: Any, seconds: float, monotonic: Callable[[], float], **more: Any):
         super().__init__(sock, *rest, **more)
         self.fp.close()

@@ -32,7 +32,7 @@ def listed_id(native: str) -> str:
     return f"{quote(native, safe='')}:{PROVIDER}"
 
 
-def dressed(item: bytes) -> bytes:
+def with_listed_ids(item: bytes) -> bytes:
     """The item with its ids as the list would show them; one that is no object stays as it is."""
     try:
         members = decode_members(item)
@@ -42,7 +42,7 @@ def dressed(item: bytes) -> bytes:
                 members[name] = msgspec.json.encode(listed_id(str(value)))
     except _UNREADABLE:
         return item
-    return _object(members)
+    return _join_members(members)
 
 
 def as_listed(item: bytes) -> bytes:
@@ -54,9 +54,9 @@ def as_listed(item: bytes) -> bytes:
         return item
     if isinstance(error, dict):
         members["error"] = msgspec.json.encode({k: v for k, v in error.items() if k in ("code", "message")})
-    return _object(members)
+    return _join_members(members)
 
 
-def _object(members: dict[str, bytes]) -> bytes:
+def _join_members(members: dict[str, bytes]) -> bytes:
     pairs = [msgspec.json.encode(name) + b":" + raw for name, raw in members.items()]
     return b"{" + b",".join(pairs) + b"}"

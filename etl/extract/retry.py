@@ -53,52 +53,52 @@ class Retry:
             return once()
 
         try:
-            return self._loop(attempts or self._source.max_attempts, begun)(again), tried
+            return self._make_loop(attempts or self._source.max_attempts, begun)(again), tried
         except GatewayError as error:
             error.attempts = tried
             if tried > 1:
                 error.args = (f"{error} (asked {tried} times)",)
             raise
 
-    def _loop(self, limit: int, begun: float) -> tenacity.Retrying:
+    def _make_loop(self, limit: int, begun: float) -> tenacity.Retrying:
         import tenacity  # 0.03 s, which a run without a failure is spared
 
         return tenacity.Retrying(
             retry=tenacity.retry_if_exception(_worth_it),
             stop=lambda state: self._is_over(state, limit, begun),
-            wait=self._wait,
+            wait=self._seconds_to_wait,
             sleep=self._sleep,
-            before_sleep=self._report,
+            before_sleep=self._report_retry,
             reraise=True,
         )
 
     def _is_over(self, state: tenacity.RetryCallState, limit: int, begun: float) -> bool:
-        error = _error(state)
+        error = _error_of_attempt(state)
         if isinstance(error, Unparseable):
             limit = min(limit, self.unreadable_after)
         elif isinstance(error, GarbledAnswer) and error.hopeless:
             limit = min(limit, _HOPELESS_AFTER)
         spent = self._monotonic() - begun
-        return state.attempt_number >= limit or spent + self._planned(state) > self._source.max_retry_time
+        return state.attempt_number >= limit or spent + self._least_wait(state) > self._source.max_retry_time
 
-    def _wait(self, state: tenacity.RetryCallState) -> float:
+    def _seconds_to_wait(self, state: tenacity.RetryCallState) -> float:
         ceiling = min(self._source.max_backoff, BASE_WAIT * 2.0 ** min(state.attempt_number - 1, 60))
-        return max(self._rng.uniform(0.0, ceiling), self._planned(state))
+        return max(self._rng.uniform(0.0, ceiling), self._least_wait(state))
 
-    def _planned(self, state: tenacity.RetryCallState) -> float:
+    def _least_wait(self, state: tenacity.RetryCallState) -> float:
         """The least that the next wait will take: a Retry-After is certain, a jittered wait may be none."""
-        error = _error(state)
+        error = _error_of_attempt(state)
         named = error.retry_after if isinstance(error, Retriable) else None
         return 0.0 if named is None else min(max(named, 0.0), self._source.retry_after_cap)
 
-    def _report(self, state: tenacity.RetryCallState) -> None:
-        error = _error(state)
+    def _report_retry(self, state: tenacity.RetryCallState) -> None:
+        error = _error_of_attempt(state)
         if self._on_retry is not None and isinstance(error, GatewayError):
             wait = state.next_action.sleep if state.next_action is not None else 0.0
             self._on_retry(error, wait)
 
 
-def _error(state: tenacity.RetryCallState) -> BaseException | None:
+def _error_of_attempt(state: tenacity.RetryCallState) -> BaseException | None:
     return state.outcome.exception() if state.outcome is not None else None
 
 

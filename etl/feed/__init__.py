@@ -3,6 +3,6 @@
 `run(engine, config, names)` delivers, from a command, a schedule, or after each sync.
 """
 
-from etl.feed.delivery import FeedResult, run
+from etl.feed.delivery import FeedResult, deliver_to_all
 
-__all__ = ["FeedResult", "run"]
+__all__ = ["FeedResult", "deliver_to_all"]

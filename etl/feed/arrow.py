@@ -1,7 +1,7 @@
 """Rows of a query as Arrow, column by column: Python does nothing value by value that Arrow can do for all.
 
-`as_is` and `raw` leave values as the driver gives them.
-`arrow` knows what drivers give: SQLite texts for instants and numbers for flags,
+`as_is` and `fetch_raw_rows` leave values as the driver gives them.
+`make_record_batch` knows what drivers give: SQLite texts for instants and numbers for flags,
 PyMySQL naive instants, psycopg documents for JSON.
 """
 
@@ -24,22 +24,22 @@ def as_is(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
     return sa.type_coerce(column, sa.types.NullType()).label(column.name)
 
 
-def raw(conn: sa.Connection, query: sa.Select[Any], values: Mapping[str, Any]) -> Rows:
+def fetch_raw_rows(conn: sa.Connection, query: sa.Select[Any], values: Mapping[str, Any]) -> Rows:
     """The driver's own rows: SQLAlchemy's cost as much again as reading them."""
     rows: Rows = conn.execute(query, values).cursor.fetchall()
     return rows
 
 
-def arrow(rows: Rows, fields: pa.Schema) -> pa.RecordBatch:
+def make_record_batch(rows: Rows, fields: pa.Schema) -> pa.RecordBatch:
     """Rows, whose values stand in the order of `fields`."""
     import pyarrow as pa
 
     columns = zip(*rows, strict=True) if rows else [()] * len(fields)
-    arrays = [_array(values, field.type) for values, field in zip(columns, fields, strict=True)]
+    arrays = [_make_array(values, field.type) for values, field in zip(columns, fields, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=fields)
 
 
-def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+def _make_array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     import pyarrow as pa
 
     sample = next((value for value in values if value is not None), None)
@@ -50,10 +50,10 @@ def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     if pa.types.is_boolean(kind) and not isinstance(sample, bool):
         return pa.array(values, pa.int8()).cast(kind)
     if pa.types.is_string(kind) and not isinstance(sample, str):
-        return pa.array([_text(value) for value in values], kind)
+        return pa.array([_document_text(value) for value in values], kind)
     return pa.array(values, kind)
 
 
-def _text(value: Any) -> str | None:
+def _document_text(value: Any) -> str | None:
     """A document that psycopg has decoded, as text again."""
     return value if value is None or isinstance(value, str) else msgspec.json.encode(value).decode()

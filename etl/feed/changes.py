@@ -18,8 +18,8 @@ import sqlalchemy as sa
 from etl.db.engine import is_sqlite, storage_errors
 from etl.errors import StorageError
 from etl.feed import watermarks
-from etl.feed.arrow import arrow, as_is, raw
-from etl.feed.tables import BESIDE, RUNS, Stream, schema
+from etl.feed.arrow import as_is, fetch_raw_rows, make_record_batch
+from etl.feed.tables import BESIDE, RUNS, Stream, arrow_schema
 from etl.feed.watermarks import START, Mark, Marks
 from etl.schema.tables import sources, video_jobs
 
@@ -33,7 +33,7 @@ _QUERY_BYTES = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class ChangeBatch:
     """Some rows, and how far they reach: the last key of each source in them."""
 
     rows: pa.Table
@@ -47,14 +47,14 @@ class Bounds:
     upper: Mapping[str, Mapping[int, int]]
 
 
-def bounds(engine: sa.Engine, streams: Sequence[Stream], delivered: Mapping[str, Marks]) -> Bounds:
+def find_bounds(engine: sa.Engine, streams: Sequence[Stream], delivered: Mapping[str, Marks]) -> Bounds:
     """How far each source may be delivered now. Runs are looked at first: see `tables.STREAMS`."""
     ordered = sorted(streams, key=lambda stream: stream is not RUNS)
     with storage_errors(), engine.connect() as conn:
-        return Bounds({s.name: _upper(conn, s, delivered.get(s.name, {})) for s in ordered})
+        return Bounds({s.name: _highest_visible_keys(conn, s, delivered.get(s.name, {})) for s in ordered})
 
 
-def _upper(conn: sa.Connection, stream: Stream, delivered: Marks) -> dict[int, int]:
+def _highest_visible_keys(conn: sa.Connection, stream: Stream, delivered: Marks) -> dict[int, int]:
     """The last visible key of each source that has any behind its mark. Every table answers for itself."""
     table = stream.table
     last = sa.select(table.c[stream.key]).where(table.c.source_id == sources.c.id)
@@ -72,12 +72,12 @@ def make_durable(engine: sa.Engine) -> None:
         return
     log = Path(f"{engine.url.database}-wal")
     for path in (log, log.parent):  # the folder as well: it may not know of the log yet
-        with suppress(FileNotFoundError, PermissionError), _opened(path) as handle:
+        with suppress(FileNotFoundError, PermissionError), _locked_file(path) as handle:
             os.fsync(handle)
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[int]:
+def _locked_file(path: Path) -> Iterator[int]:
     handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         yield handle
@@ -85,7 +85,7 @@ def _opened(path: Path) -> Iterator[int]:
         os.close(handle)
 
 
-def verify(engine: sa.Engine, stream: Stream, delivered: Marks) -> None:
+def verify_marks(engine: sa.Engine, stream: Stream, delivered: Marks) -> None:
     """Raises StorageError when the rows at the marks are not the ones that were delivered."""
     wanted = {mark.key: (source, mark) for source, mark in delivered.items() if mark.key}
     columns = stream.table.c
@@ -95,7 +95,7 @@ def verify(engine: sa.Engine, stream: Stream, delivered: Marks) -> None:
         chunk = keys[start : start + 500]
         query = sa.select(*chosen).where(columns[stream.key].in_(chunk))
         with storage_errors(), engine.connect() as conn:
-            found = {row[0]: (row[1], watermarks.proof(row[2:])) for row in conn.execute(query)}
+            found = {row[0]: (row[1], watermarks.prove_row(row[2:])) for row in conn.execute(query)}
         for key in chunk:
             source, mark = wanted[key]
             if found.get(key) != (source, mark.proof):
@@ -110,7 +110,7 @@ def _another_history(stream: Stream, source: int, key: int) -> StorageError:
     )
 
 
-def read(
+def read_changes(
     engine: sa.Engine,
     stream: Stream,
     delivered: Marks,
@@ -118,7 +118,7 @@ def read(
     *,
     state: bool = False,
     batch_rows: int = BATCH_ROWS,
-) -> Iterator[Batch]:
+) -> Iterator[ChangeBatch]:
     """The rows after `delivered` up to `upper`, per source, in the order of their keys.
 
     `state` adds columns of `video_jobs` that history does not have: `tables.BESIDE`.
@@ -126,24 +126,24 @@ def read(
     collected: list[pa.RecordBatch] = []
     rows = size = 0
     latest: dict[int, Mark] = {}
-    for part, marks in _parts(engine, stream, delivered, upper, state, min(FETCH, batch_rows)):
+    for part, marks in _read_parts(engine, stream, delivered, upper, state, min(FETCH, batch_rows)):
         collected.append(part)
         latest.update(marks)
         rows, size = rows + part.num_rows, size + part.nbytes
         if rows >= batch_rows or size >= BATCH_BYTES:
-            yield _batch(collected, latest)
+            yield _make_batch(collected, latest)
             collected, latest, rows, size = [], {}, 0, 0
     if collected:
-        yield _batch(collected, latest)
+        yield _make_batch(collected, latest)
 
 
-def _batch(parts: list[pa.RecordBatch], marks: dict[int, Mark]) -> Batch:
+def _make_batch(parts: list[pa.RecordBatch], marks: dict[int, Mark]) -> ChangeBatch:
     import pyarrow as pa
 
-    return Batch(pa.Table.from_batches(parts), marks)
+    return ChangeBatch(pa.Table.from_batches(parts), marks)
 
 
-def _parts(
+def _read_parts(
     engine: sa.Engine,
     stream: Stream,
     delivered: Marks,
@@ -154,21 +154,23 @@ def _parts(
     if not upper:
         return
     after, high = min(delivered.get(source, START).key for source in upper), max(upper.values())
-    query, fields = _query(stream, list(upper), state), _schema(stream, state)
+    query, fields = _changes_query(stream, list(upper), state), _changes_schema(stream, state)
     key_at, size = fields.get_field_index(stream.key), min(limit, _FIRST_FETCH)
     while after < high:
         with storage_errors(), engine.connect() as conn:
-            found = raw(conn, query.limit(size), {"after": after, "high": high})
+            found = fetch_raw_rows(conn, query.limit(size), {"after": after, "high": high})
         if not found:
             return
         after = found[-1][key_at]
-        part = _wanted(arrow(found, fields), stream.key, delivered, upper)
+        part = _between_marks(make_record_batch(found, fields), stream.key, delivered, upper)
         if part.num_rows:
-            yield part, _reached(part, stream)
+            yield part, _marks_after(part, stream)
             size = max(1, min(limit, _QUERY_BYTES * part.num_rows // max(part.nbytes, 1)))
 
 
-def _wanted(part: pa.RecordBatch, key: str, delivered: Marks, upper: Mapping[int, int]) -> pa.RecordBatch:
+def _between_marks(
+    part: pa.RecordBatch, key: str, delivered: Marks, upper: Mapping[int, int]
+) -> pa.RecordBatch:
     """The rows behind their source's mark and not above what is visible of it; of other sources none."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -181,7 +183,7 @@ def _wanted(part: pa.RecordBatch, key: str, delivered: Marks, upper: Mapping[int
     return part if pc.all(chosen, skip_nulls=False).as_py() else part.filter(chosen)
 
 
-def _reached(part: pa.RecordBatch, stream: Stream) -> dict[int, Mark]:
+def _marks_after(part: pa.RecordBatch, stream: Stream) -> dict[int, Mark]:
     """The mark of each source after these rows, which are in the order of their keys."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -190,12 +192,12 @@ def _reached(part: pa.RecordBatch, stream: Stream) -> dict[int, Mark]:
     newest = rows.group_by("source_id").aggregate([(stream.key, "max")])[f"{stream.key}_max"]
     last = rows.filter(pc.is_in(rows[stream.key], newest.combine_chunks())).to_pylist()
     return {
-        row["source_id"]: Mark(row[stream.key], watermarks.proof([row[name] for name in stream.proof]))
+        row["source_id"]: Mark(row[stream.key], watermarks.prove_row([row[name] for name in stream.proof]))
         for row in last
     }
 
 
-def _query(stream: Stream, chosen: list[int], state: bool) -> sa.Select[Any]:
+def _changes_query(stream: Stream, chosen: list[int], state: bool) -> sa.Select[Any]:
     table, key = stream.table, stream.table.c[stream.key]
     query = sa.select(*(as_is(column) for column in table.columns))
     if state:
@@ -211,23 +213,23 @@ def _query(stream: Stream, chosen: list[int], state: bool) -> sa.Select[Any]:
     return query.where(key > sa.bindparam("after"), key <= sa.bindparam("high")).order_by(key)
 
 
-def _schema(stream: Stream, state: bool) -> pa.Schema:
+def _changes_schema(stream: Stream, state: bool) -> pa.Schema:
     import pyarrow as pa
 
-    fields, jobs = schema(stream.table), schema(video_jobs)
+    fields, jobs = arrow_schema(stream.table), arrow_schema(video_jobs)
     more = [jobs.field(name) for name in BESIDE] if state else []
     return pa.schema([*fields, *more], fields.metadata)
 
 
-def whole(engine: sa.Engine, table: sa.Table) -> pa.Table:
+def read_whole_table(engine: sa.Engine, table: sa.Table) -> pa.Table:
     """All rows of a small table, in the order of their keys. Raises StorageError."""
     with storage_errors(), engine.connect() as conn:
         rows = conn.execute(sa.select(table).order_by(table.c.id)).fetchall()
-    return table_of(rows, schema(table))
+    return table_of(rows, arrow_schema(table))
 
 
 def table_of(rows: Sequence[Sequence[Any]], fields: pa.Schema) -> pa.Table:
     """Rows whose values stand in the order of `fields`."""
     import pyarrow as pa
 
-    return pa.Table.from_batches([arrow(rows, fields)])
+    return pa.Table.from_batches([make_record_batch(rows, fields)])

@@ -28,12 +28,12 @@ from etl.feed.tables import (
     STREAMS,
     VERSIONS,
     Stream,
-    schema,
+    arrow_schema,
     state_schema,
 )
 from etl.feed.watermarks import Marks
 from etl.schema.tables import video_jobs
-from etl.schema.views.dialects import dialect
+from etl.schema.views.dialects import make_dialect
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -65,7 +65,9 @@ class TableState:
         return bool(self.missing or self.doubled or self.changed)
 
 
-def compare(engine: sa.Engine, sink: Sink, mask: Mask, *, deep: bool = False) -> tuple[TableState, ...]:
+def compare_tables(
+    engine: sa.Engine, sink: Sink, mask: Mask, *, deep: bool = False
+) -> tuple[TableState, ...]:
     """Every table against the mirror: rows and a sum by day or, `deep`, every column of every row.
 
     Raises StorageError; whatever the destination's library raises.
@@ -80,47 +82,47 @@ def _compare_stream(engine: sa.Engine, sink: Sink, stream: Stream, mask: Mask, d
     marks, day = sink.marks(stream.name), DAYS[stream.name]
     if not marks:
         return TableState(stream.name, 0, 0)
-    here = _sums_here(engine, stream.table, stream.key, day, _bounded(stream, marks))
+    here = _sums_here(engine, stream.table, stream.key, day, _rows_up_to(stream, marks))
     there = _sums_there(sink.read(stream.name, ["source_id", stream.key, day]), stream.key, day)
     if here == there and not deep:
-        return _equal(stream.name, there)
+        return _compare_sums(stream.name, there)
     upper = {source: mark.key for source, mark in marks.items()}
-    fields = schema(stream.table)
+    fields = arrow_schema(stream.table)
     names = fields.names if deep else [stream.key, day]
-    found = changes.read(engine, stream, {}, upper)
+    found = changes.read_changes(engine, stream, {}, upper)
     rows_here = (mask_rows(stream.name, batch.rows, mask) for batch in found)
     return _by_row(
         stream.name,
-        _rows(rows_here, fields, KEYS[stream.name], day, names),
-        _rows(sink.read(stream.name, names), fields, KEYS[stream.name], day, names),
+        _row_digests(rows_here, fields, KEYS[stream.name], day, names),
+        _row_digests(sink.read(stream.name, names), fields, KEYS[stream.name], day, names),
     )
 
 
 def _compare_state(engine: sa.Engine, sink: Sink, mask: Mask, deep: bool) -> TableState:
     """Of sources that have nothing waiting: the mirror knows the newest state only."""
     marks, day = sink.marks(STATE), DAYS[STATE]
-    waiting = changes.bounds(engine, (VERSIONS,), {VERSIONS.name: marks}).upper[VERSIONS.name]
+    waiting = changes.find_bounds(engine, (VERSIONS,), {VERSIONS.name: marks}).upper[VERSIONS.name]
     settled = [source for source in marks if source not in waiting]
     if not settled:
         return TableState(STATE, 0, 0)
     where: list[sa.ColumnElement[bool]] = [video_jobs.c.source_id.in_(settled)]
     here = _sums_here(engine, video_jobs, "version", day, where)
     names = ["source_id", "job_id", "version", day]
-    there = _sums_there(_of(sink.read(STATE, names), settled), "version", day)
+    there = _sums_there(_of_sources(sink.read(STATE, names), settled), "version", day)
     if here == there and not deep:
-        return _equal(STATE, there)
+        return _compare_sums(STATE, there)
     # These may change without a version, and do not travel alone.
     names = [name for name in STATE_COLUMNS if name not in ("progress", *OBSERVED)] if deep else names
     with storage_errors(), engine.connect() as conn:
         query = sa.select(*(video_jobs.c[name] for name in STATE_COLUMNS)).where(*where)
         rows = changes.table_of(conn.execute(query).fetchall(), state_schema())
     rows = mask_rows(STATE, rows, mask)
-    moved = changes.bounds(engine, (VERSIONS,), {VERSIONS.name: marks}).upper[VERSIONS.name]
+    moved = changes.find_bounds(engine, (VERSIONS,), {VERSIONS.name: marks}).upper[VERSIONS.name]
     settled = [source for source in settled if source not in moved]
     return _by_row(
         STATE,
-        _rows(_of([rows], settled), state_schema(), KEYS[STATE], day, names),
-        _rows(_of(sink.read(STATE, names), settled), state_schema(), KEYS[STATE], day, names),
+        _row_digests(_of_sources([rows], settled), state_schema(), KEYS[STATE], day, names),
+        _row_digests(_of_sources(sink.read(STATE, names), settled), state_schema(), KEYS[STATE], day, names),
     )
 
 
@@ -128,12 +130,14 @@ def _compare_small(engine: sa.Engine, sink: Sink, table: sa.Table, mask: Mask) -
     marks = sink.marks(table.name)
     expected = sum(mark.key for mark in marks.values())
     rows = sum(batch.num_rows for batch in sink.read(table.name, ["id"]))
-    waits = marks != watermarks.whole(mask_rows(table.name, changes.whole(engine, table), mask))
+    waits = marks != watermarks.marks_of_rows(
+        mask_rows(table.name, changes.read_whole_table(engine, table), mask)
+    )
     missing, more = max(0, expected - rows), max(0, rows - expected)
     return TableState(table.name, rows, expected, missing=missing, doubled=more, waits=waits)
 
 
-def _bounded(stream: Stream, marks: Marks) -> list[sa.ColumnElement[bool]]:
+def _rows_up_to(stream: Stream, marks: Marks) -> list[sa.ColumnElement[bool]]:
     columns = stream.table.c
     upto = [(columns.source_id == s) & (columns[stream.key] <= mark.key) for s, mark in marks.items()]
     return [sa.or_(*upto)]
@@ -142,7 +146,7 @@ def _bounded(stream: Stream, marks: Marks) -> list[sa.ColumnElement[bool]]:
 def _sums_here(
     engine: sa.Engine, table: sa.Table, value: str, day: str, where: list[sa.ColumnElement[bool]]
 ) -> Sums:
-    on: sa.ColumnElement[Any] = sa.literal_column(dialect(engine.dialect.name).day(day))
+    on: sa.ColumnElement[Any] = sa.literal_column(make_dialect(engine.dialect.name).day(day))
     query = sa.select(on, sa.func.count(), sa.func.sum(table.c[value])).where(*where).group_by(on)
     with storage_errors(), engine.connect() as conn:
         return {str(name): (int(rows), int(total)) for name, rows, total in conn.execute(query)}
@@ -154,7 +158,7 @@ def _sums_there(batches: Iterable[pa.Table], value: str, day: str) -> Sums:
 
     sums: Sums = {}
     for batch in batches:
-        columns = {"day": pc.cast(_days(batch[day]), pa.string()), "value": batch[value]}
+        columns = {"day": pc.cast(_days_of(batch[day]), pa.string()), "value": batch[value]}
         grouped = pa.table(columns).group_by("day").aggregate([("value", "count"), ("value", "sum")])
         for row in grouped.to_pylist():
             rows, total = sums.get(row["day"], (0, 0))
@@ -162,18 +166,18 @@ def _sums_there(batches: Iterable[pa.Table], value: str, day: str) -> Sums:
     return sums
 
 
-def _days(instants: Any) -> Any:
+def _days_of(instants: Any) -> Any:
     import pyarrow as pa
 
     return instants.cast(pa.timestamp("us", tz="UTC")).cast(pa.timestamp("us")).cast(pa.date32(), safe=False)
 
 
-def _equal(table: str, sums: Sums) -> TableState:
+def _compare_sums(table: str, sums: Sums) -> TableState:
     rows = sum(count for count, _ in sums.values())
     return TableState(table, rows, rows)
 
 
-def _of(batches: Iterable[pa.Table], sources: list[int]) -> Iterator[pa.Table]:
+def _of_sources(batches: Iterable[pa.Table], sources: list[int]) -> Iterator[pa.Table]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -181,29 +185,29 @@ def _of(batches: Iterable[pa.Table], sources: list[int]) -> Iterator[pa.Table]:
     return (batch.filter(pc.is_in(batch["source_id"], wanted)) for batch in batches)
 
 
-def _rows(
+def _row_digests(
     batches: Iterable[pa.Table], fields: pa.Schema, keys: tuple[str, ...], day: str, names: list[str]
 ) -> pa.Table:
     """Per row its key, its day, and a digest of the columns `names`."""
     import pyarrow as pa
 
-    parts = [pa.table({**{name: pa.array([], fields.field(name).type) for name in keys}, **_empty()})]
+    parts = [pa.table({**{name: pa.array([], fields.field(name).type) for name in keys}, **_empty_sums()})]
     for batch in batches:
         columns = {name: batch[name].cast(fields.field(name).type) for name in {*names, *keys, day}}
         made = {name: columns[name] for name in keys}
-        made["day"] = _days(columns[day]).cast(pa.string())
-        made["digest"] = _digests([columns[name] for name in names])
+        made["day"] = _days_of(columns[day]).cast(pa.string())
+        made["digest"] = _digest_columns([columns[name] for name in names])
         parts.append(pa.table(made))
     return pa.concat_tables(parts)
 
 
-def _empty() -> Mapping[str, Any]:
+def _empty_sums() -> Mapping[str, Any]:
     import pyarrow as pa
 
     return {"day": pa.array([], pa.string()), "digest": pa.array([], pa.int64())}
 
 
-def _digests(columns: list[Any]) -> Any:
+def _digest_columns(columns: list[Any]) -> Any:
     import pyarrow as pa
 
     rows = zip(*(column.to_pylist() for column in columns), strict=True)
@@ -227,15 +231,15 @@ def _by_row(table: str, here: pa.Table, there: pa.Table) -> TableState:
         table,
         there.num_rows,
         here.num_rows,
-        missing=_count(missing),
+        missing=_count_true(missing),
         doubled=there.num_rows - once.num_rows,
-        changed=_count(changed),
-        pruned=_count(pruned),
+        changed=_count_true(changed),
+        pruned=_count_true(pruned),
         days=tuple(sorted(str(day) for day in days)),
     )
 
 
-def _count(flags: Any) -> int:
+def _count_true(flags: Any) -> int:
     import pyarrow.compute as pc
 
     return int(pc.sum(flags).as_py() or 0)

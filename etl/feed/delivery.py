@@ -13,19 +13,19 @@ import sqlalchemy as sa
 from etl.config import Config, Destination, require_secrets
 from etl.errors import ConfigError
 from etl.feed import changes, watermarks
-from etl.feed.changes import Batch
-from etl.feed.lag import lowest, named
+from etl.feed.changes import ChangeBatch
+from etl.feed.lag import find_lowest_marks, name_destination
 from etl.feed.locks import only_one
 from etl.feed.masking import mask_rows
-from etl.feed.shaping import shaped, undelivered
+from etl.feed.shaping import behind_marks, shape_rows
 from etl.feed.sinks.base import Part, Sink
 from etl.feed.sinks.registry import open_sink
-from etl.feed.tables import SMALL, STREAMS, VERSIONS, Stream, targets
+from etl.feed.tables import SMALL, STREAMS, VERSIONS, Stream, target_tables
 from etl.feed.watermarks import START, Mark, Marks
-from etl.log import get
+from etl.log import get_logger
 
 #: Told after every batch: destination, table, rows of it delivered so far.
-Watch = Callable[[str, str, int], None]
+DeliveryWatch = Callable[[str, str, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,23 +41,23 @@ class FeedResult:
     reached: dict[str, dict[int, Mark]] = field(default_factory=dict)
 
 
-def run(
+def deliver_to_all(
     engine: sa.Engine,
     config: Config,
     names: Sequence[str] = (),
     *,
-    watch: Watch | None = None,
+    watch: DeliveryWatch | None = None,
     stop: threading.Event | None = None,
 ) -> list[FeedResult]:
     """Deliver to the named destinations (all configured ones, if none is named), one after the other.
 
     Raises ConfigError for an unknown name; a destination's own failure is in its result.
     """
-    chosen = choose(config, names)
-    return [one(engine, destination, watch=watch, stop=stop) for destination in chosen]
+    chosen = choose_destinations(config, names)
+    return [deliver_to_one(engine, destination, watch=watch, stop=stop) for destination in chosen]
 
 
-def choose(config: Config, names: Sequence[str] = ()) -> tuple[Destination, ...]:
+def choose_destinations(config: Config, names: Sequence[str] = ()) -> tuple[Destination, ...]:
     """The destinations of these names. Raises ConfigError for an unknown one, or when none is configured."""
     known = {destination.name: destination for destination in config.feed.destinations}
     if not known:
@@ -70,11 +70,11 @@ def choose(config: Config, names: Sequence[str] = ()) -> tuple[Destination, ...]
     return tuple(known[name] for name in names) or tuple(known.values())
 
 
-def one(
+def deliver_to_one(
     engine: sa.Engine,
     destination: Destination,
     *,
-    watch: Watch | None = None,
+    watch: DeliveryWatch | None = None,
     stop: threading.Event | None = None,
     streams: Sequence[Stream] = STREAMS,
     batch_rows: int = changes.BATCH_ROWS,
@@ -95,7 +95,7 @@ def one(
             finally:
                 sink.close()
     except Exception as error:  # noqa: BLE001 - a destination's library may raise anything; it is reported
-        return FeedResult(destination.name, "failed", dict(rows), named(destination, error))
+        return FeedResult(destination.name, "failed", dict(rows), name_destination(destination, error))
     status: Literal["ok", "interrupted"] = "ok" if done else "interrupted"
     return FeedResult(destination.name, status, dict(rows), reached=work.reached)
 
@@ -108,52 +108,52 @@ class _Delivery:
     batch_rows: int
     rows: Counter[str]
     destination: Destination
-    watch: Watch | None
+    watch: DeliveryWatch | None
     waiting: list[Part] = field(default_factory=list)
     reached: dict[str, dict[int, Mark]] = field(default_factory=dict)
 
     def run(self, streams: Sequence[Stream]) -> bool:
         """False when it was asked to stop before the end."""
-        marks = {s.name: self._marks(s) for s in streams}
-        low = {name: lowest(found.values()) for name, found in marks.items()}
+        marks = {s.name: self._read_marks(s) for s in streams}
+        low = {name: find_lowest_marks(found.values()) for name, found in marks.items()}
         for stream in streams:
             for found in marks[stream.name].values():
-                changes.verify(self.engine, stream, found)
-        bounds = changes.bounds(self.engine, streams, low)
+                changes.verify_marks(self.engine, stream, found)
+        bounds = changes.find_bounds(self.engine, streams, low)
         self.waiting = list(self._changed_small())
         if self.waiting or any(bounds.upper.values()):
             changes.make_durable(self.engine)
-        done = all(self._stream(s, marks[s.name], low[s.name], bounds.upper[s.name]) for s in streams)
-        self._flush()
+        done = all(self._deliver_stream(s, marks[s.name], low[s.name], bounds.upper[s.name]) for s in streams)
+        self._flush_parts()
         if done:
-            self._upkeep()
-        self.reached = {name: lowest(found.values()) for name, found in marks.items()}
+            self._try_upkeep()
+        self.reached = {name: find_lowest_marks(found.values()) for name, found in marks.items()}
         return done
 
-    def _upkeep(self) -> None:
+    def _try_upkeep(self) -> None:
         """Its failure is no failure of the delivery, and the next one tries again."""
         try:
             self.sink.upkeep()
         except Exception as error:  # noqa: BLE001 - a destination's library may raise anything
-            get("feed").warning(
+            get_logger("feed").warning(
                 "upkeep_failed", destination=self.destination.name, error=type(error).__name__
             )
 
     def _changed_small(self) -> Iterator[Part]:
         """The small tables that do not stand in the destination as they are here."""
         for table in SMALL:
-            rows = mask_rows(table.name, changes.whole(self.engine, table), self.destination.mask)
-            mark = watermarks.whole(rows)
+            rows = mask_rows(table.name, changes.read_whole_table(self.engine, table), self.destination.mask)
+            mark = watermarks.marks_of_rows(rows)
             if self.sink.marks(table.name) != mark:  # an empty one says that there are no gaps
                 yield Part(table.name, rows, mark, whole=True)
 
-    def _marks(self, stream: Stream) -> dict[str, dict[int, Mark]]:
-        return {name: self.sink.marks(name) for name in targets(stream, state=self.sink.keeps_state)}
+    def _read_marks(self, stream: Stream) -> dict[str, dict[int, Mark]]:
+        return {name: self.sink.marks(name) for name in target_tables(stream, state=self.sink.keeps_state)}
 
-    def _stream(
+    def _deliver_stream(
         self, stream: Stream, marks: dict[str, dict[int, Mark]], low: Marks, upper: Mapping[int, int]
     ) -> bool:
-        batches = changes.read(
+        batches = changes.read_changes(
             self.engine,
             stream,
             low,
@@ -165,22 +165,22 @@ class _Delivery:
             if self.stop.is_set():
                 return False
             masked = mask_rows(stream.name, batch.rows, self.destination.mask)
-            self._deliver(stream, Batch(masked, batch.marks), marks)
+            self._deliver_batch(stream, ChangeBatch(masked, batch.marks), marks)
         return True
 
-    def _deliver(self, stream: Stream, batch: Batch, marks: dict[str, dict[int, Mark]]) -> None:
+    def _deliver_batch(self, stream: Stream, batch: ChangeBatch, marks: dict[str, dict[int, Mark]]) -> None:
         parts = []
         for name, delivered in marks.items():
-            new = undelivered(batch.rows, stream.key, delivered)
+            new = behind_marks(batch.rows, stream.key, delivered)
             if new.num_rows:
-                marks[name] = _advanced(delivered, batch.marks)
-                parts.append(Part(name, shaped(name, new), marks[name]))
+                marks[name] = _advance_marks(delivered, batch.marks)
+                parts.append(Part(name, shape_rows(name, new), marks[name]))
         full = sum(part.rows.num_rows for part in (*self.waiting, *parts)) > self.batch_rows
         if full or {part.table for part in parts} & {part.table for part in self.waiting}:
-            self._flush()
+            self._flush_parts()
         self.waiting += parts
 
-    def _flush(self) -> None:
+    def _flush_parts(self) -> None:
         """Small parts of several tables travel together: a warehouse takes a second or so for each load."""
         parts, self.waiting = self.waiting, []
         if parts:
@@ -191,7 +191,7 @@ class _Delivery:
                 self.watch(self.destination.name, part.table, self.rows[part.table])
 
 
-def _advanced(before: Marks, batch: Marks) -> dict[int, Mark]:
+def _advance_marks(before: Marks, batch: Marks) -> dict[int, Mark]:
     after = dict(before)
     for source, mark in batch.items():
         after[source] = max(mark, after.get(source, START))

@@ -20,8 +20,8 @@ import sqlalchemy as sa
 
 from etl.db.engine import storage_errors
 from etl.errors import ConfigError
-from etl.feed.export_formats import Format, Rows, Writer, opener
-from etl.records import utc
+from etl.feed.export_formats import Format, Rows, Writer, writer_for
+from etl.records import as_utc
 from etl.schema.tables import metadata
 from etl.version import __version__
 
@@ -81,7 +81,7 @@ class Selection:
                 raise ConfigError(f"table {name!r} cannot be exported", hint=f"one of: {', '.join(DAYS)}")
 
 
-def export(
+def export_tables(
     engine: sa.Engine,
     folder: Path,
     kind: Format,
@@ -95,7 +95,7 @@ def export(
 
     `watch` is told a table and its rows so far. Raises ConfigError, StorageError, OSError.
     """
-    _check(folder, kind)
+    _check_folder(folder, kind)
     building = folder.absolute().with_name(f".{folder.name}.partial")
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
@@ -115,7 +115,7 @@ def export(
     return manifest
 
 
-def _check(folder: Path, kind: Format) -> None:
+def _check_folder(folder: Path, kind: Format) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigError(f"{folder} is there already, and not empty", hint="name a new folder")
     if kind == "parquet" and importlib.util.find_spec("pyarrow") is None:
@@ -131,14 +131,14 @@ def _export_table(
     raw: bool,
     watch: Callable[[str, int], None] | None,
 ) -> list[File]:
-    days = _Days(building, table, kind, opener(kind, table, raw=raw))
+    days = _Days(building, table, kind, writer_for(kind, table, raw=raw))
     done = 0
     with (
         days,
         storage_errors(),
         engine.connect().execution_options(stream_results=True) as conn,
     ):
-        for rows in conn.execute(_query(table, selection)).partitions(_CHUNK):
+        for rows in conn.execute(_table_query(table, selection)).partitions(_CHUNK):
             days.write(rows)
             done += len(rows)
             if watch is not None:
@@ -146,7 +146,7 @@ def _export_table(
     return days.files
 
 
-def _query(table: sa.Table, selection: Selection) -> sa.Select[Any]:
+def _table_query(table: sa.Table, selection: Selection) -> sa.Select[Any]:
     name = DAYS[table.name]
     if name is None:
         return sa.select(*table.columns).order_by(table.c.id)
@@ -160,7 +160,7 @@ def _query(table: sa.Table, selection: Selection) -> sa.Select[Any]:
 
 
 @dataclass(slots=True)
-class _Part:
+class _TablePart:
     path: Path
     day: str
     writer: Writer
@@ -180,47 +180,47 @@ class _Days:
         day = DAYS[table.name]
         self._day_at = None if day is None else names.index(day)
         self._key_at = names.index("change_seq") if "change_seq" in names else None
-        self._open: dict[str, _Part] = {}
+        self._open: dict[str, _TablePart] = {}
         self._parts: dict[str, int] = {}
         self.files: list[File] = []
 
     def write(self, rows: Rows) -> None:
         by_day: dict[str, list[Sequence[Any]]] = {}
         for row in rows:
-            by_day.setdefault(self._day(row), []).append(row)
+            by_day.setdefault(self._day_of(row), []).append(row)
         for day, chosen in by_day.items():
-            part = self._part(day)
+            part = self._part_of_day(day)
             part.writer.write(chosen)
             part.rows += len(chosen)
             if self._key_at is not None:
                 part.first = part.first or chosen[0][self._key_at]
                 part.last = chosen[-1][self._key_at]
 
-    def _day(self, row: Sequence[Any]) -> str:
+    def _day_of(self, row: Sequence[Any]) -> str:
         if self._day_at is None:
             return "all"
         moment = row[self._day_at]
-        return "unknown" if moment is None else f"{utc(moment):%Y-%m-%d}"
+        return "unknown" if moment is None else f"{as_utc(moment):%Y-%m-%d}"
 
     def __enter__(self) -> _Days:
         return self
 
     def __exit__(self, *_how: object) -> None:
         for day in list(self._open):
-            self._close(day)
+            self._close_day(day)
 
-    def _part(self, day: str) -> _Part:
+    def _part_of_day(self, day: str) -> _TablePart:
         if day not in self._open:
             if len(self._open) >= _OPEN:
-                self._close(next(iter(self._open)))
+                self._close_day(next(iter(self._open)))
             number = self._parts[day] = self._parts.get(day, 0) + 1
             path = self._root / self._table / f"day={day}" / f"part-{number:04d}.{self._kind}"
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._open[day] = _Part(path, day, self._opener(path))
+            self._open[day] = _TablePart(path, day, self._opener(path))
         part = self._open[day] = self._open.pop(day)  # the least recently used is closed first
         return part
 
-    def _close(self, day: str) -> None:
+    def _close_day(self, day: str) -> None:
         part = self._open.pop(day)
         part.writer.close()
         with part.path.open("rb") as file:

@@ -26,7 +26,7 @@ class Writer(Protocol):
     def close(self) -> None: ...
 
 
-def opener(kind: Format, table: sa.Table, *, raw: bool) -> Callable[[Path], Writer]:
+def writer_for(kind: Format, table: sa.Table, *, raw: bool) -> Callable[[Path], Writer]:
     """How to open a file of this format. `raw` leaves CSV cells that look like formulas as they are."""
     if kind == "csv":
         return lambda path: CsvFile(path, table, raw=raw)
@@ -40,7 +40,7 @@ class CsvFile:
 
     def __init__(self, path: Path, table: sa.Table, *, raw: bool) -> None:
         self._file = path.open("w", encoding="utf-8", newline="")
-        self._cell = _cell if raw else _safe_cell
+        self._cell = _csv_cell if raw else _safe_cell
         self._file.write(",".join(table.columns.keys()) + "\r\n")
 
     def write(self, rows: Rows) -> None:
@@ -52,17 +52,17 @@ class CsvFile:
 
 
 def _safe_cell(value: Any) -> str:
-    return _cell(spreadsheet_safe(value) if isinstance(value, str) else value)
+    return _csv_cell(spreadsheet_safe(value) if isinstance(value, str) else value)
 
 
-def _cell(value: Any) -> str:
+def _csv_cell(value: Any) -> str:
     """Python's csv module cannot tell null from an empty text before 3.12."""
     if value is None:
         return ""
     if isinstance(value, str):
         return '"' + value.replace('"', '""') + '"'
     if isinstance(value, datetime):
-        return _instant(value)
+        return _csv_instant(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
@@ -89,7 +89,7 @@ class JsonLines:
             return None
         if name in self._json:
             return msgspec.Raw(value.encode())
-        return _instant(value) if isinstance(value, datetime) else value
+        return _csv_instant(value) if isinstance(value, datetime) else value
 
 
 class ParquetFile:
@@ -98,17 +98,17 @@ class ParquetFile:
     def __init__(self, path: Path, table: sa.Table) -> None:
         import pyarrow.parquet as pq
 
-        self._schema = tables.schema(table)
+        self._schema = tables.arrow_schema(table)
         self._writer = pq.ParquetWriter(path, self._schema, compression="zstd")
 
     def write(self, rows: Rows) -> None:
-        from etl.feed.arrow import arrow
+        from etl.feed.arrow import make_record_batch
 
-        self._writer.write_batch(arrow(rows, self._schema))
+        self._writer.write_batch(make_record_batch(rows, self._schema))
 
     def close(self) -> None:
         self._writer.close()
 
 
-def _instant(value: datetime) -> str:
+def _csv_instant(value: datetime) -> str:
     return value.astimezone(UTC).isoformat().replace("+00:00", "Z")

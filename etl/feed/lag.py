@@ -12,10 +12,10 @@ from etl.config import Destination
 from etl.db.engine import storage_errors
 from etl.errors import EtlError
 from etl.feed import changes
-from etl.feed.compare import TableState, compare
+from etl.feed.compare import TableState, compare_tables
 from etl.feed.sinks.base import Sink
 from etl.feed.sinks.registry import open_sink
-from etl.feed.tables import STREAMS, VERSIONS, Stream, targets
+from etl.feed.tables import STREAMS, VERSIONS, Stream, target_tables
 from etl.feed.watermarks import START, Mark, Marks
 from etl.schema.tables import sources, video_job_versions
 
@@ -32,7 +32,7 @@ class Lag:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class DestinationStatus:
     """A destination's lags and tables, or why they could not be read."""
 
     destination: str
@@ -46,27 +46,27 @@ class Standing:
         return self.error is not None or any(table.is_wrong for table in self.tables)
 
 
-def standings(
+def destination_statuses(
     engine: sa.Engine, destinations: Iterable[Destination], *, deep: bool = False
-) -> list[Standing]:
+) -> list[DestinationStatus]:
     """Where each destination stands; nothing is written. `deep` compares every column of every row."""
-    return [_standing(engine, destination, deep) for destination in destinations]
+    return [_destination_status(engine, destination, deep) for destination in destinations]
 
 
-def _standing(engine: sa.Engine, destination: Destination, deep: bool) -> Standing:
+def _destination_status(engine: sa.Engine, destination: Destination, deep: bool) -> DestinationStatus:
     try:
         sink = open_sink(destination)
         try:
             marks = {stream.name: lowest_marks(engine, sink, stream) for stream in STREAMS}
-            tables = compare(engine, sink, destination.mask, deep=deep)
+            tables = compare_tables(engine, sink, destination.mask, deep=deep)
         finally:
             sink.close()
     except Exception as error:  # noqa: BLE001 - a destination's library may raise anything; it is reported
-        return Standing(destination.name, error=named(destination, error))
-    return Standing(destination.name, lags(engine, marks), tables=tables)
+        return DestinationStatus(destination.name, error=name_destination(destination, error))
+    return DestinationStatus(destination.name, measure_lags(engine, marks), tables=tables)
 
 
-def named(destination: Destination, error: Exception) -> Exception:
+def name_destination(destination: Destination, error: Exception) -> Exception:
     """An error that says where; its text is redacted where it is printed."""
     if isinstance(error, EtlError):
         return error
@@ -78,32 +78,36 @@ def named(destination: Destination, error: Exception) -> Exception:
 def lowest_marks(engine: sa.Engine, sink: Sink, stream: Stream) -> dict[int, Mark]:
     """Per source, how far every table that this stream fills has come. Raises StorageError when it was
     filled from another history: so would a delivery."""
-    found = [sink.marks(name) for name in targets(stream, state=sink.keeps_state)]
+    found = [sink.marks(name) for name in target_tables(stream, state=sink.keeps_state)]
     for marks in found:
-        changes.verify(engine, stream, marks)
-    return lowest(found)
+        changes.verify_marks(engine, stream, marks)
+    return find_lowest_marks(found)
 
 
-def lowest(found: Iterable[Marks]) -> dict[int, Mark]:
+def find_lowest_marks(found: Iterable[Marks]) -> dict[int, Mark]:
     """Per source, the mark of the table that is behind the others."""
     several = list(found)
     common = set.intersection(*(set(marks) for marks in several)) if several else set()
     return {source: min(marks[source] for marks in several) for source in common}
 
 
-def lags(engine: sa.Engine, marks: Mapping[str, Marks]) -> tuple[Lag, ...]:
+def measure_lags(engine: sa.Engine, marks: Mapping[str, Marks]) -> tuple[Lag, ...]:
     """What a destination lacks that has been delivered up to these marks, per source. Raises StorageError."""
-    upper = changes.bounds(engine, (VERSIONS,), marks).upper[VERSIONS.name]
+    upper = changes.find_bounds(engine, (VERSIONS,), marks).upper[VERSIONS.name]
     delivered = marks[VERSIONS.name]
     with storage_errors(), engine.connect() as conn:
         names = conn.execute(sa.select(sources.c.id, sources.c.name).order_by(sources.c.name)).all()
         return tuple(
-            Lag(name, delivered.get(source, START).key, *_pending(conn, source, delivered, upper.get(source)))
+            Lag(
+                name,
+                delivered.get(source, START).key,
+                *_count_pending(conn, source, delivered, upper.get(source)),
+            )
             for source, name in names
         )
 
 
-def _pending(
+def _count_pending(
     conn: sa.Connection, source: int, delivered: Marks, upper: int | None
 ) -> tuple[int, datetime | None]:
     if upper is None:

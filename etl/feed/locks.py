@@ -28,7 +28,7 @@ _SPACE = 0x6269_6672  # "bifr"
 _PORTS: dict[str, int] = {"postgresql": 5432}
 
 
-def place(destination: Destination) -> str:
+def destination_place(destination: Destination) -> str:
     """Where a destination's rows go, without secrets: the same for every spelling of the same place."""
     dataset = destination.options.get("dataset", "bifrost")
     if destination.url is None:
@@ -47,7 +47,7 @@ def place(destination: Destination) -> str:
 @contextmanager
 def only_one(engine: sa.Engine, destination: Destination) -> Iterator[bool]:
     """Whether nobody else delivers to this place now; held until the end of the block."""
-    number = zlib.crc32(place(destination).encode())
+    number = zlib.crc32(destination_place(destination).encode())
     holding = _file_lock(engine, number) if is_sqlite(engine) else _server_lock(engine, number)
     with holding as held:
         yield held
@@ -77,12 +77,12 @@ def _file_lock(engine: sa.Engine, number: int) -> Iterator[bool]:
     path = Path(f"{os.path.realpath(str(engine.url.database))}.feed-{number:08x}.lock")
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        yield _locked(handle)
+        yield _lock_handle(handle)
     finally:
         os.close(handle)
 
 
-def _locked(handle: int) -> bool:
+def _lock_handle(handle: int) -> bool:
     try:
         if os.name == "nt":
             import msvcrt

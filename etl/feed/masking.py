@@ -30,12 +30,12 @@ def mask_rows(table: str, rows: pa.Table, mask: Mask) -> pa.Table:
         if field.name in _WITHHELD or (field.name == "prompt" and mask.prompt == "drop"):
             rows = rows.set_column(at, field, pa.nulls(rows.num_rows, field.type))
         elif field.name == "prompt":
-            digests = [_digest(text, mask) for text in rows["prompt"].to_pylist()]
+            digests = [_digest_prompt(text, mask) for text in rows["prompt"].to_pylist()]
             rows = rows.set_column(at, field, pa.array(digests, field.type))
     return rows
 
 
-def _digest(text: str | None, mask: Mask) -> str | None:
+def _digest_prompt(text: str | None, mask: Mask) -> str | None:
     """Equal prompts have equal digests; without the key nobody can try out what a prompt may have been."""
     assert mask.key is not None
     if text is None:

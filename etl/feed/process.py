@@ -13,7 +13,7 @@ import tempfile
 
 from etl.config import Destination
 from etl.errors import EtlError
-from etl.feed.delivery import FeedResult, Watch
+from etl.feed.delivery import DeliveryWatch, FeedResult
 
 _LAST_WORDS = 1_000
 
@@ -36,7 +36,7 @@ class Apart:
             self._process.stdin.write(pickle.dumps((database, destination)))
             self._process.stdin.flush()
 
-    def result(self, watch: Watch) -> FeedResult:
+    def result(self, watch: DeliveryWatch) -> FeedResult:
         """How the delivery ended. `watch` is told after each batch."""
         assert self._process.stdout is not None
         rows: dict[str, int] = {}

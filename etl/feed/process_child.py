@@ -9,7 +9,7 @@ import sys
 import threading
 
 from etl.db.engine import make_engine
-from etl.feed.delivery import one
+from etl.feed.delivery import deliver_to_one
 
 
 def main() -> None:
@@ -19,16 +19,16 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # whatever a library prints is no answer
     database, destination = pickle.load(sys.stdin.buffer)  # noqa: S301 - our own parent's
-    threading.Thread(target=_obey, args=[stop], daemon=True).start()
+    threading.Thread(target=_obey_parent, args=[stop], daemon=True).start()
 
     def watch(_destination: str, table: str, rows: int) -> None:
         answers.write(pickle.dumps((table, rows)))
 
-    answers.write(pickle.dumps(one(make_engine(database), destination, watch=watch, stop=stop)))
+    answers.write(pickle.dumps(deliver_to_one(make_engine(database), destination, watch=watch, stop=stop)))
     os._exit(0)  # a library's threads keep nobody waiting
 
 
-def _obey(stop: threading.Event) -> None:
+def _obey_parent(stop: threading.Event) -> None:
     """A byte asks to stop; the end says that our parent is dead, and then a hanging delivery helps nobody."""
     while sys.stdin.buffer.read(1):
         stop.set()

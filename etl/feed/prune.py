@@ -15,11 +15,11 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from etl.config import Destination, Retention
-from etl.db.engine import storage_errors, writing
-from etl.feed.lag import lowest, named
+from etl.db.engine import storage_errors, write_transaction
+from etl.feed.lag import find_lowest_marks, name_destination
 from etl.feed.prune_months import prune_months
 from etl.feed.sinks.registry import open_sink
-from etl.feed.tables import LOOKUPS, PAGES, RUNS, VERSIONS, Stream, targets
+from etl.feed.tables import LOOKUPS, PAGES, RUNS, VERSIONS, Stream, target_tables
 from etl.feed.watermarks import Marks
 from etl.schema.tables import (
     coverage_gaps,
@@ -33,7 +33,7 @@ from etl.schema.tables import (
 
 #: Rows of one transaction: a writer waits for it a fraction of a second at most.
 BATCH = 2_000
-Watch = Callable[[str, int], None]
+PruneWatch = Callable[[str, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Task:
     where: tuple[sa.ColumnElement[bool], ...]
 
 
-def prune(
+def prune_tables(
     engine: sa.Engine,
     retention: Retention,
     destinations: Iterable[Destination] = (),
@@ -53,45 +53,49 @@ def prune(
     now: datetime,
     dry_run: bool = False,
     stop: threading.Event | None = None,
-    watch: Watch | None = None,
+    watch: PruneWatch | None = None,
 ) -> dict[str, int]:
     """Rows removed (or, in a dry run, removable) per table; a kind whose retention is None is left alone.
 
     Raises EtlError when a destination cannot say what it has: then nothing is removed.
     """
-    limits = _limits([_delivered(destination) for destination in destinations])
+    limits = _combine_limits([_read_delivered_marks(destination) for destination in destinations])
     removed: dict[str, int] = {}
     stop = stop or threading.Event()
-    for task in tasks(retention, limits, now):
+    for task in plan_tasks(retention, limits, now):
         name = str(task.table.name)
         if dry_run:
-            removed[name] = _count(engine, task)
+            removed[name] = _count_rows(engine, task)
             continue
-        removed[name] = _months(engine, retention, limits, now, stop) if name == VERSIONS.name else 0
-        removed[name] += _remove(engine, task, stop, watch)
+        removed[name] = (
+            _prune_whole_months(engine, retention, limits, now, stop) if name == VERSIONS.name else 0
+        )
+        removed[name] += _remove_rows(engine, task, stop, watch)
     return removed
 
 
-def tasks(retention: Retention, limits: Mapping[str, Marks] | None, now: datetime) -> list[Task]:
+def plan_tasks(retention: Retention, limits: Mapping[str, Marks] | None, now: datetime) -> list[Task]:
     """What each kind's age allows. `limits` None: no destination is configured, nothing waits."""
     made: list[Task] = []
     pages: Task | None = None
     if retention.versions is not None:
-        made.append(_versions(now - timedelta(seconds=retention.versions), limits))
+        made.append(_plan_versions(now - timedelta(seconds=retention.versions), limits))
     if retention.page_log is not None:
         edge = now - timedelta(seconds=retention.page_log)
-        pages = _log(PAGES, "received_at", edge, limits)
-        made += [_log(LOOKUPS, "looked_up_at", edge, limits), pages]
+        pages = _plan_page_log(PAGES, "received_at", edge, limits)
+        made += [_plan_page_log(LOOKUPS, "looked_up_at", edge, limits), pages]
     if retention.rejects is not None:
         edge = now - timedelta(seconds=retention.rejects)
         columns = rejected_items.c
         made.append(Task(rejected_items, columns.id, (columns.last_seen_at < edge,)))
     if retention.runs is not None:
-        made.append(_runs(now - timedelta(seconds=retention.runs), limits, pages))
+        made.append(_plan_runs(now - timedelta(seconds=retention.runs), limits, pages))
     return made
 
 
-def _versions(edge: datetime, limits: Mapping[str, Marks] | None, old: sa.Table = video_job_versions) -> Task:
+def _plan_versions(
+    edge: datetime, limits: Mapping[str, Marks] | None, old: sa.Table = video_job_versions
+) -> Task:
     """A version may go when the next one is older than the edge: "as of" questions after it stay right.
 
     `old` is the whole history or a month's part of it.
@@ -103,10 +107,12 @@ def _versions(edge: datetime, limits: Mapping[str, Marks] | None, old: sa.Table 
         newer.c.version == old.c.version + 1,
         newer.c.valid_from < edge,
     )
-    return Task(old, old.c.change_seq, (old.c.valid_from < edge, superseded, *_passed(VERSIONS, limits, old)))
+    return Task(
+        old, old.c.change_seq, (old.c.valid_from < edge, superseded, *_passed_by_all(VERSIONS, limits, old))
+    )
 
 
-def _months(
+def _prune_whole_months(
     engine: sa.Engine,
     retention: Retention,
     limits: Mapping[str, Marks] | None,
@@ -116,15 +122,15 @@ def _months(
     """Rows removed with whole months, where history stands in months."""
     assert retention.versions is not None
     edge = now - timedelta(seconds=retention.versions)
-    return prune_months(engine, edge, lambda part: _versions(edge, limits, part).where, stop)
+    return prune_months(engine, edge, lambda part: _plan_versions(edge, limits, part).where, stop)
 
 
-def _log(stream: Stream, at: str, edge: datetime, limits: Mapping[str, Marks] | None) -> Task:
+def _plan_page_log(stream: Stream, at: str, edge: datetime, limits: Mapping[str, Marks] | None) -> Task:
     table, key = stream.table, stream.table.c[stream.key]
-    return Task(table, key, (table.c[at] < edge, _not_newest(stream), *_passed(stream, limits)))
+    return Task(table, key, (table.c[at] < edge, _not_newest(stream), *_passed_by_all(stream, limits)))
 
 
-def _runs(edge: datetime, limits: Mapping[str, Marks] | None, pages: Task | None) -> Task:
+def _plan_runs(edge: datetime, limits: Mapping[str, Marks] | None, pages: Task | None) -> Task:
     """A run stays while something points to it. `pages`: which of its pages go, in a dry run before it."""
     runs = sync_runs.c
     staying = () if pages is None else (sa.not_(sa.and_(*pages.where)),)
@@ -135,7 +141,7 @@ def _runs(edge: datetime, limits: Mapping[str, Marks] | None, pages: Task | None
         sa.exists().where(video_jobs.c.suspect_run_id == runs.id),
     ]
     where = (runs.finished_at < edge, runs.status != "running", *(~other for other in needed))
-    return Task(sync_runs, runs.id, (*where, _not_newest(RUNS), *_passed(RUNS, limits)))
+    return Task(sync_runs, runs.id, (*where, _not_newest(RUNS), *_passed_by_all(RUNS, limits)))
 
 
 def _not_newest(stream: Stream) -> sa.ColumnElement[bool]:
@@ -144,7 +150,7 @@ def _not_newest(stream: Stream) -> sa.ColumnElement[bool]:
     return sa.exists().where(newer.c.source_id == stream.table.c.source_id, later)
 
 
-def _passed(
+def _passed_by_all(
     stream: Stream, limits: Mapping[str, Marks] | None, table: sa.Table | None = None
 ) -> tuple[sa.ColumnElement[bool], ...]:
     """Before every destination's mark; the row at the mark stays, as its proof."""
@@ -157,33 +163,35 @@ def _passed(
     return (sa.or_(*passed) if passed else sa.false(),)
 
 
-def _delivered(destination: Destination) -> dict[str, Marks]:
+def _read_delivered_marks(destination: Destination) -> dict[str, Marks]:
     try:
         sink = open_sink(destination)
         try:
             return {
-                stream.name: lowest(sink.marks(name) for name in targets(stream, state=sink.keeps_state))
+                stream.name: find_lowest_marks(
+                    sink.marks(name) for name in target_tables(stream, state=sink.keeps_state)
+                )
                 for stream in (VERSIONS, PAGES, LOOKUPS, RUNS)
             }
         finally:
             sink.close()
     except Exception as error:
-        raise named(destination, error) from error
+        raise name_destination(destination, error) from error
 
 
-def _limits(delivered: list[dict[str, Marks]]) -> dict[str, Marks] | None:
+def _combine_limits(delivered: list[dict[str, Marks]]) -> dict[str, Marks] | None:
     if not delivered:
         return None
-    return {name: lowest(marks[name] for marks in delivered) for name in delivered[0]}
+    return {name: find_lowest_marks(marks[name] for marks in delivered) for name in delivered[0]}
 
 
-def _count(engine: sa.Engine, task: Task) -> int:
+def _count_rows(engine: sa.Engine, task: Task) -> int:
     query = sa.select(sa.func.count()).select_from(task.table).where(*task.where)
     with storage_errors(), engine.connect() as conn:
         return int(conn.execute(query).scalar_one())
 
 
-def _remove(engine: sa.Engine, task: Task, stop: threading.Event, watch: Watch | None) -> int:
+def _remove_rows(engine: sa.Engine, task: Task, stop: threading.Event, watch: PruneWatch | None) -> int:
     """By key upwards, so that every transaction looks only at rows that no earlier one looked at."""
     done = after = 0
     while not stop.is_set():
@@ -192,7 +200,7 @@ def _remove(engine: sa.Engine, task: Task, stop: threading.Event, watch: Watch |
             keys = list(conn.scalars(query))
         if not keys:
             break
-        with writing(
+        with write_transaction(
             engine
         ) as conn:  # what may go once may always go (a reject seen again meanwhile is written anew)
             done += conn.execute(sa.delete(task.table).where(task.key.in_(keys))).rowcount

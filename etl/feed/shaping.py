@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def undelivered(rows: pa.Table, key: str, delivered: Marks) -> pa.Table:
+def behind_marks(rows: pa.Table, key: str, delivered: Marks) -> pa.Table:
     """The rows behind their source's mark. A crash can leave one table of a destination ahead of another."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -22,14 +22,14 @@ def undelivered(rows: pa.Table, key: str, delivered: Marks) -> pa.Table:
     return rows.filter(pc.greater(rows[key], pc.take(pa.array(lows, pa.int64()), place)))
 
 
-def shaped(table: str, rows: pa.Table) -> pa.Table:
+def shape_rows(table: str, rows: pa.Table) -> pa.Table:
     """What `table` of a destination gets out of rows that were read with what stands beside history."""
     if table == STATE:
-        return _state(rows)
+        return _newest_versions(rows)
     return rows.drop_columns([name for name in BESIDE if name in rows.column_names])
 
 
-def _state(versions: pa.Table) -> pa.Table:
+def _newest_versions(versions: pa.Table) -> pa.Table:
     """The newest version of each job, as `video_jobs` shows it."""
     import pyarrow as pa
     import pyarrow.compute as pc

@@ -92,35 +92,35 @@ CHANGED = {
 }
 
 
-def targets(stream: Stream, *, state: bool) -> tuple[str, ...]:
+def target_tables(stream: Stream, *, state: bool) -> tuple[str, ...]:
     """The destination's tables that a stream fills."""
     return (stream.name, STATE) if state and stream is VERSIONS else (stream.name,)
 
 
-def schema(table: sa.Table) -> pa.Schema:
+def arrow_schema(table: sa.Table) -> pa.Schema:
     """The Arrow schema of a table: 64-bit integers, UTC microseconds, JSON as text; with our comments."""
     import pyarrow as pa
 
-    return pa.schema([_field(column) for column in table.columns], {"comment": str(table.comment)})
+    return pa.schema([_arrow_field(column) for column in table.columns], {"comment": str(table.comment)})
 
 
 def state_schema() -> pa.Schema:
     """The Arrow schema of the current state."""
     import pyarrow as pa
 
-    fields = [_field(video_jobs.c[name]) for name in STATE_COLUMNS]
+    fields = [_arrow_field(video_jobs.c[name]) for name in STATE_COLUMNS]
     return pa.schema(fields, {"comment": str(video_jobs.comment)})
 
 
-def _field(column: sa.Column[Any]) -> pa.Field:
+def _arrow_field(column: sa.Column[Any]) -> pa.Field:
     import pyarrow as pa
 
     # Delta and Spark know a column's comment by the first name, Iceberg by the second.
     said = dict.fromkeys(("comment", "doc"), column.comment) if column.comment else None
-    return pa.field(column.name, _arrow(column.type), metadata=said)
+    return pa.field(column.name, _arrow_type(column.type), metadata=said)
 
 
-def _arrow(kind: sa.types.TypeEngine[Any]) -> pa.DataType:
+def _arrow_type(kind: sa.types.TypeEngine[Any]) -> pa.DataType:
     import pyarrow as pa
 
     if isinstance(kind, UtcDateTime):

@@ -26,13 +26,13 @@ START = Mark(0, "")
 WHOLE = 0
 
 
-def proof(values: Sequence[Any]) -> str:
+def prove_row(values: Sequence[Any]) -> str:
     """A digest of columns that never change; the same from every database and every driver."""
-    text = json.dumps([_plain(value) for value in values], ensure_ascii=True)
+    text = json.dumps([_plain_value(value) for value in values], ensure_ascii=True)
     return hashlib.blake2b(text.encode(), digest_size=7).hexdigest()
 
 
-def whole(rows: pa.Table) -> dict[int, Mark]:
+def marks_of_rows(rows: pa.Table) -> dict[int, Mark]:
     """The mark of a table that holds exactly these rows."""
     said = hashlib.blake2b(repr(rows.schema.names).encode(), digest_size=7)
     for batch in rows.to_batches(max_chunksize=1_000):
@@ -40,16 +40,16 @@ def whole(rows: pa.Table) -> dict[int, Mark]:
     return {WHOLE: Mark(rows.num_rows, said.hexdigest())}
 
 
-def _plain(value: Any) -> Any:
+def _plain_value(value: Any) -> Any:
     if isinstance(value, datetime):
         return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
     return value
 
 
-def encode(marks: Marks) -> str:
+def encode_marks(marks: Marks) -> str:
     return json.dumps({str(source): list(mark) for source, mark in sorted(marks.items())})
 
 
-def decode(text: str | bytes | None) -> dict[int, Mark]:
+def decode_marks(text: str | bytes | None) -> dict[int, Mark]:
     found = json.loads(text) if text else {}
     return {int(source): Mark(int(key), str(digest)) for source, (key, digest) in found.items()}

@@ -11,7 +11,7 @@ from etl.load.job_details import DetailsBatch
 from etl.load.job_requests import LogBatch
 from etl.load.placing import Lane
 from etl.load.runs import RunEnd
-from etl.load.state import State, Trouble
+from etl.load.state import SyncState, Trouble
 from etl.load.unlisting import Scan
 from etl.records import Counts, PageRows, Reject
 
@@ -20,7 +20,7 @@ KEEP: Any = object()
 
 
 @dataclass(slots=True)
-class Batch:
+class CommitBatch:
     """What one transaction makes durable.
 
     `pages` are (lane, page) in the order they came. `distrusted` pages are logged, their jobs not believed.
@@ -51,11 +51,11 @@ class Batch:
 
 
 @dataclass(slots=True)
-class Standing:
+class CommittedRun:
     """What a run knows of itself as of its last commit."""
 
     counts: Counts = field(default_factory=Counts)
-    state: State = field(default_factory=State)
+    state: SyncState = field(default_factory=SyncState)
     lanes: dict[str, Lane] = field(default_factory=dict)
     run_id: int | None = None
     gaps: list[OpenGap] = field(default_factory=list)
@@ -71,7 +71,7 @@ class Standing:
         """The open ones that no next run will read by going on where this one stopped."""
         return frozenset(gap.id for gap in self.open_gaps if gap.kind != "interrupted")
 
-    def copy(self) -> Standing:
+    def copy(self) -> CommittedRun:
         """One to change, until the transaction is durable."""
         lanes = {name: replace(lane) for name, lane in self.lanes.items()}
         own = {"counts": replace(self.counts), "state": replace(self.state), "met": set(self.met)}

@@ -23,39 +23,39 @@ _ROWS_HERE = "{rows}"
 _RECORDS = "json_populate_recordset(NULL::{0}, %s::json)"
 
 
-def insert(conn: sa.Connection, table: sa.Table, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
+def insert_rows(conn: sa.Connection, table: sa.Table, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
     """Insert rows that are known not to exist."""
     if not rows:
         return
     if conn.dialect.name == "postgresql":
-        bulk_postgres.copy(conn, table, columns, bulk_postgres.copyable(table, columns, rows))
+        bulk_postgres.copy_rows(conn, table, columns, bulk_postgres.copyable_rows(table, columns, rows))
     elif conn.dialect.name == "sqlite":
-        _insert_many_by_many(conn, _into(conn, table, columns), rows)
+        _insert_many_by_many(conn, _insert_into(conn, table, columns), rows)
     else:
-        _insert_lines(conn, _into(conn, table, columns), bulk_mysql.lines(rows))
+        _insert_lines(conn, _insert_into(conn, table, columns), bulk_mysql.json_lines(rows))
 
 
-def ready(dialect: str, table: sa.Table, columns: tuple[str, ...], rows: Sequence[Row]) -> list[Any]:
+def prepare_rows(dialect: str, table: sa.Table, columns: tuple[str, ...], rows: Sequence[Row]) -> list[Any]:
     """Rows of these columns, as far along as they can be without a connection: for `insert_ready`. Their
-    times are made by `instants`."""
+    times are made by `write_instants`."""
     if dialect == "postgresql":
-        return bulk_postgres.copyable(table, columns, rows, timed=True)
-    return _tuples(rows) if dialect == "sqlite" else bulk_mysql.lines(rows)
+        return bulk_postgres.copyable_rows(table, columns, rows, timed=True)
+    return _as_tuples(rows) if dialect == "sqlite" else bulk_mysql.json_lines(rows)
 
 
 def insert_ready(
     conn: sa.Connection, table: sa.Table, columns: tuple[str, ...], rows: Iterable[tuple[Any, int, int]]
 ) -> None:
-    """Insert rows that are known not to exist: each as `ready` made it, then its last two columns."""
+    """Insert rows that are known not to exist: each as `prepare_rows` made it, then its last two columns."""
     if conn.dialect.name == "postgresql":
-        bulk_postgres.copy(conn, table, columns, ((*row, *ends) for row, *ends in rows))
+        bulk_postgres.copy_rows(conn, table, columns, ((*row, *ends) for row, *ends in rows))
     elif conn.dialect.name == "sqlite":
-        _insert_many_by_many(conn, _into(conn, table, columns), [(*row, *ends) for row, *ends in rows])
+        _insert_many_by_many(conn, _insert_into(conn, table, columns), [(*row, *ends) for row, *ends in rows])
     else:
-        _insert_lines(conn, _into(conn, table, columns), [b"%b,%d,%d" % row for row in rows])
+        _insert_lines(conn, _insert_into(conn, table, columns), [b"%b,%d,%d" % row for row in rows])
 
 
-def _into(conn: sa.Connection, table: sa.Table, columns: tuple[str, ...]) -> str:
+def _insert_into(conn: sa.Connection, table: sa.Table, columns: tuple[str, ...]) -> str:
     return f"{table.name} ({', '.join(map(conn.dialect.identifier_preparer.quote, columns))})"
 
 
@@ -66,7 +66,7 @@ def insert_one(conn: sa.Connection, table: sa.Table, values: dict[str, Any]) -> 
     return int(key[0])
 
 
-def update(
+def update_rows(
     conn: sa.Connection, table: sa.Table, columns: tuple[str, ...], keys: tuple[str, ...], rows: Sequence[Row]
 ) -> None:
     """Set `columns` where `keys` match; each row holds the columns' values, then the keys'."""
@@ -74,9 +74,9 @@ def update(
         return
     sql = _update_sql(conn.dialect.name, table, columns, keys)
     if conn.dialect.name == "sqlite":
-        conn.exec_driver_sql(sql, _tuples(rows))
+        conn.exec_driver_sql(sql, _as_tuples(rows))
         return
-    for chunk in _chunks(rows):
+    for chunk in _cut_by_rows(rows):
         _run_with_rows(conn, sql, table, (*columns, *keys), chunk)
 
 
@@ -90,18 +90,18 @@ class Merge(NamedTuple):
     replace: tuple[str, ...] = ()
 
 
-def merge(conn: sa.Connection, table: sa.Table, how: Merge, rows: Sequence[Row]) -> None:
+def merge_rows(conn: sa.Connection, table: sa.Table, how: Merge, rows: Sequence[Row]) -> None:
     """Insert rows in the order of `how.columns`, or join them with those that are there; each has a key of
     its own."""
     if not rows:
         return
     sql = _merge_sql(conn.dialect.name, table, how)
     if conn.dialect.name == "sqlite":
-        for part in _parts(rows):
-            marks = _marks(len(how.columns), len(part))
+        for part in _cut_by_size(rows):
+            marks = _placeholders(len(how.columns), len(part))
             conn.exec_driver_sql(sql.replace("VALUES", f"VALUES {marks}"), tuple(chain.from_iterable(part)))
         return
-    for chunk in _chunks(rows):
+    for chunk in _cut_by_rows(rows):
         _run_with_rows(conn, sql, table, how.columns, chunk)
 
 
@@ -110,11 +110,11 @@ def _run_with_rows(
 ) -> None:
     """One statement: PostgreSQL gets its rows as one JSON text, MariaDB and MySQL as literals."""
     if conn.dialect.name == "postgresql":
-        run(conn, sql, (_as_json(table, columns, rows),))
+        run_driver_sql(conn, sql, (_as_json(table, columns, rows),))
         return
     before, _, after = sql.partition(_ROWS_HERE)
     between = " UNION ALL SELECT " if "SELECT" in before else "),("
-    run(conn, f"{before}{_values(bulk_mysql.lines(rows), between=between)}{after}")
+    run_driver_sql(conn, f"{before}{_values_clause(bulk_mysql.json_lines(rows), between=between)}{after}")
 
 
 def _as_json(table: sa.Table, columns: tuple[str, ...], rows: Sequence[Row]) -> str:
@@ -134,17 +134,17 @@ def _with_raw(row: Row, documents: list[int]) -> list[Any]:
 
 
 def of_jobs(conn: sa.Connection, source_id: int, ids: Sequence[str]) -> tuple[str, tuple[str, ...]]:
-    """A WHERE for the jobs of these ids, and its parameters, for `run`.
+    """A WHERE for the jobs of these ids, and its parameters, for `run_driver_sql`.
 
     One parameter however many ids there are, so that SQLite and PostgreSQL prepare the statement once.
     """
     of_source = f"source_id = {int(source_id)} AND job_id"
     ids = _storable_ids(ids)
     if conn.dialect.name == "sqlite":
-        return of_source + " IN (SELECT value FROM json_each(?))", (_json(ids),)  # noqa: S608
+        return of_source + " IN (SELECT value FROM json_each(?))", (_ids_as_json(ids),)  # noqa: S608
     if conn.dialect.name == "postgresql":
-        return of_source + " = ANY(ARRAY(SELECT json_array_elements_text(%s::json)))", (_json(ids),)
-    return f"{of_source} IN ({_values(bulk_mysql.lines([ids]))})", ()
+        return of_source + " = ANY(ARRAY(SELECT json_array_elements_text(%s::json)))", (_ids_as_json(ids),)
+    return f"{of_source} IN ({_values_clause(bulk_mysql.json_lines([ids]))})", ()
 
 
 def rows_to_come(conn: sa.Connection, table: sa.Table) -> tuple[str, tuple[str, ...]] | None:
@@ -155,7 +155,7 @@ def rows_to_come(conn: sa.Connection, table: sa.Table) -> tuple[str, tuple[str, 
     return f"rowid > {newest}", ()
 
 
-def run(conn: sa.Connection, sql: str, parameters: tuple[str, ...] = ()) -> sa.CursorResult[Any]:
+def run_driver_sql(conn: sa.Connection, sql: str, parameters: tuple[str, ...] = ()) -> sa.CursorResult[Any]:
     """Execute the driver's own SQL; without parameters a percent sign is a percent sign."""
     options = {"no_parameters": not parameters}
     return conn.exec_driver_sql(sql, parameters, execution_options=options)
@@ -164,70 +164,70 @@ def run(conn: sa.Connection, sql: str, parameters: tuple[str, ...] = ()) -> sa.C
 def _storable_ids(ids: Sequence[str]) -> Sequence[str]:
     """Among them may be a cursor; nearly always one look at them all is enough."""
     joined = "".join(ids)
-    return ids if joined.isascii() and "\0" not in joined else [str(storable(each)) for each in ids]
+    return ids if joined.isascii() and "\0" not in joined else [str(storable_text(each)) for each in ids]
 
 
-def _json(ids: Sequence[str]) -> str:
+def _ids_as_json(ids: Sequence[str]) -> str:
     return msgspec.json.encode(ids).decode()
 
 
 def moment_literal(at: datetime) -> str:
     """An instant as every database reads it in the text of a statement."""
-    return f"'{_instant(at)}'"
+    return f"'{_instant_text(at)}'"
 
 
-def binary(dialect: str, data: bytes | None) -> Any:
-    """Bytes as rows for `merge` hold them."""
+def as_binary(dialect: str, data: bytes | None) -> Any:
+    """Bytes as rows for `merge_rows` hold them."""
     if data is None or dialect == "sqlite":
         return data
     return f"\\x{data.hex()}" if dialect == "postgresql" else bulk_mysql.Literal(f"X'{data.hex()}'")
 
 
-def storable(text: str | None) -> str | None:
+def storable_text(text: str | None) -> str | None:
     """The text as every database takes it: cursors and messages come from the gateway unseen."""
     return None if text is None else text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
 
 
-def instant(dialect: str) -> Callable[[datetime], Any]:
+def instant_writer(dialect: str) -> Callable[[datetime], Any]:
     """An instant as rows for this database hold it; on SQLite its text, as stored."""
-    return _as_is if dialect == "postgresql" else _instant
+    return _as_is if dialect == "postgresql" else _instant_text
 
 
-def instants(dialect: str, moments: Sequence[datetime | None]) -> Sequence[Any]:
-    """Many at once, for `ready`."""
-    return bulk_postgres.instants(moments) if dialect == "postgresql" else _instants(moments)
+def write_instants(dialect: str, moments: Sequence[datetime | None]) -> Sequence[Any]:
+    """Many at once, for `prepare_rows`."""
+    return bulk_postgres.copyable_instants(moments) if dialect == "postgresql" else _instant_texts(moments)
 
 
 def _as_is(moment: datetime) -> datetime:
     return moment
 
 
-def _instant(moment: datetime) -> str:
+def _instant_text(moment: datetime) -> str:
     # Fixed width, so that SQLite's text sorts as time; what SQLAlchemy's own type writes.
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
-def _instants(moments: Sequence[datetime | None]) -> Sequence[str | None]:
+def _instant_texts(moments: Sequence[datetime | None]) -> Sequence[str | None]:
     """As JSON's texts, in a third of the time of writing each, as long as they are whole seconds of UTC:
     those that a gateway sends are."""
     text = msgspec.json.encode(moments)
     if text.count(b'Z"') + moments.count(None) < len(moments) or b"." in text:
-        return [None if moment is None else _instant(moment) for moment in moments]
+        return [None if moment is None else _instant_text(moment) for moment in moments]
     return _decode_texts(text.replace(b"T", b" ").replace(b'Z"', b'.000000"'))
 
 
 _decode_texts = msgspec.json.Decoder(list[str | None]).decode
 
 
-def _tuples(rows: Iterable[Row]) -> list[tuple[Any, ...]]:
+def _as_tuples(rows: Iterable[Row]) -> list[tuple[Any, ...]]:
     return [row if type(row) is tuple else tuple(row) for row in rows]
 
 
-def _values(rows: Sequence[bytes], between: str = ",") -> str:
+def _values_clause(rows: Sequence[bytes], between: str = ",") -> str:
     return between.encode().join(rows).decode()
 
 
-def _chunks(rows: Iterable[_T]) -> Iterator[list[_T]]:
+def _cut_by_rows(rows: Iterable[_T]) -> Iterator[list[_T]]:
     """Few enough rows that one statement's text stays small."""
     found = iter(rows)
     while chunk := list(islice(found, _ROWS)):
@@ -237,11 +237,11 @@ def _chunks(rows: Iterable[_T]) -> Iterator[list[_T]]:
 def _insert_many_by_many(conn: sa.Connection, into: str, rows: Sequence[Row]) -> None:
     """Statements of many rows take a fifth off a first load: row by row, threads hand over Python's lock
     before and after each."""
-    for part in _parts(rows):
+    for part in _cut_by_size(rows):
         conn.exec_driver_sql(_insert_sql(into, len(part[0]), len(part)), tuple(chain.from_iterable(part)))
 
 
-def _parts(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+def _cut_by_size(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
     """Of few sizes: SQLite keeps a statement of each, and one of 500 rows takes 300 kB."""
     start = 0
     for size in (_ROWS, 100, 20, 5, 1):
@@ -252,30 +252,30 @@ def _parts(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
 
 def _insert_lines(conn: sa.Connection, into: str, rows: Sequence[bytes]) -> None:
     """Many rows in one statement. PyMySQL would take ten times as long to write the same text."""
-    if bulk_mysql.load(conn, into, rows):
+    if bulk_mysql.load_data(conn, into, rows):
         return
-    for chunk in _chunks(rows):
-        run(conn, f"INSERT INTO {into} VALUES ({_values(chunk, between='),(')})")  # noqa: S608 (our own names)
+    for chunk in _cut_by_rows(rows):
+        run_driver_sql(conn, f"INSERT INTO {into} VALUES ({_values_clause(chunk, between='),(')})")  # noqa: S608 (our own names)
     if len(rows) >= bulk_mysql.FEW:
-        bulk_mysql.forgo(conn)
+        bulk_mysql.forgo_load_data(conn)
 
 
 @lru_cache(maxsize=64)
 def _insert_sql(into: str, columns: int, rows: int) -> str:
     # An error rolls all back anyway: SQLite need not keep what a statement of many rows changes.
-    return f"INSERT OR FAIL INTO {into} VALUES {_marks(columns, rows)}"  # noqa: S608 (our own names)
+    return f"INSERT OR FAIL INTO {into} VALUES {_placeholders(columns, rows)}"  # noqa: S608 (our own names)
 
 
-def _marks(columns: int, rows: int) -> str:
+def _placeholders(columns: int, rows: int) -> str:
     row = f"({', '.join('?' * columns)})"
     return ", ".join([row] * rows)
 
 
 @lru_cache(maxsize=64)
 def _merge_sql(dialect: str, table: sa.Table, how: Merge) -> str:
-    names = _quoted(dialect, how.columns)
+    names = _quote_names(dialect, how.columns)
     into = f"INSERT INTO {table.name} ({', '.join(names)})"
-    add, replace = _quoted(dialect, how.add), _quoted(dialect, how.replace)
+    add, replace = _quote_names(dialect, how.add), _quote_names(dialect, how.replace)
     if dialect in ("mysql", "mariadb"):
         sets = [f"{name} = {name} + VALUES({name})" for name in add]
         sets += [f"{name} = VALUES({name})" for name in replace]
@@ -305,6 +305,6 @@ def _update_sql(dialect: str, table: sa.Table, columns: tuple[str, ...], keys: t
     return f"UPDATE {given} {joined} SET {', '.join(sets)}"  # noqa: S608 (our own names)
 
 
-def _quoted(dialect: str, names: Iterable[str]) -> list[str]:
+def _quote_names(dialect: str, names: Iterable[str]) -> list[str]:
     mark = "`" if dialect in ("mysql", "mariadb") else '"'
     return [f"{mark}{name}{mark}" for name in names]

@@ -38,7 +38,7 @@ class Literal:
         self.text = msgspec.Raw(text.encode())
 
 
-def lines(rows: Sequence[Sequence[Any]]) -> list[bytes]:
+def json_lines(rows: Sequence[Sequence[Any]]) -> list[bytes]:
     """Each row's values as JSON writes them, but that in texts only quotes and backslashes are escaped.
 
     A fifth of the time of writing them value by value. A line's end stands in no JSON text: there rows part.
@@ -48,18 +48,18 @@ def lines(rows: Sequence[Sequence[Any]]) -> list[bytes]:
         return []
     text = _encode_lines([tuple(map(_WRITTEN, row, row)) for row in rows])[1:-2]
     parts = text.split(b"]\n[")
-    return [_ESCAPE.sub(_unescaped, part) for part in parts] if b"\\" in text else parts
+    return [_ESCAPE.sub(_unescape, part) for part in parts] if b"\\" in text else parts
 
 
-def load(conn: sa.Connection, into: str, rows: Sequence[bytes]) -> bool:
-    """LOAD DATA of `lines`; False when the server refuses, or does not take every row just as it is.
+def load_data(conn: sa.Connection, into: str, rows: Sequence[bytes]) -> bool:
+    """LOAD DATA of `json_lines`; False when the server refuses, or does not take every row just as it is.
 
     Then nothing was written, and an INSERT says what is wrong: LOAD DATA skips and alters rows.
     """
     if len(rows) < FEW or conn.info.get(_USELESS):
         return False
     conn.exec_driver_sql("SAVEPOINT before_load")
-    taken = _send(conn, f"LOAD DATA LOCAL INFILE 'rows' INTO TABLE {_with_format(into)}", rows)
+    taken = _send_load_data(conn, f"LOAD DATA LOCAL INFILE 'rows' INTO TABLE {_with_format(into)}", rows)
     if taken:
         conn.exec_driver_sql("RELEASE SAVEPOINT before_load")
     else:
@@ -67,7 +67,7 @@ def load(conn: sa.Connection, into: str, rows: Sequence[bytes]) -> bool:
     return taken
 
 
-def forgo(conn: sa.Connection) -> None:
+def forgo_load_data(conn: sa.Connection) -> None:
     """INSERT took what LOAD DATA did not: this connection need not try again."""
     conn.info[_USELESS] = True
 
@@ -77,7 +77,7 @@ def _with_format(into: str) -> str:
     return f"{table} {_AS_LINES} {columns}"
 
 
-def _send(conn: sa.Connection, sql: str, rows: Sequence[bytes]) -> bool:
+def _send_load_data(conn: sa.Connection, sql: str, rows: Sequence[bytes]) -> bool:
     """By hand: PyMySQL would open whatever file the server names. We send these rows, and only when asked
     for them here; elsewhere PyMySQL refuses (its `local_infile` is off)."""
     from pymysql import MySQLError
@@ -92,20 +92,20 @@ def _send(conn: sa.Connection, sql: str, rows: Sequence[bytes]) -> bool:
         if is_known(refused):
             raise
         return False
-    for packet in _packets(rows):
+    for packet in _cut_packets(rows):
         raw.write_packet(packet)
     raw.write_packet(b"")
     answer = OKPacketWrapper(raw._read_packet())
     return bool(answer.affected_rows == len(rows) and answer.warning_count == 0)
 
 
-def _packets(rows: Sequence[bytes]) -> Iterator[bytes]:
+def _cut_packets(rows: Sequence[bytes]) -> Iterator[bytes]:
     text = b"\n".join(rows) + b"\n"
     for start in range(0, len(text), _PACKET):
         yield text[start : start + _PACKET]
 
 
-def _unescaped(found: re.Match[bytes]) -> bytes:
+def _unescape(found: re.Match[bytes]) -> bytes:
     kind = found[1]
     if kind in (b'"', b"\\"):
         return found[0]

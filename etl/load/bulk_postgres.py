@@ -39,34 +39,34 @@ class _Shape(NamedTuple):
     documents: list[int]
 
 
-def copyable(
+def copyable_rows(
     table: sa.Table, columns: tuple[str, ...], rows: Iterable[Sequence[Any]], *, timed: bool = False
 ) -> list[list[Any]]:
-    """Rows as `copy` takes them; their columns are the first of `columns`.
+    """Rows as `copy_rows` takes them; their columns are the first of `columns`.
 
-    `timed`: `instants` made the times."""
-    shape = _shape(table, columns)
+    `timed`: `copyable_instants` made the times."""
+    shape = _table_shape(table, columns)
     times = [] if timed else shape.times
-    return [_row(row, times, shape.documents) for row in rows]
+    return [_copyable_row(row, times, shape.documents) for row in rows]
 
 
-def instants(moments: Sequence[datetime | None]) -> list[int | None]:
+def copyable_instants(moments: Sequence[datetime | None]) -> list[int | None]:
     """As the server stores them."""
     return [None if moment is None else (moment - _EPOCH) // _MICROSECOND for moment in moments]
 
 
-def copy(
+def copy_rows(
     conn: sa.Connection, table: sa.Table, columns: tuple[str, ...], rows: Iterable[Sequence[Any]]
 ) -> None:
     raw: Any = conn.connection.driver_connection
     names = ", ".join(map(conn.dialect.identifier_preparer.quote, columns))
     with raw.cursor() as cursor, cursor.copy(f"COPY {table.name} ({names}) FROM STDIN (FORMAT BINARY)") as to:
-        to.set_types(_shape(table, columns).types)
+        to.set_types(_table_shape(table, columns).types)
         for row in rows:
             to.write_row(row)
 
 
-def _row(row: Sequence[Any], times: list[int], documents: list[int]) -> list[Any]:
+def _copyable_row(row: Sequence[Any], times: list[int], documents: list[int]) -> list[Any]:
     made = list(row)
     for place in times:
         if (moment := made[place]) is not None:
@@ -78,7 +78,7 @@ def _row(row: Sequence[Any], times: list[int], documents: list[int]) -> list[Any
 
 
 @lru_cache(maxsize=16)
-def _shape(table: sa.Table, columns: tuple[str, ...]) -> _Shape:
+def _table_shape(table: sa.Table, columns: tuple[str, ...]) -> _Shape:
     kinds = [table.c[name].type for name in columns]
     types = [next(name for kind, name in _TYPES if isinstance(found, kind)) for found in kinds]
     places = range(len(kinds))

@@ -20,21 +20,21 @@ OTHERS = "(other names)"
 Field = tuple[str | None, str]
 
 
-def bounded(conn: sa.Connection, source_id: int, found: Counter[Field]) -> Counter[Field]:
+def bound_fields(conn: sa.Connection, source_id: int, found: Counter[Field]) -> Counter[Field]:
     """The same counts under at most LIMIT names of the source, patterns and OTHERS aside."""
     columns = unknown_fields.c
     rows = conn.execute(sa.select(columns.path, columns.type).where(columns.source_id == source_id))
     known: set[Field] = {(row.path, row.type) for row in rows}
     kept = Counter({field: count for field, count in found.items() if field in known})
     new = Counter({field: count for field, count in found.items() if field not in known})
-    for fold in (_as_it_is, _pattern, _other):
-        folded = _folded(new, fold)
+    for fold in (_as_it_is, _path_pattern, _other_fields):
+        folded = _fold_fields(new, fold)
         if len(known | folded.keys()) <= LIMIT:
             break
     return kept + folded
 
 
-def _folded(found: Counter[Field], fold: Callable[[str | None], str | None]) -> Counter[Field]:
+def _fold_fields(found: Counter[Field], fold: Callable[[str | None], str | None]) -> Counter[Field]:
     total = Counter[Field]()
     for (path, kind), count in found.items():
         total[fold(path), kind] += count
@@ -45,10 +45,10 @@ def _as_it_is(path: str | None) -> str | None:
     return path
 
 
-def _pattern(path: str | None) -> str | None:
+def _path_pattern(path: str | None) -> str | None:
     return path and _VARYING.sub("*", path)
 
 
-def _other(path: str | None) -> str:
+def _other_fields(path: str | None) -> str:
     """Below the same object: the first part of the path says where."""
     return f"{(path or '').partition('.')[0]}.{OTHERS}"

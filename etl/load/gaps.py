@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from etl.db.engine import writing
+from etl.db.engine import write_transaction
 from etl.load import bulk, lookup
 from etl.load.placing import Lane
 from etl.schema.tables import coverage_gaps as table
@@ -21,7 +21,7 @@ from etl.schema.tables import video_jobs
 
 #: `unreadable`: the gateway fails on every page that holds this stretch. `interrupted`: a walk from the
 #: newest job has not come down to known jobs yet. `window`: the list did not reach back to what was known.
-Kind = Literal["unreadable", "interrupted", "window"]
+GapKind = Literal["unreadable", "interrupted", "window"]
 _HELD = "a walk from the newest job has not come down to known jobs yet; the next run goes on"
 _LOWEST, _HIGHEST = -(1 << 63), (1 << 63) - 1
 
@@ -36,7 +36,7 @@ class Gap:
     last_known_job_id: str | None
     oldest_listed_job_id: str | None
     reason: str
-    kind: Kind = "window"
+    kind: GapKind = "window"
     accepted: bool = False
 
 
@@ -46,7 +46,7 @@ class OpenGap:
     positions `low` and `high` (None: the end, or no such job is stored)."""
 
     id: int
-    kind: Kind
+    kind: GapKind
     below: str | None
     above: str | None
     low: int | None
@@ -56,24 +56,24 @@ class OpenGap:
 
     def overlaps(self, low: int | None, high: int | None) -> bool:
         """Some place lies both in it and between these positions (None: no bound)."""
-        mine = _bounds(self.low, self.high)
-        other = _bounds(low, high)
+        mine = _ordered_bounds(self.low, self.high)
+        other = _ordered_bounds(low, high)
         return max(mine[0], other[0]) < min(mine[1], other[1])
 
     def is_read_by(self, lane: Lane) -> bool:
         """The lane has read from one end of it to the other."""
         if lane.order == "asc":
-            begun = lane.from_end if self.below is None else _reaches(self.low, lane.near, -1)
-            return begun and (lane.ended if self.above is None else _reaches(self.high, lane.edge, 1))
-        begun = lane.from_end if self.above is None else _reaches(self.high, lane.near, 1)
-        return begun and (lane.ended if self.below is None else _reaches(self.low, lane.edge, -1))
+            begun = lane.from_end if self.below is None else _reaches_edge(self.low, lane.near, -1)
+            return begun and (lane.ended if self.above is None else _reaches_edge(self.high, lane.edge, 1))
+        begun = lane.from_end if self.above is None else _reaches_edge(self.high, lane.near, 1)
+        return begun and (lane.ended if self.below is None else _reaches_edge(self.low, lane.edge, -1))
 
 
-def _bounds(low: int | None, high: int | None) -> tuple[int, int]:
+def _ordered_bounds(low: int | None, high: int | None) -> tuple[int, int]:
     return _LOWEST if low is None else low, _HIGHEST if high is None else high
 
 
-def _reaches(end: int | None, edge: int | None, sign: int) -> bool:
+def _reaches_edge(end: int | None, edge: int | None, sign: int) -> bool:
     return end is not None and edge is not None and sign * edge >= sign * end
 
 
@@ -97,7 +97,7 @@ def read_open(conn: sa.Connection, source_id: int) -> list[OpenGap]:
         )
         for row in rows
     ]
-    return sorted(found, key=lambda gap: _bounds(gap.low, gap.high))
+    return sorted(found, key=lambda gap: _ordered_bounds(gap.low, gap.high))
 
 
 class GapBook:
@@ -121,7 +121,7 @@ class GapBook:
 
     def close_read(self, lanes: Sequence[Lane]) -> None:
         """Forget the gaps that one of these lanes has read from end to end."""
-        self._delete([gap for gap in self._gaps if any(gap.is_read_by(lane) for lane in lanes)])
+        self._delete_gaps([gap for gap in self._gaps if any(gap.is_read_by(lane) for lane in lanes)])
 
     def joined(self, *, everything: bool) -> None:
         """No walk is left above a hole; `everything`: a reconcile has read the whole list, so what it did not
@@ -129,12 +129,12 @@ class GapBook:
         over = [gap for gap in self._gaps if gap.kind == "interrupted"]
         if everything:
             over += [gap for gap in self._gaps if gap.kind == "unreadable" and gap.id not in self._met]
-        self._delete(over)
+        self._delete_gaps(over)
 
     def note(self, gaps: Sequence[Gap], probed: Sequence[int]) -> None:
         """Open these gaps, and note of recorded ones that the gateway was asked for them in vain."""
         for gap in gaps:
-            self._record(gap)
+            self._record_gap(gap)
         if probed:
             which = table.c.id.in_(probed)
             self._conn.execute(sa.update(table).where(which).values(probed_at=self._now))
@@ -148,35 +148,35 @@ class GapBook:
         known = lookup.newest_known(self._conn, self._source_id, ground)
         low, since = (None, None) if known is None else known
         until = _created_at(self._conn, self._source_id, edge)
-        self._record(Gap(since, until, low, edge, _HELD, "interrupted"))
+        self._record_gap(Gap(since, until, low, edge, _HELD, "interrupted"))
 
-    def _delete(self, over: Sequence[OpenGap]) -> None:
+    def _delete_gaps(self, over: Sequence[OpenGap]) -> None:
         if over:
             self._conn.execute(sa.delete(table).where(table.c.id.in_([gap.id for gap in over])))
             self._gaps = [gap for gap in self._gaps if gap not in over]
             self._changed = True
 
-    def _record(self, gap: Gap) -> None:
+    def _record_gap(self, gap: Gap) -> None:
         """Write the gap, or move the ends of the one that it is a new sight of."""
         values = {name: getattr(gap, name) for name in gap.__slots__ if name != "accepted"}
-        values = {name: bulk.storable(v) if isinstance(v, str) else v for name, v in values.items()}
+        values = {name: bulk.storable_text(v) if isinstance(v, str) else v for name, v in values.items()}
         values |= {"run_id": self._run_id, "probed_at": self._now}
         for name, job_id in (("gap_from", gap.last_known_job_id), ("gap_until", gap.oldest_listed_job_id)):
             values[name] = values[name] or _created_at(self._conn, self._source_id, job_id)
         if gap.accepted:
             values["accepted_at"] = self._now
-        same = self._same(gap)
+        same = self._same_gaps(gap)
         if same:
             self._conn.execute(sa.update(table).where(table.c.id == same[0].id).values(**values))
             self._met.add(same[0].id)
         else:
             values |= {"source_id": self._source_id, "detected_at": self._now}
             self._met.add(bulk.insert_one(self._conn, table, values))
-        self._delete(same[1:])
+        self._delete_gaps(same[1:])
         self._changed = True
         self._gaps = read_open(self._conn, self._source_id)
 
-    def _same(self, gap: Gap) -> list[OpenGap]:
+    def _same_gaps(self, gap: Gap) -> list[OpenGap]:
         alike = [other for other in self._gaps if other.kind == gap.kind]
         if gap.kind == "interrupted":
             return alike
@@ -209,9 +209,9 @@ def _created_at(conn: sa.Connection, source_id: int, job_id: str | None) -> date
     return found
 
 
-def accept(engine: sa.Engine, ids: Sequence[int], now: datetime) -> int:
+def accept_gaps(engine: sa.Engine, ids: Sequence[int], now: datetime) -> int:
     """Note that somebody knows of these gaps and lives with them; returns how many were open. What only an
     unfinished walk has left is not lost, and cannot be accepted. Raises StorageError."""
     which = (table.c.id.in_(ids), table.c.accepted_at.is_(None), table.c.kind != "interrupted")
-    with writing(engine) as conn:
+    with write_transaction(engine) as conn:
         return int(conn.execute(sa.update(table).where(*which).values(accepted_at=now)).rowcount)

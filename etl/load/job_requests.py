@@ -66,7 +66,7 @@ def known_requests(
     """Status and job, by id, of the rows among `ids` that are stored."""
     found: dict[str, tuple[str, str | None]] = {}
     columns = (requests.c.request_id, requests.c.status, requests.c.job_id)
-    for part in _parts(ids):
+    for part in _cut_ids(ids):
         query = sa.select(*columns).where(requests.c.source_id == source_id, requests.c.request_id.in_(part))
         found.update({row.request_id: (row.status, row.job_id) for row in conn.execute(query)})
     return found
@@ -87,44 +87,46 @@ def maker_of(conn: sa.Connection, source_id: int, job_id: str) -> str | None:
     return conn.scalar(query)
 
 
-def write(conn: sa.Connection, source_id: int, run_id: int, batch: LogBatch, at: datetime) -> None:
+def write_requests(conn: sa.Connection, source_id: int, run_id: int, batch: LogBatch, at: datetime) -> None:
     """Store a batch's rows, and what became of the jobs that were asked for."""
-    _insert(conn, source_id, run_id, _once(batch.rows), at, discovers=batch.discovers)
+    _insert_requests(conn, source_id, run_id, _each_once(batch.rows), at, discovers=batch.discovers)
     _set_reads(conn, source_id, batch.read, sa.literal(0))
     _set_reads(conn, source_id, batch.missed, requests.c.reads_left - 1)
 
 
-def _insert(
+def _insert_requests(
     conn: sa.Connection, source_id: int, run_id: int, rows: Sequence[LogRow], at: datetime, *, discovers: bool
 ) -> None:
     if not rows:
         return
-    _delete(conn, source_id, [row.request_id for row in rows])  # one that was still under way, told anew
+    _delete_requests(
+        conn, source_id, [row.request_id for row in rows]
+    )  # one that was still under way, told anew
     jobs = list({row.job_id for row in rows if row.job_id is not None})
-    stored = _stored(conn, source_id, jobs) if discovers else set(jobs)
-    taken = _roles(conn, source_id, jobs)
+    stored = _stored_ids(conn, source_id, jobs) if discovers else set(jobs)
+    taken = _taken_roles(conn, source_id, jobs)
     values = []
     for row in rows:
-        role = _role(row)
+        role = _role_of(row)
         if (row.job_id, role) in taken:
             if role == "polled":
                 continue  # one is enough to name the job
-            role = _succeed(conn, source_id, row) if role == "settled" else None
+            role = _take_over_role(conn, source_id, row) if role == "settled" else None
         if role is not None and row.job_id is not None:
             taken.add((row.job_id, role))
         reads = READS if row.job_id is not None and row.job_id not in stored else 0
-        values.append(_values(source_id, run_id, row, role, reads, at))
+        values.append(_request_values(source_id, run_id, row, role, reads, at))
     if values:
         conn.execute(sa.insert(requests), values)
 
 
-def _once(rows: Sequence[LogRow]) -> list[LogRow]:
+def _each_once(rows: Sequence[LogRow]) -> list[LogRow]:
     """Each row once, as last seen, in the order of time: the first that made a job is its maker."""
     latest = {row.request_id: row for row in rows}
     return sorted(latest.values(), key=lambda row: (row.at, row.request_id))
 
 
-def _role(row: LogRow) -> str | None:
+def _role_of(row: LogRow) -> str | None:
     if row.job_id is None or row.status != "success":
         return None
     if row.settles:
@@ -132,7 +134,7 @@ def _role(row: LogRow) -> str | None:
     return "made" if row.makes else "polled"
 
 
-def _succeed(conn: sa.Connection, source_id: int, row: LogRow) -> str:
+def _take_over_role(conn: sa.Connection, source_id: int, row: LogRow) -> str:
     """A job settled anew: the later row counts, the earlier one no longer does."""
     c = requests.c
     same = (c.source_id == source_id, c.job_id == row.job_id, c.role == "settled")
@@ -140,7 +142,7 @@ def _succeed(conn: sa.Connection, source_id: int, row: LogRow) -> str:
     return "settled"
 
 
-def _values(
+def _request_values(
     source_id: int, run_id: int, row: LogRow, role: str | None, reads: int, at: datetime
 ) -> dict[str, Any]:
     same = {name: getattr(row, name) for name in LogRow._fields if name in requests.c}
@@ -149,26 +151,28 @@ def _values(
     return {**same, **owner, **own, "source_id": source_id}
 
 
-def _delete(conn: sa.Connection, source_id: int, ids: Sequence[str]) -> None:
-    for part in _parts(ids):
+def _delete_requests(conn: sa.Connection, source_id: int, ids: Sequence[str]) -> None:
+    for part in _cut_ids(ids):
         conn.execute(
             sa.delete(requests).where(requests.c.source_id == source_id, requests.c.request_id.in_(part))
         )
 
 
-def _stored(conn: sa.Connection, source_id: int, ids: Sequence[str]) -> set[str]:
+def _stored_ids(conn: sa.Connection, source_id: int, ids: Sequence[str]) -> set[str]:
     c = video_jobs.c
     found: set[str] = set()
-    for part in _parts(ids):
+    for part in _cut_ids(ids):
         found.update(conn.scalars(sa.select(c.job_id).where(c.source_id == source_id, c.job_id.in_(part))))
     return found
 
 
-def _roles(conn: sa.Connection, source_id: int, ids: Sequence[str]) -> set[tuple[str | None, str | None]]:
+def _taken_roles(
+    conn: sa.Connection, source_id: int, ids: Sequence[str]
+) -> set[tuple[str | None, str | None]]:
     """The roles that are taken already, with their jobs."""
     c = requests.c
     found: set[tuple[str | None, str | None]] = set()
-    for part in _parts(ids):
+    for part in _cut_ids(ids):
         query = sa.select(c.job_id, c.role).where(c.source_id == source_id, c.job_id.in_(part))
         found.update((row.job_id, row.role) for row in conn.execute(query.where(c.role.is_not(None))))
     return found
@@ -176,10 +180,10 @@ def _roles(conn: sa.Connection, source_id: int, ids: Sequence[str]) -> set[tuple
 
 def _set_reads(conn: sa.Connection, source_id: int, ids: Sequence[str], left: Any) -> None:
     c = requests.c
-    for part in _parts(ids):
+    for part in _cut_ids(ids):
         of_jobs = (c.source_id == source_id, c.job_id.in_(part), c.reads_left > 0)
         conn.execute(sa.update(requests).where(*of_jobs).values(reads_left=left))
 
 
-def _parts(ids: Sequence[str]) -> Iterable[Sequence[str]]:
+def _cut_ids(ids: Sequence[str]) -> Iterable[Sequence[str]]:
     return (ids[start : start + _CHUNK] for start in range(0, len(ids), _CHUNK))

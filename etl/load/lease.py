@@ -20,7 +20,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from etl.errors import CommitLost, LeaseHeld, LeaseLost
-from etl.records import utc
+from etl.records import as_utc
 from etl.schema.tables import leases
 
 _NOW = {
@@ -45,24 +45,24 @@ _TAKE = (
 
 def worker_name() -> str:
     """Host (with its boot and its namespace of processes), process and a nonce: unique for every holder."""
-    return f"{_host()}:{os.getpid()}:{secrets.token_hex(4)}"
+    return f"{_host_name()}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
 @cache
-def _host() -> str:
+def _host_name() -> str:
     """Virtual machines of one image share their name and the number of their namespace, never a boot;
     containers of one machine share the boot, and may share a name, never a namespace."""
-    return f"{socket.gethostname()}{_namespace()}{_boot()}"
+    return f"{socket.gethostname()}{_pid_namespace()}{_boot_id()}"
 
 
-def _namespace() -> str:
+def _pid_namespace() -> str:
     try:
         return f"/{Path('/proc/self/ns/pid').stat().st_ino}"
     except OSError:
         return ""
 
 
-def _boot() -> str:
+def _boot_id() -> str:
     try:
         return f"/{Path('/proc/sys/kernel/random/boot_id').read_text().strip()[:8]}"
     except OSError:
@@ -73,7 +73,7 @@ def is_dead(holder: str) -> bool:
     """The holder was a process of this boot of this host that is gone; a false yes costs only the fenced-off
     run. Nothing is known of another boot, or of a version that did not name its boot: it is waited for."""
     host, _, rest = holder.rpartition(":")[0].rpartition(":")
-    if os.name != "posix" or host != _host() or not rest.isdigit():
+    if os.name != "posix" or host != _host_name() or not rest.isdigit():
         return False
     try:
         os.kill(int(rest), 0)
@@ -90,7 +90,7 @@ def database_now(conn: sa.Connection) -> datetime:
     if query is None:
         return datetime.now(UTC)
     moment: datetime = conn.execute(query).scalar_one()
-    return utc(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    return as_utc(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
 class Lease:
@@ -112,7 +112,7 @@ class Lease:
 
     def look(self, conn: sa.Connection) -> None:
         """Remember the token; raise LeaseHeld when somebody else's lease is alive."""
-        row = self._row(conn, lock=False)
+        row = self._read_row(conn, lock=False)
         if row is not None and row.holder is not None:
             self._refuse_if_alive(row, database_now(conn))
         self.token = 0 if row is None else row.token
@@ -123,7 +123,7 @@ class Lease:
         Locks the row until the transaction ends, so that two commits of one source never overlap. `last`:
         this transaction gives the lease back as well; the token stays, so that late writers are refused.
         """
-        row = self._row(conn, lock=True)
+        row = self._read_row(conn, lock=True)
         self._wrote_at = time.monotonic()
         now = database_now(conn)
         if self.held and (row is None or row.token < self._taken):
@@ -152,14 +152,14 @@ class Lease:
 
         Raises LeaseLost.
         """
-        row = self._row(conn, lock=True)
+        row = self._read_row(conn, lock=True)
         if row is None or row.holder != self.holder:
             raise LeaseLost("the lease was given back, or taken, before it could be renewed")
         self.write(conn)
 
     def lock(self, conn: sa.Connection) -> None:
         """Wait for whatever transaction writes this source now, and keep others out."""
-        self._row(conn, lock=True)
+        self._read_row(conn, lock=True)
 
     def committed(self, *, released: bool) -> None:
         """The transaction that called `write` (and perhaps `release`) is durable."""
@@ -187,7 +187,7 @@ class Lease:
         """Nobody took it since we looked, or it was we who took it and the answer got lost."""
         return row.token == self.token or (row.holder == self.holder and not self.held)
 
-    def _row(
+    def _read_row(
         self, conn: sa.Connection, *, lock: bool
     ) -> sa.Row[tuple[int, str, int, datetime, datetime]] | None:
         return conn.execute(_LOCKED if lock else _SEEN, {"source": self.source_id}).one_or_none()

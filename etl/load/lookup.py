@@ -80,7 +80,7 @@ def known_jobs(conn: sa.Connection, source_id: int, ids: Sequence[str]) -> dict[
     """The stored jobs among `ids`, by id."""
     if not ids:
         return {}
-    return _read(conn, source_id, *bulk.of_jobs(conn, source_id, ids))
+    return _read_known(conn, source_id, *bulk.of_jobs(conn, source_id, ids))
 
 
 def known_on_the_way(
@@ -93,14 +93,16 @@ def known_on_the_way(
     """
     if not ids:  # an empty page, or one of rejects alone: no database is asked for the next zero jobs
         return Found({})
-    low, high = _stretch(conn, source_id, edge, order, len(ids))
+    low, high = _stretch_bounds(conn, source_id, edge, order, len(ids))
     where = f"source_id = {int(source_id)} AND list_position > {low} AND list_position <= {high}"
-    jobs = _read(conn, source_id, where, ())
+    jobs = _read_known(conn, source_id, where, ())
     jobs.update(known_jobs(conn, source_id, [each for each in ids if each not in jobs]))
     return Found(jobs, low, high)
 
 
-def _stretch(conn: sa.Connection, source_id: int, edge: int, order: Order, count: int) -> tuple[int, int]:
+def _stretch_bounds(
+    conn: sa.Connection, source_id: int, edge: int, order: Order, count: int
+) -> tuple[int, int]:
     """The bounds of the next `count` jobs: above the first, up to the second position."""
     place, up = jobs.c.list_position, order == "asc"
     query = sa.select(place).where(jobs.c.source_id == source_id, place > edge if up else place < edge)
@@ -110,11 +112,13 @@ def _stretch(conn: sa.Connection, source_id: int, edge: int, order: Order, count
     return -HIGHEST if end is None else end - 1, edge - 1
 
 
-def _read(conn: sa.Connection, source_id: int, where: str, parameters: tuple[str, ...]) -> dict[str, Known]:
+def _read_known(
+    conn: sa.Connection, source_id: int, where: str, parameters: tuple[str, ...]
+) -> dict[str, Known]:
     dialect = conn.dialect.name
     if dialect == "postgresql":
-        return _by_id(map(Known._make, _rows(conn, f"{_PLAIN} WHERE {where}", parameters)))
-    texts = _rows(conn, f"{_AS_JSON.get(dialect, _AS_JSON['mysql'])} WHERE {where}", parameters)
+        return _by_id(map(Known._make, _fetch_rows(conn, f"{_PLAIN} WHERE {where}", parameters)))
+    texts = _fetch_rows(conn, f"{_AS_JSON.get(dialect, _AS_JSON['mysql'])} WHERE {where}", parameters)
     return _from_json(conn, source_id, [text for (text,) in texts])
 
 
@@ -126,7 +130,7 @@ def _from_json(conn: sa.Connection, source_id: int, texts: list[str]) -> dict[st
     again = [job.job_id for job in found.values() if job.progress == _ASK_AGAIN]
     if again:
         where, parameters = bulk.of_jobs(conn, source_id, again)
-        found.update(_by_id(map(Known._make, _rows(conn, f"{_PLAIN} WHERE {where}", parameters))))
+        found.update(_by_id(map(Known._make, _fetch_rows(conn, f"{_PLAIN} WHERE {where}", parameters))))
     return found
 
 
@@ -134,19 +138,19 @@ def _by_id(jobs: Iterable[Known]) -> dict[str, Known]:
     return {job.job_id: job for job in jobs}
 
 
-def _rows(conn: sa.Connection, sql: str, parameters: tuple[str, ...]) -> Sequence[Any]:
-    cursor = bulk.run(conn, sql, parameters).cursor
+def _fetch_rows(conn: sa.Connection, sql: str, parameters: tuple[str, ...]) -> Sequence[Any]:
+    cursor = bulk.run_driver_sql(conn, sql, parameters).cursor
     return [] if cursor is None else cursor.fetchall()
 
 
-def neighbour(
+def find_neighbour(
     conn: sa.Connection, source_id: int, position: int, *, above: bool, listed: bool = False, skip: int = 0
 ) -> tuple[str, int] | None:
     """Id and position of the next stored job above (or below) a position; `listed` skips unlisted ones,
     `skip` so many of the next ones."""
     beyond = jobs.c.list_position > position if above else jobs.c.list_position < position
     column = jobs.c.list_position
-    query = sa.select(jobs.c.job_id, column).where(jobs.c.source_id == source_id, beyond, placed())
+    query = sa.select(jobs.c.job_id, column).where(jobs.c.source_id == source_id, beyond, is_placed())
     if listed:
         query = query.where(jobs.c.unlisted_at.is_(None))
     query = query.order_by(column if above else column.desc()).offset(skip).limit(1)
@@ -171,19 +175,19 @@ def count_listed(conn: sa.Connection, source_id: int, low: int, high: int) -> in
 def highest_position(conn: sa.Connection, source_id: int) -> int | None:
     """Position of the newest job ever listed."""
     value: int | None = conn.execute(
-        sa.select(sa.func.max(jobs.c.list_position)).where(jobs.c.source_id == source_id, placed())
+        sa.select(sa.func.max(jobs.c.list_position)).where(jobs.c.source_id == source_id, is_placed())
     ).scalar()
     return value
 
 
-def placed() -> sa.ColumnElement[bool]:
+def is_placed() -> sa.ColumnElement[bool]:
     """A list has shown it: a job that only the gateway's log named stands between no others."""
     return jobs.c.list_position > UNPLACED
 
 
 def newest_before(conn: sa.Connection, source_id: int, moment: datetime) -> int | None:
     """Position of the newest job created before a moment of the gateway's clock."""
-    query = sa.select(sa.func.max(jobs.c.list_position)).where(jobs.c.source_id == source_id, placed())
+    query = sa.select(sa.func.max(jobs.c.list_position)).where(jobs.c.source_id == source_id, is_placed())
     value: int | None = conn.execute(query.where(jobs.c.created_at < moment)).scalar()
     return value
 
@@ -192,7 +196,7 @@ def next_after(conn: sa.Connection, source_id: int, position: int | None, moment
     """Position of the next listed job above a position, created after a moment of the gateway's clock."""
     column = jobs.c.list_position
     query = sa.select(column).where(
-        jobs.c.source_id == source_id, jobs.c.created_at > moment, jobs.c.unlisted_at.is_(None), placed()
+        jobs.c.source_id == source_id, jobs.c.created_at > moment, jobs.c.unlisted_at.is_(None), is_placed()
     )
     if position is not None:
         query = query.where(column > position)
@@ -201,7 +205,9 @@ def next_after(conn: sa.Connection, source_id: int, position: int | None, moment
 
 def open_jobs(conn: sa.Connection, source_id: int, since: datetime | None = None) -> dict[str, int]:
     """Position by id of listed jobs that are not settled, without those created before `since` (UTC)."""
-    query = sa.select(jobs.c.job_id, jobs.c.list_position).where(*_open(source_id), *_fresh(since), placed())
+    query = sa.select(jobs.c.job_id, jobs.c.list_position).where(
+        *_open_conditions(source_id), *_fresh_conditions(since), is_placed()
+    )
     return {row.job_id: row.list_position for row in conn.execute(query)}
 
 
@@ -209,13 +215,17 @@ def oldest_open() -> sa.ScalarSelect[int]:
     """Asks for the position of the oldest open job of `source` that is still waited for, being created
     `since` (UTC)."""
     place = sa.func.min(jobs.c.list_position)
-    where = (*_open(sa.bindparam("source")), *_fresh(sa.bindparam("since", type_=UtcDateTime)), placed())
+    where = (
+        *_open_conditions(sa.bindparam("source")),
+        *_fresh_conditions(sa.bindparam("since", type_=UtcDateTime)),
+        is_placed(),
+    )
     return sa.select(place).where(*where).scalar_subquery()
 
 
 def unplaced_open(conn: sa.Connection, source_id: int, since: datetime) -> list[str]:
     """Open jobs that no list has shown and that are still waited for: created since then (UTC)."""
-    where = (*_open(source_id), *_fresh(since), jobs.c.list_position <= UNPLACED)
+    where = (*_open_conditions(source_id), *_fresh_conditions(since), jobs.c.list_position <= UNPLACED)
     return list(conn.scalars(sa.select(jobs.c.job_id).where(*where).order_by(jobs.c.job_id)))
 
 
@@ -226,27 +236,27 @@ def unplaced_jobs(conn: sa.Connection, source_id: int, after: str, limit: int) -
     return list(conn.scalars(query.order_by(jobs.c.job_id).limit(limit)))
 
 
-def rereadable(conn: sa.Connection, source_id: int, limit: int) -> list[str]:
+def jobs_to_reread(conn: sa.Connection, source_id: int, limit: int) -> list[str]:
     """Listed jobs that are open, or that a walk missed; those longest not read by id first."""
     found: dict[str, None] = {}
-    for query in _rereadable():
+    for query in _reread_queries():
         found.update(dict.fromkeys(conn.scalars(query, {"source": source_id, "most": limit})))
     return list(found)
 
 
 @cache  # every tick asks, and to put such a statement together takes ten times as long as to execute it
-def _rereadable() -> tuple[sa.Select[tuple[str]], sa.Select[tuple[str]]]:
+def _reread_queries() -> tuple[sa.Select[tuple[str]], sa.Select[tuple[str]]]:
     source = sa.bindparam("source", type_=sa.Integer)
     missed = [by_suspicion(source), jobs.c.suspect_run_id.is_not(None), jobs.c.unlisted_at.is_(None)]
     read = sa.func.coalesce(jobs.c.reread_at, jobs.c.first_seen_at)
     ids = sa.select(jobs.c.job_id).order_by(read, jobs.c.list_position).limit(sa.bindparam("most"))
-    return ids.where(*_open(source)), ids.where(*missed)
+    return ids.where(*_open_conditions(source)), ids.where(*missed)
 
 
 def long_open(conn: sa.Connection, source_id: int, limit: int, before: datetime) -> list[str]:
     """Listed jobs that are open, first seen before a moment and not read by id since (UTC)."""
     read = sa.func.coalesce(jobs.c.reread_at, jobs.c.first_seen_at)
-    query = sa.select(jobs.c.job_id).where(*_open(source_id), read < before)
+    query = sa.select(jobs.c.job_id).where(*_open_conditions(source_id), read < before)
     return list(conn.scalars(query.order_by(read, jobs.c.list_position).limit(limit)))
 
 
@@ -255,11 +265,11 @@ def by_suspicion(source_id: int | sa.BindParameter[int]) -> sa.ColumnElement[boo
     return jobs.c.source_id + 0 == source_id
 
 
-def _open(source_id: int | sa.BindParameter[int]) -> list[Any]:
+def _open_conditions(source_id: int | sa.BindParameter[int]) -> list[Any]:
     return [jobs.c.source_id == source_id, ~jobs.c.settled, jobs.c.unlisted_at.is_(None)]
 
 
-def _fresh(since: datetime | sa.BindParameter[datetime] | None) -> list[Any]:
+def _fresh_conditions(since: datetime | sa.BindParameter[datetime] | None) -> list[Any]:
     """Created since then; a creation after our first sight of it is no creation but a wrong clock."""
     if since is None:
         return []
@@ -271,7 +281,7 @@ def newest_known(conn: sa.Connection, source_id: int, ground: int) -> tuple[str,
     """Id and creation of the newest job first seen by run `ground` or an earlier one."""
     query = (
         sa.select(jobs.c.job_id, jobs.c.created_at)
-        .where(jobs.c.source_id == source_id, jobs.c.first_run_id <= ground, placed())
+        .where(jobs.c.source_id == source_id, jobs.c.first_run_id <= ground, is_placed())
         .order_by(jobs.c.list_position.desc())
         .limit(1)
     )

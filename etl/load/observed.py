@@ -36,49 +36,51 @@ class Observed(NamedTuple):
     ended_seen_within: float | None
 
 
-def observe(conn: sa.Connection, source_id: int, run_id: int, sights: Sequence[Sight]) -> list[Observed]:
+def observe_changes(
+    conn: sa.Connection, source_id: int, run_id: int, sights: Sequence[Sight]
+) -> list[Observed]:
     """What is known of each job after its change. Asks the database only about jobs that start or end."""
-    changing = [sight for sight in sights if _starts(sight) or _ends(sight)]
+    changing = [sight for sight in sights if _starts_job(sight) or _ends_job(sight)]
     first = _first_versions(conn, source_id, [s for s in changing if s.old["version"] > 1])
     before = (
         _runs_before(conn, source_id, {run_id, *(s.old["first_run_id"] for s in changing)})
         if changing
         else {}
     )
-    return [_observed(sight, first, before, run_id) for sight in sights]
+    return [_observe_sight(sight, first, before, run_id) for sight in sights]
 
 
-def _starts(sight: Sight) -> bool:
+def _starts_job(sight: Sight) -> bool:
     return sight.row.status == "in_progress" and sight.old["started_seen_at"] is None
 
 
-def _ends(sight: Sight) -> bool:
+def _ends_job(sight: Sight) -> bool:
     return sight.row.settled and not sight.old["settled"] and sight.old["ended_seen_at"] is None
 
 
-def _observed(
+def _observe_sight(
     sight: Sight, first: Mapping[str, str], before: Mapping[int, datetime], run_id: int
 ) -> Observed:
     old, found = sight.old, Observed(*(sight.old[name] for name in Observed._fields))
     begun = old["status"] if old["version"] == 1 else first.get(sight.row.job_id)
-    width = _width(sight, before.get(run_id))
-    if _starts(sight) and begun == "queued":
+    width = _width_seconds(sight, before.get(run_id))
+    if _starts_job(sight) and begun == "queued":
         run = before.get(old["first_run_id"])
-        within = None if run is None else _seconds(run, old["first_seen_at"])
+        within = None if run is None else _seconds_between(run, old["first_seen_at"])
         found = found._replace(started_seen_at=sight.at, first_seen_within=within, started_seen_within=width)
-    if _ends(sight) and begun is not None:
+    if _ends_job(sight) and begun is not None:
         found = found._replace(ended_seen_at=sight.at, ended_seen_within=width)
     return found
 
 
-def _width(sight: Sight, run: datetime | None) -> float:
+def _width_seconds(sight: Sight, run: datetime | None) -> float:
     since = sight.old["last_changed_at"]
     if run is not None and not sight.partial and sight.old["reread_at"] is None:
         since = max(since, run)
-    return _seconds(since, sight.at)
+    return _seconds_between(since, sight.at)
 
 
-def _seconds(since: datetime, until: datetime) -> float:
+def _seconds_between(since: datetime, until: datetime) -> float:
     return max(0.0, round((until - since).total_seconds(), 3))
 
 

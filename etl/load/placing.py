@@ -76,11 +76,11 @@ def place_lane(
 ) -> Placed:
     """Place the jobs of consecutive pages of one lane, which has begun; moves its edge."""
     known = found.jobs
-    jobs, repeats = _unique(pages)
+    jobs, repeats = _unique_jobs(pages)
     ordered = positions.oldest_first(jobs, lane.order)
     stored = [known.get(row.job_id) for row, _ in ordered]
     ended = pages[-1].page.ends
-    places = _places(conn, source_id, lane, [row for row, _ in ordered], stored, ended=ended)
+    places = _find_places(conn, source_id, lane, [row for row, _ in ordered], stored, ended=ended)
     sights = [
         Seen(row, place, page.page.received_at, job, False, page.ready.get(row.job_id))
         for (row, page), place, job in zip(ordered, places, stored, strict=True)
@@ -91,11 +91,11 @@ def place_lane(
         lane.near = near if lane.edge is None else lane.edge
     placed = Placed(sights, repeats + len(ordered) - len(sights))
     if places:
-        _pass(conn, source_id, lane, places, stored, placed, found, ended=ended)
+        _pass_places(conn, source_id, lane, places, stored, placed, found, ended=ended)
     return placed
 
 
-def _unique(pages: Iterable[PageRows]) -> tuple[list[tuple[JobRow, PageRows]], int]:
+def _unique_jobs(pages: Iterable[PageRows]) -> tuple[list[tuple[JobRow, PageRows]], int]:
     """Every job once, its latest sight in its first place."""
     latest: dict[str, tuple[JobRow, PageRows]] = {}
     total = 0
@@ -106,7 +106,7 @@ def _unique(pages: Iterable[PageRows]) -> tuple[list[tuple[JobRow, PageRows]], i
     return list(latest.values()), total - len(latest)
 
 
-def _places(
+def _find_places(
     conn: sa.Connection,
     source_id: int,
     lane: Lane,
@@ -119,8 +119,8 @@ def _places(
     places = [place for place in stored if place is not None]
     if places == stored and places == sorted(set(places)) and _goes_on(lane, places):
         return places
-    low, high, newest = _bounds(conn, source_id, lane, jobs, stored, ended=ended)
-    return positions.place(stored, low, high, newest=newest, from_top=lane.order == "desc")
+    low, high, newest = _outer_bounds(conn, source_id, lane, jobs, stored, ended=ended)
+    return positions.place_jobs(stored, low, high, newest=newest, from_top=lane.order == "desc")
 
 
 def _goes_on(lane: Lane, places: Sequence[int]) -> bool:
@@ -130,7 +130,7 @@ def _goes_on(lane: Lane, places: Sequence[int]) -> bool:
     return places[0] > lane.edge if lane.order == "asc" else places[-1] < lane.edge
 
 
-def _bounds(
+def _outer_bounds(
     conn: sa.Connection,
     source_id: int,
     lane: Lane,
@@ -142,21 +142,23 @@ def _bounds(
     """Positions just outside the batch, on its older and newer side, and of the newest job stored."""
     stored = [place for place in places if place is not None]
     if lane.order == "asc":
-        low = _anchor(conn, source_id, jobs, stored) if lane.edge is None else lane.edge
+        low = _anchor_of_list(conn, source_id, jobs, stored) if lane.edge is None else lane.edge
         if lane.bounded:
-            return low, _beyond(conn, source_id, max(stored, default=low), above=True), None
+            return low, _position_beyond(conn, source_id, max(stored, default=low), above=True), None
         last = max(stored, default=low)
-        return low, _newer(conn, source_id, last, jobs, places), lookup.highest_position(conn, source_id)
+        return low, _next_newer(conn, source_id, last, jobs, places), lookup.highest_position(conn, source_id)
     high, newest = lane.edge, None
     if high is None:  # the head of the list: nothing is newer
         newest = lookup.highest_position(conn, source_id)
         leap = positions.HOP if ended else positions.LEAP
         high = None if newest is None or stored else newest + leap
     bottom = min(stored) if stored else high
-    return _beyond(conn, source_id, bottom, above=False), high, newest
+    return _position_beyond(conn, source_id, bottom, above=False), high, newest
 
 
-def _anchor(conn: sa.Connection, source_id: int, jobs: Sequence[JobRow], stored: list[int]) -> int | None:
+def _anchor_of_list(
+    conn: sa.Connection, source_id: int, jobs: Sequence[JobRow], stored: list[int]
+) -> int | None:
     """The list may begin with an unknown job: what was created before it has aged out. A job without a time
     of creation tells nothing; the first one that has it does."""
     born = next((job.created_at for job in jobs if job.created_at is not None), None)
@@ -164,7 +166,7 @@ def _anchor(conn: sa.Connection, source_id: int, jobs: Sequence[JobRow], stored:
     return None if found is None or found >= min(stored, default=found + 1) else found
 
 
-def _newer(
+def _next_newer(
     conn: sa.Connection,
     source_id: int,
     last: int | None,
@@ -183,14 +185,14 @@ def _newer(
     return None if scarce else found
 
 
-def _beyond(conn: sa.Connection, source_id: int, position: int | None, *, above: bool) -> int | None:
+def _position_beyond(conn: sa.Connection, source_id: int, position: int | None, *, above: bool) -> int | None:
     if position is None:
         position = -(1 << 63) if above else (1 << 63) - 1
-    found = lookup.neighbour(conn, source_id, position, above=above)
+    found = lookup.find_neighbour(conn, source_id, position, above=above)
     return None if found is None else found[1]
 
 
-def _pass(
+def _pass_places(
     conn: sa.Connection,
     source_id: int,
     lane: Lane,
@@ -211,11 +213,11 @@ def _pass(
         if lane.order == "asc" and ended and not lane.bounded:
             high = None
         seen = [job for job in stored if job is not None]
-        placed.missing = _missing(conn, source_id, low, high, seen, found)
+        placed.missing = _missing_jobs(conn, source_id, low, high, seen, found)
     lane.edge = far
 
 
-def _missing(
+def _missing_jobs(
     conn: sa.Connection, source_id: int, low: int, high: int | None, seen: Sequence[Known], found: Found
 ) -> list[str]:
     """Jobs believed to be listed with low < position <= high (None: no bound) that are not among `seen`.

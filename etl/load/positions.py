@@ -25,7 +25,7 @@ LEAP = 1 << 44
 HOP = 1 << 34
 
 
-def place(
+def place_jobs(
     known: Sequence[int | None],
     low: int | None,
     high: int | None,
@@ -38,7 +38,7 @@ def place(
     `low` and `high` are the positions of the neighbours outside (None: nothing there). Known positions stay
     unless they contradict the order, then they are given anew. `from_top` hangs unknown jobs below `high`.
     """
-    fixed = _ascending(known, low, high)
+    fixed = _ascending_positions(known, low, high)
     placed: list[int] = []
     start = 0
     for end in [i for i, p in enumerate(fixed) if p is not None] + [len(fixed)]:
@@ -46,14 +46,14 @@ def place(
         above = fixed[end] if end < len(fixed) else high
         if above is None and newest is not None:
             below = newest if below is None else max(below, newest)
-        placed += _between(end - start, below, above, from_top=from_top)
+        placed += _positions_between(end - start, below, above, from_top=from_top)
         if end < len(fixed):
             placed.append(fixed[end])  # type: ignore[arg-type]
         start = end + 1
     return placed
 
 
-def _ascending(known: Sequence[int | None], low: int | None, high: int | None) -> list[int | None]:
+def _ascending_positions(known: Sequence[int | None], low: int | None, high: int | None) -> list[int | None]:
     """`known` without the positions that go backwards or leave the bounds."""
     kept: list[int | None] = []
     last = low
@@ -66,7 +66,7 @@ def _ascending(known: Sequence[int | None], low: int | None, high: int | None) -
     return kept
 
 
-def _between(count: int, low: int | None, high: int | None, *, from_top: bool) -> list[int]:
+def _positions_between(count: int, low: int | None, high: int | None, *, from_top: bool) -> list[int]:
     if count == 0:
         return []
     if low is None and high is None:

@@ -33,7 +33,7 @@ _NEWEST = (
 )
 
 
-def begin(
+def begin_run(
     conn: sa.Connection, source_id: int, kind: RunKind, started_at: datetime, worker: str, token: int
 ) -> int:
     """Open the run's row and close what an earlier, killed run of this source left open."""
@@ -66,24 +66,26 @@ def _close_last(conn: sa.Connection, source_id: int, at: datetime) -> None:
     )
 
 
-def update(conn: sa.Connection, run_id: int, kind: RunKind, counts: Counts) -> None:
-    conn.execute(_set("kind", *_COUNTS), {"run": run_id, "kind": kind, **asdict(counts)})
+def update_run(conn: sa.Connection, run_id: int, kind: RunKind, counts: Counts) -> None:
+    conn.execute(_set_columns("kind", *_COUNTS), {"run": run_id, "kind": kind, **asdict(counts)})
 
 
-def close(conn: sa.Connection, run_id: int, token: int | None, how: RunEnd, at: datetime) -> None:
+def close_run(conn: sa.Connection, run_id: int, token: int | None, how: RunEnd, at: datetime) -> None:
     """End a run whose last commit failed: its counts stay what they were at the commit before."""
     ours = (sync_runs.c.id == run_id, sync_runs.c.lease_token == token, sync_runs.c.status == "running")
-    values = {name: bulk.storable(text) for name, text in asdict(how).items()}
+    values = {name: bulk.storable_text(text) for name, text in asdict(how).items()}
     conn.execute(sa.update(sync_runs).where(*ours).values(finished_at=at, **values))
 
 
-def end(conn: sa.Connection, run_id: int, kind: RunKind, counts: Counts, how: RunEnd, at: datetime) -> None:
-    said = {name: bulk.storable(text) for name, text in asdict(how).items()}
+def end_run(
+    conn: sa.Connection, run_id: int, kind: RunKind, counts: Counts, how: RunEnd, at: datetime
+) -> None:
+    said = {name: bulk.storable_text(text) for name, text in asdict(how).items()}
     values = {"kind": kind, "finished_at": at, **said, **asdict(counts)}
-    conn.execute(_set(*values), {"run": run_id, **values})
+    conn.execute(_set_columns(*values), {"run": run_id, **values})
 
 
 @cache  # as _NEWEST
-def _set(*names: str) -> sa.Update:
+def _set_columns(*names: str) -> sa.Update:
     values: dict[str, Any] = {name: sa.bindparam(name) for name in names}
     return sa.update(sync_runs).where(sync_runs.c.id == sa.bindparam("run")).values(values)

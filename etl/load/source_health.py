@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from etl.db.engine import reading, writing
+from etl.db.engine import read_transaction, write_transaction
 from etl.load.lease import LONGEST, database_now
 from etl.schema.tables import leases, sources, sync_runs, sync_state, video_jobs
 
@@ -53,12 +53,12 @@ def read_health(engine: sa.Engine, name: str, open_since: datetime) -> Health | 
 
     Raises StorageError.
     """
-    with reading(engine) as conn:
-        row = conn.execute(_query(open_since).where(sources.c.name == name)).one_or_none()
-        return None if row is None else _health(row, database_now(conn))
+    with read_transaction(engine) as conn:
+        row = conn.execute(_health_query(open_since).where(sources.c.name == name)).one_or_none()
+        return None if row is None else _health_of_row(row, database_now(conn))
 
 
-def abandoned(engine: sa.Engine) -> set[str]:
+def abandoned_sources(engine: sa.Engine) -> set[str]:
     """Names of the sources whose last run died without giving its lease back. Raises StorageError."""
     query = (
         sa.select(sources.c.name)
@@ -66,27 +66,27 @@ def abandoned(engine: sa.Engine) -> set[str]:
         .join(sync_runs, _is_newest_run())
         .where(sync_runs.c.status == "running")
     )
-    with reading(engine) as conn:
+    with read_transaction(engine) as conn:
         moment = database_now(conn)
         ends = leases.c.expires_at
         dead = sa.or_(ends.is_(None), ends <= moment, ends > moment + LONGEST)
         return set(conn.scalars(query.where(dead)))
 
 
-def retire(engine: sa.Engine, name: str, *, now: datetime, reason: str) -> None:
+def retire_source(engine: sa.Engine, name: str, *, now: datetime, reason: str) -> None:
     """Make an archive of the source: it is not asked any more, and nothing of it is called stale or failed.
 
     `reason` is the evidence, redacted. Raises StorageError."""
     untroubled = {"failures": 0} | dict.fromkeys(("disabled_at", "disabled_reason", "config_hash"))
-    _update(engine, name, {"retired_at": now, "retired_reason": reason, **untroubled})
+    _update_source(engine, name, {"retired_at": now, "retired_reason": reason, **untroubled})
 
 
-def revive(engine: sa.Engine, name: str) -> None:
+def revive_source(engine: sa.Engine, name: str) -> None:
     """Ask the source again from its next turn on. Raises StorageError."""
-    _update(engine, name, dict.fromkeys(("retired_at", "retired_reason")))
+    _update_source(engine, name, dict.fromkeys(("retired_at", "retired_reason")))
 
 
-def completed(engine: sa.Engine) -> dict[str, datetime | None]:
+def last_completions(engine: sa.Engine) -> dict[str, datetime | None]:
     """When each source was last known complete; None of one that never was, or is retired.
 
     Raises StorageError."""
@@ -94,11 +94,11 @@ def completed(engine: sa.Engine) -> dict[str, datetime | None]:
     query = sa.select(sources.c.name, active.label("complete_at")).join(
         sync_state, sync_state.c.source_id == sources.c.id
     )
-    with reading(engine) as conn:
+    with read_transaction(engine) as conn:
         return {row.name: row.complete_at for row in conn.execute(query)}
 
 
-def refusals(engine: sa.Engine, name: str) -> int:
+def count_refusals(engine: sa.Engine, name: str) -> int:
     """How many of the newest runs in a row the gateway refused; looks at REFUSALS at most.
 
     Raises StorageError.
@@ -109,7 +109,7 @@ def refusals(engine: sa.Engine, name: str) -> int:
         .order_by(sync_runs.c.id.desc())
         .limit(REFUSALS)
     )
-    with reading(engine) as conn:
+    with read_transaction(engine) as conn:
         classes = list(conn.scalars(query))
     return len(list(itertools.takewhile(lambda found: found in _REFUSED, classes)))
 
@@ -121,14 +121,14 @@ def note_failure(
     values: dict[str, Any] = {"failures": sync_state.c.failures + 1}
     if disabled is not None:
         values |= {"disabled_at": now, "disabled_reason": disabled, "config_hash": fingerprint}
-    _update(engine, name, values)
+    _update_source(engine, name, values)
 
 
 def release_all(engine: sa.Engine, process: str) -> None:
     """Give back what this process (`host:pid`) still holds; its late writers are refused from now on."""
     mine = leases.c.holder.startswith(process + ":", autoescape=True)
     held = sa.select(leases.c.source_id).where(mine)
-    with writing(engine) as conn:
+    with write_transaction(engine) as conn:
         ids = list(conn.scalars(held))
         conn.execute(sa.update(leases).where(mine).values(holder=None, expires_at=None))
         conn.execute(
@@ -138,8 +138,8 @@ def release_all(engine: sa.Engine, process: str) -> None:
         )
 
 
-def _update(engine: sa.Engine, name: str, values: dict[str, Any]) -> None:
-    with writing(engine) as conn:
+def _update_source(engine: sa.Engine, name: str, values: dict[str, Any]) -> None:
+    with write_transaction(engine) as conn:
         conn.execute(sa.update(sync_state).where(sync_state.c.source_id == _id_of(name)).values(values))
 
 
@@ -154,7 +154,7 @@ def _is_newest_run() -> sa.ColumnElement[bool]:
     return sa.and_(sync_runs.c.source_id == sources.c.id, sync_runs.c.id == newest_id)
 
 
-def _query(open_since: datetime) -> sa.Select[Any]:
+def _health_query(open_since: datetime) -> sa.Select[Any]:
     jobs = video_jobs.c
     unfinished = sa.exists().where(
         jobs.source_id == sources.c.id,
@@ -180,7 +180,7 @@ def _query(open_since: datetime) -> sa.Select[Any]:
     )
 
 
-def _health(row: sa.Row[Any], now: datetime) -> Health:
+def _health_of_row(row: sa.Row[Any], now: datetime) -> Health:
     left = 0.0 if row.expires_at is None else (row.expires_at - now).total_seconds()
     is_held = 0 < left <= LONGEST.total_seconds()
     return Health(

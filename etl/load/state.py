@@ -53,7 +53,7 @@ class Trouble(msgspec.Struct, frozen=True):
 
 
 @dataclass(slots=True)
-class State:
+class SyncState:
     """`sync_state`, as the run sees it. `checkpoint` is None unless a walk is unfinished."""
 
     frontier_id: str | None = None
@@ -68,10 +68,10 @@ class State:
     learned: Learned = field(default_factory=Learned)
 
 
-_KEPT = tuple(each.name for each in fields(State))
+_KEPT = tuple(each.name for each in fields(SyncState))
 
 
-def registered(
+def find_source(
     conn: sa.Connection, name: str, base_url: str, provider: str | None, key_name: str | None
 ) -> int | None:
     """The source's id, or None when it is new or its facts have changed. Raises SourceRetired."""
@@ -85,29 +85,29 @@ def registered(
     return row.id if row is not None and (row.base_url, row.provider, row.key_name) == facts else None
 
 
-def register(
+def register_source(
     conn: sa.Connection, name: str, base_url: str, provider: str | None, key_name: str | None, now: datetime
 ) -> int:
     """The source's id; its rows are made on first use, and its address kept up to date."""
     values = {"base_url": base_url, "provider": provider, "key_name": key_name}
     row = conn.execute(sa.select(sources).where(sources.c.name == name)).one_or_none()
     if row is None:
-        return _create(conn, {"name": name, "created_at": now, **values})
+        return _create_source(conn, {"name": name, "created_at": now, **values})
     if any(row._mapping[key] != value for key, value in values.items()):
         conn.execute(sa.update(sources).where(sources.c.id == row.id).values(**values))
     return int(row.id)
 
 
-def _create(conn: sa.Connection, values: dict[str, Any]) -> int:
+def _create_source(conn: sa.Connection, values: dict[str, Any]) -> int:
     source_id = bulk.insert_one(conn, sources, values)
     conn.execute(sa.insert(sync_state).values(source_id=source_id))
     conn.execute(sa.insert(leases).values(source_id=source_id, token=0))
     return source_id
 
 
-def read(conn: sa.Connection, source_id: int) -> State:
+def read_state(conn: sa.Connection, source_id: int) -> SyncState:
     row = conn.execute(_STATE, {"source": source_id}).one()
-    return State(
+    return SyncState(
         frontier_id=row.frontier_id,
         cursor=row.cursor,
         checkpoint=None if row.checkpoint is None else msgspec.json.decode(row.checkpoint),
@@ -121,10 +121,10 @@ def read(conn: sa.Connection, source_id: int) -> State:
     )
 
 
-def write(
+def write_state(
     conn: sa.Connection,
     source_id: int,
-    state: State,
+    state: SyncState,
     *,
     mark: str,
     newest: datetime | None = None,
@@ -137,18 +137,18 @@ def write(
     before, state.last_commit = state.last_commit, mark
     values = {name: getattr(state, name) for name in _KEPT} | more
     if state.checkpoint is not None:
-        values["checkpoint"] = msgspec.json.encode(_storable(state.checkpoint)).decode()
+        values["checkpoint"] = msgspec.json.encode(_storable_cursors(state.checkpoint)).decode()
     if state.trouble is not None:
         values["trouble"] = msgspec.json.encode(state.trouble).decode()
     values["learned"] = state.learned.as_text()
-    statement = _write(tuple(values), forward=newest is not None)
+    statement = _state_update(tuple(values), forward=newest is not None)
     which = {"source": source_id, "before": before, "newest": newest}
     if conn.execute(statement, values | which).rowcount != 1:
         raise CommitLost
 
 
 @cache
-def _write(names: tuple[str, ...], *, forward: bool) -> sa.Update:
+def _state_update(names: tuple[str, ...], *, forward: bool) -> sa.Update:
     """Sets these columns; `forward`: the newest job's creation as well."""
     values: dict[str, Any] = {name: sa.bindparam(name) for name in names}
     column = sync_state.c.newest_job_at
@@ -159,13 +159,13 @@ def _write(names: tuple[str, ...], *, forward: bool) -> sa.Update:
     return sa.update(sync_state).where(sync_state.c.source_id == _SOURCE, before).values(values)
 
 
-def _storable(found: Any) -> Any:
+def _storable_cursors(found: Any) -> Any:
     """Cursors as every database's JSON takes them; one that this changes is dead, and found to be so."""
     if isinstance(found, dict):
-        return {name: _storable(value) for name, value in found.items()}
+        return {name: _storable_cursors(value) for name, value in found.items()}
     if isinstance(found, list):
-        return [_storable(value) for value in found]
-    return bulk.storable(found) if isinstance(found, str) else found
+        return [_storable_cursors(value) for value in found]
+    return bulk.storable_text(found) if isinstance(found, str) else found
 
 
 def last_commit(conn: sa.Connection, source_id: int) -> str | None:
@@ -185,7 +185,7 @@ class LookBack:
 
 
 def advance_frontier(
-    conn: sa.Connection, source_id: int, state: State, now: datetime, patience: float, back: LookBack
+    conn: sa.Connection, source_id: int, state: SyncState, now: datetime, patience: float, back: LookBack
 ) -> dict[str, Any]:
     """Move `state` to the newest job such that it and all older ones are settled or no longer waited for.
 
@@ -195,7 +195,7 @@ def advance_frontier(
     asked = {"source": source_id, "since": now - timedelta(seconds=patience), "most": back.most + 1}
     rows = conn.execute(_behind_open(), asked).all()
     state.frontier_id = rows[0].job_id if rows else None
-    state.cursor = _cursor(conn, asked, rows, back)
+    state.cursor = _cursor_before(conn, asked, rows, back)
     return {"frontier_created_at": rows[0].created_at if rows else None}
 
 
@@ -204,12 +204,12 @@ def _behind_open() -> sa.Select[Any]:
     """`most` listed jobs older than every open one that is waited for, newest first."""
     c = video_jobs.c
     place = c.list_position < sa.func.coalesce(lookup.oldest_open(), lookup.HIGHEST)
-    listed = (c.source_id == _SOURCE, c.unlisted_at.is_(None), c.suspect_run_id.is_(None), lookup.placed())
+    listed = (c.source_id == _SOURCE, c.unlisted_at.is_(None), c.suspect_run_id.is_(None), lookup.is_placed())
     query = sa.select(c.job_id, c.created_at).where(*listed, place).order_by(c.list_position.desc())
     return query.limit(sa.bindparam("most"))
 
 
-def _cursor(
+def _cursor_before(
     conn: sa.Connection, asked: dict[str, Any], rows: Sequence[sa.Row[Any, Any]], back: LookBack
 ) -> str | None:
     """Behind a job of an earlier second: a gateway that orders by time and id puts a new job before others of

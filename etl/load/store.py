@@ -14,19 +14,19 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from etl.db.engine import reading, storage_errors, writing
+from etl.db.engine import read_transaction, storage_errors, write_transaction
 from etl.errors import DatabaseBusy, DatabaseUnavailable, DuplicateRow, StorageError
 from etl.load import gaps, job_details, job_requests, lookup, runs, sync_log, twins, upsert
 from etl.load import state as states
 from etl.load import unlisting as scan
-from etl.load.batch import KEEP, Batch, Standing
+from etl.load.batch import KEEP, CommitBatch, CommittedRun
 from etl.load.gaps import OpenGap
 from etl.load.lease import Lease
 from etl.load.lookup import Found, Known
 from etl.load.placing import Lane, place_lane
 from etl.load.positions import UNPLACED
 from etl.load.runs import RunEnd
-from etl.load.state import CREDIBLE, LookBack, State
+from etl.load.state import CREDIBLE, LookBack, SyncState
 from etl.load.upsert import JobWriter, Seen
 from etl.records import PageRows, RunKind
 
@@ -60,36 +60,36 @@ class Store:
         self.patience, self.history_progress = patience, history_progress
         self.clock, self._sleep = clock, sleep
         self.started_at = clock()
-        self.now = Standing()
+        self.committed = CommittedRun()
         self.gaps_before: frozenset[int] = frozenset()
         self._untouched = False  # nothing is stored but what this run has seen once: ids are not looked up
 
-    def open(self) -> State:
+    def open(self) -> SyncState:
         """Look at the lease and read where the source stands; one never read whole gets its first load.
 
         Raises LeaseHeld.
         """
 
-        def look(conn: sa.Connection) -> tuple[State, list[OpenGap]]:
+        def look(conn: sa.Connection) -> tuple[SyncState, list[OpenGap]]:
             self.lease.look(conn)
-            state = states.read(conn, self.source_id)
+            state = states.read_state(conn, self.source_id)
             if state.complete_run_id is None:
                 self.kind = "first"
                 self._untouched = lookup.highest_position(conn, self.source_id) is None
             return state, gaps.read_open(conn, self.source_id)
 
-        self.now.state, self.now.gaps = self.read(look)
-        self.gaps_before = self.now.lasting_gaps
-        return self.now.state
+        self.committed.state, self.committed.gaps = self.read(look)
+        self.gaps_before = self.committed.lasting_gaps
+        return self.committed.state
 
     def read(self, query: Callable[[sa.Connection], _T]) -> _T:
         """Run a read-only query, again if the connection was cut."""
 
         def once() -> _T:
-            with reading(self.engine) as conn:
+            with read_transaction(self.engine) as conn:
                 return query(conn)
 
-        return self._patiently(once)
+        return self._retry_patiently(once)
 
     def ready(self, page: PageRows) -> dict[str, Any]:
         """What `PageRows.ready` may hold, from any thread. A reconcile knows nearly all jobs, and SQLite's
@@ -105,40 +105,40 @@ class Store:
         self._untouched = self._untouched and not found
         return found
 
-    def commit(self, batch: Batch) -> None:
+    def commit(self, batch: CommitBatch) -> None:
         """Make the batch durable, or raise and leave everything as it was (LeaseLost, StorageError)."""
         mark = secrets.token_hex(16)
-        tried: Standing | None = None
+        tried: CommittedRun | None = None
 
-        def once() -> Standing:
+        def once() -> CommittedRun:
             nonlocal tried
-            with storage_errors(), writing(self.engine) as conn:
+            with storage_errors(), write_transaction(self.engine) as conn:
                 # A cut connection may have lost only the answer, not the commit.
                 if tried is not None and self._is_stored(conn, mark):
                     return tried
-                tried = self.now.copy()
-                self._apply(conn, batch, tried, mark)
+                tried = self.committed.copy()
+                self._apply_batch(conn, batch, tried, mark)
                 return tried
 
-        fresh = self.kind == "first" and self.now.run_id is None
+        fresh = self.kind == "first" and self.committed.run_id is None
         try:
-            self.now = self._patiently(once)
+            self.committed = self._retry_patiently(once)
         except DuplicateRow:  # a job came again: all is rolled back, and from now on ids are looked up
             if not self._untouched:
                 raise
             self._untouched = False
-            self.now = self._patiently(once)
+            self.committed = self._retry_patiently(once)
         self.lease.committed(released=batch.end is not None)
         if fresh:
-            self._learn()
+            self._gather_statistics()
 
-    def _learn(self) -> None:
+    def _gather_statistics(self) -> None:
         """PostgreSQL reads the whole of a new table for a few rows, until it has looked at it once.
 
         Measured: 1.5 million rows read in a first load of 20,000 jobs, 20,000 with this.
         """
         if self.engine.dialect.name == "postgresql":
-            with suppress(StorageError), storage_errors(), writing(self.engine) as conn:
+            with suppress(StorageError), storage_errors(), write_transaction(self.engine) as conn:
                 conn.exec_driver_sql(f"ANALYZE (SKIP_LOCKED) video_jobs ({', '.join(_LOOKED_UP)})")
 
     def _is_stored(self, conn: sa.Connection, mark: str) -> bool:
@@ -151,40 +151,40 @@ class Store:
 
         Also of a run that never committed. Raises StorageError, and LeaseHeld when another process writes.
         """
-        with writing(self.engine) as conn:
-            run_id, token = self.now.run_id, self.lease.token
+        with write_transaction(self.engine) as conn:
+            run_id, token = self.committed.run_id, self.lease.token
             if not self.lease.held:
                 if run_id is not None:
                     return  # its lease is gone, and the next run closes it
                 token = self.lease.write(conn, last=True)
-                run_id = runs.begin(
+                run_id = runs.begin_run(
                     conn, self.source_id, self.kind, self.started_at, self.lease.holder, token
                 )
             assert run_id is not None
-            runs.close(conn, run_id, token, how, self.clock())
+            runs.close_run(conn, run_id, token, how, self.clock())
             self.lease.release(conn)
-        self.now.run_id = run_id
+        self.committed.run_id = run_id
 
     def forget_suspects(self) -> None:
         """The scan proved nothing: take back what it suspected. A crash before leaves mere suspicion."""
-        run_id = self.now.run_id
+        run_id = self.committed.run_id
         if run_id is not None and self.lease.held:
-            with writing(self.engine) as conn:
+            with write_transaction(self.engine) as conn:
                 self.lease.write(conn)
-                scan.forget(conn, self.source_id, run_id)
+                scan.forget_suspects(conn, self.source_id, run_id)
 
     def renew(self) -> None:
         """Renew a lease that is held, between commits. Raises LeaseLost."""
 
         def once() -> None:
-            with storage_errors(), writing(self.engine) as conn:
+            with storage_errors(), write_transaction(self.engine) as conn:
                 self.lease.renew(conn)
 
         if self.lease.held:
-            self._patiently(once)
+            self._retry_patiently(once)
             self.lease.renewed()
 
-    def _patiently(self, once: Callable[[], _T]) -> _T:
+    def _retry_patiently(self, once: Callable[[], _T]) -> _T:
         for wait in RETRY_WAITS:
             try:
                 return once()
@@ -192,10 +192,10 @@ class Store:
                 self._sleep(wait)
         return once()
 
-    def _apply(self, conn: sa.Connection, batch: Batch, now: Standing, mark: str) -> None:
+    def _apply_batch(self, conn: sa.Connection, batch: CommitBatch, now: CommittedRun, mark: str) -> None:
         token = self.lease.write(conn, last=batch.end is not None)
         if now.run_id is None:
-            now.run_id = runs.begin(
+            now.run_id = runs.begin_run(
                 conn, self.source_id, self.kind, self.started_at, self.lease.holder, token
             )
         first = self.kind == "first"
@@ -204,18 +204,20 @@ class Store:
         self._write_pages(conn, batch, now, writer)
         self._write_single_jobs(conn, batch, now, writer)
         if batch.log is not None:
-            job_requests.write(conn, self.source_id, now.run_id, batch.log, self.clock())
-            scan.suspect(conn, self.source_id, now.run_id, batch.log.suspects)
+            job_requests.write_requests(conn, self.source_id, now.run_id, batch.log, self.clock())
+            scan.suspect_jobs(conn, self.source_id, now.run_id, batch.log.suspects)
         if batch.details is not None:
             job_details.write_details(conn, self.source_id, now.run_id, batch.details, self.clock())
         if batch.scan is not None:
-            scan.conclude(conn, self.source_id, now.run_id, batch.scan, now.counts, self.clock())
+            scan.conclude_scan(conn, self.source_id, now.run_id, batch.scan, now.counts, self.clock())
         if batch.complete and self.kind != "incremental":
             twins.look_again(conn, self.source_id)
         self._write_state(conn, batch, now, mark)
         self._write_run(conn, batch, now)
 
-    def _write_pages(self, conn: sa.Connection, batch: Batch, now: Standing, writer: JobWriter) -> None:
+    def _write_pages(
+        self, conn: sa.Connection, batch: CommitBatch, now: CommittedRun, writer: JobWriter
+    ) -> None:
         assert now.run_id is not None
         pages = [page for _, page in batch.pages]
         now.counts.pages += len(pages) + len(batch.distrusted)
@@ -232,14 +234,14 @@ class Store:
             self._write_lane(conn, now, writer, now.lanes[name], lane_pages)
 
     def _write_lane(
-        self, conn: sa.Connection, now: Standing, writer: JobWriter, lane: Lane, pages: list[PageRows]
+        self, conn: sa.Connection, now: CommittedRun, writer: JobWriter, lane: Lane, pages: list[PageRows]
     ) -> None:
         assert now.run_id is not None
         found = self._known_of(conn, lane, pages)
         placed = place_lane(conn, self.source_id, lane, pages, found)
         now.counts.jobs_unchanged += placed.unchanged + sum(page.duplicates for page in pages)
         writer.write(placed.seen, now.counts)
-        scan.suspect(conn, self.source_id, now.run_id, placed.missing)
+        scan.suspect_jobs(conn, self.source_id, now.run_id, placed.missing)
 
     def _known_of(self, conn: sa.Connection, lane: Lane, pages: list[PageRows]) -> Found:
         """What is stored of the pages' jobs; a lane begins where its first cursor stands."""
@@ -255,7 +257,9 @@ class Store:
             return Found(lookup.known_jobs(conn, self.source_id, ids))
         return lookup.known_on_the_way(conn, self.source_id, lane.edge, lane.order, ids)
 
-    def _write_single_jobs(self, conn: sa.Connection, batch: Batch, now: Standing, writer: JobWriter) -> None:
+    def _write_single_jobs(
+        self, conn: sa.Connection, batch: CommitBatch, now: CommittedRun, writer: JobWriter
+    ) -> None:
         assert now.run_id is not None
         found = [] if batch.log is None else batch.log.found
         singles = [*batch.by_id, *found]
@@ -274,11 +278,11 @@ class Store:
         seen += [Seen(row, UNPLACED, at, None) for i, (row, at) in rows.items() if i in new]
         writer.write(seen, now.counts)
         scan.mark_reread(conn, self.source_id, batch.reread, self.clock())
-        now.counts.jobs_unlisted += upsert.unlist(
+        now.counts.jobs_unlisted += upsert.unlist_jobs(
             conn, self.source_id, now.run_id, [(job_id, "not_found") for job_id in batch.gone], self.clock()
         )
 
-    def _write_state(self, conn: sa.Connection, batch: Batch, now: Standing, mark: str) -> None:
+    def _write_state(self, conn: sa.Connection, batch: CommitBatch, now: CommittedRun, mark: str) -> None:
         """The frontier moves, and the source is complete, only where nothing unread lies below what is
         stored: what a walk has left out is in the checkpoint, or is a recorded gap."""
         state, more = now.state, {}
@@ -305,10 +309,10 @@ class Store:
         shown = [page for _, page in batch.pages] + ([] if batch.log is None else batch.log.found)
         times = (row.created_at for page in shown for row in page.jobs)
         newest = [moment for moment in times if moment is not None and moment <= latest]
-        states.write(conn, self.source_id, state, mark=mark, newest=max(newest, default=None), **more)
+        states.write_state(conn, self.source_id, state, mark=mark, newest=max(newest, default=None), **more)
 
     def _write_gaps(
-        self, conn: sa.Connection, batch: Batch, now: Standing, before: dict[str, Any] | None
+        self, conn: sa.Connection, batch: CommitBatch, now: CommittedRun, before: dict[str, Any] | None
     ) -> None:
         state = now.state
         assert now.run_id is not None
@@ -322,12 +326,12 @@ class Store:
             book.hold(state.checkpoint.get("below", []), state.complete_run_id)
         now.gaps = book.present()
 
-    def _write_run(self, conn: sa.Connection, batch: Batch, now: Standing) -> None:
+    def _write_run(self, conn: sa.Connection, batch: CommitBatch, now: CommittedRun) -> None:
         assert now.run_id is not None
         if batch.end is None:
-            runs.update(conn, now.run_id, self.kind, now.counts)
+            runs.update_run(conn, now.run_id, self.kind, now.counts)
         else:
-            runs.end(conn, now.run_id, self.kind, now.counts, batch.end, self.clock())
+            runs.end_run(conn, now.run_id, self.kind, now.counts, batch.end, self.clock())
 
 
 def _by_lane(pages: Sequence[tuple[str, PageRows]]) -> dict[str, list[PageRows]]:

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from etl.load import bulk
-from etl.load.drift import bounded
+from etl.load.drift import bound_fields
 from etl.records import CacheLookup, PageRows, Reject, Unknown
 from etl.schema.tables import cache_lookups, list_pages, rejected_items, unknown_fields
 
@@ -69,9 +69,9 @@ def log_pages(
 ) -> None:
     """One row per page, and one per cache lookup."""
     marked = [(page, True) for page in pages] + [(page, False) for page in distrusted]
-    time = bulk.instant(conn.dialect.name)
+    time = bulk.instant_writer(conn.dialect.name)
     rows = [_page_row(source_id, run_id, page, ok, time(page.page.received_at)) for page, ok in marked]
-    bulk.insert(conn, list_pages, _PAGE, rows)
+    bulk.insert_rows(conn, list_pages, _PAGE, rows)
     if any(page.cache is not None for page, _ in marked):
         ids = _newest_pages(conn, source_id, len(marked))
         looked_up = [(page, page_id) for (page, _), page_id in zip(marked, ids, strict=True) if page.cache]
@@ -79,7 +79,7 @@ def log_pages(
             (source_id, run_id, page_id, time(page.page.received_at), *_lookup(page.cache))
             for page, page_id in looked_up
         ]
-        bulk.insert(conn, cache_lookups, _LOOKUP, lookups)
+        bulk.insert_rows(conn, cache_lookups, _LOOKUP, lookups)
 
 
 def _newest_pages(conn: sa.Connection, source_id: int, count: int) -> list[int]:
@@ -92,12 +92,12 @@ def _page_row(source_id: int, run_id: int, rows: PageRows, accepted: bool, at: A
     """In the order of _PAGE; `at` is `received_at` as this database's rows hold it."""
     page, facts, request = rows.page, rows.facts, rows.page.request
     return (
-        source_id, run_id, bulk.storable(request.after), request.order, request.limit,
-        bulk.storable(page.first_id), bulk.storable(page.last_id), page.has_more, len(page.items),
+        source_id, run_id, bulk.storable_text(request.after), request.order, request.limit,
+        bulk.storable_text(page.first_id), bulk.storable_text(page.last_id), page.has_more, len(page.items),
         page.http_status, page.attempts, round(page.duration * 1000, 3), page.size, at, accepted,
         facts.request_type, facts.provider, facts.model_requested, facts.model_deployment, facts.latency_ms,
         facts.chunk_index, facts.raw_request, facts.raw_response, facts.extra,
-        bulk.storable(facts.account),
+        bulk.storable_text(facts.account),
     )  # fmt: skip
 
 
@@ -107,10 +107,10 @@ def log_rejects(
     """(reject, cursor of its page, when). The same bytes again count up instead of piling up."""
     sights: dict[str, list[tuple[Reject, str | None, datetime]]] = {}
     for sight in rejects:
-        sights.setdefault(_digest(sight[0]), []).append(sight)
+        sights.setdefault(_digest_reject(sight[0]), []).append(sight)
     dialect = conn.dialect.name
     rows = [_reject_row(dialect, source_id, run_id, digest, found) for digest, found in sights.items()]
-    bulk.merge(conn, rejected_items, _REJECTS, rows)
+    bulk.merge_rows(conn, rejected_items, _REJECTS, rows)
 
 
 def _reject_row(
@@ -118,16 +118,16 @@ def _reject_row(
 ) -> tuple[Any, ...]:
     """In the order of _REJECTS."""
     reject, cursor, first = sights[0]
-    time = bulk.instant(dialect)
+    time = bulk.instant_writer(dialect)
     return (
         source_id, run_id, time(first),
-        bulk.storable(reject.reason), bulk.binary(dialect, reject.payload), digest, reject.position,
-        bulk.storable(cursor), reject.job_id, bulk.storable(reject.after_id),
-        bulk.storable(reject.before_id), time(sights[-1][2]), len(sights),
+        bulk.storable_text(reject.reason), bulk.as_binary(dialect, reject.payload), digest, reject.position,
+        bulk.storable_text(cursor), reject.job_id, bulk.storable_text(reject.after_id),
+        bulk.storable_text(reject.before_id), time(sights[-1][2]), len(sights),
     )  # fmt: skip
 
 
-def _digest(reject: Reject) -> str:
+def _digest_reject(reject: Reject) -> str:
     body = reject.payload
     if (
         body is None
@@ -143,12 +143,12 @@ def log_drift(conn: sa.Connection, source_id: int, pages: Sequence[PageRows]) ->
         total.update(page.unknown)
     if not total:
         return
-    time = bulk.instant(conn.dialect.name)
+    time = bulk.instant_writer(conn.dialect.name)
     moments = [page.page.received_at for page in pages]
     first, last = time(min(moments)), time(max(moments))
     found = Counter[tuple[str | None, str]]()
     for unknown, count in total.items():
-        found[bulk.storable(unknown.path), unknown.type] += count
-    named = sorted(bounded(conn, source_id, found).items(), key=str)
+        found[bulk.storable_text(unknown.path), unknown.type] += count
+    named = sorted(bound_fields(conn, source_id, found).items(), key=str)
     rows = [(source_id, path, kind, first, last, count) for (path, kind), count in named]
-    bulk.merge(conn, unknown_fields, _DRIFT, rows)
+    bulk.merge_rows(conn, unknown_fields, _DRIFT, rows)

@@ -23,10 +23,10 @@ _AT_ONCE = 5000
 def find_twins(conn: sa.Connection, source_id: int, new: Sequence[JobRow]) -> dict[str, int]:
     """By id: the source that counts the job already, for those of `new` that one counts."""
     found: dict[str, int] = {}
-    for sibling in _siblings(conn, source_id) if new else ():
+    for sibling in _sibling_sources(conn, source_id) if new else ():
         where, parameters = bulk.of_jobs(conn, sibling, [row.job_id for row in new])
         query = f"SELECT job_id, provider FROM video_jobs WHERE {where} AND twin_source_id IS NULL"  # noqa: S608
-        providers = dict(map(tuple, bulk.run(conn, query, parameters)))
+        providers = dict(map(tuple, bulk.run_driver_sql(conn, query, parameters)))
         same = (row.job_id for row in new if providers.get(row.job_id, "\0") == row.provider)
         found |= {job_id: sibling for job_id in same if job_id not in found}
     return found
@@ -38,15 +38,15 @@ def mark_twins(conn: sa.Connection, source_id: int, twins: dict[str, int]) -> No
         ids = [job_id for job_id, source in twins.items() if source == sibling]
         where, parameters = bulk.of_jobs(conn, source_id, ids)
         query = f"UPDATE video_jobs SET twin_source_id = {sibling} WHERE {where}"  # noqa: S608
-        bulk.run(conn, query, parameters)
+        bulk.run_driver_sql(conn, query, parameters)
 
 
 def look_again(conn: sa.Connection, source_id: int) -> None:
     """Jobs that another source counts too are no longer counted twice: at the end of a first load, which does
     not look while it goes on, and of a reconcile, as sources that store at one moment miss each other's."""
-    for sibling in _siblings(conn, source_id):
+    for sibling in _sibling_sources(conn, source_id):
         last = ""
-        while rows := conn.execute(_doubled(source_id, sibling, last)).all():
+        while rows := conn.execute(_doubled_jobs(source_id, sibling, last)).all():
             for gone in (False, True):
                 doubled = [JobRow._make(row[1:]) for row in rows if (row[0] is not None) is gone]
                 totals = Totals()
@@ -56,7 +56,7 @@ def look_again(conn: sa.Connection, source_id: int) -> None:
             last = rows[-1].job_id
 
 
-def _doubled(source_id: int, sibling: int, last: str) -> sa.Select[Any]:
+def _doubled_jobs(source_id: int, sibling: int, last: str) -> sa.Select[Any]:
     """Some thousands, behind the job `last`."""
     other, ours = jobs.alias("other").c, jobs.c
     theirs = sa.exists().where(
@@ -70,7 +70,7 @@ def _doubled(source_id: int, sibling: int, last: str) -> sa.Select[Any]:
     return sa.select(*columns).where(*uncounted).order_by(ours.job_id).limit(_AT_ONCE)
 
 
-def _siblings(conn: sa.Connection, source_id: int) -> list[int]:
+def _sibling_sources(conn: sa.Connection, source_id: int) -> list[int]:
     """Other sources of the same gateway."""
     ours = sources.alias("ours")
     query = sa.select(sources.c.id).join(ours, ours.c.base_url == sources.c.base_url)

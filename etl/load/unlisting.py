@@ -10,9 +10,9 @@ import sqlalchemy as sa
 
 from etl.errors import SuspiciousScan
 from etl.load import bulk
-from etl.load.lookup import by_suspicion, placed
+from etl.load.lookup import by_suspicion, is_placed
 from etl.load.positions import UNPLACED
-from etl.load.upsert import unlist
+from etl.load.upsert import unlist_jobs
 from etl.records import Counts
 from etl.schema.tables import sync_runs
 from etl.schema.tables import video_jobs as jobs
@@ -28,63 +28,65 @@ class Scan:
     empty: bool = False
 
 
-def suspect(conn: sa.Connection, source_id: int, run_id: int, missing: Sequence[str]) -> None:
+def suspect_jobs(conn: sa.Connection, source_id: int, run_id: int, missing: Sequence[str]) -> None:
     """Remember that this run passed these jobs' places and did not see them."""
-    _set(conn, source_id, missing, f"suspect_run_id = {run_id}")
+    _set_suspicion(conn, source_id, missing, f"suspect_run_id = {run_id}")
 
 
 def mark_reread(conn: sa.Connection, source_id: int, ids: Sequence[str], at: datetime) -> None:
     """Remember when these jobs were last read by id."""
-    _set(conn, source_id, ids, f"reread_at = {bulk.moment_literal(at)}")
+    _set_suspicion(conn, source_id, ids, f"reread_at = {bulk.moment_literal(at)}")
 
 
-def _set(conn: sa.Connection, source_id: int, ids: Sequence[str], what: str) -> None:
+def _set_suspicion(conn: sa.Connection, source_id: int, ids: Sequence[str], what: str) -> None:
     if ids:
         where, parameters = bulk.of_jobs(conn, source_id, ids)
-        bulk.run(conn, f"UPDATE video_jobs SET {what} WHERE {where}", parameters)  # noqa: S608
+        bulk.run_driver_sql(conn, f"UPDATE video_jobs SET {what} WHERE {where}", parameters)  # noqa: S608
 
 
-def refused(conn: sa.Connection, source_id: int, complete_run_id: int | None) -> list[int]:
+def refused_runs(conn: sa.Connection, source_id: int, complete_run_id: int | None) -> list[int]:
     """Runs since the last complete one whose list looked wrong, or that ended before it was judged: jobs that
     they saw first prove nothing, for they may be another account's."""
     c = sync_runs.c
     unjudged = (c.error_class == SuspiciousScan.__name__) | (c.kind == "reconcile")
-    return list(conn.scalars(sa.select(c.id).where(*_since(source_id, complete_run_id), unjudged)))
+    return list(conn.scalars(sa.select(c.id).where(*_runs_since(source_id, complete_run_id), unjudged)))
 
 
-def incomplete(conn: sa.Connection, source_id: int, complete_run_id: int | None) -> list[int]:
+def incomplete_runs(conn: sa.Connection, source_id: int, complete_run_id: int | None) -> list[int]:
     """Runs since the last complete one: what they saw first is no ground to judge a scan by."""
-    return list(conn.scalars(sa.select(sync_runs.c.id).where(*_since(source_id, complete_run_id))))
+    return list(conn.scalars(sa.select(sync_runs.c.id).where(*_runs_since(source_id, complete_run_id))))
 
 
-def _since(source_id: int, complete_run_id: int | None) -> tuple[sa.ColumnElement[bool], ...]:
+def _runs_since(source_id: int, complete_run_id: int | None) -> tuple[sa.ColumnElement[bool], ...]:
     return sync_runs.c.source_id == source_id, sync_runs.c.id > (complete_run_id or 0)
 
 
-def suspects(conn: sa.Connection, source_id: int, run_id: int, strange: Sequence[int] = ()) -> int:
+def count_suspects(conn: sa.Connection, source_id: int, run_id: int, strange: Sequence[int] = ()) -> int:
     """How many listed jobs this run passed and did not see, but for those first seen by `strange` runs."""
-    return _count(conn, strange, *_suspects(source_id, run_id))
+    return _count_jobs(conn, strange, *_suspect_conditions(source_id, run_id))
 
 
-def listed(conn: sa.Connection, source_id: int, strange: Sequence[int] = ()) -> int:
+def count_still_listed(conn: sa.Connection, source_id: int, strange: Sequence[int] = ()) -> int:
     """How many jobs are believed to be listed, but for those."""
-    return _count(conn, strange, jobs.c.source_id == source_id, jobs.c.unlisted_at.is_(None), placed())
+    return _count_jobs(
+        conn, strange, jobs.c.source_id == source_id, jobs.c.unlisted_at.is_(None), is_placed()
+    )
 
 
-def older(conn: sa.Connection, source_id: int, position: int, strange: Sequence[int] = ()) -> int:
+def count_older(conn: sa.Connection, source_id: int, position: int, strange: Sequence[int] = ()) -> int:
     """How many jobs believed to be listed are older than the one at `position`, but for those."""
     listed = (jobs.c.source_id == source_id, jobs.c.unlisted_at.is_(None), jobs.c.suspect_run_id.is_(None))
-    return _count(conn, strange, *listed, jobs.c.list_position < position, placed())
+    return _count_jobs(conn, strange, *listed, jobs.c.list_position < position, is_placed())
 
 
-def _count(conn: sa.Connection, strange: Sequence[int], *where: sa.ColumnElement[bool]) -> int:
+def _count_jobs(conn: sa.Connection, strange: Sequence[int], *where: sa.ColumnElement[bool]) -> int:
     known = (jobs.c.first_run_id.not_in(strange),) if strange else ()
     return int(conn.execute(sa.select(sa.func.count()).select_from(jobs).where(*where, *known)).scalar_one())
 
 
-def forget(conn: sa.Connection, source_id: int, run_id: int) -> None:
+def forget_suspects(conn: sa.Connection, source_id: int, run_id: int) -> None:
     """Nobody is suspected by this run any more."""
-    conn.execute(sa.update(jobs).where(*_suspects(source_id, run_id)).values(suspect_run_id=None))
+    conn.execute(sa.update(jobs).where(*_suspect_conditions(source_id, run_id)).values(suspect_run_id=None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ class Boundary:
     created_at: datetime | None
 
 
-def boundary(conn: sa.Connection, source_id: int, start: Boundary | None, size: int) -> Boundary | None:
+def find_boundary(conn: sa.Connection, source_id: int, start: Boundary | None, size: int) -> Boundary | None:
     """The listed job that ends a segment of about `size` jobs behind `start` (None: the oldest); None when
     fewer are left. Asked segment by segment, so that the first one is read before all jobs were counted.
 
@@ -113,15 +115,15 @@ def boundary(conn: sa.Connection, source_id: int, start: Boundary | None, size: 
     return None if row is None else Boundary(*row)
 
 
-def conclude(
+def conclude_scan(
     conn: sa.Connection, source_id: int, run_id: int, scan: Scan, counts: Counts, at: datetime
 ) -> None:
     """Mark what the scan proves: suspects are missing, all that is older than the oldest listed aged out."""
-    missing = sa.select(jobs.c.job_id).where(*_suspects(source_id, run_id))
+    missing = sa.select(jobs.c.job_id).where(*_suspect_conditions(source_id, run_id))
     counts.jobs_unlisted += _unlist_all(conn, source_id, run_id, missing, "missing", at)
     if scan.empty:
         everything = sa.select(jobs.c.job_id).where(
-            jobs.c.source_id == source_id, jobs.c.unlisted_at.is_(None), placed()
+            jobs.c.source_id == source_id, jobs.c.unlisted_at.is_(None), is_placed()
         )
         counts.jobs_unlisted += _unlist_all(conn, source_id, run_id, everything, "unknown", at)
     elif scan.oldest_position is not None:
@@ -129,12 +131,12 @@ def conclude(
             jobs.c.source_id == source_id,
             jobs.c.unlisted_at.is_(None),
             jobs.c.list_position < scan.oldest_position,
-            placed(),
+            is_placed(),
         )
         counts.jobs_unlisted += _unlist_all(conn, source_id, run_id, older, "aged_out", at)
 
 
-def _suspects(source_id: int, run_id: int) -> tuple[sa.ColumnElement[bool], ...]:
+def _suspect_conditions(source_id: int, run_id: int) -> tuple[sa.ColumnElement[bool], ...]:
     """Never one that came to light in this run: it was listed, whatever place it was given."""
     suspected = (by_suspicion(source_id), jobs.c.suspect_run_id == run_id, jobs.c.unlisted_at.is_(None))
     return (*suspected, jobs.c.first_run_id != run_id)
@@ -151,5 +153,5 @@ def _unlist_all(
     """In chunks, so that a forgotten history of any length fits in memory."""
     done = 0
     while ids := conn.scalars(query.limit(_CHUNK)).all():
-        done += unlist(conn, source_id, run_id, [(str(job_id), reason) for job_id in ids], at)
+        done += unlist_jobs(conn, source_id, run_id, [(str(job_id), reason) for job_id in ids], at)
     return done

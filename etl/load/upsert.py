@@ -12,10 +12,10 @@ import sqlalchemy as sa
 
 from etl.load import bulk
 from etl.load.lookup import Known
-from etl.load.observed import Observed, Sight, observe
+from etl.load.observed import Observed, Sight, observe_changes
 from etl.load.totals import Totals
 from etl.load.twins import find_twins, mark_twins
-from etl.records import TRACKED, Counts, JobRow, Op, PageRows, utc
+from etl.records import TRACKED, Counts, JobRow, Op, PageRows, as_utc
 from etl.schema.tables import video_job_versions, video_jobs
 
 _HEAD = ("source_id", "job_id")
@@ -59,7 +59,7 @@ class Seen(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Plan:
+class _WritePlan:
     """The rows of one write, by statement."""
 
     inserts: list[Seen] = field(default_factory=list)
@@ -95,11 +95,11 @@ class JobWriter:
         self._history_progress = history_progress
         self._alone = alone
         self._first = first
-        self._time = bulk.instant(conn.dialect.name)
+        self._time = bulk.instant_writer(conn.dialect.name)
 
     def write(self, seen: Sequence[Seen], counts: Counts) -> None:
         """Write jobs, each at most once in `seen`, and count what became of them."""
-        plan = _Plan()
+        plan = _WritePlan()
         changed: list[Seen] = []
         plan.inserts = [job for job in seen if job.known is None]
         if not self._first:
@@ -108,22 +108,22 @@ class JobWriter:
         for job in seen:
             if job.known is None:
                 continue
-            if self._differs(job.row, job.known):
+            if self._row_differs(job.row, job.known):
                 changed.append(job)
             else:
-                self._touch(plan, job, counts)
+                self._touch_job(plan, job, counts)
         counts.jobs_inserted += len(plan.inserts)
-        self._change(plan, changed, counts)
-        self._execute(plan)
+        self._change_jobs(plan, changed, counts)
+        self._execute_plan(plan)
 
-    def _differs(self, row: JobRow, known: Known) -> bool:
+    def _row_differs(self, row: JobRow, known: Known) -> bool:
         return (
             row.content_hash != known.content_hash
             or known.unlisted
             or (self._history_progress and row.progress != known.progress)
         )
 
-    def _touch(self, plan: _Plan, job: Seen, counts: Counts) -> None:
+    def _touch_job(self, plan: _WritePlan, job: Seen, counts: Counts) -> None:
         """A job that says nothing new, but perhaps for its progress or its place."""
         known = job.known
         assert known is not None
@@ -137,13 +137,13 @@ class JobWriter:
         if job.position != known.list_position or known.suspect_run_id is not None:
             plan.moves.append((job.position, None, *key))
 
-    def _change(self, plan: _Plan, changed: Sequence[Seen], counts: Counts) -> None:
-        stored = self._stored([job.row.job_id for job in changed])
+    def _change_jobs(self, plan: _WritePlan, changed: Sequence[Seen], counts: Counts) -> None:
+        stored = self._read_stored([job.row.job_id for job in changed])
         updates: list[tuple[Seen, Sight, list[str]]] = []
         for job in changed:
             assert job.known is not None
             old = stored[job.row.job_id]
-            fields = [name for name in TRACKED if not _same(getattr(job.row, name), old[name])]
+            fields = [name for name in TRACKED if not _same_meaning(getattr(job.row, name), old[name])]
             if job.partial:
                 fields = [name for name in fields if getattr(job.row, name) is not None]
                 # Of some providers a read by id says that the job was created just now.
@@ -155,24 +155,32 @@ class JobWriter:
             if outdated:
                 counts.jobs_unchanged += 1
             elif fields or job.known.unlisted:
-                updates.append((job, _sight(job, old), fields))
+                updates.append((job, _sight_of(job, old), fields))
                 counts.jobs_updated += 1
             else:
-                self._touch(plan, job, counts)
+                self._touch_job(plan, job, counts)
                 if not job.partial:  # the stored digest was an answer by id's
                     plan.rehashes.append((job.row.content_hash, self._source_id, job.row.job_id))
-        observed = observe(self._conn, self._source_id, self._run_id, [sight for _, sight, _ in updates])
+        observed = observe_changes(
+            self._conn, self._source_id, self._run_id, [sight for _, sight, _ in updates]
+        )
         for (job, sight, fields), seen in zip(updates, observed, strict=True):
-            self._update(plan, job, sight, fields, seen)
+            self._update_job(plan, job, sight, fields, seen)
 
-    def _update(self, plan: _Plan, job: Seen, sight: Sight, fields: list[str], seen: Observed) -> None:
+    def _update_job(
+        self, plan: _WritePlan, job: Seen, sight: Sight, fields: list[str], seen: Observed
+    ) -> None:
         known, row = job.known, sight.row
         assert known is not None
         if sight.old["twin_source_id"] is None:
-            (plan.back if known.unlisted else plan.went).append(_row(sight.old))
+            (plan.back if known.unlisted else plan.went).append(_stored_row(sight.old))
             plan.came.append(row)
         at = self._time(sight.at)
-        tracked, key, version = _tracked(row, self._time), (self._source_id, row.job_id), known.version + 1
+        tracked, key, version = (
+            _tracked_values(row, self._time),
+            (self._source_id, row.job_id),
+            known.version + 1,
+        )
         op: Op = "relist" if known.unlisted else "update"
         own = [self._time(value) if isinstance(value, datetime) else value for value in seen]
         plan.updates.append(
@@ -181,7 +189,7 @@ class JobWriter:
         names = msgspec.json.encode(fields).decode()
         plan.versions.append((*key, version, op, at, names, *tracked, None, self._run_id))
 
-    def _stored(self, ids: Sequence[str]) -> dict[str, Any]:
+    def _read_stored(self, ids: Sequence[str]) -> dict[str, Any]:
         table = video_jobs
         rows: dict[str, Any] = {}
         for start in range(0, len(ids), 500):
@@ -191,15 +199,15 @@ class JobWriter:
             rows.update((row["job_id"], row) for row in self._conn.execute(query).mappings())
         return rows
 
-    def _execute(self, plan: _Plan) -> None:
+    def _execute_plan(self, plan: _WritePlan) -> None:
         conn, table = self._conn, video_jobs
         self._insert_all(plan.inserts)
         mark_twins(conn, self._source_id, plan.twins)
-        bulk.update(conn, table, (*_SET, *_CLEARED), _HEAD, plan.updates)
-        bulk.update(conn, table, ("progress",), _HEAD, plan.progress)
-        bulk.update(conn, table, ("list_position", "suspect_run_id"), _HEAD, plan.moves)
-        bulk.update(conn, table, ("content_hash",), _HEAD, plan.rehashes)
-        bulk.insert(conn, video_job_versions, _VERSION, plan.versions)
+        bulk.update_rows(conn, table, (*_SET, *_CLEARED), _HEAD, plan.updates)
+        bulk.update_rows(conn, table, ("progress",), _HEAD, plan.progress)
+        bulk.update_rows(conn, table, ("list_position", "suspect_run_id"), _HEAD, plan.moves)
+        bulk.update_rows(conn, table, ("content_hash",), _HEAD, plan.rehashes)
+        bulk.insert_rows(conn, video_job_versions, _VERSION, plan.versions)
         totals = Totals(plan.came)
         totals.subtract(Totals(plan.went))
         totals.subtract(Totals(plan.back, unlisted=True))
@@ -210,21 +218,26 @@ class JobWriter:
         if not jobs:
             return
         new = bulk.rows_to_come(self._conn, video_jobs)
-        rows = [(made, job.position, self._run_id) for made, job in zip(self._ready(jobs), jobs, strict=True)]
+        rows = [
+            (made, job.position, self._run_id)
+            for made, job in zip(self._prepare_rows(jobs), jobs, strict=True)
+        ]
         bulk.insert_ready(self._conn, video_jobs, _INSERT, rows)
-        which, ids = new or self._inserted(jobs)
+        which, ids = new or self._where_inserted(jobs)
         order = "rowid" if new else "list_position"
         # An error rolls all back anyway, so SQLite need not keep every page as it was before the statement:
         # 40 MB for a batch amid a million jobs.
         insert = "INSERT OR FAIL" if new else "INSERT"
-        bulk.run(self._conn, f"{insert} {_COPY_FIRST_VERSIONS} WHERE {which} ORDER BY {order}", ids)
+        bulk.run_driver_sql(
+            self._conn, f"{insert} {_COPY_FIRST_VERSIONS} WHERE {which} ORDER BY {order}", ids
+        )
 
-    def _ready(self, jobs: list[Seen]) -> list[Any]:
+    def _prepare_rows(self, jobs: list[Seen]) -> list[Any]:
         late = [(job.row, job.at) for job in jobs if job.ready is None]
         made = iter(_made_ready(self._conn.dialect.name, self._source_id, late))
         return [next(made) if job.ready is None else job.ready for job in jobs]
 
-    def _inserted(self, jobs: list[Seen]) -> tuple[str, tuple[str, ...]]:
+    def _where_inserted(self, jobs: list[Seen]) -> tuple[str, tuple[str, ...]]:
         """A WHERE for the jobs just inserted: by the stretch they fill, unless others stand in it.
 
         A stretch is read in its order; thousands of ids must be parsed, looked up and sorted.
@@ -234,16 +247,16 @@ class JobWriter:
             f"source_id = {self._source_id} AND list_position BETWEEN {min(places)} AND {max(places)}"
             f" AND first_run_id = {self._run_id}"
         )
-        if self._alone or self._count(stretch) == len(jobs):
+        if self._alone or self._count_where(stretch) == len(jobs):
             return stretch, ()
         return bulk.of_jobs(self._conn, self._source_id, [job.row.job_id for job in jobs])
 
-    def _count(self, where: str) -> int:
+    def _count_where(self, where: str) -> int:
         query = f"SELECT count(*) FROM video_jobs WHERE {where}"  # noqa: S608
-        return int(bulk.run(self._conn, query).scalar_one())
+        return int(bulk.run_driver_sql(self._conn, query).scalar_one())
 
 
-def _sight(job: Seen, old: Any) -> Sight:
+def _sight_of(job: Seen, old: Any) -> Sight:
     """What an answer by id leaves out is as it was; our clock may have been set back."""
     row = job.row
     if job.partial:
@@ -261,9 +274,9 @@ def ready_rows(dialect: str, source_id: int, page: PageRows) -> dict[str, Any]:
 
 def _made_ready(dialect: str, source_id: int, jobs: Sequence[tuple[JobRow, datetime]]) -> list[Any]:
     sights = list({at for _, at in jobs})  # a page's jobs share their time
-    seen = dict(zip(sights, bulk.instants(dialect, sights), strict=True))
+    seen = dict(zip(sights, bulk.write_instants(dialect, sights), strict=True))
     own = [time for row, _ in jobs for time in (row.created_at, row.completed_at, row.expires_at)]
-    times = iter(bulk.instants(dialect, own))
+    times = iter(bulk.write_instants(dialect, own))
     rows = [
         (
             source_id, row[0], *row[_FIRST:_CREATED], *three, *row[_TIMES:_LAST],
@@ -271,16 +284,16 @@ def _made_ready(dialect: str, source_id: int, jobs: Sequence[tuple[JobRow, datet
         )
         for (row, at), three in zip(jobs, zip(times, times, times, strict=True), strict=True)
     ]  # fmt: skip
-    return bulk.ready(dialect, video_jobs, _READY, rows)
+    return bulk.prepare_rows(dialect, video_jobs, _READY, rows)
 
 
-def _tracked(row: JobRow, time: Callable[[datetime], Any]) -> tuple[Any, ...]:
+def _tracked_values(row: JobRow, time: Callable[[datetime], Any]) -> tuple[Any, ...]:
     created, completed, expires = row.created_at, row.completed_at, row.expires_at
     own = (created and time(created), completed and time(completed), expires and time(expires))
     return row[_FIRST:_CREATED] + own + row[_TIMES:_LAST]
 
 
-def unlist(
+def unlist_jobs(
     conn: sa.Connection, source_id: int, run_id: int, jobs: Iterable[tuple[str, str]], at: datetime
 ) -> int:
     """Mark (job_id, reason) pairs as no longer listed, with a version each; returns how many."""
@@ -300,18 +313,18 @@ def unlist(
 def _unlist_rows(
     conn: sa.Connection, rows: list[Any], reasons: dict[str, str], run_id: int, at: datetime
 ) -> int:
-    time = bulk.instant(conn.dialect.name)
+    time = bulk.instant_writer(conn.dialect.name)
     updates, versions = [], []
     for row in rows:
         key, reason = (row["source_id"], row["job_id"]), reasons[row["job_id"]]
-        moment = time(max(utc(at), row["last_changed_at"]))
+        moment = time(max(as_utc(at), row["last_changed_at"]))
         tracked = [time(v) if isinstance(v := row[n], datetime) else v for n in TRACKED]
         version = row["version"] + 1
         updates.append((version, moment, moment, reason, None, *key))
         versions.append((*key, version, "unlist", moment, '["unlisted_at"]', *tracked, reason, run_id))
     columns = ("version", "last_changed_at", "unlisted_at", "unlisted_reason", "suspect_run_id")
-    bulk.update(conn, video_jobs, columns, _HEAD, updates)
-    bulk.insert(conn, video_job_versions, _VERSION, versions)
+    bulk.update_rows(conn, video_jobs, columns, _HEAD, updates)
+    bulk.insert_rows(conn, video_job_versions, _VERSION, versions)
     counted = [row for row in rows if row["twin_source_id"] is None]
     _count_vanished(conn, [row for row in counted if not row["settled"]])
     return len(rows)
@@ -320,17 +333,17 @@ def _unlist_rows(
 def _count_vanished(conn: sa.Connection, rows: list[Any]) -> None:
     """They were open, as the totals have it. All are one source's."""
     if rows:
-        jobs = list(map(_row, rows))
+        jobs = list(map(_stored_row, rows))
         totals = Totals(jobs, unlisted=True)
         totals.subtract(Totals(jobs))
         totals.write(conn, rows[0]["source_id"])
 
 
-def _row(stored: Any) -> JobRow:
+def _stored_row(stored: Any) -> JobRow:
     return JobRow(**{name: stored[name] for name in JobRow._fields})
 
 
-def _same(new: Any, old: Any) -> bool:
+def _same_meaning(new: Any, old: Any) -> bool:
     """Equal in meaning: JSON text may come back from the database with other spacing or key order."""
     if new == old:
         return True

@@ -14,9 +14,9 @@ from typing import Any
 
 from etl.config import Source
 from etl.errors import AnotherAccount, Fatal, GatewayError, NotFound, Unsupported
-from etl.extract import Gateway
+from etl.extract import GatewayClient
 from etl.load.learned import Learned
-from etl.records import PageRows, Request
+from etl.records import PageRequest, PageRows
 
 #: Jobs of another key's page that are asked of the own key: one may just have been deleted.
 PROOFS = 2
@@ -32,9 +32,9 @@ class Accounts:
     def __init__(
         self,
         source: Source,
-        gateway: Gateway,
+        gateway: GatewayClient,
         known: Callable[[Sequence[str]], dict[str, Any]],
-        peek: Callable[[Request], PageRows],
+        peek: Callable[[PageRequest], PageRows],
     ) -> None:
         self._source, self._gateway, self._known, self._peek = source, gateway, known, peek
         self.own: list[str] = []
@@ -108,7 +108,7 @@ class Accounts:
     def look_around(self) -> None:
         """Who else answers, by name? And do those that did still exist? Each costs a request; nearly always
         there is nobody to ask for."""
-        gateway, request = self._gateway, Request(None, "desc", LOOK)
+        gateway, request = self._gateway, PageRequest(None, "desc", LOOK)
         if self.doubted and not self.foreign:
             gateway.key = None
             for _ in range(GLANCES):

@@ -18,7 +18,7 @@ from etl.load.job_details import (
     jobs_without_details,
     newest_change,
 )
-from etl.log import get
+from etl.log import get_logger
 from etl.pipeline.run import Run
 from etl.transform import Unusable
 from etl.transform.job_details import read_details
@@ -82,7 +82,7 @@ def _ask(run: Run, job_id: str) -> DetailsRead | None:
     except (BadRequest, Unparseable, Unusable):
         return DetailsRead(job_id, "unreadable")
     except (Fatal, GatewayError) as error:
-        get("pipeline").warning("details_unread", source=run.source.name, error=str(error))
+        get_logger("pipeline").warning("details_unread", source=run.source.name, error=str(error))
         return None
 
 

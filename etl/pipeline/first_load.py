@@ -253,7 +253,7 @@ class FirstLoad:
         known = self._known(rows, self._highest_old, newer=False)
         met_old = self._meets(rows, known, "old")
         interrupted = any(
-            k.list_position > MIDDLE and k.first_run_id != run.store.now.run_id for k in known.values()
+            k.list_position > MIDDLE and k.first_run_id != run.store.committed.run_id for k in known.values()
         )
         run.add("new", rows)
         self._ends["new"].saw(rows)

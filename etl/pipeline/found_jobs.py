@@ -20,7 +20,7 @@ from etl.errors import (
     SuspiciousScan,
     Unparseable,
 )
-from etl.load import Gap, maker_of, rereadable, unplaced_jobs, unplaced_open, waiting_jobs
+from etl.load import Gap, jobs_to_reread, maker_of, unplaced_jobs, unplaced_open, waiting_jobs
 from etl.pipeline.read_log import read_log
 from etl.pipeline.run import Run
 from etl.records import LogRow, PageRows, RawPage, Reject
@@ -134,7 +134,7 @@ def _reread_open(run: Run) -> None:
     store, limit = run.store, run.source.rereads_per_run
     since = run.now() - timedelta(seconds=run.source.open_job_patience)
     fresh = store.read(lambda conn: unplaced_open(conn, store.source_id, since))
-    rest = store.read(lambda conn: rereadable(conn, store.source_id, limit + len(fresh)))
+    rest = store.read(lambda conn: jobs_to_reread(conn, store.source_id, limit + len(fresh)))
     old = [each for each in rest if each not in set(fresh)]
     if run.source.discover != "logs":
         old = []  # the list's own re-reads see to them
@@ -152,7 +152,7 @@ def _take_known(run: Run, answer: Answer) -> None:
         run.batch.by_id.append(answer.rows)
     elif answer.trouble is None:
         suspected = run.store.known([answer.job_id])[answer.job_id].suspect_run_id
-        if suspected is None or suspected == run.store.now.run_id:
+        if suspected is None or suspected == run.store.committed.run_id:
             run.log().suspects.append(answer.job_id)
         else:
             run.batch.gone.append(answer.job_id)

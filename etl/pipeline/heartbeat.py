@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from etl.errors import EtlError
 from etl.load import Store
-from etl.log import get
+from etl.log import get_logger
 from etl.pipeline.run import Stopped
 
 
@@ -41,5 +41,5 @@ def _beat(store: Store, ended: threading.Event) -> None:
             except (EtlError, Stopped):
                 return
             except Exception:  # noqa: BLE001 (a thread's last seam: the lease runs out while we are busy)
-                get("pipeline").exception("renewal_broke", run=store.now.run_id)
+                get_logger("pipeline").exception("renewal_broke", run=store.committed.run_id)
             wait = third

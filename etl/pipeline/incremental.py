@@ -18,7 +18,7 @@ from etl.pipeline.newest_first import newest_first
 from etl.pipeline.page_checks import backwards, created, direction
 from etl.pipeline.poison import POISON, isolate
 from etl.pipeline.run import Run
-from etl.records import PageRows, Request
+from etl.records import PageRequest, PageRows
 
 
 def tick(run: Run) -> None:
@@ -106,7 +106,7 @@ def _walk(run: Run, first: PageRows) -> None:
     _doubt_full_end(run)
 
 
-def _read_on(run: Run, request: Request | None) -> None:
+def _read_on(run: Run, request: PageRequest | None) -> None:
     """To the end of the list, past records that nobody can read."""
     while (asked := request) is not None:
         request = None
@@ -118,7 +118,7 @@ def _read_on(run: Run, request: Request | None) -> None:
             request = isolate(run, "tick", error.request or asked, error)
 
 
-def _behind_unsaid_end(run: Run, rows: PageRows) -> Request | None:
+def _behind_unsaid_end(run: Run, rows: PageRows) -> PageRequest | None:
     """What to ask behind a page that seems to be the last one by its length alone, where more stands there.
 
     A gateway without `has_more` may have begun to cap pages at fewer jobs than before. Nothing is asked when

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from etl.errors import DeadCursor, GarbledAnswer, GatewayError, NotFound, ServerFault, Unparseable
-from etl.load import Gap, OpenGap, count_between, neighbour
+from etl.load import Gap, OpenGap, count_between, find_neighbour
 from etl.pipeline.run import Run
-from etl.records import Order, PageRows, Request
+from etl.records import Order, PageRequest, PageRows
 
 #: Gaps that a tick probes besides those in its way, those longest not asked for first.
 PROBES = 3
@@ -21,9 +21,13 @@ _END = (1 << 63) - 1  # beyond every position
 
 def unreadable(run: Run) -> list[OpenGap]:
     """The recorded ones that this run has not met yet, oldest places first."""
-    met = run.store.now.met
+    met = run.store.committed.met
     asked = run.batch.probed
-    return [g for g in run.store.now.gaps if g.kind == "unreadable" and g.id not in met and g.id not in asked]
+    return [
+        g
+        for g in run.store.committed.gaps
+        if g.kind == "unreadable" and g.id not in met and g.id not in asked
+    ]
 
 
 def position(run: Run, job_id: str | None) -> int | None:
@@ -32,7 +36,7 @@ def position(run: Run, job_id: str | None) -> int | None:
     return known[job_id].list_position if job_id in known else None
 
 
-def ahead(run: Run, request: Request) -> OpenGap | None:
+def ahead(run: Run, request: PageRequest) -> OpenGap | None:
     """The next one that a walk meets behind the request's cursor."""
     gaps = unreadable(run)
     if not gaps:
@@ -46,7 +50,9 @@ def ahead(run: Run, request: Request) -> OpenGap | None:
     return gaps[-1] if gaps else None
 
 
-def read_up_to(run: Run, lane: str, request: Request, gap: OpenGap, error: GatewayError) -> list[str] | None:
+def read_up_to(
+    run: Run, lane: str, request: PageRequest, gap: OpenGap, error: GatewayError
+) -> list[str] | None:
     """Read the known jobs between the cursor and the gap, as many as they are, and return their ids; None
     when they cannot be read so, and the record has to be looked for."""
     shown: list[str] = []
@@ -71,7 +77,7 @@ def read_up_to(run: Run, lane: str, request: Request, gap: OpenGap, error: Gatew
     return shown
 
 
-def _known_before(run: Run, request: Request, target: str) -> int:
+def _known_before(run: Run, request: PageRequest, target: str) -> int:
     """How many known jobs a page must hold to end with `target`."""
     if request.after == target:
         return 0
@@ -98,7 +104,7 @@ def probe(run: Run) -> None:
         run.flush()
 
 
-def _start(run: Run, gap: OpenGap) -> Request:
+def _start(run: Run, gap: OpenGap) -> PageRequest:
     """At the nearest job that is still listed: the gap's own neighbour may be gone."""
     downwards = run.lists_newest_first
     place = gap.high if downwards else gap.low
@@ -106,14 +112,16 @@ def _start(run: Run, gap: OpenGap) -> Request:
     if place is not None:
         edge = place - 1 if downwards else place + 1
         source_id = run.store.source_id
-        beside = run.store.read(lambda conn: neighbour(conn, source_id, edge, above=downwards, listed=True))
-    return Request(None if beside is None else beside[0], "desc" if downwards else "asc", 1)
+        beside = run.store.read(
+            lambda conn: find_neighbour(conn, source_id, edge, above=downwards, listed=True)
+        )
+    return PageRequest(None if beside is None else beside[0], "desc" if downwards else "asc", 1)
 
 
-def _read_into(run: Run, gap: OpenGap, request: Request) -> bool:
+def _read_into(run: Run, gap: OpenGap, request: PageRequest) -> bool:
     """Read the gap from its near end as far as it can be read; False when that is not at all."""
     read = False
-    following: Request | None = request
+    following: PageRequest | None = request
     while following is not None:
         try:
             rows = run.fetch(following, attempts=1)
@@ -126,7 +134,7 @@ def _read_into(run: Run, gap: OpenGap, request: Request) -> bool:
         read = True
         run.settle_scan()
         over = rows.page.ends or rows.leads_to is None or _passes_end(run, gap, rows, request.order)
-        following = None if over else Request(rows.leads_to, request.order, run.source.page_size)
+        following = None if over else PageRequest(rows.leads_to, request.order, run.source.page_size)
     return read
 
 
@@ -138,7 +146,7 @@ def _passes_end(run: Run, gap: OpenGap, rows: PageRows, order: Order) -> bool:
     return gap.low is not None and any(place <= gap.low for place in places)
 
 
-def _shrink(run: Run, gap: OpenGap, request: Request, error: GatewayError) -> None:
+def _shrink(run: Run, gap: OpenGap, request: PageRequest, error: GatewayError) -> None:
     """Part of it could be read: what is left lies behind the last job read."""
     run.flush()
     below, above = (request.after, gap.above) if request.order == "asc" else (gap.below, request.after)

@@ -17,7 +17,7 @@ from etl.pipeline.ending import Ending
 from etl.pipeline.page_checks import created
 from etl.pipeline.poison import POISON, isolate_from_above
 from etl.pipeline.run import Run
-from etl.records import JobRow, PageRows, Request
+from etl.records import JobRow, PageRequest, PageRows
 
 #: So many jobs before a refused cursor are tried instead of it.
 NEIGHBOURS = 4
@@ -33,7 +33,7 @@ def newest_first(run: Run) -> None:
     When the list ends before anything known was met, what lies between is recorded as a coverage gap.
     """
     descent = Descent(run)
-    following: Request | None = run.request("desc")
+    following: PageRequest | None = run.request("desc")
     while (request := following) is not None:
         run.lane("head", "desc")  # anew after every jump: its first cursor says where it stands
         try:
@@ -59,7 +59,7 @@ def newest_first(run: Run) -> None:
     run.join("head")
 
 
-def _descend(run: Run, descent: Descent, start: Request) -> Request | None:
+def _descend(run: Run, descent: Descent, start: PageRequest) -> PageRequest | None:
     """Read on from `start`; returns where to jump, or None at the end of the walk."""
     for rows in run.follow(start, hold=descent.nears_ground):
         descent.take(rows)
@@ -124,7 +124,7 @@ class Descent:
             unknown = [row for row in rows.jobs if row.job_id not in solid]
             self.overlapping += sum(1 for row in unknown if row.created_at and row.created_at < newest_at)
 
-    def doubt_end(self) -> Request | None:
+    def doubt_end(self) -> PageRequest | None:
         """Where to ask again when the list ends before anything known was met, or above a hole that an
         earlier walk left: a job stood there."""
         self.reached_end = True
@@ -160,10 +160,10 @@ class Descent:
 
     def _in_interrupted(self, known: dict[str, Known]) -> bool:
         """The page reaches what an interrupted walk stored: go on where that one stopped."""
-        own = self.run.store.now.run_id
+        own = self.run.store.committed.run_id
         return any(k.first_run_id > self.ground and k.first_run_id != own for k in known.values())
 
-    def without_cursor(self, error: DeadCursor | NotFound) -> Request | None:
+    def without_cursor(self, error: DeadCursor | NotFound) -> PageRequest | None:
         """The job the cursor named is gone: go on from the end of the last page, then from its neighbours,
         which were there a moment ago. Raises `error` when all of them are refused."""
         if self.last is None:

@@ -11,10 +11,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from etl.errors import GatewayError, Retriable
-from etl.extract import Gateway, next_cursor, provider_bytes
-from etl.load import neighbour, newest_known
-from etl.log import get
-from etl.records import PageRows, RawPage, Request
+from etl.extract import GatewayClient, next_cursor, provider_bytes
+from etl.load import find_neighbour, newest_known
+from etl.log import get_logger
+from etl.records import PageRequest, PageRows, RawPage
 
 if TYPE_CHECKING:
     from etl.config import Source
@@ -28,7 +28,7 @@ Transform = Callable[[RawPage], PageRows]
 class Passthrough:
     """The way around the gateway's decoder, for one run. `possible` turns false when it is not offered."""
 
-    def __init__(self, source: Source, gateway: Gateway, store: Store, transform: Transform) -> None:
+    def __init__(self, source: Source, gateway: GatewayClient, store: Store, transform: Transform) -> None:
         self._source, self._gateway, self._store, self._transform = source, gateway, store, transform
         self.possible = source.passthrough != "never" and source.provider == provider_bytes.PROVIDER
         self.always = self.possible and source.passthrough == "always"
@@ -44,7 +44,7 @@ class Passthrough:
             if len(self._before) > _REMEMBERED:
                 self._before.pop(next(iter(self._before)), None)
 
-    def page(self, request: Request) -> PageRows | None:
+    def page(self, request: PageRequest) -> PageRows | None:
         """The page that the list could not show; None when it cannot be had, or not for certain."""
         if not self.possible:
             return None
@@ -52,7 +52,7 @@ class Passthrough:
             raw = self._first(request) if request.after is None else self._behind(request, request.after)
         except GatewayError as error:
             self.possible = isinstance(error, Retriable)
-            get("pipeline").warning("passthrough_failed", source=self._source.name, error=str(error))
+            get_logger("pipeline").warning("passthrough_failed", source=self._source.name, error=str(error))
             return None
         return None if raw is None else self._rows(raw)
 
@@ -63,10 +63,10 @@ class Passthrough:
             return None
         return self._rows(self._gateway.raw_job(native, job_id))
 
-    def _first(self, request: Request) -> RawPage | None:
+    def _first(self, request: PageRequest) -> RawPage | None:
         return self._gateway.raw_page(request, None) if self._is_same_account() else None
 
-    def _behind(self, request: Request, cursor: str) -> RawPage | None:
+    def _behind(self, request: PageRequest, cursor: str) -> RawPage | None:
         """Asked from one job before the cursor, and cut behind the cursor's job."""
         before = self._before[cursor] if cursor in self._before else self._job_before(request, cursor)
         native = None if before is None else provider_bytes.native_id(before)
@@ -81,13 +81,15 @@ class Passthrough:
             return None
         return replace(page, request=request, items=items, has_more=not page.ends)
 
-    def _job_before(self, request: Request, cursor: str) -> str | None:
+    def _job_before(self, request: PageRequest, cursor: str) -> str | None:
         known = self._store.known([cursor])
         if cursor not in known:
             return None
         place, above = known[cursor].list_position, request.order == "desc"
         source_id = self._store.source_id
-        found = self._store.read(lambda conn: neighbour(conn, source_id, place, above=above, listed=True))
+        found = self._store.read(
+            lambda conn: find_neighbour(conn, source_id, place, above=above, listed=True)
+        )
         return None if found is None else found[0]
 
     def _is_same_account(self) -> bool:
@@ -105,12 +107,12 @@ class Passthrough:
     def _witness(self) -> tuple[str, object] | None:
         """A job that is stored, or one that the list shows from either of its ends."""
         source_id = self._store.source_id
-        complete = self._store.now.state.complete_run_id
+        complete = self._store.committed.state.complete_run_id
         if complete is not None:
             known = self._store.read(lambda conn: newest_known(conn, source_id, complete))
             if known is not None:
                 return known
-        ends = (Request(None, "asc", 1), Request(None, "desc", 1))
+        ends = (PageRequest(None, "asc", 1), PageRequest(None, "desc", 1))
         for request in ends:
             try:
                 rows = self._transform(self._gateway.page(request, attempts=1))

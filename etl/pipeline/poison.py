@@ -12,10 +12,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from etl.errors import DeadCursor, GarbledAnswer, GatewayError, NotFound, ServerFault, Unparseable
-from etl.load import Gap, neighbour
+from etl.load import Gap, find_neighbour
 from etl.pipeline import known_gaps, order
 from etl.pipeline.run import Run
-from etl.records import Order, PageRows, Reject, Request
+from etl.records import Order, PageRequest, PageRows, Reject
 
 #: What a page with such a record looks like, after the retries.
 POISON = (Unparseable, ServerFault, GarbledAnswer)
@@ -26,7 +26,7 @@ NEIGHBOURS = 20
 _END = (1 << 63) - 1  # beyond every position
 
 
-def demand_proof(run: Run, request: Request, error: GatewayError) -> None:
+def demand_proof(run: Run, request: PageRequest, error: GatewayError) -> None:
     """Raise `error` unless a record may be its cause: the gateway says so, or it stays in its place."""
     error.request = request
     if isinstance(error, Unparseable) or (isinstance(error, GarbledAnswer) and error.whole):
@@ -39,14 +39,14 @@ def demand_proof(run: Run, request: Request, error: GatewayError) -> None:
         raise error
 
 
-def ask(run: Run, request: Request, error: GatewayError) -> PageRows:
+def ask(run: Run, request: PageRequest, error: GatewayError) -> PageRows:
     """A page while narrowing: asked once, at the cost of the run's budget, whose end raises `error`."""
     run.obey()
     run.narrowing.spend(error)
     return run.fetch(request, attempts=1)
 
 
-def narrow(run: Run, lane: str, request: Request, error: GatewayError) -> str | None:
+def narrow(run: Run, lane: str, request: PageRequest, error: GatewayError) -> str | None:
     """Store what can be read from `request` up to the record; returns the last readable job's id.
 
     Raises `error` again when it is not the kind that a record causes.
@@ -74,7 +74,7 @@ def narrow(run: Run, lane: str, request: Request, error: GatewayError) -> str | 
     return request.after
 
 
-def isolate(run: Run, lane: str, request: Request, error: GatewayError) -> Request | None:
+def isolate(run: Run, lane: str, request: PageRequest, error: GatewayError) -> PageRequest | None:
     """An oldest-first walk met such a record: read up to it and go on behind it; returns where, or None at
     the end.
 
@@ -86,7 +86,7 @@ def isolate(run: Run, lane: str, request: Request, error: GatewayError) -> Reque
         if gap.above is not None:
             run.lane(lane, "asc")
             return run.request("asc", gap.above)
-        if not _reads(run, Request(None, "desc", 1), error, times=1):
+        if not _reads(run, PageRequest(None, "desc", 1), error, times=1):
             return None  # the newest job is one of them: nothing else is new
         read_from_above(run, gap.below, error)
         return None
@@ -130,14 +130,14 @@ def _next_known(run: Run, edge: str | None, error: GatewayError, *, above: bool)
 
 def _neighbour(run: Run, place: int, *, above: bool) -> tuple[str, int] | None:
     source_id = run.store.source_id
-    return run.store.read(lambda conn: neighbour(conn, source_id, place, above=above, listed=True))
+    return run.store.read(lambda conn: find_neighbour(conn, source_id, place, above=above, listed=True))
 
 
 def _stands_behind(run: Run, job_id: str, edge: str | None, error: GatewayError, *, above: bool) -> bool:
     """Not for a job deleted meanwhile, nor for one that leads straight to `edge`: that one is the record."""
     towards: Order = "desc" if above or run.lists_newest_first else "asc"
     try:
-        rows = ask(run, Request(job_id, towards, 1), error)
+        rows = ask(run, PageRequest(job_id, towards, 1), error)
     except (DeadCursor, NotFound):
         return False
     except POISON:
@@ -163,8 +163,8 @@ def _down_to(run: Run, low: str | None, error: GatewayError) -> tuple[str | None
 
 
 def isolate_from_above(
-    run: Run, lane: str, request: Request, error: GatewayError
-) -> tuple[Request | None, str | None]:
+    run: Run, lane: str, request: PageRequest, error: GatewayError
+) -> tuple[PageRequest | None, str | None]:
     """A newest-first walk met such a record: read down to it, then up to it from the next known job below.
 
     Returns where the walk goes on, or None when nothing is known below the record; and the last id read.
@@ -222,8 +222,8 @@ def _confirmed(run: Run, low: str | None, high: str | None, error: GatewayError)
     A gateway that only lists newest first is asked from above alone.
     """
     one_way = run.lists_newest_first
-    if (not one_way and _reads(run, Request(low, "asc", 1), error)) or _reads(
-        run, Request(high, "desc", 1), error
+    if (not one_way and _reads(run, PageRequest(low, "asc", 1), error)) or _reads(
+        run, PageRequest(high, "desc", 1), error
     ):
         return False
     known = (_beside(run, low, "desc" if one_way else "asc"), _beside(run, high, "desc"))
@@ -232,17 +232,17 @@ def _confirmed(run: Run, low: str | None, high: str | None, error: GatewayError)
     return any(_reads(run, request, error) for request in with_cursor or asked)
 
 
-def _beside(run: Run, job_id: str | None, order: Order) -> Request | None:
+def _beside(run: Run, job_id: str | None, order: Order) -> PageRequest | None:
     """A page of one job that shows a known job beside the record: `job_id`, asked from its other side."""
     place = known_gaps.position(run, job_id)
     if place is None:
         return None
     from_above = order == "desc"
     beyond = _neighbour(run, place, above=from_above)
-    return Request(None if beyond is None else beyond[0], order, 1)
+    return PageRequest(None if beyond is None else beyond[0], order, 1)
 
 
-def _reads(run: Run, request: Request, error: GatewayError, times: int = 2) -> bool:
+def _reads(run: Run, request: PageRequest, error: GatewayError, times: int = 2) -> bool:
     """Asked twice before it is given up: one refusal is no proof."""
     for _ in range(times):
         try:

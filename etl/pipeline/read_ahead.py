@@ -16,10 +16,10 @@ from typing import NamedTuple
 
 from etl.errors import GatewayError
 from etl.extract import next_request
-from etl.records import PageRows, Request
+from etl.records import PageRequest, PageRows
 
 Test = Callable[[PageRows], bool]
-Fetch = Callable[[Request], PageRows]
+Fetch = Callable[[PageRequest], PageRows]
 #: Pages that wait to be stored: a batch, so that reading goes on while one is committed (5 MB).
 AHEAD = 50
 #: So many pages tell whether the gateway is slow.
@@ -35,7 +35,7 @@ class Event(NamedTuple):
     """A page, the end of a lane (neither `rows` nor `error`), or what ended it; `request` led to it."""
 
     lane: str
-    request: Request
+    request: PageRequest
     rows: PageRows | None = None
     error: BaseException | None = None
     reader: threading.Event | None = None  # the reading it comes from: a lane may be stopped and begun anew
@@ -74,7 +74,9 @@ class Readers:
             if not any(thread.is_alive() for thread in self._threads):
                 return
 
-    def start(self, lane: str, request: Request, until: Test | None = None, hold: Test | None = None) -> None:
+    def start(
+        self, lane: str, request: PageRequest, until: Test | None = None, hold: Test | None = None
+    ) -> None:
         """Read from `request` to the end of the list, or to the page for which `until` is true.
 
         After a page for which `hold` is true nothing is read ahead: it may be the last one that is needed.
@@ -134,7 +136,7 @@ class Readers:
                 return event
 
     def _read(
-        self, lane: str, request: Request, stop: threading.Event, until: Test | None, hold: Test | None
+        self, lane: str, request: PageRequest, stop: threading.Event, until: Test | None, hold: Test | None
     ) -> None:
         while not self._free.acquire(timeout=_TURN_SECONDS):
             if stop.is_set() or self._closing.is_set():
@@ -146,10 +148,10 @@ class Readers:
         self._put(Event(lane, request, error=error, reader=stop))
 
     def _read_lane(
-        self, lane: str, request: Request, stop: threading.Event, until: Test | None, hold: Test | None
-    ) -> tuple[Request, BaseException | None]:
+        self, lane: str, request: PageRequest, stop: threading.Event, until: Test | None, hold: Test | None
+    ) -> tuple[PageRequest, BaseException | None]:
         """Put the lane's pages; returns the last request, and what ended the lane before its end."""
-        following: Request | None = request
+        following: PageRequest | None = request
         while following is not None and not stop.is_set() and not self._closing.is_set():
             request = following
             began, worked_before = time.perf_counter(), time.thread_time()
@@ -217,7 +219,7 @@ class Pace:
 
 def follow(
     fetch: Fetch,
-    request: Request | None,
+    request: PageRequest | None,
     check: Callable[[], None] = lambda: None,
     hold: Test | None = None,
 ) -> Iterator[PageRows]:

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 
 from etl.errors import DeadCursor, EtlError, GatewayError, NotFound, OrderIgnored, SuspiciousScan
 from etl.extract import next_request
-from etl.load import Boundary, Gap, Scan, boundary, neighbour, newest_known, unlisting
+from etl.load import Boundary, Gap, Scan, find_boundary, find_neighbour, newest_known, unlisting
 from etl.pipeline import known_gaps, order
 from etl.pipeline.ending import Ending
 from etl.pipeline.page_checks import backwards, wholly_after
 from etl.pipeline.poison import POISON, behind, isolate_from_above, narrow, read_from_above, record
 from etl.pipeline.read_ahead import Event, Readers
 from etl.pipeline.run import Run
-from etl.records import PageRows, Request
+from etl.records import PageRequest, PageRows
 
 #: Segments per concurrent request: small ones even out, large ones overlap less.
 SEGMENTS_PER_REQUEST = 4
@@ -36,8 +36,8 @@ MANY, SHARE = 10, 0.2
 def reconcile(run: Run, *, accept_suspicious: bool = False) -> None:
     """Scan everything. Raises SuspiciousScan, and then has marked nothing."""
     store, complete = run.store, run.state.complete_run_id
-    strange = store.read(lambda conn: unlisting.incomplete(conn, store.source_id, complete))
-    listed = store.read(lambda conn: unlisting.listed(conn, store.source_id, strange))
+    strange = store.read(lambda conn: unlisting.incomplete_runs(conn, store.source_id, complete))
+    listed = store.read(lambda conn: unlisting.count_still_listed(conn, store.source_id, strange))
     newest = store.read(lambda conn: newest_known(conn, store.source_id, complete or 0))
     try:
         downwards = run.lists_newest_first and order.lists_newest_first(run)
@@ -49,7 +49,7 @@ def reconcile(run: Run, *, accept_suspicious: bool = False) -> None:
         elif newest is not None and missing + aged >= listed:
             reason = "none of the jobs known as listed was listed any more, and that was accepted"
             run.open_gap(Gap(newest[1], None, newest[0], oldest, reason, accepted=True))
-        run.batch.scan = Scan(_position(run, oldest), empty=store.now.counts.jobs_seen == 0)
+        run.batch.scan = Scan(_position(run, oldest), empty=store.committed.counts.jobs_seen == 0)
     except BaseException:
         with suppress(EtlError):  # left behind, they stay mere suspicion; what went wrong is what counts
             store.forget_suspects()
@@ -61,7 +61,7 @@ def _newest_first(run: Run) -> tuple[str | None, str | None]:
     list ended without proof."""
     oldest: str | None = None
     ending = Ending()
-    following: Request | None = run.request("desc")
+    following: PageRequest | None = run.request("desc")
     while (request := following) is not None:
         run.lane("all", "desc")
         try:
@@ -82,7 +82,7 @@ def _newest_first(run: Run) -> tuple[str | None, str | None]:
     return oldest, ending.unproved
 
 
-def _unless_ended(run: Run, ending: Ending) -> Request | None:
+def _unless_ended(run: Run, ending: Ending) -> PageRequest | None:
     """Where to ask again. All that is older than the last job listed will count as aged out."""
     if not ending.doubt():
         return None
@@ -151,7 +151,7 @@ class Segments:
         store, start = self.run.store, self._last
         self._left -= 1
         if self._left:
-            self._last = store.read(lambda conn: boundary(conn, store.source_id, start, self._size))
+            self._last = store.read(lambda conn: find_boundary(conn, store.source_id, start, self._size))
         end = self._last if self._left else None
         self._left = self._left if end else 0
         name = f"segment {len(self._segments)}"
@@ -221,7 +221,7 @@ class Segments:
         assert start is not None
         segment.retries += 1
         lower = store.read(
-            lambda conn: neighbour(conn, store.source_id, start.position, above=False, listed=True)
+            lambda conn: find_neighbour(conn, store.source_id, start.position, above=False, listed=True)
         )
         if lower is None or segment.retries > RETRIES:
             if segment.doubted:
@@ -327,11 +327,11 @@ def _position(run: Run, job_id: str | None) -> int | None:
 def _lost(run: Run, oldest: str | None, strange: list[int]) -> tuple[int, int]:
     """How many jobs that were listed are missing, and how many are older than the oldest one listed."""
     store, place = run.store, _position(run, oldest)
-    run_id, source_id = store.now.run_id or 0, store.source_id
-    missing = store.read(lambda conn: unlisting.suspects(conn, source_id, run_id, strange))
+    run_id, source_id = store.committed.run_id or 0, store.source_id
+    missing = store.read(lambda conn: unlisting.count_suspects(conn, source_id, run_id, strange))
     if place is None:
         return missing, 0
-    return missing, store.read(lambda conn: unlisting.older(conn, source_id, place, strange))
+    return missing, store.read(lambda conn: unlisting.count_older(conn, source_id, place, strange))
 
 
 def _judge(run: Run, listed: int, missing: int, aged: int, unproved: str | None) -> None:
@@ -340,7 +340,7 @@ def _judge(run: Run, listed: int, missing: int, aged: int, unproved: str | None)
         raise _suspicious(f"the list ended after job {unproved!r} without showing it again")
     if listed == 0:
         return
-    if run.store.now.counts.jobs_seen == 0:
+    if run.store.committed.counts.jobs_seen == 0:
         raise _suspicious(f"the list is empty, but {listed} jobs were listed before")
     if missing + aged >= listed:
         raise _suspicious(

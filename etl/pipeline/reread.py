@@ -6,9 +6,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 from etl.errors import DeadCursor, Fatal, GarbledAnswer, GatewayError, NotFound, Unparseable
-from etl.load import count_listed, long_open, neighbour, rereadable
+from etl.load import count_listed, find_neighbour, jobs_to_reread, long_open
 from etl.pipeline.run import Run
-from etl.records import Order, PageRows, Request
+from etl.records import Order, PageRequest, PageRows
 
 #: Jobs of a page that should show one of them: some in between may be new to us.
 NEAR = 10
@@ -27,7 +27,7 @@ def reread(run: Run) -> None:
     if limit == 0 or not run.met_known:  # perhaps another account answers: its 404 says nothing
         return
     shown = set() if run.source.asked_as.polled else set(run.shown)
-    candidates = store.read(lambda conn: rereadable(conn, store.source_id, limit + len(shown)))
+    candidates = store.read(lambda conn: jobs_to_reread(conn, store.source_id, limit + len(shown)))
     if not run.state.learned.moves_by_id:
         candidates = [*_stuck(run), *(i for i in candidates if i not in shown)]
     by_id = True
@@ -82,7 +82,7 @@ def _read_in_list(run: Run, job_id: str) -> bool:
     for _ in range(CURSORS):
         beside = _neighbour(run, place)
         try:
-            rows = run.fetch(Request(None if beside is None else beside[0], _order(run), NEAR))
+            rows = run.fetch(PageRequest(None if beside is None else beside[0], _order(run), NEAR))
         except (DeadCursor, NotFound):
             if beside is None:
                 return False
@@ -108,7 +108,7 @@ def list_denies(run: Run, job_id: str) -> bool:
         edge = None if beside is None else beside[1]
         try:
             rows = run.fetch(
-                Request(None if beside is None else beside[0], _order(run), run.source.page_size)
+                PageRequest(None if beside is None else beside[0], _order(run), run.source.page_size)
             )
         except (DeadCursor, NotFound):
             continue
@@ -149,7 +149,7 @@ def _order(run: Run) -> Order:
 def _neighbour(run: Run, place: int, skip: int = 0) -> tuple[str, int] | None:
     store, above = run.store, run.lists_newest_first
     return store.read(
-        lambda conn: neighbour(conn, store.source_id, place, above=above, listed=True, skip=skip)
+        lambda conn: find_neighbour(conn, store.source_id, place, above=above, listed=True, skip=skip)
     )
 
 

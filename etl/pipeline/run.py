@@ -26,14 +26,14 @@ from etl.errors import (
     Unparseable,
     Unsupported,
 )
-from etl.extract import Gateway, next_cursor, spent
-from etl.load import Batch, Gap, Lane, LogBatch, RunEnd, State, Store, Trouble, sync_log, unlisting
+from etl.extract import GatewayClient, next_cursor, without_items
+from etl.load import CommitBatch, Gap, Lane, LogBatch, RunEnd, Store, SyncState, Trouble, sync_log, unlisting
 from etl.log import EchoMask
 from etl.pipeline import read_ahead
 from etl.pipeline.accounts import Accounts
 from etl.pipeline.page_checks import Guard
 from etl.pipeline.passthrough import Passthrough
-from etl.records import Order, PageRows, Progress, RawPage, Request
+from etl.records import Order, PageRequest, PageRows, Progress, RawPage
 from etl.transform import Options, transform_page
 
 #: Pages per transaction at most, and seconds: large enough that commits cost little (each one about as much
@@ -71,10 +71,10 @@ class Run:
     """Shared by the walks of one run. `stop` asks for an early, clean end."""
 
     def __init__(
-        self, source: Source, gateway: Gateway, store: Store, progress: Progress, stop: threading.Event
+        self, source: Source, gateway: GatewayClient, store: Store, progress: Progress, stop: threading.Event
     ) -> None:
         self.source, self.gateway, self.store, self.progress = source, gateway, store, progress
-        self.batch = Batch()
+        self.batch = CommitBatch()
         self.pending: dict[str, str] = {}  # lane by id, of jobs not yet committed
         self.resumed = False
         self.accept_suspicious = False
@@ -94,8 +94,8 @@ class Run:
         self.accounts = Accounts(source, gateway, store.known, self.peek)
 
     @property
-    def state(self) -> State:
-        return self.store.now.state
+    def state(self) -> SyncState:
+        return self.store.committed.state
 
     @property
     def lists_newest_first(self) -> bool:
@@ -109,12 +109,12 @@ class Run:
     def strange_runs(self) -> list[int]:
         """Earlier runs whose pages were another account's, perhaps, and that were not put right since."""
         store, complete = self.store, self.state.complete_run_id
-        return store.read(lambda conn: unlisting.refused(conn, store.source_id, complete))
+        return store.read(lambda conn: unlisting.refused_runs(conn, store.source_id, complete))
 
-    def request(self, order: Order, after: str | None = None) -> Request:
-        return Request(after, order, self.source.page_size)
+    def request(self, order: Order, after: str | None = None) -> PageRequest:
+        return PageRequest(after, order, self.source.page_size)
 
-    def fetch(self, request: Request, *, attempts: int | None = None) -> PageRows:
+    def fetch(self, request: PageRequest, *, attempts: int | None = None) -> PageRows:
         """One page that the gateway itself answered; pages from its cache are logged and asked for again."""
         for shrink in range(CACHE_RETRIES + 1):
             limit = request.limit - shrink if request.limit > shrink else request.limit + shrink
@@ -127,7 +127,7 @@ class Run:
             hint="switch the gateway's semantic cache off for this key; a cached list is out of date",
         )
 
-    def _page(self, request: Request, attempts: int | None) -> PageRows:
+    def _page(self, request: PageRequest, attempts: int | None) -> PageRows:
         """As the list shows it, or as the provider sends it where the gateway cannot decode a job of it."""
         rows = self.passthrough.page(request) if self.passthrough.always else None
         if rows is not None:
@@ -140,7 +140,7 @@ class Run:
                 raise
             return self._ready(rows)
 
-    def _own_page(self, request: Request, attempts: int | None) -> PageRows:
+    def _own_page(self, request: PageRequest, attempts: int | None) -> PageRows:
         """A page of the account that this source mirrors. Raises AnotherAccount when only others answer."""
         while True:
             try:
@@ -156,7 +156,7 @@ class Run:
                 self.distrust(rows)
             self.accounts.pin()
 
-    def peek(self, request: Request) -> PageRows:
+    def peek(self, request: PageRequest) -> PageRows:
         """A page to look at, not to believe: it is logged."""
         rows = self._ready(self._transform(self.gateway.page(request, attempts=1)))
         self.distrust(rows)
@@ -190,7 +190,7 @@ class Run:
     def _ready(self, rows: PageRows) -> PageRows:
         page, leads_to = self._with_full(rows.page), next_cursor(rows.page)
         self.passthrough.remember(page, rows)
-        return replace(rows, page=spent(page), ready=self.store.ready(rows), leads_to=leads_to)
+        return replace(rows, page=without_items(page), ready=self.store.ready(rows), leads_to=leads_to)
 
     def _with_full(self, page: RawPage) -> RawPage:
         """Where only its length says whether more follows: a gateway may cap the limit unsaid, so a page is
@@ -219,19 +219,19 @@ class Run:
         self, name: str, order: Order, *, bounded: bool = False, watch: bool = True, start: int | None = None
     ) -> None:
         """Open a lane; `start` is the position it begins at, unless its first cursor tells."""
-        self.store.now.lanes[name] = Lane(order, bounded, watch, start, started=start is not None)
+        self.store.committed.lanes[name] = Lane(order, bounded, watch, start, started=start is not None)
         self._guards[name] = Guard(order)
 
     def join(self, *lanes: str) -> None:
         """These walks from the newest job have come down to what is known, or what is left is a recorded gap:
         until then the store lets neither the frontier nor `complete` pass what they have read."""
         for name in lanes:
-            if name in self.store.now.lanes:
-                self.store.now.lanes[name].joined = True
+            if name in self.store.committed.lanes:
+                self.store.committed.lanes[name].joined = True
 
     def give_up_walks(self) -> None:
         """What they have read is stored; what they wanted to read cannot be asked for."""
-        self.join(*self.store.now.lanes)
+        self.join(*self.store.committed.lanes)
         self.batch.checkpoint = None
         self.flush()
 
@@ -265,7 +265,7 @@ class Run:
             self.flush()
         self.obey()
 
-    def follow(self, request: Request | None, hold: read_ahead.Test | None = None) -> Iterator[PageRows]:
+    def follow(self, request: PageRequest | None, hold: read_ahead.Test | None = None) -> Iterator[PageRows]:
         """The pages from `request` on, read ahead until `hold` is true for one."""
         return read_ahead.follow(self.fetch, request, self.obey, hold)
 
@@ -273,7 +273,7 @@ class Run:
         """Several lanes at once."""
         return read_ahead.Readers(self.fetch, self.obey, **limit)
 
-    def first(self, request: Request) -> PageRows:
+    def first(self, request: PageRequest) -> PageRows:
         """One page alone; unlike `fetch` it gives way to a stop while the gateway stalls."""
         with self.readers() as readers:
             readers.start("first", request, until=lambda _: True)
@@ -313,18 +313,18 @@ class Run:
     def flush(self) -> None:
         """Commit what was gathered."""
         with self._lock:
-            batch, self.batch = self.batch, Batch()
+            batch, self.batch = self.batch, CommitBatch()
         batch.requests, batch.retries = self.gateway.requests, self.gateway.retries
         self.store.commit(batch)
         self.pending.clear()
         self._flushed = time.monotonic()
-        self.progress.advanced(self.source.name, self.store.now.counts)
+        self.progress.advanced(self.source.name, self.store.committed.counts)
 
     def end(self, error: Exception | None, redact: Callable[[str], str]) -> None:
         """The last commit: what is gathered, the run's end, and the lease's release, together."""
         if error is not None and is_unexpected(error):  # whatever broke may have left half a batch
             with self._lock:
-                self.batch = Batch()
+                self.batch = CommitBatch()
         self.batch.end = how_it_ended(error, redact)
         self.batch.trouble = self._trouble(error)
         try:
@@ -348,7 +348,7 @@ class Run:
 
     def _end_without_batch(self, how: RunEnd) -> None:
         """A small write may pass where a batch does not."""
-        end = Batch(requests=self.gateway.requests, retries=self.gateway.retries, end=how)
+        end = CommitBatch(requests=self.gateway.requests, retries=self.gateway.retries, end=how)
         try:
             self.store.commit(end)
         except Exception:  # noqa: BLE001 (what refused the batch is raised, not what followed from it)

@@ -9,9 +9,9 @@ from contextlib import suppress
 from etl.config import Source
 from etl.db.checkpointer import log_copied
 from etl.errors import EtlError, LeaseHeld, LeaseLost, RepeatedPage
-from etl.extract import Gateway
+from etl.extract import GatewayClient
 from etl.load import Store
-from etl.log import get
+from etl.log import get_logger
 from etl.pipeline import known_gaps
 from etl.pipeline.details import read_ended_jobs
 from etl.pipeline.first_load import first_load
@@ -29,7 +29,7 @@ __all__ = ["Stopped", "sync_source"]
 
 def sync_source(
     source: Source,
-    gateway: Gateway,
+    gateway: GatewayClient,
     store: Store,
     *,
     progress: Progress,
@@ -86,7 +86,7 @@ def _run(run: Run, redact: Callable[[str], str], *, accept_suspicious: bool) -> 
 
 
 def log_unexpected(source: Source, store: Store, error: Exception) -> None:
-    get("pipeline").error("run_broke", source=source.name, run=store.now.run_id, exc_info=error)
+    get_logger("pipeline").error("run_broke", source=source.name, run=store.committed.run_id, exc_info=error)
 
 
 def _walk(run: Run, *, accept_suspicious: bool) -> None:
@@ -136,7 +136,7 @@ def _walk_pages(run: Run, *, accept_suspicious: bool) -> None:
 
 
 def _result(source: Source, store: Store, status: str, error: Exception | None) -> RunResult:
-    now = store.now
+    now = store.committed
     return RunResult(
         source=source.name,
         kind=store.kind,

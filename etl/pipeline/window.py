@@ -9,7 +9,7 @@ from __future__ import annotations
 from etl.errors import GatewayError, OrderIgnored
 from etl.extract import next_cursor
 from etl.load import Gap, newest_known
-from etl.log import get
+from etl.log import get_logger
 from etl.pipeline.page_checks import backwards
 from etl.pipeline.run import Run
 from etl.records import PageRows
@@ -38,7 +38,7 @@ def _pages_again(run: Run, head: PageRows) -> bool:
         return False
     if not behind.jobs or not set(ids).isdisjoint(row.job_id for row in behind.jobs):
         return False
-    get("pipeline").warning("window_ended", source=run.source.name)
+    get_logger("pipeline").warning("window_ended", source=run.source.name)
     run.learn(window=False)
     run.state.complete_run_id, run.store.kind, run.resumed = None, "first", True
     return True
@@ -58,7 +58,7 @@ def found_window(run: Run) -> bool:
     except GatewayError:
         return False
     if window:
-        get("pipeline").warning("window", source=run.source.name, jobs=len(ids))
+        get_logger("pipeline").warning("window", source=run.source.name, jobs=len(ids))
         run.learn(window=True)
     return window
 

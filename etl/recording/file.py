@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from etl.errors import ConfigError
-from etl.recording.tape import Exchange
+from etl.recording.tape import RecordedExchange
 
 FORMAT, VERSION = "bifrost-etl-recording", 1
 
 
-def write_recording(path: Path, head: dict[str, Any], exchanges: Iterable[Exchange]) -> None:
+def write_recording(path: Path, head: dict[str, Any], exchanges: Iterable[RecordedExchange]) -> None:
     """The whole file or none, readable by its owner alone. Raises ConfigError where it cannot be written."""
-    lines = [{"format": FORMAT, "version": VERSION, **head}, *map(_line, exchanges)]
+    lines = [{"format": FORMAT, "version": VERSION, **head}, *map(_exchange_line, exchanges)]
     try:
         descriptor, part = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     except OSError as exc:
@@ -34,7 +34,7 @@ def write_recording(path: Path, head: dict[str, Any], exchanges: Iterable[Exchan
         raise
 
 
-def _line(one: Exchange) -> dict[str, Any]:
+def _exchange_line(one: RecordedExchange) -> dict[str, Any]:
     said = {"method": "GET", "path": one.path, "query": one.query, "status": one.status}
     try:
         return {**said, "headers": one.headers, "body": one.body.decode()}

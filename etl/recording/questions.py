@@ -17,12 +17,12 @@ from etl.check import Probe
 from etl.config import Config, Source
 from etl.db.engine import make_engine
 from etl.errors import EtlError
-from etl.extract import Gateway, next_cursor
+from etl.extract import GatewayClient, next_cursor
 from etl.extract.provider_bytes import native_id
 from etl.observer import Silent
 from etl.recording.tape import Tape
-from etl.records import SETTLED_STATUSES, Order, RawPage, Request, RunKind
-from etl.schema.migrate import ensure
+from etl.records import SETTLED_STATUSES, Order, PageRequest, RawPage, RunKind
+from etl.schema.migrate import ensure_schema
 from etl.worker import Worker
 
 #: A rehearsed run may make this many requests for each page that `--pages` allows, and so many more.
@@ -59,48 +59,50 @@ class Recorder:
             engine = make_engine(f"sqlite:///{Path(folder) / 'scratch.db'}", pool_size=5)
             worker = _Listening(self._config, engine, self.tape)
             try:
-                self._ask(worker)
+                self._ask_everything(worker)
             finally:
                 engine.dispose()
             for gateway in worker.made:
                 self.secrets.update(gateway.source.secrets(), gateway.secrets)
 
-    def _ask(self, worker: _Listening) -> None:
+    def _ask_everything(self, worker: _Listening) -> None:
         with worker.gateway(self._source) as gateway:
-            self._try("check", lambda: list(Probe(self._source, gateway).findings()))
+            self._try_question("check", lambda: list(Probe(self._source, gateway).findings()))
             ends = [self._read_end(gateway, order) for order in _ORDERS]
             self._ask_single(gateway)
             self._ask_provider(gateway)
         if any(ends):
-            self._rehearse(worker)
+            self._rehearse_runs(worker)
 
-    def _try(self, what: str, ask: Callable[[], Any]) -> Any:
+    def _try_question(self, what: str, ask: Callable[[], Any]) -> Any:
         try:
             return ask()
         except EtlError as error:
             self.failures.append(f"{what}: {error}")
             return None
 
-    def _read_end(self, gateway: Gateway, order: Order) -> bool:
+    def _read_end(self, gateway: GatewayClient, order: Order) -> bool:
         """Pages from one end; True when the other end was reached."""
         after: str | None = None
         for _ in range(self._pages):
-            page = self._page(gateway, after, order)
+            page = self._record_page(gateway, after, order)
             if page is None:
                 return False
-            self._note(page)
+            self._note_ids(page)
             cursor = next_cursor(page)
             if cursor is None or cursor == after or page.has_more is False:
                 return True
             after = cursor
         return False
 
-    def _page(self, gateway: Gateway, after: str | None, order: Order) -> RawPage | None:
-        request = Request(after, order, self._source.page_size)
-        found: RawPage | None = self._try(f"page ({order})", partial(gateway.page, request, attempts=2))
+    def _record_page(self, gateway: GatewayClient, after: str | None, order: Order) -> RawPage | None:
+        request = PageRequest(after, order, self._source.page_size)
+        found: RawPage | None = self._try_question(
+            f"page ({order})", partial(gateway.page, request, attempts=2)
+        )
         return found
 
-    def _note(self, page: RawPage) -> None:
+    def _note_ids(self, page: RawPage) -> None:
         for item in page.items:
             try:
                 job = json.loads(item)
@@ -110,44 +112,44 @@ class Recorder:
                 status = job.get("status")
                 self._seen[job["id"]] = status if isinstance(status, str) else None
 
-    def _ask_single(self, gateway: Gateway) -> None:
-        for job in self._chosen():
-            self._try("job by id", partial(gateway.job, job))
+    def _ask_single(self, gateway: GatewayClient) -> None:
+        for job in self._chosen_ids():
+            self._try_question("job by id", partial(gateway.job, job))
         for cursor in self._cursors:
             for order in _ORDERS:
-                self._page(gateway, cursor, order)
+                self._record_page(gateway, cursor, order)
         self._ask_dead(gateway)
 
-    def _ask_dead(self, gateway: Gateway) -> None:
+    def _ask_dead(self, gateway: GatewayClient) -> None:
         """What is said of a job, and of a cursor, that is not there: to be refused is no failure."""
         for known in list(self._seen)[:1]:
-            request = Request(_dead(known), "asc", self._source.page_size)
-            asks = partial(gateway.job, _dead(known)), partial(gateway.page, request, attempts=1)
+            request = PageRequest(_dead_id(known), "asc", self._source.page_size)
+            asks = partial(gateway.job, _dead_id(known)), partial(gateway.page, request, attempts=1)
             for ask in asks:
                 with suppress(EtlError):
                     ask()
 
-    def _chosen(self) -> list[str]:
+    def _chosen_ids(self) -> list[str]:
         """The ids at both ends, in the middle, of open jobs; and those asked for."""
         known = list(self._seen)
         is_open = [i for i, status in self._seen.items() if status and status.lower() not in SETTLED_STATUSES]
         some = [*known[:1], *known[len(known) // 2 :][:1], *known[-1:], *is_open[:1], *is_open[-1:]]
         return list(dict.fromkeys([*some, *self._jobs]))
 
-    def _ask_provider(self, gateway: Gateway) -> None:
+    def _ask_provider(self, gateway: GatewayClient) -> None:
         if self._source.provider not in (None, "openai") or self._source.passthrough == "never":
             return
         for order in _ORDERS:
-            request = Request(None, order, self._source.page_size)
-            if self._try("passthrough", partial(gateway.raw_page, request, None)) is None:
+            request = PageRequest(None, order, self._source.page_size)
+            if self._try_question("passthrough", partial(gateway.raw_page, request, None)) is None:
                 return
         native = native_id(next(iter(self._seen), ""))
         if native:
-            self._try("passthrough by id", lambda: gateway.raw_job(native, f"{native}:openai"))
+            self._try_question("passthrough by id", lambda: gateway.raw_job(native, f"{native}:openai"))
 
-    def _rehearse(self, worker: _Listening) -> None:
+    def _rehearse_runs(self, worker: _Listening) -> None:
         """What runs ask of a list that is short enough to be recorded whole. Rows go to a scratch file."""
-        ensure(worker.engine)
+        ensure_schema(worker.engine)
         for lanes in (1, 2):
             name = f"rehearsal-{lanes}"
             source = replace(self._source, name=name, first_load_lanes=lanes)
@@ -165,16 +167,16 @@ class _Listening(Worker):
 
     def __init__(self, config: Config, engine: Any, tape: Tape) -> None:
         super().__init__(config, engine)
-        self._tape, self.made = tape, list[Gateway]()
+        self._tape, self.made = tape, list[GatewayClient]()
 
-    def gateway(self, source: Source, **options: Any) -> Gateway:
+    def gateway(self, source: Source, **options: Any) -> GatewayClient:
         made = super().gateway(source, **options)
         made.listen(self._tape)
         self.made.append(made)
         return made
 
 
-def _dead(job_id: str) -> str:
+def _dead_id(job_id: str) -> str:
     """An id of the same make that nothing has: its last letters are turned."""
     native, colon, owner = job_id.rpartition(":")
     if not colon:

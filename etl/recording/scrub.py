@@ -11,8 +11,8 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from etl.extract.provider_bytes import native_id
 from etl.log import EchoMask, Redactor
-from etl.recording.tape import Exchange
-from etl.recording.tokens import Piece, pieces, quoted, text_of
+from etl.recording.tape import RecordedExchange
+from etl.recording.tokens import Piece, cut_pieces, quote_like, text_of
 from etl.transform.options import Options
 from etl.transform.privacy import Scrubber, means_prompt
 
@@ -44,7 +44,7 @@ class Cleaner:
 
     def __init__(
         self,
-        exchanges: Iterable[Exchange],
+        exchanges: Iterable[RecordedExchange],
         *,
         secrets_known: Iterable[str],
         credentials: Iterable[str],
@@ -53,14 +53,14 @@ class Cleaner:
         self._redact, self._echo = Redactor(secrets_known), EchoMask(credentials)
         self._placeholders: dict[str, str] = {}
         self._salt = secrets.token_bytes(16) if anonymous else None
-        self._prompts = {said for one in exchanges if _is_json(one.body) for said in _prompts(one.body)}
+        self._prompts = {said for one in exchanges if _is_json(one.body) for said in _find_prompts(one.body)}
         scrubber = Scrubber(self._prompts, Options(prompts="drop", raw_payloads="drop"))
         self._message: Callable[[str], str] = lru_cache(maxsize=None)(scrubber.message)
         self._value: Callable[[str], str] = lru_cache(maxsize=None)(scrubber.value)
         self._is_link: Callable[[str], bool] = lru_cache(maxsize=None)(scrubber.is_link)
         self._name: Callable[[str], str | None] = lru_cache(maxsize=None)(scrubber.name)
 
-    def exchange(self, one: Exchange) -> Exchange:
+    def exchange(self, one: RecordedExchange) -> RecordedExchange:
         """The exchange as it may be given to others."""
         return one._replace(
             path=self._path(one.path),
@@ -71,7 +71,7 @@ class Cleaner:
 
     def body(self, body: bytes) -> bytes:
         if _is_json(body):
-            return b"".join(self._piece(piece) for piece in pieces(body))
+            return b"".join(self._piece(piece) for piece in cut_pieces(body))
         try:
             text = body.decode()
         except UnicodeDecodeError:
@@ -97,7 +97,7 @@ class Cleaner:
             kept = self._placeholder(text, "prompt" if is_prompt else "cut")
         else:
             kept = self._member(text, piece.path) if piece.kind == "name" else self._text(text, piece.path)
-        return piece.raw if kept == text else quoted(kept, piece.raw)
+        return piece.raw if kept == text else quote_like(kept, piece.raw)
 
     def _member(self, name: str, path: tuple[str, ...]) -> str:
         if self._name(name) is None or any(map(means_prompt, path)):
@@ -182,8 +182,8 @@ def _is_json(body: bytes) -> bool:
     return found is not None and found[1] in _JSON
 
 
-def _prompts(body: bytes) -> Iterable[str]:
-    for piece in pieces(body):
+def _find_prompts(body: bytes) -> Iterable[str]:
+    for piece in cut_pieces(body):
         if piece.kind == "text" and any(map(means_prompt, piece.path)):
             text = text_of(piece.raw)
             yield text

@@ -14,7 +14,7 @@ _HEADERS = frozenset({"content-type", "date", "retry-after"})
 _FAMILIES = ("x-ratelimit-", "x-bifrost-")
 
 
-class Exchange(NamedTuple):
+class RecordedExchange(NamedTuple):
     """A request below base_url and its answer. Names of headers are in lower case."""
 
     path: str
@@ -28,8 +28,8 @@ class Tape:
     """Every answer that comes, from whatever thread. `on_full` is called when `allow` is used up."""
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[str, tuple[tuple[str, str], ...]], list[Exchange]] = {}
-        self._order: list[list[Exchange]] = []
+        self._kept: dict[tuple[str, tuple[tuple[str, str], ...]], list[RecordedExchange]] = {}
+        self._order: list[list[RecordedExchange]] = []
         self._lock = threading.Lock()
         self.asked = 0
         self._left: int | None = None
@@ -39,7 +39,7 @@ class Tape:
         self._left, self._on_full = requests, on_full
 
     def __call__(self, path: str, query: Mapping[str, str], reply: Reply) -> None:
-        one = Exchange(path, dict(query), reply.status, _relevant(reply.headers), reply.body)
+        one = RecordedExchange(path, dict(query), reply.status, _relevant_headers(reply.headers), reply.body)
         with self._lock:
             self.asked += 1
             self._keep(one)
@@ -48,7 +48,7 @@ class Tape:
                 if self._left <= 0 and self._on_full is not None:
                     self._on_full()
 
-    def _keep(self, one: Exchange) -> None:
+    def _keep(self, one: RecordedExchange) -> None:
         key = (one.path, tuple(sorted(one.query.items())))
         if key not in self._kept:
             self._kept[key] = []
@@ -61,11 +61,11 @@ class Tape:
         answers.append(one)
 
     @property
-    def exchanges(self) -> list[Exchange]:
+    def exchanges(self) -> list[RecordedExchange]:
         """In the order in which a request was first made; answers to equal requests as they came."""
         return [one for answers in self._order for one in answers]
 
 
-def _relevant(headers: Any) -> dict[str, str]:
+def _relevant_headers(headers: Any) -> dict[str, str]:
     lowered = {name.lower(): value for name, value in headers.items()}
     return {n: v for n, v in lowered.items() if n in _HEADERS or n.startswith(_FAMILIES)}

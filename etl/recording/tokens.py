@@ -28,7 +28,7 @@ class Piece(NamedTuple):
     path: tuple[str, ...]
 
 
-def pieces(body: bytes) -> Iterator[Piece]:
+def cut_pieces(body: bytes) -> Iterator[Piece]:
     """Every byte of the body once, in order."""
     path: list[str | None] = []  # for each open bracket the member's name; None in a list
     is_name = False
@@ -68,14 +68,14 @@ def text_of(raw: bytes) -> str:
         return said
 
 
-def quoted(text: str, like: bytes) -> bytes:
+def quote_like(text: str, like: bytes) -> bytes:
     """The text as a JSON string with the oddities of the one that it replaces: bytes that are no UTF-8, raw
     control characters, halves of characters, NUL, a missing end."""
-    inside = json.dumps(text)[1:-1].encode() + _oddities(like)
+    inside = json.dumps(text)[1:-1].encode() + _find_oddities(like)
     return b'"' + inside + (b'"' if _CLOSED.fullmatch(like) else b"")
 
 
-def _oddities(raw: bytes) -> bytes:
+def _find_oddities(raw: bytes) -> bytes:
     found = b"".join(sorted(set(_RAW_CONTROLS.findall(raw))))
     said = text_of(raw)
     if any(0xD800 <= ord(letter) < 0xE000 for letter in said):

@@ -2,7 +2,7 @@
 
 from etl.scheduler.once import deliver_once, run_once
 from etl.scheduler.service import Service
-from etl.scheduler.timing import BREAKER_AFTER, slowest
+from etl.scheduler.timing import BREAKER_AFTER, slowest_interval
 from etl.scheduler.work import Telemetry, Work
 
-__all__ = ["BREAKER_AFTER", "Service", "Telemetry", "Work", "deliver_once", "run_once", "slowest"]
+__all__ = ["BREAKER_AFTER", "Service", "Telemetry", "Work", "deliver_once", "run_once", "slowest_interval"]

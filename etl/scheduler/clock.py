@@ -7,19 +7,19 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from etl.worker import now
+from etl.worker import utc_now
 
 #: A correction smaller than this is left to itself.
 JUMP = timedelta(seconds=2)
 _LOOK = 1.0
 
 
-class Clock:
+class JumpDetector:
     """Compares the wall clock with the monotonic one, which nobody puts."""
 
     def __init__(
         self,
-        wall: Callable[[], datetime] = now,
+        wall: Callable[[], datetime] = utc_now,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._wall, self._monotonic = wall, monotonic
@@ -39,9 +39,11 @@ class Clock:
         return jump
 
 
-def follow(stop: threading.Event, on_jump: Callable[[timedelta], None], clock: Clock | None = None) -> None:
+def follow_clock(
+    stop: threading.Event, on_jump: Callable[[timedelta], None], clock: JumpDetector | None = None
+) -> None:
     """Tells of every jump, from a thread of its own, until `stop` is set."""
-    clock = clock or Clock()
+    clock = clock or JumpDetector()
 
     def look() -> None:
         while not stop.wait(_LOOK):

@@ -34,7 +34,7 @@ def judge_run(
         return News("recovery", source, f"{source} works again", f"Run {result.run_id} succeeded.")
     if result.status != "failed" or _is_away(result, after):
         return None
-    text = explain(result)
+    text = explain_failure(result)
     if after is not None and after.disabled_at is not None and (before is None or before.disabled_at is None):
         title = f"{source} is refused, and disabled until its settings change"
         return News("failure", source, title, text)
@@ -66,7 +66,10 @@ def judge_away(result: RunResult, unread: dict[str, int]) -> News | None:
         return None
     title = f"the database does not answer: {FAILURES} runs in a row failed"
     return News(
-        "failure", "database", title, f"{explain(result)}\nWaiting for it: {_listed(sorted(unread))}."
+        "failure",
+        "database",
+        title,
+        f"{explain_failure(result)}\nWaiting for it: {_list_names(sorted(unread))}.",
     )
 
 
@@ -75,13 +78,13 @@ def _is_away(result: RunResult, after: Health | None) -> bool:
     return after is None and isinstance(result.error, DatabaseUnavailable | DatabaseBusy)
 
 
-def explain(result: RunResult) -> str:
+def explain_failure(result: RunResult) -> str:
     """The error, and what to do about it."""
     hint = getattr(result.error, "hint", None)
     text = f"{type(result.error).__name__}: {result.error}"
     return f"{text}\nWhat to do: {hint}" if hint else text
 
 
-def _listed(names: list[str]) -> str:
+def _list_names(names: list[str]) -> str:
     more = len(names) - 10
     return ", ".join(names[:10]) + (f" and {more} more" if more > 0 else "")

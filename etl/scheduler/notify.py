@@ -19,8 +19,8 @@ from etl.config import Notify
 from etl.errors import ConfigError
 from etl.feed import FeedResult
 from etl.load.source_health import Health
-from etl.log import get, visible
-from etl.records import RunResult, elapsed
+from etl.log import get_logger, make_visible
+from etl.records import RunResult, time_elapsed
 from etl.scheduler.news import FAILURES, News, judge_away, judge_gaps, judge_run
 from etl.scheduler.staleness import StaleWatch
 
@@ -76,7 +76,7 @@ class Notifier:
         self._queue: queue.Queue[Message | None] = queue.Queue(_BACKLOG)
         self._thread: threading.Thread | None = None
         if self.active:
-            self._thread = threading.Thread(target=self._deliver, name="notify", daemon=True)
+            self._thread = threading.Thread(target=self._deliver_messages, name="notify", daemon=True)
             self._thread.start()
 
     @property
@@ -100,7 +100,7 @@ class Notifier:
             found = [*self._of_database(result, after), *self._of_run(result, before, after)]
             found += judge_gaps(result)
         for news in found:
-            self._tell(news, result.finished_at)
+            self._queue_news(news, result.finished_at)
 
     def _of_database(self, result: RunResult, after: Health | None) -> list[News]:
         memory, name = self.memory, "database"
@@ -138,10 +138,12 @@ class Notifier:
         """A delivery ended; so many failed in a row before it, and now."""
         name = f"feed {result.destination}"
         if result.status == "ok" and before >= FAILURES:
-            self._tell(News("recovery", name, f"{name} works again", "Everything is delivered."), moment)
+            self._queue_news(
+                News("recovery", name, f"{name} works again", "Everything is delivered."), moment
+            )
         elif result.status == "failed" and after == FAILURES:
             text = f"{type(result.error).__name__}: {result.error}"
-            self._tell(News("failure", name, f"{name} failed {FAILURES} times in a row", text), moment)
+            self._queue_news(News("failure", name, f"{name} failed {FAILURES} times in a row", text), moment)
 
     def learn(self, completed: Mapping[str, datetime | None]) -> None:
         """When each source was last complete, as the database says while it answers."""
@@ -154,9 +156,9 @@ class Notifier:
         with self.memory.lock:
             found = self.memory.stale.look(limits, self._notify.max_age, moment)
         for news in found:
-            self._tell(news, moment)
+            self._queue_news(news, moment)
 
-    def _tell(self, news: News, moment: datetime) -> None:
+    def _queue_news(self, news: News, moment: datetime) -> None:
         key = (news.kind, news.subject)
         with self.memory.lock:
             is_recent = _is_recent(self.memory.told.get(key), moment)
@@ -164,22 +166,22 @@ class Notifier:
                 return
             self.memory.told[key] = moment
         severity = _SEVERITY[news.kind]
-        title = visible(self._redact(f"bifrost-etl {severity}: {news.title}"), lines=False)
+        title = make_visible(self._redact(f"bifrost-etl {severity}: {news.title}"), lines=False)
         try:
-            self._queue.put_nowait(Message(severity, title, visible(self._redact(news.text))))
+            self._queue.put_nowait(Message(severity, title, make_visible(self._redact(news.text))))
         except queue.Full:
-            get("notify").warning("notification_dropped", source=news.subject, kind=news.kind)
+            get_logger("notify").warning("notification_dropped", source=news.subject, kind=news.kind)
 
-    def _deliver(self) -> None:
+    def _deliver_messages(self) -> None:
         while (message := self._queue.get()) is not None:
             assert self._send is not None
             try:
                 sent = self._send(message)
             except Exception as error:  # noqa: BLE001 (Apprise's plugins raise what they like)
-                get("notify").warning("notification_failed", error=type(error).__name__)
+                get_logger("notify").warning("notification_failed", error=type(error).__name__)
             else:
                 if not sent:
-                    get("notify").warning("notification_failed", title=message.title)
+                    get_logger("notify").warning("notification_failed", title=message.title)
 
 
 def trial_message(host: str) -> Message:
@@ -219,5 +221,5 @@ def _all_of(notify: Notify) -> Send:
 
 
 def _is_recent(told: datetime | None, moment: datetime) -> bool:
-    passed = elapsed(told, moment)
+    passed = time_elapsed(told, moment)
     return passed is not None and passed < QUIET

@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 from etl.app import App, side_by_side
 from etl.config import Source
 from etl.errors import EtlError
-from etl.feed.delivery import FeedResult, Watch, run
+from etl.feed.delivery import DeliveryWatch, FeedResult, deliver_to_all
 from etl.load.source_health import Health, read_health
 from etl.records import Progress, RunResult, never_began
 from etl.scheduler.timing import is_disabled, reconcile_verdict
-from etl.worker import now
+from etl.worker import utc_now
 
 
 def run_once(app: App, *, progress: Progress, stop: threading.Event) -> list[RunResult]:
@@ -25,28 +25,30 @@ def run_once(app: App, *, progress: Progress, stop: threading.Event) -> list[Run
     chosen = app.config.choose()
     app.prepare()
     rounds = side_by_side(
-        lambda source: list(_round(app, source, progress, stop)), chosen, app.config.parallel
+        lambda source: list(_round_of_source(app, source, progress, stop)), chosen, app.config.parallel
     )
     return [result for results in rounds for result in results]
 
 
-def deliver_once(app: App, *, watch: Watch, stop: threading.Event) -> list[FeedResult]:
+def deliver_once(app: App, *, watch: DeliveryWatch, stop: threading.Event) -> list[FeedResult]:
     """Deliver to every destination that has a schedule: here somebody else keeps the time."""
     names = [destination.name for destination in app.config.feed.destinations if destination.scheduled]
-    return run(app.engine, app.config, names, watch=watch, stop=stop) if names else []
+    return deliver_to_all(app.engine, app.config, names, watch=watch, stop=stop) if names else []
 
 
-def _round(app: App, source: Source, progress: Progress, stop: threading.Event) -> Iterator[RunResult]:
-    begun = now()
+def _round_of_source(
+    app: App, source: Source, progress: Progress, stop: threading.Event
+) -> Iterator[RunResult]:
+    begun = utc_now()
     try:
         health = read_health(app.engine, source.name, begun)
     except EtlError as error:
-        yield _failure(source, begun, error)
+        yield _failed_result(source, begun, error)
         return
     if health is not None and health.retired_at is not None:
         return  # an archive
     if health is not None and is_disabled(health, source, begun):
-        yield _failure(source, begun, disabled(source, health))
+        yield _failed_result(source, begun, explain_disabled(source, health))
         return
     synced = app.run_source(source, "incremental", progress=progress, stop=stop)
     yield synced
@@ -58,16 +60,16 @@ def _reconcile_due(app: App, source: Source) -> bool:
     plan = source.schedule.reconcile
     if plan.every is None and plan.cron is None:
         return False
-    moment = now()
+    moment = utc_now()
     health = read_health(app.engine, source.name, moment - timedelta(seconds=1))
     return reconcile_verdict(health, source, moment, None).run
 
 
-def _failure(source: Source, begun: datetime, error: Exception) -> RunResult:
-    return never_began(source.name, "incremental", "failed", begun, now(), error)
+def _failed_result(source: Source, begun: datetime, error: Exception) -> RunResult:
+    return never_began(source.name, "incremental", "failed", begun, utc_now(), error)
 
 
-def disabled(source: Source, health: Health) -> EtlError:
+def explain_disabled(source: Source, health: Health) -> EtlError:
     """What to say of a source that is not asked any more."""
     return EtlError(
         f"disabled since {health.disabled_at:%Y-%m-%d %H:%M:%S} UTC: {health.disabled_reason}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
-from etl.records import elapsed
+from etl.records import time_elapsed
 from etl.scheduler.news import News
 
 
@@ -25,25 +25,27 @@ class StaleWatch:
         """News of sources that have become stale or fresh. A source of which the database has told nothing
         yet counts from the first look. `limits` are the intervals in seconds, `max_age` the least limit."""
         self._began = self._began or moment
-        return list(self._changes(limits, max_age, moment))
+        return list(self._find_changes(limits, max_age, moment))
 
-    def _changes(self, limits: Mapping[str, float], max_age: float, moment: datetime) -> Iterator[News]:
+    def _find_changes(self, limits: Mapping[str, float], max_age: float, moment: datetime) -> Iterator[News]:
         for name, interval in limits.items():
             last = self._completed.get(name, self._began)
             if last is None:
                 continue
             limit = timedelta(seconds=max(max_age, 2 * interval))
-            passed = elapsed(last, moment)
+            passed = time_elapsed(last, moment)
             if passed is not None and passed <= limit:
                 if name in self._stale:
                     self._stale.discard(name)
-                    yield News("recovery", name, f"{name} is fresh again", f"Complete at {_clock(last)}.")
+                    yield News(
+                        "recovery", name, f"{name} is fresh again", f"Complete at {_clock_time(last)}."
+                    )
             elif name not in self._stale:
                 self._stale.add(name)
                 known = "Last complete" if name in self._completed else "Nothing known since"
-                text = f"{known} {_clock(last)}, longer ago than {limit}."
+                text = f"{known} {_clock_time(last)}, longer ago than {limit}."
                 yield News("staleness", name, f"{name} is stale", text)
 
 
-def _clock(moment: datetime) -> str:
+def _clock_time(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M} UTC"

@@ -14,11 +14,11 @@ from etl.app import App
 from etl.config import Source
 from etl.errors import EtlError, LeaseHeld, LeaseLost
 from etl.load.source_health import Health, read_health
-from etl.log import get
+from etl.log import get_logger
 from etl.records import RunKind, RunResult, never_began
-from etl.scheduler.timing import reconcile_verdict, usual, verdict
+from etl.scheduler.timing import decide_sync, reconcile_verdict, usual_interval
 from etl.scheduler.work import Telemetry, Work
-from etl.worker import now
+from etl.worker import utc_now
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Outlook:
     again: float | None = None
 
 
-class Turns:
+class TickRunner:
     """`process` is our `host:pid`, by which we know our own runs in the database. `ran` is told of every run
     that has ended, well or badly."""
 
@@ -38,24 +38,24 @@ class Turns:
     ) -> None:
         self._process, self._telemetry, self._stop, self._ran = process, telemetry, stop, ran
         self._ensured: App | None = None
-        self._log = get("service")
+        self._log = get_logger("service")
 
     def sync(self, work: Work, source: Source) -> Outlook:
         """Sync if it is due. Failures end in logs, metrics and notifications, not in an exception."""
         with bound_contextvars(source=source.name):
             try:
-                before = self._health(work, source)
+                before = self._read_health(work, source)
             except EtlError as error:
-                self._report(work, source, None, None, _broken(source, "incremental", error))
+                self._report_result(work, source, None, None, _broken_result(source, "incremental", error))
                 return Outlook(None)
-            found = verdict(before, source, now(), self._process)
+            found = decide_sync(before, source, utc_now(), self._process)
             if not found.run:
-                self._skip(source, found.reason)
+                self._report_skip(source, found.reason)
                 return Outlook(before, found.again)
             if found.reason == "takeover":
                 assert before is not None
                 self._log.warning("takeover", source=source.name, left_by=before.last_worker)
-            result, after = self._run(work, source, "incremental", before)
+            result, after = self._run_source(work, source, "incremental", before)
             held = isinstance(result.error, LeaseHeld)
             return Outlook(after, work.app.config.lease.seconds if held else None)
 
@@ -63,46 +63,48 @@ class Turns:
         """Reconcile if it is due; returns after how many seconds to ask again."""
         plan = source.schedule.reconcile
         if plan.every is None and plan.cron is None:
-            return usual(source.schedule)
+            return usual_interval(source.schedule)
         with bound_contextvars(source=source.name):
             try:
-                before = self._health(work, source)
-                found = reconcile_verdict(before, source, now(), tried.get(source.name))
+                before = self._read_health(work, source)
+                found = reconcile_verdict(before, source, utc_now(), tried.get(source.name))
                 if found.run:
-                    tried[source.name] = now()
-                    _, before = self._run(work, source, "reconcile", before)
-                    found = reconcile_verdict(before, source, now(), tried[source.name])
+                    tried[source.name] = utc_now()
+                    _, before = self._run_source(work, source, "reconcile", before)
+                    found = reconcile_verdict(before, source, utc_now(), tried[source.name])
             except EtlError as error:
                 self._log.error("reconcile_failed", source=source.name, error=work.app.redact(str(error)))
-                return usual(source.schedule)
-            return found.again if found.again is not None else usual(source.schedule)
+                return usual_interval(source.schedule)
+            return found.again if found.again is not None else usual_interval(source.schedule)
 
-    def _health(self, work: Work, source: Source) -> Health | None:
+    def _read_health(self, work: Work, source: Source) -> Health | None:
         if self._ensured is not work.app:
             work.app.prepare()
             self._ensured = work.app
-        return read_health(work.app.engine, source.name, now() - timedelta(seconds=source.open_job_patience))
+        return read_health(
+            work.app.engine, source.name, utc_now() - timedelta(seconds=source.open_job_patience)
+        )
 
-    def _run(
+    def _run_source(
         self, work: Work, source: Source, kind: RunKind, before: Health | None
     ) -> tuple[RunResult, Health | None]:
         self._log.debug("run_started", source=source.name, kind=kind)
         try:
             result = work.app.run_source(source, kind, progress=self._telemetry, stop=self._stop)
         except Exception as error:
-            self._report(work, source, before, before, _broken(source, kind, error))
+            self._report_result(work, source, before, before, _broken_result(source, kind, error))
             raise
-        after = self._after(work, source)
-        self._report(work, source, before, after, _lost_to_another(result))
+        after = self._health_after(work, source)
+        self._report_result(work, source, before, after, _lost_to_another(result))
         return result, after
 
-    def _after(self, work: Work, source: Source) -> Health | None:
+    def _health_after(self, work: Work, source: Source) -> Health | None:
         try:
-            return self._health(work, source)
+            return self._read_health(work, source)
         except EtlError:  # the run has failed for the same reason, and says so
             return None
 
-    def _report(
+    def _report_result(
         self, work: Work, source: Source, before: Health | None, after: Health | None, result: RunResult
     ) -> None:
         self._telemetry.ended(result)
@@ -139,13 +141,13 @@ class Turns:
                 hint=f"correct its settings, or: bifrost-etl sync {source.name}",
             )
 
-    def _skip(self, source: Source, reason: str) -> None:
+    def _report_skip(self, source: Source, reason: str) -> None:
         self._telemetry.skipped(source.name, reason)
         self._log.debug("tick_skipped", source=source.name, reason=reason)
 
 
-def _broken(source: Source, kind: RunKind, error: Exception) -> RunResult:
-    moment = now()
+def _broken_result(source: Source, kind: RunKind, error: Exception) -> RunResult:
+    moment = utc_now()
     return never_began(source.name, kind, "failed", moment, moment, error)
 
 

@@ -13,7 +13,7 @@ from cronsim import CronSim, CronSimError
 
 from etl.config import Reconcile, Schedule, Source
 from etl.load.source_health import Health
-from etl.records import elapsed, utc
+from etl.records import as_utc, time_elapsed
 
 #: Failed runs in a row after which a source is asked less and less often.
 BREAKER_AFTER = 3
@@ -57,7 +57,7 @@ class ByCron(BaseTrigger):  # type: ignore[misc]
         return moment
 
 
-def trigger(schedule: Schedule, interval: float) -> Every | ByCron:
+def sync_trigger(schedule: Schedule, interval: float) -> Every | ByCron:
     """APScheduler's trigger for syncs; `interval` is the pace in force."""
     if schedule.cron is not None:
         return ByCron(schedule.cron, schedule.timezone, schedule.jitter)
@@ -71,19 +71,19 @@ def next_fire(line: str, zone: str, after: datetime) -> datetime:
     fixed hour that comes twice in autumn fires once. A date that never comes, as 31 February, is never due.
     """
     try:
-        return utc(next(CronSim(line, after.astimezone(ZoneInfo(zone)))))
+        return as_utc(next(CronSim(line, after.astimezone(ZoneInfo(zone)))))
     except (StopIteration, CronSimError):
         return after + timedelta(days=36_500)
 
 
-def usual(schedule: Schedule) -> float:
+def usual_interval(schedule: Schedule) -> float:
     """The interval to reckon with."""
     return schedule.every if schedule.every is not None else CRON_INTERVAL
 
 
-def pace(current: float, schedule: Schedule, *, open_jobs: bool, changed: bool) -> float:
+def next_interval(current: float, schedule: Schedule, *, open_jobs: bool, changed: bool) -> float:
     """The next interval: towards min_interval while jobs are open, towards max_interval while nothing is."""
-    every = usual(schedule)
+    every = usual_interval(schedule)
     if open_jobs:
         return max(schedule.min_interval or every, min(current, every) / 2)
     if changed or current < every:
@@ -91,10 +91,10 @@ def pace(current: float, schedule: Schedule, *, open_jobs: bool, changed: bool) 
     return min(schedule.max_interval or every, current * 2)
 
 
-def slowest(schedule: Schedule, now: datetime) -> float:
+def slowest_interval(schedule: Schedule, now: datetime) -> float:
     """The longest time between two syncs that this schedule itself allows."""
     if schedule.cron is None:
-        return max(usual(schedule), schedule.max_interval or 0.0) + schedule.jitter
+        return max(usual_interval(schedule), schedule.max_interval or 0.0) + schedule.jitter
     moments = [now]
     for _ in range(8):
         moments.append(next_fire(schedule.cron, schedule.timezone, moments[-1]))
@@ -102,7 +102,7 @@ def slowest(schedule: Schedule, now: datetime) -> float:
     return max(gap.total_seconds() for gap in gaps) + schedule.jitter
 
 
-def rest(failures: int, interval: float) -> float:
+def rest_after_failures(failures: int, interval: float) -> float:
     """How long a failing source is left alone after its last try: 1, 2, 4, 8 … intervals up to an hour."""
     if failures < BREAKER_AFTER:
         return 0.0
@@ -112,8 +112,8 @@ def rest(failures: int, interval: float) -> float:
 
 def next_try(schedule: Schedule, failures: int, started: datetime, now: datetime) -> datetime:
     """About when a source that fails is tried again, from the start of its last run; without jitter."""
-    interval = usual(schedule)
-    rested = started + timedelta(seconds=rest(failures, interval))
+    interval = usual_interval(schedule)
+    rested = started + timedelta(seconds=rest_after_failures(failures, interval))
     if schedule.cron is not None:
         since = max(now, rested - timedelta(seconds=interval / 2))
         return next_fire(schedule.cron, schedule.timezone, since)
@@ -126,32 +126,34 @@ def try_of(sources: Sequence[Source], name: str, failures: int, started: datetim
     return next_try(found[0].schedule, failures, started, datetime.now(UTC)) if found else None
 
 
-def verdict(health: Health | None, source: Source, now: datetime, process: str) -> Verdict:
+def decide_sync(health: Health | None, source: Source, now: datetime, process: str) -> Verdict:
     """Whether a tick of this source should sync. `process` is our own `host:pid`."""
     if health is None:
         return Verdict(True, "new")
-    barred = _barred(health, source, now)
+    barred = _barred_run(health, source, now)
     if barred is not None:
         return barred
     if health.abandoned:
         return Verdict(True, "takeover")
-    if _age(health.last_started, now) is not None and not _due(health, source.schedule, now, process):
+    if _age_seconds(health.last_started, now) is not None and not _is_due(
+        health, source.schedule, now, process
+    ):
         return Verdict(False, "recent")
     return Verdict(True, "due")
 
 
-def _barred(health: Health, source: Source, now: datetime) -> Verdict | None:
+def _barred_run(health: Health, source: Source, now: datetime) -> Verdict | None:
     """What bars any run, sync or reconcile."""
-    since = _age(health.last_started, now)
+    since = _age_seconds(health.last_started, now)
     if health.retired_at is not None:
         return Verdict(False, "retired")
     if is_disabled(health, source, now):
         return Verdict(False, "disabled")
     if health.holder is not None:
         return Verdict(False, "held", again=health.lease_left)
-    interval = usual(source.schedule)
+    interval = usual_interval(source.schedule)
     # Half an interval of grace: ticks come on a grid, with jitter, and none should be missed by a hair.
-    if since is not None and since < rest(health.failures, interval) - interval / 2:
+    if since is not None and since < rest_after_failures(health.failures, interval) - interval / 2:
         return Verdict(False, "breaker")
     return None
 
@@ -161,21 +163,23 @@ def is_disabled(health: Health, source: Source, now: datetime) -> bool:
     it right there need not tell us."""
     if health.disabled_at is None or health.config_hash != source.fingerprint():
         return False
-    since = _age(health.last_started, now)
+    since = _age_seconds(health.last_started, now)
     return since is not None and since < LONGEST_REST
 
 
-def _due(health: Health, schedule: Schedule, now: datetime, process: str) -> bool:
+def _is_due(health: Health, schedule: Schedule, now: datetime, process: str) -> bool:
     assert health.last_started is not None
     if schedule.cron is not None:
         return next_fire(schedule.cron, schedule.timezone, health.last_started) <= now
     ours = (health.last_worker or "").startswith(f"{process}:")
-    interval = schedule.min_interval if health.open_jobs and schedule.min_interval else usual(schedule)
+    interval = (
+        schedule.min_interval if health.open_jobs and schedule.min_interval else usual_interval(schedule)
+    )
     return ours or (now - health.last_started).total_seconds() >= interval / 2
 
 
-def _age(moment: datetime | None, now: datetime) -> float | None:
-    passed = elapsed(moment, now)
+def _age_seconds(moment: datetime | None, now: datetime) -> float | None:
+    passed = time_elapsed(moment, now)
     return None if passed is None else passed.total_seconds()
 
 
@@ -184,13 +188,13 @@ def reconcile_verdict(
 ) -> Verdict:
     """Whether a reconcile is due; if not, `again` says when to look. `tried`: our own last attempt."""
     if health is None or health.complete_at is None:
-        return Verdict(False, "loading", again=usual(source.schedule))
+        return Verdict(False, "loading", again=usual_interval(source.schedule))
     due = reconcile_due(source.schedule.reconcile, health, tried, now)
     if due > now:
         return Verdict(False, "recent", again=(due - now).total_seconds())
-    barred = _barred(health, source, now)
+    barred = _barred_run(health, source, now)
     if barred is not None:
-        return Verdict(False, barred.reason, again=barred.again or usual(source.schedule))
+        return Verdict(False, barred.reason, again=barred.again or usual_interval(source.schedule))
     return Verdict(True, "due")
 
 
@@ -200,7 +204,7 @@ def reconcile_due(schedule: Reconcile, health: Health, tried: datetime | None, n
     An instant of the future, from before a clock was put back, counts as now: the wait begins anew.
     """
     since = min(health.reconciled_at or health.created_at, now)
-    tried = None if _age(tried, now) is None else tried
+    tried = None if _age_seconds(tried, now) is None else tried
     if schedule.cron is not None:
         since = since if tried is None else max(since, tried)
         return next_fire(schedule.cron, schedule.timezone, since)

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from etl.db.engine import Engine, reading
+from etl.db.engine import Engine, read_transaction
 from etl.schema.partitions import TABLE, is_partitioned
 
 _TELLERS = {
@@ -15,13 +15,13 @@ _TELLERS = {
     "add_index": lambda c: f"index {c[1].name} on {c[1].table.name} is missing, or has other columns",
     "add_constraint": lambda c: f"unique key {c[1].name} on {c[1].table.name} is missing",
     "add_fk": lambda c: f"foreign key {c[1].name} on {c[1].parent.name} is missing",
-    "modify_type": lambda c: f"column {c[2]}.{c[3]} is {_name(c[5])} instead of {_name(c[6])}",
+    "modify_type": lambda c: f"column {c[2]}.{c[3]} is {_name_of(c[5])} instead of {_name_of(c[6])}",
     "modify_nullable": lambda c: f"column {c[2]}.{c[3]} {'takes' if c[5] else 'refuses'} nulls",
     "modify_default": lambda c: f"column {c[2]}.{c[3]} has another default",
 }
 
 
-def differences(engine: Engine) -> list[str]:
+def find_differences(engine: Engine) -> list[str]:
     """What is missing or otherwise than declared, in words: tables, columns, types, nulls, keys, indexes.
 
     What somebody added, an index for instance, does no harm and is not told, unless a sync would stumble over
@@ -31,30 +31,34 @@ def differences(engine: Engine) -> list[str]:
 
     from etl.schema.tables import metadata
 
-    with reading(engine) as connection:
+    with read_transaction(engine) as connection:
         partitioned = is_partitioned(connection)
-        context = _context(connection)
-        found = [part for change in compare_metadata(context, metadata) for part in _flat(change)]
+        context = _migration_context(connection)
+        found = [part for change in compare_metadata(context, metadata) for part in _flatten_change(change)]
         # A history in months has its keys month by month.
         kept = [change for change in found if not (partitioned and _is_key_of_history(change))]
         gone = [change[1].name for change in kept if change[0] == "add_table"]
-        told = [_told(change) for change in kept if not (change[0] == "add_index" and _table(change) in gone)]
-        return [text for text in told if text] + _without_key(connection) + _collations(connection)
+        told = [
+            _describe_change(change)
+            for change in kept
+            if not (change[0] == "add_index" and _table_of_change(change) in gone)
+        ]
+        return [text for text in told if text] + _without_key(connection) + _wrong_collations(connection)
 
 
-def _context(connection: sa.Connection) -> Any:
+def _migration_context(connection: sa.Connection) -> Any:
     from alembic.migration import MigrationContext
 
     options = {"compare_type": True, "compare_server_default": True}
     return MigrationContext.configure(connection, opts=options)
 
 
-def _flat(change: Any) -> list[Any]:
+def _flatten_change(change: Any) -> list[Any]:
     """Alembic gives changes of one column in a list of their own."""
     return change if isinstance(change, list) else [change]
 
 
-def _told(change: Any) -> str | None:
+def _describe_change(change: Any) -> str | None:
     if change[0] == "remove_column" and not change[3].nullable and change[3].server_default is None:
         return f"column {change[2]}.{change[3].name} is not ours, and must be filled"
     teller = _TELLERS.get(change[0])
@@ -62,15 +66,15 @@ def _told(change: Any) -> str | None:
 
 
 def _is_key_of_history(change: Any) -> bool:
-    return change[0] in ("add_constraint", "add_index") and _table(change) == TABLE
+    return change[0] in ("add_constraint", "add_index") and _table_of_change(change) == TABLE
 
 
-def _table(change: Any) -> str:
+def _table_of_change(change: Any) -> str:
     """Of an index or a key."""
     return str(change[1].table.name)
 
 
-def _name(of: Any) -> str:
+def _name_of(of: Any) -> str:
     return str(of).lower()
 
 
@@ -90,7 +94,7 @@ def _without_key(connection: sa.Connection) -> list[str]:
     ]
 
 
-def _collations(connection: sa.Connection) -> list[str]:
+def _wrong_collations(connection: sa.Connection) -> list[str]:
     """MariaDB, MySQL: a collation that sees no difference between ids mixes jobs up."""
     if connection.dialect.name not in ("mysql", "mariadb"):
         return []

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from etl.db.types import JobId, Text, UtcDateTime
-from etl.schema.table_columns import _run, _source, _table
+from etl.schema.table_columns import _make_table, _run_column, _source_column
 
-job_details = _table(
+job_details = _make_table(
     "job_details",
-    _source(primary_key=True),
+    _source_column(primary_key=True),
     sa.Column("job_id", JobId, primary_key=True, comment="The job, as video_jobs names it."),
     sa.Column(
         "queued_at", UtcDateTime, nullable=False, comment="When it was found to have ended, our clock (UTC)."
@@ -31,7 +31,7 @@ job_details = _table(
     sa.Column("variants", sa.Integer, comment="Variants asked for."),
     sa.Column("filtered_outputs", sa.Integer, comment="Videos that the content filter has kept back."),
     sa.Column("filter_reasons", Text, comment="Why, in the provider's words; several parted by a semicolon."),
-    _run(),
+    _run_column(),
     sa.Index(
         "ix_job_details_reads_left",
         "source_id",

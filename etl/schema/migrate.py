@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from etl.db.engine import LOCK_WAIT, reading, writing
+from etl.db.engine import LOCK_WAIT, read_transaction, write_transaction
 from etl.errors import ConfigError, DatabaseBusy, DatabaseUnavailable, SchemaMismatch, StorageError
 
 if TYPE_CHECKING:
@@ -29,75 +29,75 @@ _UPGRADE = "run: bifrost-etl db upgrade"
 _LOCK = 0x6269_6672_6F73_74  # "bifrost", for PostgreSQL's advisory lock
 
 
-def head() -> str:
+def head_revision() -> str:
     """The revision that this code was written for."""
-    return max(_revisions())
+    return max(_known_revisions())
 
 
-def current(engine: sa.Engine) -> str | None:
+def current_revision(engine: sa.Engine) -> str | None:
     """The database's revision; None when there is none."""
     try:
-        with reading(engine) as connection:
-            return _revision(connection)
+        with read_transaction(engine) as connection:
+            return _find_revision(connection)
     except (DatabaseBusy, DatabaseUnavailable):
         raise
     except StorageError:  # most likely there is no such table
-        with reading(engine) as connection:
-            return _read(connection)
+        with read_transaction(engine) as connection:
+            return _read_revision(connection)
 
 
-def check(engine: sa.Engine) -> None:
-    """Raises SchemaMismatch unless the database is at `head()`."""
-    _require(current(engine))
+def check_schema(engine: sa.Engine) -> None:
+    """Raises SchemaMismatch unless the database is at `head_revision()`."""
+    _require_revision(current_revision(engine))
 
 
-def ensure(engine: sa.Engine) -> None:
+def ensure_schema(engine: sa.Engine) -> None:
     """Creates the schema in a database that has none; raises SchemaMismatch when it has another one."""
-    revision = current(engine)
+    revision = current_revision(engine)
     if revision is None:
-        upgrade(engine)
+        upgrade_schema(engine)
     else:
-        _require(revision)
+        _require_revision(revision)
 
 
-def upgrade(engine: sa.Engine, recount: Recount | None = None) -> str:
-    """Brings the schema to `head()` and returns that. Two processes may do so at once: one waits.
+def upgrade_schema(engine: sa.Engine, recount: Recount | None = None) -> str:
+    """Brings the schema to `head_revision()` and returns that. Two processes may do so at once: one waits.
 
     `recount` counts a source's jobs anew when tables were changed; without it the views count for themselves.
 
     Raises SchemaMismatch for a newer database, or one with other tables of our names; DatabaseBusy when
     another upgrade takes longer than the lock wait.
     """
-    with _migrating(engine) as (connection, revision):
+    with _migration_transaction(engine) as (connection, revision):
         _refuse_unknown(revision)
         _refuse_strangers(connection)
         if _is_new(connection):
             create_new(connection)
         else:
-            _alembic("upgrade", connection, "head", recount)  # also creates views that somebody dropped
-    return head()
+            _run_alembic("upgrade", connection, "head", recount)  # also creates views that somebody dropped
+    return head_revision()
 
 
 def create_new(connection: sa.Connection) -> None:
-    """The schema of `head()` in a database that has none, in the caller's transaction."""
+    """The schema of `head_revision()` in a database that has none, in the caller's transaction."""
     from etl.schema.new_database import create_schema
 
-    create_schema(connection, VERSION_TABLE, head())
+    create_schema(connection, VERSION_TABLE, head_revision())
 
 
-def downgrade(engine: sa.Engine, revision: str) -> None:
+def downgrade_schema(engine: sa.Engine, revision: str) -> None:
     """Goes back to `revision`, or to nothing with "base". Drops what later revisions added, with its data."""
-    if revision not in (*_revisions(), "base"):
+    if revision not in (*_known_revisions(), "base"):
         raise ConfigError(
-            f"no revision {revision!r}", hint=f"one of: base, {', '.join(sorted(_revisions()))}"
+            f"no revision {revision!r}", hint=f"one of: base, {', '.join(sorted(_known_revisions()))}"
         )
-    with _migrating(engine) as (connection, found):
+    with _migration_transaction(engine) as (connection, found):
         _refuse_unknown(found)
         if found is not None:
-            _alembic("downgrade", connection, revision)
+            _run_alembic("downgrade", connection, revision)
 
 
-def _home() -> Path:
+def _migrations_folder() -> Path:
     """The migrations: inside the installed package, or at the top of the checkout."""
     package = Path(__file__).parents[1]
     inside = package / "migrations"
@@ -105,37 +105,39 @@ def _home() -> Path:
 
 
 @cache
-def _revisions() -> frozenset[str]:
+def _known_revisions() -> frozenset[str]:
     """Every revision that this code knows; files are named REVISION_words.py."""
-    return frozenset(path.name.partition("_")[0] for path in _home().glob("versions/[0-9]*_*.py"))
+    return frozenset(
+        path.name.partition("_")[0] for path in _migrations_folder().glob("versions/[0-9]*_*.py")
+    )
 
 
-def _read(connection: sa.Connection) -> str | None:
+def _read_revision(connection: sa.Connection) -> str | None:
     if not sa.inspect(connection).has_table(VERSION_TABLE):
         return None
-    return _revision(connection)
+    return _find_revision(connection)
 
 
-def _revision(connection: sa.Connection) -> str | None:
+def _find_revision(connection: sa.Connection) -> str | None:
     revision: str | None = connection.scalar(
         sa.select(sa.column("version_num")).select_from(sa.table(VERSION_TABLE))
     )
     return revision
 
 
-def _require(revision: str | None) -> None:
+def _require_revision(revision: str | None) -> None:
     _refuse_unknown(revision)
     if revision is None:
         raise SchemaMismatch("the database has no bifrost-etl tables yet", hint=_UPGRADE)
-    if revision != head():
+    if revision != head_revision():
         raise SchemaMismatch(
-            f"the database is at revision {revision}; this program needs {head()}", hint=_UPGRADE
+            f"the database is at revision {revision}; this program needs {head_revision()}", hint=_UPGRADE
         )
 
 
 def _refuse_unknown(revision: str | None) -> None:
-    if revision is not None and revision not in _revisions():
-        known = head()
+    if revision is not None and revision not in _known_revisions():
+        known = head_revision()
         raise SchemaMismatch(
             f"the database was written by a newer bifrost-etl (revision {revision}, this one knows {known})",
             hint="upgrade the program: pip install --upgrade bifrost-etl",
@@ -158,14 +160,14 @@ def _refuse_strangers(connection: sa.Connection) -> None:
 
 
 @contextmanager
-def _migrating(engine: sa.Engine) -> Iterator[tuple[sa.Connection, str | None]]:
+def _migration_transaction(engine: sa.Engine) -> Iterator[tuple[sa.Connection, str | None]]:
     """A write transaction in which nobody else migrates, and the revision found in it."""
-    with writing(engine) as connection, exclusive(connection):
-        yield connection, _read(connection)
+    with write_transaction(engine) as connection, exclude_migrations(connection):
+        yield connection, _read_revision(connection)
 
 
 @contextmanager
-def exclusive(connection: sa.Connection) -> Iterator[None]:
+def exclude_migrations(connection: sa.Connection) -> Iterator[None]:
     """While nobody else changes tables. SQLite's BEGIN IMMEDIATE excludes others already; PostgreSQL's lock
     ends with the transaction."""
     family = connection.dialect.name
@@ -190,15 +192,15 @@ def _is_new(connection: sa.Connection) -> bool:
     return not sa.inspect(connection).has_table(VERSION_TABLE)
 
 
-def _alembic(verb: str, connection: sa.Connection, revision: str, recount: Recount | None = None) -> None:
+def _run_alembic(verb: str, connection: sa.Connection, revision: str, recount: Recount | None = None) -> None:
     from alembic import command
 
-    getattr(command, verb)(_configuration(connection, recount), revision)
+    getattr(command, verb)(_alembic_config(connection, recount), revision)
 
 
-def _configuration(connection: sa.Connection, recount: Recount | None) -> Config:
+def _alembic_config(connection: sa.Connection, recount: Recount | None) -> Config:
     from alembic.config import Config
 
     config = Config(attributes={"connection": connection, "recount": recount})
-    config.set_main_option("script_location", str(_home()).replace("%", "%%"))
+    config.set_main_option("script_location", str(_migrations_folder()).replace("%", "%%"))
     return config

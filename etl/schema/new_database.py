@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from etl.schema import price_book
-from etl.schema.tables import complete, metadata
+from etl.schema.tables import complete_tables, metadata
 from etl.schema.views.create import create_views
 
 
@@ -24,10 +24,10 @@ def create_schema(connection: sa.Connection, version_table: str, revision: str) 
     key = sa.PrimaryKeyConstraint("version_num", name=f"{version_table}_pkc")  # as Alembic has it
     noted = sa.Table(version_table, sa.MetaData(), version, key)
     noted.create(connection, checkfirst=False)
-    complete(connection.dialect.name)
+    complete_tables(connection.dialect.name)
     _create_tables(connection)
     create_views(connection)
-    price_book.seed(connection)
+    price_book.seed_prices(connection)
     connection.execute(sa.insert(noted).values(version_num=revision))
 
 

@@ -16,10 +16,10 @@ from functools import lru_cache
 
 import sqlalchemy as sa
 
-from etl.db.engine import reading, writing
+from etl.db.engine import read_transaction, write_transaction
 from etl.errors import DatabaseBusy, DatabaseRefused
-from etl.log import get
-from etl.schema.migrate import exclusive
+from etl.log import get_logger
+from etl.schema.migrate import exclude_migrations
 from etl.schema.tables import video_job_versions
 
 TABLE = "video_job_versions"
@@ -75,24 +75,24 @@ def is_partitioned(conn: sa.Connection) -> bool:
     return kind in ("p", b"p")
 
 
-def months(conn: sa.Connection) -> list[Month]:
+def list_months(conn: sa.Connection) -> list[Month]:
     """The months that have a partition, oldest first."""
     query = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = to_regclass(:name)"
     found = (_NAME.search(name) for name in conn.scalars(sa.text(query), {"name": TABLE}))
     return sorted(Month(int(match[1]), int(match[2])) for match in found if match)
 
 
-def strays(conn: sa.Connection) -> int:
+def count_strays(conn: sa.Connection) -> int:
     """Rows in the default partition: of months that nobody made in time."""
     return int(conn.scalar(sa.text(f"SELECT count(*) FROM {REST}")) or 0)  # noqa: S608 (our own name)
 
 
-def shape(engine: sa.Engine) -> str | None:
+def describe_months(engine: sa.Engine) -> str | None:
     """In words, which months there are; None when history stands in one table."""
-    with reading(engine) as conn:
+    with read_transaction(engine) as conn:
         if not is_partitioned(conn):
             return None
-        found, lost = months(conn), strays(conn)
+        found, lost = list_months(conn), count_strays(conn)
     first, last = found[0], found[-1]
     text = f"{len(found)} months, {first.year}-{first.month:02} to {last.year}-{last.month:02}"
     return (
@@ -110,49 +110,55 @@ def make_ahead(engine: sa.Engine, now: datetime) -> None:
     if engine.dialect.name != "postgresql" or _looked.get(engine) == now.date():
         return
     try:
-        if not _complete(engine, now):
-            with writing(engine) as conn, exclusive(conn):
-                _make(conn, now)
+        if not _is_complete(engine, now):
+            with write_transaction(engine) as conn, exclude_migrations(conn):
+                _make_months(conn, now)
     except (DatabaseBusy, DatabaseRefused) as error:
-        get("db").warning("months_not_made", error=str(error))
+        get_logger("db").warning("months_not_made", error=str(error))
     _looked[engine] = now.date()
 
 
-def _complete(engine: sa.Engine, now: datetime) -> bool:
-    with reading(engine) as conn:
-        return not is_partitioned(conn) or (set(coming(now)) <= set(months(conn)) and not strays(conn))
+def _is_complete(engine: sa.Engine, now: datetime) -> bool:
+    with read_transaction(engine) as conn:
+        return not is_partitioned(conn) or (
+            set(coming_months(now)) <= set(list_months(conn)) and not count_strays(conn)
+        )
 
 
-def rewrite(conn: sa.Connection, month: Month, stays: sa.ColumnElement[bool] | None) -> None:
+def rewrite_month(conn: sa.Connection, month: Month, stays: sa.ColumnElement[bool] | None) -> None:
     """Replace a month's partition by its rows that stay; None: no row stays, the partition goes.
 
     `stays` speaks of the table that `leaf(month)` is. Readers wait for moments only, at the end.
     """
     name, new = month.name, f"{month.name}_new"
-    run(conn, f"LOCK TABLE {name} IN SHARE MODE")
+    run_ddl(conn, f"LOCK TABLE {name} IN SHARE MODE")
     if stays is not None:
-        run(conn, f"CREATE TABLE {new} (LIKE {name} {LIKE}, CONSTRAINT in_month CHECK ({month.check}))")
-        target = leaf(month, new)
-        conn.execute(sa.insert(target).from_select(list(target.c), sa.select(leaf(month)).where(stays)))
-        constrain(conn, new, new)
-        run(conn, f"CREATE INDEX ON {new} (source_id, change_seq)")  # or attaching would make it, under lock
-    run(conn, f"ALTER TABLE {TABLE} DETACH PARTITION {name}")
-    run(conn, f"DROP TABLE {name}")
+        run_ddl(conn, f"CREATE TABLE {new} (LIKE {name} {LIKE}, CONSTRAINT in_month CHECK ({month.check}))")
+        target = month_table(month, new)
+        conn.execute(
+            sa.insert(target).from_select(list(target.c), sa.select(month_table(month)).where(stays))
+        )
+        add_keys(conn, new, new)
+        run_ddl(
+            conn, f"CREATE INDEX ON {new} (source_id, change_seq)"
+        )  # or attaching would make it, under lock
+    run_ddl(conn, f"ALTER TABLE {TABLE} DETACH PARTITION {name}")
+    run_ddl(conn, f"DROP TABLE {name}")
     if stays is not None:
-        run(conn, f"ALTER TABLE {new} RENAME TO {name}")
+        run_ddl(conn, f"ALTER TABLE {new} RENAME TO {name}")
         for kind in ("pk", "uq"):
-            run(conn, f"ALTER TABLE {name} RENAME CONSTRAINT {kind}_{new} TO {kind}_{name}")
-        run(conn, f"ALTER TABLE {TABLE} ATTACH PARTITION {name} FOR VALUES {month.bounds}")
-        run(conn, f"ALTER TABLE {name} DROP CONSTRAINT in_month")
+            run_ddl(conn, f"ALTER TABLE {name} RENAME CONSTRAINT {kind}_{new} TO {kind}_{name}")
+        run_ddl(conn, f"ALTER TABLE {TABLE} ATTACH PARTITION {name} FOR VALUES {month.bounds}")
+        run_ddl(conn, f"ALTER TABLE {name} DROP CONSTRAINT in_month")
 
 
 @lru_cache(maxsize=1024)
-def leaf(month: Month, name: str | None = None) -> sa.Table:
+def month_table(month: Month, name: str | None = None) -> sa.Table:
     """A month's partition as a table to query; the same object every time."""
     return video_job_versions.to_metadata(sa.MetaData(), name=name or month.name)
 
 
-def coming(now: datetime) -> Iterable[Month]:
+def coming_months(now: datetime) -> Iterable[Month]:
     """The current month and those made ahead."""
     month = Month.of(now)
     for _ in range(AHEAD + 1):
@@ -160,27 +166,27 @@ def coming(now: datetime) -> Iterable[Month]:
         month = month.next
 
 
-def _make(conn: sa.Connection, now: datetime) -> None:
+def _make_months(conn: sa.Connection, now: datetime) -> None:
     """Partitions for the coming months and for what strayed into the default one."""
     query = f"SELECT DISTINCT date_trunc('month', valid_from) FROM {REST}"  # noqa: S608 (our own name)
-    run(conn, f"LOCK TABLE {REST} IN ACCESS EXCLUSIVE MODE")
-    wanted = {Month.of(moment) for moment in conn.scalars(sa.text(query))} | set(coming(now))
-    for month in sorted(wanted - set(months(conn))):
+    run_ddl(conn, f"LOCK TABLE {REST} IN ACCESS EXCLUSIVE MODE")
+    wanted = {Month.of(moment) for moment in conn.scalars(sa.text(query))} | set(coming_months(now))
+    for month in sorted(wanted - set(list_months(conn))):
         name = month.name
-        run(conn, f"CREATE TABLE {name} (LIKE {TABLE} {LIKE}, CONSTRAINT in_month CHECK ({month.check}))")
+        run_ddl(conn, f"CREATE TABLE {name} (LIKE {TABLE} {LIKE}, CONSTRAINT in_month CHECK ({month.check}))")
         moved = f"DELETE FROM {REST} WHERE {month.check} RETURNING *"  # noqa: S608 (our own names)
-        run(conn, f"WITH moved AS ({moved}) INSERT INTO {name} TABLE moved")
-        constrain(conn, name, name)
-        run(conn, f"ALTER TABLE {TABLE} ATTACH PARTITION {name} FOR VALUES {month.bounds}")
-        run(conn, f"ALTER TABLE {name} DROP CONSTRAINT in_month")
+        run_ddl(conn, f"WITH moved AS ({moved}) INSERT INTO {name} TABLE moved")
+        add_keys(conn, name, name)
+        run_ddl(conn, f"ALTER TABLE {TABLE} ATTACH PARTITION {name} FOR VALUES {month.bounds}")
+        run_ddl(conn, f"ALTER TABLE {name} DROP CONSTRAINT in_month")
 
 
-def constrain(conn: sa.Connection, name: str, unique: str) -> None:
+def add_keys(conn: sa.Connection, name: str, unique: str) -> None:
     """The keys that history has, on one table of it."""
-    run(conn, f"ALTER TABLE {name} ADD CONSTRAINT pk_{name} PRIMARY KEY (change_seq)")
-    run(conn, f"ALTER TABLE {name} ADD CONSTRAINT uq_{unique} UNIQUE (source_id, job_id, version)")
+    run_ddl(conn, f"ALTER TABLE {name} ADD CONSTRAINT pk_{name} PRIMARY KEY (change_seq)")
+    run_ddl(conn, f"ALTER TABLE {name} ADD CONSTRAINT uq_{unique} UNIQUE (source_id, job_id, version)")
 
 
-def run(conn: sa.Connection, statement: str) -> None:
+def run_ddl(conn: sa.Connection, statement: str) -> None:
     """One statement that takes no parameters."""
     conn.exec_driver_sql(statement)

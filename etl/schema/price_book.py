@@ -21,7 +21,7 @@ from etl.errors import ConfigError
 from etl.schema.tables import prices
 
 #: Provider, model, resolution, and the start of the day from which the price holds (UTC).
-Key = tuple[str, str, str, datetime]
+PriceKey = tuple[str, str, str, datetime]
 _LIMITS = (("provider", 64), ("model", 191), ("resolution", 16))
 _FIRST, _CHEAPER = date(2025, 1, 1), date(2026, 2, 1)
 
@@ -60,7 +60,7 @@ DEFAULTS = tuple(
 )
 
 
-def seed(conn: sa.Connection) -> None:
+def seed_prices(conn: sa.Connection) -> None:
     """The published prices, in the caller's transaction: for a schema that has just been made."""
     replace_book(conn, "default", as_book(DEFAULTS))
 
@@ -77,17 +77,17 @@ def exact_money(text: Any) -> Decimal:
     return round(Decimal(str(text)), 6).normalize() + 0
 
 
-def as_book(given: Iterable[Price]) -> dict[Key, tuple[str, Decimal, str]]:
+def as_book(given: Iterable[Price]) -> dict[PriceKey, tuple[str, Decimal, str]]:
     """By key; of two for one key the last stands. Raises ConfigError for a name that is too long."""
-    book: dict[Key, tuple[str, Decimal, str]] = {}
+    book: dict[PriceKey, tuple[str, Decimal, str]] = {}
     for price in given:
-        _check(price)
-        key = (price.provider, price.model, price.resolution.lower(), midnight(price.valid_from))
+        _check_lengths(price)
+        key = (price.provider, price.model, price.resolution.lower(), midnight_utc(price.valid_from))
         book[key] = (price.unit, exact_money(price.price), price.currency)
     return book
 
 
-def _check(price: Price) -> None:
+def _check_lengths(price: Price) -> None:
     for name, limit in _LIMITS:
         if len(getattr(price, name)) > limit:
             raise ConfigError(
@@ -97,16 +97,16 @@ def _check(price: Price) -> None:
         raise ConfigError(f"the price {price.price} of {price.model} is too large")
 
 
-def midnight(day: date) -> datetime:
+def midnight_utc(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
 
 
-def stored_book(conn: sa.Connection, origin: str) -> dict[Key, tuple[str, Decimal, str]]:
+def stored_book(conn: sa.Connection, origin: str) -> dict[PriceKey, tuple[str, Decimal, str]]:
     rows = conn.execute(sa.select(*book_columns()).where(prices.c.origin == origin))
     return {(r[0], r[1], r[2], r[6]): (r[3], exact_money(r[4]), r[5]) for r in rows}
 
 
-def matches_key(key: Key) -> list[sa.ColumnElement[bool]]:
+def matches_key(key: PriceKey) -> list[sa.ColumnElement[bool]]:
     c = prices.c
     return [
         column == value
@@ -114,13 +114,13 @@ def matches_key(key: Key) -> list[sa.ColumnElement[bool]]:
     ]
 
 
-def replace_book(conn: sa.Connection, origin: str, book: dict[Key, tuple[str, Decimal, str]]) -> None:
+def replace_book(conn: sa.Connection, origin: str, book: dict[PriceKey, tuple[str, Decimal, str]]) -> None:
     if stored_book(conn, origin) != book:
         conn.execute(sa.delete(prices).where(prices.c.origin == origin))
         insert_prices(conn, origin, book)
 
 
-def insert_prices(conn: sa.Connection, origin: str, book: dict[Key, tuple[str, Decimal, str]]) -> None:
+def insert_prices(conn: sa.Connection, origin: str, book: dict[PriceKey, tuple[str, Decimal, str]]) -> None:
     names = ("provider", "model_pattern", "resolution", "valid_from", "unit", "price", "currency")
     rows = [dict(zip(names, (*key, *value), strict=True)) | {"origin": origin} for key, value in book.items()]
     if rows:

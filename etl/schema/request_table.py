@@ -5,19 +5,19 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from etl.db.types import Double, JobId, Text, UtcDateTime
-from etl.schema.table_columns import _run, _source, _table
+from etl.schema.table_columns import _make_table, _run_column, _source_column
 
 
-def _owner(kind: str, what: str) -> list[sa.Column[str]]:
+def _owner_columns(kind: str, what: str) -> list[sa.Column[str]]:
     return [
         sa.Column(f"{kind}_id", Text, comment=f"Id of the {what}."),
         sa.Column(f"{kind}_name", Text, comment=f"Name of the {what}."),
     ]
 
 
-job_requests = _table(
+job_requests = _make_table(
     "job_requests",
-    _source(primary_key=True),
+    _source_column(primary_key=True),
     sa.Column("request_id", JobId, primary_key=True, comment="Id of the row in the gateway's log."),
     sa.Column("job_id", JobId, comment="The job, as video_jobs names it; null when the log does not say."),
     sa.Column(
@@ -35,11 +35,11 @@ job_requests = _table(
     sa.Column("status", sa.String(16), nullable=False, comment="success, error or processing."),
     sa.Column("provider", Text, comment="Provider asked."),
     sa.Column("model", Text, comment="Model asked for."),
-    *_owner("virtual_key", "virtual key that asked"),
-    *_owner("team", "team it belongs to"),
-    *_owner("customer", "customer it belongs to"),
-    *_owner("user", "user who asked"),
-    *_owner("business_unit", "business unit it belongs to"),
+    *_owner_columns("virtual_key", "virtual key that asked"),
+    *_owner_columns("team", "team it belongs to"),
+    *_owner_columns("customer", "customer it belongs to"),
+    *_owner_columns("user", "user who asked"),
+    *_owner_columns("business_unit", "business unit it belongs to"),
     sa.Column("key_name", Text, comment="Name of the provider's key that the gateway took."),
     sa.Column(
         "parent_request_id", Text, comment="The request before it: a fallback's first, a settlement's maker."
@@ -61,7 +61,7 @@ job_requests = _table(
         server_default="0",
         comment="How often its job is still asked for by id until it counts as gone; 0 when it was read.",
     ),
-    _run(),
+    _run_column(),
     sa.UniqueConstraint("source_id", "job_id", "role"),
     sa.Index("ix_job_requests_requested_at", "requested_at"),
     sa.Index(

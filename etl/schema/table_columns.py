@@ -31,11 +31,11 @@ _CHARSETS: dict[str, str] = {
 }
 
 
-def _table(name: str, *parts: sa.schema.SchemaItem, comment: str, **options: Any) -> sa.Table:
+def _make_table(name: str, *parts: sa.schema.SchemaItem, comment: str, **options: Any) -> sa.Table:
     return sa.Table(name, metadata, *parts, comment=comment, **options)
 
 
-def complete(dialect: str) -> None:
+def complete_tables(dialect: str) -> None:
     """What the tables need before they are made on a database, or compared with it to write a revision.
 
     Noted aside, as options of the tables would cost every command the import of that dialect: 0.02 s.
@@ -48,7 +48,7 @@ def complete(dialect: str) -> None:
                 index.dialect_options[dialect]["where"] = sa.text(index.info["where"][dialect])
 
 
-def _source(*, primary_key: bool = False, checked: bool = True) -> sa.Column[int]:
+def _source_column(*, primary_key: bool = False, checked: bool = True) -> sa.Column[int]:
     """`checked=False` on the tables that take every job: the lease row has proved the source already."""
     return sa.Column(
         "source_id",
@@ -61,23 +61,23 @@ def _source(*, primary_key: bool = False, checked: bool = True) -> sa.Column[int
     )
 
 
-def _run(*, nullable: bool = False) -> sa.Column[int]:
+def _run_column(*, nullable: bool = False) -> sa.Column[int]:
     return sa.Column("run_id", BigKey, nullable=nullable, comment="The run that wrote this row.")
 
 
-def _flag(name: str, comment: str) -> sa.Column[bool]:
+def _flag_column(name: str, comment: str) -> sa.Column[bool]:
     return sa.Column(name, sa.Boolean(create_constraint=False), nullable=False, comment=comment)
 
 
-def _key(comment: str) -> sa.Column[int]:
+def _key_column(comment: str) -> sa.Column[int]:
     return sa.Column("id", BigKey, primary_key=True, comment=comment)
 
 
-def _count(name: str, comment: str) -> sa.Column[int]:
+def _count_column(name: str, comment: str) -> sa.Column[int]:
     return sa.Column(name, sa.Integer, nullable=False, server_default="0", comment=comment)
 
 
-def _tracked() -> list[sa.Column[Any]]:
+def _tracked_columns() -> list[sa.Column[Any]]:
     """The columns that history records; the same in `video_jobs` and `video_job_versions`."""
     return [
         sa.Column("provider", Text, comment="Provider that made the video."),
@@ -100,7 +100,7 @@ def _tracked() -> list[sa.Column[Any]]:
     ]
 
 
-def _observed() -> list[sa.Column[Any]]:
+def _observed_columns() -> list[sa.Column[Any]]:
     """What was seen to happen, kept with the job: its versions may be pruned."""
     within = "Seconds before {} in which it may have happened; null: no bound."
     return [
@@ -114,5 +114,5 @@ def _observed() -> list[sa.Column[Any]]:
     ]
 
 
-def _some(*names: str) -> list[sa.Column[Any]]:
-    return [column for column in _tracked() if column.name in names]
+def _some_columns(*names: str) -> list[sa.Column[Any]]:
+    return [column for column in _tracked_columns() if column.name in names]

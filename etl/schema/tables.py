@@ -12,21 +12,21 @@ from etl.db.types import BigKey, Bytes, Double, JobId, JsonText, Text, UtcDateTi
 from etl.schema.details_table import job_details
 from etl.schema.request_table import job_requests
 from etl.schema.table_columns import (
-    _count,
-    _flag,
-    _key,
-    _observed,
-    _run,
-    _source,
-    _table,
-    _tracked,
-    complete,
+    _count_column,
+    _flag_column,
+    _key_column,
+    _make_table,
+    _observed_columns,
+    _run_column,
+    _source_column,
+    _tracked_columns,
+    complete_tables,
     metadata,
 )
 from etl.schema.totals_tables import daily_totals, duration_totals, job_kinds
 
 __all__ = [
-    "complete",
+    "complete_tables",
     "daily_totals",
     "duration_totals",
     "job_details",
@@ -38,7 +38,7 @@ __all__ = [
 # A partial index names its condition in `info`: as `postgresql_where` it would cost every command the import
 # of that dialect, 0.05 s. The migrations say it as Alembic wants it.
 
-sources = _table(
+sources = _make_table(
     "sources",
     sa.Column("id", sa.Integer, primary_key=True, comment="Key of the source."),
     sa.Column("name", sa.String(191), nullable=False, unique=True, comment="Name in the configuration."),
@@ -49,23 +49,23 @@ sources = _table(
     comment="One gateway, provider and key each.",
 )
 
-sync_runs = _table(
+sync_runs = _make_table(
     "sync_runs",
-    _key("The run's number; grows with time."),
-    _source(),
+    _key_column("The run's number; grows with time."),
+    _source_column(),
     sa.Column("kind", sa.String(16), nullable=False, comment="incremental, first or reconcile."),
     sa.Column("status", sa.String(16), nullable=False, comment="running, ok, failed or interrupted."),
     sa.Column("started_at", UtcDateTime, nullable=False, comment="Start, our clock (UTC)."),
     sa.Column("finished_at", UtcDateTime, comment="End, our clock (UTC); null while running."),
-    _count("pages", "Pages received."),
-    _count("requests", "HTTP requests sent, retries included."),
-    _count("retries", "Requests repeated after a retriable failure."),
-    _count("jobs_seen", "Items on believed pages: inserted + updated + unchanged + rejected."),
-    _count("jobs_inserted", "Jobs not known before."),
-    _count("jobs_updated", "Known jobs that had changed."),
-    _count("jobs_unchanged", "Known jobs as they were."),
-    _count("jobs_rejected", "Items written to rejected_items."),
-    _count("jobs_unlisted", "Jobs found to be no longer listed."),
+    _count_column("pages", "Pages received."),
+    _count_column("requests", "HTTP requests sent, retries included."),
+    _count_column("retries", "Requests repeated after a retriable failure."),
+    _count_column("jobs_seen", "Items on believed pages: inserted + updated + unchanged + rejected."),
+    _count_column("jobs_inserted", "Jobs not known before."),
+    _count_column("jobs_updated", "Known jobs that had changed."),
+    _count_column("jobs_unchanged", "Known jobs as they were."),
+    _count_column("jobs_rejected", "Items written to rejected_items."),
+    _count_column("jobs_unlisted", "Jobs found to be no longer listed."),
     sa.Column("error_class", Text, comment="Name of the error that ended the run."),
     sa.Column("error_message", Text, comment="Its message, without secrets."),
     sa.Column("worker", Text, comment="Host and process that ran it."),
@@ -74,11 +74,11 @@ sync_runs = _table(
     comment="One row per run: what it did and how it ended.",
 )
 
-list_pages = _table(
+list_pages = _make_table(
     "list_pages",
-    _key("Key of the page."),
-    _source(),
-    _run(),
+    _key_column("Key of the page."),
+    _source_column(),
+    _run_column(),
     sa.Column("cursor", Text, comment="The `after` asked for; null for the first page."),
     sa.Column("order", sa.String(4), nullable=False, comment="asc or desc, as asked."),
     sa.Column("limit", sa.Integer, nullable=False, comment="Limit asked for."),
@@ -93,7 +93,7 @@ list_pages = _table(
     sa.Column(
         "received_at", UtcDateTime, nullable=False, comment="When the body was complete, our clock (UTC)."
     ),
-    _flag("accepted", "False when the gateway's cache served it: logged, not believed."),
+    _flag_column("accepted", "False when the gateway's cache served it: logged, not believed."),
     sa.Column("request_type", Text, comment="extra_fields.request_type."),
     sa.Column("provider", Text, comment="extra_fields.provider."),
     sa.Column("model_requested", Text, comment="extra_fields.model_requested or original_model_requested."),
@@ -109,14 +109,14 @@ list_pages = _table(
     comment="One row per page fetched.",
 )
 
-cache_lookups = _table(
+cache_lookups = _make_table(
     "cache_lookups",
-    _key("Key of the lookup."),
-    _source(),
-    _run(),
+    _key_column("Key of the lookup."),
+    _source_column(),
+    _run_column(),
     sa.Column("page_id", BigKey, nullable=False, comment="The page in list_pages."),
     sa.Column("looked_up_at", UtcDateTime, nullable=False, comment="When the page came, our clock (UTC)."),
-    _flag("cache_hit", "Served from cache."),
+    _flag_column("cache_hit", "Served from cache."),
     sa.Column("cache_id", Text, comment="Id of the cache entry."),
     sa.Column("hit_type", Text, comment="direct or semantic."),
     sa.Column("requested_provider", Text, comment="Provider asked for."),
@@ -131,12 +131,12 @@ cache_lookups = _table(
     comment="The gateway's cache_debug, one row per page that carried it.",
 )
 
-video_jobs = _table(
+video_jobs = _make_table(
     "video_jobs",
-    _source(primary_key=True, checked=False),
+    _source_column(primary_key=True, checked=False),
     sa.Column("job_id", JobId, primary_key=True, comment="The job's id as listed, suffix included."),
-    *_tracked(),
-    _flag("settled", "True when it cannot change again."),
+    *_tracked_columns(),
+    _flag_column("settled", "True when it cannot change again."),
     sa.Column("content_hash", sa.String(32), nullable=False, comment="Digest of all but progress."),
     sa.Column("version", sa.Integer, nullable=False, comment="Number of its newest version, from 1."),
     sa.Column(
@@ -158,7 +158,7 @@ video_jobs = _table(
         BigKey,
         comment="Reconcile that did not find it; evidence only once that run is complete.",
     ),
-    *_observed(),
+    *_observed_columns(),
     sa.Column("twin_source_id", sa.Integer, comment="Source that counts this job; null: this one does."),
     sa.Index("ix_video_jobs_list_position", "source_id", "list_position"),
     sa.Index("ix_video_jobs_created_at", "created_at"),
@@ -183,18 +183,18 @@ video_jobs = _table(
     comment="Every job ever seen, in its current state.",
 )
 
-video_job_versions = _table(
+video_job_versions = _make_table(
     "video_job_versions",
     sa.Column("change_seq", BigKey, primary_key=True, comment="Order of change; grows within a source."),
-    _source(checked=False),
+    _source_column(checked=False),
     sa.Column("job_id", JobId, nullable=False, comment="The job."),
     sa.Column("version", sa.Integer, nullable=False, comment="1 for the insert, then one more each."),
     sa.Column("op", sa.String(8), nullable=False, comment="insert, update, unlist or relist."),
     sa.Column("valid_from", UtcDateTime, nullable=False, comment="When the page that showed it came (UTC)."),
     sa.Column("changed_fields", JsonText, comment="JSON array of columns that changed; null for an insert."),
-    *_tracked(),
+    *_tracked_columns(),
     sa.Column("unlisted_reason", Text, comment="Evidence, for an unlist."),
-    _run(),
+    _run_column(),
     sa.UniqueConstraint("source_id", "job_id", "version"),
     sa.Index("ix_video_job_versions_source_id_change_seq", "source_id", "change_seq"),
     comment="History: one row per change, append-only, never rewritten.",
@@ -202,11 +202,11 @@ video_job_versions = _table(
 )
 
 
-rejected_items = _table(
+rejected_items = _make_table(
     "rejected_items",
-    _key("Key of the reject."),
-    _source(),
-    _run(),
+    _key_column("Key of the reject."),
+    _source_column(),
+    _run_column(),
     sa.Column("rejected_at", UtcDateTime, nullable=False, comment="When its page came, our clock (UTC)."),
     sa.Column("reason", Text, nullable=False, comment="Why it could not be understood."),
     sa.Column("payload", Bytes, comment="The item's bytes, verbatim; null for a record nobody can read."),
@@ -222,9 +222,9 @@ rejected_items = _table(
     comment="Items that could not be understood, verbatim, and gaps around records nobody can read.",
 )
 
-unknown_fields = _table(
+unknown_fields = _make_table(
     "unknown_fields",
-    _source(primary_key=True),
+    _source_column(primary_key=True),
     sa.Column("path", sa.String(255), primary_key=True, comment="Dotted path, for example job.error.hint."),
     sa.Column("type", sa.String(16), primary_key=True, comment="JSON type seen there."),
     sa.Column("first_seen_at", UtcDateTime, nullable=False, comment="First time, our clock (UTC)."),
@@ -233,11 +233,11 @@ unknown_fields = _table(
     comment="Schema drift: fields that the contract does not name.",
 )
 
-coverage_gaps = _table(
+coverage_gaps = _make_table(
     "coverage_gaps",
-    _key("Key of the gap."),
-    _source(),
-    _run(),
+    _key_column("Key of the gap."),
+    _source_column(),
+    _run_column(),
     sa.Column("detected_at", UtcDateTime, nullable=False, comment="When it was noticed, our clock (UTC)."),
     sa.Column("gap_from", UtcDateTime, comment="Creation of the newest job known before the gap (UTC)."),
     sa.Column("gap_until", UtcDateTime, comment="Creation of the oldest job listed after it (UTC)."),
@@ -251,9 +251,9 @@ coverage_gaps = _table(
     comment="Spans of creation time in which jobs may have come and gone unseen. No row: complete.",
 )
 
-sync_state = _table(
+sync_state = _make_table(
     "sync_state",
-    _source(primary_key=True),
+    _source_column(primary_key=True),
     sa.Column("frontier_id", Text, comment="Newest job such that it and all older ones are settled."),
     sa.Column("frontier_created_at", UtcDateTime, comment="Its creation, gateway's clock (UTC)."),
     sa.Column("cursor", Text, comment="The job before the frontier: where the next sync begins."),
@@ -283,9 +283,9 @@ sync_state = _table(
     comment="Where each source stands.",
 )
 
-leases = _table(
+leases = _make_table(
     "leases",
-    _source(primary_key=True),
+    _source_column(primary_key=True),
     sa.Column("holder", Text, comment="Host, process and nonce of the writer; null when free."),
     sa.Column("token", sa.BigInteger, nullable=False, comment="Fencing token: grows with every taking."),
     sa.Column("acquired_at", UtcDateTime, comment="Taken, by the database's clock (UTC)."),
@@ -293,9 +293,9 @@ leases = _table(
     comment="One writer per source.",
 )
 
-prices = _table(
+prices = _make_table(
     "prices",
-    _key("Key of the price."),
+    _key_column("Key of the price."),
     sa.Column("provider", sa.String(64), nullable=False, comment="Provider, or * for any."),
     sa.Column("model_pattern", sa.String(191), nullable=False, comment="Model; * stands for any text."),
     sa.Column("resolution", sa.String(16), nullable=False, comment="Band (480p to 4k) or *."),

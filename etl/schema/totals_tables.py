@@ -4,44 +4,44 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from etl.schema.table_columns import _some, _source, _table
+from etl.schema.table_columns import _make_table, _some_columns, _source_column
 
 
-def _digest() -> sa.Column[str]:
+def _digest_column() -> sa.Column[str]:
     return sa.Column("digest", sa.String(32), primary_key=True, comment="Digest of what was counted.")
 
 
-def _jobs(comment: str) -> sa.Column[int]:
+def _jobs_column(comment: str) -> sa.Column[int]:
     return sa.Column("jobs", sa.BigInteger, nullable=False, comment=comment)
 
 
-daily_totals = _table(
+daily_totals = _make_table(
     "daily_totals",
-    _source(primary_key=True, checked=False),
-    _digest(),
+    _source_column(primary_key=True, checked=False),
+    _digest_column(),
     sa.Column("day", sa.Date, comment="UTC day of creation, gateway's clock."),
-    *_some("provider", "model", "status"),
+    *_some_columns("provider", "model", "status"),
     sa.Column("outcome", sa.String(16), nullable=False, comment="What became of them: see job_facts."),
-    *_some("seconds", "size", "width", "height"),
-    _jobs("Jobs that are so."),
+    *_some_columns("seconds", "size", "width", "height"),
+    _jobs_column("Jobs that are so."),
     comment="Jobs counted by day and kind, kept with every commit. Ask daily_jobs, which checks them.",
 )
 
-duration_totals = _table(
+duration_totals = _make_table(
     "duration_totals",
-    _source(primary_key=True, checked=False),
-    _digest(),
-    *_some("provider", "model"),
+    _source_column(primary_key=True, checked=False),
+    _digest_column(),
+    *_some_columns("provider", "model"),
     sa.Column("milliseconds", sa.BigInteger, nullable=False, comment="completed_at - created_at."),
-    _jobs("Completed jobs that took so long."),
+    _jobs_column("Completed jobs that took so long."),
     comment="Completed jobs counted by time taken, kept with every commit. Ask latency_percentiles.",
 )
 
-job_kinds = _table(
+job_kinds = _make_table(
     "job_kinds",
-    _source(primary_key=True, checked=False),
-    _digest(),
-    *_some("provider", "model", "size", "width", "height"),
-    _jobs("Jobs that are of this kind."),
+    _source_column(primary_key=True, checked=False),
+    _digest_column(),
+    *_some_columns("provider", "model", "size", "width", "height"),
+    _jobs_column("Jobs that are of this kind."),
     comment="What jobs are priced by, counted with every commit.",
 )

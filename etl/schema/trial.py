@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from etl.db.engine import Engine, reading, writing
+from etl.db.engine import Engine, read_transaction, write_transaction
 from etl.db.types import Bytes, JsonText, UtcDateTime
 from etl.errors import DatabaseRefused
 from etl.schema import migrate
@@ -32,19 +32,19 @@ class _TakenBack(Exception):
 
 def try_writing(engine: Engine) -> None:
     """Writes what a sync writes, and takes it back. Raises StorageError's tree: what the database refuses."""
-    revision = migrate.current(engine)
+    revision = migrate.current_revision(engine)
     _require_room(engine)
     if revision is None:
         _try_creating(engine)
         return
-    with suppress(_TakenBack), writing(engine) as connection:
+    with suppress(_TakenBack), write_transaction(engine) as connection:
         _try_rows(connection)
         raise _TakenBack
 
 
 def _require_room(engine: Engine) -> None:
     """MariaDB and MySQL cut the connection of whoever sends more, without a word."""
-    with reading(engine) as connection:
+    with read_transaction(engine) as connection:
         if connection.dialect.name not in ("mysql", "mariadb"):
             return
         size = connection.exec_driver_sql("SELECT @@max_allowed_packet").scalar_one()
@@ -61,7 +61,11 @@ def _try_creating(engine: Engine) -> None:
     if family in ("mysql", "mariadb"):
         _try_scratch_table(engine)
         return
-    with suppress(_TakenBack), writing(engine) as connection, migrate.exclusive(connection):
+    with (
+        suppress(_TakenBack),
+        write_transaction(engine) as connection,
+        migrate.exclude_migrations(connection),
+    ):
         migrate.create_new(connection)
         _try_rows(connection)
         raise _TakenBack
@@ -74,7 +78,7 @@ def _try_rows(connection: sa.Connection) -> None:
     keys: dict[str, Any] = {}
     first = metadata.tables["sources"]  # whose key the others name, with a foreign key or without
     for table in (first, *(other for other in metadata.sorted_tables if other is not first)):
-        row = _row(table, keys)
+        row = _trial_row(table, keys)
         key = connection.execute(sa.insert(table).values(row)).inserted_primary_key
         keys |= {f"{table.name}.{c.name}": k for c, k in zip(table.primary_key, key or (), strict=True)}
         same = sa.and_(*(c == k for c, k in zip(table.primary_key, key or (), strict=True)))
@@ -85,19 +89,19 @@ def _try_rows(connection: sa.Connection) -> None:
         connection.execute(sa.delete(table).where(same))
 
 
-def _row(table: sa.Table, keys: dict[str, Any]) -> dict[str, Any]:
+def _trial_row(table: sa.Table, keys: dict[str, Any]) -> dict[str, Any]:
     """A value for each column that the database does not number itself. `source_id` is the new source's."""
     row: dict[str, Any] = {}
     for column in table.columns:
         if column is table.autoincrement_column:
             continue
-        row[column.name] = keys["sources.id"] if column.name == "source_id" else _value(column)
+        row[column.name] = keys["sources.id"] if column.name == "source_id" else _trial_value(column)
         for foreign in column.foreign_keys:
             row[column.name] = keys[foreign.target_fullname]
     return row
 
 
-def _value(column: sa.Column[Any]) -> Any:
+def _trial_value(column: sa.Column[Any]) -> Any:
     kind = column.type
     if isinstance(kind, UtcDateTime):
         return datetime(2026, 1, 1, tzinfo=UTC)
@@ -120,17 +124,17 @@ def _value(column: sa.Column[Any]) -> Any:
 
 def _try_scratch_table(engine: Engine) -> None:
     """The widest keys we have, and a view, which no transaction of this server takes back."""
-    from etl.schema.tables import complete, metadata
+    from etl.schema.tables import complete_tables, metadata
 
-    complete(engine.dialect.name)
+    complete_tables(engine.dialect.name)
     table = metadata.tables["video_jobs"].to_metadata(sa.MetaData(), name=_SCRATCH)
     for constraint in list(table.foreign_key_constraints):
         table.constraints.discard(constraint)
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         try:
             table.create(connection, checkfirst=True)
             connection.exec_driver_sql(f"CREATE OR REPLACE VIEW {_SCRATCH}_view AS SELECT * FROM {_SCRATCH}")  # noqa: S608
-            row = _row(table, {"sources.id": 1})
+            row = _trial_row(table, {"sources.id": 1})
             connection.execute(sa.insert(table).values(row))
             connection.execute(sa.update(table).values(model=None))
             connection.execute(sa.delete(table))

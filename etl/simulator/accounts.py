@@ -12,7 +12,7 @@ class UnknownKey(Exception):
     """A request is pinned to a key that the gateway does not have."""
 
 
-class Accounts:
+class AccountPool:
     """Keys are named as the world's accounts; their ids are `<name>-id`."""
 
     def __init__(self, world: World, seed: int) -> None:
@@ -24,9 +24,9 @@ class Accounts:
         """The account's number; not a broken one, unless it is pinned or the last. Raises UnknownKey."""
         names = list(self._world.accounts)
         if key_id := headers.get("x-bf-api-key-id"):
-            return _pinned(key_id, [f"{name}-id" for name in names])
+            return _pinned_account(key_id, [f"{name}-id" for name in names])
         if name := headers.get("x-bf-api-key"):
-            return _pinned(name, names)
+            return _pinned_account(name, names)
         now, session = self._world.now(), headers.get("x-bf-session-id")
         place, until = self._sticky.get(session or "", (0, 0.0))
         if until <= now or names[place] in broken:
@@ -41,7 +41,7 @@ class Accounts:
         return list(self._world.accounts)[account]
 
 
-def _pinned(wanted: str, known: list[str]) -> int:
+def _pinned_account(wanted: str, known: list[str]) -> int:
     if wanted not in known:
         raise UnknownKey(wanted)
     return known.index(wanted)

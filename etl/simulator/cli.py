@@ -12,11 +12,11 @@ from pathlib import Path
 
 from etl.simulator.clock import ScaledClock
 from etl.simulator.credentials import Rotation
-from etl.simulator.faults import NAMES, parse
+from etl.simulator.faults import NAMES, parse_fault
 from etl.simulator.gateway import Gateway
 from etl.simulator.profiles import PROFILES
 from etl.simulator.replay import Replay
-from etl.simulator.server import Server, close
+from etl.simulator.server import Server, close_server
 from etl.simulator.settings import DEAD_CURSORS, on_or_off
 from etl.simulator.versions import ALIASES, VERSIONS
 from etl.simulator.world import World
@@ -28,20 +28,20 @@ _PART = r"([0-9]+(?:\.[0-9]+)?)(ms|[smhdw])"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT. Prints `listening on http://…` as its first line."""
-    options = parser().parse_args(argv)
+    options = make_parser().parse_args(argv)
     try:
-        gateway = Replay(options.replay) if options.replay else build(options)
+        gateway = Replay(options.replay) if options.replay else build_gateway(options)
     except (ValueError, OSError) as exc:
-        parser().error(str(exc))
+        make_parser().error(str(exc))
     try:
-        asyncio.run(serve(gateway, options))
+        asyncio.run(serve_until_signal(gateway, options))
     except OSError as exc:
         print(f"cannot listen on port {options.port}: {exc.strerror}", file=sys.stderr)
         return 1
     return 0
 
 
-def parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     cli = argparse.ArgumentParser(
         prog="bifrost-etl simulate",
         description="A simulated Bifrost gateway on 127.0.0.1, for trying and testing.",
@@ -60,8 +60,8 @@ def parser() -> argparse.ArgumentParser:
     add("--start", type=float, help="unix time at which the world starts (now)")
     add("--time-scale", type=float, default=1.0, help="simulated seconds per real second (%(default)s)")
     add("--rate", type=float, default=60.0, help="new jobs per simulated hour (%(default)s)")
-    add("--gap", type=duration, default=10.0, help="mean time between the jobs made earlier (10s)")
-    add("--retention", type=duration, help="age after which the list forgets a job, e.g. 24h (never)")
+    add("--gap", type=parse_duration, default=10.0, help="mean time between the jobs made earlier (10s)")
+    add("--retention", type=parse_duration, help="age after which the list forgets a job, e.g. 24h (never)")
     add("--deletions", type=float, default=0.0, help="fraction of jobs that users delete (%(default)s)")
     add("--failures", type=float, default=0.07, help="fraction of jobs that fail (%(default)s)")
     add("--stuck", type=float, default=0.0, help="fraction of jobs that stay open for days (%(default)s)")
@@ -72,7 +72,7 @@ def parser() -> argparse.ArgumentParser:
     add("--strict", type=on_or_off, help="decode as strictly as Bifrost does (on with a version)")
     add("--also", action="append", default=[], metavar="PROVIDER:JOBS", help="one more provider behind it")
     add("--cap", type=int, help="no page holds more jobs, whatever was asked")
-    add("--window", type=duration, help="how far back the list reaches; by id older jobs can be read")
+    add("--window", type=parse_duration, help="how far back the list reaches; by id older jobs can be read")
     add("--sort", choices=("created", "id"), default="created", help="how jobs of one second stand")
     add("--token", help="the Bearer token to ask for (none)")
     add("--virtual-key", action="append", default=[], metavar="sk-bf-…", help="accept this virtual key")
@@ -82,12 +82,12 @@ def parser() -> argparse.ArgumentParser:
     add("--allow-raw", action="store_true", help="requests may ask for the provider's raw answer")
     add("--no-passthrough", action="store_true", help="there is no /openai_passthrough/")
     add("--no-log-content", action="store_true", help="the log keeps no prompts, parameters and outputs")
-    add("--log-delay", type=duration, default=2.0, help="how late a row of the log is written (2s)")
+    add("--log-delay", type=parse_duration, default=2.0, help="how late a row of the log is written (2s)")
     add("--no-log-polls", action="store_true", help="who made a job never reads it by id")
-    add("--log-retention", type=duration, default=365 * 86400.0, help="the age of a row's end (365d)")
+    add("--log-retention", type=parse_duration, default=365 * 86400.0, help="the age of a row's end (365d)")
     add("--no-logs", action="store_true", help="the gateway keeps no log")
     add("--log-settles-as", default="", metavar="OBJECT", help="what a settler's row is called (2.1)")
-    add("--latency", type=duration, default=0.0, help="added to every answer, e.g. 20ms (0)")
+    add("--latency", type=parse_duration, default=0.0, help="added to every answer, e.g. 20ms (0)")
     add("--dead-cursor", default="404", choices=DEAD_CURSORS, help="%(default)s")
     add("--fault", action="append", default=[], metavar="NAME[:KEY=VALUE,…]", help="may be repeated")
     add("--cache", type=int, default=300_000, help="rendered jobs kept in memory (%(default)s)")
@@ -97,7 +97,7 @@ def parser() -> argparse.ArgumentParser:
     return cli
 
 
-def duration(text: str) -> float:
+def parse_duration(text: str) -> float:
     """Seconds of `20ms`, `1.5s`, `1h30m`, `7d`, `2w` or a number of seconds: as everywhere in the product."""
     low = text.strip().lower()
     if not re.fullmatch(rf"(?:{_PART} ?)+|[0-9]+(\.[0-9]+)?", low):
@@ -106,12 +106,12 @@ def duration(text: str) -> float:
     return sum(float(number) * UNITS[unit] for number, unit in parts) if parts else float(low)
 
 
-def build(options: argparse.Namespace) -> Gateway:
+def build_gateway(options: argparse.Namespace) -> Gateway:
     """Raises ValueError for a fault, a provider or a rotation that cannot be read."""
     start = time.time() if options.start is None else options.start
-    world = _world(options, start, options.provider, options.jobs, options.seed)
+    world = _make_world(options, start, options.provider, options.jobs, options.seed)
     others = [
-        _world(options, start, provider, int(jobs), options.seed + 1 + place)
+        _make_world(options, start, provider, int(jobs), options.seed + 1 + place)
         for place, (provider, _, jobs) in enumerate(spec.partition(":") for spec in options.also)
     ]
     user, _, password = (options.dashboard_auth or "").partition(":")
@@ -122,7 +122,7 @@ def build(options: argparse.Namespace) -> Gateway:
         virtual_keys=dict.fromkeys(options.virtual_key, "active"),
         dashboard=(user, password) if options.dashboard_auth else None,
         enforced=options.enforced,
-        rotation=_rotation(options.rotate_keys, start),
+        rotation=_parse_rotation(options.rotate_keys, start),
         dead_cursor=options.dead_cursor,
         allow_raw=options.allow_raw,
         passthrough=not options.no_passthrough,
@@ -136,13 +136,13 @@ def build(options: argparse.Namespace) -> Gateway:
         seed=options.seed,
     )
     for spec in options.fault:
-        gateway.faults.add(parse(spec))
+        gateway.faults.add(parse_fault(spec))
     if options.warm:
         world.warm()
     return gateway
 
 
-def _world(options: argparse.Namespace, start: float, provider: str, jobs: int, seed: int) -> World:
+def _make_world(options: argparse.Namespace, start: float, provider: str, jobs: int, seed: int) -> World:
     return World(
         seed,
         jobs,
@@ -166,17 +166,17 @@ def _world(options: argparse.Namespace, start: float, provider: str, jobs: int, 
     )
 
 
-def _rotation(text: str | None, start: float) -> Rotation | None:
+def _parse_rotation(text: str | None, start: float) -> Rotation | None:
     if not text:
         return None
     every, _, grace = text.partition(":")
     try:
-        return Rotation(start, duration(every), duration(grace or "0"))
+        return Rotation(start, parse_duration(every), parse_duration(grace or "0"))
     except argparse.ArgumentTypeError as exc:
         raise ValueError(str(exc)) from None
 
 
-async def serve(gateway: Gateway | Replay, options: argparse.Namespace) -> None:
+async def serve_until_signal(gateway: Gateway | Replay, options: argparse.Namespace) -> None:
     loop, done = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, done.set)
@@ -189,7 +189,7 @@ async def serve(gateway: Gateway | Replay, options: argparse.Namespace) -> None:
     if options.ready_file:
         _write_whole(options.ready_file, address + "\n")
     await done.wait()
-    await close(listener, server)
+    await close_server(listener, server)
 
 
 def _watch_stdin(loop: asyncio.AbstractEventLoop, done: asyncio.Event) -> None:

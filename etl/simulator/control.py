@@ -16,39 +16,39 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from etl.simulator.faults import parse
+from etl.simulator.faults import parse_fault
 from etl.simulator.gateway import Gateway
 from etl.simulator.settings import READERS, on_or_off
 from etl.simulator.versions import parse_version
-from etl.simulator.wire import Request, Response, dump
+from etl.simulator.wire import Request, Response, dump_json
 from etl.simulator.world import World
 
 
-def answer(gateway: Gateway, request: Request) -> Response:
+def answer_control(gateway: Gateway, request: Request) -> Response:
     """400 with an `error` for what cannot be done."""
     try:
-        found = _obey(gateway, request)
+        found = _obey_command(gateway, request)
         if request.query.get("as") == "text" and "key" in found:
             return Response(200, str(found["key"]).encode(), "text/plain")
-        return Response(200, dump(found))
+        return Response(200, dump_json(found))
     except (ValueError, TypeError, KeyError) as exc:
-        return Response(400, dump({"error": str(exc)}))
+        return Response(400, dump_json({"error": str(exc)}))
 
 
-def _obey(gateway: Gateway, request: Request) -> dict[str, object]:
+def _obey_command(gateway: Gateway, request: Request) -> dict[str, object]:
     command = request.path.removeprefix("/_sim/")
     if command == "stats":
-        return stats(gateway)
+        return gateway_stats(gateway)
     if command == "key":
         return {"key": gateway.credentials.current_key(gateway.world.now())}
     if request.method != "POST":
         raise ValueError("send this with POST")
     if command not in COMMANDS:
         raise ValueError(f"unknown command {command!r}; known are: {', '.join(COMMANDS)}")
-    return COMMANDS[command](gateway, request.query) or stats(gateway)
+    return COMMANDS[command](gateway, request.query) or gateway_stats(gateway)
 
 
-def stats(gateway: Gateway) -> dict[str, object]:
+def gateway_stats(gateway: Gateway) -> dict[str, object]:
     world = gateway.world
     return {
         "now": world.now(),
@@ -58,22 +58,22 @@ def stats(gateway: Gateway) -> dict[str, object]:
     }
 
 
-Query = dict[str, str]
+ControlQuery = dict[str, str]
 
 
-def _advance(gateway: Gateway, query: Query) -> None:
+def _advance_clock(gateway: Gateway, query: ControlQuery) -> None:
     gateway.world.advance(float(query["seconds"]))
 
 
-def _add_fault(gateway: Gateway, query: Query) -> None:
-    gateway.faults.add(parse(query["spec"]))
+def _add_fault(gateway: Gateway, query: ControlQuery) -> None:
+    gateway.faults.add(parse_fault(query["spec"]))
 
 
-def _clear_faults(gateway: Gateway, query: Query) -> None:
+def _clear_faults(gateway: Gateway, query: ControlQuery) -> None:
     gateway.faults.clear(query.get("name"))
 
 
-def _set(gateway: Gateway, query: Query) -> None:
+def _set_setting(gateway: Gateway, query: ControlQuery) -> None:
     for name, text in query.items():
         if name in READERS:
             setattr(gateway.settings, name, READERS[name](text))
@@ -94,26 +94,26 @@ def _set_worlds(gateway: Gateway, name: str, value: Any) -> None:
             world.strict = True
 
 
-def _change_virtual_key(gateway: Gateway, query: Query) -> None:
+def _change_virtual_key(gateway: Gateway, query: ControlQuery) -> None:
     gateway.credentials.virtual_keys.pop(query["value"], None)
     if state := query.get("state"):
         gateway.credentials.virtual_keys[query["value"]] = state
 
 
-def _add_job(gateway: Gateway, query: Query) -> dict[str, object]:
+def _add_job(gateway: Gateway, query: ControlQuery) -> dict[str, object]:
     job = json.loads(query.get("job", "{}"))
-    return {"id": _world(gateway, query).add(job, int(query.get("account", 0)))}
+    return {"id": _named_world(gateway, query).add(job, int(query.get("account", 0)))}
 
 
-def _update_job(gateway: Gateway, query: Query) -> None:
-    _world(gateway, query).update(query["id"], **json.loads(query["changes"]))
+def _update_job(gateway: Gateway, query: ControlQuery) -> None:
+    _named_world(gateway, query).update(query["id"], **json.loads(query["changes"]))
 
 
-def _delete_job(gateway: Gateway, query: Query) -> None:
-    _world(gateway, query).delete(query["id"])
+def _delete_job(gateway: Gateway, query: ControlQuery) -> None:
+    _named_world(gateway, query).delete(query["id"])
 
 
-def _world(gateway: Gateway, query: Query) -> World:
+def _named_world(gateway: Gateway, query: ControlQuery) -> World:
     wanted = query.get("provider") or query.get("id", "").rpartition(":")[2]
     return next((world for world in gateway.worlds if world.provider == wanted), gateway.world)
 
@@ -124,11 +124,11 @@ WORLD_READERS: dict[str, Callable[[str], Any]] = {
     "cap": lambda text: int(text) or None,
 }
 SETTINGS = (*READERS, *WORLD_READERS, "token", "enforced")
-COMMANDS: dict[str, Callable[[Gateway, Query], dict[str, object] | None]] = {
-    "advance": _advance,
+COMMANDS: dict[str, Callable[[Gateway, ControlQuery], dict[str, object] | None]] = {
+    "advance": _advance_clock,
     "fault": _add_fault,
     "clear": _clear_faults,
-    "set": _set,
+    "set": _set_setting,
     "virtual_key": _change_virtual_key,
     "add": _add_job,
     "update": _update_job,

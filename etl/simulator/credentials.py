@@ -55,7 +55,7 @@ class Credentials:
             return self._below_dashboard(headers, virtual, world)
         if self.dashboard:
             return self._beside_dashboard(headers, virtual, world)
-        scheme, given = _authorization(headers)
+        scheme, given = _read_authorization(headers)
         if scheme == "bearer" and self.token is not None and given == self.token:
             return None
         return self._virtual_refusal(virtual, bool(given), world)
@@ -68,16 +68,16 @@ class Credentials:
         return self.dashboard is None or self._is_administrator(headers)
 
     def virtual_key(self, headers: Mapping[str, str]) -> str:
-        scheme, given = _authorization(headers)
+        scheme, given = _read_authorization(headers)
         bearer = given if scheme == "bearer" and given.startswith("sk-bf-") else ""
         return headers.get("x-bf-vk", "") or bearer
 
     def _is_let_in(self, headers: Mapping[str, str], login: str) -> bool:
         if self.token is None:
             return True
-        scheme, given = _authorization(headers)
+        scheme, given = _read_authorization(headers)
         if login == "basic":
-            return scheme == "basic" and given in (self.token, _encoded(self.token))
+            return scheme == "basic" and given in (self.token, _encode_basic(self.token))
         by_header = login == "api-key" and headers.get("api-key") == self.token
         return by_header or (scheme == "bearer" and given == self.token)
 
@@ -120,14 +120,17 @@ class Credentials:
         return bool(self.virtual_keys or self.rotation)
 
     def _is_administrator(self, headers: Mapping[str, str]) -> bool:
-        scheme, given = _authorization(headers)
-        return self.dashboard is not None and (scheme, given) == ("basic", _encoded(":".join(self.dashboard)))
+        scheme, given = _read_authorization(headers)
+        return self.dashboard is not None and (scheme, given) == (
+            "basic",
+            _encode_basic(":".join(self.dashboard)),
+        )
 
 
-def _authorization(headers: Mapping[str, str]) -> tuple[str, str]:
+def _read_authorization(headers: Mapping[str, str]) -> tuple[str, str]:
     scheme, _, given = headers.get("authorization", "").partition(" ")
     return scheme.lower(), given
 
 
-def _encoded(text: str) -> str:
+def _encode_basic(text: str) -> str:
     return base64.b64encode(text.encode()).decode()

@@ -44,7 +44,7 @@ SINGLE = (
 )
 
 
-def decode(body: bytes) -> dict[str, Any]:
+def decode_request(body: bytes) -> dict[str, Any]:
     """The fields that Bifrost knows. Raises Unreadable."""
     try:
         job = json.loads(body)
@@ -66,13 +66,13 @@ def decode(body: bytes) -> dict[str, Any]:
 
 def as_listed(body: bytes) -> dict[str, Any]:
     """A job as Bifrost lists it. Raises Unreadable."""
-    job = {**ZEROES, "seconds": None, **decode(body)}
+    job = {**ZEROES, "seconds": None, **decode_request(body)}
     return {name: job[name] for name in LISTED if name in job}
 
 
 def as_single(body: bytes) -> dict[str, Any]:
     """A job as Bifrost gives it by id: what is zero is left out. Raises Unreadable."""
-    job = decode(body)
+    job = decode_request(body)
     kept = {name: job[name] for name in SINGLE if name in job}
     if kept.get("created_at") == 0:
         del kept["created_at"]

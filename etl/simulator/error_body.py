@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from etl.simulator.profiles import PROFILES
 from etl.simulator.versions import CONTRACT, Version
-from etl.simulator.wire import Response, dump, routing_info
+from etl.simulator.wire import Response, dump_json, routing_info
 
 #: From 2.1, `extra_fields.error_type` says whose fault it is.
 ERROR_TYPES = {
@@ -15,7 +15,7 @@ ERROR_TYPES = {
 }
 
 
-class Context(NamedTuple):
+class ErrorContext(NamedTuple):
     """What an error is an answer to. `key`: the account that was asked, once one was."""
 
     shape: str = "bifrost"
@@ -38,17 +38,17 @@ class Mistake(NamedTuple):
     headers: dict[str, str] = {}  # noqa: RUF012 (a NamedTuple's default; nobody changes it)
 
 
-def render(mistake: Mistake, context: Context) -> Response:
+def render_error(mistake: Mistake, context: ErrorContext) -> Response:
     """The answer that a client of this kind of gateway gets."""
     style = PROFILES[context.shape].errors
     if style == "bifrost":
-        body = _bifrost(mistake, context)
+        body = _bifrost_body(mistake, context)
     elif style == "detail":
         body = {"detail": mistake.message}
     else:
         body = upstream_body(mistake)
     status = 422 if style == "detail" and mistake.status in (400, 404) else mistake.status
-    return Response(status, dump(body), headers=dict(mistake.headers))
+    return Response(status, dump_json(body), headers=dict(mistake.headers))
 
 
 def upstream_body(mistake: Mistake) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def upstream_body(mistake: Mistake) -> dict[str, Any]:
     return {"error": detail}
 
 
-def _bifrost(mistake: Mistake, context: Context) -> dict[str, Any]:
+def _bifrost_body(mistake: Mistake, context: ErrorContext) -> dict[str, Any]:
     # Its own refusals of a request carry no status; a failure of its own does neither, but is called its own.
     told = mistake.origin in ("governance", "upstream") or mistake.status in (502, 504)
     detail = {"type": mistake.type, "code": mistake.code, "message": mistake.message, "param": mistake.param}
@@ -66,13 +66,13 @@ def _bifrost(mistake: Mistake, context: Context) -> dict[str, Any]:
         "type": mistake.top_type,
         "is_bifrost_error": mistake.origin == "core" and mistake.status == 500,
         "status_code": mistake.status if told else None,
-        "error": _known(detail),
+        "error": _known_fields(detail),
         "extra_fields": _extra_fields(mistake, context),
     }
-    return _known(body)
+    return _known_fields(body)
 
 
-def _extra_fields(mistake: Mistake, context: Context) -> dict[str, Any]:
+def _extra_fields(mistake: Mistake, context: ErrorContext) -> dict[str, Any]:
     extra: dict[str, Any] = {}
     if mistake.origin in ("core", "upstream"):
         if context.version.names_accounts and context.key:
@@ -85,7 +85,7 @@ def _extra_fields(mistake: Mistake, context: Context) -> dict[str, Any]:
     return extra
 
 
-def _known(fields: dict[str, Any]) -> dict[str, Any]:
+def _known_fields(fields: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in fields.items() if value is not None}
 
 
@@ -97,5 +97,5 @@ class Refused(Exception):
         self.response = response
 
 
-def refused(mistake: Mistake, context: Context) -> Refused:
-    return Refused(render(mistake, context))
+def refuse_request(mistake: Mistake, context: ErrorContext) -> Refused:
+    return Refused(render_error(mistake, context))

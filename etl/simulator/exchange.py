@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from etl.simulator.error_body import Context
+from etl.simulator.error_body import ErrorContext
 from etl.simulator.fault import Fault
 from etl.simulator.wire import Ask, Request, VideoPath
 from etl.simulator.world import World
@@ -28,12 +28,12 @@ class Exchange:
         return self.asked.through == "openai_passthrough"
 
     @property
-    def context(self) -> Context:
+    def context(self) -> ErrorContext:
         world = self.world
         kind = "video_list" if self.listing else "video_retrieve"
-        return Context(world.shape, world.version, world.provider, kind, self.key)
+        return ErrorContext(world.shape, world.version, world.provider, kind, self.key)
 
     @property
-    def upstream_context(self) -> Context:
+    def upstream_context(self) -> ErrorContext:
         """How the provider's own refusals look: through the passthrough, as it wrote them."""
         return self.context._replace(shape="openai") if self.raw else self.context

@@ -25,24 +25,24 @@ ENDS = ("404", "410", "400", "empty")
 MATCHES = ("after", "order", "id", "on", "through")
 
 
-def parse(spec: str) -> Fault:
+def parse_fault(spec: str) -> Fault:
     """A fault from its text. Raises ValueError for unknown names and unreadable numbers."""
     name, _, rest = spec.partition(":")
     pairs = [part.partition("=") for part in rest.split(",") if part]
-    return make(name, {key.strip(): value for key, _, value in pairs})
+    return make_fault(name, {key.strip(): value for key, _, value in pairs})
 
 
-def make(name: str, args: dict[str, object]) -> Fault:
+def make_fault(name: str, args: dict[str, object]) -> Fault:
     texts = {key: str(value) for key, value in args.items()}
-    _check(name, "fault", NAMES)
+    _check_name(name, "fault", NAMES)
     if name == "bad_item":
-        _check(texts.get("kind", "null"), "kind of bad item", [*INTRUDERS, "duplicate", *KINDS])
+        _check_name(texts.get("kind", "null"), "kind of bad item", [*INTRUDERS, "duplicate", *KINDS])
     elif name == "dead_cursor":
-        _check(texts.get("how", "404"), "end of a dead cursor", DEAD_CURSORS)
+        _check_name(texts.get("how", "404"), "end of a dead cursor", DEAD_CURSORS)
     elif name == "poison_type":
-        _check(texts.get("kind", "seconds_number"), "kind of another type", [*type_drift.KINDS])
+        _check_name(texts.get("kind", "seconds_number"), "kind of another type", [*type_drift.KINDS])
     elif name == "upstream_gone":
-        _check(texts.get("how", "404"), "end of an upstream", ENDS)
+        _check_name(texts.get("how", "404"), "end of an upstream", ENDS)
     # A poisoned job's id names the job, not the requests to spoil.
     matches = () if name in STANDING else MATCHES
     return Fault(
@@ -55,7 +55,7 @@ def make(name: str, args: dict[str, object]) -> Fault:
     )
 
 
-def _check(given: str, what: str, known: Sequence[str]) -> None:
+def _check_name(given: str, what: str, known: Sequence[str]) -> None:
     if given not in known:
         raise ValueError(f"unknown {what} {given!r}; known are: {', '.join(known)}")
 

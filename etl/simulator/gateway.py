@@ -16,18 +16,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from etl.simulator import error_table
-from etl.simulator.accounts import Accounts
+from etl.simulator.accounts import AccountPool
 from etl.simulator.credentials import Credentials, Rotation
-from etl.simulator.error_body import Context, Mistake, Refused, render
+from etl.simulator.error_body import ErrorContext, Mistake, Refused, render_error
 from etl.simulator.exchange import Exchange
 from etl.simulator.faults import Faults
 from etl.simulator.log.endpoint import PATH as LOG_PATH
 from etl.simulator.log.endpoint import LogEndpoint
 from etl.simulator.mangle import mangle_response
-from etl.simulator.settings import Settings
+from etl.simulator.settings import GatewaySettings
 from etl.simulator.upstream import Upstream
 from etl.simulator.videos import Videos
-from etl.simulator.wire import DASHBOARD, HTML, Request, Response, VideoPath, dump, video_path
+from etl.simulator.wire import DASHBOARD, HTML, Request, Response, VideoPath, dump_json, video_path
 from etl.simulator.world import World
 
 
@@ -53,16 +53,16 @@ class Gateway:
         self.world, self.worlds = world, (world, *others)
         for other in others:
             other.clock = world.clock
-        self.settings = Settings(**settings)
+        self.settings = GatewaySettings(**settings)
         self.credentials = Credentials(token, dict(virtual_keys or {}), dashboard, enforced, rotation)
         self.log = LogEndpoint(self.worlds, self.credentials, self.settings)
         self.faults = Faults(seed)
         self.served = 0
-        self._videos = {world.provider: self._behind(world, seed) for world in self.worlds}
+        self._videos = {world.provider: self._make_videos(world, seed) for world in self.worlds}
 
-    def _behind(self, world: World, seed: int) -> Videos:
+    def _make_videos(self, world: World, seed: int) -> Videos:
         upstream = Upstream(world, self.faults, self.settings)
-        return Videos(world, self.faults, Accounts(world, seed), upstream, self.settings)
+        return Videos(world, self.faults, AccountPool(world, seed), upstream, self.settings)
 
     @property
     def latency(self) -> float:
@@ -77,13 +77,13 @@ class Gateway:
         """The answer to one request. `/_sim/` is not the gateway's: see control."""
         self.served += 1
         if request.path == "/health":
-            return self._health(request)
+            return self._answer_health(request)
         if self._is_for_log(request.path):
-            return self._log(request)
-        asked = self._asked(request.path)
-        return self._answer(request, asked) if asked else self._elsewhere()
+            return self._answer_log(request)
+        asked = self._video_path(request.path)
+        return self._answer_videos(request, asked) if asked else self._answer_not_found()
 
-    def _asked(self, path: str) -> VideoPath | None:
+    def _video_path(self, path: str) -> VideoPath | None:
         profile = self.world.profile
         if not profile.suffixed:
             prefix = profile.path.removesuffix("/v1/videos")
@@ -94,48 +94,48 @@ class Gateway:
             return None
         return asked
 
-    def _elsewhere(self) -> Response:
+    def _answer_not_found(self) -> Response:
         if self.world.profile.suffixed:
             return Response(200, DASHBOARD, HTML)
-        return Response(404, dump({"error": {"code": "404", "message": "Resource not found"}}))
+        return Response(404, dump_json({"error": {"code": "404", "message": "Resource not found"}}))
 
-    def _health(self, request: Request) -> Response:
+    def _answer_health(self, request: Request) -> Response:
         if self.faults.pick(request, "health_down"):
-            return Response(503, dump({"status": "error", "components": {"db_pings": "failed"}}))
-        return Response(200, dump({"status": "ok", "components": {"db_pings": "ok"}}))
+            return Response(503, dump_json({"status": "error", "components": {"db_pings": "failed"}}))
+        return Response(200, dump_json({"status": "ok", "components": {"db_pings": "ok"}}))
 
     def _is_for_log(self, path: str) -> bool:
         there = self.world.profile.suffixed and self.settings.logs
         return there and (path == LOG_PATH or path.startswith(LOG_PATH + "/"))
 
-    def _log(self, request: Request) -> Response:
+    def _answer_log(self, request: Request) -> Response:
         active = self.faults.pick(request)
-        context = Context(self.world.shape, self.world.version)
-        answers = (error_table.answer(fault, context) for fault in active)
+        context = ErrorContext(self.world.shape, self.world.version)
+        answers = (error_table.fault_answer(fault, context) for fault in active)
         spoilt = next((answer for answer in answers if answer), None)
         return mangle_response(active, spoilt or self.log.answer(request))
 
-    def _answer(self, request: Request, asked: VideoPath) -> Response:
-        exchange = Exchange(request, asked, self._world(request, asked))
+    def _answer_videos(self, request: Request, asked: VideoPath) -> Response:
+        exchange = Exchange(request, asked, self._world_asked(request, asked))
         if request.method != "GET":
-            return render(Mistake(405, "Method not allowed"), exchange.context)
+            return render_error(Mistake(405, "Method not allowed"), exchange.context)
         exchange.faults = self.faults.pick(request)
         try:
-            response = self._serve(exchange)
+            response = self._serve_exchange(exchange)
         except Refused as refusal:
             response = refusal.response
         if exchange.key and not exchange.asked.through:
             self.log.record(exchange, response)
         return mangle_response(exchange.faults, response)
 
-    def _serve(self, exchange: Exchange) -> Response:
+    def _serve_exchange(self, exchange: Exchange) -> Response:
         for fault in exchange.faults:
-            if answer := error_table.answer(fault, exchange.context):
+            if answer := error_table.fault_answer(fault, exchange.context):
                 return answer
         if refusal := self.credentials.refusal(exchange.request.headers, exchange.world):
-            return error_table.named(refusal, exchange.context)
+            return error_table.named_error(refusal, exchange.context)
         if self._is_unknown(exchange):
-            return error_table.named("provider_not_configured", exchange.context)
+            return error_table.named_error("provider_not_configured", exchange.context)
         return self._videos[exchange.world.provider].answer(exchange)
 
     def _is_unknown(self, exchange: Exchange) -> bool:
@@ -147,7 +147,7 @@ class Gateway:
             return exchange.world.provider != "openai"
         return ":" in asked.id and asked.id.rpartition(":")[2] not in self._videos
 
-    def _world(self, request: Request, asked: VideoPath) -> World:
+    def _world_asked(self, request: Request, asked: VideoPath) -> World:
         """The provider that is meant: by parameter or by the id's suffix; the first one otherwise."""
         wanted = asked.id.rpartition(":")[2] if asked.id else request.query.get("provider", "")
         if asked.through:

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from etl.simulator.fault import Fault
-from etl.simulator.wire import dump
+from etl.simulator.wire import dump_json
 
 Items = list[bytes]
 
 
-def _drift(fault: Fault, items: Items) -> Items:
+def _drift_items(fault: Fault, items: Items) -> Items:
     return [_with_drift(item) for item in items]
 
 
@@ -21,7 +21,7 @@ def _with_drift(item: bytes) -> bytes:
         return item
     if isinstance(job.get("error"), dict):
         job["error"] = {**job["error"], "retryable": False}
-    return dump({**job, "quality": "hd", "usage": {"gpu_seconds": 41.5, "region": {"name": "eu"}}})
+    return dump_json({**job, "quality": "hd", "usage": {"gpu_seconds": 41.5, "region": {"name": "eu"}}})
 
 
 def _bad_item(fault: Fault, items: Items) -> Items:
@@ -31,14 +31,14 @@ def _bad_item(fault: Fault, items: Items) -> Items:
     """
     kind, at = fault.text("kind", "null"), fault.text("at")
     if at == "all":
-        return [_spoilt(kind, item) for item in items]
+        return [_spoil_item(kind, item) for item in items]
     place = int(at) if at else len(items) // 2
     if kind in INTRUDERS:
         items.insert(place, INTRUDERS[kind])
     elif kind == "duplicate":
         items.insert(place, items[place])
     else:
-        items[place] = _spoilt(kind, items[place])
+        items[place] = _spoil_item(kind, items[place])
     return items
 
 
@@ -52,44 +52,46 @@ INTRUDERS = {
 }
 
 
-def _spoilt(kind: str, item: bytes) -> bytes:
+def _spoil_item(kind: str, item: bytes) -> bytes:
     if kind in INTRUDERS:
         return INTRUDERS[kind]
     job = json.loads(item)
     return KINDS[kind](job)
 
 
-def _deep(job: dict[str, Any]) -> bytes:
-    return dump(job)[:-1] + b',"deep":' + b"[" * 5000 + b"]" * 5000 + b"}"
+def _deep_item(job: dict[str, Any]) -> bytes:
+    return dump_json(job)[:-1] + b',"deep":' + b"[" * 5000 + b"]" * 5000 + b"}"
 
 
-def _absurd(job: dict[str, Any]) -> bytes:
+def _absurd_item(job: dict[str, Any]) -> bytes:
     fields = b',"created_at":1e400,"progress":-1e308,"seconds":99999999999999999999999999,"size":"0x-1"}'
     return (
-        dump({k: v for k, v in job.items() if k not in ("created_at", "progress", "seconds", "size")})[:-1]
+        dump_json({k: v for k, v in job.items() if k not in ("created_at", "progress", "seconds", "size")})[
+            :-1
+        ]
         + fields
     )
 
 
-def _times(job: dict[str, Any], change: Callable[[int], Any]) -> bytes:
+def _change_times(job: dict[str, Any], change: Callable[[int], Any]) -> bytes:
     names = ("created_at", "completed_at", "expires_at")
-    return dump({k: change(v) if k in names and v is not None else v for k, v in job.items()})
+    return dump_json({k: change(v) if k in names and v is not None else v for k, v in job.items()})
 
 
-def _iso(seconds: int) -> str:
+def _iso_time(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
 
 
 KINDS: dict[str, Callable[[dict[str, Any]], bytes]] = {
-    "no_id": lambda job: dump({k: v for k, v in job.items() if k != "id"}),
-    "empty_id": lambda job: dump({**job, "id": ""}),
-    "number_id": lambda job: dump({**job, "id": 7}),
-    "nul": lambda job: dump({**job, "prompt": "before\0after"}),
-    "surrogate": lambda job: dump({**job, "prompt": "@"}).replace(b'"@"', rb'"half \ud83d pair"'),
-    "absurd": _absurd,
-    "deep": _deep,
-    "ms": lambda job: _times(job, lambda seconds: seconds * 1000),
-    "iso": lambda job: _times(job, _iso),
-    "types": lambda job: dump({**job, "model": ["sora-2"], "prompt": {"text": "x"}, "status": 3}),
+    "no_id": lambda job: dump_json({k: v for k, v in job.items() if k != "id"}),
+    "empty_id": lambda job: dump_json({**job, "id": ""}),
+    "number_id": lambda job: dump_json({**job, "id": 7}),
+    "nul": lambda job: dump_json({**job, "prompt": "before\0after"}),
+    "surrogate": lambda job: dump_json({**job, "prompt": "@"}).replace(b'"@"', rb'"half \ud83d pair"'),
+    "absurd": _absurd_item,
+    "deep": _deep_item,
+    "ms": lambda job: _change_times(job, lambda seconds: seconds * 1000),
+    "iso": lambda job: _change_times(job, _iso_time),
+    "types": lambda job: dump_json({**job, "model": ["sora-2"], "prompt": {"text": "x"}, "status": 3}),
 }
-ITEMS: dict[str, Callable[[Fault, Items], Items]] = {"drift": _drift, "bad_item": _bad_item}
+ITEMS: dict[str, Callable[[Fault, Items], Items]] = {"drift": _drift_items, "bad_item": _bad_item}

@@ -45,7 +45,7 @@ FAILURES = (
 
 
 @dataclass(frozen=True)
-class Plan:
+class WorldPlan:
     """What a world is drawn from."""
 
     seed: int
@@ -81,7 +81,7 @@ class Life(NamedTuple):
 class Fate:
     """Draws lives from a plan."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: WorldPlan) -> None:
         self.plan = plan
         self._key = hashlib.blake2b(repr(plan.seed).encode(), digest_size=16).digest()
         self._bounds = [w / sum(plan.weights) for w in accumulate(plan.weights)]
@@ -93,32 +93,32 @@ class Fate:
         self._step = 3600.0 / plan.rate if plan.rate else math.inf
 
     def life(self, index: int) -> Life:
-        digest = self._draw(index)
+        digest = self._draw_digest(index)
         words = _WORDS.unpack(digest)
         created = self._created(index, words)
         begun = created + 1 + 60 * (words[6] * _UNIT) ** 3
         settled = begun + self._render_time(words)
         return Life(
             index,
-            self._name(index, digest, created),
+            self._make_id(index, digest, created),
             created,
             begun,
             settled,
-            self._outcome(words[8] * _UNIT),
-            self._death(words, created),
+            self._draw_outcome(words[8] * _UNIT),
+            self._draw_deletion(words, created),
             min(bisect_right(self._bounds, words[2] * _UNIT), len(self._bounds) - 1),
             words,
         )
 
     def created(self, index: int) -> float:
         """Never falls as the index rises, so positions can be computed instead of stored."""
-        return self._created(index, _WORDS.unpack(self._draw(index)))
+        return self._created(index, _WORDS.unpack(self._draw_digest(index)))
 
     def _created(self, index: int, words: tuple[int, ...]) -> float:
         plan = self.plan
         if index % 2 and index != plan.jobs and words[1] * _UNIT < plan.ties:
             index -= 1
-            words = _WORDS.unpack(self._draw(index))
+            words = _WORDS.unpack(self._draw_digest(index))
         place: float = index - plan.jobs + words[0] * _UNIT
         return plan.start + place * (plan.gap if place < 0 else self._step)
 
@@ -146,8 +146,8 @@ class Fate:
         return index if index < 1 << 40 and self.native(index) == native else None
 
     def native(self, index: int) -> str:
-        digest = self._draw(index)
-        return self._name(index, digest, self._created(index, _WORDS.unpack(digest)))
+        digest = self._draw_digest(index)
+        return self._make_id(index, digest, self._created(index, _WORDS.unpack(digest)))
 
     def job(self, life: Life, now: float) -> Job:
         """The job as its provider knows it at `now`: native ids, nothing omitted but what is unknown."""
@@ -157,20 +157,20 @@ class Fate:
             "id": life.native,
             "object": "video",
             "model": model,
-            "status": self._status(life, now),
-            "progress": self._progress(life, now),
+            "status": self._status_at(life, now),
+            "progress": self._progress_at(life, now),
             "created_at": int(life.created),
             "size": sizes[words[5] % len(sizes)],
             "seconds": lengths[words[4] % len(lengths)],
-            "prompt": prompts.write(words[12]),
+            "prompt": prompts.write_prompt(words[12]),
         }
         if words[11] % 12 == 0 and life.number:
             job["remixed_from_video_id"] = self.native(life.number - 1 - words[11] % min(life.number, 500))
         if now >= life.settled:
-            self._settle(job, life)
+            self._settle_job(job, life)
         return job
 
-    def _settle(self, job: Job, life: Life) -> None:
+    def _settle_job(self, job: Job, life: Life) -> None:
         if life.outcome == "completed":
             job["completed_at"] = int(life.settled)
             job["expires_at"] = int(life.settled + DAY)
@@ -180,12 +180,12 @@ class Fate:
             if code == "internal_error":
                 job["completed_at"] = int(life.settled)
 
-    def _status(self, life: Life, now: float) -> str:
+    def _status_at(self, life: Life, now: float) -> str:
         if now >= life.settled:
             return life.outcome
         return "in_progress" if now >= life.begun else "queued"
 
-    def _progress(self, life: Life, now: float) -> float:
+    def _progress_at(self, life: Life, now: float) -> float:
         full = 1 if self.plan.custom else 100
         if now >= life.settled and life.outcome == "completed":
             return full
@@ -193,7 +193,7 @@ class Fate:
         percent = max(0, min(99, int(100 * share)))
         return percent / 100 if self.plan.custom else percent
 
-    def _outcome(self, chance: float) -> str:
+    def _draw_outcome(self, chance: float) -> str:
         if chance >= self.plan.failures:
             return "completed"
         cancels = self.plan.custom or self.plan.cancels
@@ -203,17 +203,17 @@ class Fate:
         seconds = 20 + 280 * (words[7] * _UNIT) ** 2
         return seconds + 3 * DAY if words[14] * _UNIT < self.plan.stuck else seconds
 
-    def _death(self, words: tuple[int, ...], created: float) -> float:
+    def _draw_deletion(self, words: tuple[int, ...], created: float) -> float:
         if words[15] * _UNIT >= self.plan.deletions:
             return math.inf
         return created + 30 + 2 * DAY * (words[10] * _UNIT) ** 2
 
-    def _name(self, index: int, digest: bytes, created: float) -> str:
+    def _make_id(self, index: int, digest: bytes, created: float) -> str:
         """OpenAI's ids begin with the second of creation: video_68d7512d0784… was created at 0x68d7512d."""
         head = digest[:16].hex()
         if not self.plan.custom:
             head = f"{int(min(max(created, 0), 2**32 - 1)):08x}{head[8:]}"
         return f"{self._prefix}{head}{index ^ int(head[16:], 16):016x}"
 
-    def _draw(self, index: int) -> bytes:
+    def _draw_digest(self, index: int) -> bytes:
         return hashlib.blake2b(index.to_bytes(8, "little"), key=self._key, digest_size=64).digest()

@@ -10,14 +10,14 @@ from heapq import merge
 from itertools import chain, groupby
 from typing import Any, NamedTuple
 
-from etl.simulator.job_lives import Fate, Job, Plan
+from etl.simulator.job_lives import Fate, Job, WorldPlan
 from etl.simulator.profiles import PROFILES
-from etl.simulator.wire import dress, dump, finish, native_id, wire_id
+from etl.simulator.wire import dress_job, dump_json, finish_job, native_id, wire_id
 
-Place = tuple[float, int, int]  # (created, 0 drawn | 1 added, number): the order of the list
+ListPlace = tuple[float, int, int]  # (created, 0 drawn | 1 added, number): the order of the list
 
 
-class DeadCursor(Exception):
+class UnknownCursor(Exception):
     """`after` names a job that this list does not hold."""
 
 
@@ -25,7 +25,7 @@ class Entry(NamedTuple):
     settled: float  # from when the bytes stand still; inf: never
     gone: float
     account: int
-    place: Place
+    place: ListPlace
     id: str
     body: bytes
 
@@ -34,7 +34,7 @@ class Added(NamedTuple):
     fields: Job
     account: int
     since: float
-    place: Place
+    place: ListPlace
 
 
 class JobStore:
@@ -44,7 +44,13 @@ class JobStore:
     """
 
     def __init__(
-        self, plan: Plan, shape: str, retention: float | None, window: float | None, sort: str, cache: int
+        self,
+        plan: WorldPlan,
+        shape: str,
+        retention: float | None,
+        window: float | None,
+        sort: str,
+        cache: int,
     ) -> None:
         self.fate, self._provider, self._shape, self._sort = Fate(plan), plan.provider, shape, sort
         self._retention = math.inf if retention is None else retention
@@ -53,7 +59,7 @@ class JobStore:
         self.room = cache
         self.added: dict[int, Added] = {}
         self._by_id: dict[str, int] = {}
-        self._order: list[tuple[Place, int]] = []
+        self._order: list[tuple[ListPlace, int]] = []
         self._gone: dict[int, float] = {}
         self.removed: list[tuple[float, int]] = []  # by hand: when, which
         self.changes: dict[int, list[tuple[float, Job | bytes]]] = {}
@@ -62,46 +68,48 @@ class JobStore:
 
     def walk(self, after: str | None, ascending: bool, account: int | None, when: float) -> Iterator[Entry]:
         """The listed jobs behind the cursor, in order. Raises DeadCursor."""
-        cursor = self._cursor(after, account, when) if after else None
+        cursor = self._find_cursor(after, account, when) if after else None
         if self._sort == "id":
             return self._walk_seconds(cursor, ascending, account, when)
         return self._walk_places(cursor.place if cursor else None, ascending, account, when)
 
     def _walk_places(
-        self, cursor: Place | None, ascending: bool, account: int | None, when: float
+        self, cursor: ListPlace | None, ascending: bool, account: int | None, when: float
     ) -> Iterator[Entry]:
         drawn = self._walk_drawn(cursor, ascending, account, when)
         refs = self._added_behind(cursor, ascending)
         if not refs:
             return drawn
         oldest = when - self._window
-        added = (self._entry(ref, when) for ref in refs if self.added[ref].since <= when)
-        seen = (e for e in added if e.place[0] > oldest and self._shows(e, account, when))
+        added = (self._entry_of(ref, when) for ref in refs if self.added[ref].since <= when)
+        seen = (e for e in added if e.place[0] > oldest and self._shows_entry(e, account, when))
         return merge(drawn, seen, key=lambda entry: entry.place, reverse=not ascending)
 
     def _walk_seconds(
         self, cursor: Entry | None, ascending: bool, account: int | None, when: float
     ) -> Iterator[Entry]:
         """In the order of whole seconds, and of ids within one."""
-        edge: Place | None = None
+        edge: ListPlace | None = None
         if cursor:
             second = math.floor(cursor.place[0]) + (not ascending)
             edge = (math.nextafter(second, -math.inf), 1, 0 if ascending else 1 << 60)
-        groups = groupby(self._walk_places(edge, ascending, account, when), _second)
+        groups = groupby(self._walk_places(edge, ascending, account, when), _second_of_creation)
         entries = chain.from_iterable(
             sorted(group, key=lambda entry: entry.id, reverse=not ascending) for _, group in groups
         )
         if cursor is None:
             return entries
-        here = (_second(cursor), cursor.id)
-        return (e for e in entries if ((_second(e), e.id) > here) == ascending and e.id != cursor.id)
+        here = (_second_of_creation(cursor), cursor.id)
+        return (
+            e for e in entries if ((_second_of_creation(e), e.id) > here) == ascending and e.id != cursor.id
+        )
 
     def listed(self, id: str, account: int | None, when: float) -> Entry | None:
         ref = self.find(id)
-        if ref is None or not self._exists(ref, when):
+        if ref is None or not self._exists_at(ref, when):
             return None
-        entry = self._entry(ref, when)
-        return entry if self._shows(entry, account, when) else None
+        entry = self._entry_of(ref, when)
+        return entry if self._shows_entry(entry, account, when) else None
 
     def find(self, id: str) -> int | None:
         if id in self._by_id:
@@ -122,7 +130,7 @@ class JobStore:
     # changing
 
     def add(self, given: Job, account: int, when: float) -> str:
-        id = self._suffixed(str(given.get("id") or f"video_added{len(self.added):043x}"))
+        id = self._with_suffix(str(given.get("id") or f"video_added{len(self.added):043x}"))
         if self.find(id) is not None:
             raise ValueError(f"{id} is already in this world")
         base: Job = {"id": id, "object": "video", "model": "sora-2", "status": "queued", "progress": 0}
@@ -148,7 +156,7 @@ class JobStore:
     # beneath
 
     def _walk_drawn(
-        self, cursor: Place | None, ascending: bool, account: int | None, when: float
+        self, cursor: ListPlace | None, ascending: bool, account: int | None, when: float
     ) -> Iterator[Entry]:
         low, high = self.fate.made_by(when - self._window), self.fate.made_by(when)
         if cursor and ascending:
@@ -160,15 +168,15 @@ class JobStore:
         for ref in range(low, high) if ascending else range(high - 1, low - 1, -1):
             entry = cached(ref)
             if entry is None or entry.settled > when:
-                entry = self._draw(ref, when)
+                entry = self._draw_entry(ref, when)
             if entry.gone > when and (account is None or entry.account == account):
                 yield entry
 
-    def _drawn_before(self, cursor: Place, inclusive: bool) -> int:
+    def _drawn_before(self, cursor: ListPlace, inclusive: bool) -> int:
         created, added, number = cursor
         return self.fate.made_by(created) if added else number + inclusive
 
-    def _added_behind(self, cursor: Place | None, ascending: bool) -> list[int]:
+    def _added_behind(self, cursor: ListPlace | None, ascending: bool) -> list[int]:
         order = self._order
         if cursor is None:
             part = order
@@ -179,47 +187,47 @@ class JobStore:
         refs = [ref for _, ref in part]
         return refs if ascending else refs[::-1]
 
-    def _cursor(self, id: str, account: int | None, when: float) -> Entry:
+    def _find_cursor(self, id: str, account: int | None, when: float) -> Entry:
         """A cursor may also be the provider's own id."""
         entry = self.listed(id, account, when) or self.listed(
             wire_id(id, self._provider, self._shape), account, when
         )
         if entry is None:
-            raise DeadCursor(id)
+            raise UnknownCursor(id)
         return entry
 
-    def _exists(self, ref: int, when: float) -> bool:
+    def _exists_at(self, ref: int, when: float) -> bool:
         return self.added[ref].since <= when if ref < 0 else ref < self.fate.made_by(when)
 
-    def _shows(self, entry: Entry, account: int | None, when: float) -> bool:
+    def _shows_entry(self, entry: Entry, account: int | None, when: float) -> bool:
         kept = entry.gone > when and entry.place[0] > when - self._retention
         return kept and (account is None or entry.account == account)
 
-    def _entry(self, ref: int, when: float) -> Entry:
+    def _entry_of(self, ref: int, when: float) -> Entry:
         entry = self._cache.get(ref)
         if entry is not None and entry.settled <= when:
             return entry
-        return self._draw(ref, when) if ref >= 0 else self._read(ref, when)
+        return self._draw_entry(ref, when) if ref >= 0 else self._read_entry(ref, when)
 
-    def _draw(self, ref: int, when: float) -> Entry:
+    def _draw_entry(self, ref: int, when: float) -> Entry:
         life = self.fate.life(ref)
-        job = dress(self.fate.job(life, when), self._provider, self._shape)
+        job = dress_job(self.fate.job(life, when), self._provider, self._shape)
         changed = ref in self.changes
-        body = self._changed(ref, job, when) if changed else dump(job, self._escapes)
+        body = self._apply_change(ref, job, when) if changed else dump_json(job, self._escapes)
         gone = min(life.deleted, self._gone.get(ref, math.inf))
         settled = math.inf if changed else life.settled
         entry = Entry(settled, gone, life.account, (life.created, 0, ref), job["id"], body)
         if settled <= when:
-            self._remember(ref, entry)
+            self._remember_entry(ref, entry)
         return entry
 
-    def _read(self, ref: int, when: float) -> Entry:
+    def _read_entry(self, ref: int, when: float) -> Entry:
         added = self.added[ref]
-        body = self._changed(ref, finish(added.fields, self._shape), when)
+        body = self._apply_change(ref, finish_job(added.fields, self._shape), when)
         gone = self._gone.get(ref, math.inf)
         return Entry(math.inf, gone, added.account, added.place, added.fields["id"], body)
 
-    def _changed(self, ref: int, job: Job, when: float) -> bytes:
+    def _apply_change(self, ref: int, job: Job, when: float) -> bytes:
         """The job's bytes with what was changed by hand; the last change wins."""
         raw: bytes | None = None
         for since, change in self.changes.get(ref, ()):
@@ -228,13 +236,13 @@ class JobStore:
             raw = change if isinstance(change, bytes) else None
             if not isinstance(change, bytes):
                 job = {**job, **change}
-        return dump(finish(job, self._shape), self._escapes) if raw is None else raw
+        return dump_json(finish_job(job, self._shape), self._escapes) if raw is None else raw
 
     @property
     def _escapes(self) -> bool:
         return PROFILES[self._shape].suffixed
 
-    def _remember(self, ref: int, entry: Entry) -> None:
+    def _remember_entry(self, ref: int, entry: Entry) -> None:
         if len(self._cache) >= self.room:
             self._cache.clear()
         self._cache[ref] = entry
@@ -245,7 +253,7 @@ class JobStore:
             raise KeyError(id)
         return ref
 
-    def _suffixed(self, id: str) -> str:
+    def _with_suffix(self, id: str) -> str:
         profile = PROFILES[self._shape]
         if profile.suffixed:
             return id if id.endswith(f":{self._provider}") else f"{id}:{self._provider}"
@@ -259,5 +267,5 @@ def _sort_time(created: Any, when: float) -> float:
     return float(created)
 
 
-def _second(entry: Entry) -> int:
+def _second_of_creation(entry: Entry) -> int:
     return math.floor(entry.place[0])

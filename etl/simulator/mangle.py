@@ -72,7 +72,7 @@ def _other_account(fault: Fault, ask: Ask) -> None:
     ask.twin = True
 
 
-def _cached(fault: Fault, ask: Ask) -> None:
+def _cached_answer(fault: Fault, ask: Ask) -> None:
     if fault.text("hit", "direct") != "miss":
         ask.now -= fault.number("age", 3600)
 
@@ -83,13 +83,13 @@ ASKS: dict[str, Callable[[Fault, Ask], None]] = {
     "order_ignored": _order_ignored,
     "limit_ignored": _limit_ignored,
     "other_account": _other_account,
-    "cached": _cached,
+    "cached": _cached_answer,
 }
 
 # the envelope
 
 
-def _without(*names: str) -> Callable[[Fault, dict[str, Any]], None]:
+def _without_fields(*names: str) -> Callable[[Fault, dict[str, Any]], None]:
     def drop(fault: Fault, rest: dict[str, Any]) -> None:
         for name in names:
             if fault.text("as") == "null":
@@ -100,7 +100,7 @@ def _without(*names: str) -> Callable[[Fault, dict[str, Any]], None]:
     return drop
 
 
-def _shrunk(fault: Fault, rest: dict[str, Any]) -> None:
+def _shrink_page(fault: Fault, rest: dict[str, Any]) -> None:
     rest["has_more"] = False
     rest.pop("first_id", None)
     rest.pop("last_id", None)
@@ -142,13 +142,13 @@ def _wrong_last_id(fault: Fault, rest: dict[str, Any]) -> None:
 
 
 ENVELOPES: dict[str, Callable[[Fault, dict[str, Any]], None]] = {
-    "no_has_more": _without("has_more"),
-    "no_ids": _without("first_id", "last_id"),
-    "no_extra_fields": _without("extra_fields"),
+    "no_has_more": _without_fields("has_more"),
+    "no_ids": _without_fields("first_id", "last_id"),
+    "no_extra_fields": _without_fields("extra_fields"),
     "has_more": _has_more,
     "wrong_last_id": _wrong_last_id,
-    "shrunk": _shrunk,
-    "null_data": _shrunk,
+    "shrunk": _shrink_page,
+    "null_data": _shrink_page,
     "drift": _drift_envelope,
     "cached": _cache_debug,
     "upstream_null": lambda fault, rest: None,  # the whole answer of another shape: see Videos
@@ -157,14 +157,14 @@ ENVELOPES: dict[str, Callable[[Fault, dict[str, Any]], None]] = {
 # the bytes sent
 
 
-def _body(change: Callable[[bytes], bytes]) -> Callable[[Fault, Response], None]:
+def _change_body(change: Callable[[bytes], bytes]) -> Callable[[Fault, Response], None]:
     def apply(fault: Fault, response: Response) -> None:
         response.body = change(response.body)
 
     return apply
 
 
-def _gzip(fault: Fault, response: Response) -> None:
+def _gzip_body(fault: Fault, response: Response) -> None:
     response.headers = {**response.headers, "Content-Encoding": "gzip"}
     response.body = gzip.compress(response.body, 1, mtime=0)
 
@@ -174,11 +174,11 @@ def _lying_gzip(fault: Fault, response: Response) -> None:
 
 
 def _gzip_cut(fault: Fault, response: Response) -> None:
-    _gzip(fault, response)
+    _gzip_body(fault, response)
     response.body = response.body[: len(response.body) // 2]
 
 
-def _dashboard(fault: Fault, response: Response) -> None:
+def _dashboard_page(fault: Fault, response: Response) -> None:
     response.body, response.kind = DASHBOARD, HTML
 
 
@@ -186,7 +186,7 @@ def _wrong_type(fault: Fault, response: Response) -> None:
     response.kind = fault.text("type", "text/plain; charset=utf-8")
 
 
-def _redirect(fault: Fault, response: Response) -> None:
+def _redirect_answer(fault: Fault, response: Response) -> None:
     response.status, response.body = int(fault.number("status", 302)), b""
     response.headers = {
         **response.headers,
@@ -199,39 +199,39 @@ def _no_content(fault: Fault, response: Response) -> None:
     response.status, response.body = 204, b""
 
 
-def _huge(fault: Fault, response: Response) -> None:
+def _huge_body(fault: Fault, response: Response) -> None:
     filler = b"x" * int(fault.number("mb", 64) * 1_000_000)
     response.body = b'{"object":"list","filler":"' + filler + b'",' + response.body[1:]
 
 
-def _delivery(how: str) -> Callable[[Fault, Response], None]:
+def _set_delivery(how: str) -> Callable[[Fault, Response], None]:
     def apply(fault: Fault, response: Response) -> None:
         response.delivery, response.amount = how, fault.number("seconds", 0.0)
 
     return apply
 
 
-def _skew(fault: Fault, response: Response) -> None:
+def _skew_date(fault: Fault, response: Response) -> None:
     response.skew = fault.number("seconds", 600)
 
 
 RESPONSES: dict[str, Callable[[Fault, Response], None]] = {
-    "empty_body": _body(lambda body: b""),
-    "invalid_json": _body(lambda body: body[: len(body) // 2]),
-    "not_object": _body(lambda body: b"[]"),
-    "non_utf8": _body(lambda body: body.replace(b'"video"', b'"vid\xff\xfe\x80o"', 1)),
-    "gzip": _gzip,
+    "empty_body": _change_body(lambda body: b""),
+    "invalid_json": _change_body(lambda body: body[: len(body) // 2]),
+    "not_object": _change_body(lambda body: b"[]"),
+    "non_utf8": _change_body(lambda body: body.replace(b'"video"', b'"vid\xff\xfe\x80o"', 1)),
+    "gzip": _gzip_body,
     "lying_gzip": _lying_gzip,
     "gzip_cut": _gzip_cut,
-    "html": _dashboard,
+    "html": _dashboard_page,
     "wrong_type": _wrong_type,
-    "redirect": _redirect,
+    "redirect": _redirect_answer,
     "no_content": _no_content,
-    "huge": _huge,
-    "truncated": _delivery("truncated"),
-    "reset": _delivery("reset"),
-    "stall": _delivery("stall"),
-    "drip": _delivery("drip"),
-    "slow": _delivery("slow"),
-    "clock_skew": _skew,
+    "huge": _huge_body,
+    "truncated": _set_delivery("truncated"),
+    "reset": _set_delivery("reset"),
+    "stall": _set_delivery("stall"),
+    "drip": _set_delivery("drip"),
+    "slow": _set_delivery("slow"),
+    "clock_skew": _skew_date,
 }

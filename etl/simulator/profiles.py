@@ -6,7 +6,7 @@ DAY = 86400.0
 
 
 @dataclass(frozen=True)
-class Profile:
+class ServerProfile:
     """How a server differs from Bifrost.
 
     suffixed: ids end in `:provider`, and JSON is escaped as Go does it. path: where the list is.
@@ -32,11 +32,11 @@ class Profile:
 
 
 PROFILES = {
-    "bifrost": Profile(suffixed=True, errors="bifrost"),
-    "reference": Profile(suffixed=True, errors="bifrost"),
-    "openai": Profile(),
-    "azure": Profile(path="/openai/v1/videos", login="api-key", null_ids=True),
-    "litellm": Profile(asked=(), cap=20, wrapped=True),
-    "window24h": Profile(errors="detail", clamps=True, window=DAY, polled=True),
-    "inworld": Profile(login="basic", asked=("after", "limit"), cancels=True),
+    "bifrost": ServerProfile(suffixed=True, errors="bifrost"),
+    "reference": ServerProfile(suffixed=True, errors="bifrost"),
+    "openai": ServerProfile(),
+    "azure": ServerProfile(path="/openai/v1/videos", login="api-key", null_ids=True),
+    "litellm": ServerProfile(asked=(), cap=20, wrapped=True),
+    "window24h": ServerProfile(errors="detail", clamps=True, window=DAY, polled=True),
+    "inworld": ServerProfile(login="basic", asked=("after", "limit"), cancels=True),
 }

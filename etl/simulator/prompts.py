@@ -51,13 +51,13 @@ VARIETY = len(SUBJECTS) * len(ACTIONS) * len(PLACES) * len(STYLES)
 
 
 @cache
-def _write(number: int) -> str:
+def _write_cached(number: int) -> str:
     number, subject = divmod(number, len(SUBJECTS))
     number, action = divmod(number, len(ACTIONS))
     style, place = divmod(number, len(PLACES))
     return f"{SUBJECTS[subject]} {ACTIONS[action]} {PLACES[place]}. {STYLES[style]}".rstrip()
 
 
-def write(drawn: int) -> str:
+def write_prompt(drawn: int) -> str:
     """One prompt from a drawn number."""
-    return _write(drawn % VARIETY)
+    return _write_cached(drawn % VARIETY)

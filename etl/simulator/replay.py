@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from etl.simulator.wire import Request, Response, dump
+from etl.simulator.wire import Request, Response, dump_json
 
 FORMAT, VERSION = "bifrost-etl-recording", 1
 #: In the answer to a request that was not recorded.
@@ -38,23 +38,23 @@ class Replay:
     def _take(self, line: str, where: str) -> None:
         try:
             one = json.loads(line)
-            request = Request(one["method"], _decoded(one["path"]), one["query"], {})
-            self._answers.setdefault(_key(request), []).append(_response(one))
+            request = Request(one["method"], _decode_path(one["path"]), one["query"], {})
+            self._answers.setdefault(_request_key(request), []).append(_recorded_response(one))
         except (ValueError, KeyError, TypeError) as exc:
             raise ValueError(f"{where}: no exchange: {exc!r}") from None
 
     def handle(self, request: Request) -> Response:
         """The answer to one request; `/_sim/unrecorded` lists those that had none."""
         if request.path == UNRECORDED:
-            return Response(200, dump({"unrecorded": self.unrecorded}))
+            return Response(200, dump_json({"unrecorded": self.unrecorded}))
         with self._lock:
-            answers = self._answers.get(_key(request))
+            answers = self._answers.get(_request_key(request))
             if answers:
                 return answers.pop(0) if len(answers) > 1 else answers[0]
-            self.unrecorded.append(_target(request))
-        print(f"not recorded: {_target(request)}", file=sys.stderr, flush=True)
+            self.unrecorded.append(_request_target(request))
+        print(f"not recorded: {_request_target(request)}", file=sys.stderr, flush=True)
         error = {"code": "not_recorded", "message": "This request is not in the recording."}
-        return Response(404, dump({"error": error}), headers={MARKER: "1"})
+        return Response(404, dump_json({"error": error}), headers={MARKER: "1"})
 
 
 def _read_head(line: str, path: Path) -> dict[str, Any]:
@@ -69,21 +69,21 @@ def _read_head(line: str, path: Path) -> dict[str, Any]:
     return head
 
 
-def _response(one: dict[str, Any]) -> Response:
+def _recorded_response(one: dict[str, Any]) -> Response:
     body = base64.b64decode(one["body_base64"]) if "body_base64" in one else one["body"].encode()
     headers = {name.title(): value for name, value in one["headers"].items()}
     kind = headers.pop("Content-Type", "")
     return Response(int(one["status"]), body, kind, headers)
 
 
-def _decoded(path: str) -> str:
+def _decode_path(path: str) -> str:
     return Request.to(path).path
 
 
-def _key(request: Request) -> str:
+def _request_key(request: Request) -> str:
     return json.dumps([request.method, request.path, sorted(request.query.items())])
 
 
-def _target(request: Request) -> str:
+def _request_target(request: Request) -> str:
     query = "&".join(f"{name}={value}" for name, value in request.query.items())
     return f"{request.method} {request.path}{'?' + query if query else ''}"

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Self
 
 from etl.simulator import control
 from etl.simulator.fault import Fault
-from etl.simulator.faults import make, parse
+from etl.simulator.faults import make_fault, parse_fault
 from etl.simulator.gateway import Gateway
 from etl.simulator.replay import Replay
 from etl.simulator.wire import Request, Response
@@ -50,27 +50,27 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
-        self._next()
+        self._read_next()
 
     def close(self) -> None:
         if self._transport:
             self._transport.abort()
 
-    def _next(self) -> None:
+    def _read_next(self) -> None:
         while not self._busy and (end := self._buffer.find(b"\r\n\r\n")) >= 0:
             request = read_request(self._buffer[:end])
             length = end + 4 + int(request.headers.get("content-length", 0))
             if len(self._buffer) < length:
                 return
             self._buffer = self._buffer[length:]
-            self._answer(request)
+            self._answer_request(request)
 
-    def _answer(self, request: Request) -> None:
+    def _answer_request(self, request: Request) -> None:
         gateway = self._server.gateway
         self._server.note(request)
         controls = request.path.startswith("/_sim/")
         if controls and isinstance(gateway, Gateway):
-            response = control.answer(gateway, request)
+            response = control.answer_control(gateway, request)
         else:
             response = gateway.handle(request)
         wait = 0.0 if controls else gateway.latency
@@ -81,16 +81,16 @@ class Connection(asyncio.Protocol):
         close = request.headers.get("connection", "").lower() == "close"
         if wait:
             loop = asyncio.get_running_loop()
-            self._busy = loop.call_later(wait, self._late, response, close)
+            self._busy = loop.call_later(wait, self._answer_late, response, close)
         else:
-            self._send(response, close)
+            self._send_response(response, close)
 
-    def _late(self, response: Response, close: bool) -> None:
+    def _answer_late(self, response: Response, close: bool) -> None:
         self._busy = False
-        self._send(response, close)
-        self._next()
+        self._send_response(response, close)
+        self._read_next()
 
-    def _send(self, response: Response, close: bool) -> None:
+    def _send_response(self, response: Response, close: bool) -> None:
         transport = self._transport
         if transport is None:
             return
@@ -107,13 +107,13 @@ class Connection(asyncio.Protocol):
             transport.close()
         elif response.delivery == "drip":
             transport.write(head)
-            self._drip(response, 0)
+            self._drip_body(response, 0)
         else:
             transport.write(head + response.body)
             if close:
                 transport.close()
 
-    def _drip(self, response: Response, sent: int) -> None:
+    def _drip_body(self, response: Response, sent: int) -> None:
         """A tenth of the body at a time, `amount` seconds apart."""
         piece = max(1, len(response.body) // 10)
         if self._transport is None:
@@ -121,10 +121,10 @@ class Connection(asyncio.Protocol):
         self._transport.write(response.body[sent : sent + piece])
         if sent + piece >= len(response.body):
             self._busy = False
-            self._next()
+            self._read_next()
             return
         wait = response.amount or 0.05
-        self._busy = asyncio.get_running_loop().call_later(wait, self._drip, response, sent + piece)
+        self._busy = asyncio.get_running_loop().call_later(wait, self._drip_body, response, sent + piece)
 
 
 def read_request(head: bytes) -> Request:
@@ -230,7 +230,7 @@ class Serving:
         listener, self.port = await self._server.listen(self._wanted)
         self._ready.set()
         await self._done.wait()
-        await close(listener, self._server)
+        await close_server(listener, self._server)
 
 
 class Simulator(Serving):
@@ -254,13 +254,13 @@ class Simulator(Serving):
 
     def fault(self, spec: str, **args: object) -> Fault:
         """Add a fault: its text, or its name and arguments."""
-        return self.gateway.faults.add(make(spec, args) if args else parse(spec))
+        return self.gateway.faults.add(make_fault(spec, args) if args else parse_fault(spec))
 
     def clear_faults(self) -> None:
         self.gateway.faults.clear()
 
 
-async def close(listener: asyncio.Server, server: Server) -> None:
+async def close_server(listener: asyncio.Server, server: Server) -> None:
     listener.close()
     for connection in list(server.connections):
         connection.close()

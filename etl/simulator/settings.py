@@ -8,7 +8,7 @@ DEAD_CURSORS = ("400", "404", "410", "422", "empty", "first_page")
 
 
 @dataclass
-class Settings:
+class GatewaySettings:
     """dead_cursor: DEAD_CURSORS, what an unknown `after` is answered with. latency: seconds of every answer.
 
     allow_raw: the configuration lets a request ask for the provider's raw answer. passthrough: whether

@@ -11,32 +11,32 @@ from datetime import UTC, datetime
 from typing import Any
 
 from etl.simulator.fault import Fault
-from etl.simulator.wire import dump
+from etl.simulator.wire import dump_json
 
 Job = dict[str, Any]
 
 
-def _iso(seconds: Any) -> str:
+def _iso_time(seconds: Any) -> str:
     return datetime.fromtimestamp(float(seconds or 0), UTC).isoformat().replace("+00:00", "Z")
 
 
-def _error(job: Job) -> Job:
+def _drift_error(job: Job) -> Job:
     found = job.get("error")
     return found if isinstance(found, dict) else {}
 
 
-def _completed(job: Job) -> Any:
+def _completed_value(job: Job) -> Any:
     return job.get("completed_at") or job["created_at"]
 
 
 KINDS: dict[str, Callable[[Job], Job]] = {
     "seconds_number": lambda job: {"seconds": float(job.get("seconds") or 8)},
     "id_number": lambda job: {"id": int(str(job["id"]).encode().hex()[-12:], 16)},
-    "code_number": lambda job: {"error": {**_error(job), "code": 400, "message": "blocked"}},
+    "code_number": lambda job: {"error": {**_drift_error(job), "code": 400, "message": "blocked"}},
     "created_float": lambda job: {"created_at": float(job["created_at"]) + 0.25},
-    "created_text": lambda job: {"created_at": _iso(job["created_at"])},
-    "completed_float": lambda job: {"completed_at": float(_completed(job)) + 0.5},
-    "completed_text": lambda job: {"completed_at": _iso(_completed(job))},
+    "created_text": lambda job: {"created_at": _iso_time(job["created_at"])},
+    "completed_float": lambda job: {"completed_at": float(_completed_value(job)) + 0.5},
+    "completed_text": lambda job: {"completed_at": _iso_time(_completed_value(job))},
     "error_text": lambda job: {"error": "Your request was blocked by our moderation system."},
     "progress_text": lambda job: {"progress": str(job.get("progress") or 0)},
 }
@@ -48,13 +48,13 @@ def drift_types(faults: Iterable[Fault], id: str, index: Callable[[int], str], b
     id: the job's, as the world names it. index: the id of the job drawn at this place.
     """
     for fault in faults:
-        if fault.name == "poison_type" and _concerns(fault, id, index, body):
+        if fault.name == "poison_type" and _concerns_item(fault, id, index, body):
             job = json.loads(body)
-            body = dump({**job, **KINDS[fault.text("kind", "seconds_number")](job)}, escape=False)
+            body = dump_json({**job, **KINDS[fault.text("kind", "seconds_number")](job)}, escape=False)
     return body
 
 
-def _concerns(fault: Fault, id: str, index: Callable[[int], str], body: bytes) -> bool:
+def _concerns_item(fault: Fault, id: str, index: Callable[[int], str], body: bytes) -> bool:
     if "id" in fault.args or "index" in fault.args:
         return id == (fault.text("id") or index(int(fault.number("index"))))
     created = json.loads(body).get("created_at")

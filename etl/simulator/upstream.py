@@ -4,16 +4,16 @@ from etl.simulator import error_table
 from etl.simulator.error_body import Refused
 from etl.simulator.exchange import Exchange
 from etl.simulator.faults import Faults
-from etl.simulator.settings import Settings
+from etl.simulator.settings import GatewaySettings
 from etl.simulator.type_drift import drift_types
 from etl.simulator.wire import Ask
-from etl.simulator.world import DeadCursor, Listing, World
+from etl.simulator.world import Listing, UnknownCursor, World
 
 
 class Upstream:
     """Items are the provider's jobs as the world's shape writes them."""
 
-    def __init__(self, world: World, faults: Faults, settings: Settings) -> None:
+    def __init__(self, world: World, faults: Faults, settings: GatewaySettings) -> None:
         self._world, self._faults, self._settings = world, faults, settings
         self._twin: World | None = None
         self._polled: dict[str, float] = {}
@@ -22,11 +22,11 @@ class Upstream:
         """Raises Refused: the provider's own refusal."""
         if how := self._faults.upstream_gone(self._world.provider, ask.now):
             if how != "empty":
-                raise Refused(error_table.gone(int(how), exchange.upstream_context))
+                raise Refused(error_table.gone_list(int(how), exchange.upstream_context))
             return Listing([], [], False)
         try:
             page = self._find(ask)
-        except DeadCursor:
+        except UnknownCursor:
             page = self._answer_dead(ask, exchange)
         if self._world.profile.polled:
             page = page._replace(items=[self._as_polled(*item) for item in zip(page.ids, page.items)])  # noqa: B905
@@ -38,7 +38,7 @@ class Upstream:
         """One job; None when this account does not know it. Raises Refused."""
         if how := self._faults.upstream_gone(self._world.provider, self._world.now()):
             if how != "empty":
-                raise Refused(error_table.gone(int(how), exchange.upstream_context))
+                raise Refused(error_table.gone_list(int(how), exchange.upstream_context))
             return None
         account = exchange.account if len(self._world.accounts) > 1 else None
         body = self._world.raw(id, account)

@@ -77,7 +77,7 @@ class Ask:
     twin: bool = False  # answer from a stranger's world
 
 
-def dump(value: Any, escape: bool = True) -> bytes:
+def dump_json(value: Any, escape: bool = True) -> bytes:
     """JSON as Go writes it: `<`, `>` and `&` escaped; plain otherwise."""
     text = _encode(value)
     if escape:
@@ -108,15 +108,15 @@ def native_id(id: str, provider: str, shape: str) -> str | None:
     return id
 
 
-def dress(job: Job, provider: str, shape: str) -> Job:
+def dress_job(job: Job, provider: str, shape: str) -> Job:
     """A provider's job as a gateway of this shape lists it."""
     dressed = dict(job, id=wire_id(job["id"], provider, shape))
     if source := job.get("remixed_from_video_id"):
         dressed["remixed_from_video_id"] = wire_id(source, provider, shape)
-    return dressed if shape == "bifrost" else finish(dressed, shape)
+    return dressed if shape == "bifrost" else finish_job(dressed, shape)
 
 
-def finish(job: Job, shape: str) -> Job:
+def finish_job(job: Job, shape: str) -> Job:
     """Settle what is null and what is left out; ids are taken as they are."""
     if shape == "bifrost":
         return {key: value for key, value in job.items() if value is not None or key not in NULLABLE}
@@ -138,7 +138,7 @@ def as_upstream(body: bytes, provider: str) -> bytes:
     for name in ("id", "remixed_from_video_id"):
         if isinstance(job.get(name), str):
             job[name] = unquote(job[name].removesuffix(f":{provider}"))
-    return dump({**dict.fromkeys(NULLABLE), **job}, escape=False)
+    return dump_json({**dict.fromkeys(NULLABLE), **job}, escape=False)
 
 
 def extra_fields(
@@ -180,5 +180,5 @@ def reference_fields(provider: str, latency: float) -> dict[str, Any]:
 def page_body(items: list[bytes] | None, rest: dict[str, Any], escape: bool = True) -> bytes:
     """The envelope around items that are already bytes; None is a null list."""
     data = b"null" if items is None else b"[" + b",".join(items) + b"]"
-    tail = dump(rest, escape)[1:]
+    tail = dump_json(rest, escape)[1:]
     return b'{"object":"list","data":' + data + (b"," if rest else b"") + tail

@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 
 from etl.simulator.births import Births
 from etl.simulator.clock import Clock, ManualClock
-from etl.simulator.job_lives import Plan
-from etl.simulator.job_store import DeadCursor, JobStore
+from etl.simulator.job_lives import WorldPlan
+from etl.simulator.job_store import JobStore, UnknownCursor
 from etl.simulator.profiles import PROFILES
 from etl.simulator.versions import CONTRACT, parse_version
 from etl.simulator.wire import wire_id
 
-__all__ = ["START", "DeadCursor", "Listing", "World"]
+__all__ = ["START", "Listing", "UnknownCursor", "World"]
 
 START = 1_767_225_600.0  # 2026-01-01T00:00:00Z
 
@@ -76,7 +76,7 @@ class World:
         self.clock: Clock = clock or ManualClock(start)
         weights = tuple(self.accounts.values())
         cancels = self.profile.cancels
-        self.plan = Plan(
+        self.plan = WorldPlan(
             seed, jobs, start, rate, gap, provider, weights, failures, deletions, stuck, cancels, ties
         )
         reach = self.profile.window if window is None else window
@@ -140,14 +140,14 @@ class World:
     def job(self, id: str, now: float | None = None) -> Any:
         """The job as listed at `now`, or None."""
         body = self.raw(id, None, now)
-        return None if body is None else _decoded(body)
+        return None if body is None else _decode_body(body)
 
     def expected(self, now: float | None = None, account: int | str | None = None) -> list[Any]:
         """The truth: every listed job, oldest first, exactly as a page would show it (bytes, if no JSON)."""
         with self._lock:
             when = self.now() if now is None else now
             place = self.account(account) if isinstance(account, str) else account
-            return [_decoded(entry.body) for entry in self._store.walk(None, True, place, when)]
+            return [_decode_body(entry.body) for entry in self._store.walk(None, True, place, when)]
 
     def created(self, id: str) -> float:
         """When a job was made (unix seconds). Raises KeyError."""
@@ -202,7 +202,7 @@ class World:
             self._store.remove(id, self.now())
 
 
-def _decoded(body: bytes) -> Any:
+def _decode_body(body: bytes) -> Any:
     try:
         return json.loads(body)
     except ValueError:

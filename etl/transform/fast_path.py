@@ -18,12 +18,12 @@ import msgspec
 from etl.records import JobRow, new_row
 from etl.transform import parsers
 from etl.transform.jobs import (
-    Context,
+    PageContext,
+    content_hash,
     count_unknown,
     derived_status,
-    digest,
     provider_of,
-    significant,
+    significant_extra,
     without_column,
 )
 from etl.transform.json_values import MAX_DEPTH, MAX_ID, deeper_than, has_escaped_nul, json_text
@@ -36,7 +36,7 @@ class _Error(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     message: str | None = None
 
 
-class _Job(msgspec.Struct, gc=False):
+class _OrdinaryJob(msgspec.Struct, gc=False):
     """The reference page shows no status, and a gateway whose provider sent none an empty one."""
 
     id: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID)]
@@ -55,13 +55,13 @@ class _Job(msgspec.Struct, gc=False):
     error: _Error | None = None
 
 
-class _StrictJob(_Job, forbid_unknown_fields=True, gc=False):
+class _StrictJob(_OrdinaryJob, forbid_unknown_fields=True, gc=False):
     """A job without other members."""
 
 
 _decode_page = msgspec.json.Decoder(list[_StrictJob]).decode
 _decode_strict = msgspec.json.Decoder(_StrictJob).decode
-_decode = msgspec.json.Decoder(_Job).decode
+_decode = msgspec.json.Decoder(_OrdinaryJob).decode
 _decode_members = msgspec.json.Decoder(dict[str, Any]).decode
 _UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 _NONE: dict[str, Any] = {}
@@ -72,17 +72,17 @@ _NO_EXTRA: _Extra = (None, None)
 _id = attrgetter("id")
 
 
-def ordinary_rows(items: Sequence[bytes], context: Context) -> list[JobRow | None]:
+def ordinary_rows(items: Sequence[bytes], context: PageContext) -> list[JobRow | None]:
     """A row for each item; None where anything about it is out of the ordinary. Prompts must be stored as
     sent. Members that the contract does not name are counted as drift."""
     jobs = _decoded_at_once(items)
     if jobs is not None:
         try:
-            return list(map(_row, jobs, _times(jobs), repeat(_NO_EXTRA), repeat(context)))
+            return list(map(_make_row, jobs, _read_times(jobs), repeat(_NO_EXTRA), repeat(context)))
         except ValueError:
             pass
-    found = [_decoded(item) for item in items]
-    times = _times([each[0] for each in found if each is not None])
+    found = [_decode_job(item) for item in items]
+    times = _read_times([each[0] for each in found if each is not None])
     return [None if each is None else _row_of(*each, next(times), context) for each in found]
 
 
@@ -97,54 +97,54 @@ def _decoded_at_once(items: Sequence[bytes]) -> list[_StrictJob] | None:
     return jobs if len(jobs) == len(items) and all(map(str.strip, map(_id, jobs))) else None
 
 
-def _decoded(item: bytes) -> tuple[_Job, dict[str, Any]] | None:
+def _decode_job(item: bytes) -> tuple[_OrdinaryJob, dict[str, Any]] | None:
     """The job, and its members without a column."""
     if has_escaped_nul(item):
         return None
     try:
-        return _named(_decode_strict(item), _NONE)
+        return _name_job(_decode_strict(item), _NONE)
     except msgspec.ValidationError:
         pass
     except _UNREADABLE:
         return None
     try:
         members = _decode_members(item)
-        return None if deeper_than(members, MAX_DEPTH) else _named(_decode(item), without_column(members))
+        return None if deeper_than(members, MAX_DEPTH) else _name_job(_decode(item), without_column(members))
     except _UNREADABLE:
         return None
 
 
-def _named(job: _Job, others: dict[str, Any]) -> tuple[_Job, dict[str, Any]] | None:
+def _name_job(job: _OrdinaryJob, others: dict[str, Any]) -> tuple[_OrdinaryJob, dict[str, Any]] | None:
     return (job, others) if job.id.strip() else None
 
 
-def _row_of(job: _Job, others: dict[str, Any], times: _Times, context: Context) -> JobRow | None:
+def _row_of(job: _OrdinaryJob, others: dict[str, Any], times: _Times, context: PageContext) -> JobRow | None:
     try:
-        row = _row(job, times, _extra(others), context)
+        row = _make_row(job, times, _make_extra(others), context)
     except ValueError:
         return None
     count_unknown(others, context)
     return row
 
 
-def _extra(members: dict[str, Any]) -> _Extra:
+def _make_extra(members: dict[str, Any]) -> _Extra:
     if not members:
         return _NO_EXTRA
     text = json_text(members)
-    return text, significant(members, text)
+    return text, significant_extra(members, text)
 
 
-def _times(jobs: Sequence[_Job]) -> Iterator[_Times]:
+def _read_times(jobs: Sequence[_OrdinaryJob]) -> Iterator[_Times]:
     """When each was created and completed, and will expire; made at once, in a seventh of the time."""
     unix = [moment for job in jobs for moment in (job.created_at, job.completed_at, job.expires_at)]
     utc = iter(msgspec.convert(unix, list[datetime | None], strict=False))
     return zip(utc, utc, utc, strict=True)
 
 
-def _row(job: _Job, times: _Times, extra: _Extra, context: Context) -> JobRow:
+def _make_row(job: _OrdinaryJob, times: _Times, extra: _Extra, context: PageContext) -> JobRow:
     """Raises ValueError for a number out of range."""
     key, size, error = job.id, job.size or None, job.error
-    progress, seconds = parsers.percent(job.progress), parsers.seconds(job.seconds)
+    progress, seconds = parsers.parse_percent(job.progress), parsers.parse_seconds(job.seconds)
     code, message = (None, None) if error is None else (error.code or None, error.message or None)
     reported = job.status or None
     status = reported or derived_status(bool(code or message), times[1], progress)
@@ -157,7 +157,7 @@ def _row(job: _Job, times: _Times, extra: _Extra, context: Context) -> JobRow:
     )  # fmt: skip
     row = (
         key, provider, model, status, reported, progress, prompt, remixed, seconds, size,
-        *parsers.dimensions(size), *times, code, message, extra[0],
-        status == "completed" or status == "failed", digest(content),
+        *parsers.parse_dimensions(size), *times, code, message, extra[0],
+        status == "completed" or status == "failed", content_hash(content),
     )  # fmt: skip
     return new_row(row)

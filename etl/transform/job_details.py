@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from etl.records import JobDetails
-from etl.transform.json_values import Unusable, clean, decode
+from etl.transform.json_values import Unusable, clean_text, decode_json
 from etl.transform.options import Options
 from etl.transform.privacy import Scrubber, find_prompts
 
@@ -31,7 +31,7 @@ _LINK = re.compile(r"([a-z][a-z0-9+.-]*://[^\s?#\"'<>]*)[?#][^\s\"'<>]*", re.IGN
 
 def read_details(raw: bytes, options: Options) -> JobDetails:
     """Raises Unusable for an answer that is no object."""
-    job = decode(raw)
+    job = decode_json(raw)
     if type(job) is not dict:
         raise Unusable("an answer by id that is no object")
     filtered, reasons = _content_filter(job)
@@ -84,7 +84,9 @@ def _content_filter(job: dict[str, Any]) -> tuple[int | None, list[str]]:
 
 def _told(reasons: list[str], job: dict[str, Any], options: Options) -> tuple[str, ...]:
     """The reasons without signatures, credentials and, unless they are stored, prompts."""
-    texts = [_LINK.sub(r"\1", options.mask.text(clean(text)))[:_LONGEST] for text in reasons[:_MOST_REASONS]]
+    texts = [
+        _LINK.sub(r"\1", options.mask.text(clean_text(text)))[:_LONGEST] for text in reasons[:_MOST_REASONS]
+    ]
     if options.prompts != "store":
         scrubber = Scrubber(find_prompts(job), options)
         texts = [scrubber.message(text) for text in texts]

@@ -18,7 +18,7 @@ from etl.transform.json_values import MAX_ID, Unusable, json_text, json_type
 from etl.transform.options import Options
 from etl.transform.privacy import Scrubber
 
-Parsed = TypeVar("Parsed")
+ParsedValue = TypeVar("ParsedValue")
 
 MAX_PATH = 255
 
@@ -44,7 +44,7 @@ _pack = msgspec.msgpack.Encoder().encode
 
 
 @dataclass(slots=True)
-class Context:
+class PageContext:
     """What the jobs of one page share. `provider` comes from the page or the source; `drift` adds up."""
 
     options: Options
@@ -80,43 +80,43 @@ def job_id(job: Any) -> str:
     return found
 
 
-def job_row(job: dict[str, Any], context: Context) -> JobRow:
+def job_row(job: dict[str, Any], context: PageContext) -> JobRow:
     """The row of an item with a usable id. Raises Unusable for no other reason than its id."""
     key = job_id(job)
     extra = {} if _KNOWN.issuperset(job) else without_column(job)
     count_unknown(extra, context)
     error = job.get("error")
-    error_code, error_message, failed = _error(error, extra, context) if error else _NO_ERROR
-    created_at = _parsed(job, "created_at", parsers.moment, extra)
-    completed_at = _parsed(job, "completed_at", parsers.moment, extra)
-    expires_at = _parsed(job, "expires_at", parsers.moment, extra)
-    progress = _parsed(job, "progress", parsers.percent, extra)
-    seconds = _parsed(job, "seconds", parsers.seconds, extra)
-    reported, status = _status(job, extra, failed, completed_at, progress)
+    error_code, error_message, failed = _read_error(error, extra, context) if error else _NO_ERROR
+    created_at = _parse_member(job, "created_at", parsers.parse_instant, extra)
+    completed_at = _parse_member(job, "completed_at", parsers.parse_instant, extra)
+    expires_at = _parse_member(job, "expires_at", parsers.parse_instant, extra)
+    progress = _parse_member(job, "progress", parsers.parse_percent, extra)
+    seconds = _parse_member(job, "seconds", parsers.parse_seconds, extra)
+    reported, status = _read_status(job, extra, failed, completed_at, progress)
     if progress == 1 and status == "completed":
         progress = 100.0
-    model = _text(job, "model", extra)
-    remixed = _text(job, "remixed_from_video_id", extra)
-    size = _size(job, extra)
-    width, height = parsers.dimensions(size)
+    model = _read_text(job, "model", extra)
+    remixed = _read_text(job, "remixed_from_video_id", extra)
+    size = _read_size(job, extra)
+    width, height = parsers.parse_dimensions(size)
     if job.get("object") not in ("video", None):
         extra["object"] = job["object"]
-    prompt, provider = _text(job, "prompt", extra), _provider(job, key, context, extra)
+    prompt, provider = _read_text(job, "prompt", extra), _read_provider(job, key, context, extra)
     extra_text = json_text(extra) if extra else None
     content = (
         provider, model, status, reported, prompt, remixed, seconds, size, created_at, completed_at,
-        expires_at, error_code, error_message, significant(extra, extra_text) if extra_text else None,
+        expires_at, error_code, error_message, significant_extra(extra, extra_text) if extra_text else None,
     )  # fmt: skip
     row = (
         key, provider, model, status, reported, progress, prompt, remixed, seconds, size, width, height,
         created_at, completed_at, expires_at, error_code, error_message, extra_text,
         is_settled(status, ended=failed or completed_at is not None),
-        digest(content),
+        content_hash(content),
     )  # fmt: skip
     return new_row(row)
 
 
-def digest(content: tuple[Any, ...]) -> str:
+def content_hash(content: tuple[Any, ...]) -> str:
     """The content hash: 32 hexadecimal digits."""
     return blake2b(_pack(content), digest_size=16).hexdigest()
 
@@ -126,15 +126,15 @@ def without_column(job: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in job.items() if name not in _KNOWN}
 
 
-def count_unknown(extra: dict[str, Any], context: Context) -> None:
+def count_unknown(extra: dict[str, Any], context: PageContext) -> None:
     """Members without a column are drift."""
     for name, value in extra.items():
         context.unknown("job", name, value)
 
 
-def _parsed(
-    job: dict[str, Any], name: str, parse: Callable[[Any], Parsed | None], extra: dict[str, Any]
-) -> Parsed | None:
+def _parse_member(
+    job: dict[str, Any], name: str, parse: Callable[[Any], ParsedValue | None], extra: dict[str, Any]
+) -> ParsedValue | None:
     """What `parse` makes of a member; the original goes to `extra` when it makes nothing of it."""
     value = job.get(name)
     if value is None:
@@ -146,7 +146,7 @@ def _parsed(
         return None
 
 
-def _text(job: dict[str, Any], name: str, extra: dict[str, Any]) -> str | None:
+def _read_text(job: dict[str, Any], name: str, extra: dict[str, Any]) -> str | None:
     """A text column; another type is kept twice, as text and as it came."""
     value = job.get(name)
     if type(value) is str:
@@ -157,7 +157,7 @@ def _text(job: dict[str, Any], name: str, extra: dict[str, Any]) -> str | None:
     return json_text(value) if value else None
 
 
-def _size(job: dict[str, Any], extra: dict[str, Any]) -> str | None:
+def _read_size(job: dict[str, Any], extra: dict[str, Any]) -> str | None:
     size = job.get("size")
     if type(size) is str:
         return size or None
@@ -166,7 +166,7 @@ def _size(job: dict[str, Any], extra: dict[str, Any]) -> str | None:
     return None
 
 
-def _provider(job: dict[str, Any], key: str, context: Context, extra: dict[str, Any]) -> str | None:
+def _read_provider(job: dict[str, Any], key: str, context: PageContext, extra: dict[str, Any]) -> str | None:
     own = job.get("provider")
     if own is not None and type(own) is not str:
         extra["provider"] = own
@@ -181,7 +181,7 @@ def provider_of(key: str) -> str | None:
     return suffix if colon and suffix else None
 
 
-def _status(
+def _read_status(
     job: dict[str, Any],
     extra: dict[str, Any],
     failed: bool,
@@ -211,7 +211,9 @@ def derived_status(failed: bool, completed_at: datetime | None, progress: float 
     return "in_progress" if progress else "queued"
 
 
-def _error(error: Any, extra: dict[str, Any], context: Context) -> tuple[str | None, str | None, bool]:
+def _read_error(
+    error: Any, extra: dict[str, Any], context: PageContext
+) -> tuple[str | None, str | None, bool]:
     """(code, message, whether it is an error at all): the reference page shows an empty one on every job."""
     if type(error) is str:
         return None, error, bool(error.strip())
@@ -224,20 +226,20 @@ def _error(error: Any, extra: dict[str, Any], context: Context) -> tuple[str | N
         context.unknown("job.error", name, value)
     if others:
         extra["error"] = others
-    return _word(code), _word(message), bool(_meaningful(error))
+    return _as_word(code), _as_word(message), bool(_without_zero_values(error))
 
 
-def _word(value: Any) -> str | None:
+def _as_word(value: Any) -> str | None:
     if not value:
         return None
     return value if type(value) is str else json_text(value)
 
 
-def _meaningful(value: Any) -> Any:
+def _without_zero_values(value: Any) -> Any:
     """Without zero values, which an answer by id leaves out: both shapes of a job must hash the same."""
     if type(value) is not dict:
         return value
-    return {name: kept for name, child in value.items() if (kept := _meaningful(child))}
+    return {name: kept for name, child in value.items() if (kept := _without_zero_values(child))}
 
 
 def _has_zero(members: dict[str, Any]) -> bool:
@@ -247,9 +249,9 @@ def _has_zero(members: dict[str, Any]) -> bool:
     return False
 
 
-def significant(extra: dict[str, Any], text: str) -> str | None:
+def significant_extra(extra: dict[str, Any], text: str) -> str | None:
     """What of `extra`, JSON text `text`, the hash covers: all but zero values and a strange progress."""
     if "progress" not in extra and not _has_zero(extra):
         return text
-    kept = _meaningful({name: value for name, value in extra.items() if name != "progress"})
+    kept = _without_zero_values({name: value for name, value in extra.items() if name != "progress"})
     return json_text(kept) if kept else None

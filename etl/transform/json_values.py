@@ -46,7 +46,7 @@ class Unusable(Exception):
         self.value = value
 
 
-def decode(raw: bytes) -> Any:
+def decode_json(raw: bytes) -> Any:
     """The JSON value, safe to store. Raises Unusable: not UTF-8, not JSON, too deep."""
     try:
         value, unsafe = _fast_decode(raw), has_escaped_nul(raw)
@@ -54,7 +54,7 @@ def decode(raw: bytes) -> Any:
         value, unsafe = _patient_decode(raw), True
     if (_BRACKET in raw or raw.rfind(b"{") > 0) and deeper_than(value, MAX_DEPTH):
         raise Unusable(f"nested deeper than {MAX_DEPTH} levels", value)
-    return _storable(value) if unsafe else value
+    return _storable_value(value) if unsafe else value
 
 
 def has_escaped_nul(raw: bytes) -> bool:
@@ -69,19 +69,21 @@ def _patient_decode(raw: bytes) -> Any:
     except UnicodeDecodeError as exc:
         raise Unusable(f"not UTF-8 (byte {exc.start})") from None
     try:
-        return json.loads(text, strict=False, parse_float=_float, parse_int=_int, parse_constant=str)
+        return json.loads(
+            text, strict=False, parse_float=_read_float, parse_int=_read_int, parse_constant=str
+        )
     except json.JSONDecodeError as exc:
         raise Unusable(f"not JSON: {exc.msg} (character {exc.pos})") from None
     except RecursionError:
         raise Unusable(f"nested deeper than {MAX_DEPTH} levels") from None
 
 
-def _float(digits: str) -> float | str:
+def _read_float(digits: str) -> float | str:
     value = float(digits)
     return value if math.isfinite(value) else digits
 
 
-def _int(digits: str) -> int | str:
+def _read_int(digits: str) -> int | str:
     return int(digits) if len(digits) <= MAX_DIGITS else digits
 
 
@@ -96,21 +98,21 @@ def deeper_than(value: Any, levels: int) -> bool:
     return False
 
 
-def clean(text: str) -> str:
+def clean_text(text: str) -> str:
     """NUL and lone surrogates become U+FFFD."""
     return _UNSTORABLE.sub("\ufffd", text)
 
 
-def _storable(value: Any) -> Any:
+def _storable_value(value: Any) -> Any:
     if isinstance(value, str):
-        return clean(value)
+        return clean_text(value)
     if isinstance(value, dict):
-        return {clean(key): _storable(child) for key, child in value.items()}
-    return [_storable(child) for child in value] if isinstance(value, list) else value
+        return {clean_text(key): _storable_value(child) for key, child in value.items()}
+    return [_storable_value(child) for child in value] if isinstance(value, list) else value
 
 
 def json_text(value: Any) -> str:
-    """Compact JSON with sorted keys, of a value that `decode` gave."""
+    """Compact JSON with sorted keys, of a value that `decode_json` gave."""
     return _encode(value).decode()
 
 

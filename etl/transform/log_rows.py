@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from etl.records import OWNER_COLUMNS, LogRow
 from etl.transform import parsers
-from etl.transform.json_values import MAX_ID, Unusable, clean, decode
+from etl.transform.json_values import MAX_ID, Unusable, clean_text, decode_json
 from etl.transform.options import Options
 from etl.transform.privacy import Scrubber, find_prompts
 
@@ -27,38 +27,38 @@ _MOST = Decimal(10) ** 8
 
 def log_row(raw: bytes, options: Options) -> LogRow:
     """The row. Raises Unusable for one that is no object, or has no id or time."""
-    row = decode(raw)
+    row = decode_json(raw)
     if type(row) is not dict:
         raise Unusable("a row of the log that is no object")
-    request_id, at = row.get("id"), _moment(row.get("timestamp"))
+    request_id, at = row.get("id"), _parse_moment(row.get("timestamp"))
     if type(request_id) is not str or not request_id or len(request_id) > MAX_ID or at is None:
         raise Unusable("a row of the log without a usable id or timestamp")
-    debug, accounting = _object(row, "video_debug"), _object(row, "video_debug", "accounting")
-    kind, params = _word(row.get("object")) or "", _object(row, "params")
+    debug, accounting = _object_at(row, "video_debug"), _object_at(row, "video_debug", "accounting")
+    kind, params = _as_word(row.get("object")) or "", _object_at(row, "params")
     asked = accounting or params
-    code, message = _error(row, options)
+    code, message = _read_error(row, options)
     return LogRow(
         request_id=request_id,
         at=at,
         request_type=kind[:32],
-        status=(_word(row.get("status")) or "success")[:16],
-        names_jobs=_where(row),
+        status=(_as_word(row.get("status")) or "success")[:16],
+        names_jobs=_where_job_id(row),
         job_id=_job_id(row, kind, debug, params),
         settles=bool(accounting),
-        provider=_word(row.get("provider")),
-        model=_word(row.get("model")),
-        owner={name: _word(row.get(name)) for name in OWNER_COLUMNS},
-        key_id=_word(row.get("selected_key_id")),
-        key_name=_word(row.get("selected_key_name")),
-        parent_request_id=_word(row.get("parent_request_id")),
-        retries=_whole(row.get("number_of_retries")),
-        fallback_index=_whole(row.get("fallback_index")),
-        latency_ms=_figure(row.get("latency")),
-        seconds=_parsed(parsers.seconds, asked.get("seconds")),
-        size=_word(asked.get("size")),
-        outputs=_whole(accounting.get("output_count")),
-        job_status=_word(debug.get("status")) if accounting else None,
-        cost=_cost(row.get("cost")),
+        provider=_as_word(row.get("provider")),
+        model=_as_word(row.get("model")),
+        owner={name: _as_word(row.get(name)) for name in OWNER_COLUMNS},
+        key_id=_as_word(row.get("selected_key_id")),
+        key_name=_as_word(row.get("selected_key_name")),
+        parent_request_id=_as_word(row.get("parent_request_id")),
+        retries=_as_whole(row.get("number_of_retries")),
+        fallback_index=_as_whole(row.get("fallback_index")),
+        latency_ms=_as_figure(row.get("latency")),
+        seconds=_parse_figure(parsers.parse_seconds, asked.get("seconds")),
+        size=_as_word(asked.get("size")),
+        outputs=_as_whole(accounting.get("output_count")),
+        job_status=_as_word(debug.get("status")) if accounting else None,
+        cost=_as_cost(row.get("cost")),
         error_code=code,
         error_message=message,
     )
@@ -71,27 +71,27 @@ def asked_for(raw: bytes) -> dict[str, Any]:
     nothing can be read. It may hold the prompt: whoever asks hands it to `transform_page` and forgets it.
     """
     try:
-        row = decode(raw)
+        row = decode_json(raw)
     except Unusable:
         return {}
     if type(row) is not dict:
         return {}
-    output, params = _object(row, "video_generation_output"), _object(row, "params")
-    at = _moment(row.get("timestamp"))
+    output, params = _object_at(row, "video_generation_output"), _object_at(row, "params")
+    at = _parse_moment(row.get("timestamp"))
     told = {
         "created_at": output.get("created_at") or (at and int(at.timestamp())),
         "model": row.get("model") or output.get("model"),
-        "prompt": _object(row, "video_generation_input").get("prompt"),
+        "prompt": _object_at(row, "video_generation_input").get("prompt"),
         "seconds": output.get("seconds") or params.get("seconds"),
         "size": output.get("size") or params.get("size"),
     }
     return {name: value for name, value in told.items() if value}
 
 
-def _where(row: dict[str, Any]) -> Literal["row", "detail", "polls", "hidden"]:
+def _where_job_id(row: dict[str, Any]) -> Literal["row", "detail", "polls", "hidden"]:
     if row.get("content_hidden") is True:
         return "hidden"
-    if _object(row, "video_debug").get("video_id"):
+    if _object_at(row, "video_debug").get("video_id"):
         return "row"
     return "detail" if "content_hidden" in row else "polls"
 
@@ -99,46 +99,46 @@ def _where(row: dict[str, Any]) -> Literal["row", "detail", "polls", "hidden"]:
 def _job_id(row: dict[str, Any], kind: str, debug: dict[str, Any], params: dict[str, Any]) -> str | None:
     shown = debug.get("video_id")
     for output in ("video_generation_output", "video_retrieve_output"):
-        shown = shown or _object(row, output).get("id")
+        shown = shown or _object_at(row, output).get("id")
     if type(shown) is str and 0 < len(shown) <= MAX_ID:
         return shown
     native = params.get("video_id") if kind == "video_retrieve" else None  # a remix names the one remixed
     if type(native) is not str or not native:
         return None
-    provider = _word(row.get("provider"))
+    provider = _as_word(row.get("provider"))
     found = quote(native, safe=_UNESCAPED) + (f":{provider}" if provider else "")
     return found if len(found) <= MAX_ID else None
 
 
-def _error(row: dict[str, Any], options: Options) -> tuple[str | None, str | None]:
-    error = _object(row, "error_details", "error")
-    message = _word(error.get("message"))
+def _read_error(row: dict[str, Any], options: Options) -> tuple[str | None, str | None]:
+    error = _object_at(row, "error_details", "error")
+    message = _as_word(error.get("message"))
     if message is not None and options.prompts != "store":
         message = Scrubber(find_prompts(row), options).message(message)
-    return _word(error.get("code")) or _word(error.get("type")), message
+    return _as_word(error.get("code")) or _as_word(error.get("type")), message
 
 
-def _object(row: dict[str, Any], *path: str) -> dict[str, Any]:
+def _object_at(row: dict[str, Any], *path: str) -> dict[str, Any]:
     found: Any = row
     for name in path:
         found = found.get(name) if type(found) is dict else None
     return found if type(found) is dict else {}
 
 
-def _word(value: Any) -> str | None:
-    return clean(value) if type(value) is str and value else None
+def _as_word(value: Any) -> str | None:
+    return clean_text(value) if type(value) is str and value else None
 
 
-def _whole(value: Any) -> int | None:
+def _as_whole(value: Any) -> int | None:
     return value if type(value) is int and 0 <= value < 2**31 else None
 
 
-def _figure(value: Any) -> float | None:
+def _as_figure(value: Any) -> float | None:
     is_number = type(value) in (int, float) and math.isfinite(value)
     return float(value) if is_number else None
 
 
-def _cost(value: Any) -> Decimal | None:
+def _as_cost(value: Any) -> Decimal | None:
     """As USD with six digits after the point; None for what is no amount."""
     if type(value) not in (int, float) or not math.isfinite(value):
         return None
@@ -146,14 +146,14 @@ def _cost(value: Any) -> Decimal | None:
     return round(amount, 6) if abs(amount) < _MOST else None
 
 
-def _parsed(parse: Callable[[Any], float | None], value: Any) -> float | None:
+def _parse_figure(parse: Callable[[Any], float | None], value: Any) -> float | None:
     try:
         return parse(value) if value else None
     except (ValueError, OverflowError):
         return None
 
 
-def _moment(value: Any) -> datetime | None:
+def _parse_moment(value: Any) -> datetime | None:
     """RFC 3339 with up to nine digits after the second, cut to microseconds."""
     try:
         found = datetime.fromisoformat(value) if type(value) is str else None

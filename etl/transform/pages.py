@@ -10,8 +10,8 @@ from etl.log import EchoMask
 from etl.records import JobRow, PageRows, RawPage, Reject
 from etl.transform.envelope import page_facts
 from etl.transform.fast_path import ordinary_rows
-from etl.transform.jobs import Context, job_id, job_row
-from etl.transform.json_values import MAX_ID, Unusable, clean, decode
+from etl.transform.jobs import PageContext, job_id, job_row
+from etl.transform.json_values import MAX_ID, Unusable, clean_text, decode_json
 from etl.transform.options import Options
 from etl.transform.privacy import Scrubber, find_prompts, safe_reject, scrub_job
 
@@ -28,12 +28,12 @@ def transform_page(page: RawPage, options: Options, *, source_provider: str | No
     jobs + duplicates + rejects = items. A repeated job keeps its first place and its last content.
     `source_provider` names the provider where neither job nor page does.
     """
-    context = Context(options, mask=options.mask if _echoes(page, options.mask) else None)
+    context = PageContext(options, mask=options.mask if _echoes_secrets(page, options.mask) else None)
     if options.prompts != "store":
-        context.scrubber = Scrubber(_prompts(page), options)
+        context.scrubber = Scrubber(_page_prompts(page), options)
     facts, cache = page_facts(page, context)
     context.provider = facts.provider or source_provider
-    rows, rejects = _rows(page.items, context)
+    rows, rejects = _make_rows(page.items, context)
     jobs = {row.job_id: row for row in rows}
     return PageRows(
         page=page,
@@ -46,7 +46,7 @@ def transform_page(page: RawPage, options: Options, *, source_provider: str | No
     )
 
 
-def _rows(items: Sequence[bytes], context: Context) -> tuple[list[JobRow], list[Reject]]:
+def _make_rows(items: Sequence[bytes], context: PageContext) -> tuple[list[JobRow], list[Reject]]:
     """The rows of all at once, and of each that is out of the ordinary by itself."""
     plain = context.options.prompts == "store" and context.mask is None
     ordinary = ordinary_rows(items, context) if plain else [None] * len(items)
@@ -61,33 +61,33 @@ def _rows(items: Sequence[bytes], context: Context) -> tuple[list[JobRow], list[
 
 
 def _take_alone(
-    item: bytes, position: int, context: Context, rows: list[JobRow], rejects: list[Reject]
+    item: bytes, position: int, context: PageContext, rows: list[JobRow], rejects: list[Reject]
 ) -> None:
     """The long way for one item: a row, or a reject."""
     raw = item if context.mask is None else context.mask.payload(item)
     job = None
     try:
-        job = _hidden(decode(item), context)
+        job = _hide_secrets(decode_json(item), context)
         job_id(job)  # of the job as sent: what takes a prompt's place is no key
         rows.append(job_row(scrub_job(job, context.options), context))
     except Unusable as exc:
-        rejects.append(_reject(exc, raw, position, context.options, exc.value if job is None else job))
+        rejects.append(_make_reject(exc, raw, position, context.options, exc.value if job is None else job))
 
 
-def _prompts(page: RawPage) -> Iterator[str]:
+def _page_prompts(page: RawPage) -> Iterator[str]:
     """Every prompt on the page, for what the page says about itself."""
     for raw in (*page.items, page.extra_fields or b"null"):
         with suppress(Unusable, RecursionError):
-            yield from find_prompts(decode(raw))
+            yield from find_prompts(decode_json(raw))
 
 
-def _echoes(page: RawPage, mask: EchoMask) -> bool:
+def _echoes_secrets(page: RawPage, mask: EchoMask) -> bool:
     """Whether the gateway sent a credential of ours back, as some do with headers; nearly never."""
     names = " ".join((*page.unknown, page.account or "")).encode("utf-8", "replace")
     return mask.is_echoed(b" ".join((*page.items, page.extra_fields or b"", names)))
 
 
-def _hidden(job: Any, context: Context) -> Any:
+def _hide_secrets(job: Any, context: PageContext) -> Any:
     """The job without credentials, but for the members that the mirror works with."""
     if context.mask is None or type(job) is not dict:
         return job
@@ -95,10 +95,10 @@ def _hidden(job: Any, context: Context) -> Any:
     return context.mask.value(job) | kept
 
 
-def _reject(exc: Unusable, raw: bytes, position: int, options: Options, value: Any) -> Reject:
+def _make_reject(exc: Unusable, raw: bytes, position: int, options: Options, value: Any) -> Reject:
     return safe_reject(Reject(str(exc), raw, position, _readable_id(value)), value, options)
 
 
 def _readable_id(value: Any) -> str | None:
     found = value.get("id") if isinstance(value, dict) else None
-    return clean(found) if isinstance(found, str) and 0 < len(found) <= MAX_ID else None
+    return clean_text(found) if isinstance(found, str) and 0 < len(found) <= MAX_ID else None

@@ -29,7 +29,7 @@ _SIZE = re.compile(r"\s*(\d{1,10})\s*[xX×]\s*(\d{1,10})\s*", re.ASCII)
 _from_timestamp = datetime.fromtimestamp
 
 
-def number(value: Any) -> float | None:
+def parse_number(value: Any) -> float | None:
     """A finite number from a number or a numeric string; None for null and blank."""
     if value is None:
         return None
@@ -50,24 +50,24 @@ def number(value: Any) -> float | None:
     return found
 
 
-def moment(value: Any) -> datetime | None:
+def parse_instant(value: Any) -> datetime | None:
     """UTC from unix seconds (also milli-, micro-, nanoseconds) or ISO 8601; naive is UTC; 0 is unknown."""
     if type(value) is int and 0 < value < LATEST:
         return _from_timestamp(value, UTC)
     if isinstance(value, str) and not _NUMBER.fullmatch(value.strip()):
-        return _in_range(_iso(value.strip()))
-    unix = _exact(value)
-    return None if unix is None else _in_range(_unix(unix))
+        return _in_range(_from_iso(value.strip()))
+    unix = _exact_number(value)
+    return None if unix is None else _in_range(_from_unix(unix))
 
 
-def _exact(value: Any) -> float | None:
+def _exact_number(value: Any) -> float | None:
     """Digits too many for a float stay exact: nanoseconds need them."""
     if isinstance(value, str) and (digits := value.strip()).isascii() and digits.isdigit():
         return int(digits)
-    return value if type(value) is int else number(value)
+    return value if type(value) is int else parse_number(value)
 
 
-def _unix(value: float) -> datetime | None:
+def _from_unix(value: float) -> datetime | None:
     if value == 0:
         return None
     if not 0 < value < _TOO_LATE:
@@ -81,7 +81,7 @@ def _unix(value: float) -> datetime | None:
     return _EPOCH + timedelta(seconds=value)
 
 
-def _iso(text: str) -> datetime | None:
+def _from_iso(text: str) -> datetime | None:
     if not text:
         return None
     found = datetime.fromisoformat(text)
@@ -97,11 +97,11 @@ def _in_range(found: datetime | None) -> datetime | None:
     return found
 
 
-def percent(value: Any) -> float | None:
+def parse_percent(value: Any) -> float | None:
     """0–100; a fraction below 1 is scaled up. Exactly 1 is left for the caller, who knows the status."""
     if type(value) is int and 1 <= value <= 100:
         return float(value)
-    found = number(value)
+    found = parse_number(value)
     if found is None:
         return None
     if not 0 <= found <= 100:
@@ -109,31 +109,31 @@ def percent(value: Any) -> float | None:
     return round(found * 100, 6) if 0 < found < 1 else found + 0.0
 
 
-def seconds(value: Any) -> float | None:
+def parse_seconds(value: Any) -> float | None:
     """Length in seconds from 8, "8" or "8s"; 0 is unknown."""
     if type(value) is str and len(value) <= 16:
         return _seconds_text(value)
-    return _length(number(value))
+    return _known_length(parse_number(value))
 
 
 @lru_cache(maxsize=256)  # a few lengths make up all jobs
 def _seconds_text(text: str) -> float | None:
-    return _length(number(_UNITS.sub("", text.strip())))
+    return _known_length(parse_number(_UNITS.sub("", text.strip())))
 
 
-def _length(found: float | None) -> float | None:
+def _known_length(found: float | None) -> float | None:
     if found is not None and not 0 <= found <= MAX_SECONDS:
         raise ValueError("out of range")
     return found or None
 
 
-def dimensions(size: str | None) -> tuple[int | None, int | None]:
+def parse_dimensions(size: str | None) -> tuple[int | None, int | None]:
     """Width and height in pixels from 1280x720; (None, None) when it says something else."""
-    return _dimensions(size) if size is not None and len(size) <= 32 else (None, None)
+    return _split_dimensions(size) if size is not None and len(size) <= 32 else (None, None)
 
 
 @lru_cache(maxsize=256)  # as above
-def _dimensions(size: str) -> tuple[int | None, int | None]:
+def _split_dimensions(size: str) -> tuple[int | None, int | None]:
     match = _SIZE.fullmatch(size)
     if not match:
         return None, None

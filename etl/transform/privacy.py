@@ -51,14 +51,14 @@ _CONTRACT |= {"created_at", "completed_at", "expires_at", "code", "message", "ty
 _DROPPED = frozenset({"videos", "extra_fields"})
 
 
-def stored(prompt: Any, options: Options) -> str | None:
+def stored_prompt(prompt: Any, options: Options) -> str | None:
     """A prompt as its column shows it."""
     if not prompt:
         return None
-    return fingerprint(prompt if isinstance(prompt, str) else json_text(prompt), options)
+    return prompt_fingerprint(prompt if isinstance(prompt, str) else json_text(prompt), options)
 
 
-def fingerprint(text: str, options: Options) -> str | None:
+def prompt_fingerprint(text: str, options: Options) -> str | None:
     if options.prompts == "drop":
         return None
     return "sha256:" + hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
@@ -72,56 +72,56 @@ class Scrubber:
 
     @cached_property
     def _forms(self) -> list[str]:
-        found = {form for text in self._prompts for form in _forms(text)}
+        found = {form for text in self._prompts for form in _forms_of_prompt(text)}
         return sorted(found, key=lambda form: (-len(form), form))
 
     @cached_property
     def _words(self) -> list[str]:
         """The forms that could pass for a word: no form is shorter than its text."""
         short = (t for t in self._prompts if len(t) <= _LONGEST_WORD or _WORD.fullmatch(t))
-        return [form.casefold() for text in short for form in _forms(text) if _WORD.fullmatch(form)]
+        return [form.casefold() for text in short for form in _forms_of_prompt(text) if _WORD.fullmatch(form)]
 
     def job(self, job: dict[str, Any]) -> dict[str, Any]:
         """The job as it may be stored; the row is made of it as of any other."""
-        kept = {n: v for n, v in job.items() if self._stays(n, v)}
+        kept = {n: v for n, v in job.items() if self._stays_as_is(n, v)}
         rest = {n: v for n, v in job.items() if n not in kept and n not in _DROPPED}
         if "prompt" in rest:
-            kept["prompt"] = stored(rest.pop("prompt"), self._options)
+            kept["prompt"] = stored_prompt(rest.pop("prompt"), self._options)
         error = rest.pop("error", None)
         if isinstance(error, str):
             kept["error"] = self.message(error)
         elif isinstance(error, dict):
-            kept["error"] = self._error(error)
+            kept["error"] = self._scrub_error(error)
         elif error is not None:
             kept["error"] = self.value(error)
-        return kept | self._members(rest)
+        return kept | self._scrub_members(rest)
 
     def message(self, text: str) -> str:
         """An error's text, if it quotes no prompt."""
         for form in self._forms:
             text = text.replace(form, MARK)
-        if _NAMED.search(text) or any(_quotes(text, prompt) for prompt in self._prompts):
+        if _NAMED.search(text) or any(_quotes_prompt(text, prompt) for prompt in self._prompts):
             return WITHHELD
         return _QUOTATION.sub(f'"{WITHHELD}"', text)
 
     def value(self, value: Any) -> Any:
         """A copy in which a text is a figure, a word, or withheld."""
         if isinstance(value, str):
-            return self._word(value)
+            return self._scrub_word(value)
         if isinstance(value, list):
             return [self.value(child) for child in value]
-        return self._members(value) if isinstance(value, dict) else value
+        return self._scrub_members(value) if isinstance(value, dict) else value
 
     def name(self, name: str) -> str | None:
         """The name of a member; None for one that could be a prompt."""
-        return name if _NAME.fullmatch(name) and self._word(name) == name else None
+        return name if _NAME.fullmatch(name) and self._scrub_word(name) == name else None
 
     def is_link(self, value: str) -> bool:
         """Whether this could be the id of a job, and holds no prompt."""
         folded = value.casefold()
         return bool(_LINK.fullmatch(value)) and not any(form.casefold() in folded for form in self._forms)
 
-    def _stays(self, name: str, value: Any) -> bool:
+    def _stays_as_is(self, name: str, value: Any) -> bool:
         """Keys, links between jobs, and what decides how a job stands."""
         if name == "id":
             return isinstance(value, int) or (isinstance(value, str) and len(value) <= MAX_ID)
@@ -133,7 +133,7 @@ class Scrubber:
             value == "video" if name == "object" else name == "status" and value.strip().lower() in _STATUSES
         )
 
-    def _word(self, text: str) -> str:
+    def _scrub_word(self, text: str) -> str:
         if not text or _FIGURE.fullmatch(text):
             return text
         folded = text.casefold()
@@ -143,21 +143,21 @@ class Scrubber:
             return WITHHELD
         return text
 
-    def _error(self, error: dict[str, Any]) -> dict[str, Any]:
+    def _scrub_error(self, error: dict[str, Any]) -> dict[str, Any]:
         message = error.get("message")
         if not isinstance(message, str):
-            return self._members(error)
+            return self._scrub_members(error)
         others = {name: value for name, value in error.items() if name != "message"}
-        return {"message": self.message(message), **self._members(others)}
+        return {"message": self.message(message), **self._scrub_members(others)}
 
-    def _members(self, members: dict[str, Any]) -> dict[str, Any]:
+    def _scrub_members(self, members: dict[str, Any]) -> dict[str, Any]:
         kept: dict[str, Any] = {}
         for number, (name, child) in enumerate(members.items(), start=1):
             shown = self.name(name) or f"[name {number}]"
             if not means_prompt(name) or isinstance(child, int | float | None):
                 kept[shown] = self.value(child)
             elif self._options.prompts == "hash":
-                kept[shown] = stored(child, self._options)
+                kept[shown] = stored_prompt(child, self._options)
         return kept
 
 
@@ -192,7 +192,7 @@ def safe_reject(reject: Reject, value: Any, options: Options) -> Reject:
         return reject
     try:
         if isinstance(value, dict):
-            payload = json_text(_bare(scrub_job(value, options))).encode()
+            payload = json_text(_bare_value(scrub_job(value, options))).encode()
             return Reject(reject.reason, payload, reject.position, reject.job_id)
     except (RecursionError, ValueError):
         pass  # nested beyond reading, or text that cannot be encoded: withheld like all that is no object
@@ -201,13 +201,13 @@ def safe_reject(reject: Reject, value: Any, options: Options) -> Reject:
     return Reject(f"{reject.reason} ({withheld})", None, reject.position, reject.job_id)
 
 
-def _bare(value: Any, name: str = "") -> Any:
+def _bare_value(value: Any, name: str = "") -> Any:
     """What is no job has no prompt that could be known: only the contract's names and figures are left."""
     if isinstance(value, dict):
         members = enumerate(value.items(), start=1)
-        return {(n if n in _CONTRACT else f"[name {i}]"): _bare(child, n) for i, (n, child) in members}
+        return {(n if n in _CONTRACT else f"[name {i}]"): _bare_value(child, n) for i, (n, child) in members}
     if isinstance(value, list):
-        return [_bare(child) for child in value]
+        return [_bare_value(child) for child in value]
     safe = not isinstance(value, str) or name in _PLAIN or _FIGURE.fullmatch(value)
     return value if safe or value.startswith(("sha256:", MARK)) else WITHHELD
 
@@ -217,7 +217,7 @@ def means_prompt(name: str) -> bool:
     return "prompt" in name.casefold() or name.casefold() in _MEANS_PROMPT
 
 
-def _forms(text: str) -> set[str]:
+def _forms_of_prompt(text: str) -> set[str]:
     """How a prompt may be written: as it is, in JSON that is itself a string, in a URL, in base64."""
     raw = text.encode("utf-8", "replace")
     encoded = {base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode()}
@@ -226,14 +226,14 @@ def _forms(text: str) -> set[str]:
     return {text} | escaped | in_urls | encoded | {form.rstrip("=") for form in encoded}
 
 
-def _quotes(message: str, prompt: str) -> bool:
+def _quotes_prompt(message: str, prompt: str) -> bool:
     """Whether a message holds a stretch of the prompt, be it cut, in other letters or escaped for a URL."""
-    wanted, said = _letters(prompt), _letters(unquote_plus(message))
+    wanted, said = _letters_only(prompt), _letters_only(unquote_plus(message))
     if len(wanted) < _QUOTED:
         return len(wanted) >= _LONG and wanted in said
     stretches = {said[at : at + _QUOTED] for at in range(len(said) - _QUOTED + 1)}
     return any(wanted[at : at + _QUOTED] in stretches for at in range(len(wanted) - _QUOTED + 1))
 
 
-def _letters(text: str) -> str:
+def _letters_only(text: str) -> str:
     return re.sub(r"\W+", "", text.casefold())

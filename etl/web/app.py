@@ -15,8 +15,8 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from etl.web import health, login
-from etl.web.auth import Guard
-from etl.web.state import State
+from etl.web.auth import AuthMiddleware
+from etl.web.state import ServiceState
 from etl.web.throttle import Throttle
 
 T = TypeVar("T")
@@ -24,7 +24,9 @@ T = TypeVar("T")
 _PROBES = 4
 
 
-def build(state: State, pages: Sequence[BaseRoute] = (), *, open_paths: Sequence[str] = ()) -> Starlette:
+def build_app(
+    state: ServiceState, pages: Sequence[BaseRoute] = (), *, open_paths: Sequence[str] = ()
+) -> Starlette:
     """The application; `state` stands at `request.app.state.service`.
 
     `pages` are further routes, `open_paths` those of them that need no token. A page that asks the
@@ -32,17 +34,17 @@ def build(state: State, pages: Sequence[BaseRoute] = (), *, open_paths: Sequence
     """
     token = state.service.token
     routes: list[BaseRoute] = [
-        Route("/healthz", _healthz),
-        Route("/readyz", _readyz),
-        Route("/metrics", _metrics),
-        *([Route("/login", login.login, methods=["GET", "POST"])] if token is not None else []),
+        Route("/healthz", _answer_healthz),
+        Route("/readyz", _answer_readyz),
+        Route("/metrics", _answer_metrics),
+        *([Route("/login", login.answer_login, methods=["GET", "POST"])] if token is not None else []),
         *pages,
     ]
     if not any(getattr(route, "path", None) == "/" for route in pages):
-        routes.append(Route("/", _index))
+        routes.append(Route("/", _answer_index))
     throttle = Throttle()
     guard = Middleware(
-        Guard,
+        AuthMiddleware,
         host=state.service.host,
         token=None if token is None else token.reveal(),
         also_open=frozenset({"/login", *open_paths}),
@@ -55,32 +57,32 @@ def build(state: State, pages: Sequence[BaseRoute] = (), *, open_paths: Sequence
     return app
 
 
-def _state(request: Request) -> State:
-    state: State = request.app.state.service
+def _service_state(request: Request) -> ServiceState:
+    state: ServiceState = request.app.state.service
     return state
 
 
-async def _healthz(request: Request) -> Response:
+async def _answer_healthz(request: Request) -> Response:
     """On the event loop, without a thread: it waits for nothing."""
-    status, body = health.alive(_state(request))
+    status, body = health.liveness(_service_state(request))
     return JSONResponse(body, status, headers={"Cache-Control": "no-store"})
 
 
-async def _readyz(request: Request) -> Response:
-    status, body = await _probe(request, lambda: health.ready(_state(request)))
+async def _answer_readyz(request: Request) -> Response:
+    status, body = await _answer_probe(request, lambda: health.readiness(_service_state(request)))
     return JSONResponse(body, status, headers={"Cache-Control": "no-store"})
 
 
-async def _metrics(request: Request) -> Response:
-    text = await _probe(request, _state(request).metrics.text)
+async def _answer_metrics(request: Request) -> Response:
+    text = await _answer_probe(request, _service_state(request).metrics.text)
     return Response(text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-async def _probe(request: Request, ask: Callable[[], T]) -> T:
+async def _answer_probe(request: Request, ask: Callable[[], T]) -> T:
     probes: asyncio.Semaphore = request.app.state.probes
     async with probes:
         return await run_in_threadpool(ask)
 
 
-async def _index(request: Request) -> Response:
+async def _answer_index(request: Request) -> Response:
     return RedirectResponse("/readyz")

@@ -23,7 +23,7 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 OPEN = frozenset({"/healthz"})
 
 
-class Guard:
+class AuthMiddleware:
     """ASGI middleware. `token` None: only requests addressed to `host` or to a loopback name pass."""
 
     def __init__(
@@ -49,32 +49,32 @@ class Guard:
 
     def _refusal(self, headers: Headers, scope: Scope) -> Response | None:
         if self._token is None:
-            if _host(headers.get("host", "")) in self._hosts:
+            if _host_name(headers.get("host", "")) in self._hosts:
                 return None
             return JSONResponse(
                 {"error": "this service does not answer to that host name; use localhost"}, status_code=421
             )
-        if sessions.is_valid(_cookie(headers), self._token, self._clock()):
+        if sessions.is_valid(_session_cookie(headers), self._token, self._clock()):
             return None
-        bearer = _bearer(headers)
+        bearer = _bearer_token(headers)
         if bearer is not None:
-            return self._judge(bearer, self._token, address_of(scope))
+            return self._judge_token(bearer, self._token, address_of(scope))
         if "text/html" in headers.get("accept", ""):  # a person with a browser
             return RedirectResponse(f"/login{_back_to(scope)}", 303, headers={"Cache-Control": "no-store"})
-        return _unauthorized()
+        return _unauthorized_response()
 
-    def _judge(self, shown: str, token: str, address: str) -> Response | None:
+    def _judge_token(self, shown: str, token: str, address: str) -> Response | None:
         if wait := self._throttle.wait(address):
             error = {"error": "too many wrong tokens came from here; try again later"}
             return JSONResponse(error, 429, headers=retry_after(wait))
-        if not matches(shown, token):
+        if not token_matches(shown, token):
             self._throttle.failed(address)
-            return _unauthorized()
+            return _unauthorized_response()
         self._throttle.succeeded(address)
         return None
 
 
-def _unauthorized() -> Response:
+def _unauthorized_response() -> Response:
     return JSONResponse(
         {"error": "a token is needed: Authorization: Bearer …"},
         status_code=401,
@@ -91,7 +91,7 @@ def retry_after(seconds: float) -> dict[str, str]:
     return {"Retry-After": str(ceil(seconds)), "Cache-Control": "no-store"}
 
 
-def matches(shown: str, token: str) -> bool:
+def token_matches(shown: str, token: str) -> bool:
     """Compared in constant time."""
     return hmac.compare_digest(shown.encode(), token.encode())
 
@@ -102,19 +102,19 @@ def _back_to(scope: Scope) -> str:
     return "" if asked == "/" else f"?next={quote(asked, safe='')}"
 
 
-def _host(header: str) -> str | None:
+def _host_name(header: str) -> str | None:
     try:
         return urlsplit(f"//{header}").hostname
     except ValueError:
         return None
 
 
-def _bearer(headers: Headers) -> str | None:
+def _bearer_token(headers: Headers) -> str | None:
     kind, _, bearer = headers.get("authorization", "").partition(" ")
     return bearer.strip() if kind.lower() == "bearer" else None
 
 
-def _cookie(headers: Headers) -> str:
+def _session_cookie(headers: Headers) -> str:
     try:
         found = SimpleCookie(headers.get("cookie", "")).get(sessions.COOKIE)
     except CookieError:

@@ -36,14 +36,14 @@ class Cache(Generic[T]):
             if not self._kept or begun >= self._until:
                 self._kept = [read()]
                 now = time.monotonic()
-                self._until = now + self._lasts(now - begun)
+                self._until = now + self._seconds_to_keep(now - begun)
             return self._kept[0]
 
-    def _lasts(self, took: float) -> float:
+    def _seconds_to_keep(self, took: float) -> float:
         return min(self.most, max(self.least, self.times * took)) if took >= self.quick else 0.0
 
 
-class Kept:
+class AnswerCache:
     """The slow answers to the last `size` different questions."""
 
     def __init__(self, size: int = 32) -> None:
@@ -51,10 +51,10 @@ class Kept:
         self._caches: dict[Hashable, Cache[Any]] = {}
 
     def get(self, key: Hashable, read: Callable[[], T]) -> T:
-        cache: Cache[T] = self._cache(key)
+        cache: Cache[T] = self._cache_of(key)
         return cache.get(read)
 
-    def _cache(self, key: Hashable) -> Cache[Any]:
+    def _cache_of(self, key: Hashable) -> Cache[Any]:
         with self._lock:
             cache = self._caches.pop(key, None) or Cache(least=0.0, times=10.0, most=30.0, quick=0.25)
             self._caches[key] = cache  # the last one asked stands last

@@ -133,7 +133,7 @@ def limit_log() -> None:
             logger.addFilter(Seldom())
 
 
-def affordable(wanted: int = MOST_CONNECTIONS) -> int:
+def affordable_connections(wanted: int = MOST_CONNECTIONS) -> int:
     """Connections that this process can open files for, and still open three times as many others."""
     try:
         import resource

@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from etl.errors import EtlError
 from etl.feed import FeedResult
 from etl.feed.lag import Lag
-from etl.records import elapsed
+from etl.records import time_elapsed
 
 _SECONDS = (0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
 
@@ -32,7 +32,7 @@ class Delivered:
     lags: Sequence[Lag] = ()
 
 
-Read = Callable[[], list[Delivered]]
+ReadDeliveries = Callable[[], list[Delivered]]
 
 
 class FeedMetrics:
@@ -64,13 +64,13 @@ class FeedMetrics:
         for table, rows in result.rows.items():
             self._rows.labels(result.destination, table).inc(rows)
 
-    def watch(self, read: Read) -> None:
+    def watch(self, read: ReadDeliveries) -> None:
         """Show what waits too. Call once."""
         self._registry.register(_Waiting(read))
 
 
 class _Waiting(Collector):
-    def __init__(self, read: Read) -> None:
+    def __init__(self, read: ReadDeliveries) -> None:
         self._read = read
 
     def describe(self) -> Iterator[Metric]:
@@ -98,7 +98,7 @@ def _of_destinations(found: list[Delivered], now: datetime) -> Iterator[Metric]:
     )
     for one in found:
         failures.add_metric((one.destination,), one.failures)
-        if (passed := elapsed(one.last_ok, now)) is not None:
+        if (passed := time_elapsed(one.last_ok, now)) is not None:
             age.add_metric((one.destination,), passed.total_seconds())
     yield from (failures, age)
 

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from etl.web import sessions
-from etl.web.auth import address_of, matches, retry_after
+from etl.web.auth import address_of, retry_after, token_matches
 from etl.web.throttle import Throttle
 
 # Nothing is loaded: who has no token sees this page and no file of ours.
@@ -56,23 +56,23 @@ _HEADERS = {
 _LONGEST = 4096
 
 
-async def login(request: Request) -> Response:
+async def answer_login(request: Request) -> Response:
     """GET shows the form, POST checks it and goes on to `next`; the session ends with the browser, or after
     a few hours."""
-    wanted = here(request.query_params.get("next", ""))
+    wanted = own_address(request.query_params.get("next", ""))
     if request.method != "POST":
-        return _form("Show the token of the service: service.token in its configuration.", wanted)
+        return _login_form("Show the token of the service: service.token in its configuration.", wanted)
     throttle: Throttle = request.app.state.throttle
     address = address_of(request.scope)
-    shown = await _token(request)  # before the throttle is asked: meanwhile others are answered
+    shown = await _typed_token(request)  # before the throttle is asked: meanwhile others are answered
     if wait := throttle.wait(address):
-        answer = _form("Too many wrong tokens were shown. Wait a minute.", wanted, 429)
+        answer = _login_form("Too many wrong tokens were shown. Wait a minute.", wanted, 429)
         answer.headers.update(retry_after(wait))
         return answer
     token = request.app.state.service.service.token.reveal()
-    if not matches(shown, token):
+    if not token_matches(shown, token):
         throttle.failed(address)
-        return _form("That is not the token.", wanted, 403)
+        return _login_form("That is not the token.", wanted, 403)
     throttle.succeeded(address)
     return _signed_in(request, token, wanted)
 
@@ -81,26 +81,26 @@ def _signed_in(request: Request, token: str, wanted: str) -> Response:
     answer = RedirectResponse(wanted, 303)
     # Whoever lies in this header only makes a cookie of his own stricter.
     secure = "https" in (request.url.scheme, request.headers.get("x-forwarded-proto", ""))
-    value = sessions.issue(token, time.time())
+    value = sessions.issue_cookie(token, time.time())
     answer.set_cookie(sessions.COOKIE, value, httponly=True, samesite="strict", secure=secure)
     return answer
 
 
-def here(address: str) -> str:
+def own_address(address: str) -> str:
     """The address if it is one of our own pages, else the first page: nobody is sent elsewhere."""
     parts = urlsplit(address if address.isprintable() else "")
     inside = parts.path.startswith("/") and not parts.netloc and address[1:2] not in ("/", "\\")
     return address if inside and parts.path != "/login" else "/"
 
 
-def _form(said: str, wanted: str, status: int = 200) -> Response:
+def _login_form(said: str, wanted: str, status: int = 200) -> Response:
     where = "" if wanted == "/" else f"?next={quote(wanted, safe='')}"
     tone = ' class="bad" role="alert"' if status != 200 else ""
     page = _PAGE.format(style=_STYLE, said=escape(said), tone=tone, where=where)
     return HTMLResponse(page, status, headers=_HEADERS)
 
 
-async def _token(request: Request) -> str:
+async def _typed_token(request: Request) -> str:
     body = b""
     async for piece in request.stream():
         body += piece

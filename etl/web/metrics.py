@@ -23,13 +23,13 @@ from prometheus_client.registry import Collector
 from etl.analytics.status import SourceStatus
 from etl.errors import EtlError
 from etl.feed import FeedResult
-from etl.records import Counts, RunKind, RunResult, elapsed
+from etl.records import Counts, RunKind, RunResult, time_elapsed
 from etl.web.feed_metrics import FeedMetrics
 
 _REQUEST = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _BATCH = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15)
 _OUTCOMES = ("inserted", "updated", "unchanged", "rejected", "unlisted")
-Read = Callable[[], list[SourceStatus]]
+ReadStatuses = Callable[[], list[SourceStatus]]
 
 
 class Metrics:
@@ -103,19 +103,19 @@ class Metrics:
     def delivered(self, result: FeedResult, seconds: float) -> None:
         self.feed.delivered(result, seconds)
 
-    def watch(self, read: Read, breaker_after: int) -> None:
+    def watch(self, read: ReadStatuses, breaker_after: int) -> None:
         """Show the database's gauges too. Call once."""
-        self.registry.register(_Database(read, breaker_after))
+        self.registry.register(_DatabaseGauges(read, breaker_after))
 
     def text(self) -> bytes:
         """The exposition format."""
         return generate_latest(self.registry)
 
 
-class _Database(Collector):
+class _DatabaseGauges(Collector):
     """Gauges read from the database."""
 
-    def __init__(self, read: Read, breaker_after: int) -> None:
+    def __init__(self, read: ReadStatuses, breaker_after: int) -> None:
         self._read, self._breaker_after = read, breaker_after
 
     def describe(self) -> Iterator[Metric]:
@@ -151,29 +151,29 @@ class _Database(Collector):
         return gauge
 
 
-def _since(moment: datetime | None, now: datetime) -> float | None:
-    passed = elapsed(moment, now)
+def _seconds_since(moment: datetime | None, now: datetime) -> float | None:
+    passed = time_elapsed(moment, now)
     return None if passed is None else passed.total_seconds()
 
 
 _GAUGES: dict[str, tuple[str, Callable[[SourceStatus, datetime], float | None]]] = {
     "lag_seconds": (
         "Now minus the creation of the newest job that was synced.",
-        lambda s, now: _since(s.newest_job_at, now),
+        lambda s, now: _seconds_since(s.newest_job_at, now),
     ),
     "last_success_age_seconds": (
         "Time since the source was last known complete.",
-        lambda s, now: _since(s.complete_at, now),
+        lambda s, now: _seconds_since(s.complete_at, now),
     ),
     "last_reconcile_age_seconds": (
         "Time since the last complete reconcile.",
-        lambda s, now: _since(s.reconciled_at, now),
+        lambda s, now: _seconds_since(s.reconciled_at, now),
     ),
     "stored_jobs": ("Jobs stored, all ever seen.", lambda s, now: s.jobs),
     "open_jobs": ("Jobs that are neither completed nor failed.", lambda s, now: s.open_jobs),
     "oldest_open_job_age_seconds": (
         "Age of the oldest unfinished job.",
-        lambda s, now: _since(s.oldest_open_at, now),
+        lambda s, now: _seconds_since(s.oldest_open_at, now),
     ),
     "consecutive_failures": ("Failed runs in a row.", lambda s, now: s.failures),
     "disabled": (

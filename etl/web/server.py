@@ -11,7 +11,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from etl.errors import ConfigError
-from etl.web.connections import PatientProtocol, affordable, limit_log
+from etl.web.connections import PatientProtocol, affordable_connections, limit_log
 
 #: Connections that wait to be accepted; asyncio opens as many at once before it looks at any of them.
 _BACKLOG = 64
@@ -27,7 +27,7 @@ class WebServer:
         self, app: Starlette, host: str, port: int, protocol: type[PatientProtocol] | None = None
     ) -> None:
         self.host = host
-        self._socket = _listen(host, port)
+        self._socket = _listen_on(host, port)
         self.port: int = self._socket.getsockname()[1]
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # the service says when it starts
         limit_log()
@@ -67,10 +67,10 @@ class WebServer:
 
 
 def _affordable_protocol() -> type[PatientProtocol]:
-    return type("AffordableProtocol", (PatientProtocol,), {"most_connections": affordable()})
+    return type("AffordableProtocol", (PatientProtocol,), {"most_connections": affordable_connections()})
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen_on(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 from etl.analytics.status import SourceStatus, read_status
 from etl.app import App
-from etl.config import Service
-from etl.schema.migrate import check
+from etl.config import ServiceConfig
+from etl.schema.migrate import check_schema
 from etl.web.cache import Cache, Shared
 from etl.web.metrics import Metrics
 
@@ -18,22 +18,22 @@ def _unknown(status: SourceStatus) -> datetime | None:
     return None
 
 
-def _now() -> datetime:
+def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class ServiceState:
     """`app` is the configuration at work. `alive` says that runs are started. `limits` gives the age in
     seconds up to which each enabled source counts as fresh. `service` is fixed: host, port, token. `next_try`
     says when a source that fails is tried again, if it is known."""
 
     app: Callable[[], App]
-    service: Service
+    service: ServiceConfig
     metrics: Metrics
     alive: Callable[[], bool]
     limits: Callable[[], Mapping[str, float]]
-    clock: Callable[[], datetime] = _now
+    clock: Callable[[], datetime] = _utc_now
     next_try: Callable[[SourceStatus], datetime | None] = _unknown
     cache: Cache[list[SourceStatus]] = field(default_factory=Cache)
     asked: Shared[list[SourceStatus]] = field(default_factory=Shared)
@@ -48,7 +48,7 @@ class State:
 
     def check_schema(self) -> None:
         """Raises SchemaMismatch, or another StorageError when the database cannot be asked."""
-        self.checked.get(lambda: check(self.app().engine))
+        self.checked.get(lambda: check_schema(self.app().engine))
 
     def redact(self, text: str) -> str:
         return self.app().redact(text)

@@ -43,12 +43,12 @@ class Throttle:
 
     def wait(self, address: str) -> float:
         """Seconds until this address may show a token again; 0.0 is now."""
-        who = _network(address)
+        who = _network_of(address)
         own = self._wait_for(self._buckets.get(who), self._limit)
         return own if who in self._known else max(own, self._wait_for(self._all, self._overall))
 
     def failed(self, address: str) -> None:
-        who, now = _network(address), self._clock()
+        who, now = _network_of(address), self._clock()
         bucket = self._buckets.pop(who, None) or _Bucket(0.0, now)
         self._buckets[who] = self._one_more(bucket, self._limit, now)
         self._all = self._one_more(self._all, self._overall, now)
@@ -56,7 +56,7 @@ class Throttle:
             self._buckets.popitem(last=False)
 
     def succeeded(self, address: str) -> None:
-        who = _network(address)
+        who = _network_of(address)
         self._known.pop(who, None)
         self._known[who] = None
         if len(self._known) > self._size:
@@ -73,7 +73,7 @@ class Throttle:
         return max(0.0, over / per_second)
 
 
-def _network(address: str) -> str:
+def _network_of(address: str) -> str:
     try:
         known = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

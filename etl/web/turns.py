@@ -22,7 +22,7 @@ class Crowded(Exception):
     """More pages are waited for than can be made soon."""
 
 
-class Turns:
+class PageLimiter:
     """At most `at_work` pages are made at a time, `in_line` wait; one more raises Crowded at once."""
 
     def __init__(self, at_work: int = AT_WORK, in_line: int = IN_LINE) -> None:
@@ -49,18 +49,18 @@ async def make_page(make: Callable[[], T], receive: Receive) -> T:
         await asyncio.wait({making, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if making.done():
             return making.result()
-        _abandon(asking)
+        _abandon_statement(asking)
         await asyncio.wait({making})  # its turn is over when its thread is free
         making.exception()  # looked at, and of no interest
         raise Abandoned
     except asyncio.CancelledError:  # the server ends
-        _abandon(asking)
+        _abandon_statement(asking)
         raise
     finally:
         leaving.cancel()
 
 
-def _abandon(asking: Asking) -> None:
+def _abandon_statement(asking: Asking) -> None:
     """A database that hangs may let a cancellation wait, too: not on the event loop."""
     threading.Thread(target=asking.abandon, name="abandon", daemon=True).start()
 

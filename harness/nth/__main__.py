@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from etl.log import Redactor, setup
+from etl.log import Redactor, set_up_logging
 from harness import report
 from harness.nth.scenarios import SCENARIOS
 from harness.nth.trial import Bench
@@ -89,7 +89,7 @@ def _play_one(made: Bench, name: str, options: argparse.Namespace, tally: Tally,
 
 def main() -> int:
     options = _parser().parse_args()
-    setup("critical", "json", Redactor())
+    set_up_logging("critical", "json", Redactor())
     families = FAMILIES if options.database == "all" else (options.database,)
     tallies = [play(family, options) for family in families]
     names = ("scenarios", "calls", "trials", "killed", "survived", "repeated", "seconds")

@@ -152,8 +152,8 @@ def numbered(calls: Calls) -> Iterator[None]:
         sa.event.listen(engine, name, listener)
     with (
         mock.patch.object(dialect, "do_commit", commit_numbered),
-        mock.patch.object(bulk_postgres, "copy", _bulk(calls, bulk_postgres.copy)),
-        mock.patch.object(bulk_mysql, "_send", _bulk(calls, bulk_mysql._send)),
+        mock.patch.object(bulk_postgres, "copy_rows", _bulk(calls, bulk_postgres.copy_rows)),
+        mock.patch.object(bulk_mysql, "_send_load_data", _bulk(calls, bulk_mysql._send_load_data)),
     ):
         yield
     for name, listener in events:

@@ -42,7 +42,7 @@ class Bench:
 
     def __init__(self, url: str) -> None:
         self.engine = make_engine(url)
-        migrate.upgrade(self.engine)
+        migrate.upgrade_schema(self.engine)
         self.calls = Calls(self.engine)
         self._stack = ExitStack()
         self._stack.enter_context(numbered(self.calls))

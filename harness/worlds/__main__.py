@@ -18,7 +18,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from etl.log import Redactor, setup
+from etl.log import Redactor, set_up_logging
 from harness import report
 from harness.worlds.draw import draw
 from harness.worlds.play import play
@@ -135,7 +135,7 @@ def _tell(played: Played) -> None:
 
 def main() -> int:
     options = _parser().parse_args()
-    setup("critical", "json", Redactor())
+    set_up_logging("critical", "json", Redactor())
     if options.seed is not None or options.replay is not None:
         return _single(options)
     low, _, high = options.seeds.partition("..")

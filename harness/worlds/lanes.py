@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from etl.extract import next_request
 from etl.pipeline.read_ahead import Event, Fetch, Test
-from etl.records import Request
+from etl.records import PageRequest
 
 _AHEAD = 5  # pages that may wait to be taken
 _WITHOUT_LIMIT = 1000
@@ -22,10 +22,10 @@ _WITHOUT_LIMIT = 1000
 @dataclass(eq=False)
 class _Lane:
     name: str
-    following: Request | None
+    following: PageRequest | None
     until: Test | None
     hold: Test | None
-    last: Request = field(default_factory=Request)
+    last: PageRequest = field(default_factory=PageRequest)
     holding: bool = False
     ended: bool = False
     stopped: bool = False
@@ -61,7 +61,9 @@ class Lanes:
     def __exit__(self, *_: object) -> None:
         self._lanes.clear()
 
-    def start(self, lane: str, request: Request, until: Test | None = None, hold: Test | None = None) -> None:
+    def start(
+        self, lane: str, request: PageRequest, until: Test | None = None, hold: Test | None = None
+    ) -> None:
         self._lanes.append(_Lane(lane, request, until, hold))
 
     def stop(self, lane: str) -> None:

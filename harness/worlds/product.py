@@ -19,7 +19,7 @@ from unittest import mock
 
 import sqlalchemy as sa
 
-from etl.config import Config, Database, Lease, Secret, SecretUrl, Source
+from etl.config import Config, DatabaseConfig, LeaseConfig, Secret, SecretUrl, Source
 from etl.db.engine import make_engine
 from etl.extract import http
 from etl.load import Store
@@ -92,7 +92,7 @@ class Product:
     def __init__(self, folder: Path) -> None:
         self.path, self.template = folder / "world.db", folder / "template.db"
         maker = make_engine(f"sqlite:///{self.template}")
-        migrate.upgrade(maker)
+        migrate.upgrade_schema(maker)
         maker.dispose()
         self.engine = make_engine(f"sqlite:///{self.path}")
         self.fate = Fate()
@@ -149,7 +149,9 @@ class Process:
             retry_after_cap=5.0,
         )
         url = SecretUrl(engine.url.render_as_string(hide_password=False))
-        self.config = Config(sources=(source,), database=Database(url=url), lease=Lease(seconds=LEASE))
+        self.config = Config(
+            sources=(source,), database=DatabaseConfig(url=url), lease=LeaseConfig(seconds=LEASE)
+        )
 
     def clock(self) -> datetime:
         return datetime.fromtimestamp(START, UTC) + timedelta(seconds=self.gateway.now)
@@ -202,7 +204,7 @@ def replaced(gateway: Gateway, settings: Settings, process: Process, rng: random
     chooser = Chooser(rng, settings.eager)
     pool = Pool(gateway)
     seams = (
-        (http.Transport, "_open", lambda _self: (pool, "")),
+        (http.Transport, "_open_pool", lambda _self: (pool, "")),
         (read_ahead, "Readers", chooser.readers),
         (leases, "database_now", lambda _conn: process.clock()),
         (sync, "heartbeat", process.heartbeat),

@@ -49,7 +49,7 @@ def _worlds() -> Iterator[Worlds]:
 def shared_world(database: str, totals: str, _worlds: Worlds, request: pytest.FixtureRequest) -> sa.Engine:
     if (database, totals) not in _worlds:
         engine = make_engine(_new(database, f"shared_{totals}", request))
-        migrate.upgrade(engine)
+        migrate.upgrade_schema(engine)
         _fill(engine, totals)
         _worlds[database, totals] = engine
     return _worlds[database, totals]

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from msgspec.structs import replace
 
-from etl.analytics.queries import Filter, run
+from etl.analytics.queries import Filter, run_report
 from etl.analytics.reports import REPORTS
 from etl.config import Config, Reporting
 from etl.schema.views import create
@@ -92,7 +92,9 @@ def test_everything_that_reads_bears_every_absurd_value(absurd: Rig) -> None:
         attempt(view.name, lambda v=view: _select(absurd.app.engine, v.name))
     for zone in ZONES:
         for name in REPORTS:
-            attempt(f"{name} in {zone}", lambda n=name, z=zone: run(absurd.app.engine, n, _all(absurd, z)))
+            attempt(
+                f"{name} in {zone}", lambda n=name, z=zone: run_report(absurd.app.engine, n, _all(absurd, z))
+            )
         attempt(f"pages in {zone}", lambda z=zone: _pages(absurd, z))
     assert not broken, "\n".join(broken)
 

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from etl.analytics.adhoc_sql import ask
-from etl.analytics.queries import value
+from etl.analytics.adhoc_sql import run_statement
+from etl.analytics.queries import convert_value
 from etl.db.types import UtcDateTime
 from etl.schema.views import create
-from etl.schema.views.columns import everything
-from etl.schema.views.dialects import dialect
+from etl.schema.views.columns import scope_of_all_jobs
+from etl.schema.views.dialects import make_dialect
 from tests.support.world import NOW, at
 
 VIEWS = {view.name: view for view in create.VIEWS}
@@ -31,13 +31,13 @@ def rows(engine: sa.Engine, name: str, *columns: str, order: str = "1") -> list[
     kinds = {column.name: column.kind for column in view.columns}
     with engine.connect() as conn:
         pg = conn.dialect.name == "postgresql"
-        d = dialect(conn.dialect.name, now="CAST(:now AS timestamptz)" if pg else ":now")
-        sql = f"SELECT {', '.join(columns)} FROM ({view.sql(d, everything(d))}) q ORDER BY {order}"
+        d = make_dialect(conn.dialect.name, now="CAST(:now AS timestamptz)" if pg else ":now")
+        sql = f"SELECT {', '.join(columns)} FROM ({view.sql(d, scope_of_all_jobs(d))}) q ORDER BY {order}"
         text = sa.text(sql)
         if ":now" in sql:
             text = text.bindparams(sa.bindparam("now", NOW, type_=UtcDateTime()))
         return [
-            tuple(_plain(value(kinds[c], v)) for c, v in zip(columns, row, strict=True))
+            tuple(_plain(convert_value(kinds[c], v)) for c, v in zip(columns, row, strict=True))
             for row in conn.execute(text)
         ]
 
@@ -223,7 +223,7 @@ def test_history_as_of_a_moment(world):
         "SELECT status FROM job_history WHERE job_id = 'j1' AND valid_from <= '2026-05-01 10:01:00'"
         " AND (valid_to > '2026-05-01 10:01:00' OR valid_to IS NULL)"
     )
-    assert ask(world, asked).rows == (("in_progress",),)
+    assert run_statement(world, asked).rows == (("in_progress",),)
 
 
 def test_the_views_in_the_database_say_the_same(world):

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from etl.analytics.durations import latencies, pace
+from etl.analytics.durations import durations_by_time, latency_percentiles
 from etl.analytics.jobs import Choice, OpenNow, count_jobs, count_open, every_job, list_jobs, recent_names
-from etl.analytics.queries import Filter, Table, run
+from etl.analytics.queries import Filter, Table, run_report
 from etl.analytics.remix_tree import read_tree
 from etl.errors import ConfigError
 from tests.support.world import NOW, at
@@ -85,7 +85,7 @@ def _rows(table: Table, part: str) -> list[tuple[Any, ...]]:
 
 
 def test_percentiles_day_by_day(world: sa.Engine):
-    table = pace(world, replace(ALL, since=at("05-01")), hourly=False)
+    table = durations_by_time(world, replace(ALL, since=at("05-01")), hourly=False)
     assert _rows(table, "total") == [
         (date(2026, 5, 1), 2, 100, 300, 300),
         (date(2026, 5, 2), 1, 600, 600, 600),
@@ -94,28 +94,33 @@ def test_percentiles_day_by_day(world: sa.Engine):
     ]
     assert _rows(table, "queue") == [(date(2026, 5, 1), 1, 30, 30, 30)]
     assert _rows(table, "render") == [(date(2026, 5, 1), 1, 90.5, 90.5, 90.5)]
-    berlin = pace(
+    berlin = durations_by_time(
         world, replace(ALL, since=at("05-02"), until=at("05-03"), zone="Europe/Berlin"), hourly=False
     )
     assert [row[0] for row in _rows(berlin, "total")] == [date(2026, 5, 3)]
 
 
 def test_percentiles_hour_by_hour(world: sa.Engine):
-    table = pace(world, replace(ALL, since=at("05-01"), until=at("05-02")), hourly=True)
+    table = durations_by_time(world, replace(ALL, since=at("05-01"), until=at("05-02")), hourly=True)
     assert _rows(table, "total") == [
         (at("05-01 10:00"), 1, 100, 100, 100),
         (at("05-01 11:00"), 1, 300, 300, 300),
     ]
-    assert pace(world, replace(ALL, models=("none",)), hourly=True).rows == ()
+    assert durations_by_time(world, replace(ALL, models=("none",)), hourly=True).rows == ()
 
 
 def test_percentiles_of_all(world: sa.Engine):
-    assert latencies(world, replace(ALL, since=at("05-01"))) == {50: 300, 90: 1200, 95: 1200, 99: 1200}
-    assert latencies(world, replace(ALL, models=("mystery",))) == {}
+    assert latency_percentiles(world, replace(ALL, since=at("05-01"))) == {
+        50: 300,
+        90: 1200,
+        95: 1200,
+        99: 1200,
+    }
+    assert latency_percentiles(world, replace(ALL, models=("mystery",))) == {}
 
 
 def test_jobs_by_hour(world: sa.Engine):
-    table = run(world, "hourly", replace(ALL, since=at("05-01"), until=at("05-03")))
+    table = run_report(world, "hourly", replace(ALL, since=at("05-01"), until=at("05-03")))
     assert [row[:3] for row in table.rows] == [
         (at("05-01 10:00"), 1, 1),
         (at("05-01 11:00"), 1, 1),
@@ -126,9 +131,9 @@ def test_jobs_by_hour(world: sa.Engine):
 
 def test_reports_of_one_provider(world: sa.Engine):
     for name in ("models", "daily", "failures", "open", "cache", "remixes", "freshness"):
-        whole = run(world, name, replace(ALL, providers=("openai",)))
-        assert name == "cache" or whole.rows == run(world, name, ALL).rows
-        nothing = run(world, name, replace(ALL, providers=("azure",)))
+        whole = run_report(world, name, replace(ALL, providers=("openai",)))
+        assert name == "cache" or whole.rows == run_report(world, name, ALL).rows
+        nothing = run_report(world, name, replace(ALL, providers=("azure",)))
         assert (nothing.rows == ()) == (name != "freshness")
 
 

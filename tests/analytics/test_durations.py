@@ -6,7 +6,7 @@ import random
 import sqlite3
 from datetime import UTC, datetime, timedelta
 
-from etl.schema.views.dialects import dialect
+from etl.schema.views.dialects import make_dialect
 
 
 def _stored(moment: datetime) -> str:
@@ -15,7 +15,7 @@ def _stored(moment: datetime) -> str:
 
 def test_whole_and_broken_seconds_are_told_exactly():
     chance, connection = random.Random(7), sqlite3.connect(":memory:")
-    question = f"SELECT {dialect('sqlite').seconds('?1', '?2')}"
+    question = f"SELECT {make_dialect('sqlite').seconds('?1', '?2')}"
     for fractions in ((0, 0), (250_000, 250_000), (999_999, 999_999), (0, 1_000), (999_000, 0)):
         for _ in range(200):
             start = datetime(2000, 1, 1, tzinfo=UTC) + timedelta(seconds=chance.randrange(10**9))

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from etl.analytics.adhoc_sql import ask
+from etl.analytics.adhoc_sql import run_statement
 from etl.db.engine import make_engine
 from etl.errors import EtlError
 from etl.schema import migrate
@@ -183,7 +183,7 @@ class Attacked:
         self.file, self.readable = folder / "stolen", folder / "readable"
         self.readable.write_text("x")
         self.readable.chmod(0o644)
-        migrate.upgrade(self.witness)
+        migrate.upgrade_schema(self.witness)
         self.family = self.witness.dialect.name
         with self.witness.connect() as connection:
             for text in _FURNITURE[self.family]:
@@ -244,7 +244,7 @@ def test_no_way_out(case: tuple[str, str], houses: Callable[[str], Attacked]) ->
     before = attacked.state()
     text = text.replace("{file}", str(attacked.file)).replace("{readable}", str(attacked.readable))
     try:
-        answer = ask(attacked.engine, text, timeout=5)
+        answer = run_statement(attacked.engine, text, timeout=5)
     except EtlError:
         answer = None
     assert attacked.state() == before
@@ -262,6 +262,6 @@ def test_questions_that_only_look_dangerous(family: str, houses: Callable[[str],
         "WITH x AS (SELECT model_pattern FROM prices) SELECT UPPER(MAX(model_pattern)) FROM x",
         "SELECT CURRENT_TIMESTAMP",
     ):
-        assert ask(engine, text).rows, text
+        assert run_statement(engine, text).rows, text
     clock = {"sqlite": "random()", "postgresql": "clock_timestamp(), random()", "mariadb": "NOW(), RAND()"}
-    assert ask(engine, f"SELECT {clock[family]}").rows
+    assert run_statement(engine, f"SELECT {clock[family]}").rows

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from etl.analytics.cross_check import total_differences
-from etl.analytics.queries import Filter, run
+from etl.analytics.queries import Filter, run_report
 from etl.analytics.remix_tree import read_tree
 from etl.db.types import UtcDateTime
 from etl.load.lookup import known_jobs
@@ -18,7 +18,7 @@ from etl.load.totals import recount_all
 from etl.load.upsert import JobWriter, Seen
 from etl.records import Counts, JobRow
 from etl.schema.tables import daily_totals, sources, video_jobs
-from etl.schema.views.dialects import dialect
+from etl.schema.views.dialects import make_dialect
 
 NOW = datetime(2026, 5, 8, 12, tzinfo=UTC)
 
@@ -49,7 +49,7 @@ def _write(engine: sa.Engine, jobs: list[JobRow]) -> None:
 
 
 def _rows(engine: sa.Engine, name: str, *columns: str, **chosen: Any) -> list[tuple[Any, ...]]:
-    table = run(engine, name, Filter(NOW, **chosen))
+    table = run_report(engine, name, Filter(NOW, **chosen))
     places = [[c.name for c in table.columns].index(each) for each in columns]
     return [tuple(row[place] for place in places) for row in table.rows]
 
@@ -72,7 +72,7 @@ def _rows(engine: sa.Engine, name: str, *columns: str, **chosen: Any) -> list[tu
 def test_a_length_of_time(engine, start, end, seconds):
     with engine.connect() as conn:
         cast = "CAST({} AS timestamptz)" if conn.dialect.name == "postgresql" else "{}"
-        d = dialect(conn.dialect.name)
+        d = make_dialect(conn.dialect.name)
         text = sa.text(f"SELECT {d.seconds(cast.format(':a'), cast.format(':b'))}")
         bound = (
             sa.bindparam(key, at(value), type_=UtcDateTime()) for key, value in (("a", start), ("b", end))

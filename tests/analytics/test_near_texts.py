@@ -14,8 +14,8 @@ import pytest
 import sqlalchemy as sa
 
 from etl.analytics.jobs import Choice, count_jobs, every_job, list_jobs
-from etl.analytics.prices import import_prices, unpriced
-from etl.analytics.queries import Filter, run
+from etl.analytics.prices import import_prices, unpriced_jobs
+from etl.analytics.queries import Filter, run_report
 from etl.analytics.reports import REPORTS
 from etl.config import Price
 from etl.load.upsert import JobWriter, Seen
@@ -109,19 +109,19 @@ def test_reports_keep_them_apart(near, since):
     chosen = Filter(NOW, since=since)
     names = {name: [c.name for c in REPORTS[name].columns] for name in REPORTS}
     for name in ("models", "usage", "cost"):
-        rows = [dict(zip(names[name], row, strict=True)) for row in run(near, name, chosen).rows]
+        rows = [dict(zip(names[name], row, strict=True)) for row in run_report(near, name, chosen).rows]
         jobs = {row["model"]: row["jobs"] for row in rows}
         assert len(rows) == len(TEXTS), name
         assert jobs == {text: _completed(n) if name == "cost" else n for text, n in JOBS.items()}, name
         assert all(row["cost"] == 2 * JOBS[row["model"]] * _completed(JOBS[row["model"]])
                    for row in rows if row["model"])  # fmt: skip
-    failed = run(near, "failures", chosen).rows
+    failed = run_report(near, "failures", chosen).rows
     assert Counter({row[1]: row[3] for row in failed}) == Counter(
         {t: n // 2 for t, n in JOBS.items() if n > 1}
     )
-    latency = run(near, "latency", chosen).rows
+    latency = run_report(near, "latency", chosen).rows
     assert {row[2]: row[3] for row in latency} == {t: _completed(n) for t, n in JOBS.items()}
-    assert run(near, "totals", chosen).rows[0][:3] == (ALL, sum(map(_completed, JOBS.values())),
+    assert run_report(near, "totals", chosen).rows[0][:3] == (ALL, sum(map(_completed, JOBS.values())),
                                                       sum(n // 2 for n in JOBS.values()))  # fmt: skip
 
 
@@ -143,13 +143,13 @@ def test_lists_of_jobs(near):
             assert count_jobs(near, Choice(Filter(NOW, models=(text,)))) == number, text
     missing = Choice(Filter(NOW), only="unpriced")
     assert count_jobs(near, missing) == _completed(JOBS[""]) + _completed(JOBS[None])
-    assert {(row[1][0], row[3][0]) for row in unpriced(near)} == {("", 6), (None, 7)}
+    assert {(row[1][0], row[3][0]) for row in unpriced_jobs(near)} == {("", 6), (None, 7)}
 
 
 def test_every_view_and_report_runs(near):
     for report in REPORTS:
         for source in ((), ("a",), ("A", "á")):
-            run(near, report, Filter(NOW, sources=source))
+            run_report(near, report, Filter(NOW, sources=source))
     with near.connect() as conn:
         for view in VIEWS:
             conn.exec_driver_sql(f"SELECT * FROM {view.name}").all()

@@ -11,13 +11,13 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from etl.analytics.queries import Filter, run
+from etl.analytics.queries import Filter, run_report
 from etl.load.lookup import known_jobs
 from etl.load.totals import recount_all
-from etl.load.upsert import JobWriter, Seen, unlist
-from etl.records import Counts, JobRow, is_settled, outcome
+from etl.load.upsert import JobWriter, Seen, unlist_jobs
+from etl.records import Counts, JobRow, decide_outcome, is_settled
 from etl.schema.tables import sources, video_jobs
-from etl.transform.jobs import Context, job_row
+from etl.transform.jobs import PageContext, job_row
 from etl.transform.options import Options
 from tests.support.world import NOW
 
@@ -38,7 +38,7 @@ ITEMS = [
 
 def _rows() -> list[JobRow]:
     made = int((NOW - timedelta(days=1)).timestamp())
-    context = Context(Options(), "openai")
+    context = PageContext(Options(), "openai")
     return [
         job_row({"id": f"v{n}:openai", "model": "sora-2", "created_at": made, **more}, context)
         for n, (more, _, _) in enumerate(ITEMS)
@@ -50,12 +50,12 @@ def test_one_rule(more, settled, end):
     [row] = [r for r, item in zip(_rows(), ITEMS, strict=True) if item[0] is more]
     assert row.settled is settled
     assert is_settled(row.status, ended="error" in more or "completed_at" in more) is settled
-    assert outcome(row.status, settled=settled, unlisted=False) == end
+    assert decide_outcome(row.status, settled=settled, unlisted=False) == end
 
 
 def _counts(engine: sa.Engine, **more: object) -> dict[str, int]:
     names = ("jobs", "completed", "failed", "stopped", "unfinished", "vanished")
-    table = run(engine, "totals", Filter(NOW, **more))
+    table = run_report(engine, "totals", Filter(NOW, **more))
     [row] = [dict(zip((c.name for c in table.columns), row, strict=True)) for row in table.rows]
     return {name: row[name] for name in names}
 
@@ -82,7 +82,7 @@ def test_totals_views_and_ranges_agree(engine):
     listed = {"jobs": 10, "completed": 1, "failed": 1, "stopped": 5, "unfinished": 3, "vanished": 0}
     assert _counts(engine) == _counts(engine, since=NOW - timedelta(days=3)) == listed
     with engine.begin() as conn:
-        unlist(conn, 1, 1, [("v2:openai", "missing"), ("v5:openai", "missing")], NOW)
+        unlist_jobs(conn, 1, 1, [("v2:openai", "missing"), ("v5:openai", "missing")], NOW)
     gone = listed | {"unfinished": 2, "vanished": 1}
     assert _counts(engine) == _counts(engine, since=NOW - timedelta(days=3)) == gone
     by_hand = Counter(completed=1, failed=1, stopped=5, open=2, vanished=1)

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from etl.analytics.price_import import read_file
-from etl.analytics.prices import ensure_prices, import_prices, read_prices, unpriced
+from etl.analytics.prices import ensure_prices, import_prices, read_prices, unpriced_jobs
 from etl.config import Price
 from etl.errors import ConfigError
 
@@ -83,11 +83,11 @@ def test_importing_twice_changes_nothing(world):
 
 
 def test_what_has_no_price(world):
-    assert [[value for value, _ in row][:5] for row in unpriced(world)] == [
+    assert [[value for value, _ in row][:5] for row in unpriced_jobs(world)] == [
         ["openai", "sora-2", "1080p", 1, 4.0],
     ]
     import_prices(world, [price("1", resolution="1080p")])
-    assert unpriced(world) == []
+    assert unpriced_jobs(world) == []
 
 
 CSV = (

@@ -13,15 +13,15 @@ import sqlalchemy as sa
 from starlette.testclient import TestClient
 
 from etl.app import App
-from etl.cli.errors import funnel
+from etl.cli.errors import run_to_exit_code
 from etl.cli.root import command
-from etl.cli.settings import Settings
+from etl.cli.settings import CommandSettings
 from etl.config import load_config
 from etl.schema.tables import metadata
-from etl.web.app import build
-from etl.web.dashboard.routes import routes
+from etl.web.app import build_app
+from etl.web.dashboard.routes import dashboard_routes
 from etl.web.metrics import Metrics
-from etl.web.state import State
+from etl.web.state import ServiceState
 from tests.support.databases import Server
 
 #: Everything that only looks. `--since` reaches back to what the world holds, whenever the test runs.
@@ -106,9 +106,11 @@ def test_no_command_that_reads_writes(world, reader, monkeypatch, capsys, tmp_pa
     monkeypatch.chdir(tmp_path)
     before = dump(world)
     for arguments in READING:
-        settings = Settings(dict(os.environ))
+        settings = CommandSettings(dict(os.environ))
         line = [*arguments, "--config", str(reader)]
-        code = funnel(lambda line=line, s=settings: command()(line, prog_name="bifrost-etl", obj=s), settings)
+        code = run_to_exit_code(
+            lambda line=line, s=settings: command()(line, prog_name="bifrost-etl", obj=s), settings
+        )
         said = capsys.readouterr()
         allowed = (0, 1) if arguments in (("prices", "check"), ("check",)) else (0,)
         assert code in allowed, (arguments, said.err)
@@ -121,10 +123,12 @@ def test_no_page_writes(world, reader):
     before = dump(world)
     config = load_config(reader, {})
     with App(config) as app:
-        state = State(
+        state = ServiceState(
             app=lambda: app, service=config.service, metrics=Metrics(), alive=lambda: True, limits=dict
         )
-        client = TestClient(build(state, routes()), base_url="http://127.0.0.1", raise_server_exceptions=True)
+        client = TestClient(
+            build_app(state, dashboard_routes()), base_url="http://127.0.0.1", raise_server_exceptions=True
+        )
         for page in PAGES:
             answer = client.get(page)
             assert answer.status_code in (200, 503), (page, answer.text[:300])
@@ -133,8 +137,8 @@ def test_no_page_writes(world, reader):
 
 @pytest.mark.parametrize("totals", ["kept"], indirect=True)
 def test_readers_say_that_prices_differ(world, reader, capsys):
-    settings = Settings(dict(os.environ))
-    funnel(
+    settings = CommandSettings(dict(os.environ))
+    run_to_exit_code(
         lambda: command()(["report", "cost", "--config", str(reader)], prog_name="x", obj=settings), settings
     )
     assert "differs from this configuration in 2 prices" in capsys.readouterr().err

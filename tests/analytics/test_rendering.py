@@ -13,7 +13,7 @@ from html.parser import HTMLParser
 import pytest
 
 from etl.analytics.queries import Table
-from etl.analytics.rendering import Document, bars, render, shown, to_parquet
+from etl.analytics.rendering import Document, render_document, show_value, text_bars, to_parquet
 from etl.errors import ConfigError
 from etl.records import spreadsheet_safe
 from etl.schema.views.columns import Column
@@ -39,7 +39,7 @@ TWO = Document("Both", (TABLE, Table("empty", "None", COLUMNS, ())))
 
 
 def test_csv_runs_nothing_and_keeps_numbers():
-    head, first, second = csv.reader(io.StringIO(render(ONE, "csv")))
+    head, first, second = csv.reader(io.StringIO(render_document(ONE, "csv")))
     assert head == [column.name for column in COLUMNS]
     assert first == [f"'{HOSTILE}", "-5", "-0.1", "0.25", "2026-05-01T10:00:00.250000Z", "2026-05-01", "true"]
     assert second[0] == ROWS[1][0] and second[1:3] == ["1234567", "0"]
@@ -56,7 +56,7 @@ def test_other_cells_are_left_alone(text):
 
 
 def test_json_has_values_as_they_are():
-    document = json.loads(render(TWO, "json"))
+    document = json.loads(render_document(TWO, "json"))
     assert document["tables"]["empty"]["rows"] == []
     first = document["tables"]["models"]["rows"][0]
     assert first["prompt"] == HOSTILE and first["cost"] == -0.1 and first["late"] is True
@@ -84,7 +84,7 @@ class Tags(HTMLParser):
 
 def test_html_is_one_file_without_scripts():
     parser = Tags()
-    parser.feed(render(ONE, "html"))
+    parser.feed(render_document(ONE, "html"))
     allowed = "html head meta title style body h1 h2 p table thead tbody tr th td"
     assert parser.tags <= {*allowed.split(" ")}
     assert ROWS[1][0] in parser.text and "Coverage gap in <a>" in parser.text
@@ -92,7 +92,7 @@ def test_html_is_one_file_without_scripts():
 
 
 def test_markdown_shows_markup_as_text():
-    text = render(ONE, "markdown")
+    text = render_document(ONE, "markdown")
     table = [line for line in text.splitlines() if line.startswith("|")]
     assert len(table) == 4
     assert "<script>" not in text and "\\`x\\`" in text and "\\*y\\*" in text and "\\|" in text
@@ -125,7 +125,7 @@ def test_parquet_without_its_library_names_the_extra(tmp_path, monkeypatch):
 
 def test_a_file_of_one_table_takes_one(tmp_path):
     with pytest.raises(ConfigError, match="one table") as caught:
-        render(TWO, "csv")
+        render_document(TWO, "csv")
     assert caught.value.hint is not None and "models, empty" in caught.value.hint
     with pytest.raises(ConfigError, match="one table"):
         to_parquet(TWO, tmp_path / "x.parquet")
@@ -147,10 +147,10 @@ def test_a_file_of_one_table_takes_one(tmp_path):
     ],
 )
 def test_values_in_words(value, kind, text):
-    assert shown(value, kind) == text
+    assert show_value(value, kind) == text
 
 
 def test_bars():
-    assert bars([0, 5, 10, None], width=2) == ["", "█", "██", ""]
-    assert bars([1, 1000]) == ["▏", "█" * 20]
-    assert bars([]) == [] and bars([0, 0]) == ["", ""]
+    assert text_bars([0, 5, 10, None], width=2) == ["", "█", "██", ""]
+    assert text_bars([1, 1000]) == ["▏", "█" * 20]
+    assert text_bars([]) == [] and text_bars([0, 0]) == ["", ""]

@@ -9,8 +9,8 @@ import pytest
 import sqlalchemy as sa
 
 from etl.analytics.prices import ensure_prices, import_prices
-from etl.analytics.queries import Filter, Gap, Table, check_sources, gaps, run
-from etl.analytics.ranges import moment
+from etl.analytics.queries import Filter, Table, UnseenPeriod, check_sources, find_unseen_periods, run_report
+from etl.analytics.ranges import parse_moment
 from etl.analytics.reports import REPORTS
 from etl.config import Price
 from etl.errors import ConfigError
@@ -40,7 +40,7 @@ def test_every_report_runs_with_every_filter(world, name):
         WEEK,
         Filter(NOW, at("05-01"), NOW, ("a", "b"), ("sora-2", "veo-3.1"), "Europe/Berlin", "EUR", 2),
     ):
-        table = run(world, name, chosen)
+        table = run_report(world, name, chosen)
         assert all(len(row) == len(table.columns) for row in table.rows)
         if chosen is WEEK and name not in ("cache", "reconcile-cost"):  # no log was read
             assert table.rows, "a report that shows nothing of this world shows nothing at all"
@@ -48,16 +48,18 @@ def test_every_report_runs_with_every_filter(world, name):
 
 @pytest.mark.parametrize("name", REPORTS)
 def test_reports_of_an_empty_database_are_empty(engine, name):
-    table = run(engine, name, WEEK)
+    table = run_report(engine, name, WEEK)
     empty = ((0, 0, 0, 0, 0, 0, None, None, None, None, 0), (None,) * 11)
     assert table.rows == () or (name == "totals" and table.rows[0][:1] in ((0,), (None,))), table.rows
     assert name != "totals" or table.rows[0] in empty
 
 
 def test_totals_and_models(world):
-    assert run(world, "totals", WEEK).rows == ((10, 5, 2, 0, 2, 1, 0.2857, 28.0, Decimal("9.6"), None, 1),)
+    assert run_report(world, "totals", WEEK).rows == (
+        (10, 5, 2, 0, 2, 1, 0.2857, 28.0, Decimal("9.6"), None, 1),
+    )
     found = columns(
-        run(world, "models", WEEK), "model", "jobs", "completed", "failed", "cost", "uncosted_jobs"
+        run_report(world, "models", WEEK), "model", "jobs", "completed", "failed", "cost", "uncosted_jobs"
     )
     assert found == [
         ("sora-2", 6, 3, 1, 0.8, 1),
@@ -75,7 +77,7 @@ def test_days_are_those_of_the_reporting_time_zone(world):
         ("Asia/Kolkata", [2, 2, 2, 2, 2]),
     ):
         chosen = Filter(NOW, since=at("05-01"), until=NOW, zone=zone)
-        found = columns(run(world, "daily", chosen), "day", "jobs")
+        found = columns(run_report(world, "daily", chosen), "day", "jobs")
         assert found == [(date(2026, 5, day), jobs) for day, jobs in zip((1, 2, 3, 4, 8), days, strict=True)]
 
 
@@ -92,7 +94,7 @@ def test_a_day_on_which_the_clocks_change(own_world):
             bound = text.bindparams(sa.bindparam("at", at(created), type_=_stored()))
             conn.execute(bound, {"id": job_id})
     chosen = Filter(NOW, since=at("03-01"), until=at("04-15"), zone="Europe/Berlin")
-    assert columns(run(own_world, "daily", chosen), "day", "jobs") == [
+    assert columns(run_report(own_world, "daily", chosen), "day", "jobs") == [
         (date(2026, 3, 28), 1), (date(2026, 3, 29), 2), (date(2026, 3, 30), 1),
     ]  # fmt: skip
 
@@ -104,44 +106,44 @@ def _stored():
 
 
 def test_the_range_takes_its_start_and_not_its_end(world):
-    found = run(world, "jobs", Filter(NOW, since=at("05-01 10:00:00"), until=at("05-01 11:00:00")))
+    found = run_report(world, "jobs", Filter(NOW, since=at("05-01 10:00:00"), until=at("05-01 11:00:00")))
     assert columns(found, "job_id") == [("j1",)]
 
 
 def test_sources_models_and_limits(world):
-    table = run(world, "jobs", Filter(NOW, sources=("b",), models=("veo-3.1", "sora-2")))
+    table = run_report(world, "jobs", Filter(NOW, sources=("b",), models=("veo-3.1", "sora-2")))
     assert columns(table, "job_id") == [("j10",), ("j9",)]
-    short = run(world, "jobs", Filter(NOW, limit=3))
+    short = run_report(world, "jobs", Filter(NOW, limit=3))
     assert (len(short.rows), short.cut) == (3, True)
-    assert not run(world, "jobs", Filter(NOW, limit=12)).cut
+    assert not run_report(world, "jobs", Filter(NOW, limit=12)).cut
     with pytest.raises(ConfigError, match="no source named 'c'"):
         check_sources(world, ("a", "c"))
     with pytest.raises(ConfigError, match="no report 'costs'"):
-        run(world, "costs", WEEK)
+        run_report(world, "costs", WEEK)
 
 
 def test_money_in_another_currency_is_not_added(own_world):
     import_prices(
         own_world, [Price(model="veo-3.1", price=Decimal("0.5"), valid_from=date(2026, 5, 4), currency="EUR")]
     )
-    assert columns(run(own_world, "totals", WEEK), "cost", "other_costs") == [(4.8, "EUR 4")]
+    assert columns(run_report(own_world, "totals", WEEK), "cost", "other_costs") == [(4.8, "EUR 4")]
     euros = Filter(NOW, since=at("05-01"), until=NOW, currency="EUR")
-    assert columns(run(own_world, "totals", euros), "cost", "other_costs") == [(4.0, "USD 4.8")]
-    assert columns(run(own_world, "models", WEEK), "model", "cost", "other_costs")[-1] == (
+    assert columns(run_report(own_world, "totals", euros), "cost", "other_costs") == [(4.0, "USD 4.8")]
+    assert columns(run_report(own_world, "models", WEEK), "model", "cost", "other_costs")[-1] == (
         "veo-3.1",
         None,
         "EUR 4",
     )
-    found = columns(run(own_world, "cost", WEEK), "model", "currency", "cost")
+    found = columns(run_report(own_world, "cost", WEEK), "model", "currency", "cost")
     assert ("veo-3.1", "EUR", 4.0) in found and ("sora-2", None, None) in found
 
 
 def test_gaps_of_the_range(world):
-    gap = Gap("b", at("05-05"), at("05-05 12:00"), "the list was cut")
-    assert gaps(world, WEEK) == [gap]
-    assert gaps(world, Filter(NOW, since=at("05-06"))) == []
-    assert gaps(world, Filter(NOW, until=at("05-04"))) == []
-    assert gaps(world, Filter(NOW, sources=("a",))) == []
+    gap = UnseenPeriod("b", at("05-05"), at("05-05 12:00"), "the list was cut")
+    assert find_unseen_periods(world, WEEK) == [gap]
+    assert find_unseen_periods(world, Filter(NOW, since=at("05-06"))) == []
+    assert find_unseen_periods(world, Filter(NOW, until=at("05-04"))) == []
+    assert find_unseen_periods(world, Filter(NOW, sources=("a",))) == []
 
 
 @pytest.mark.parametrize(
@@ -159,13 +161,13 @@ def test_gaps_of_the_range(world):
     ],
 )
 def test_times_as_people_say_them(text, end, meant):
-    assert moment(text, NOW, "Europe/Berlin", end=end) == meant
+    assert parse_moment(text, NOW, "Europe/Berlin", end=end) == meant
 
 
 @pytest.mark.parametrize("text", ["soon", "", "2026-13-01", "7y", "-3d", "999999w"])
 def test_what_is_no_time(text):
     with pytest.raises(ConfigError, match="no date, time or length"):
-        moment(text, NOW, "UTC")
+        parse_moment(text, NOW, "UTC")
 
 
 def test_prices_follow_configuration_and_publication(own_world):
@@ -173,13 +175,15 @@ def test_prices_follow_configuration_and_publication(own_world):
     own = Price(model="sora-2", price=Decimal("0.2"), valid_from=date(2026, 5, 1))
     assert ensure_prices(own_world, [own]) is True
     assert ensure_prices(own_world, [own]) is False
-    assert columns(run(own_world, "totals", WEEK), "cost") == [(11.2,)], "two of 0.8, 4.0 and 4.8 as before"
+    assert columns(run_report(own_world, "totals", WEEK), "cost") == [(11.2,)], (
+        "two of 0.8, 4.0 and 4.8 as before"
+    )
     assert ensure_prices(own_world, []) is True
-    assert columns(run(own_world, "totals", WEEK), "cost") == [(9.6,)]
+    assert columns(run_report(own_world, "totals", WEEK), "cost") == [(9.6,)]
 
 
 def test_a_range_chooses_whole_families(world):
     """Only j3 was added after the first of May, but its family counts with all it has."""
-    table = run(world, "remixes", Filter(NOW, since=at("05-02"), until=at("05-04")))
+    table = run_report(world, "remixes", Filter(NOW, since=at("05-02"), until=at("05-04")))
     assert columns(table, "root_job_id", "jobs", "depth", "cost") == [("j1", 3, 2, 4.8)]
-    assert run(world, "remixes", Filter(NOW, since=at("05-06"))).rows == ()
+    assert run_report(world, "remixes", Filter(NOW, since=at("05-06"))).rows == ()

@@ -26,25 +26,25 @@ def test_every_view_has_its_columns(engine):
 
 def test_views_come_and_go_with_the_newest_schema(engine):
     assert names(engine) == OURS
-    migrate.downgrade(engine, "0001")
+    migrate.downgrade_schema(engine, "0001")
     assert names(engine) == set()
-    migrate.upgrade(engine)
+    migrate.upgrade_schema(engine)
     assert names(engine) == OURS
 
 
 def test_a_dropped_view_comes_back_and_the_others_stay(engine):
     with engine.begin() as connection:
         connection.exec_driver_sql("DROP VIEW failures")
-    assert migrate.upgrade(engine) == migrate.head()
+    assert migrate.upgrade_schema(engine) == migrate.head_revision()
     assert names(engine) == OURS
 
 
 def test_changed_views_need_a_revision_of_their_own():
     noted = [
         getattr(importlib.import_module(f"migrations.versions.{path.stem}"), "VIEWS", None)
-        for path in sorted(migrate._home().glob("versions/[0-9]*_*.py"))
+        for path in sorted(migrate._migrations_folder().glob("versions/[0-9]*_*.py"))
     ]
-    assert [digest for digest in noted if digest][-1] == create.digest(), (
+    assert [digest for digest in noted if digest][-1] == create.views_digest(), (
         "the views' SQL or comments changed: add a revision with VIEWS = the new digest"
     )
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from etl.cli.errors import explain
+from etl.cli.errors import explain_error
 from etl.cli.root import COMMANDS
 from etl.errors import DatabaseUnavailable, EtlError
 from tests.support.command import ROOT, Command
@@ -83,7 +83,7 @@ def test_traceback_only_at_debug(command: Command):
 def test_errors_are_explained_with_cause_and_hint():
     error = DatabaseUnavailable("cannot reach the database", hint="start it")
     error.__cause__ = OSError("connection refused")
-    assert list(explain(error)) == [
+    assert list(explain_error(error)) == [
         "error: cannot reach the database",
         "  because: connection refused",
         "  hint: start it",
@@ -93,20 +93,20 @@ def test_errors_are_explained_with_cause_and_hint():
 def test_a_cause_that_says_nothing_new_is_left_out():
     error = EtlError("failed: connection refused")
     error.__cause__ = OSError("connection refused")
-    assert list(explain(error)) == ["error: failed: connection refused"]
+    assert list(explain_error(error)) == ["error: failed: connection refused"]
 
 
 def test_a_cause_that_says_the_same_in_more_words_is_left_out():
     error = DatabaseUnavailable("no route to host (database x at far:1)", hint="look at the cable")
     error.__cause__ = OSError("(2003, 'no route to host')")
-    assert list(explain(error)) == [
+    assert list(explain_error(error)) == [
         "error: no route to host (database x at far:1)",
         "  hint: look at the cable",
     ]
 
 
 def test_the_unexpected_is_named_and_reported():
-    lines = list(explain(ZeroDivisionError("division by zero")))
+    lines = list(explain_error(ZeroDivisionError("division by zero")))
     assert lines[0] == "error: unexpected ZeroDivisionError: division by zero"
     assert "--log-level debug" in lines[1]
 

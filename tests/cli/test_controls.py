@@ -14,7 +14,7 @@ import pytest
 
 from etl import log
 from etl.config import Notify
-from etl.log import Redactor, visible, visible_json
+from etl.log import Redactor, make_visible, visible_json
 from etl.scheduler.news import News
 from etl.scheduler.notify import Message, Notifier
 from etl.simulator import Simulator, World
@@ -85,8 +85,8 @@ def test_in_the_log(form: str):
     stream, root = io.StringIO(), logging.getLogger()
     level, handlers = root.level, list(root.handlers)
     try:
-        log.setup("info", form, Redactor(), stream)
-        log.get("a").error("broken", error=f"{EVIL}\nforged record", key=EVIL)
+        log.set_up_logging("info", form, Redactor(), stream)
+        log.get_logger("a").error("broken", error=f"{EVIL}\nforged record", key=EVIL)
         logging.getLogger("library").error(f"said {EVIL}\nforged record")
     finally:
         root.setLevel(level)
@@ -100,7 +100,7 @@ def test_in_a_notification():
     told: list[Message] = []
     notifier = Notifier(Notify(), lambda text: text, send=lambda message: told.append(message) or True)
     news = News("failure", "main", f"main {EVIL}", f"{EVIL}\nsecond line")
-    notifier._tell(news, datetime.now(UTC))
+    notifier._queue_news(news, datetime.now(UTC))
     notifier.close()
     title, text = told[0].title, told[0].text
     assert harmless(title + text) and "\x1b" not in title + text and text.endswith("end\nsecond line")
@@ -108,8 +108,8 @@ def test_in_a_notification():
 
 def test_text_that_is_harmless_stays_as_it_is():
     for text in ("plain", "zwei\nZeilen\tund Tab", "日本語 👩‍👩‍👧 é ־ עברית"):
-        assert visible(text) == text
-    assert visible("a\nb\tc\x1bd\ud800", lines=False) == "a b c\ufffdd\ufffd"
+        assert make_visible(text) == text
+    assert make_visible("a\nb\tc\x1bd\ud800", lines=False) == "a b c\ufffdd\ufffd"
 
 
 def test_json_keeps_its_value():

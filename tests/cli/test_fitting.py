@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from etl.cli.fitting import fit
+from etl.cli.fitting import fit_columns
 from etl.simulator import Simulator, World
 from tests.support.command import Command
 
@@ -18,20 +18,20 @@ ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 def test_columns_go_in_order_of_their_worth():
     headings = ["provider", "model", "jobs", "vanished", "seconds", "cost"]
     cells = [["openai", "sora-2-pro", "1,633", "0", "12,276", "6,243.60"]]
-    assert fit(headings, cells, (2, 3, 4, 5), 100).left_out == []
-    assert fit(headings, cells, (2, 3, 4, 5), 50).left_out == ["vanished"]
-    narrow = fit(headings, cells, (2, 3, 4, 5), 38)
+    assert fit_columns(headings, cells, (2, 3, 4, 5), 100).left_out == []
+    assert fit_columns(headings, cells, (2, 3, 4, 5), 50).left_out == ["vanished"]
+    narrow = fit_columns(headings, cells, (2, 3, 4, 5), 38)
     assert narrow.left_out == ["vanished", "seconds"]
     assert narrow.widths == [8, 10, 5, 8]
 
 
 def test_a_text_shrinks_before_a_column_goes():
-    found = fit(["job_id", "prompt", "jobs"], [["v" * 30, "p" * 500, "12"]], (2,), 80)
+    found = fit_columns(["job_id", "prompt", "jobs"], [["v" * 30, "p" * 500, "12"]], (2,), 80)
     assert (found.left_out, found.widths) == ([], [30, 42, 4])
 
 
 def test_an_id_stays_whole_even_where_it_does_not_fit():
-    found = fit(["source", "job_id", "model"], [["demo", "v" * 67, "sora-2"]], (), 60)
+    found = fit_columns(["source", "job_id", "model"], [["demo", "v" * 67, "sora-2"]], (), 60)
     assert found.left_out == ["source", "model"] and found.widths == [67]
 
 

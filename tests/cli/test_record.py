@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 
 from etl.recording.scrub import Cleaner
-from etl.recording.tape import Exchange
-from etl.recording.tokens import pieces
+from etl.recording.tape import RecordedExchange
+from etl.recording.tokens import cut_pieces
 from etl.simulator import Replay, Serving, Simulator, World
 from tests.reliability.raw_gateway import Ask, RawGateway, answer, job, page
 from tests.reliability.test_prompts_not_stored import places, spellings
@@ -84,7 +84,7 @@ def test_no_spelling_of_a_prompt_stays_wherever_it_stands(prompt: str) -> None:
 
 
 def body_of(body: bytes, *, anonymous: bool = False) -> bytes:
-    one = Exchange("/v1/videos", {}, 200, {}, body)
+    one = RecordedExchange("/v1/videos", {}, 200, {}, body)
     cleaner = Cleaner([one], secrets_known=[TOKEN], credentials=[TOKEN], anonymous=anonymous)
     return cleaner.exchange(one).body
 
@@ -115,7 +115,7 @@ def test_all_that_makes_an_answer_strange_stays(before: bytes, after: bytes) -> 
 
 def test_pieces_are_all_of_the_bytes() -> None:
     body = b'\xef\xbb\xbf {"a":[1,"x\\"y"],}]] \xff "open\\'
-    assert b"".join(piece.raw for piece in pieces(body)) == body
+    assert b"".join(piece.raw for piece in cut_pieces(body)) == body
 
 
 def test_media_and_other_peoples_keys_are_dropped() -> None:

@@ -20,7 +20,7 @@ RANGE = ("--since", "2026-05-01", "--until", "2026-05-08")
 @pytest.fixture
 def asked(tmp_path: Path) -> Command:
     engine = make_engine(f"sqlite:///{tmp_path / 'etl.db'}")
-    migrate.upgrade(engine)
+    migrate.upgrade_schema(engine)
     fill(engine)
     engine.dispose()
     return Command(tmp_path, DATABASE_URL="sqlite:///etl.db")

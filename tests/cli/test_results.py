@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from etl.cli.output import printable, span, table
+from etl.cli.output import make_printable, print_table, show_span
 from etl.cli.progress import Plain
-from etl.cli.results import document, exit_code, show, summary
-from etl.cli.status import age
+from etl.cli.results import exit_code, result_document, show_results, summarise_result
+from etl.cli.status import parse_age
 from etl.errors import ConfigError, Unauthorized
 from etl.records import Counts, RunResult
 
@@ -56,15 +56,15 @@ def test_what_is_not_read_is_not_green():
 
 
 def test_summary_tells_what_was_done():
-    assert summary(result()) == (
+    assert summarise_result(result()) == (
         "incremental, 1 new, 2 updated, 3 unchanged, 0 rejected, 4 requests, 1 retried in 1.5s"
     )
-    assert "another process" in summary(result("skipped"))
+    assert "another process" in summarise_result(result("skipped"))
 
 
 def test_json_keys_are_stable():
     failed = result("failed", error=Unauthorized("refused hush", status=401, hint="set hush"), gaps=2)
-    shown = document(failed, lambda text: text.replace("hush", "****"))
+    shown = result_document(failed, lambda text: text.replace("hush", "****"))
     assert shown == {
         "source": "a",
         "kind": "incremental",
@@ -90,13 +90,13 @@ def test_json_keys_are_stable():
 
 def test_show_prints_results_to_stdout_and_failures_to_stderr(capsys: pytest.CaptureFixture[str]):
     failed = result("failed", "b", error=Unauthorized("refused", hint="mend the key"))
-    assert show([result(gaps=1), failed], same, as_json=False) == 3
+    assert show_results([result(gaps=1), failed], same, as_json=False) == 3
     out, err = capsys.readouterr()
     assert out.splitlines()[0].startswith("! a: incremental, 1 new")
     assert "1 coverage gap OPEN" in out.splitlines()[0]
     assert out.splitlines()[2].startswith("✗ b: failed")
     assert err.splitlines() == ["b: error: refused", "  hint: mend the key"]
-    show([result()], same, as_json=True)
+    show_results([result()], same, as_json=True)
     assert [run["source"] for run in json.loads(capsys.readouterr().out)["sources"]] == ["a"]
 
 
@@ -115,11 +115,11 @@ def test_plain_progress_speaks_every_ten_seconds(capsys: pytest.CaptureFixture[s
 
 
 def test_what_comes_from_outside_cannot_steer_the_terminal():
-    assert printable("a\x1b[31mred\nb\x00\udc80") == "a\ufffd[31mred b\ufffd\ufffd"
+    assert make_printable("a\x1b[31mred\nb\x00\udc80") == "a\ufffd[31mred b\ufffd\ufffd"
 
 
 def test_a_piped_table_is_aligned(capsys: pytest.CaptureFixture[str]):
-    table(("NAME", "N"), [["long name", "7"], ["x", "1,000"]], right=(1,))
+    print_table(("NAME", "N"), [["long name", "7"], ["x", "1,000"]], right=(1,))
     assert capsys.readouterr().out == "NAME           N\nlong name      7\nx          1,000\n"
 
 
@@ -128,15 +128,15 @@ def test_a_piped_table_is_aligned(capsys: pytest.CaptureFixture[str]):
     [(None, "-"), (-5, "0s"), (59, "59s"), (3600, "1h"), (11400, "3h 10m"), (450000, "5d 5h")],
 )
 def test_span(seconds: float | None, text: str):
-    assert span(None if seconds is None else timedelta(seconds=seconds)) == text
+    assert show_span(None if seconds is None else timedelta(seconds=seconds)) == text
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("15m", 900), ("1.5h", 5400), ("1d", 86400)])
 def test_age(text: str, seconds: int):
-    assert age(text) == timedelta(seconds=seconds)
+    assert parse_age(text) == timedelta(seconds=seconds)
 
 
 @pytest.mark.parametrize("text", ["", "m", "-5m", "15 parsecs", "9" * 400])
 def test_an_age_that_is_none(text: str):
     with pytest.raises(ConfigError):
-        age(text)
+        parse_age(text)

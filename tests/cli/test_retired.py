@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from etl.analytics.queries import Filter, run
+from etl.analytics.queries import Filter, run_report
 from etl.analytics.status import read_status
-from etl.load.source_health import completed, read_health, retire, revive
-from etl.scheduler.timing import verdict
+from etl.load.source_health import last_completions, read_health, retire_source, revive_source
+from etl.scheduler.timing import decide_sync
 from etl.simulator import Simulator, World
-from etl.web.health import judge
+from etl.web.health import judge_sources
 from tests.support.command import Command
 from tests.support.rig import rig
 
@@ -22,7 +22,7 @@ def test_an_archive_is_left_alone(migrated_url: str, how: str) -> None:
         r.ok()
         r.sim.fault(f"upstream_gone:how={how}")
         before, now = r.jobs(), r.now()
-        retire(r.app.engine, "main", now=now, reason="the provider has ended its list")
+        retire_source(r.app.engine, "main", now=now, reason="the provider has ended its list")
         asked = len(r.sim.requests)
         for result in (r.sync(), r.reconcile()):
             assert (result.status, result.run_id) == ("skipped", None)
@@ -30,13 +30,13 @@ def test_an_archive_is_left_alone(migrated_url: str, how: str) -> None:
         assert len(r.sim.requests) == asked
         assert r.jobs() == before
         health = read_health(r.app.engine, "main", now)
-        assert not verdict(health, r.source, datetime.now(UTC), "host:1").run
-        assert completed(r.app.engine) == {"main": None}
+        assert not decide_sync(health, r.source, datetime.now(UTC), "host:1").run
+        assert last_completions(r.app.engine) == {"main": None}
         (status,) = read_status(r.app.engine, now)
-        assert judge({"main": 1.0}, {"main": status}, datetime.now(UTC))["main"]["ready"]
-        assert run(r.app.engine, "totals", Filter(now)).rows[0][0] == 20
+        assert judge_sources({"main": 1.0}, {"main": status}, datetime.now(UTC))["main"]["ready"]
+        assert run_report(r.app.engine, "totals", Filter(now)).rows[0][0] == 20
         r.sim.clear_faults()
-        revive(r.app.engine, "main")
+        revive_source(r.app.engine, "main")
         r.ok()
 
 

@@ -11,7 +11,7 @@ from types import FrameType
 
 import pytest
 
-from etl.cli.signals import heard
+from etl.cli.signals import hear_signals
 from etl.cli.stopping import stop_on_signals
 
 LONG = 30.0
@@ -40,7 +40,7 @@ def test_another_thread_gets_it_while_the_main_thread_waits():
         got.append(number)
         came.set()
 
-    with heard([signal.SIGHUP], hear):
+    with hear_signals([signal.SIGHUP], hear):
         _elsewhere(signal.SIGHUP).start()
         assert came.wait(LONG)
     assert got == [signal.SIGHUP]

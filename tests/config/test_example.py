@@ -12,9 +12,9 @@ import msgspec
 import pytest
 
 from etl.cli.init import render_init
-from etl.config import Config, Retention, Secret, Source, example, load_config
+from etl.config import Config, Retention, Secret, Source, example_text, load_config
 from etl.config import load as settings
-from etl.config.reader import keys
+from etl.config.reader import keys_of
 
 ROOT = Path(__file__).parents[2]
 RECORDS = [
@@ -37,24 +37,24 @@ def load(text: str, **environ: str) -> Config:
 
 
 def uncommented() -> str:
-    lines = example().splitlines()
+    lines = example_text().splitlines()
     return "\n".join(COMMENTED.sub("", line) for line in lines)
 
 
 def test_the_copy_at_the_top_is_the_shipped_one() -> None:
-    assert (ROOT / "config.example.yaml").read_text(encoding="utf-8") == example()
+    assert (ROOT / "config.example.yaml").read_text(encoding="utf-8") == example_text()
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.__name__)
 def test_every_key_stands_in_the_example(record: type[msgspec.Struct]) -> None:
     assert len(RECORDS) == 15
-    wanted = set(keys(record)) - ({"origin", "path"} if record is Config else set())
-    standing = set(re.findall(r"^[ #-]*(\w+):", example(), re.M))
+    wanted = set(keys_of(record)) - ({"origin", "path"} if record is Config else set())
+    standing = set(re.findall(r"^[ #-]*(\w+):", example_text(), re.M))
     assert wanted <= standing, wanted - standing
 
 
 def test_it_loads_and_states_the_true_defaults() -> None:
-    config = load(example(), BIFROST_API_KEY="k")
+    config = load(example_text(), BIFROST_API_KEY="k")
     expected = Config(
         sources=(
             Source(name="openai", base_url="http://localhost:8080", provider="openai", api_key=Secret("k")),
@@ -74,13 +74,13 @@ def test_what_is_commented_out_loads_too_and_states_the_true_defaults() -> None:
 
 
 def test_it_reads_the_database_from_the_environment() -> None:
-    config = load(example(), BIFROST_API_KEY="k", DATABASE_URL="postgresql://u:p@h/d")
+    config = load(example_text(), BIFROST_API_KEY="k", DATABASE_URL="postgresql://u:p@h/d")
     assert config.database.reveal() == "postgresql://u:p@h/d"
 
 
 def test_every_setting_says_why_or_is_plain() -> None:
     """A setting without a comment is one whose name says it all."""
-    bare = re.findall(r"^ +(?:- )?(\w+): [^#\n]+$", example(), re.M)
+    bare = re.findall(r"^ +(?:- )?(\w+): [^#\n]+$", example_text(), re.M)
     plain = "url password connect_timeout every timezone seconds host port currency on"
     assert set(bare) <= {*plain.split(), *Retention.__struct_fields__}
 

@@ -92,8 +92,8 @@ def test_what_is_no_text_passes_and_containers_are_walked() -> None:
 @pytest.mark.parametrize("format", ["json", "console", "auto"])
 def test_no_record_holds_a_secret(format: str) -> None:
     stream = io.StringIO()
-    log.setup("debug", format, Redactor(["canary-1"]), stream)
-    logger = log.get("etl.test").bind(bound="canary-1")
+    log.set_up_logging("debug", format, Redactor(["canary-1"]), stream)
+    logger = log.get_logger("etl.test").bind(bound="canary-1")
     logger.info("canary-1", url="http://h/?k=canary-1", nested={"a": ["canary-1"]})
     logging.getLogger("urllib3").warning("retry %s", "canary-1")
     try:
@@ -108,9 +108,9 @@ def test_no_record_holds_a_secret(format: str) -> None:
 
 def test_json_records_have_action_level_logger_and_utc_time() -> None:
     stream = io.StringIO()
-    log.setup("info", "json", Redactor(), stream)
-    log.get("etl.pipeline").info("page_loaded", source="a", run=7)
-    log.get("etl.pipeline").debug("unseen")
+    log.set_up_logging("info", "json", Redactor(), stream)
+    log.get_logger("etl.pipeline").info("page_loaded", source="a", run=7)
+    log.get_logger("etl.pipeline").debug("unseen")
     logging.getLogger("a.library").info("started")
     logging.getLogger("urllib3.connectionpool").info("unseen")
     ours, theirs = records(stream)
@@ -127,19 +127,19 @@ def test_json_records_have_action_level_logger_and_utc_time() -> None:
 
 def test_bound_context_reaches_every_record() -> None:
     stream = io.StringIO()
-    log.setup("info", "json", Redactor(), stream)
+    log.set_up_logging("info", "json", Redactor(), stream)
     with structlog.contextvars.bound_contextvars(source="a", run=3):
-        log.get("x").info("one")
-    log.get("x").info("two")
+        log.get_logger("x").info("one")
+    log.get_logger("x").info("two")
     one, two = records(stream)
     assert (one["source"], one["run"]) == ("a", 3) and "source" not in two
 
 
 def test_the_last_setup_counts_and_writes_once() -> None:
     first, second = io.StringIO(), io.StringIO()
-    log.setup("debug", "console", Redactor(), first)
-    logger = log.get("x")
-    log.setup("warning", "json", Redactor(), second)
+    log.set_up_logging("debug", "console", Redactor(), first)
+    logger = log.get_logger("x")
+    log.set_up_logging("warning", "json", Redactor(), second)
     logger.info("unseen")
     logger.warning("seen")
     assert first.getvalue() == "" and [r["event"] for r in records(second)] == ["seen"]
@@ -151,11 +151,11 @@ def test_colour_only_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
             return True
 
     coloured, plain = Terminal(), Terminal()
-    log.setup("info", "auto", Redactor(), coloured)
-    log.get("x").info("hello")
+    log.set_up_logging("info", "auto", Redactor(), coloured)
+    log.get_logger("x").info("hello")
     monkeypatch.setenv("NO_COLOR", "1")
-    log.setup("info", "auto", Redactor(), plain)
-    log.get("x").info("hello")
+    log.set_up_logging("info", "auto", Redactor(), plain)
+    log.get_logger("x").info("hello")
     assert "\x1b[" in coloured.getvalue() and "\x1b[" not in plain.getvalue()
 
 
@@ -163,13 +163,15 @@ def test_warnings_are_logged_and_redacted() -> None:
     stream = io.StringIO()
     with warnings.catch_warnings():
         warnings.simplefilter("always")
-        log.setup("info", "json", Redactor(["canary"]), stream)
+        log.set_up_logging("info", "json", Redactor(["canary"]), stream)
         warnings.warn("insecure canary", UserWarning, stacklevel=1)
     (record,) = records(stream)
     assert record["logger"] == "py.warnings" and "insecure ****" in record["event"]
 
 
 def test_without_setup_nothing_is_printed() -> None:
-    code = "from etl import log; log.get('x').info('quiet', key='value'); log.get('y').debug('quiet')"
+    code = (
+        "from etl.log import get_logger as get; get('x').info('quiet', key='value'); get('y').debug('quiet')"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "")

@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 import pytest
 
 from etl import times
-from etl.analytics.ranges import moment
-from etl.cli.export import _moment as export_moment
-from etl.cli.status import age
-from etl.config.values import duration
+from etl.analytics.ranges import parse_moment
+from etl.cli.export import _parse_moment as export_moment
+from etl.cli.status import parse_age
+from etl.config.values import parse_duration
 from etl.errors import ConfigError
-from etl.simulator.cli import duration as simulated
+from etl.simulator.cli import parse_duration as simulated
 
 NOW = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
 LENGTHS = [
@@ -24,13 +24,15 @@ NONE = ["", "h", "1y", "one day", "-5m", "1h-30m", "1.2.3s", "5 5", "1e3", "9999
 
 
 @pytest.mark.parametrize(("text", "seconds"), LENGTHS)
-@pytest.mark.parametrize("read", [times.length, duration, simulated, lambda text: age(text).total_seconds()])
+@pytest.mark.parametrize(
+    "read", [times.parse_length, parse_duration, simulated, lambda text: parse_age(text).total_seconds()]
+)
 def test_every_reader_of_lengths_agrees(read, text, seconds):
     assert read(text) == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize("text", NONE)
-@pytest.mark.parametrize("read", [times.length, duration, age])
+@pytest.mark.parametrize("read", [times.parse_length, parse_duration, parse_age])
 def test_what_is_no_length_is_refused_with_what_is_one(read, text):
     with pytest.raises((ValueError, ConfigError)) as found:
         read(text)
@@ -61,8 +63,8 @@ def test_the_simulator_refuses_the_same(text):
     ],
 )
 def test_moments(text, zone, start, end):
-    assert f"{moment(text, NOW, zone):%Y-%m-%dT%H:%M}" == start
-    assert f"{moment(text, NOW, zone, end=True):%Y-%m-%dT%H:%M}" == end
+    assert f"{parse_moment(text, NOW, zone):%Y-%m-%dT%H:%M}" == start
+    assert f"{parse_moment(text, NOW, zone, end=True):%Y-%m-%dT%H:%M}" == end
 
 
 def test_an_export_includes_the_day_that_it_ends_with():
@@ -73,5 +75,5 @@ def test_an_export_includes_the_day_that_it_ends_with():
 @pytest.mark.parametrize("text", ["", "soon", "31.01.2026", "2026-02-30", "2026-13-01", "7", "yesterdays"])
 def test_what_is_no_moment_is_refused_with_what_is_one(text):
     with pytest.raises(ConfigError, match="no date, time or length") as found:
-        moment(text, NOW, "UTC")
+        parse_moment(text, NOW, "UTC")
     assert "yesterday" in str(found.value.hint)

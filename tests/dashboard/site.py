@@ -14,18 +14,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from etl.app import App
-from etl.config import Config, Database, Secret, SecretUrl, Service, Source
+from etl.config import Config, DatabaseConfig, Secret, SecretUrl, ServiceConfig, Source
 from etl.simulator import World
-from etl.web.app import build
+from etl.web.app import build_app
 from etl.web.cache import Cache
-from etl.web.dashboard.routes import routes
-from etl.web.dashboard.table_specs import VIEWS
+from etl.web.dashboard.routes import dashboard_routes
+from etl.web.dashboard.table_specs import TABLE_SPECS
 from etl.web.metrics import Metrics
 from etl.web.server import WebServer
-from etl.web.state import State
+from etl.web.state import ServiceState
 from tests.support.rig import Rig, rig
 
-TABLES = [name for name in VIEWS if name not in ("jobs", "tree")]
+TABLES = [name for name in TABLE_SPECS if name not in ("jobs", "tree")]
 TOKEN = "canary-0f5e7712aa"
 #: What a stranger may write into a prompt.
 HOSTILE = {
@@ -61,16 +61,16 @@ class Site:
     def __init__(self, app: App, clock: Any = None, **service: Any) -> None:
         self.app, self.limits = app, {source.name: 900.0 for source in app.config.sources}
         more = {} if clock is None else {"clock": clock}
-        state = State(
+        state = ServiceState(
             app=lambda: self.app,
-            service=Service(**service),
+            service=ServiceConfig(**service),
             metrics=Metrics(),
             alive=lambda: True,
             limits=lambda: self.limits,
             cache=Cache(least=0.0, times=0.0),
             **more,
         )
-        self.server = WebServer(build(state, routes()), "127.0.0.1", 0)
+        self.server = WebServer(build_app(state, dashboard_routes()), "127.0.0.1", 0)
 
     @property
     def url(self) -> str:
@@ -130,12 +130,14 @@ def _hostile(now: datetime, prompt: str) -> dict[str, Any]:
 def unreachable() -> App:
     """An application whose database does not answer."""
     url = SecretUrl(f"postgresql://etl:{TOKEN}@127.0.0.1:1/etl")
-    return App(Config(sources=(Source(name="main", base_url="http://gateway"),), database=Database(url=url)))
+    return App(
+        Config(sources=(Source(name="main", base_url="http://gateway"),), database=DatabaseConfig(url=url))
+    )
 
 
 def empty(folder: Path) -> App:
     """An application whose database is not there yet."""
-    database = Database(url=SecretUrl(f"sqlite:///{folder / 'empty.db'}"))
+    database = DatabaseConfig(url=SecretUrl(f"sqlite:///{folder / 'empty.db'}"))
     return App(Config(sources=(Source(name="main", base_url="http://gateway"),), database=database))
 
 

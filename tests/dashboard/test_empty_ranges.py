@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from etl.analytics.ranges import moment
+from etl.analytics.ranges import parse_moment
 from etl.config import Reporting
 from tests.dashboard.site import Site, text
 from tests.support.rig import Rig
@@ -65,7 +65,7 @@ def test_a_range_that_holds_every_year_shows_every_job(here: Site, made: Rig):
 def test_no_moment_lies_beyond_what_is_stored(zone: str, end: bool):
     now = datetime(2026, 5, 1, tzinfo=UTC)
     for said in ("9999-12-31", "9996-02-29T00:00", "9999-12-31T23:59:59-14:00", "2200-06-01"):
-        assert moment(said, now, zone, end=end) == datetime(2200, 1, 2 if end else 1, tzinfo=UTC)
+        assert parse_moment(said, now, zone, end=end) == datetime(2200, 1, 2 if end else 1, tzinfo=UTC)
     for said in ("0001-01-01", "0001-01-01T00:00:00+14:00", "1960-01-01"):
         first = datetime(1970, 1, 1, tzinfo=UTC) if end else datetime(1969, 12, 31, tzinfo=UTC)
-        assert moment(said, now, zone, end=end) == first
+        assert parse_moment(said, now, zone, end=end) == first

@@ -13,8 +13,8 @@ import pytest
 
 from etl.analytics.reports import REPORTS
 from etl.analytics.run_log import LOGS
-from etl.web.dashboard.table_specs import VIEWS
-from etl.web.login import here
+from etl.web.dashboard.table_specs import TABLE_SPECS
+from etl.web.login import own_address
 from tests.dashboard.site import HOSTILE, TABLES, TOKEN, Site, known, secret, text
 from tests.support.rig import Rig
 
@@ -30,7 +30,7 @@ def rows(page: str) -> int:
 
 def test_every_report_and_log_has_a_page():
     owners = {"spend", "reconcile-cost"}  # asked at the terminal: docs/gateway-log.md
-    assert {*REPORTS, *LOGS} - {"totals"} - owners <= set(VIEWS)
+    assert {*REPORTS, *LOGS} - {"totals"} - owners <= set(TABLE_SPECS)
 
 
 @pytest.mark.parametrize("path", ["/", "/jobs", "/nothing", *(f"/tables/{name}" for name in TABLES)])
@@ -204,5 +204,5 @@ def test_pages_ask_for_the_token_and_the_name(site: Site, made: Rig):
     ],
 )
 def test_signing_in_sends_nobody_elsewhere(elsewhere: str):
-    assert here(elsewhere) == "/"
-    assert here("/jobs?model=a#b") == "/jobs?model=a#b"
+    assert own_address(elsewhere) == "/"
+    assert own_address("/jobs?model=a#b") == "/jobs?model=a#b"

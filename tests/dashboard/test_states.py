@@ -13,9 +13,9 @@ import pytest
 import sqlalchemy as sa
 
 from etl.app import App
-from etl.config import Config, Database, SecretUrl, Source
+from etl.config import Config, DatabaseConfig, SecretUrl, Source
 from etl.schema import migrate
-from etl.web.cache import Kept
+from etl.web.cache import AnswerCache
 from tests.dashboard.site import TABLES, TOKEN, Site, empty, known, text, unreachable
 from tests.support.rig import Rig
 from tests.support.world import NOW, fill
@@ -52,14 +52,14 @@ def test_before_the_first_sync(tmp_path: Path):
             status, page, _ = site.get(path)
             assert status == 503 and "Nothing was synced yet" in page and "bifrost-etl sync" in page
         assert not (tmp_path / "empty.db").exists(), "looking creates nothing"
-        migrate.ensure(app.engine)
+        migrate.ensure_schema(app.engine)
         page = site.get("/")
         assert page.status == 200 and "Nothing was synced yet" in page.text and "never synced" in page.text
 
 
 def test_tables_of_another_version(tmp_path: Path):
     with empty(tmp_path) as app, (site := Site(app)).server:
-        migrate.ensure(app.engine)
+        migrate.ensure_schema(app.engine)
         with app.engine.begin() as conn:
             conn.execute(sa.text(f"UPDATE {migrate.VERSION_TABLE} SET version_num = '0001'"))
         status, page, _ = site.get("/")
@@ -93,7 +93,7 @@ def test_slow_answers_are_kept_for_a_while_and_quick_ones_are_not(monkeypatch: p
 
         return answer
 
-    kept = Kept()
+    kept = AnswerCache()
     assert kept.get("quick", read(0.1)) != kept.get("quick", read(0.1))
     slow = kept.get("slow", read(2.0))
     now[0] += 19.9
@@ -115,7 +115,7 @@ def test_no_more_answers_are_kept_than_the_last_few_questions(monkeypatch: pytes
 
         return answer
 
-    kept = Kept(size=2)
+    kept = AnswerCache(size=2)
     for key in "abacab":
         assert kept.get(key, read(key)) == key
     assert asked == ["a", "b", "c", "b"]  # "a" was asked for again and again, and stayed
@@ -125,7 +125,7 @@ def test_a_fault_of_ours_is_a_page_too(site: Site, monkeypatch: pytest.MonkeyPat
     def broken(*_: Any) -> None:
         raise RuntimeError("the roof")
 
-    monkeypatch.setattr("etl.web.dashboard.routes.collect", broken)
+    monkeypatch.setattr("etl.web.dashboard.routes.collect_overview", broken)
     status, page, _ = site.get("/")
     assert status == 500 and "This page failed" in page and "the roof" not in page
     assert "page_failed" in caplog.text
@@ -139,7 +139,7 @@ def test_reading_only(made: Rig, tmp_path: Path):
     target.close()
     whole.close()
     before = copy.read_bytes()
-    config = Config(sources=(made.source,), database=Database(url=SecretUrl(f"sqlite:///{copy}")))
+    config = Config(sources=(made.source,), database=DatabaseConfig(url=SecretUrl(f"sqlite:///{copy}")))
     with App(config) as app, (site := Site(app, made.now)).server:
         for path in ("/", "/jobs", *(f"/tables/{name}" for name in TABLES)):
             assert site.get(path).status == 200
@@ -149,7 +149,7 @@ def test_reading_only(made: Rig, tmp_path: Path):
 def test_every_page_and_file_on_every_database(engine: sa.Engine, engine_url: str):
     fill(engine)
     config = Config(
-        sources=(Source(name="a", base_url="http://gw"),), database=Database(url=SecretUrl(engine_url))
+        sources=(Source(name="a", base_url="http://gw"),), database=DatabaseConfig(url=SecretUrl(engine_url))
     )
     with App(config) as app, (site := Site(app, lambda: NOW)).server:
         paths = ["/", "/?since=24h", "/jobs?since=all&only=unpriced", "/job?id=j1", "/job.json?id=j1"]

@@ -52,11 +52,11 @@ _CASES = [(family, *case) for family, cases in _ALTERED.items() for case in case
 
 @pytest.mark.parametrize(("database", "statement", "told"), _CASES, indirect=["database"])
 def test_what_was_altered_is_named(engine: sa.Engine, statement: str, told: str | None) -> None:
-    assert compare.differences(engine) == []
+    assert compare.find_differences(engine) == []
     with engine.begin() as connection:
         _without_views(connection)
         connection.exec_driver_sql(statement)
-    found = compare.differences(engine)
+    found = compare.find_differences(engine)
     assert len(found) == (told is not None), found
     assert told is None or told in found[0]
 
@@ -70,10 +70,10 @@ def _without_views(connection: sa.Connection) -> None:
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 def test_a_history_in_months_is_as_declared(engine: sa.Engine) -> None:
-    repartition.partition(engine, datetime(2026, 1, 1, tzinfo=UTC))
+    repartition.partition_history(engine, datetime(2026, 1, 1, tzinfo=UTC))
     require_declared(engine)
     try_writing(engine)
-    repartition.unpartition(engine)
+    repartition.unpartition_history(engine)
     require_declared(engine)
 
 
@@ -83,22 +83,22 @@ def test_a_view_that_is_gone(engine: sa.Engine) -> None:
         connection.exec_driver_sql("DROP VIEW remix_trees")
     with pytest.raises(SchemaMismatch, match="view remix_trees is missing"):
         require_declared(engine)
-    migrate.upgrade(engine)
+    migrate.upgrade_schema(engine)
     require_declared(engine)
 
 
 def test_from_the_first_revision_comes_what_a_new_database_has(database_url: str) -> None:
     old = make_engine(database_url)
-    with migrate._migrating(old) as (connection, _):
-        migrate._alembic("upgrade", connection, "0001")
-    migrate.upgrade(old)
+    with migrate._migration_transaction(old) as (connection, _):
+        migrate._run_alembic("upgrade", connection, "0001")
+    migrate.upgrade_schema(old)
     stepwise = described(old)
-    migrate.downgrade(old, "base")
+    migrate.downgrade_schema(old, "base")
     with old.begin() as connection:
         connection.exec_driver_sql(f"DROP TABLE {migrate.VERSION_TABLE}")
-    migrate.upgrade(old)
+    migrate.upgrade_schema(old)
     assert described(old) == stepwise
-    assert compare.differences(old) == []
+    assert compare.find_differences(old) == []
     old.dispose()
 
 
@@ -113,7 +113,7 @@ def test_a_database_made_with_varchar_gets_text(engine: sa.Engine) -> None:
         )
         connection.exec_driver_sql("UPDATE bifrost_etl_revision SET version_num = '0007'")
     assert described(engine) != new
-    migrate.upgrade(engine)
+    migrate.upgrade_schema(engine)
     assert described(engine) == new
 
 

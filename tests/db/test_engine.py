@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from etl import errors
 from etl.db import engine as engines
-from etl.db.engine import make_engine, storage_errors, writing
+from etl.db.engine import make_engine, storage_errors, write_transaction
 from etl.schema.tables import leases, sources
 from tests.support.databases import PASSWORD, Server
 
@@ -128,7 +128,7 @@ def test_mariadb_session(engine):
 
 
 def test_instants_and_astral_text_survive(engine):
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         connection.execute(sa.insert(sources), SOURCE | {"provider": "🎬 ünï"})
         row = connection.execute(sa.select(sources.c.created_at, sources.c.provider)).one()
     assert tuple(row) == (NOW, "🎬 ünï")
@@ -148,23 +148,23 @@ def test_the_connection_used_last_is_used_again(engine):
 
 
 def test_writing_commits_or_rolls_back_as_a_whole(engine):
-    with pytest.raises(KeyError), writing(engine) as connection:
+    with pytest.raises(KeyError), write_transaction(engine) as connection:
         connection.execute(sa.insert(sources), SOURCE)
         raise KeyError
     assert count(engine) == 0
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         connection.execute(sa.insert(sources), SOURCE)
         assert count(engine) == 0, "visible before the commit"
     assert count(engine) == 1
 
 
 def test_foreign_keys_are_enforced(engine):
-    with pytest.raises(errors.StorageError), writing(engine) as connection:
+    with pytest.raises(errors.StorageError), write_transaction(engine) as connection:
         connection.execute(sa.insert(leases), {"source_id": 7, "token": 1})
 
 
 def test_ddl_and_savepoints_obey_the_transaction(engine):
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         with pytest.raises(KeyError), connection.begin_nested():
             connection.execute(sa.insert(sources), SOURCE)
             raise KeyError
@@ -173,7 +173,7 @@ def test_ddl_and_savepoints_obey_the_transaction(engine):
 
 
 def test_a_writer_waits_for_another(engine):
-    with writing(engine) as first:
+    with write_transaction(engine) as first:
         first.execute(sa.insert(sources), SOURCE)
         second = threading.Thread(target=_insert, args=(engine, "b"))
         second.start()
@@ -206,7 +206,7 @@ def test_many_may_create_one_sqlite_file(tmp_path):
 
 
 def _insert(engine: sa.Engine, name: str) -> None:
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         connection.execute(sa.insert(sources), SOURCE | {"name": name})
 
 
@@ -216,9 +216,9 @@ def _insert(engine: sa.Engine, name: str) -> None:
 def test_a_held_lock_is_busy(engine, twin):
     _insert(engine, "a")
     rename = sa.update(sources).values(base_url="x")
-    with writing(engine) as first:
+    with write_transaction(engine) as first:
         first.execute(rename)
-        with pytest.raises(errors.DatabaseBusy) as error, writing(twin) as second:
+        with pytest.raises(errors.DatabaseBusy) as error, write_transaction(twin) as second:
             second.execute(rename)
     assert error.value.hint
 
@@ -232,7 +232,7 @@ def test_a_deadlock_is_busy(engine, twin):
 
     def update(which: sa.Engine, names: str) -> None:
         try:
-            with writing(which) as connection:
+            with write_transaction(which) as connection:
                 for name in names:
                     connection.execute(sa.update(sources).values(key_name="x").where(sources.c.name == name))
                     if name == names[0]:
@@ -285,7 +285,7 @@ def test_a_wrong_password_is_refused(mariadb):
     indirect=["database"],
 )
 def test_a_cut_connection_is_unavailable_and_the_next_one_works(engine, twin, kill):
-    with pytest.raises(errors.DatabaseUnavailable), writing(engine) as connection:
+    with pytest.raises(errors.DatabaseUnavailable), write_transaction(engine) as connection:
         connection.execute(sa.insert(sources), SOURCE)
         with twin.connect() as other:
             other.exec_driver_sql(kill.format(_session_of(connection)))
@@ -296,7 +296,11 @@ def test_a_cut_connection_is_unavailable_and_the_next_one_works(engine, twin, ki
 @pytest.mark.parametrize("database", ["postgresql", "mariadb"], indirect=True)
 def test_a_frozen_transaction_is_cut_by_the_server(engine_url, engine):
     impatient = make_engine(engine_url, idle_transaction_timeout=1)
-    with writing(engine), pytest.raises(errors.DatabaseUnavailable), writing(impatient) as frozen:
+    with (
+        write_transaction(engine),
+        pytest.raises(errors.DatabaseUnavailable),
+        write_transaction(impatient) as frozen,
+    ):
         frozen.execute(sa.insert(sources), SOURCE)
         _until_gone(engine, _session_of(frozen))
         frozen.execute(sa.select(sa.literal(1)))
@@ -324,14 +328,14 @@ def _until_gone(engine: sa.Engine, session: int) -> None:
 
 @only("sqlite")
 def test_a_full_disk_is_refused(engine):
-    with pytest.raises(errors.DatabaseRefused, match="full"), writing(engine) as connection:
+    with pytest.raises(errors.DatabaseRefused, match="full"), write_transaction(engine) as connection:
         connection.exec_driver_sql("PRAGMA max_page_count = 1")
         connection.execute(sa.insert(sources), SOURCE | {"base_url": "x" * 100_000})
 
 
 @only("postgresql")
 def test_a_read_only_database_is_refused(engine):
-    with pytest.raises(errors.DatabaseRefused), writing(engine) as connection:
+    with pytest.raises(errors.DatabaseRefused), write_transaction(engine) as connection:
         connection.exec_driver_sql("SET TRANSACTION READ ONLY")
         connection.execute(sa.insert(sources), SOURCE)
 
@@ -345,7 +349,7 @@ def test_a_file_that_is_no_database_is_refused(tmp_path):
 
 def test_rows_are_not_quoted_in_errors(engine):
     _insert(engine, "a-private-prompt")
-    with pytest.raises(errors.StorageError) as error, writing(engine) as connection:
+    with pytest.raises(errors.StorageError) as error, write_transaction(engine) as connection:
         connection.execute(
             sa.insert(sources), SOURCE | {"name": "x", "base_url": None, "provider": "private"}
         )
@@ -354,10 +358,10 @@ def test_rows_are_not_quoted_in_errors(engine):
 
 
 def test_our_own_errors_pass_through(engine):
-    with pytest.raises(errors.LeaseLost), writing(engine):
+    with pytest.raises(errors.LeaseLost), write_transaction(engine):
         raise errors.LeaseLost("gone")
 
 
 def test_raw_driver_errors_are_translated_too(engine):
-    with pytest.raises(errors.StorageError), writing(engine) as connection:
+    with pytest.raises(errors.StorageError), write_transaction(engine) as connection:
         connection.connection.cursor().execute("SELECT nonsense FROM nowhere")

@@ -10,7 +10,7 @@ from etl.schema import migrate
 
 
 def _as_an_older_program_left_it(engine: sa.Engine) -> None:
-    before = f"{int(migrate.head()) - 1:04d}"
+    before = f"{int(migrate.head_revision()) - 1:04d}"
     with engine.begin() as connection:
         connection.exec_driver_sql(
             "CREATE VIEW spend AS SELECT provider, count(*) AS n FROM job_facts GROUP BY 1"
@@ -26,12 +26,12 @@ def test_they_are_kept_or_named(engine: sa.Engine) -> None:
         with engine.begin() as connection:
             connection.exec_driver_sql("CREATE MATERIALIZED VIEW days AS SELECT * FROM daily_jobs")
         with pytest.raises(SchemaMismatch, match=r"2 views of yours.*days, spend") as found:
-            migrate.upgrade(engine)
+            migrate.upgrade_schema(engine)
         assert "pg_dump --schema-only -t days -t spend" in str(found.value.hint)
         with engine.begin() as connection:
             connection.exec_driver_sql("DROP MATERIALIZED VIEW days")
             connection.exec_driver_sql("DROP VIEW spend CASCADE")
-    assert migrate.upgrade(engine) == migrate.head()
+    assert migrate.upgrade_schema(engine) == migrate.head_revision()
     with engine.connect() as connection:
         kept = ("names",) if engine.dialect.name == "postgresql" else ("names", "spend", "spend_twice")
         for name in kept:

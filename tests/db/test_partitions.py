@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from etl.db.engine import make_engine, writing
+from etl.db.engine import make_engine, write_transaction
 from etl.errors import ConfigError
 from etl.schema import migrate, partitions, repartition
 from etl.schema.partitions import Month
@@ -52,19 +52,19 @@ def view(engine: sa.Engine, name: str = "job_history") -> list[Any]:
 @postgres
 def test_there_and_back(engine: sa.Engine, writer: Writer) -> None:
     before, seen = stored(engine, "video_job_versions"), view(engine)
-    assert repartition.partition(engine, NOW) == len(before)
+    assert repartition.partition_history(engine, NOW) == len(before)
     held = parts(engine)
     assert list(held) == [f"video_job_versions_2026_0{n}" for n in (3, 4, 5, 6)]
     assert sum(held.values()) == len(before) and min(held.values()) > 0
     assert stored(engine, "video_job_versions") == before and view(engine) == seen
-    migrate.check(engine)
-    assert migrate.upgrade(engine) == migrate.head()
+    migrate.check_schema(engine)
+    assert migrate.upgrade_schema(engine) == migrate.head_revision()
     # The unique constraint stands on each month; but for the months and their indexes nothing else differs.
     changes = differences(engine)
     assert {change[0] for change in changes} == {"remove_table", "remove_index", "add_constraint"}
     assert all(c[1].table.name.startswith("video_job_versions_") for c in changes if c[0] == "remove_index")
     writer.step()
-    assert repartition.unpartition(engine) == len(before) + 8
+    assert repartition.unpartition_history(engine) == len(before) + 8
     assert differences(engine) == []
     assert stored(engine, "video_job_versions")[: len(before)] == before
     assert view(engine)[0] == seen[0]
@@ -73,16 +73,16 @@ def test_there_and_back(engine: sa.Engine, writer: Writer) -> None:
 
 @postgres
 def test_down_to_nothing_and_up_again(engine: sa.Engine, writer: Writer) -> None:
-    repartition.partition(engine, NOW)
-    migrate.downgrade(engine, "base")
+    repartition.partition_history(engine, NOW)
+    migrate.downgrade_schema(engine, "base")
     assert sa.inspect(engine).get_table_names() == [migrate.VERSION_TABLE]
-    migrate.upgrade(engine)
+    migrate.upgrade_schema(engine)
     assert differences(engine) == []
 
 
 @postgres
 def test_what_hangs_on_the_table_still_does(engine: sa.Engine, writer: Writer) -> None:
-    with writing(engine) as conn:
+    with write_transaction(engine) as conn:
         for statement in (
             "CREATE VIEW theirs WITH (security_barrier=true) AS SELECT job_id FROM video_job_versions "
             "WHERE job_id LIKE '%%1' AND op = 'insert'",
@@ -97,7 +97,10 @@ def test_what_hangs_on_the_table_still_does(engine: sa.Engine, writer: Writer) -
     with engine.connect() as conn:
         many = conn.scalar(query)
     try:
-        for reshaped in (lambda: repartition.partition(engine, NOW), lambda: repartition.unpartition(engine)):
+        for reshaped in (
+            lambda: repartition.partition_history(engine, NOW),
+            lambda: repartition.unpartition_history(engine),
+        ):
             reshaped()
             with engine.connect() as conn:
                 assert conn.scalar(query) == many > 0
@@ -107,32 +110,32 @@ def test_what_hangs_on_the_table_still_does(engine: sa.Engine, writer: Writer) -
                 options = conn.scalar(sa.text("SELECT reloptions FROM pg_class WHERE relname = 'theirs'"))
                 assert options == ["security_barrier=true"]
     finally:
-        with writing(engine) as conn:
+        with write_transaction(engine) as conn:
             conn.exec_driver_sql("DROP OWNED BY analyst_of_months")
             conn.exec_driver_sql("DROP ROLE analyst_of_months")
 
 
 @postgres
 def test_a_materialized_view_is_named_and_nothing_happens(engine: sa.Engine, writer: Writer) -> None:
-    with writing(engine) as conn:
+    with write_transaction(engine) as conn:
         conn.exec_driver_sql("CREATE MATERIALIZED VIEW frozen AS SELECT job_id FROM video_job_versions")
     with pytest.raises(ConfigError, match="frozen"):
-        repartition.partition(engine, NOW)
+        repartition.partition_history(engine, NOW)
     assert differences(engine) == []
 
 
 def test_other_databases_are_refused(engine: sa.Engine) -> None:
     if engine.dialect.name == "postgresql":
-        repartition.partition(engine, NOW)
+        repartition.partition_history(engine, NOW)
     with pytest.raises(ConfigError):
-        repartition.partition(engine, NOW)
+        repartition.partition_history(engine, NOW)
 
 
 @postgres
 def test_months_are_made_ahead_and_strays_are_brought_home(
     engine: sa.Engine, engine_url: str, writer: Writer
 ) -> None:
-    repartition.partition(engine, NOW)
+    repartition.partition_history(engine, NOW)
     writer.at = datetime(2027, 1, 5, tzinfo=UTC)  # nobody ran for half a year
     writer.step()
     rows = stored(engine, "video_job_versions")
@@ -143,14 +146,14 @@ def test_months_are_made_ahead_and_strays_are_brought_home(
         later.dispose()
     assert parts(engine)["video_job_versions_2027_01"] == 8 and "video_job_versions_rest" not in parts(engine)
     with engine.connect() as conn:
-        assert partitions.months(conn)[-3:] == [Month(2027, 1), Month(2027, 2), Month(2027, 3)]
-        assert partitions.strays(conn) == 0
+        assert partitions.list_months(conn)[-3:] == [Month(2027, 1), Month(2027, 2), Month(2027, 3)]
+        assert partitions.count_strays(conn) == 0
     assert stored(engine, "video_job_versions") == rows
 
 
 @postgres
 def test_each_month_keeps_its_keys(engine: sa.Engine, writer: Writer) -> None:
-    repartition.partition(engine, NOW)
+    repartition.partition_history(engine, NOW)
     row = stored(engine, "video_job_versions")[-1]
     for taken in ({}, {"change_seq": row["change_seq"] + 1000}):
         with pytest.raises(sa.exc.IntegrityError), engine.begin() as conn:
@@ -166,7 +169,7 @@ def test_syncs_go_on_with_the_same_history(engine: sa.Engine, engine_url: str, t
         for turn in range(5):
             one.ok(), other.ok()
             if turn == 1:
-                repartition.partition(engine, one.now())
+                repartition.partition_history(engine, one.now())
             if turn == 3:
                 one.reconcile(), other.reconcile()
             world.advance(1500)
@@ -188,9 +191,9 @@ def test_a_sync_that_is_under_way_waits_and_goes_on(engine: sa.Engine, engine_ur
         thread = threading.Thread(target=lambda: ended.append(made.sync()))
         thread.start()
         until(lambda: sum(parts(engine).values()), "a first commit")
-        assert repartition.partition(engine, NOW) > 0
-        assert repartition.unpartition(engine) > 0
-        repartition.partition(engine, NOW)
+        assert repartition.partition_history(engine, NOW) > 0
+        assert repartition.unpartition_history(engine) > 0
+        repartition.partition_history(engine, NOW)
         assert thread.is_alive()
         thread.join()
         assert ended[0].status == "ok", ended[0].error
@@ -205,7 +208,7 @@ def test_plans_stay_good(engine: sa.Engine) -> None:
     for _ in range(4):
         made.step(new=1500, changes=400)
         made.at += timedelta(days=31)
-    repartition.partition(engine, NOW)
+    repartition.partition_history(engine, NOW)
 
     def plan(query: str) -> str:
         with engine.connect() as conn:
@@ -231,5 +234,5 @@ def test_the_command(engine: sa.Engine, engine_url: str, writer: Writer, tmp_pat
     assert command("db", "recount").code == 0  # the rows were written by hand
     assert "history stands in months: " in command("db", "check").out
     with pytest.raises(ConfigError, match="in months already"):
-        repartition.partition(engine, NOW)
+        repartition.partition_history(engine, NOW)
     assert command("db", "partition", "--undo").out.endswith("history stands in one table\n")

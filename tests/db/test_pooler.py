@@ -14,9 +14,9 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from etl.analytics.adhoc_sql import ask
+from etl.analytics.adhoc_sql import run_statement
 from etl.analytics.browsing import reading_engine
-from etl.db.engine import make_engine, writing
+from etl.db.engine import make_engine, write_transaction
 from etl.errors import ConfigError, StorageError
 from etl.schema import migrate
 from etl.schema.tables import sources
@@ -97,7 +97,7 @@ def test_nothing_stays_with_the_servers_sessions(pooled: str) -> None:
     with rig(World(seed=6, jobs=50, rate=0), pooled) as r:
         r.ok()
     reader = reading_engine(pooled, 7.0)
-    ask(reader, "SELECT count(*) FROM video_jobs")
+    run_statement(reader, "SELECT count(*) FROM video_jobs")
     with reader.connect() as connection:
         connection.execute(sa.text("SELECT 1"))
     reader.dispose()
@@ -109,13 +109,13 @@ def test_nothing_stays_with_the_servers_sessions(pooled: str) -> None:
 
 def test_reading_connections_cannot_write(pooled: str) -> None:
     engine = make_engine(pooled)
-    migrate.upgrade(engine)
+    migrate.upgrade_schema(engine)
     reader = reading_engine(pooled, 7.0)
     with reader.connect() as connection, pytest.raises(sa.exc.DBAPIError, match="read-only"):
         connection.execute(sa.insert(sources).values(name="x", base_url="u"))
     for text in ("DELETE FROM sources", "SELECT 1; DELETE FROM sources", "SELECT pg_sleep(30)"):
         with pytest.raises((StorageError, ConfigError)):
-            ask(reader, text, timeout=0.5)
+            run_statement(reader, text, timeout=0.5)
     reader.dispose()
     engine.dispose()
 
@@ -123,6 +123,6 @@ def test_reading_connections_cannot_write(pooled: str) -> None:
 def test_the_limits_hold_in_every_transaction(pooled: str) -> None:
     engine = make_engine(pooled)
     for _ in range(3):
-        with writing(engine) as connection:
+        with write_transaction(engine) as connection:
             assert connection.exec_driver_sql("SHOW lock_timeout").scalar() == "30s"
     engine.dispose()

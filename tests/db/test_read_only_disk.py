@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from etl.db.engine import make_engine, writing
+from etl.db.engine import make_engine, write_transaction
 from etl.errors import DatabaseRefused
 from etl.schema.tables import sources
 from etl.simulator import World
@@ -48,6 +48,6 @@ def test_it_is_read_and_refuses_to_be_written(mounted: Path, tmp_path: Path) -> 
         done = command(*line)
         assert done.code == 0, done.all
     engine = make_engine(url)
-    with pytest.raises(DatabaseRefused), writing(engine) as connection:
+    with pytest.raises(DatabaseRefused), write_transaction(engine) as connection:
         connection.execute(sa.insert(sources).values(name="x", base_url="u"))
     engine.dispose()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from etl.analytics.adhoc_sql import ask
+from etl.analytics.adhoc_sql import run_statement
 from etl.db.engine import make_engine
 from etl.db.rights import may_write, server_rights
 from etl.schema import migrate
@@ -14,14 +14,14 @@ from tests.support.databases import PASSWORD, Server
 def test_a_reader_on_mariadb(mariadb: Server) -> None:
     url = mariadb.create("rights")
     mighty = make_engine(url)
-    migrate.upgrade(mighty)
+    migrate.upgrade_schema(mighty)
     assert "ALL PRIVILEGES" in server_rights(mighty) and may_write(mighty)
     mighty.dispose()
     mariadb.execute(f"CREATE OR REPLACE USER looker@'127.0.0.1' IDENTIFIED BY '{PASSWORD}'")
     mariadb.execute("GRANT SELECT, SHOW VIEW ON rights.* TO looker@'127.0.0.1'")
     reader = make_engine(url.replace("etl:", "looker:"))
     assert server_rights(reader) == () and not may_write(reader)
-    assert ask(reader, "SELECT COUNT(*) FROM daily_jobs").rows == ((0,),)
+    assert run_statement(reader, "SELECT COUNT(*) FROM daily_jobs").rows == ((0,),)
     reader.dispose()
     mariadb.execute("GRANT FILE, SHOW DATABASES ON *.* TO looker@'127.0.0.1'")
     reader = make_engine(url.replace("etl:", "looker:"))
@@ -40,7 +40,7 @@ def test_a_reader_on_postgresql(postgres: Server, _postgres_template: str) -> No
         connection.exec_driver_sql("GRANT SELECT ON ALL TABLES IN SCHEMA public TO looker")
     reader = make_engine(url.replace("etl:", "looker:"))
     assert server_rights(reader) == () and not may_write(reader)
-    assert ask(reader, "SELECT COUNT(*) FROM daily_jobs").rows == ((0,),)
+    assert run_statement(reader, "SELECT COUNT(*) FROM daily_jobs").rows == ((0,),)
     postgres.execute("GRANT pg_read_server_files, pg_signal_backend TO looker")
     assert server_rights(reader) == ("pg_read_server_files", "pg_signal_backend")
     reader.dispose()

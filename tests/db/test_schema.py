@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from etl.db.engine import make_engine, writing
+from etl.db.engine import make_engine, write_transaction
 from etl.errors import ConfigError, SchemaMismatch
 from etl.schema import migrate
 from etl.schema.tables import metadata
@@ -40,13 +40,13 @@ def differences(engine: sa.Engine) -> list:
 
 
 def test_up_down_up_equals_the_models(empty):
-    assert migrate.current(empty) is None
-    assert migrate.upgrade(empty) == migrate.head() == migrate.current(empty)
+    assert migrate.current_revision(empty) is None
+    assert migrate.upgrade_schema(empty) == migrate.head_revision() == migrate.current_revision(empty)
     assert differences(empty) == []
-    migrate.downgrade(empty, "base")
-    assert migrate.current(empty) is None
+    migrate.downgrade_schema(empty, "base")
+    assert migrate.current_revision(empty) is None
     assert sa.inspect(empty).get_table_names() == [migrate.VERSION_TABLE]
-    migrate.upgrade(empty)
+    migrate.upgrade_schema(empty)
     assert differences(empty) == []
 
 
@@ -69,15 +69,15 @@ def test_tables_and_columns_carry_comments(engine):
 
 def test_ids_differ_by_case_and_trailing_blank(engine):
     rows = [{"name": name, "base_url": "", "created_at": _NOW} for name in ("a", "A", "a ")]
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         connection.execute(sa.insert(metadata.tables["sources"]), rows)
 
 
 def test_a_new_database_is_what_all_revisions_together_make(empty):
-    migrate.upgrade(empty)
+    migrate.upgrade_schema(empty)
     at_once = _description(empty)
-    migrate.downgrade(empty, "base")
-    migrate.upgrade(empty)  # Alembic has been here, and goes step by step
+    migrate.downgrade_schema(empty, "base")
+    migrate.upgrade_schema(empty)  # Alembic has been here, and goes step by step
     assert _description(empty) == at_once
     with empty.connect() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM prices").scalar_one() > 0
@@ -110,43 +110,50 @@ def test_ensure_creates_without_alembic(database_url):
 
 def test_check_names_the_way_out(empty):
     with pytest.raises(SchemaMismatch) as error:
-        migrate.check(empty)
+        migrate.check_schema(empty)
     assert "db upgrade" in (error.value.hint or "")
-    migrate.upgrade(empty)
-    migrate.check(empty)
+    migrate.upgrade_schema(empty)
+    migrate.check_schema(empty)
 
 
 def test_an_older_database_is_not_upgraded_silently(engine, monkeypatch):
-    monkeypatch.setattr(migrate, "_revisions", lambda: frozenset({migrate.current(engine), "9998"}))
-    for act in (migrate.check, migrate.ensure):
+    monkeypatch.setattr(
+        migrate, "_known_revisions", lambda: frozenset({migrate.current_revision(engine), "9998"})
+    )
+    for act in (migrate.check_schema, migrate.ensure_schema):
         with pytest.raises(SchemaMismatch, match="9998"):
             act(engine)
 
 
 def test_a_newer_database_is_refused(engine):
-    with writing(engine) as connection:
+    with write_transaction(engine) as connection:
         connection.exec_driver_sql(f"UPDATE {migrate.VERSION_TABLE} SET version_num = '9999'")
-    for act in (migrate.check, migrate.ensure, migrate.upgrade, lambda e: migrate.downgrade(e, "base")):
+    for act in (
+        migrate.check_schema,
+        migrate.ensure_schema,
+        migrate.upgrade_schema,
+        lambda e: migrate.downgrade_schema(e, "base"),
+    ):
         with pytest.raises(SchemaMismatch, match="newer bifrost-etl"):
             act(engine)
 
 
 def test_other_peoples_tables_are_left_alone(empty):
     _create(empty, "invoices")
-    migrate.upgrade(empty)
-    migrate.downgrade(empty, "base")
+    migrate.upgrade_schema(empty)
+    migrate.downgrade_schema(empty, "base")
     assert sa.inspect(empty).has_table("invoices")
 
 
 def test_other_peoples_tables_of_our_name_are_refused(empty):
     _create(empty, "prices")
     with pytest.raises(SchemaMismatch, match="another program with our names: prices"):
-        migrate.ensure(empty)
+        migrate.ensure_schema(empty)
 
 
 def test_downgrade_to_an_unknown_revision(engine):
     with pytest.raises(ConfigError, match="no revision '77'"):
-        migrate.downgrade(engine, "77")
+        migrate.downgrade_schema(engine, "77")
 
 
 def test_two_processes_upgrade_at_once(database_url):
@@ -164,7 +171,7 @@ def test_two_processes_upgrade_at_once(database_url):
         racer.stdin.flush()
     for racer in racers:
         out, err = racer.communicate(timeout=60)
-        assert (out.strip(), err) == (migrate.head(), "")
+        assert (out.strip(), err) == (migrate.head_revision(), "")
     engine = make_engine(database_url)
     assert differences(engine) == []
     engine.dispose()
@@ -182,12 +189,12 @@ def test_an_upgrade_that_dies_half_way_can_be_repeated(empty):
 
     sa.event.listen(empty, "after_cursor_execute", cut)
     with pytest.raises(PowerCut):
-        migrate.upgrade(empty)
+        migrate.upgrade_schema(empty)
     sa.event.remove(empty, "after_cursor_execute", cut)
-    assert migrate.current(empty) is None
+    assert migrate.current_revision(empty) is None
     left = set(sa.inspect(empty).get_table_names())
     assert bool(left & metadata.tables.keys()) == (empty.dialect.name == "mariadb")
-    migrate.upgrade(empty)
+    migrate.upgrade_schema(empty)
     assert differences(empty) == []
 
 

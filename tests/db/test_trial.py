@@ -103,7 +103,7 @@ def test_a_mariadb_account_without_rights(mariadb: Server, rights: str, filled: 
 
 def upgrade(url: str) -> None:
     engine = make_engine(url)
-    migrate.upgrade(engine)
+    migrate.upgrade_schema(engine)
     engine.dispose()
 
 

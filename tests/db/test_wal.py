@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from etl.db import checkpointer
-from etl.db.engine import make_engine, writing
+from etl.db.engine import make_engine, write_transaction
 from tests.support.running import until
 
 ROWS = 2000
@@ -22,7 +22,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def fill(engine: sa.Engine) -> None:
-    with writing(engine) as conn:
+    with write_transaction(engine) as conn:
         conn.exec_driver_sql("CREATE TABLE IF NOT EXISTS numbers (n, text)")
         conn.exec_driver_sql("INSERT INTO numbers VALUES (?, ?)", [(n, "x" * 1000) for n in range(ROWS)])
 
@@ -51,5 +51,5 @@ def test_a_short_block_never_comes_to_it(file: Path) -> None:
 
 def test_a_file_that_is_gone_is_not_made_anew(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpointer, "_PAUSE", 0)
-    checkpointer._copy(f"{file.as_uri()}?mode=rw", threading.Event())
+    checkpointer._copy_log(f"{file.as_uri()}?mode=rw", threading.Event())
     assert not file.exists()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from etl.config import Secret, Source
-from etl.extract import Gateway
+from etl.extract import GatewayClient
 from etl.log import Redactor
 from etl.simulator import Simulator, World
 
@@ -27,8 +27,8 @@ class Client:
         self.source = Source(**{**values, "max_attempts": 4, **settings})
         self.gateway = self._wired(self._sleep)
 
-    def _wired(self, sleep: Callable[[float], None]) -> Gateway:
-        return Gateway(
+    def _wired(self, sleep: Callable[[float], None]) -> GatewayClient:
+        return GatewayClient(
             self.source,
             clock=lambda: datetime.now(UTC),
             monotonic=lambda: self.time,

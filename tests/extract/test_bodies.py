@@ -17,9 +17,9 @@ import pytest
 
 from etl import errors
 from etl.config import Secret, Source
-from etl.extract import Gateway
+from etl.extract import GatewayClient
 from etl.log import Redactor
-from etl.records import Request
+from etl.records import PageRequest
 
 JSON = "Content-Type: application/json"
 PAGE = b'{"object":"list","data":[{"id":"a"}],"has_more":false}'
@@ -75,12 +75,12 @@ class Wire:
 
 
 @contextmanager
-def gateway(*answers: bytes, **settings: Any) -> Iterator[tuple[Gateway, Wire]]:
+def gateway(*answers: bytes, **settings: Any) -> Iterator[tuple[GatewayClient, Wire]]:
     wire = Wire(answers)
     values = {"name": "main", "base_url": wire.url, "provider": "openai", "max_attempts": 1}
     source = Source(**{**values, **settings})
     time = {"monotonic": settings.pop("monotonic")} if "monotonic" in settings else {}
-    client = Gateway(
+    client = GatewayClient(
         source,
         clock=lambda: datetime.now(UTC),
         sleep=lambda seconds: None,
@@ -95,20 +95,20 @@ def gateway(*answers: bytes, **settings: Any) -> Iterator[tuple[Gateway, Wire]]:
         wire.close()
 
 
-def failure(*answers: bytes, ask: Callable[[Gateway], Any] | None = None, **settings: Any) -> Any:
+def failure(*answers: bytes, ask: Callable[[GatewayClient], Any] | None = None, **settings: Any) -> Any:
     with gateway(*answers, **settings) as (client, _), pytest.raises(errors.GatewayError) as caught:
-        (ask or (lambda g: g.page(Request())))(client)
+        (ask or (lambda g: g.page(PageRequest())))(client)
     return caught.value
 
 
-def by_id(client: Gateway) -> Any:
+def by_id(client: GatewayClient) -> Any:
     return client.job("video_a:openai")
 
 
 def test_one_connection_serves_all_pages() -> None:
     with gateway(raw("200 OK", PAGE, JSON)) as (client, wire):
         for _ in range(5):
-            client.page(Request())
+            client.page(PageRequest())
     assert (wire.connections, len(wire.heads)) == (1, 5)
 
 
@@ -116,7 +116,7 @@ def test_threads_share_one_gateway() -> None:
     with gateway(raw("200 OK", PAGE, JSON), concurrency=4) as (client, wire):
         pages: list[Any] = []
         threads = [
-            threading.Thread(target=lambda: pages.extend(client.page(Request()) for _ in range(25)))
+            threading.Thread(target=lambda: pages.extend(client.page(PageRequest()) for _ in range(25)))
             for _ in range(4)
         ]
         for thread in threads:
@@ -148,7 +148,7 @@ def test_a_body_that_drips_is_given_up() -> None:
 
     wire, ticks = Dripping(()), count(0, 10)
     source = Source(name="main", base_url=wire.url, read_timeout=60.0, max_attempts=1)
-    client = Gateway(
+    client = GatewayClient(
         source,
         clock=lambda: datetime.now(UTC),
         monotonic=lambda: float(next(ticks)),
@@ -156,7 +156,7 @@ def test_a_body_that_drips_is_given_up() -> None:
         redact=lambda text: text,
     )
     with client, pytest.raises(errors.TimedOut, match="too slowly"):
-        client.page(Request())
+        client.page(PageRequest())
     wire.close()
 
 
@@ -170,7 +170,7 @@ def test_a_chunked_body_is_read_and_a_cut_one_is_not() -> None:
     head = f"HTTP/1.1 200 OK\r\n{JSON}\r\nTransfer-Encoding: chunked\r\n".encode()
     chunk = f"{len(PAGE):x}\r\n".encode() + PAGE + b"\r\n"
     with gateway(head + b"\r\n" + chunk + b"0\r\n\r\n") as (client, _):
-        assert client.page(Request()).items == (b'{"id":"a"}',)
+        assert client.page(PageRequest()).items == (b'{"id":"a"}',)
     error = failure(head + b"Connection: close\r\n\r\n" + chunk)
     assert isinstance(error, errors.GarbledAnswer) and "truncated" in str(error)
 
@@ -214,20 +214,20 @@ def test_a_200_that_is_no_page_is_never_an_empty_list(case: str) -> None:
 def test_an_empty_error_is_none(error: Any) -> None:
     body = json.dumps({"object": "list", "data": [], "error": error}).encode()
     with gateway(raw("200 OK", body, JSON)) as (client, _):
-        assert client.page(Request()).items == ()
+        assert client.page(PageRequest()).items == ()
 
 
 def test_members_of_the_wrong_type_are_kept_apart() -> None:
     body = b'{"object":"list","data":[{"id":"a"}],"has_more":"yes","first_id":5,"last_id":[1],"next":"x"}'
     with gateway(raw("200 OK", body)) as (client, _):  # without a content type
-        page = client.page(Request())
+        page = client.page(PageRequest())
     assert (page.has_more, page.first_id, page.last_id) == (None, None, None)
     assert page.unknown == {"has_more": "yes", "first_id": 5, "last_id": [1], "next": "x"}
 
 
 def test_a_byte_order_mark_costs_nothing() -> None:
     with gateway(raw("200 OK", b"\xef\xbb\xbf" + PAGE, JSON)) as (client, _):
-        assert client.page(Request()).items == (b'{"id":"a"}',)
+        assert client.page(PageRequest()).items == (b'{"id":"a"}',)
 
 
 def test_a_job_comes_without_its_megabytes_and_with_what_the_page_says() -> None:
@@ -284,7 +284,7 @@ def test_a_web_servers_404_is_told_from_the_gateways() -> None:
 def test_only_the_cursor_kills_the_cursor(param: str | None, message: str, kind: type[Exception]) -> None:
     body = json.dumps({"error": {"message": message, "param": param}}).encode()
     answer = raw("400 Bad Request", body, JSON)
-    assert type(failure(answer, ask=lambda g: g.page(Request(after="x")))) is kind
+    assert type(failure(answer, ask=lambda g: g.page(PageRequest(after="x")))) is kind
     assert type(failure(answer)) is errors.BadRequest  # without a cursor it cannot be dead
 
 
@@ -308,14 +308,14 @@ def test_interim_answers_are_passed_over(interim: str) -> None:
     hint = f"HTTP/1.1 {interim}\r\nLink: </a>; rel=preload\r\n\r\n".encode()
     with gateway(hint * 3 + raw("200 OK", PAGE, JSON)) as (client, wire):
         for _ in range(3):
-            assert client.page(Request()).items == (b'{"id":"a"}',)
+            assert client.page(PageRequest()).items == (b'{"id":"a"}',)
     assert wire.connections == 1
 
 
 def test_an_upgrade_and_interim_answers_without_end_may_pass() -> None:
     upgrade = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n"
     with gateway(upgrade, raw("200 OK", PAGE, JSON), max_attempts=2) as (client, wire):
-        assert client.page(Request()).items == (b'{"id":"a"}',)
+        assert client.page(PageRequest()).items == (b'{"id":"a"}',)
         assert wire.connections == 2
     error = failure(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 200)
     assert isinstance(error, errors.Unreachable) and "interim" in str(error)

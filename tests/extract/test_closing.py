@@ -14,16 +14,16 @@ import pytest
 
 from etl.config import Source
 from etl.errors import GatewayError
-from etl.extract import Gateway
-from etl.records import Request
+from etl.extract import GatewayClient
+from etl.records import PageRequest
 from tests.reliability.raw_gateway import JOBS, Ask, RawGateway, answer, page
 
 THREADS = 20
 
 
-def client(gateway: RawGateway, **settings: Any) -> Gateway:
+def client(gateway: RawGateway, **settings: Any) -> GatewayClient:
     values = {"name": "main", "base_url": gateway.base_url, "max_attempts": 1, "concurrency": THREADS}
-    return Gateway(
+    return GatewayClient(
         Source(**{**values, **settings}),
         clock=lambda: datetime.now(UTC),
         sleep=lambda seconds: None,
@@ -75,7 +75,7 @@ def test_no_socket_stays_open_after_close(status: str, settings: dict[str, Any])
 
     with RawGateway(reply) as gateway:
         closing = client(gateway, **settings)
-        end(ask_in(THREADS, lambda: closing.page(Request())))
+        end(ask_in(THREADS, lambda: closing.page(PageRequest())))
         assert len(gateway.asked) == THREADS
         closing.close()
         assert sockets_to(gateway) == 0
@@ -94,7 +94,7 @@ def test_a_request_that_stalls_ends_with_its_client(begun: bytes) -> None:
 
     with RawGateway(reply) as gateway:
         closing = client(gateway, max_attempts=9)
-        threads = ask_in(3, lambda: closing.page(Request()))
+        threads = ask_in(3, lambda: closing.page(PageRequest()))
         for _ in threads:
             assert asked.acquire(timeout=30)
         closing.close()
@@ -102,4 +102,4 @@ def test_a_request_that_stalls_ends_with_its_client(begun: bytes) -> None:
         assert sockets_to(gateway) == 0 and len(gateway.asked) == 3
         over.set()
         with pytest.raises(GatewayError, match="closed"):
-            closing.page(Request())
+            closing.page(PageRequest())

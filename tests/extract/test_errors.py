@@ -9,7 +9,7 @@ import pytest
 
 from etl import errors
 from etl.config import Secret
-from etl.records import Request
+from etl.records import PageRequest
 from etl.simulator import World
 from etl.simulator.faults import NAMES
 from tests.extract.conftest import CANARY, Client
@@ -103,9 +103,9 @@ def test_every_fault_is_spoken_for() -> None:
     assert set(NAMES) == {*FATAL, *RETRIABLE, *ONE_MORE_TRY, *READABLE, *ELSEWHERE}
 
 
-def failure(c: Client, request: Request | None = None) -> errors.GatewayError:
+def failure(c: Client, request: PageRequest | None = None) -> errors.GatewayError:
     with pytest.raises(errors.GatewayError) as caught:
-        c.gateway.page(request or Request())
+        c.gateway.page(request or PageRequest())
     return caught.value
 
 
@@ -134,7 +134,7 @@ def test_what_may_pass_is_tried_again_and_bounded(
 @pytest.mark.parametrize("fault", RETRIABLE)
 def test_what_passes_is_forgotten(client: Callable[..., Client], fault: str) -> None:
     c = client(f"{fault}:times=2")
-    page = c.gateway.page(Request())
+    page = c.gateway.page(PageRequest())
     assert len(page.items) == 100 and page.attempts == 3
 
 
@@ -150,7 +150,7 @@ def test_what_hardly_passes_gets_one_more_try(
 @pytest.mark.parametrize("fault", sorted(READABLE))
 def test_odd_pages_are_read(client: Callable[..., Client], fault: str) -> None:
     c = client(f"{fault}:seconds=0.01" if fault in ("slow", "drip") else fault)
-    page = c.gateway.page(Request())
+    page = c.gateway.page(PageRequest())
     assert len(page.items) == (0 if fault in ("null_data", "shrunk", "upstream_null") else 100)
 
 
@@ -175,7 +175,7 @@ def test_nobody_there(client: Callable[..., Client]) -> None:
 @pytest.mark.parametrize("how", ["400", "404", "410", "422"])
 def test_a_dead_cursor_is_its_own_error(client: Callable[..., Client], how: str) -> None:
     c = client(f"dead_cursor:how={how}")
-    assert isinstance(failure(c, Request(after="video_gone:openai")), errors.DeadCursor)
+    assert isinstance(failure(c, PageRequest(after="video_gone:openai")), errors.DeadCursor)
 
 
 def test_a_job_that_is_gone(client: Callable[..., Client]) -> None:
@@ -199,7 +199,7 @@ def test_no_error_shows_the_key(
 ) -> None:
     caplog.set_level("DEBUG")
     c = client(fault, settings={"max_attempts": 2, "max_body": 1 << 20})
-    for ask in (lambda: c.gateway.page(Request()), lambda: c.gateway.job("video_gone:openai")):
+    for ask in (lambda: c.gateway.page(PageRequest()), lambda: c.gateway.job("video_gone:openai")):
         try:
             ask()
         except errors.GatewayError as error:
@@ -213,7 +213,7 @@ def test_a_page_comes_as_it_was_sent_whatever_the_key_is(client: Callable[..., C
     world = World(seed=4, jobs=5, rate=0)
     world.add({"id": "video_echo:openai", "prompt": f"my key is {CANARY}", "model": "sora-2"})
     sent = {"headers": {"X-Model": Secret("sora-2"), "X-Kind": Secret("Team videos")}}
-    page = client(world=world, settings=sent).gateway.page(Request())
+    page = client(world=world, settings=sent).gateway.page(PageRequest())
     body = b"".join(page.items)
     assert f"my key is {CANARY}".encode() in body and b'"model":"sora-2"' in body and b"****" not in body
     assert page.last_id == "video_echo:openai"

@@ -14,14 +14,14 @@ from etl.config import Secret, Source
 from etl.errors import GatewayError
 from etl.extract import next_request
 from etl.extract.http import Transport
-from etl.records import RawPage, Request
+from etl.records import PageRequest, RawPage
 from etl.simulator import World
 from tests.extract.conftest import CANARY, Client
 
 
 def sent(c: Client) -> dict[str, str]:
     with contextlib.suppress(GatewayError):
-        c.gateway.page(Request("video_x:openai", "asc", 7))
+        c.gateway.page(PageRequest("video_x:openai", "asc", 7))
     return c.sim.requests[-1].headers
 
 
@@ -40,7 +40,7 @@ def test_parameters(client: Callable[..., Client]) -> None:
 
 def test_a_plain_openai_endpoint_is_asked_without_provider(client: Callable[..., Client]) -> None:
     c = client(world=World(seed=1, jobs=120, rate=0, shape="openai"), settings={"provider": None})
-    page = c.gateway.page(Request(None, "asc", 100))
+    page = c.gateway.page(PageRequest(None, "asc", 100))
     assert "provider" not in c.sim.requests[-1].query
     assert len(page.items) == 100 and page.extra_fields is None
 
@@ -77,7 +77,7 @@ def test_a_virtual_key_alone(client: Callable[..., Client]) -> None:
     c = client(
         settings={"api_key": None, "virtual_key": Secret("sk-bf-9")}, virtual_keys={"sk-bf-9": "active"}
     )
-    assert len(c.gateway.page(Request()).items) == 100
+    assert len(c.gateway.page(PageRequest()).items) == 100
 
 
 @pytest.mark.parametrize("fault", [None, "no_has_more", "no_ids"])
@@ -87,7 +87,7 @@ def test_one_stop_rule_reads_every_shape_to_its_end(
 ) -> None:
     world = World(seed=2, jobs=200, rate=0, shape=shape)
     c = client(*([fault] if fault else []), world=world)
-    request: Request | None = Request(None, "asc", 50)
+    request: PageRequest | None = PageRequest(None, "asc", 50)
     seen: list[bytes] = []
     while request is not None:
         page = c.gateway.page(request)
@@ -106,7 +106,7 @@ def test_lone_surrogates_and_control_characters_cost_no_neighbour(client: Callab
     }
     for job_id, body in bodies.items():
         world.set(job_id, body)
-    page = client(world=world).gateway.page(Request(None, "asc", 100))
+    page = client(world=world).gateway.page(PageRequest(None, "asc", 100))
     assert len(page.items) == 10
     assert [page.items[i] for i in (2, 4, 6, 8)] == list(bodies.values())
     assert page.has_more is False and page.first_id == world.id_at(0)
@@ -121,7 +121,7 @@ def pool(monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], **settings: A
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     source = Source(**{"name": "main", "base_url": "https://gateway.example", **settings})
-    return Transport(source)._open()[0]
+    return Transport(source)._open_pool()[0]
 
 
 @pytest.fixture

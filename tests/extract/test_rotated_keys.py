@@ -10,7 +10,7 @@ import pytest
 from etl import errors
 from etl.config import load_config
 from etl.config.key_command import key_from_command
-from etl.records import Request
+from etl.records import PageRequest
 from tests.extract.conftest import Client
 
 NEW = "sk-new-9f27c1d4"
@@ -39,12 +39,12 @@ def test_a_replaced_key_is_used_at_the_first_refusal(
     c.gateway.close()
     c.source = source.renewed()
     c.gateway = c._wired(lambda _: None)
-    c.gateway.page(Request())
+    c.gateway.page(PageRequest())
     c.sim.gateway.credentials.token = NEW
     fresh = tmp_path / "fresh"
     fresh.write_text(NEW + "\n")
     fresh.replace(file)
-    assert c.gateway.page(Request()).items
+    assert c.gateway.page(PageRequest()).items
     assert c.gateway.requests == 3, "refused once, and asked again with what the file holds now"
 
 
@@ -59,7 +59,7 @@ def test_the_new_key_is_masked_as_well(client: Callable[..., Client], tmp_path: 
     file.write_text(NEW + "\n")
     c.sim.gateway.credentials.token = "another"
     with pytest.raises(errors.Unauthorized) as found:
-        c.gateway.page(Request())
+        c.gateway.page(PageRequest())
     assert NEW not in str(found.value)
 
 

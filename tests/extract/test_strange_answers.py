@@ -16,16 +16,16 @@ import pytest
 
 from etl import errors
 from etl.config import Secret, Source
-from etl.extract import Gateway
+from etl.extract import GatewayClient
 from etl.log import Redactor
-from etl.records import Request
+from etl.records import PageRequest
 
 PAGE = b'{"object":"list","data":[{"id":"video_1:openai"}],"has_more":false}'
 HTML = b"<!doctype html><title>Attention Required!</title>"
 
 
 @contextmanager
-def answering(status: int, body: bytes, headers: dict[str, str]) -> Iterator[Gateway]:
+def answering(status: int, body: bytes, headers: dict[str, str]) -> Iterator[GatewayClient]:
     """A gateway whose every answer is this one."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -50,8 +50,8 @@ def answering(status: int, body: bytes, headers: dict[str, str]) -> Iterator[Gat
         server.server_close()
 
 
-def _gateway(source: Source) -> Gateway:
-    return Gateway(
+def _gateway(source: Source) -> GatewayClient:
+    return GatewayClient(
         source,
         clock=lambda: datetime.now(UTC),
         sleep=lambda _: None,
@@ -75,7 +75,7 @@ def _gateway(source: Source) -> Gateway:
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf", b"\r\n  "], ids=["plain", "BOM", "space"])
 def test_a_page_is_read_whatever_it_is_labelled(label: str, mark: bytes) -> None:
     with answering(200, mark + PAGE, {"Content-Type": label} if label else {}) as gateway:
-        assert len(gateway.page(Request()).items) == 1
+        assert len(gateway.page(PageRequest()).items) == 1
 
 
 @pytest.mark.parametrize("label", ["text/html", "application/json", "text/plain", ""])
@@ -84,7 +84,7 @@ def test_a_web_page_is_none_whatever_it_is_labelled(label: str) -> None:
         answering(200, HTML, {"Content-Type": label}) as gateway,
         pytest.raises(errors.GarbledAnswer) as found,
     ):
-        gateway.page(Request())
+        gateway.page(PageRequest())
     assert found.value.hopeless
     assert "base_url" in str(found.value.hint)
 
@@ -107,7 +107,7 @@ def test_a_refused_cursor_is_dead(status: int, body: dict[str, Any]) -> None:
         answering(status, json.dumps(body).encode(), {"Content-Type": "application/json"}) as gateway,
         pytest.raises(errors.DeadCursor),
     ):
-        gateway.page(Request(after="video_9:openai"))
+        gateway.page(PageRequest(after="video_9:openai"))
 
 
 @pytest.mark.parametrize("status", [400, 422])
@@ -125,7 +125,7 @@ def test_a_refused_limit_is_no_dead_cursor(status: int, body: dict[str, Any]) ->
         answering(status, json.dumps(body).encode(), {"Content-Type": "application/json"}) as gateway,
         pytest.raises(errors.BadRequest, match="at most 50"),
     ):
-        gateway.page(Request(after="video_9:openai"))
+        gateway.page(PageRequest(after="video_9:openai"))
 
 
 @pytest.mark.parametrize(
@@ -147,14 +147,14 @@ def test_whatever_says_why_is_shown(body: dict[str, Any], said: str) -> None:
         answering(418, json.dumps(body).encode(), {"Content-Type": "application/json"}) as gateway,
         pytest.raises(errors.GatewayError) as found,
     ):
-        gateway.page(Request())
+        gateway.page(PageRequest())
     assert said in str(found.value)
     assert "no message" not in str(found.value)
 
 
 def test_a_page_of_a_firewall_is_not_the_gateways_word() -> None:
     with answering(403, HTML, {"Content-Type": "text/html"}) as gateway, pytest.raises(errors.Intercepted):
-        gateway.page(Request())
+        gateway.page(PageRequest())
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -169,7 +169,7 @@ def test_a_refusal_passed_on_from_the_provider_names_it(status: int) -> None:
         answering(status, json.dumps(body).encode(), {"Content-Type": "application/json"}) as gateway,
         pytest.raises(errors.ProviderRefused) as found,
     ):
-        gateway.page(Request())
+        gateway.page(PageRequest())
     assert "provider" in str(found.value.hint)
 
 
@@ -187,4 +187,4 @@ def test_gzip_of_several_members(parts: int) -> None:
     body = b"".join(gzip.compress(PAGE[at : at + step]) for at in range(0, len(PAGE), step))
     headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
     with answering(200, body, headers) as gateway:
-        assert len(gateway.page(Request()).items) == 1
+        assert len(gateway.page(PageRequest()).items) == 1

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from etl.records import Request
+from etl.records import PageRequest
 from etl.simulator import World
 from tests.extract.conftest import Client
 
@@ -26,7 +26,7 @@ def test_answers_are_waited_for_as_long_as_the_gateway_waits(
 ) -> None:
     c = client(world=World(seed=2, jobs=3, version=version), settings={"read_timeout": configured})
     for _ in range(2):
-        c.gateway.page(Request())
+        c.gateway.page(PageRequest())
     assert c.gateway._transport._options["timeout"].read_timeout == seconds
 
 
@@ -39,5 +39,5 @@ def test_raw_answers_that_are_not_sent_are_told_of_once(
     world = World(seed=2, jobs=3, version=version)
     c = client(world=world, settings={"raw_payloads": "store"}, allow_raw=allowed)
     for _ in range(2):
-        c.gateway.page(Request())
+        c.gateway.page(PageRequest())
     assert sum("no_raw_payloads" in record.getMessage() for record in caplog.records) == told

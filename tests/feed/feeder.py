@@ -31,7 +31,7 @@ def main(url: str, kind: str, place: str, last: int) -> None:
 
     threading.setprofile(count)
     sys.setprofile(count)
-    result = delivery.one(make_engine(url), destination, batch_rows=40)
+    result = delivery.deliver_to_one(make_engine(url), destination, batch_rows=40)
     sys.setprofile(None)
     if result.error is not None:
         raise result.error

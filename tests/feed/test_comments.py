@@ -21,7 +21,7 @@ COLUMN = "Order of change; grows within a source."
 
 def feed(engine, target: Destination) -> None:
     Writer(engine, add_source(engine, "a")).step(new=3, changes=0)
-    result = delivery.one(engine, target)
+    result = delivery.deliver_to_one(engine, target)
     assert result.status == "ok", result.error
 
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sqlalchemy as sa
 
-from etl.db.engine import make_engine, writing
+from etl.db.engine import make_engine, write_transaction
 from etl.feed import changes, delivery
 from etl.feed.tables import STREAMS, VERSIONS
 from etl.feed.watermarks import Mark
@@ -22,7 +22,7 @@ SEQ = video_job_versions.c.change_seq
 
 
 def feed(engine, folder, **options) -> dict[str, int]:
-    result = delivery.one(engine, destination("filesystem", folder), **options)
+    result = delivery.deliver_to_one(engine, destination("filesystem", folder), **options)
     assert result.error is None, result.error
     assert result.status == "ok"
     return result.rows
@@ -31,7 +31,7 @@ def feed(engine, folder, **options) -> dict[str, int]:
 @postgresql
 def test_one_global_watermark_would_skip_and_ours_do_not(engine, tmp_path):
     slow, quick = (Writer(engine, add_source(engine, name)) for name in ("slow", "quick"))
-    with writing(engine) as open_commit:  # takes its numbers first, and commits last
+    with write_transaction(engine) as open_commit:  # takes its numbers first, and commits last
         lock(open_commit, slow.source)
         run = slow._begin(open_commit)
         slow._write(open_commit, [slow._insert(run) for _ in range(3)])
@@ -93,7 +93,7 @@ def test_two_feeds_to_one_destination_do_not_mix(engine, tmp_path):
     skipped: list[str] = []
 
     def meanwhile(_destination: str, _table: str, _rows: int) -> None:
-        skipped.append(delivery.one(engine, destination("filesystem", tmp_path)).status)
+        skipped.append(delivery.deliver_to_one(engine, destination("filesystem", tmp_path)).status)
 
     assert feed(engine, tmp_path, watch=meanwhile)
     assert set(skipped) == {"skipped"}
@@ -106,8 +106,8 @@ def test_bounds_look_only_where_runs_wrote(engine):
     idle.step()
     busy.step()
     marks = {stream.name: {} for stream in STREAMS}
-    first = changes.bounds(engine, STREAMS, marks).upper
+    first = changes.find_bounds(engine, STREAMS, marks).upper
     assert set(first[VERSIONS.name]) == {idle.source, busy.source}
     marks = {name: {s: Mark(key, "") for s, key in upper.items()} for name, upper in first.items()}
     busy.step()
-    assert set(changes.bounds(engine, STREAMS, marks).upper[VERSIONS.name]) == {busy.source}
+    assert set(changes.find_bounds(engine, STREAMS, marks).upper[VERSIONS.name]) == {busy.source}

@@ -15,11 +15,11 @@ import pytest
 import sqlalchemy as sa
 
 from etl.config import Destination, Retention, SecretUrl
-from etl.db.engine import writing
+from etl.db.engine import write_transaction
 from etl.feed import delivery
 from etl.feed.compare import TableState
-from etl.feed.lag import Standing, standings
-from etl.feed.prune import prune
+from etl.feed.lag import DestinationStatus, destination_statuses
+from etl.feed.prune import prune_tables
 from etl.schema.tables import video_jobs
 from tests.support.feed_history import START, Writer, add_source
 from tests.support.reading_back import destination
@@ -43,17 +43,17 @@ def writers(engine: sa.Engine) -> list[Writer]:
 
 
 def feed(engine: sa.Engine, target: Destination) -> None:
-    result = delivery.one(engine, target)
+    result = delivery.deliver_to_one(engine, target)
     assert result.status == "ok", result.error
 
 
-def look(engine: sa.Engine, target: Destination, *, deep: bool) -> Standing:
-    (standing,) = standings(engine, [target], deep=deep)
+def look(engine: sa.Engine, target: Destination, *, deep: bool) -> DestinationStatus:
+    (standing,) = destination_statuses(engine, [target], deep=deep)
     assert standing.error is None, standing.error.__cause__
     return standing
 
 
-def of(standing: Standing, table: str) -> TableState:
+def of(standing: DestinationStatus, table: str) -> TableState:
     (found,) = (state for state in standing.tables if state.table == table)
     return found
 
@@ -69,7 +69,7 @@ def test_all_is_well(engine, writers, tmp_path, kind, deep):
     found = {state.table: state.rows for state in standing.tables}
     assert {**EXPECTED, "sources": 2}.items() - {("video_jobs", 32)} <= found.items()
     assert all(state.rows == state.expected for state in standing.tables)
-    with writing(engine) as conn:  # progress alone makes no version
+    with write_transaction(engine) as conn:  # progress alone makes no version
         conn.execute(sa.update(video_jobs).values(progress=77.5))
     writers[0].step(new=3, changes=4)
     assert not look(engine, target, deep=deep).is_wrong, "what waits is no fault"
@@ -129,7 +129,9 @@ def test_a_file_that_went_missing_and_one_that_was_copied(engine, writers, tmp_p
 def test_what_was_pruned_here_is_no_fault_there(engine, writers, tmp_path, deep):
     target = destination("duckdb", tmp_path)
     feed(engine, target)
-    removed: dict[str, Any] = prune(engine, Retention(versions=1.0), [target], now=START + timedelta(days=99))
+    removed: dict[str, Any] = prune_tables(
+        engine, Retention(versions=1.0), [target], now=START + timedelta(days=99)
+    )
     assert removed["video_job_versions"] == 6
     versions = of(look(engine, target, deep=deep), "video_job_versions")
     assert (versions.rows, versions.expected, versions.pruned, versions.is_wrong) == (38, 32, 6, False)

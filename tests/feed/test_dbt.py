@@ -149,7 +149,7 @@ def test_on_postgresql(world: Rig, postgres: Server, tmp_path: Path):
 
 
 def deliver(world: Rig, kind: Any, url: str) -> None:
-    result = delivery.one(world.app.engine, Destination(name="dwh", type=kind, url=SecretUrl(url)))
+    result = delivery.deliver_to_one(world.app.engine, Destination(name="dwh", type=kind, url=SecretUrl(url)))
     assert result.status == "ok", result.error
 
 

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from etl.config import Destination, SecretUrl
 from etl.feed import delivery
-from etl.feed.lag import standings
+from etl.feed.lag import destination_statuses
 from tests.support.feed_history import Writer, add_source
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
@@ -51,35 +51,35 @@ def reader(file: Path) -> Iterator[int]:
 
 def test_a_file_that_somebody_reads(engine: sa.Engine, writer: Writer, tmp_path: Path) -> None:
     file = tmp_path / "warehouse.duckdb"
-    assert delivery.one(engine, duck(file)).status == "ok"
+    assert delivery.deliver_to_one(engine, duck(file)).status == "ok"
     with reader(file) as pid:
-        assert delivery.one(engine, duck(file)).status == "ok", "nothing new: nothing is written"
+        assert delivery.deliver_to_one(engine, duck(file)).status == "ok", "nothing new: nothing is written"
         writer.step()
-        (standing,) = standings(engine, [duck(file)])
+        (standing,) = destination_statuses(engine, [duck(file)])
         assert standing.error is None and standing.lags[0].pending == 8
-        refused = delivery.one(engine, duck(file))
+        refused = delivery.deliver_to_one(engine, duck(file))
     assert refused.status == "failed"
     for part in ("'duck'", str(file), f"PID {pid}"):
         assert part in str(refused.error)
     assert "close it there" in refused.error.hint  # type: ignore[union-attr]
-    assert delivery.one(engine, duck(file)).rows["video_job_versions"] == 8
+    assert delivery.deliver_to_one(engine, duck(file)).rows["video_job_versions"] == 8
     assert versions(file, "bifrost") == 16
 
 
 def test_a_file_named_as_its_schema(engine: sa.Engine, writer: Writer, tmp_path: Path) -> None:
     file = tmp_path / "bifrost.duckdb"
-    assert delivery.one(engine, duck(file)).error is None
+    assert delivery.deliver_to_one(engine, duck(file)).error is None
     writer.step()
-    assert delivery.one(engine, duck(file)).error is None
+    assert delivery.deliver_to_one(engine, duck(file)).error is None
     assert versions(file, "bifrost.bifrost") == 16
 
 
 def test_status_makes_no_file(engine: sa.Engine, writer: Writer, tmp_path: Path) -> None:
     file = tmp_path / "not" / "yet.duckdb"
-    (standing,) = standings(engine, [duck(file)])
+    (standing,) = destination_statuses(engine, [duck(file)])
     assert standing.lags[0].pending == 8
     assert not file.parent.exists()
-    assert delivery.one(engine, duck(file, dataset='odd "name"')).error is None
+    assert delivery.deliver_to_one(engine, duck(file, dataset='odd "name"')).error is None
     assert versions(file, '"odd ""name"""') == 8
 
 
@@ -87,20 +87,20 @@ def test_status_makes_no_file(engine: sa.Engine, writer: Writer, tmp_path: Path)
     "url", ["duckdb:///", "duckdb:///:memory:", "duckdb://warehouse.duckdb", "duckdb:////tmp"]
 )
 def test_a_url_that_names_no_file(engine: sa.Engine, url: str) -> None:
-    result = delivery.one(engine, Destination(name="duck", type="duckdb", url=SecretUrl(url)))
+    result = delivery.deliver_to_one(engine, Destination(name="duck", type="duckdb", url=SecretUrl(url)))
     assert "'duck' needs a url that names a f" in str(result.error)
 
 
 def test_options_that_duckdb_does_not_have(engine: sa.Engine, writer: Writer, tmp_path: Path) -> None:
-    result = delivery.one(engine, duck(tmp_path / "x.duckdb", nonsense=1))
+    result = delivery.deliver_to_one(engine, duck(tmp_path / "x.duckdb", nonsense=1))
     assert "'duck'" in str(result.error) and "nonsense" in str(result.error.__cause__)  # type: ignore[union-attr]
-    result = delivery.one(engine, duck(tmp_path / "x.duckdb", memory_limit="200MB", threads=1))
+    result = delivery.deliver_to_one(engine, duck(tmp_path / "x.duckdb", memory_limit="200MB", threads=1))
     assert result.status == "ok", result.error
 
 
 def test_a_file_that_is_something_else(engine: sa.Engine, writer: Writer, tmp_path: Path) -> None:
     file = tmp_path / "x.duckdb"
     file.write_bytes(b"something else" * 1000)
-    result = delivery.one(engine, duck(file))
+    result = delivery.deliver_to_one(engine, duck(file))
     assert f"{file} cannot be opened" in str(result.error)
     assert file.read_bytes() == b"something else" * 1000

@@ -12,10 +12,10 @@ import duckdb
 import pytest
 import sqlalchemy as sa
 
-from etl.db.engine import writing
+from etl.db.engine import write_transaction
 from etl.errors import ConfigError
 from etl.feed import export as exporting
-from etl.feed.export import DAYS, Selection, export
+from etl.feed.export import DAYS, Selection, export_tables
 from etl.schema.tables import video_jobs
 from tests.support.feed_history import START, Writer, add_source, stored
 from tests.support.reading_back import plain
@@ -37,7 +37,7 @@ def filled(engine):
 def test_every_row_once_under_its_day(filled, tmp_path, kind, monkeypatch):
     monkeypatch.setattr(exporting, "_OPEN", 1)  # days come back: the second source starts over
     monkeypatch.setattr(exporting, "_CHUNK", 7)
-    manifest = export(filled, tmp_path / "out", kind, Selection())
+    manifest = export_tables(filled, tmp_path / "out", kind, Selection())
     for file in manifest.files:
         content = (tmp_path / "out" / file.path).read_bytes()
         assert (len(content), hashlib.sha256(content).hexdigest()) == (file.bytes, file.sha256)
@@ -53,7 +53,7 @@ def test_every_row_once_under_its_day(filled, tmp_path, kind, monkeypatch):
 
 @sqlite
 def test_parquet_read_by_duckdb_equals_the_table(filled, tmp_path):
-    export(filled, tmp_path / "out", "parquet", Selection())
+    export_tables(filled, tmp_path / "out", "parquet", Selection())
     for table in ("video_jobs", "video_job_versions"):
         query = f"SELECT * EXCLUDE day FROM '{tmp_path}/out/{table}/*/*.parquet' ORDER BY 1, 2"
         assert plain(duckdb.sql(query).to_arrow_table().to_pylist()) == stored(filled, table)
@@ -64,9 +64,9 @@ def test_parquet_read_by_duckdb_equals_the_table(filled, tmp_path):
 @pytest.mark.parametrize("raw", [False, True])
 def test_csv_cells_are_no_formulas(filled, tmp_path, raw, text):
     cell = text if raw else f"'{text}"
-    with writing(filled) as conn:
+    with write_transaction(filled) as conn:
         conn.execute(sa.update(video_jobs).values(prompt=text))
-    export(filled, tmp_path / "out", "csv", Selection(("video_jobs",)), raw=raw)
+    export_tables(filled, tmp_path / "out", "csv", Selection(("video_jobs",)), raw=raw)
     texts = [path.read_bytes().decode() for path in (tmp_path / "out").rglob("*.csv")]
     rows = [row for text in texts for row in csv.DictReader(io.StringIO(text, newline=""))]
     assert {row["prompt"] for row in rows} == {cell}
@@ -75,7 +75,7 @@ def test_csv_cells_are_no_formulas(filled, tmp_path, raw, text):
 
 @sqlite
 def test_hostile_texts_survive_csv_and_null_is_not_empty(filled, tmp_path):
-    export(filled, tmp_path / "out", "csv", Selection(("video_jobs",)), raw=True)
+    export_tables(filled, tmp_path / "out", "csv", Selection(("video_jobs",)), raw=True)
     query = (
         f"SELECT prompt FROM read_csv('{tmp_path}/out/video_jobs/*/*.csv', all_varchar = true, nullstr = '',"
         " allow_quoted_nulls = false) ORDER BY source_id::int, job_id"
@@ -88,8 +88,8 @@ def test_hostile_texts_survive_csv_and_null_is_not_empty(filled, tmp_path):
 @sqlite
 def test_since_and_until(filled, tmp_path):
     edge = START.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-    first = export(filled, tmp_path / "a", "jsonl", Selection(("video_job_versions",), until=edge))
-    second = export(filled, tmp_path / "b", "jsonl", Selection(("video_job_versions",), since=edge))
+    first = export_tables(filled, tmp_path / "a", "jsonl", Selection(("video_job_versions",), until=edge))
+    second = export_tables(filled, tmp_path / "b", "jsonl", Selection(("video_job_versions",), since=edge))
     rows = [sum(file.rows for file in manifest.files) for manifest in (first, second)]
     assert min(rows) > 0 and sum(rows) == len(stored(filled, "video_job_versions"))
 
@@ -101,11 +101,11 @@ def test_all_or_nothing(filled, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        export(filled, tmp_path / "out", "csv", Selection(), watch=fail)
+        export_tables(filled, tmp_path / "out", "csv", Selection(), watch=fail)
     assert [path.name for path in tmp_path.iterdir() if "out" in path.name] == []
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "x").touch()
     with pytest.raises(ConfigError, match="not empty"):
-        export(filled, tmp_path / "full", "csv", Selection())
+        export_tables(filled, tmp_path / "full", "csv", Selection())
     with pytest.raises(ConfigError, match="cannot be exported"):
         Selection(("leases",))

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from etl.config import Destination, SecretUrl
-from etl.db.engine import writing
+from etl.db.engine import write_transaction
 from etl.feed import delivery
 from etl.feed.tables import STREAMS, VERSIONS, Stream
 from etl.schema.tables import metadata
@@ -20,7 +20,7 @@ lakes = pytest.mark.parametrize("kind", ["delta", "iceberg"])
 
 
 def feed(engine, kind, folder, **options) -> dict[str, int]:
-    result = delivery.one(engine, destination(kind, folder), **options)
+    result = delivery.deliver_to_one(engine, destination(kind, folder), **options)
     if result.error is not None:
         raise result.error.__cause__ or result.error
     assert result.status == "ok"
@@ -44,7 +44,7 @@ def test_a_new_column_appears_downstream(engine, tmp_path, kind):
     writer = Writer(engine, add_source(engine, "a"))
     writer.step()
     feed(engine, kind, tmp_path)
-    with writing(engine) as conn:
+    with write_transaction(engine) as conn:
         conn.exec_driver_sql("ALTER TABLE video_job_versions ADD COLUMN mood TEXT DEFAULT 'calm'")
     feed(engine, kind, tmp_path)
     later = sa.MetaData()
@@ -63,4 +63,4 @@ def test_a_new_column_appears_downstream(engine, tmp_path, kind):
 @pytest.mark.parametrize("url", [None, "file://", "s3:///", "postgresql://"])
 def test_a_url_that_names_no_place(engine, kind, url):
     nowhere = Destination(name="lake", type=kind, url=url and SecretUrl(url))
-    assert "'lake' needs a url that names a folder" in str(delivery.one(engine, nowhere).error)
+    assert "'lake' needs a url that names a folder" in str(delivery.deliver_to_one(engine, nowhere).error)

@@ -10,10 +10,10 @@ import pytest
 import sqlalchemy as sa
 
 from etl.config import Destination, Mask, Secret, load_config
-from etl.db.engine import writing
+from etl.db.engine import write_transaction
 from etl.errors import ConfigError
 from etl.feed import delivery
-from etl.feed.lag import standings
+from etl.feed.lag import destination_statuses
 from etl.schema.tables import list_pages, rejected_items, video_job_versions, video_jobs
 from tests.support.feed_history import START, Writer, add_source
 from tests.support.reading_back import destination, held
@@ -33,7 +33,7 @@ def mirror(engine: sa.Engine) -> sa.Engine:
     """One prompt in every column that may hold it; another job has none."""
     source = add_source(engine, "a")
     Writer(engine, source).step(new=5, changes=0)
-    with writing(engine) as conn:
+    with write_transaction(engine) as conn:
         for table in (video_jobs, video_job_versions):
             spoken = {"prompt": SECRET, "error_message": f"refused: {SECRET}", "extra": f'{{"p":"{SECRET}"}}'}
             conn.execute(sa.update(table).where(table.c.job_id.like("%3")).values(**spoken))
@@ -55,7 +55,7 @@ def mirror(engine: sa.Engine) -> sa.Engine:
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_no_table_holds_it(mirror, tmp_path, kind, way):
     target = masked(kind, tmp_path, Mask(prompt=way, key=Secret(KEY)))
-    result = delivery.one(mirror, target)
+    result = delivery.deliver_to_one(mirror, target)
     assert result.status == "ok", result.error
     tables = [name for name in TABLES if (kind, name) != ("filesystem", "video_jobs")]
     said = repr([held(kind, tmp_path, name) for name in tables])
@@ -65,9 +65,9 @@ def test_no_table_holds_it(mirror, tmp_path, kind, way):
     assert job["prompt"] == (f"hmac:{expected}" if way == "hmac" else None)
     (none,) = (r for r in held(kind, tmp_path, "video_job_versions") if r["job_id"].endswith("4"))
     assert none["prompt"] is None
-    (standing,) = standings(mirror, [target], deep=True)
+    (standing,) = destination_statuses(mirror, [target], deep=True)
     assert not standing.is_wrong, standing
-    assert delivery.one(mirror, target).rows == {}
+    assert delivery.deliver_to_one(mirror, target).rows == {}
 
 
 def test_a_digest_needs_a_key(tmp_path: Path) -> None:

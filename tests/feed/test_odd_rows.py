@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from etl.config import Destination, SecretUrl
-from etl.db.engine import writing
+from etl.db.engine import write_transaction
 from etl.feed import delivery
 from etl.schema.tables import cache_lookups, list_pages, sync_runs, video_job_versions
 from tests.support.databases import Server
@@ -46,7 +46,7 @@ def odd(engine: sa.Engine) -> sa.Engine:
     writer = Writer(engine, add_source(engine, "größer 🎬"))
     writer.step(new=len(ROWS), changes=0)
     run = writer.step(new=len(ROWS), changes=0)
-    with writing(engine) as conn:
+    with write_transaction(engine) as conn:
         keys = conn.scalars(
             sa.select(video_job_versions.c.change_seq).where(video_job_versions.c.run_id == run)
         )
@@ -63,7 +63,7 @@ def odd(engine: sa.Engine) -> sa.Engine:
 
 
 def deliver(engine: sa.Engine, target: Destination) -> None:
-    result = delivery.one(engine, target)
+    result = delivery.deliver_to_one(engine, target)
     if result.error is not None:
         raise result.error.__cause__ or result.error
 

@@ -17,10 +17,10 @@ import pytest
 import sqlalchemy as sa
 
 from etl.config import Destination, Retention, SecretUrl
-from etl.db.engine import writing
+from etl.db.engine import write_transaction
 from etl.feed import delivery
-from etl.feed.lag import standings
-from etl.feed.prune import prune
+from etl.feed.lag import destination_statuses
+from etl.feed.prune import prune_tables
 from etl.schema.price_book import DEFAULTS
 from etl.schema.tables import coverage_gaps, prices, rejected_items, sync_runs, video_job_versions, video_jobs
 from tests.support.feed_history import START, Writer, add_source
@@ -31,7 +31,7 @@ kinds = pytest.mark.parametrize("kind", ["filesystem", "duckdb", "delta", "icebe
 
 
 def feed(engine: sa.Engine, kind: str, folder: Path, **options: Any) -> dict[str, int]:
-    result = delivery.one(engine, destination(kind, folder), **options)
+    result = delivery.deliver_to_one(engine, destination(kind, folder), **options)
     if result.error is not None:
         raise result.error.__cause__ or result.error
     assert result.status == "ok"
@@ -72,9 +72,9 @@ def test_a_new_destination_after_runs_were_pruned(
     engine: sa.Engine, writers: list[Writer], tmp_path: Path
 ) -> None:
     now = START + timedelta(days=900)
-    removed = prune(engine, Retention(runs=86_400.0, page_log=86_400.0), now=now)
+    removed = prune_tables(engine, Retention(runs=86_400.0, page_log=86_400.0), now=now)
     assert removed["sync_runs"] == 3, "one run of each source stays, and it changed nothing"
-    (before,) = standings(engine, [destination("duckdb", tmp_path)])
+    (before,) = destination_statuses(engine, [destination("duckdb", tmp_path)])
     assert [(lag.source, lag.pending) for lag in before.lags] == [("a", 26), ("b", 12)]
     feed(engine, "duckdb", tmp_path)
     assert len(held("duckdb", tmp_path, "video_job_versions")) == 38
@@ -84,7 +84,7 @@ def test_a_new_destination_after_runs_were_pruned(
 @sqlite
 def test_a_source_without_a_single_run(engine: sa.Engine, writers: list[Writer], tmp_path: Path) -> None:
     """Switched off long ago: its runs are gone, its jobs are not."""
-    with writing(engine) as conn:
+    with write_transaction(engine) as conn:
         conn.execute(sa.delete(sync_runs).where(sync_runs.c.source_id == writers[1].source))
     feed(engine, "filesystem", tmp_path)
     rows = held("filesystem", tmp_path, "video_job_versions")
@@ -111,24 +111,24 @@ def test_a_table_dropped_downstream_comes_back_whole(engine, writers, tmp_path, 
 def test_a_table_dropped_in_postgresql_comes_back_whole(engine, writers, postgres, table):
     url = postgres.create("dropped")
     place = Destination(name="pg", type="postgres", url=SecretUrl(url))
-    first = delivery.one(engine, place).rows
+    first = delivery.deliver_to_one(engine, place).rows
     with psycopg.connect(url) as conn:
         conn.execute(f"DROP TABLE bifrost.{table}")
-    assert delivery.one(engine, place).rows == {table: first[table]}
+    assert delivery.deliver_to_one(engine, place).rows == {table: first[table]}
     with psycopg.connect(url) as conn:
         counted = conn.execute(f"SELECT count(*) FROM bifrost.{table}").fetchone()
     assert counted == (38 if table == "video_job_versions" else len(DEFAULTS),)
-    assert delivery.one(engine, place).rows == {}
-    with writing(engine) as conn:
+    assert delivery.deliver_to_one(engine, place).rows == {}
+    with write_transaction(engine) as conn:
         gap = {"source_id": 1, "run_id": 1, "detected_at": START, "reason": "down"}
         conn.execute(sa.insert(coverage_gaps), gap)
-    assert delivery.one(engine, place).rows == {"coverage_gaps": 1}
-    with writing(engine) as conn:
+    assert delivery.deliver_to_one(engine, place).rows == {"coverage_gaps": 1}
+    with write_transaction(engine) as conn:
         conn.execute(sa.delete(coverage_gaps))
-    assert delivery.one(engine, place).rows == {"coverage_gaps": 0}
+    assert delivery.deliver_to_one(engine, place).rows == {"coverage_gaps": 0}
     with psycopg.connect(url) as conn:
         assert conn.execute("SELECT count(*) FROM bifrost.coverage_gaps").fetchone() == (0,)
-    assert delivery.one(engine, place).rows == {}
+    assert delivery.deliver_to_one(engine, place).rows == {}
     postgres.drop("dropped")
 
 
@@ -142,7 +142,7 @@ def test_small_tables_travel_alone_and_only_when_changed(engine, writers, tmp_pa
     gap = {"source_id": writers[0].source, "run_id": 1, "detected_at": START, "reason": "we were down"}
     reject = {"source_id": writers[0].source, "run_id": 1, "rejected_at": START, "reason": "no id"}
     reject |= {"payload": b'{"id": null}\xff', "payload_hash": "x", "last_seen_at": START}
-    with writing(engine) as conn:
+    with write_transaction(engine) as conn:
         conn.execute(sa.insert(prices), price)
         conn.execute(sa.insert(coverage_gaps), gap)
         conn.execute(sa.insert(rejected_items), reject)
@@ -152,7 +152,7 @@ def test_small_tables_travel_alone_and_only_when_changed(engine, writers, tmp_pa
     ]
     assert [g["reason"] for g in held(kind, tmp_path, "coverage_gaps")] == ["we were down"]
     assert [bytes(r["payload"]) for r in held(kind, tmp_path, "rejected_items")] == [b'{"id": null}\xff']
-    with writing(engine) as conn:
+    with write_transaction(engine) as conn:
         conn.execute(sa.delete(coverage_gaps))
     assert feed(engine, kind, tmp_path) == {"coverage_gaps": 0}
     assert held(kind, tmp_path, "coverage_gaps") == []
@@ -165,7 +165,7 @@ def test_settled_is_what_the_mirror_says(engine: sa.Engine, writers: list[Writer
     """Every ended status, and one of a provider's own that only its completion tells from an open one."""
     said = {"cancelled": True, "expired": True, "rejected": True, "dancing": False, "delivered": True}
     jobs = sorted(writers[0].versions)
-    with writing(engine) as conn:
+    with write_transaction(engine) as conn:
         for job, (status, settled) in zip(jobs, said.items(), strict=False):
             for table in (video_jobs, video_job_versions):
                 change = sa.update(table).where(table.c.job_id == job)
@@ -180,7 +180,7 @@ def test_settled_is_what_the_mirror_says(engine: sa.Engine, writers: list[Writer
 @kinds
 def test_status_sees_that_a_delivery_would_be_refused(engine, writers, tmp_path, kind):
     feed(engine, kind, tmp_path)
-    with writing(engine) as conn:
+    with write_transaction(engine) as conn:
         conn.execute(sa.update(video_job_versions).values(valid_from=START - timedelta(days=1)))
-    (standing,) = standings(engine, [destination(kind, tmp_path)])
+    (standing,) = destination_statuses(engine, [destination(kind, tmp_path)])
     assert standing.error is not None and "another database" in str(standing.error)

@@ -37,7 +37,7 @@ def assert_equal(engine, folder) -> None:
 
 
 def feed(engine, folder, **options) -> dict[str, int]:
-    result = delivery.one(engine, lake(folder), **options)
+    result = delivery.deliver_to_one(engine, lake(folder), **options)
     if result.error is not None:
         raise result.error
     assert result.status == "ok"

@@ -8,11 +8,11 @@ import pytest
 import sqlalchemy as sa
 
 from etl.config import Destination, Retention, SecretUrl
-from etl.db.engine import writing
+from etl.db.engine import write_transaction
 from etl.errors import EtlError
 from etl.feed import delivery
 from etl.feed import prune as pruning
-from etl.feed.prune import prune
+from etl.feed.prune import prune_tables
 from etl.schema.tables import rejected_items, video_job_versions
 from tests.support.feed_history import Writer, add_source, stored
 from tests.support.reading_back import assert_equal, destination, held
@@ -40,10 +40,10 @@ def test_old_rows_go_and_the_state_stays(engine, writer, monkeypatch):
     monkeypatch.setattr(pruning, "BATCH", 3)
     jobs, before = stored(engine, "video_jobs"), stored(engine, "video_job_versions")
     now = writer.at
-    expected = prune(engine, ALL, now=now, dry_run=True)
+    expected = prune_tables(engine, ALL, now=now, dry_run=True)
     assert stored(engine, "video_job_versions") == before
-    assert prune(engine, ALL, now=now) == expected
-    assert set(prune(engine, ALL, now=now).values()) == {0}
+    assert prune_tables(engine, ALL, now=now) == expected
+    assert set(prune_tables(engine, ALL, now=now).values()) == {0}
     assert expected["list_pages"] == expected["cache_lookups"] == expected["sync_runs"] == 8
     left = stored(engine, "video_job_versions")
     assert expected["video_job_versions"] == len(before) - len(left) > 5
@@ -62,7 +62,7 @@ def test_questions_after_the_edge_keep_their_answers(engine, writer):
             return dict(list(conn.execute(query.order_by(table.c.version))))
 
     answers = [as_of(edge + timedelta(hours=hours)) for hours in range(0, 48, 5)]
-    removed = prune(engine, Retention(versions=2 * DAY), now=writer.at)
+    removed = prune_tables(engine, Retention(versions=2 * DAY), now=writer.at)
     assert removed["video_job_versions"] > 0
     assert [as_of(edge + timedelta(hours=hours)) for hours in range(0, 48, 5)] == answers
 
@@ -71,26 +71,26 @@ def test_questions_after_the_edge_keep_their_answers(engine, writer):
 def test_what_a_destination_lacks_stays(engine, writer, tmp_path):
     lake = destination("filesystem", tmp_path)
     now = writer.at + timedelta(days=30)
-    removable = prune(engine, ALL, [lake], now=now, dry_run=True)
+    removable = prune_tables(engine, ALL, [lake], now=now, dry_run=True)
     assert removable == dict.fromkeys(removable, 0)
-    assert delivery.one(engine, lake).error is None
+    assert delivery.deliver_to_one(engine, lake).error is None
     whole = {table: stored(engine, table) for table in ("video_job_versions", "list_pages", "sync_runs")}
     writer.step()
-    removed = prune(engine, ALL, [lake], now=now)
+    removed = prune_tables(engine, ALL, [lake], now=now)
     assert removed["video_job_versions"] > 0 and removed["sync_runs"] == 9
-    assert delivery.one(engine, lake).error is None  # the row that proves the mark is still there
+    assert delivery.deliver_to_one(engine, lake).error is None  # the row that proves the mark is still there
     for table, rows in whole.items():
         assert held("filesystem", tmp_path, table)[: len(rows)] == rows
     second = destination("duckdb", tmp_path)
     before = keys(engine, "video_job_versions")
-    assert set(prune(engine, ALL, [lake, second], now=now + timedelta(days=9)).values()) == {0}
+    assert set(prune_tables(engine, ALL, [lake, second], now=now + timedelta(days=9)).values()) == {0}
     assert keys(engine, "video_job_versions") == before
 
 
 @sqlite
 def test_a_new_destination_after_pruning_has_the_whole_state(engine, writer, tmp_path):
-    prune(engine, ALL, now=writer.at + timedelta(days=30))
-    assert delivery.one(engine, destination("iceberg", tmp_path)).error is None
+    prune_tables(engine, ALL, now=writer.at + timedelta(days=30))
+    assert delivery.deliver_to_one(engine, destination("iceberg", tmp_path)).error is None
     assert_equal(engine, "iceberg", tmp_path)
 
 
@@ -99,16 +99,16 @@ def test_an_unreachable_destination_keeps_everything(engine, writer, tmp_path):
     (tmp_path / "file").touch()
     broken = Destination(name="gone", type="filesystem", url=SecretUrl("s3://"))
     with pytest.raises(EtlError):
-        prune(engine, ALL, [broken], now=writer.at + timedelta(days=30))
+        prune_tables(engine, ALL, [broken], now=writer.at + timedelta(days=30))
     assert len(stored(engine, "sync_runs")) == 10
 
 
 @sqlite
 def test_old_rejects_go(engine, writer):
     row = {"source_id": writer.source, "run_id": 1, "reason": "bad", "times_seen": 1, "payload": b"x"}
-    with writing(engine) as conn:
+    with write_transaction(engine) as conn:
         for n, age in enumerate((0.5, 3)):
             at = writer.at - timedelta(days=age)
             values = {**row, "payload_hash": str(n), "rejected_at": writer.at, "last_seen_at": at}
             conn.execute(sa.insert(rejected_items), values)
-    assert prune(engine, Retention(rejects=DAY), now=writer.at) == {"rejected_items": 1}
+    assert prune_tables(engine, Retention(rejects=DAY), now=writer.at) == {"rejected_items": 1}

@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from etl.config import Retention
 from etl.db.engine import make_engine
 from etl.feed import delivery
-from etl.feed.prune import prune
+from etl.feed.prune import prune_tables
 from etl.schema import repartition
-from etl.schema.partitions import months
+from etl.schema.partitions import list_months
 from tests.support.feed_history import Writer, add_source, stored
 from tests.support.reading_back import destination, held
 
@@ -35,7 +35,7 @@ def writer(engine: sa.Engine) -> Writer:
 
 def names(engine: sa.Engine) -> list[int]:
     with engine.connect() as conn:
-        return [month.month for month in months(conn)]
+        return [month.month for month in list_months(conn)]
 
 
 def tables_of(engine: sa.Engine) -> set[str]:
@@ -52,20 +52,20 @@ def test_months_go_and_the_same_rows_stay(
     server, name = postgres, engine.url.database
     engine.dispose()
     twin = make_engine(server.create(f"{name}_twin", template=name))  # type: ignore[attr-defined]
-    repartition.partition(engine, writer.at)
+    repartition.partition_history(engine, writer.at)
     before, files = stored(engine, "video_job_versions"), tables_of(engine)
-    expected = prune(twin, KEEP, now=writer.at)
-    assert prune(engine, KEEP, now=writer.at, dry_run=True) == expected
+    expected = prune_tables(twin, KEEP, now=writer.at)
+    assert prune_tables(engine, KEEP, now=writer.at, dry_run=True) == expected
     assert tables_of(engine) == files
-    assert prune(engine, KEEP, now=writer.at) == expected != {"video_job_versions": 0}
+    assert prune_tables(engine, KEEP, now=writer.at) == expected != {"video_job_versions": 0}
     left = stored(engine, "video_job_versions")
     assert left == stored(twin, "video_job_versions")
     assert len(left) == len(before) - expected["video_job_versions"]
     assert len(files & tables_of(engine)) == 5, (
         "months inside the retention, and those ahead, are not touched"
     )
-    assert prune(engine, KEEP, now=writer.at) == {"video_job_versions": 0}
-    assert repartition.unpartition(engine) == len(left)
+    assert prune_tables(engine, KEEP, now=writer.at) == {"video_job_versions": 0}
+    assert repartition.unpartition_history(engine) == len(left)
     assert stored(engine, "video_job_versions") == left
     twin.dispose()
     server.drop(f"{name}_twin")  # type: ignore[attr-defined]
@@ -73,26 +73,26 @@ def test_months_go_and_the_same_rows_stay(
 
 def test_a_month_of_which_nothing_must_stay_is_dropped(engine: sa.Engine, writer: Writer) -> None:
     """Every job changes once more: all versions before that are superseded."""
-    repartition.partition(engine, writer.at)
+    repartition.partition_history(engine, writer.at)
     writer.step(new=0, changes=len(writer.versions))
     held_before = len(stored(engine, "video_job_versions"))
     writer.at += timedelta(days=70)
-    removed = prune(engine, KEEP, now=writer.at)
+    removed = prune_tables(engine, KEEP, now=writer.at)
     assert names(engine) == [10, 11, 12], "October holds the newest versions"
     assert removed["video_job_versions"] == held_before - len(writer.versions)
     assert {row["job_id"]: row["version"] for row in stored(engine, "video_job_versions")} == writer.versions
 
 
 def test_what_a_destination_lacks_stays(engine: sa.Engine, writer: Writer, tmp_path: Path) -> None:
-    repartition.partition(engine, writer.at)
+    repartition.partition_history(engine, writer.at)
     lake = destination("filesystem", tmp_path)
     whole = stored(engine, "video_job_versions")
-    assert prune(engine, KEEP, [lake], now=writer.at) == {"video_job_versions": 0}
+    assert prune_tables(engine, KEEP, [lake], now=writer.at) == {"video_job_versions": 0}
     assert stored(engine, "video_job_versions") == whole
-    assert delivery.one(engine, lake).error is None
-    assert prune(engine, KEEP, [lake], now=writer.at)["video_job_versions"] > 0
+    assert delivery.deliver_to_one(engine, lake).error is None
+    assert prune_tables(engine, KEEP, [lake], now=writer.at)["video_job_versions"] > 0
     writer.step()
-    assert delivery.one(engine, lake).error is None  # the row that proves the mark is still there
+    assert delivery.deliver_to_one(engine, lake).error is None  # the row that proves the mark is still there
     delivered = held("filesystem", tmp_path, "video_job_versions")
     assert delivered[: len(whole)] == whole and len(delivered) == len(whole) + 8
 
@@ -102,13 +102,13 @@ def test_a_month_that_somebody_reads_for_long_is_left_for_the_next_time(
 ) -> None:
     from etl.feed import prune_months
 
-    repartition.partition(engine, writer.at)
+    repartition.partition_history(engine, writer.at)
     monkeypatch.setattr(prune_months, "LOCK_WAIT", 0.1)
-    monkeypatch.setattr("etl.feed.prune._remove", lambda *_: 0)
+    monkeypatch.setattr("etl.feed.prune._remove_rows", lambda *_: 0)
     with engine.connect() as reader:
         reader.execute(sa.text("SELECT count(*) FROM video_job_versions"))
-        assert prune(engine, KEEP, now=writer.at) == {"video_job_versions": 0}
+        assert prune_tables(engine, KEEP, now=writer.at) == {"video_job_versions": 0}
     stop = threading.Event()
     stop.set()
-    assert prune(engine, KEEP, now=writer.at, stop=stop) == {"video_job_versions": 0}
-    assert prune(engine, KEEP, now=writer.at)["video_job_versions"] > 0
+    assert prune_tables(engine, KEEP, now=writer.at, stop=stop) == {"video_job_versions": 0}
+    assert prune_tables(engine, KEEP, now=writer.at)["video_job_versions"] > 0

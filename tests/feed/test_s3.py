@@ -72,10 +72,10 @@ def _fill(engine, destination: Destination) -> None:
     writer = Writer(engine, add_source(engine, "a"))
     for _ in range(2):
         writer.step(new=12, changes=6)
-        result = delivery.one(engine, destination, batch_rows=10)
+        result = delivery.deliver_to_one(engine, destination, batch_rows=10)
         if result.error is not None:
             raise result.error.__cause__ or result.error
-    assert delivery.one(engine, destination).rows == {}
+    assert delivery.deliver_to_one(engine, destination).rows == {}
 
 
 def _sorted(rows: list[dict], table: str) -> list[dict]:

@@ -18,7 +18,7 @@ from pyiceberg.catalog import load_catalog
 from pyiceberg.table import Table
 
 from etl.config import Destination, SecretUrl
-from etl.db.engine import writing
+from etl.db.engine import write_transaction
 from etl.feed import delivery, locks
 from etl.feed.locks import only_one
 from etl.feed.sinks.iceberg_upkeep import keep_up
@@ -37,7 +37,7 @@ def place(kind: str, folder: Path, keep: float = 0.001) -> Destination:
 
 
 def feed(engine: sa.Engine, destination: Destination, **options: Any) -> dict[str, int]:
-    result = delivery.one(engine, destination, **options)
+    result = delivery.deliver_to_one(engine, destination, **options)
     if result.error is not None:
         raise result.error.__cause__ or result.error
     return result.rows
@@ -75,7 +75,7 @@ def test_two_names_for_one_place_deliver_once(engine, tmp_path, kind, monkeypatc
         return sink
 
     monkeypatch.setattr(delivery, "open_sink", interrupted)
-    result = delivery.one(engine, here)
+    result = delivery.deliver_to_one(engine, here)
     assert result.status == "failed" and "another feed" in str(result.error)
     assert feed(engine, here) == {}
     assert len(held(kind, tmp_path, "video_job_versions")) == 10
@@ -90,9 +90,13 @@ def test_one_place_has_one_lock(engine: sa.Engine, tmp_path: Path) -> None:
     places = [Destination(name=f"n{n}", type="delta", url=SecretUrl(url)) for n, url in enumerate(urls)]
     with only_one(engine, places[0]) as held_by_us:
         assert held_by_us
-        assert [delivery.one(engine, other).status for other in places] == ["skipped"] * len(places)
+        assert [delivery.deliver_to_one(engine, other).status for other in places] == ["skipped"] * len(
+            places
+        )
     urls = ["postgresql://a:secret@DB/x", "postgresql+psycopg://b@db:5432/x/", "postgres://db/x?sslmode=off"]
-    names = {locks.place(Destination(name="n", type="postgres", url=SecretUrl(url))) for url in urls}
+    names = {
+        locks.destination_place(Destination(name="n", type="postgres", url=SecretUrl(url))) for url in urls
+    }
     assert names == {"postgresql://db:5432/x bifrost"}
 
 
@@ -105,7 +109,7 @@ def test_every_file_has_the_same_columns(engine, tmp_path, reader):
         writer.step(new=5_000, changes=0)
         feed(engine, place("filesystem", tmp_path))
     assert len(list(folder.iterdir())) == 3
-    with writing(engine) as conn:
+    with write_transaction(engine) as conn:
         conn.exec_driver_sql("ALTER TABLE video_job_versions ADD COLUMN mood TEXT DEFAULT 'calm'")
     grown = VERSIONS.table.to_metadata(sa.MetaData())
     grown.append_column(sa.Column("mood", sa.Text))

@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from etl.config import Destination, SecretUrl
-from etl.db.engine import writing
+from etl.db.engine import write_transaction
 from etl.feed import delivery
 from etl.feed.tables import KEYS, SMALL, STATE_COLUMNS
 from etl.schema.tables import prices
@@ -28,7 +28,7 @@ WHOLE = {**KEYS, **{table.name: ("id",) for table in SMALL}}
 
 
 def forget_a_price(engine: sa.Engine) -> None:
-    with writing(engine) as conn:
+    with write_transaction(engine) as conn:
         conn.execute(
             sa.delete(prices).where(prices.c.id == sa.select(sa.func.max(prices.c.id)).scalar_subquery())
         )
@@ -40,7 +40,7 @@ def duck(folder, **options) -> Destination:
 
 
 def feed(engine, destination: Destination, **options) -> dict[str, int]:
-    result = delivery.one(engine, destination, **options)
+    result = delivery.deliver_to_one(engine, destination, **options)
     if result.error is not None:
         raise result.error.__cause__ or result.error
     assert result.status == "ok"

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from etl.config import Config, Dask, Database, Secret, SecretUrl, Source
+from etl.config import Config, Dask, DatabaseConfig, Secret, SecretUrl, Source
 from etl.simulator import Simulator, World
 from tests.conftest import unavailable
 from tests.support.cluster import Cluster
@@ -51,7 +51,7 @@ class Gateways:
     def config(self, url: str, dask: Dask | None = None, parallel: int = 32, **settings: Any) -> Config:
         return Config(
             sources=self.sources(**settings),
-            database=Database(url=SecretUrl(url)),
+            database=DatabaseConfig(url=SecretUrl(url)),
             executor="dask" if dask else "threads",
             dask=dask or Dask(),
             parallel=parallel,

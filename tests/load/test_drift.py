@@ -7,24 +7,24 @@ from datetime import UTC, datetime
 import pytest
 import sqlalchemy as sa
 
-from etl.db.engine import writing
-from etl.load import register
+from etl.db.engine import write_transaction
+from etl.load import register_source
 from etl.load.drift import LIMIT
 from etl.load.sync_log import log_drift
-from etl.records import PageRows, RawPage, Request, Unknown
+from etl.records import PageRequest, PageRows, RawPage, Unknown
 from etl.schema.tables import unknown_fields
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 
 
 def page(*paths: str) -> PageRows:
-    raw = RawPage(Request(), (), None, None, None, None, NOW)
+    raw = RawPage(PageRequest(), (), None, None, None, None, NOW)
     return PageRows(page=raw, jobs=(), rejects=(), unknown=tuple(Unknown(path, "integer") for path in paths))
 
 
 def names(engine: sa.Engine, *pages: PageRows) -> dict[str, int]:
-    with writing(engine) as conn:
-        source_id = register(conn, "a", "http://h", "openai", None, NOW)
+    with write_transaction(engine) as conn:
+        source_id = register_source(conn, "a", "http://h", "openai", None, NOW)
         for one in pages:
             log_drift(conn, source_id, [one])
     with engine.connect() as conn:

@@ -24,11 +24,11 @@ MOMENTS = st.one_of(st.none(), SECONDS, st.datetimes(datetime(1970, 1, 2), timez
 @given(st.lists(st.none() | SECONDS) | st.lists(MOMENTS))
 def test_many_at_once(moments: list[datetime | None]) -> None:
     stored = [None if moment is None else _as_stored(moment) for moment in moments]
-    assert list(bulk.instants("sqlite", moments)) == stored
-    assert [None if each is None else bulk.instant("sqlite")(each) for each in moments] == stored
+    assert list(bulk.write_instants("sqlite", moments)) == stored
+    assert [None if each is None else bulk.instant_writer("sqlite")(each) for each in moments] == stored
 
 
 @pytest.mark.parametrize("year", [1, 999, 1970, 9999])
 def test_years_have_four_digits(year: int) -> None:
     moments = [datetime(year, 12, 31, 23, 59, 59, tzinfo=UTC), None]
-    assert list(bulk.instants("mysql", moments)) == [f"{year:04d}-12-31 23:59:59.000000", None]
+    assert list(bulk.write_instants("mysql", moments)) == [f"{year:04d}-12-31 23:59:59.000000", None]

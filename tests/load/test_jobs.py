@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import pytest
 import sqlalchemy as sa
 
-from etl.db.engine import writing
+from etl.db.engine import write_transaction
 from etl.load.lookup import known_jobs
-from etl.load.state import register
+from etl.load.state import register_source
 from etl.load.upsert import JobWriter, Seen
 from etl.records import TRACKED, Counts, JobRow
 from etl.schema.tables import leases, sync_runs, video_job_versions, video_jobs
@@ -38,8 +38,8 @@ _TEXTS = {
 
 @pytest.fixture
 def run(engine: sa.Engine) -> int:
-    with writing(engine) as conn:
-        source = register(conn, "main", "http://x", "openai", None, _NOW)
+    with write_transaction(engine) as conn:
+        source = register_source(conn, "main", "http://x", "openai", None, _NOW)
         row = {"source_id": source, "kind": "first", "status": "running", "started_at": _NOW}
         key = conn.execute(sa.insert(sync_runs), row).inserted_primary_key
     assert key is not None
@@ -53,7 +53,7 @@ def _job(key: str, prompt: str | None, **more: object) -> JobRow:
 
 def _write(engine: sa.Engine, run: int, seen: Sequence[Seen]) -> Counts:
     counts = Counts()
-    with writing(engine) as conn:
+    with write_transaction(engine) as conn:
         source = conn.scalar(sa.select(leases.c.source_id))
         JobWriter(conn, source, run).write(seen, counts)
     return counts

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 import pytest
 import sqlalchemy as sa
 
-from etl.db.engine import writing
+from etl.db.engine import write_transaction
 from etl.load.lookup import Known, known_jobs, known_on_the_way
-from etl.load.upsert import JobWriter, Seen, ready_rows, unlist
-from etl.records import Counts, JobRow, Order, PageFacts, PageRows, RawPage, Request
+from etl.load.upsert import JobWriter, Seen, ready_rows, unlist_jobs
+from etl.records import Counts, JobRow, Order, PageFacts, PageRequest, PageRows, RawPage
 from etl.schema.tables import video_jobs
 from tests.load.test_jobs import _NOW, _TEXTS, _job, _stored, run
 
@@ -21,7 +21,7 @@ _PLACES = (0, 1, -1, 2**62, -(2**62), 2**53 + 1)
 
 
 def _page(jobs: list[JobRow]) -> PageRows:
-    raw = RawPage(Request(), (b"{}",) * len(jobs), None, None, True, None, _NOW)
+    raw = RawPage(PageRequest(), (b"{}",) * len(jobs), None, None, True, None, _NOW)
     return PageRows(raw, tuple(jobs), (), {}, None, PageFacts(), 0)
 
 
@@ -29,10 +29,10 @@ def test_every_digit_and_letter_comes_back(engine: sa.Engine, run: int) -> None:
     ids = [f"{n} {text}" for n, text in enumerate(_TEXTS.values())]
     jobs = [_job(key, None, progress=_PROGRESS[n % len(_PROGRESS)]) for n, key in enumerate(ids)]
     places = [_PLACES[n % len(_PLACES)] for n in range(len(ids))]
-    with writing(engine) as conn:
+    with write_transaction(engine) as conn:
         writer = JobWriter(conn, 1, run)
         writer.write([Seen(job, p, _NOW, None) for job, p in zip(jobs, places, strict=True)], Counts())
-        unlist(conn, 1, run, [(ids[0], "missing")], _NOW)
+        unlist_jobs(conn, 1, run, [(ids[0], "missing")], _NOW)
         found = known_jobs(conn, 1, [*ids, "nobody"])
     expected = {
         job.job_id: Known(job.job_id, "x" * 32, 1, job.progress, place, False, False, run, None)
@@ -51,10 +51,10 @@ def test_what_a_walk_meets_is_what_its_ids_would_find(
     """Jobs at 0 to 29, of which every third is unlisted; the walk shows others too, near and far."""
     ids = [f"job {n:02}" for n in range(30)]
     asked = [*ids[::3], *ids[1::3], "nobody", *ids[2::3]][:shown]
-    with writing(engine) as conn:
+    with write_transaction(engine) as conn:
         writer = JobWriter(conn, 1, run)
         writer.write([Seen(_job(key, None), n, _NOW, None) for n, key in enumerate(ids)], Counts())
-        unlist(conn, 1, run, [(key, "missing") for key in ids[::3]], _NOW)
+        unlist_jobs(conn, 1, run, [(key, "missing") for key in ids[::3]], _NOW)
         found = known_on_the_way(conn, 1, edge, order, asked)
         known = known_jobs(conn, 1, [*ids, "nobody"])
     assert {key: job for key, job in found.jobs.items() if key in asked} == {
@@ -87,7 +87,7 @@ def test_rows_made_ready_ahead_are_the_same(engine: sa.Engine, run: int) -> None
         for n, text in enumerate(_TEXTS.values())
     ]
     half = len(many) // 2
-    with writing(engine) as conn:
+    with write_transaction(engine) as conn:
         ahead = ready_rows(conn.dialect.name, 1, _page(many[:half]))
         seen = [Seen(job, n, _NOW, None, ready=ahead.get(job.job_id)) for n, job in enumerate(many)]
         JobWriter(conn, 1, run).write(seen, Counts())

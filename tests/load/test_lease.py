@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from etl.db.engine import writing
+from etl.db.engine import write_transaction
 from etl.errors import LeaseHeld, LeaseLost
-from etl.load import Lease, register, worker_name
+from etl.load import Lease, register_source, worker_name
 from etl.load.lease import is_dead
 from etl.schema.tables import leases
 
 
 @pytest.fixture
 def source_id(engine: sa.Engine) -> int:
-    with writing(engine) as conn:
-        return register(conn, "main", "http://x", "openai", None, datetime.now(UTC))
+    with write_transaction(engine) as conn:
+        return register_source(conn, "main", "http://x", "openai", None, datetime.now(UTC))
 
 
 def look(engine: sa.Engine, lease: Lease) -> None:
@@ -29,7 +29,7 @@ def look(engine: sa.Engine, lease: Lease) -> None:
 
 
 def write(engine: sa.Engine, lease: Lease, *, last: bool = False) -> None:
-    with writing(engine) as conn:
+    with write_transaction(engine) as conn:
         lease.write(conn)
         if last:
             lease.release(conn)
@@ -57,12 +57,12 @@ def test_a_renewal_that_waited_for_the_end_takes_nothing(
     lease = Lease(source_id, "elsewhere:1:x", 60)
     look(engine, lease)
     write(engine, lease)
-    with writing(engine) as conn:
+    with write_transaction(engine) as conn:
         lease.renew(conn)
         lease.release(conn)
     if noticed:
         lease.committed(released=True)
-    with pytest.raises(LeaseLost), writing(engine) as conn:
+    with pytest.raises(LeaseLost), write_transaction(engine) as conn:
         lease.renew(conn)
     with engine.connect() as conn:
         assert conn.scalar(sa.select(leases.c.holder)) is None
@@ -83,7 +83,7 @@ def test_a_lease_that_ran_out_writes_nothing_even_if_nobody_took_it(
     lease = Lease(source_id, "elsewhere:1:x", 60)
     look(engine, lease)
     write(engine, lease)
-    with writing(engine) as conn:
+    with write_transaction(engine) as conn:
         conn.execute(sa.update(leases).values(expires_at=datetime.now(UTC) - timedelta(seconds=1)))
     with pytest.raises(LeaseLost):
         write(engine, lease)

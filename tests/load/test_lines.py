@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from etl.db.engine import writing
+from etl.db.engine import write_transaction
 from etl.errors import DuplicateRow, StorageError
 from etl.load import bulk, bulk_mysql
 from etl.load.upsert import JobWriter, Seen
@@ -32,13 +32,13 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """LOAD DATA for one row already; what became of each."""
     monkeypatch.setattr(bulk_mysql, "FEW", 1)
     done: list[bool] = []
-    load = bulk_mysql.load
+    load = bulk_mysql.load_data
 
     def listening(*arguments: Any) -> bool:
         done.append(load(*arguments))
         return done[-1]
 
-    monkeypatch.setattr(bulk_mysql, "load", listening)
+    monkeypatch.setattr(bulk_mysql, "load_data", listening)
     return done
 
 
@@ -59,10 +59,10 @@ def test_every_text_arrives_as_it_is(
     columns = (
         "source_id", "run_id", "rejected_at", "last_seen_at", "payload_hash", "reason", "cursor", "position"
     )  # fmt: skip
-    with writing(engine) as conn:
+    with write_transaction(engine) as conn:
         conn.execute(sa.delete(rejected_items))
         many = [(1, run, _AT, _AT, f"{n}", *row) for n, row in enumerate(rows)]
-        bulk.insert(conn, rejected_items, columns, many)
+        bulk.insert_rows(conn, rejected_items, columns, many)
         assert _reasons(conn) == rows
     assert loads[-1]
 
@@ -71,7 +71,7 @@ def test_jobs_are_loaded_and_the_same_as_inserted(engine: sa.Engine, run: int, l
     texts = list(_TEXTS.values())
     ids = [f"{n} {text}" for n, text in enumerate(texts)]
     jobs = [_job(key, text, extra='{"a":"\\"\\\\"}') for key, text in zip(ids, texts, strict=True)]
-    with writing(engine) as conn:
+    with write_transaction(engine) as conn:
         writer = JobWriter(conn, 1, run)
         writer.write([Seen(job, n, _NOW, None) for n, job in enumerate(jobs)], Counts())
         stored = conn.execute(
@@ -86,7 +86,7 @@ def test_a_job_that_is_there_already_is_an_error_not_skipped(
     engine: sa.Engine, run: int, loads: list[bool]
 ) -> None:
     def write(*ids: str) -> None:
-        with writing(engine) as conn:
+        with write_transaction(engine) as conn:
             seen = [Seen(_job(key, None), n, _NOW, None) for n, key in enumerate(ids)]
             JobWriter(conn, 1, run).write(seen, Counts())
 
@@ -100,8 +100,8 @@ def test_a_job_that_is_there_already_is_an_error_not_skipped(
 
 def test_what_would_be_cut_short_is_an_error(engine: sa.Engine, run: int, loads: list[bool]) -> None:
     rows = [(1, "path", "type", _AT, _AT, 1), (1, "longer", "x" * 17, _AT, _AT, 1)]
-    with pytest.raises(StorageError), writing(engine) as conn:
-        bulk.insert(conn, unknown_fields, _COLUMNS, rows)
+    with pytest.raises(StorageError), write_transaction(engine) as conn:
+        bulk.insert_rows(conn, unknown_fields, _COLUMNS, rows)
     assert loads == [False]
     with engine.connect() as conn:
         assert conn.scalar(sa.select(sa.func.count()).select_from(unknown_fields)) == 0
@@ -117,9 +117,9 @@ def refusing(mariadb: Server) -> Iterator[None]:
 def test_where_the_server_refuses_rows_are_inserted(
     engine: sa.Engine, run: int, loads: list[bool], refusing: None
 ) -> None:
-    with writing(engine) as conn:
+    with write_transaction(engine) as conn:
         for number in range(2):
-            bulk.insert(conn, unknown_fields, _COLUMNS, [(1, f"path {number}", "type", _AT, _AT, 1)])
+            bulk.insert_rows(conn, unknown_fields, _COLUMNS, [(1, f"path {number}", "type", _AT, _AT, 1)])
         assert conn.scalar(sa.select(sa.func.count()).select_from(unknown_fields)) == 2
     assert loads == [False, False]
 
@@ -129,9 +129,9 @@ def test_a_server_that_refuses_is_asked_once_per_connection(
 ) -> None:
     asked: list[str] = []
     sa.event.listen(engine, "before_cursor_execute", lambda _c, _x, text, *_: asked.append(text))
-    with writing(engine) as conn:
+    with write_transaction(engine) as conn:
         for number in range(3):
-            bulk.insert(conn, unknown_fields, _COLUMNS, [(1, f"path {number}", "type", _AT, _AT, 1)])
+            bulk.insert_rows(conn, unknown_fields, _COLUMNS, [(1, f"path {number}", "type", _AT, _AT, 1)])
     assert [text for text in asked if "SAVEPOINT" in text] == [
         "SAVEPOINT before_load",
         "ROLLBACK TO SAVEPOINT before_load",

@@ -83,8 +83,8 @@ def test_a_life_seen_from_queue_to_end(engine):
 
 def test_an_upgrade_reads_it_from_the_history(engine):
     _tell(engine, STORY)
-    migrate.downgrade(engine, "0010")
-    migrate.upgrade(engine)
+    migrate.downgrade_schema(engine, "0010")
+    migrate.upgrade_schema(engine)
     assert _kept(engine) == KNOWN
 
 
@@ -114,8 +114,8 @@ def test_pruned_versions_take_nothing_away(engine):
 def test_other_lives(engine, story, expected):
     _tell(engine, story)
     assert _kept(engine) == expected
-    migrate.downgrade(engine, "0010")
-    migrate.upgrade(engine)
+    migrate.downgrade_schema(engine, "0010")
+    migrate.upgrade_schema(engine)
     assert _kept(engine) == expected
 
 

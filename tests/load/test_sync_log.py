@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from etl.db.engine import writing
+from etl.db.engine import write_transaction
 from etl.load import sync_log
-from etl.load.state import register
-from etl.records import CacheLookup, PageFacts, PageRows, RawPage, Reject, Request, Unknown
+from etl.load.state import register_source
+from etl.records import CacheLookup, PageFacts, PageRequest, PageRows, RawPage, Reject, Unknown
 from etl.schema.tables import cache_lookups, list_pages, rejected_items, unknown_fields
 
 _NOW = datetime(2026, 3, 4, 5, 6, 7, 890123, tzinfo=UTC)
@@ -24,14 +24,21 @@ _BYTES = {
 
 @pytest.fixture
 def source(engine: sa.Engine) -> int:
-    with writing(engine) as conn:
-        register(conn, "other", "http://x", "openai", None, _NOW)
-        return register(conn, "main", "http://x", "openai", None, _NOW)
+    with write_transaction(engine) as conn:
+        register_source(conn, "other", "http://x", "openai", None, _NOW)
+        return register_source(conn, "main", "http://x", "openai", None, _NOW)
 
 
 def _page(number: int, cache: CacheLookup | None = None, **more: object) -> PageRows:
     raw = RawPage(
-        Request(f"cursor {number}"), (), None, None, True, None, _NOW + timedelta(seconds=number), size=number
+        PageRequest(f"cursor {number}"),
+        (),
+        None,
+        None,
+        True,
+        None,
+        _NOW + timedelta(seconds=number),
+        size=number,
     )
     facts = PageFacts(extra='{"a": 1}', raw_response="x" * number)
     return PageRows(raw, (), cache=cache, facts=facts, **more)  # type: ignore[arg-type]
@@ -47,7 +54,7 @@ def test_each_lookup_stands_at_its_page(engine: sa.Engine, source: int) -> None:
     believed = [_page(n, _lookup(n) if n % 3 else None) for n in range(150)]
     distrusted = [_page(n, _lookup(n)) for n in range(150, 160)]
     for run in (1, 2):
-        with writing(engine) as conn:
+        with write_transaction(engine) as conn:
             sync_log.log_pages(conn, source - 1, run, [_page(1000, _lookup(1000))])
             sync_log.log_pages(conn, source, run, believed, distrusted)
     wanted = [
@@ -78,7 +85,7 @@ def test_each_lookup_stands_at_its_page(engine: sa.Engine, source: int) -> None:
 def test_bytes_of_rejects_stay_as_they_are(engine: sa.Engine, source: int) -> None:
     rejects = [(Reject(name, payload, 3, "id"), "cursor", _NOW) for name, payload in _BYTES.items()]
     rejects.append((Reject("poison", None, after_id="a", before_id="b"), None, _NOW))
-    with writing(engine) as conn:
+    with write_transaction(engine) as conn:
         sync_log.log_rejects(conn, source, 7, rejects)
     c = rejected_items.c
     with engine.connect() as conn:
@@ -92,7 +99,7 @@ def test_bytes_of_rejects_stay_as_they_are(engine: sa.Engine, source: int) -> No
 def test_a_repeated_reject_counts_up_within_a_batch_and_later(engine: sa.Engine, source: int) -> None:
     later = _NOW + timedelta(hours=1)
     same = Reject("no id", b"{}", 1)
-    with writing(engine) as conn:
+    with write_transaction(engine) as conn:
         sync_log.log_rejects(conn, source, 7, [(same, "c1", _NOW), (Reject("no id", b"[]", 2), "c2", _NOW)])
         sync_log.log_rejects(conn, source, 8, [(same, "c3", _NOW), (same, "c4", later)])
         sync_log.log_rejects(conn, source - 1, 9, [(same, "c5", later)])
@@ -111,7 +118,7 @@ def test_new_fields_add_up(engine: sa.Engine, source: int) -> None:
     pages = [
         _page(n, unknown={Unknown("job.a", "string"): 2, Unknown(f"job.{n}", "null"): 1}) for n in range(5)
     ]
-    with writing(engine) as conn:
+    with write_transaction(engine) as conn:
         sync_log.log_drift(conn, source, pages[:3])
         sync_log.log_drift(conn, source, pages[3:])
     c = unknown_fields.c

@@ -9,9 +9,9 @@ import pytest
 import sqlalchemy as sa
 
 from etl.analytics.queries import Filter
-from etl.analytics.queries import run as report
+from etl.analytics.queries import run_report as report
 from etl.load import lookup
-from etl.load.totals import recount, recount_all
+from etl.load.totals import recount_all, recount_totals
 from etl.load.upsert import JobWriter, Seen
 from etl.records import Counts, JobRow
 from etl.schema import migrate
@@ -104,8 +104,8 @@ def test_a_hand_that_deletes_jobs_is_noticed(loaded: sa.Engine) -> None:
 
 
 def test_an_upgrade_counts_what_is_there(loaded: sa.Engine) -> None:
-    migrate.downgrade(loaded, "0004")
-    migrate.upgrade(loaded, recount)
+    migrate.downgrade_schema(loaded, "0004")
+    migrate.upgrade_schema(loaded, recount_totals)
     assert not _wrong(loaded)
 
 

@@ -14,12 +14,12 @@ import pytest
 import sqlalchemy as sa
 
 from etl.analytics.jobs import Choice, count_jobs, list_jobs
-from etl.analytics.queries import Filter, run
+from etl.analytics.queries import Filter, run_report
 from etl.analytics.status import read_status, seen_twice
 from etl.load.lookup import known_jobs
 from etl.load.totals import recount_all
 from etl.load.twins import look_again
-from etl.load.upsert import JobWriter, Seen, unlist
+from etl.load.upsert import JobWriter, Seen, unlist_jobs
 from etl.records import Counts, JobRow
 from etl.schema import migrate
 from etl.schema.tables import sources, sync_state, video_jobs
@@ -61,7 +61,7 @@ def _counted(engine: sa.Engine) -> tuple[int, Decimal]:
     """Jobs and dollars, which everything that counts agrees on."""
     answers = set()
     for since in (None, NOW):
-        table = run(engine, "totals", Filter(NOW, since=since))
+        table = run_report(engine, "totals", Filter(NOW, since=since))
         row = dict(zip((c.name for c in table.columns), table.rows[0], strict=True))
         answers.add((row["jobs"], row["cost"]))
     with engine.connect() as conn:
@@ -81,7 +81,7 @@ def _counted(engine: sa.Engine) -> tuple[int, Decimal]:
 def test_each_job_counts_once(doubled):
     assert _counted(doubled) == (20, 8)
     assert recount_all(doubled) == 20 and _counted(doubled) == (20, 8)
-    latency = run(doubled, "latency", Filter(NOW)).rows
+    latency = run_report(doubled, "latency", Filter(NOW)).rows
     assert [(row[0], row[3]) for row in latency] == [("first", 20)]
 
 
@@ -99,7 +99,7 @@ def test_another_gateway_s_jobs_of_the_same_ids_are_others(doubled):
 def test_changes_of_a_twin_change_no_total(doubled):
     _write(doubled, 2, [_job(0, content_hash="y", seconds=8.0)])
     with doubled.begin() as conn:
-        unlist(conn, 2, 2, [("v1:openai", "missing")], NOW)
+        unlist_jobs(conn, 2, 2, [("v1:openai", "missing")], NOW)
     assert _counted(doubled) == (20, 8)
     _write(doubled, 1, [_job(0, content_hash="y", seconds=8.0)])
     assert _counted(doubled) == (20, Decimal("8.4"))
@@ -118,7 +118,7 @@ def test_two_that_store_at_the_same_moment_look_again(doubled):
 
 
 def test_an_upgrade_finds_what_was_counted_twice(doubled):
-    migrate.downgrade(doubled, "0011")
-    migrate.upgrade(doubled)
+    migrate.downgrade_schema(doubled, "0011")
+    migrate.upgrade_schema(doubled)
     assert _counted(doubled) == (20, 8)
     assert seen_twice(doubled) == [("second", "first", 20)]

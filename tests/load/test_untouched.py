@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 import pytest
 import sqlalchemy as sa
 
-from etl.db.engine import writing
-from etl.load import Batch, Lane, Store, lookup
+from etl.db.engine import write_transaction
+from etl.load import CommitBatch, Lane, Store, lookup
 from etl.load.lease import Lease
-from etl.load.state import register
-from etl.records import PageFacts, PageRows, RawPage, Request
+from etl.load.state import register_source
+from etl.records import PageFacts, PageRequest, PageRows, RawPage
 from etl.schema.tables import video_job_versions, video_jobs
 from tests.load.test_jobs import _job
 
@@ -35,26 +35,26 @@ def looked_up(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[str]]:
 
 
 def _store(engine: sa.Engine) -> Store:
-    with writing(engine) as conn:
-        source = register(conn, "main", "http://x", "openai", None, _NOW)
+    with write_transaction(engine) as conn:
+        source = register_source(conn, "main", "http://x", "openai", None, _NOW)
     lease = Lease(source, "here:1:x", 60)
     store = Store(
         engine, source, lease, kind="incremental", clock=lambda: _NOW, sleep=time.sleep, patience=60
     )
     store.open()
-    store.now.lanes["old"] = Lane("asc", bounded=True, watch=False, edge=0, started=True)
+    store.committed.lanes["old"] = Lane("asc", bounded=True, watch=False, edge=0, started=True)
     return store
 
 
-def _batch(*numbers: int, prompt: str = "x") -> Batch:
+def _batch(*numbers: int, prompt: str = "x") -> CommitBatch:
     rows = tuple(_job(f"job {n:03}", prompt, content_hash=prompt * 32, created_at=_NOW) for n in numbers)
-    raw = RawPage(Request(), (b"{}",) * len(rows), None, None, True, None, _NOW)
+    raw = RawPage(PageRequest(), (b"{}",) * len(rows), None, None, True, None, _NOW)
     page = PageRows(page=raw, jobs=rows, rejects=(), unknown={}, cache=None, facts=PageFacts(), duplicates=0)
-    return Batch(pages=[("old", page)])
+    return CommitBatch(pages=[("old", page)])
 
 
 def _counts(store: Store) -> tuple[int, int, int, int]:
-    counts = store.now.counts
+    counts = store.committed.counts
     return counts.jobs_seen, counts.jobs_inserted, counts.jobs_updated, counts.jobs_unchanged
 
 
@@ -99,7 +99,7 @@ def test_a_job_that_a_walk_recognised_is_expected_again(
 def test_a_table_with_jobs_is_asked(engine: sa.Engine, looked_up: list[Sequence[str]]) -> None:
     first = _store(engine)
     first.commit(_batch(*range(10)))
-    with writing(engine) as conn:
+    with write_transaction(engine) as conn:
         first.lease.release(conn)
     second = _store(engine)
     second.commit(_batch(*range(10, 20)))

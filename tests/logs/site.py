@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from etl.app import App
-from etl.config import Config, Database, Lease, Secret, SecretUrl, Source
+from etl.config import Config, DatabaseConfig, LeaseConfig, Secret, SecretUrl, Source
 from etl.records import RunResult
 from etl.schema.tables import metadata
 from tests.support.foreign_gateway import ForeignGateway, serving
@@ -26,7 +26,7 @@ class Site:
         own = {"name": "main", "provider": gateway.provider, "base_url": gateway.base_url}
         self.source = Source(**{**own, **key, **fast, **settings})
         self.config = Config(
-            sources=(self.source,), database=Database(url=SecretUrl(url)), lease=Lease(seconds=60)
+            sources=(self.source,), database=DatabaseConfig(url=SecretUrl(url)), lease=LeaseConfig(seconds=60)
         )
         self.app = App(self.config, clock=self.clock, sleep=lambda seconds: None)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from etl.load import Batch, Store
+from etl.load import CommitBatch, Store
 from etl.records import JobDetails
 from etl.transform import Options
 from etl.transform.job_details import read_details
@@ -152,7 +152,7 @@ def test_a_kill_at_any_commit_loses_no_job(
     class Killed(BaseException):
         pass
 
-    def commit(store: Store, batch: Batch) -> None:
+    def commit(store: Store, batch: CommitBatch) -> None:
         commits[0] += 1
         if commits[0] == nth and not durable:
             raise Killed

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from etl.load import Batch, Store
+from etl.load import CommitBatch, Store
 from etl.pipeline import read_log
 from etl.simulator import World
 from tests.logs.test_discover import history, mirror
@@ -27,7 +27,7 @@ class Killer:
         self.left, self._commits, self._real = dict(deaths), 0, Store.commit
         patch.setattr(Store, "commit", lambda store, batch: self.commit(store, batch))
 
-    def commit(self, store: Store, batch: Batch) -> None:
+    def commit(self, store: Store, batch: CommitBatch) -> None:
         self._commits += 1
         after = self.left.pop(self._commits, None)
         if after is False:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from etl.analytics.queries import Filter, Table, run
+from etl.analytics.queries import Filter, Table, run_report
 from etl.simulator import World
 from tests.support.rig import Rig, rig
 
@@ -19,7 +19,7 @@ def dicts(table: Table) -> list[dict[str, Any]]:
 
 
 def report(r: Rig, name: str, by: str = "team", **more: Any) -> list[dict[str, Any]]:
-    return dicts(run(r.app.engine, name, Filter(datetime.now(UTC), by=by, **more)))
+    return dicts(run_report(r.app.engine, name, Filter(datetime.now(UTC), by=by, **more)))
 
 
 def two_providers(version: str) -> tuple[World, World]:

@@ -26,7 +26,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
     """A database at the current revision."""
     url = f"sqlite:///{tmp_path / 'etl.db'}"
     engine = make_engine(url)
-    migrate.upgrade(engine)
+    migrate.upgrade_schema(engine)
     engine.dispose()
     return {"DATABASE_URL": url, "BIFROST_BASE_URL": "http://127.0.0.1:9", "BIFROST_PROVIDER": "openai"}
 

@@ -146,7 +146,7 @@ def _batches(content: Content, database: str, url: str, request: pytest.FixtureR
             assert r.ok().counts.jobs_inserted > 0
             content.between(r)
         else:
-            migrate.upgrade(r.app.engine)
+            migrate.upgrade_schema(r.app.engine)
         with counting(r.app.engine, database, request) as counter:
             result = content.measured(r)
             assert result.status == "ok", result

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from etl.simulator import World
-from etl.simulator.faults import make
+from etl.simulator.faults import make_fault
 from etl.simulator.world import Listing
 from tests.support.rig import Rig, rig
 
@@ -105,7 +105,7 @@ def test_a_404_by_id_outweighs_no_list(migrated_url: str) -> None:
             world.update(job_id, status="in_progress", completed_at=None, progress=10)
         r.ok()
         world.advance(HOUR)
-        r.sim.gateway.faults.add(make("not_found", {"on": "job"}))
+        r.sim.gateway.faults.add(make_fault("not_found", {"on": "job"}))
         r.ok()
         assert set(r.listed()) == {job["id"] for job in world.expected()}
         for job_id in stuck:

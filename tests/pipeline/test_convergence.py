@@ -61,7 +61,7 @@ def play(r: Rig, step: tuple[str, Any], observed: dict[str, list[dict[str, Any]]
 
 def killed(r: Rig, commits: int) -> None:
     """Sync, and die before commit number `commits`."""
-    migrate.ensure(r.app.engine)
+    migrate.ensure_schema(r.app.engine)
     left = [commits]
 
     def die(_connection: sa.Connection) -> None:

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from etl.pipeline.read_ahead import SAMPLE, Event, Pace, Readers
-from etl.records import PageFacts, PageRows, RawPage, Request
+from etl.records import PageFacts, PageRequest, PageRows, RawPage
 from etl.simulator import World
 from tests.support.pages import NOW
 from tests.support.rig import Rig, rig
 
-REQUEST = Request()
+REQUEST = PageRequest()
 PAGE = PageRows(
     page=RawPage(REQUEST, (), None, None, False, None, NOW),
     jobs=(), rejects=(), unknown={}, cache=None, facts=PageFacts(), duplicates=0,

@@ -78,7 +78,7 @@ def play(r: Rig, step: tuple[str, Any]) -> None:
 
 def assert_converged(r: Rig) -> None:
     r.sim.clear_faults()
-    migrate.ensure(r.app.engine)
+    migrate.ensure_schema(r.app.engine)
     expire_leases(r)
     r.ok()
     assert r.reconcile(accept_suspicious=True).status == "ok"

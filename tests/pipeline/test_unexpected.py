@@ -29,9 +29,9 @@ def broken(*_: Any, **__: Any) -> Any:
 
 #: What breaks: the look at the state, the walk, a batch with pages, every transaction.
 PLACES: dict[str, tuple[Any, str]] = {
-    "open": (states, "read"),
+    "open": (states, "read_state"),
     "walk": (incremental, "_believable"),
-    "batch": (placing, "_places"),
+    "batch": (placing, "_find_places"),
     "every commit": (states, "advance_frontier"),
 }
 
@@ -91,7 +91,7 @@ def test_its_traceback_is_logged(migrated_url: str, monkeypatch: pytest.MonkeyPa
     with rig(World(seed=64, jobs=3, rate=0), migrated_url) as r, (tmp_path / "log").open("w+") as told:
         monkeypatch.setattr(incremental, "_believable", broken)
         handlers, level = logging.root.handlers[:], logging.root.level
-        log.setup("error", "json", log.Redactor(["changed its mind"]), told)
+        log.set_up_logging("error", "json", log.Redactor(["changed its mind"]), told)
         try:
             r.ok()
             r.sync()

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from etl.load.source_health import REFUSALS
-from etl.simulator.error_table import TABLE, named
+from etl.simulator.error_table import TABLE, named_error
 from tests.reliability.raw_gateway import JOBS, JSON, Ask, Pieces, RawGateway, answer, page
 from tests.service.test_refusals import DISABLING
 from tests.support.running import Service, configure, until
@@ -49,7 +49,7 @@ class Ward:
         if patient == "well" or (self.healed and patient not in STUCK):
             return answer(page(ask.listed(JOBS)))
         if patient in TABLE:
-            response = named(patient)
+            response = named_error(patient)
             return answer(response.body, *JSON, status=f"{response.status} Sick")
         return self._untabled(patient)
 

@@ -17,7 +17,7 @@ import pytest
 
 from etl.app import App
 from etl.cli.results import exit_code
-from etl.config import Config, Database, Lease, Secret, SecretUrl, Source
+from etl.config import Config, DatabaseConfig, LeaseConfig, Secret, SecretUrl, Source
 from etl.records import RunResult
 from harness.truth import Tables
 from tests.reliability.raw_gateway import JSON, Ask, Pieces, RawGateway, answer, job, page
@@ -106,8 +106,8 @@ def mirror(folder: Path, count: int, *, one_way: bool = False, sky: Sky | None =
             max_backoff=0.0,
             order="desc" if one_way else "auto",
         )
-        database = Database(url=SecretUrl(f"sqlite:///{folder}/storm.db"))
-        config = Config(sources=(source,), database=database, lease=Lease(seconds=60))
+        database = DatabaseConfig(url=SecretUrl(f"sqlite:///{folder}/storm.db"))
+        config = Config(sources=(source,), database=database, lease=LeaseConfig(seconds=60))
         with App(config, sleep=lambda _: None) as app:
             yield Mirror(sky, app)
 

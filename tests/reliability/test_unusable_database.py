@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from etl.cli.errors import explain
+from etl.cli.errors import explain_error
 from etl.errors import EtlError
 from etl.simulator import Simulator, World
 from tests.support.command import PROGRAM, Command, Done
@@ -53,7 +53,7 @@ def barred(sim: Simulator, url: str, *words: str) -> None:
         except EtlError as raised:
             error = raised
     assert error is not None
-    clear(app.redact("\n".join(explain(error))), *words)
+    clear(app.redact("\n".join(explain_error(error))), *words)
 
 
 def stored(sim: Simulator, url: str) -> int:

@@ -60,7 +60,7 @@ def test_every_metric_of_the_dashboard_is_exported() -> None:
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 def test_the_reader_asks_everything_and_writes_nothing(database_url: str) -> None:
     engine = make_engine(database_url)
-    migrate.upgrade(engine)
+    migrate.upgrade_schema(engine)
     name = engine.url.database
     assert name is not None
     reader, counts = f"reader_{name}", f"counts_{name}"
@@ -72,8 +72,8 @@ def test_the_reader_asks_everything_and_writes_nothing(database_url: str) -> Non
         raw.execute(blocks[1])
     try:
         _check_reader(engine, reader)
-        migrate.downgrade(engine, "0001")
-        migrate.upgrade(engine)  # drops the views and makes them anew
+        migrate.downgrade_schema(engine, "0001")
+        migrate.upgrade_schema(engine)  # drops the views and makes them anew
         _check_reader(engine, reader)
     finally:
         with engine.begin() as conn:

@@ -9,9 +9,9 @@ import pytest
 
 from etl.config import Reconcile, Schedule, Source
 from etl.load.source_health import Health
-from etl.records import elapsed
-from etl.scheduler.clock import Clock, follow
-from etl.scheduler.timing import ByCron, Every, next_fire, reconcile_verdict, verdict
+from etl.records import time_elapsed
+from etl.scheduler.clock import JumpDetector, follow_clock
+from etl.scheduler.timing import ByCron, Every, decide_sync, next_fire, reconcile_verdict
 
 NOW = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -46,7 +46,7 @@ def health(**facts: object) -> Health:
     ],
 )
 def test_what_lies_ahead_never_was(since: datetime | None, expected: timedelta | None) -> None:
-    assert elapsed(since, NOW) == expected
+    assert time_elapsed(since, NOW) == expected
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_what_lies_ahead_never_was(since: datetime | None, expected: timedelta |
     ids=["ok", "breaker", "disabled"],
 )
 def test_a_run_of_the_future_bars_nothing(facts: dict[str, object]) -> None:
-    assert verdict(health(**facts), source(), NOW, "us:1").run
+    assert decide_sync(health(**facts), source(), NOW, "us:1").run
 
 
 def test_a_reconcile_of_the_future_is_waited_for_no_longer_than_usual() -> None:
@@ -83,7 +83,7 @@ def test_a_trigger_keeps_its_grid() -> None:
 
 def test_a_clock_tells_a_jump_once() -> None:
     wall, steady = [NOW], [1000.0]
-    clock = Clock(lambda: wall[0], lambda: steady[0])
+    clock = JumpDetector(lambda: wall[0], lambda: steady[0])
     wall[0] += timedelta(seconds=5)
     steady[0] += 4.0
     assert clock.jumped() == timedelta(), "a second is slewing, not a jump"
@@ -101,9 +101,9 @@ def test_jumps_are_told_until_the_end() -> None:
         seen.append(jump)
         told.set()
 
-    clock = Clock(lambda: wall[0], lambda: 0.0)
+    clock = JumpDetector(lambda: wall[0], lambda: 0.0)
     wall[0] += DAY
-    follow(stop, on_jump, clock)
+    follow_clock(stop, on_jump, clock)
     assert told.wait(30)
     stop.set()
     assert seen == [DAY]

@@ -24,7 +24,7 @@ from etl.config import Secret
 from etl.errors import StorageError
 from etl.schema import migrate
 from etl.simulator import World
-from etl.web.app import build
+from etl.web.app import build_app
 from etl.web.cache import Shared
 from etl.web.connections import PatientProtocol, Seldom
 from etl.web.dashboard.context import Desk
@@ -48,7 +48,7 @@ class Few(PatientProtocol):
 @pytest.fixture
 def made(tmp_path: Path) -> Iterator[Rig]:
     with rig(World(seed=4, jobs=5), f"sqlite:///{tmp_path / 'etl.db'}") as gateway:
-        migrate.ensure(gateway.app.engine)
+        migrate.ensure_schema(gateway.app.engine)
         yield gateway
 
 
@@ -56,7 +56,7 @@ def made(tmp_path: Path) -> Iterator[Rig]:
 def serving(made: Rig, protocol: type[PatientProtocol], *pages: Route, **service: Any) -> Iterator[Site]:
     site = Site(made.app, **service)
     site.server._socket.close()
-    site.server = WebServer(build(site.state, pages), "127.0.0.1", 0, protocol)
+    site.server = WebServer(build_app(site.state, pages), "127.0.0.1", 0, protocol)
     with site.server:
         yield site
 
@@ -191,9 +191,9 @@ def test_a_database_that_hangs_is_said_to(made: Rig):
     site = Site(made.app)
     site.state = replace(site.state, checked=Shared(0.05), asked=Shared(0.05))
     site.server._socket.close()
-    site.server = WebServer(build(site.state), "127.0.0.1", 0)
+    site.server = WebServer(build_app(site.state), "127.0.0.1", 0)
     with site.server, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("etl.web.state.check", lambda _engine: release.wait(LONG))
+        patch.setattr("etl.web.state.check_schema", lambda _engine: release.wait(LONG))
         for _ in range(20):
             code, body, _ = site.get("/readyz")
             assert code == 503 and "has not answered for" in body

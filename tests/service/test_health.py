@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from etl.db.engine import writing
-from etl.load import Lease, register, source_health
-from etl.load.runs import begin
+from etl.db.engine import write_transaction
+from etl.load import Lease, register_source, source_health
+from etl.load.runs import begin_run
 from etl.schema.tables import leases, sync_runs, sync_state
 
 NOW = datetime(2026, 4, 15, 12, 0, tzinfo=UTC)
@@ -23,23 +23,23 @@ def read(engine: sa.Engine) -> source_health.Health:
 
 @pytest.fixture
 def source_id(engine: sa.Engine) -> int:
-    with writing(engine) as conn:
-        register(conn, "other", "http://gateway", None, None, NOW)
-        return register(conn, "main", "http://gateway", "openai", None, NOW)
+    with write_transaction(engine) as conn:
+        register_source(conn, "other", "http://gateway", None, None, NOW)
+        return register_source(conn, "main", "http://gateway", "openai", None, NOW)
 
 
 def start_a_run(engine: sa.Engine, source_id: int, holder: str, seconds: float) -> None:
     lease = Lease(source_id, holder, seconds)
-    with writing(engine) as conn:
+    with write_transaction(engine) as conn:
         lease.look(conn)
         token = lease.write(conn)
-        begin(conn, source_id, "incremental", NOW, holder, token)
+        begin_run(conn, source_id, "incremental", NOW, holder, token)
 
 
 def test_before_the_first_run(engine: sa.Engine):
     assert source_health.read_health(engine, "main", NOW) is None
-    assert source_health.abandoned(engine) == set()
-    assert source_health.completed(engine) == {}
+    assert source_health.abandoned_sources(engine) == set()
+    assert source_health.last_completions(engine) == {}
 
 
 def test_failures_count(engine: sa.Engine, source_id: int):
@@ -64,12 +64,12 @@ def test_a_live_lease_and_a_dead_one(engine: sa.Engine, source_id: int):
     assert (found.holder, found.last_status, found.last_worker) == ("there:2:x", "running", "there:2:x")
     assert 0 < found.lease_left <= 600
     assert not found.abandoned
-    assert source_health.abandoned(engine) == set()
-    with writing(engine) as conn:
+    assert source_health.abandoned_sources(engine) == set()
+    with write_transaction(engine) as conn:
         past = datetime.now(UTC) - timedelta(days=1)
         conn.execute(sa.update(leases).where(leases.c.source_id == source_id).values(expires_at=past))
     assert read(engine).abandoned
-    assert source_health.abandoned(engine) == {"main"}
+    assert source_health.abandoned_sources(engine) == {"main"}
 
 
 def test_giving_back_what_this_process_holds(engine: sa.Engine, source_id: int):
@@ -84,6 +84,6 @@ def test_giving_back_what_this_process_holds(engine: sa.Engine, source_id: int):
 
 
 def test_when_each_source_was_complete(engine: sa.Engine, source_id: int):
-    with writing(engine) as conn:
+    with write_transaction(engine) as conn:
         conn.execute(sa.update(sync_state).where(sync_state.c.source_id == source_id).values(complete_at=NOW))
-    assert source_health.completed(engine) == {"main": NOW, "other": None}
+    assert source_health.last_completions(engine) == {"main": NOW, "other": None}

@@ -33,7 +33,7 @@ def form(token: str) -> bytes:
 
 
 def test_a_session_is_signed_and_ends():
-    value = sessions.issue(CANARY, NOW)
+    value = sessions.issue_cookie(CANARY, NOW)
     assert value.startswith("1800043200.") and len(value) == len("1800043200.") + 64 and CANARY not in value
     assert sessions.is_valid(value, CANARY, NOW)
     assert sessions.is_valid(value, CANARY, NOW + 43199)
@@ -45,7 +45,7 @@ def test_a_session_is_signed_and_ends():
     "change", ["", ".", "x", CANARY, "1800043200.", "9999999999.{signature}", "١.{signature}", "1800043200.é"]
 )
 def test_a_forged_session_is_none(change: str):
-    signature = sessions.issue(CANARY, NOW).partition(".")[2]
+    signature = sessions.issue_cookie(CANARY, NOW).partition(".")[2]
     assert not sessions.is_valid(change.format(signature=signature), CANARY, NOW)
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.config import Reconcile, Schedule, Source
-from etl.config.values import cron as cron_line
+from etl.config.values import parse_cron as cron_line
 from etl.load.source_health import Health
 from etl.scheduler import timing
 
@@ -33,12 +33,12 @@ def a_source(**schedule: Any) -> Source:
 
 
 def verdict(source: Source, **facts: Any) -> tuple[bool, str]:
-    found = timing.verdict(health(**facts), source, NOW, US)
+    found = timing.decide_sync(health(**facts), source, NOW, US)
     return found.run, found.reason
 
 
 def test_a_new_source_runs():
-    assert timing.verdict(None, a_source(), NOW, US).run
+    assert timing.decide_sync(None, a_source(), NOW, US).run
     assert verdict(a_source()) == (True, "due")
 
 
@@ -58,7 +58,7 @@ def test_while_jobs_are_open_the_faster_pace_counts():
 
 
 def test_a_held_lease_is_looked_at_again_when_it_ends():
-    found = timing.verdict(health(holder="there:2:x", lease_left=17.0), a_source(), NOW, US)
+    found = timing.decide_sync(health(holder="there:2:x", lease_left=17.0), a_source(), NOW, US)
     assert (found.run, found.reason, found.again) == (False, "held", 17.0)
 
 
@@ -78,9 +78,19 @@ def test_disabled_until_the_settings_change():
 
 
 def test_the_breaker_doubles_its_rest_and_lets_a_trial_through():
-    assert [timing.rest(n, 60) for n in range(2, 11)] == [0, 60, 120, 240, 480, 960, 1920, 3600, 3600]
-    assert timing.rest(1000, 60) == 3600
-    assert timing.rest(9, 7200) == 7200, "never shorter than the interval itself"
+    assert [timing.rest_after_failures(n, 60) for n in range(2, 11)] == [
+        0,
+        60,
+        120,
+        240,
+        480,
+        960,
+        1920,
+        3600,
+        3600,
+    ]
+    assert timing.rest_after_failures(1000, 60) == 3600
+    assert timing.rest_after_failures(9, 7200) == 7200, "never shorter than the interval itself"
     facts = {"failures": 5, "last_status": "failed", "last_worker": f"{US}:x"}
     assert verdict(a_source(), last_started=ago(300), **facts) == (False, "breaker")
     assert verdict(a_source(), last_started=ago(400), **facts) == (True, "due")
@@ -93,7 +103,7 @@ def test_pace():
     def walk(current: float, times: int, **seen: bool) -> list[float]:
         paces = []
         for _ in range(times):
-            current = timing.pace(current, plan, **seen)
+            current = timing.next_interval(current, plan, **seen)
             paces.append(current)
         return paces
 
@@ -114,9 +124,9 @@ def test_pace():
 )
 def test_pace_keeps_its_bounds(current, every, low, high, open_jobs, changed):
     plan = Schedule(every=every, min_interval=every * low, max_interval=every * high)
-    found = timing.pace(current, plan, open_jobs=open_jobs, changed=changed)
+    found = timing.next_interval(current, plan, open_jobs=open_jobs, changed=changed)
     assert every * low <= found <= every * high
-    plain = timing.pace(current, Schedule(every=every), open_jobs=open_jobs, changed=changed)
+    plain = timing.next_interval(current, Schedule(every=every), open_jobs=open_jobs, changed=changed)
     assert plain == every, "without bounds the interval is the interval"
 
 
@@ -159,14 +169,14 @@ def test_a_cron_source_runs_once_per_time():
     late = {"last_status": "ok", "last_worker": f"{US}:x"}
     assert verdict(source, last_started=ago(1), **late) == (True, "due"), "it is noon, the last was before"
     assert verdict(source, last_started=ago(0), **late) == (False, "recent")
-    assert timing.slowest(source.schedule, NOW) == 3600
+    assert timing.slowest_interval(source.schedule, NOW) == 3600
 
 
 def test_the_trigger_keeps_interval_and_jitter():
-    found = timing.trigger(Schedule(every=60.0, jitter=5.0), 30.0)
+    found = timing.sync_trigger(Schedule(every=60.0, jitter=5.0), 30.0)
     fire = found.get_next_fire_time(NOW, NOW)
     assert 30 <= (fire - NOW).total_seconds() <= 35
-    by_cron = timing.trigger(Schedule(every=None, cron="0 4 * * *", timezone="Asia/Tokyo"), 300.0)
+    by_cron = timing.sync_trigger(Schedule(every=None, cron="0 4 * * *", timezone="Asia/Tokyo"), 300.0)
     assert by_cron.get_next_fire_time(None, NOW).astimezone(UTC).hour == 19
 
 

@@ -18,16 +18,16 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from etl.app import App
-from etl.config import Config, Database, Secret, SecretUrl, Service, Source
+from etl.config import Config, DatabaseConfig, Secret, SecretUrl, ServiceConfig, Source
 from etl.errors import ConfigError, StorageError
 from etl.records import Counts, RunResult
 from etl.schema import migrate
 from etl.simulator import World
-from etl.web.app import build
+from etl.web.app import build_app
 from etl.web.cache import Cache
 from etl.web.metrics import Metrics
 from etl.web.server import WebServer
-from etl.web.state import State
+from etl.web.state import ServiceState
 from tests.support.rig import Rig, rig
 
 CANARY = "canary-11c2aa0e5f"
@@ -39,8 +39,8 @@ class Site:
     def __init__(self, app: App, pages: Sequence[Route] = (), **service: Any) -> None:
         self.metrics, self.alive = Metrics(), True
         self.limits = {source.name: 900.0 for source in app.config.sources}
-        self.service = Service(**service)
-        self.state = State(
+        self.service = ServiceConfig(**service)
+        self.state = ServiceState(
             app=lambda: app,
             service=self.service,
             metrics=self.metrics,
@@ -50,7 +50,7 @@ class Site:
         )
         self.metrics.watch(self.state.read, 3)
         hello = Route("/hello", lambda request: PlainTextResponse("hello"))
-        self.server = WebServer(build(self.state, [hello, *pages]), "127.0.0.1", 0)
+        self.server = WebServer(build_app(self.state, [hello, *pages]), "127.0.0.1", 0)
 
     def get(self, path: str, data: bytes | None = None, **headers: str) -> tuple[int, str, Any]:
         request = urllib.request.Request(self.server.url + path, data=data, headers=headers)
@@ -99,10 +99,10 @@ def test_alive(site: Site):
 def test_ready_only_when_whole_and_fresh(site: Site, made: Rig):
     code, body, _ = site.get("/readyz")
     assert (code, "tables" in json.loads(body)["database"]["problem"]) == (503, True)
-    migrate.ensure(made.app.engine)
+    migrate.ensure_schema(made.app.engine)
     assert json.loads(site.get("/readyz")[1])["sources"]["main"]["problem"] == "never synced"
     made.ok()
-    fresh = State(
+    fresh = ServiceState(
         app=site.state.app,
         service=site.service,
         metrics=site.metrics,
@@ -111,22 +111,22 @@ def test_ready_only_when_whole_and_fresh(site: Site, made: Rig):
         clock=made.now,
         cache=Cache(least=0.0, times=0.0),
     )
-    from etl.web.health import ready
+    from etl.web.health import readiness
 
-    assert ready(fresh)[0] == 200
+    assert readiness(fresh)[0] == 200
     made.world.advance(3600)
-    code, body = ready(fresh)
+    code, body = readiness(fresh)
     assert (code, body["sources"]["main"]["problem"]) == (503, "stale")
     made.sim.fault("virtual_key_blocked")
     for _ in range(3):
         made.sync()
-    assert "disabled since" in ready(fresh)[1]["sources"]["main"]["problem"]
+    assert "disabled since" in readiness(fresh)[1]["sources"]["main"]["problem"]
 
 
 def test_not_ready_when_the_database_is_away():
     config = Config(
         sources=(Source(name="main", base_url="http://gateway"),),
-        database=Database(url=SecretUrl(f"postgresql://etl:{CANARY}@127.0.0.1:1/etl")),
+        database=DatabaseConfig(url=SecretUrl(f"postgresql://etl:{CANARY}@127.0.0.1:1/etl")),
     )
     with App(config) as app:
         site = Site(app)
@@ -139,7 +139,7 @@ def test_not_ready_when_the_database_is_away():
 
 
 def test_metrics_can_be_parsed_and_count_what_runs_did(site: Site, made: Rig):
-    migrate.ensure(made.app.engine)
+    migrate.ensure_schema(made.app.engine)
     made.ok()
     so_far = Counts(pages=1, requests=2, jobs_seen=9, jobs_inserted=9)
     at_the_end = Counts(pages=3, requests=4, jobs_seen=19, jobs_inserted=12, jobs_unchanged=7)
@@ -209,7 +209,7 @@ def test_no_token_no_form(site: Site):
 
 def test_a_taken_port_is_a_clear_error(site: Site):
     with pytest.raises(ConfigError, match=str(site.server.port)):
-        WebServer(build(site.state), "127.0.0.1", site.server.port)
+        WebServer(build_app(site.state), "127.0.0.1", site.server.port)
 
 
 def test_pages_find_the_state(made: Rig):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from etl.simulator.cli import build, duration, main, parser
+from etl.simulator.cli import build_gateway, main, make_parser, parse_duration
 from etl.simulator.wire import Request
 
 ROOT = Path(__file__).parents[2]
@@ -62,7 +62,7 @@ def test_it_stops_when_its_parent_is_gone(process: subprocess.Popen[str]) -> Non
 
 
 def test_durations() -> None:
-    assert [duration(t) for t in ("20ms", "1.5s", "24h", "7d", "3")] == [0.02, 1.5, 86400, 604800, 3]
+    assert [parse_duration(t) for t in ("20ms", "1.5s", "24h", "7d", "3")] == [0.02, 1.5, 86400, 604800, 3]
 
 
 def test_mistakes_are_usage_errors(capsys: pytest.CaptureFixture[str]) -> None:
@@ -80,7 +80,7 @@ def test_every_switch_reaches_the_gateway() -> None:
         "--log-delay 9s --no-log-polls --log-retention 30d --no-logs --dead-cursor 410 "
         "--accounts 2 --time-scale 0"
     )
-    gateway = build(parser().parse_args(words.split()))
+    gateway = build_gateway(make_parser().parse_args(words.split()))
     world, gemini = gateway.worlds
     assert (str(world.version), world.strict, world.cap) == ("2.1", False, 7)
     assert (gemini.provider, gemini.plan.jobs, gemini.now()) == ("gemini", 4, world.now())
@@ -95,7 +95,7 @@ def test_every_switch_reaches_the_gateway() -> None:
 
 
 def test_a_profile_sets_everything_that_makes_a_cousin() -> None:
-    gateway = build(parser().parse_args(["--profile", "window24h", "--jobs", "3"]))
+    gateway = build_gateway(make_parser().parse_args(["--profile", "window24h", "--jobs", "3"]))
     assert gateway.world.profile.polled
     for wrong in (["--rotate-keys", "often"], ["--also", "gemini:many"], ["--profile", "bifröst"]):
         with pytest.raises(SystemExit):

@@ -76,13 +76,13 @@ def test_the_same_requests_get_the_same_answers() -> None:
 def test_the_control_is_a_function_too() -> None:
     gateway = Gateway(World(jobs=3))
     before = gateway.world.now()
-    answer = control.answer(gateway, Request.to("/_sim/advance?seconds=60", method="POST"))
+    answer = control.answer_control(gateway, Request.to("/_sim/advance?seconds=60", method="POST"))
     assert answer.status == 200
     assert gateway.world.now() == before + 60
 
 
 def test_an_answer_says_how_it_would_be_delivered() -> None:
     gateway = Gateway(World(jobs=3))
-    control.answer(gateway, Request.to("/_sim/fault?spec=truncated:times=1", method="POST"))
+    control.answer_control(gateway, Request.to("/_sim/fault?spec=truncated:times=1", method="POST"))
     asked = Request.to("/v1/videos?provider=openai")
     assert [gateway.handle(asked).delivery for _ in range(2)] == ["truncated", "whole"]

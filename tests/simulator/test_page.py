@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from etl.simulator import Gateway, World, control
-from etl.simulator.cli import build, parser
-from etl.simulator.faults import parse
+from etl.simulator.cli import build_gateway, make_parser
+from etl.simulator.faults import parse_fault
 from etl.simulator.wire import Request
 
 PAGE = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text()
@@ -26,24 +26,24 @@ def test_the_page_is_read_here() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands(command: str) -> None:
-    assert build(parser().parse_args(shlex.split(command))).world.plan.jobs == 2000
+    assert build_gateway(make_parser().parse_args(shlex.split(command))).world.plan.jobs == 2000
 
 
 def test_options() -> None:
-    known = parser().format_help()
+    known = make_parser().format_help()
     named = set(re.findall(r"`(--[a-z-]+)", PAGE)) - {"--help"}
     assert {option for option in named if option not in known} == set()
 
 
 @pytest.mark.parametrize("spec", FAULTS)
 def test_faults(spec: str) -> None:
-    assert parse(spec).name == spec.partition(":")[0]
+    assert parse_fault(spec).name == spec.partition(":")[0]
 
 
 @pytest.mark.parametrize(("method", "target"), CONTROLS)
 def test_controls(method: str, target: str) -> None:
     gateway = Gateway(World(jobs=3))
-    assert control.answer(gateway, Request.to(target, method=method)).status == 200
+    assert control.answer_control(gateway, Request.to(target, method=method)).status == 200
 
 
 def test_settings() -> None:

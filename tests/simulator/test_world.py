@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl.simulator import ManualClock, World
-from etl.simulator.world import START, DeadCursor
+from etl.simulator.world import START, UnknownCursor
 
 HOUR = 3600.0
 OPEN = ("queued", "in_progress")
@@ -117,7 +117,7 @@ def test_retention_forgets_from_the_old_end() -> None:
     assert gone
     assert gone == before[: len(gone)]
     assert world.job(gone[0]) is None
-    with pytest.raises(DeadCursor):
+    with pytest.raises(UnknownCursor):
         world.page(after=gone[0])
 
 
@@ -167,8 +167,8 @@ def test_unknown_ids_are_refused() -> None:
 def test_a_million_jobs_cost_nothing_until_looked_at() -> None:
     world = World(jobs=1_000_000)
     drawn: list[int] = []
-    render = world._store._draw
-    world._store._draw = lambda ref, when: (drawn.append(ref), render(ref, when))[1]  # type: ignore[method-assign]
+    render = world._store._draw_entry
+    world._store._draw_entry = lambda ref, when: (drawn.append(ref), render(ref, when))[1]  # type: ignore[method-assign]
     middle = world.id_at(500_000)
     assert len(world.page(after=middle, order="asc", limit=100).ids) == 100
     assert len(drawn) <= 103

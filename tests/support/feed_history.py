@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from etl.db.engine import make_engine, writing
+from etl.db.engine import make_engine, write_transaction
 from etl.records import TRACKED
 from etl.schema.tables import (
     cache_lookups,
@@ -37,7 +37,7 @@ PROMPTS = (
 
 
 def add_source(engine: sa.Engine, name: str) -> int:
-    with writing(engine) as conn:
+    with write_transaction(engine) as conn:
         row = {"name": name, "base_url": "http://gateway", "provider": "openai", "created_at": START}
         key = conn.execute(sa.insert(sources), row).inserted_primary_key
         assert key is not None
@@ -60,7 +60,7 @@ class Writer:
 
     def step(self, new: int = 5, changes: int = 3, *, finish: bool = True) -> int:
         self.at += timedelta(minutes=7)
-        with writing(self.engine) as conn:
+        with write_transaction(self.engine) as conn:
             lock(conn, self.source)
             run = self._begin(conn)
             rows = [self._insert(run) for _ in range(new)]

@@ -8,7 +8,7 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
 
-from etl.records import JobRow, PageRows, RawPage, Request
+from etl.records import JobRow, PageRequest, PageRows, RawPage
 from etl.transform import Options, transform_page
 
 NOW = datetime(2026, 4, 1, 12, tzinfo=UTC)
@@ -18,7 +18,7 @@ BINDABLE = (str, bytes, bool, int, float, datetime, type(None))
 
 def page(*items: bytes, extra_fields: Any = None, **more: Any) -> RawPage:
     raw = extra_fields if isinstance(extra_fields, bytes | None) else json.dumps(extra_fields).encode()
-    return RawPage(Request(), items, None, None, None, raw, NOW, **more)
+    return RawPage(PageRequest(), items, None, None, None, raw, NOW, **more)
 
 
 def transform(

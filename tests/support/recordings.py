@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from etl.app import App
 from etl.check import Finding, Probe
-from etl.config import Config, Database, SecretUrl, Source
+from etl.config import Config, DatabaseConfig, SecretUrl, Source
 from etl.schema.tables import metadata
 from etl.simulator import Replay, Serving
 
@@ -27,7 +27,7 @@ class Mirror:
         self.replay = replay
         given = {"name": "recorded", "base_url": base_url, "max_attempts": 2, "max_backoff": 0.0}
         self.source = Source(**{**given, **replay.head["source"], **settings})
-        config = Config(sources=(self.source,), database=Database(url=SecretUrl(url)))
+        config = Config(sources=(self.source,), database=DatabaseConfig(url=SecretUrl(url)))
         recorded = datetime.fromisoformat(replay.head["recorded_at"]).astimezone(UTC)
         self.app = App(config, clock=lambda: recorded, sleep=lambda _: None)
 

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from etl.app import App
-from etl.config import Config, Database, Lease, Secret, SecretUrl, Source
+from etl.config import Config, DatabaseConfig, LeaseConfig, Secret, SecretUrl, Source
 from etl.records import RunResult
 from etl.schema.tables import metadata
 from etl.simulator import Simulator, World
@@ -30,7 +30,7 @@ class Rig:
         values = {**defaults, **fast, "base_url": sim.base_url, **settings}
         self.source = Source(**values)
         self.config = Config(
-            sources=(self.source,), database=Database(url=SecretUrl(url)), lease=Lease(seconds=60)
+            sources=(self.source,), database=DatabaseConfig(url=SecretUrl(url)), lease=LeaseConfig(seconds=60)
         )
         self.waits: list[float] = []
         self.app = App(self.config, clock=self.now, sleep=self.waits.append)

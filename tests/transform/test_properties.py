@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from etl.transform import Options, transform_page
 from etl.transform.fast_path import ordinary_rows
-from etl.transform.jobs import Context, job_row
-from etl.transform.json_values import decode
+from etl.transform.jobs import PageContext, job_row
+from etl.transform.json_values import decode_json
 from tests.support.hostile import ACCEPTED, HOSTILE, REJECTED
 from tests.support.pages import assert_sound, page, row, transform
 
@@ -159,11 +159,11 @@ LIKELY = st.fixed_dictionaries(
 @settings(deadline=None, max_examples=500)
 def test_the_short_way_and_the_long_way_agree(items: list[dict[str, Any]], provider: str | None) -> None:
     raw = [json.dumps(item).encode() for item in items]
-    context = Context(Options(), provider)
-    short, patient = ordinary_rows(raw, context), Context(Options(), provider)
+    context = PageContext(Options(), provider)
+    short, patient = ordinary_rows(raw, context), PageContext(Options(), provider)
     assert len(short) == len(raw)
     for item, made in zip(raw, short, strict=True):
-        assert made is None or made == job_row(decode(item), patient)
+        assert made is None or made == job_row(decode_json(item), patient)
     assert context.drift == patient.drift
 
 
@@ -189,5 +189,5 @@ def test_an_item_s_row_is_the_same_whatever_stands_beside_it(items: list[bytes],
     ids=["in full", "as the reference page shows it", "its provider sent no status", "with new members"],
 )
 def test_an_ordinary_job_takes_the_short_way(job: bytes) -> None:
-    (row,) = ordinary_rows([job], Context(Options()))
+    (row,) = ordinary_rows([job], PageContext(Options()))
     assert row is not None

@@ -135,7 +135,11 @@ def test_a_whole_progress_of_a_completed_job_is_100() -> None:
 
 
 def test_parsers_take_what_they_are_documented_to_take() -> None:
-    assert parsers.dimensions(None) == (None, None)
+    assert parsers.parse_dimensions(None) == (None, None)
     assert (
-        parsers.moment(None) is parsers.number(None) is parsers.percent(None) is parsers.seconds(None) is None
+        parsers.parse_instant(None)
+        is parsers.parse_number(None)
+        is parsers.parse_percent(None)
+        is parsers.parse_seconds(None)
+        is None
     )

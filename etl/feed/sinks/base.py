@@ -78,13 +78,13 @@ def comment_statements(place: str, fields: pa.Schema, quote: Callable[[str], str
     table = (fields.metadata or {}).get(b"comment")
     columns = {field.name: (field.metadata or {}).get(b"comment") for field in fields}
     if table:
-        yield f"COMMENT ON TABLE {place} IS {_literal(table)}"
+        yield f"COMMENT ON TABLE {place} IS {_bytes_literal(table)}"
     for name, comment in columns.items():
         if comment:
-            yield f"COMMENT ON COLUMN {place}.{quote(name)} IS {_literal(comment)}"
+            yield f"COMMENT ON COLUMN {place}.{quote(name)} IS {_bytes_literal(comment)}"
 
 
-def _literal(text: bytes) -> str:
+def _bytes_literal(text: bytes) -> str:
     return "'" + text.decode().replace("'", "''") + "'"
 
 

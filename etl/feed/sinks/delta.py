@@ -51,26 +51,26 @@ class DeltaTables:
         self._asked: dict[str, DeltaTable] = {}
 
     def marks(self, table: str) -> dict[int, Mark]:
-        found = self._open(table)
+        found = self._open_table(table)
         if found is not None:
             self._asked[table] = found
         return self._written.note(table, {} if found is None else _read_marks(found))
 
     def deliver(self, parts: Sequence[Part]) -> None:
         for part in parts:
-            found = self._open(part.table)
+            found = self._open_table(part.table)
             before = {} if found is None else _read_marks(found)
             self._written.check(part.table, before)
-            commit = self._commit(part, found, before)
+            commit = self._commit_properties(part, found, before)
             if part.table == STATE and found is not None:
-                _merge(found, part, commit)
+                _merge_part(found, part, commit)
             else:
-                self._write(part, found, commit)
+                self._write_part(part, found, commit)
             self._written.note(part.table, part.marks)
             self._delivered.add(part.table)
 
     def read(self, table: str, columns: Sequence[str]) -> Iterator[pa.Table]:
-        found = self._open(table)
+        found = self._open_table(table)
         for batch in [] if found is None else found.scan(columns=list(columns)):
             rows = pa.table(batch)
             yield rows.cast(
@@ -82,7 +82,7 @@ class DeltaTables:
             if name not in self._delivered and is_quiet(table, self._keep):
                 self._due.add(name)
         for name in sorted(self._due):
-            found = self._open(name)
+            found = self._open_table(name)
             assert found is not None
             keep_up(name, found, self._keep)
         self._due = set()
@@ -90,15 +90,17 @@ class DeltaTables:
     def close(self) -> None:
         """Nothing is held open."""
 
-    def _commit(self, part: Part, found: DeltaTable | None, before: dict[int, Mark]) -> CommitProperties:
+    def _commit_properties(
+        self, part: Part, found: DeltaTable | None, before: dict[int, Mark]
+    ) -> CommitProperties:
         changed = {s: mark for s, mark in part.marks.items() if before.get(s) != mark}
-        deliveries = 1 + ((_version(found, "deliveries") or 0) if found is not None else 0)
+        deliveries = 1 + ((_transaction_version(found, "deliveries") or 0) if found is not None else 0)
         if found is not None and is_due(part.table, found, deliveries):
             self._due.add(part.table)
         noted = Transaction(f"{_APP}/deliveries", deliveries)
-        return only_next([*_transactions(changed, max(part.marks)), noted])
+        return only_next([*_mark_transactions(changed, max(part.marks)), noted])
 
-    def _write(self, part: Part, found: DeltaTable | None, commit: CommitProperties) -> None:
+    def _write_part(self, part: Part, found: DeltaTable | None, commit: CommitProperties) -> None:
         described = part.rows.schema.metadata or {}
         new: dict[str, Any] = {"configuration": properties(part.table, self._keep)}
         if comment := described.get(b"comment"):
@@ -115,7 +117,7 @@ class DeltaTables:
             **(new if found is None else {}),
         )
 
-    def _open(self, table: str) -> DeltaTable | None:
+    def _open_table(self, table: str) -> DeltaTable | None:
         try:
             return DeltaTable(self._place(table), storage_options=self._options)
         except TableNotFoundError:
@@ -125,7 +127,7 @@ class DeltaTables:
         return f"{self._root}/{table}"
 
 
-def _merge(found: DeltaTable, part: Part, commit: CommitProperties) -> None:
+def _merge_part(found: DeltaTable, part: Part, commit: CommitProperties) -> None:
     # When a job was first seen never changes, and its range tells most files apart from the wanted ones.
     keys = (*KEYS[part.table], "first_seen_at")
     merger: Any = found.merge(
@@ -148,7 +150,7 @@ def _described_once(rows: pa.Table, found: DeltaTable | None) -> pa.Table:
     return rows.cast(pa.schema(fields))
 
 
-def _transactions(marks: dict[int, Mark], sources: int) -> list[Transaction]:
+def _mark_transactions(marks: dict[int, Mark], sources: int) -> list[Transaction]:
     """Transactions can only be asked for by name, so the largest source id is one as well."""
     newest = {"sources": sources}
     for source, mark in marks.items():
@@ -158,12 +160,15 @@ def _transactions(marks: dict[int, Mark], sources: int) -> list[Transaction]:
 
 def _read_marks(table: DeltaTable) -> dict[int, Mark]:
     found: dict[int, Mark] = {}
-    for source in range(WHOLE, (_version(table, "sources") or 0) + 1):
-        key, digest = _version(table, f"{source}/key"), _version(table, f"{source}/proof")
+    for source in range(WHOLE, (_transaction_version(table, "sources") or 0) + 1):
+        key, digest = (
+            _transaction_version(table, f"{source}/key"),
+            _transaction_version(table, f"{source}/proof"),
+        )
         if key is not None and digest is not None:
             found[source] = Mark(key, f"{digest:014x}")
     return found
 
 
-def _version(table: DeltaTable, name: str) -> int | None:
+def _transaction_version(table: DeltaTable, name: str) -> int | None:
     return table.transaction_version(f"{_APP}/{name}")

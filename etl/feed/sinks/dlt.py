@@ -57,7 +57,7 @@ def open_sink(destination: Destination) -> Warehouse:
         url = destination.url.reveal()
         options["credentials"] = _postgres_credentials(url) if kind == "postgres" else url
     options.setdefault("replace_strategy", "insert-from-staging")  # readers never see a small table empty
-    return Warehouse(_factory(destination.name, kind, options), dataset, _FORMATS.get(kind))
+    return Warehouse(_make_destination(destination.name, kind, options), dataset, _FORMATS.get(kind))
 
 
 def _postgres_credentials(url: str) -> Any:
@@ -86,7 +86,7 @@ def _socket_folder(port: int) -> str:
     return next((f for f in folders if Path(f, f".s.PGSQL.{port}").exists()), "localhost")
 
 
-def _factory(name: str, kind: str, options: dict[str, Any]) -> Any:
+def _make_destination(name: str, kind: str, options: dict[str, Any]) -> Any:
     try:
         return dlt.destination(kind, **options)
     except Exception as exc:
@@ -126,17 +126,17 @@ class Warehouse:
 
     def deliver(self, parts: Sequence[Part]) -> None:
         self._make_dropped()
-        if filled := [_resource(part) for part in parts if part.rows.num_rows]:
-            self._load(filled)
+        if filled := [_make_resource(part) for part in parts if part.rows.num_rows]:
+            self._load_resources(filled)
         for part in parts:
             if not part.rows.num_rows:
-                self._empty(part.table)
-        self._load([_merged(_MARKS, _mark_rows(parts), _MARKS_KEY)])
+                self._empty_table(part.table)
+        self._load_resources([_merge_resource(_MARKS, _mark_rows(parts), _MARKS_KEY)])
         for part in parts:
             if not part.whole:
-                self._index(part.table)
+                self._index_table(part.table)
             if part.rows.num_rows:
-                self._describe(part)
+                self._describe_columns(part)
 
     def read(self, table: str, columns: Sequence[str]) -> Iterator[pa.Table]:
         if not self._is_there(table):
@@ -153,7 +153,7 @@ class Warehouse:
     def close(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _load(self, resources: Sequence[Any]) -> None:
+    def _load_resources(self, resources: Sequence[Any]) -> None:
         self._pipeline.run(resources, loader_file_format=self._format).raise_on_failed_jobs()
 
     def _read_marks(self) -> dict[str, dict[int, Mark]]:
@@ -171,7 +171,7 @@ class Warehouse:
             found.setdefault(table, {})[int(source)] = Mark(int(key), digest)
         return found
 
-    def _empty(self, table: str) -> None:
+    def _empty_table(self, table: str) -> None:
         """By hand: dlt's way through ADBC fails for no rows. A table that never had any is not made."""
         if self._is_there(table):
             with self._pipeline.sql_client() as client:
@@ -199,7 +199,7 @@ class Warehouse:
                 return False
         return True
 
-    def _index(self, table: str) -> None:
+    def _index_table(self, table: str) -> None:
         """PostgreSQL would read the whole table to find the rows that a merge replaces."""
         if self._format is None or table in self._indexed:
             return
@@ -209,7 +209,7 @@ class Warehouse:
             place = client.make_qualified_table_name(table)
             client.execute_sql(f"CREATE UNIQUE INDEX IF NOT EXISTS {table}_key ON {place} ({key})")
 
-    def _describe(self, part: Part) -> None:
+    def _describe_columns(self, part: Part) -> None:
         """PostgreSQL's tables get our comments when they are made."""
         if self._format is None or part.table in self._described:
             return
@@ -220,18 +220,20 @@ class Warehouse:
                 client.execute_sql(statement)
 
 
-def _resource(part: Part) -> Any:
+def _make_resource(part: Part) -> Any:
     if part.whole:
         return dlt.resource([part.rows], name=part.table, write_disposition="replace")
-    return _merged(part.table, part.rows, KEYS[part.table])
+    return _merge_resource(part.table, part.rows, KEYS[part.table])
 
 
-def _merged(table: str, rows: pa.Table, key: Sequence[str]) -> Any:
+def _merge_resource(table: str, rows: pa.Table, key: Sequence[str]) -> Any:
     disposition: Any = {"disposition": "merge", "strategy": "delete-insert"}
-    return dlt.resource([_keyed(rows, key)], name=table, primary_key=list(key), write_disposition=disposition)
+    return dlt.resource(
+        [_with_key(rows, key)], name=table, primary_key=list(key), write_disposition=disposition
+    )
 
 
-def _keyed(rows: pa.Table, key: Sequence[str]) -> pa.Table:
+def _with_key(rows: pa.Table, key: Sequence[str]) -> pa.Table:
     """The same rows, saying that their key is never null."""
     fields = [field.with_nullable(field.name not in key) for field in rows.schema]
     return rows.cast(pa.schema(fields))

@@ -64,7 +64,7 @@ class DuckDb:
         self._written = Written()
 
     def marks(self, table: str) -> dict[int, Mark]:
-        connection = self._writing or self._reader()
+        connection = self._writing or self._open_reader()
         return self._written.note(table, {} if connection is None else self._read_marks(connection, table))
 
     def _read_marks(self, connection: duckdb.DuckDBPyConnection, table: str) -> dict[int, Mark]:
@@ -82,28 +82,28 @@ class DuckDb:
         return found is not None and found[0] > 0
 
     def deliver(self, parts: Sequence[Part]) -> None:
-        with self._writer().cursor() as cursor:
+        with self._open_writer().cursor() as cursor:
             cursor.begin()
             for part in parts:
                 self._written.check(part.table, self._read_marks(cursor, part.table))
             cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {self._schema}")
             for part in parts:
-                self._make(cursor, part.table, part.rows.schema)
+                self._make_table(cursor, part.table, part.rows.schema)
                 if part.whole:
                     cursor.execute(f"DELETE FROM {self._place(part.table)}")  # noqa: S608
                 if part.table == STATE:
-                    self._forget(cursor, part)
-                self._append(cursor, part.table, part.rows)
-            self._mark(cursor, parts)
+                    self._forget_older(cursor, part)
+                self._append_rows(cursor, part.table, part.rows)
+            self._write_marks(cursor, parts)
             cursor.commit()
         for part in parts:
             self._written.note(part.table, part.marks)
 
     def read(self, table: str, columns: Sequence[str]) -> Iterator[pa.Table]:
-        connection = self._writing or self._reader()
+        connection = self._writing or self._open_reader()
         if connection is None or not self._is_there(connection, table):
             return
-        chosen = ", ".join(map(_quoted, columns))
+        chosen = ", ".join(map(_quote_name, columns))
         with connection.cursor() as cursor:
             found = cursor.sql(f"SELECT {chosen} FROM {self._place(table)}")  # noqa: S608
             for batch in found.to_arrow_reader(_ROWS):
@@ -117,21 +117,21 @@ class DuckDb:
             if connection is not None:
                 connection.close()
 
-    def _reader(self) -> duckdb.DuckDBPyConnection | None:
+    def _open_reader(self) -> duckdb.DuckDBPyConnection | None:
         if self._reading is None and self._path.exists():
-            self._reading = self._open(read_only=True)
+            self._reading = self._open_file(read_only=True)
         return self._reading
 
-    def _writer(self) -> duckdb.DuckDBPyConnection:
+    def _open_writer(self) -> duckdb.DuckDBPyConnection:
         if self._writing is None:
             if self._reading is not None:
                 self._reading.close()
                 self._reading = None
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._writing = self._open(read_only=False)
+            self._writing = self._open_file(read_only=False)
         return self._writing
 
-    def _open(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+    def _open_file(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         """Its errors say which file, and who has it."""
         try:
             opened = duckdb.connect(str(self._path), read_only=read_only, config=self._options)
@@ -144,7 +144,7 @@ class DuckDb:
             ) from exc
         # With the file's own name: a file bifrost.duckdb has a schema of the name that it has itself.
         (self._catalog,) = opened.execute("SELECT current_database()").fetchall()[0]
-        self._schema = f"{_quoted(self._catalog)}.{_quoted(self._dataset)}"
+        self._schema = f"{_quote_name(self._catalog)}.{_quote_name(self._dataset)}"
         return opened
 
     def _not_opened(self, exc: duckdb.Error) -> EtlError:
@@ -158,33 +158,33 @@ class DuckDb:
         )
 
     def _place(self, table: str) -> str:
-        return f"{self._schema}.{_quoted(table)}"
+        return f"{self._schema}.{_quote_name(table)}"
 
-    def _make(self, cursor: Any, table: str, fields: pa.Schema) -> None:
+    def _make_table(self, cursor: Any, table: str, fields: pa.Schema) -> None:
         """The table, with a column for every field."""
         cursor.register("new_rows", fields.empty_table())
         place, is_new = self._place(table), not self._is_there(cursor, table)
         cursor.execute(f"CREATE TABLE IF NOT EXISTS {place} AS FROM new_rows")
         kinds = dict(cursor.execute("SELECT column_name, column_type FROM (DESCRIBE new_rows)").fetchall())
         for name, kind in kinds.items():
-            cursor.execute(f"ALTER TABLE {place} ADD COLUMN IF NOT EXISTS {_quoted(name)} {kind}")
+            cursor.execute(f"ALTER TABLE {place} ADD COLUMN IF NOT EXISTS {_quote_name(name)} {kind}")
         cursor.unregister("new_rows")
-        for statement in comment_statements(place, fields, _quoted) if is_new else ():
+        for statement in comment_statements(place, fields, _quote_name) if is_new else ():
             cursor.execute(statement)
 
-    def _append(self, cursor: Any, table: str, rows: pa.Table) -> None:
+    def _append_rows(self, cursor: Any, table: str, rows: pa.Table) -> None:
         cursor.register("new_rows", rows)
         cursor.execute(f"INSERT INTO {self._place(table)} BY NAME FROM new_rows")
         cursor.unregister("new_rows")
 
-    def _forget(self, cursor: Any, part: Part) -> None:
+    def _forget_older(self, cursor: Any, part: Part) -> None:
         """Take away the older state of these jobs."""
         cursor.register("new_rows", part.rows)
         same = " AND ".join(f"held.{name} = new_rows.{name}" for name in KEYS[part.table])
         cursor.execute(f"DELETE FROM {self._place(part.table)} held USING new_rows WHERE {same}")  # noqa: S608
         cursor.unregister("new_rows")
 
-    def _mark(self, cursor: Any, parts: Sequence[Part]) -> None:
+    def _write_marks(self, cursor: Any, parts: Sequence[Part]) -> None:
         place = self._place(_MARKS)
         cursor.execute(f"CREATE TABLE IF NOT EXISTS {place} ({_MARK_COLUMNS})")
         for part in parts:
@@ -192,8 +192,8 @@ class DuckDb:
         at = datetime.now(UTC)
         rows = [(p.table, s, m.key, m.proof, at) for p in parts for s, m in p.marks.items()]
         columns = dict(zip(_MARK_NAMES, map(list, zip(*rows, strict=True)), strict=True))
-        self._append(cursor, _MARKS, pa.table(columns))
+        self._append_rows(cursor, _MARKS, pa.table(columns))
 
 
-def _quoted(name: str) -> str:
+def _quote_name(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'

@@ -24,7 +24,7 @@ from etl.config import Destination
 from etl.errors import ConfigError
 from etl.feed import watermarks
 from etl.feed.sinks.base import Part, Written, required_url
-from etl.feed.sinks.iceberg_upkeep import keep_up, properties
+from etl.feed.sinks.iceberg_upkeep import keep_up, table_properties
 from etl.feed.tables import STATE
 from etl.feed.watermarks import Mark
 
@@ -40,12 +40,12 @@ def open_sink(destination: Destination) -> IcebergTables:
     root = required_url(destination).rstrip("/")
     properties = options.pop("catalog", None)
     if properties is None:
-        properties = _beside(destination.name, root)
+        properties = _table_properties(destination.name, root)
     catalog = load_catalog("bifrost", **{"warehouse": root, **options, **properties})
     return IcebergTables(catalog, namespace, timedelta(seconds=destination.keep_replaced))
 
 
-def _beside(name: str, root: str) -> dict[str, str]:
+def _table_properties(name: str, root: str) -> dict[str, str]:
     parts = urlsplit(root)
     if parts.scheme not in ("", "file"):
         raise ConfigError(
@@ -74,12 +74,12 @@ class IcebergTables:
         except NoSuchTableError:
             return self._written.note(table, {})
         self._asked[table] = found
-        return self._written.note(table, watermarks.decode(found.properties.get(_MARKS)))
+        return self._written.note(table, watermarks.decode_marks(found.properties.get(_MARKS)))
 
     def deliver(self, parts: Sequence[Part]) -> None:
         for part in parts:
-            found = self._table(part.table, part.rows.schema)
-            self._written.check(part.table, watermarks.decode(found.properties.get(_MARKS)))
+            found = self._ensure_table(part.table, part.rows.schema)
+            self._written.check(part.table, watermarks.decode_marks(found.properties.get(_MARKS)))
             with found.transaction() as changes:
                 new = changes.table_metadata.current_snapshot() is None
                 if part.table == STATE and not new:
@@ -89,7 +89,7 @@ class IcebergTables:
                         changes.overwrite(part.rows)
                 else:
                     changes.append(part.rows)
-                changes.set_properties({_MARKS: watermarks.encode(part.marks)})
+                changes.set_properties({_MARKS: watermarks.encode_marks(part.marks)})
             self._written.note(part.table, part.marks)
             self._touched.add(part.table)
 
@@ -114,7 +114,7 @@ class IcebergTables:
         if engine is not None:  # a SQL catalog's connections
             engine.dispose()
 
-    def _table(self, name: str, fields: pa.Schema) -> Table:
+    def _ensure_table(self, name: str, fields: pa.Schema) -> Table:
         """The table, with a column for every field."""
         place = f"{self._namespace}.{name}"
         try:
@@ -123,9 +123,9 @@ class IcebergTables:
             self._make_namespace()
             comment = (fields.metadata or {}).get(b"comment", b"").decode()
             return self._catalog.create_table(
-                place, fields, properties={"comment": comment, **properties(name)}
+                place, fields, properties={"comment": comment, **table_properties(name)}
             )
-        wanted = properties(name)
+        wanted = table_properties(name)
         if not wanted.items() <= found.properties.items():  # made by an older version
             with found.transaction() as changes:
                 changes.set_properties(wanted)

@@ -42,7 +42,7 @@ _STATE = {"write.target-file-size-bytes": str(4 * 2**20)}  # as counted before c
 _where: Any = expressions
 
 
-def properties(table: str) -> dict[str, str]:
+def table_properties(table: str) -> dict[str, str]:
     """What a table of ours is set to."""
     return {**_PROPERTIES, **(_STATE if table == STATE else {})}
 
@@ -56,7 +56,7 @@ def keep_up(table: Table, keep: timedelta, *, is_quiet: bool = False, now: datet
     old = _replaced_before(table, edge)
     if is_quiet and not old:
         return
-    if _count(table) - int(table.properties.get(_JOINED, "0")) >= (1 if is_quiet else _MANY):
+    if _count_rows(table) - int(table.properties.get(_JOINED, "0")) >= (1 if is_quiet else _MANY):
         join_small_files(table)
     if len(old) >= (1 if is_quiet or _is_little_state(table) else _EXPIRED):
         table.maintenance.expire_snapshots().by_ids(old).commit()
@@ -87,21 +87,21 @@ def join_small_files(table: Table) -> None:
             changes.overwrite(
                 table.scan(row_filter=wanted).to_arrow().sort_by(column), overwrite_filter=wanted
             )
-            joined = sum(_bounds(table, file, column)[1] < since for file in files) + 1
+            joined = sum(_file_bounds(table, file, column)[1] < since for file in files) + 1
         changes.set_properties({_JOINED: str(joined)})
 
 
 def _oldest_to_join(table: Table, files: Sequence[DataFile], column: str) -> int | None:
     """Where the range begins that holds as many of the newest small files as memory allows."""
-    small = [_bounds(table, file, column)[0] for file in files if file.file_size_in_bytes < _SMALL]
+    small = [_file_bounds(table, file, column)[0] for file in files if file.file_size_in_bytes < _SMALL]
     for since in sorted(small):
-        touched = [file for file in files if _bounds(table, file, column)[1] >= since]
+        touched = [file for file in files if _file_bounds(table, file, column)[1] >= since]
         if sum(file.record_count for file in touched) <= _ROWS:
             return since if len(touched) > 1 else None
     return None
 
 
-def _bounds(table: Table, file: DataFile, column: str) -> tuple[int, int]:
+def _file_bounds(table: Table, file: DataFile, column: str) -> tuple[int, int]:
     """The lowest and the highest value in a file: numbers, or microseconds."""
     field = table.schema().find_field(column)
     kind: Any = field.field_type
@@ -110,7 +110,7 @@ def _bounds(table: Table, file: DataFile, column: str) -> tuple[int, int]:
     return low, high
 
 
-def _count(table: Table) -> int:
+def _count_rows(table: Table) -> int:
     return _total(table, "total-data-files")
 
 
@@ -126,21 +126,21 @@ def remove_unnamed(table: Table, before: datetime) -> None:
         return  # it cannot list
     place = urlsplit(table.location())
     store: pafs.FileSystem = table.io.fs_by_scheme(place.scheme or "file", place.netloc)
-    named = {_path(name) for name in _named(table)}
+    named = {_arrow_path(name) for name in _snapshot_files(table)}
     for folder in ("data", "metadata"):
-        root = f"{_path(table.location())}/{folder}"
+        root = f"{_arrow_path(table.location())}/{folder}"
         for found in store.get_file_info(pafs.FileSelector(root, recursive=True, allow_not_found=True)):
             if found.is_file and found.path not in named and found.mtime < before:
                 store.delete_file(found.path)
 
 
-def _path(place: str) -> str:
+def _arrow_path(place: str) -> str:
     """As pyarrow's file systems name it."""
     parts = urlsplit(place)
     return parts.path if parts.scheme in ("", "file") else f"{parts.netloc}{parts.path}"
 
 
-def _named(table: Table) -> Iterator[str]:
+def _snapshot_files(table: Table) -> Iterator[str]:
     """Every file that the table's snapshots consist of."""
     yield table.metadata_location
     yield from (entry.metadata_file for entry in table.metadata.metadata_log)

@@ -63,15 +63,15 @@ class ParquetFiles:
         self._written = Written()
 
     def marks(self, table: str) -> dict[int, Mark]:
-        return self._written.note(table, self._marks(table))
+        return self._written.note(table, self._file_marks(table))
 
     def deliver(self, parts: Sequence[Part]) -> None:
         for part in parts:
-            self._written.check(part.table, self._marks(part.table))
+            self._written.check(part.table, self._file_marks(part.table))
             if part.whole:
-                self._write(self._whole(part.table), _with_marks(part, part.rows))
+                self._write_file(self._whole_path(part.table), _with_marks(part, part.rows))
             else:
-                self._append(part)
+                self._append_part(part)
             self._written.note(part.table, part.marks)
 
     def read(self, table: str, columns: Sequence[str]) -> Iterator[pa.Table]:
@@ -87,61 +87,65 @@ class ParquetFiles:
     def close(self) -> None:
         """Nothing is held open."""
 
-    def _append(self, part: Part) -> None:
-        number, rows = self._newest(part.table), part.rows
+    def _append_part(self, part: Part) -> None:
+        number, rows = self._newest_number(part.table), part.rows
         if number:
-            held = self._schema(self._path(part.table, number))
-            fields = _united(held, rows.schema)
+            held = self._file_schema(self._part_path(part.table, number))
+            fields = _unite_schemas(held, rows.schema)
             if fields.names != held.names:
-                self._widen(part.table, number, fields)
-            rows = _fitted(rows, fields)
-        if number and not self._is_full(self._path(part.table, number)):
-            rows = pa.concat_tables([self._read(self._path(part.table, number)).cast(rows.schema), rows])
+                self._widen_files(part.table, number, fields)
+            rows = _fit_rows(rows, fields)
+        if number and not self._is_full(self._part_path(part.table, number)):
+            rows = pa.concat_tables(
+                [self._read_file(self._part_path(part.table, number)).cast(rows.schema), rows]
+            )
         else:
             number += 1
-        self._write(self._path(part.table, number), _with_marks(part, rows))
+        self._write_file(self._part_path(part.table, number), _with_marks(part, rows))
 
-    def _widen(self, table: str, newest: int, fields: pa.Schema) -> None:
+    def _widen_files(self, table: str, newest: int, fields: pa.Schema) -> None:
         """Give every file the columns that have come. The newest is last: until then this is done again."""
         for number in range(1, newest + 1):
-            path = self._path(table, number)
-            if self._is_there(path) and self._schema(path).names != fields.names:
-                rows = self._read(path)
-                self._write(path, _fitted(rows, fields).replace_schema_metadata(rows.schema.metadata))
+            path = self._part_path(table, number)
+            if self._is_there(path) and self._file_schema(path).names != fields.names:
+                rows = self._read_file(path)
+                self._write_file(path, _fit_rows(rows, fields).replace_schema_metadata(rows.schema.metadata))
 
     def _is_full(self, path: str) -> bool:
         with self._store.open_input_file(path) as file:
             return bool(file.size() >= _FULL_BYTES or pq.read_metadata(file).num_rows >= _FULL_ROWS)
 
-    def _read(self, path: str) -> pa.Table:
+    def _read_file(self, path: str) -> pa.Table:
         with self._store.open_input_file(path) as file:
             return pq.read_table(file)
 
-    def _schema(self, path: str) -> pa.Schema:
+    def _file_schema(self, path: str) -> pa.Schema:
         with self._store.open_input_file(path) as file:
             return pq.read_schema(file)
 
     def _is_there(self, path: str) -> bool:
         return bool(self._store.get_file_info(path).type == pafs.FileType.File)
 
-    def _marks(self, table: str) -> dict[int, Mark]:
-        path = self._whole(table) if table in _SMALL else self._path(table, self._newest(table))
+    def _file_marks(self, table: str) -> dict[int, Mark]:
+        path = (
+            self._whole_path(table) if table in _SMALL else self._part_path(table, self._newest_number(table))
+        )
         if not self._is_there(path):
             return {}
-        return watermarks.decode((self._schema(path).metadata or {}).get(_MARKS))
+        return watermarks.decode_marks((self._file_schema(path).metadata or {}).get(_MARKS))
 
-    def _whole(self, table: str) -> str:
+    def _whole_path(self, table: str) -> str:
         return f"{self._root}/{table}/{table}.parquet"
 
-    def _newest(self, table: str) -> int:
+    def _newest_number(self, table: str) -> int:
         folder = pafs.FileSelector(f"{self._root}/{table}", allow_not_found=True)
         names = (info.base_name.removesuffix(".parquet") for info in self._store.get_file_info(folder))
         return max((int(name) for name in names if name.isdigit()), default=0)
 
-    def _path(self, table: str, number: int) -> str:
+    def _part_path(self, table: str, number: int) -> str:
         return f"{self._root}/{table}/{number:012d}.parquet"
 
-    def _write(self, path: str, rows: pa.Table) -> None:
+    def _write_file(self, path: str, rows: pa.Table) -> None:
         buffer = pa.BufferOutputStream()
         pq.write_table(rows, buffer, compression="zstd")
         if isinstance(self._store, pafs.LocalFileSystem):
@@ -173,12 +177,12 @@ def sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
-def _united(held: pa.Schema, new: pa.Schema) -> pa.Schema:
+def _unite_schemas(held: pa.Schema, new: pa.Schema) -> pa.Schema:
     """The columns that are there, then those that have come."""
     return pa.schema([*held, *(field for field in new if field.name not in held.names)])
 
 
-def _fitted(rows: pa.Table, fields: pa.Schema) -> pa.Table:
+def _fit_rows(rows: pa.Table, fields: pa.Schema) -> pa.Table:
     """The rows with all these columns: null where they had none."""
     columns = [
         rows[field.name] if field.name in rows.column_names else pa.nulls(rows.num_rows, field.type)
@@ -188,5 +192,5 @@ def _fitted(rows: pa.Table, fields: pa.Schema) -> pa.Table:
 
 
 def _with_marks(part: Part, rows: pa.Table) -> pa.Table:
-    noted = {**(part.rows.schema.metadata or {}), _MARKS: watermarks.encode(part.marks)}
+    noted = {**(part.rows.schema.metadata or {}), _MARKS: watermarks.encode_marks(part.marks)}
     return rows.replace_schema_metadata(noted)

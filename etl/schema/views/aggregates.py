@@ -15,8 +15,8 @@ from functools import partial
 from etl.schema.views.columns import Column, Scope, View
 from etl.schema.views.details import DETAIL_JOIN, FILTERED
 from etl.schema.views.dialects import Dialect
-from etl.schema.views.job_facts import COUNTED, failure_class, outcome
-from etl.schema.views.pricing import cost, priced
+from etl.schema.views.job_facts import COUNTED, failure_class, outcome_sql
+from etl.schema.views.pricing import job_cost, join_prices
 
 _KEYS = (
     Column("day", "day", "Day of creation, gateway's clock (UTC)."),
@@ -28,18 +28,18 @@ _KEYS = (
 _CURRENCY = Column("currency", "text", "Currency of the money; null when nothing is priced.")
 
 
-def _priced(d: Dialect, groups: str) -> str:
+def _price_groups(d: Dialect, groups: str) -> str:
     """The groups g of `groups` with their source s and price p."""
-    prices = priced(d, "g", d.midnight("g.utc_day"))
+    prices = join_prices(d, "g", d.midnight("g.utc_day"))
     return f"FROM ({groups}) g JOIN sources s ON s.id = g.source_id {prices}"
 
 
-def _days(d: Dialect, scope: Scope) -> str:
+def _day_columns(d: Dialect, scope: Scope) -> str:
     """The report's day, and the UTC day that prices follow."""
     return f"{scope.day('j.created_at')} AS day, {d.day('j.created_at')} AS utc_day"
 
 
-def _either(scope: Scope, kept: Callable[[str], str], counted: Callable[[Scope], str]) -> str:
+def _totals_or_jobs(scope: Scope, kept: Callable[[str], str], counted: Callable[[Scope], str]) -> str:
     """What the totals say of whole days, while they are complete, with the jobs of the rest; else all jobs
     are counted now: somebody may have written or deleted some by hand."""
     if scope.kept is None:
@@ -72,21 +72,21 @@ def _days_kept(where: str) -> str:
 
 def _days_counted(d: Dialect, scope: Scope) -> str:
     return f"""
-  SELECT {_days(d, scope)}, {_KIND}, {outcome()} AS outcome, COUNT(*) AS jobs
+  SELECT {_day_columns(d, scope)}, {_KIND}, {outcome_sql()} AS outcome, COUNT(*) AS jobs
   FROM video_jobs j WHERE {COUNTED} AND {scope.where}
-  GROUP BY 1, 2, {_KIND}, {outcome()}"""
+  GROUP BY 1, 2, {_KIND}, {outcome_sql()}"""
 
 
 def _daily_jobs(d: Dialect, scope: Scope) -> str:
-    groups = _either(scope, _days_kept, partial(_days_counted, d))
+    groups = _totals_or_jobs(scope, _days_kept, partial(_days_counted, d))
     return f"""
 SELECT day, source, provider, model, size, status, outcome, {d.whole("SUM(jobs)")} AS jobs,
   SUM(seconds * jobs) AS seconds, {d.sum_of_money("cost", "jobs")} AS cost, currency,
   {d.whole("SUM(CASE WHEN status = 'completed' AND cost IS NULL THEN jobs ELSE 0 END)")} AS uncosted_jobs
 FROM (
   SELECT g.day AS day, s.name AS source, g.provider, g.model, g.size, g.status, g.outcome, g.jobs, g.seconds,
-    CASE WHEN g.status = 'completed' THEN {cost(d, "g")} END AS cost, p.currency
-  {_priced(d, groups)}
+    CASE WHEN g.status = 'completed' THEN {job_cost(d, "g")} END AS cost, p.currency
+  {_price_groups(d, groups)}
 ) one
 GROUP BY day, source, provider, model, size, status, outcome, currency"""
 
@@ -111,10 +111,10 @@ DAILY_JOBS = View(
 # --- failures ----------------------------------------------------------------------------------
 
 
-def _failures(d: Dialect, scope: Scope) -> str:
+def _failures_sql(d: Dialect, scope: Scope) -> str:
     filtered = f"CASE WHEN {FILTERED} THEN 1 ELSE 0 END"
     groups = f"""
-  SELECT {_days(d, scope)}, j.source_id, j.provider, j.model, j.seconds, j.size, j.width, j.height,
+  SELECT {_day_columns(d, scope)}, j.source_id, j.provider, j.model, j.seconds, j.size, j.width, j.height,
     j.error_code, j.error_message, {filtered} AS filtered, dt.filter_reasons, COUNT(*) AS jobs,
     MAX(j.created_at) AS last_at
   FROM video_jobs j {DETAIL_JOIN} WHERE j.status = 'failed' AND {COUNTED} AND {scope.where}
@@ -128,8 +128,8 @@ SELECT day, source, provider, model, size,
   {d.sum_of_money("cost", "jobs")} AS would_be_cost, currency, MAX(last_at) AS last_created_at
 FROM (
   SELECT g.day AS day, s.name AS source, g.provider, g.model, g.size, g.error_code, g.error_message,
-    g.filtered, g.filter_reasons, g.jobs, g.seconds, g.last_at, {cost(d, "g")} AS cost, p.currency
-  {_priced(d, groups)}
+    g.filtered, g.filter_reasons, g.jobs, g.seconds, g.last_at, {job_cost(d, "g")} AS cost, p.currency
+  {_price_groups(d, groups)}
 ) one
 GROUP BY day, source, provider, model, size, filtered, error_code, error_message, filter_reasons, currency"""
 
@@ -149,7 +149,7 @@ FAILURES = View(
         _CURRENCY,
         Column("last_created_at", "instant", "Creation of the newest of them, gateway's clock."),
     ),
-    _failures,
+    _failures_sql,
 )
 
 
@@ -175,9 +175,9 @@ def _durations_counted(d: Dialect, scope: Scope) -> str:
     GROUP BY {_MAKER}, 4"""
 
 
-def _latency(d: Dialect, scope: Scope) -> str:
+def _latency_sql(d: Dialect, scope: Scope) -> str:
     whole = scope if scope.whole else replace(scope, kept=None)
-    durations = _either(whole, partial(_durations_kept, d), partial(_durations_counted, d))
+    durations = _totals_or_jobs(whole, partial(_durations_kept, d), partial(_durations_counted, d))
     percentiles = ", ".join(
         f"MIN(CASE WHEN t.until * 100 >= t.n * {n} THEN t.total END) AS p{n}" for n in (50, 90, 95, 99)
     )
@@ -207,7 +207,7 @@ LATENCY = View(
         Column("p99", "seconds", "99 of 100 took no longer."),
         Column("slowest", "seconds", "The slowest job."),
     ),
-    _latency,
+    _latency_sql,
 )
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from etl.schema.views.dialects import Dialect
 
-Kind = Literal[
+ValueKind = Literal[
     "text", "integer", "number", "seconds", "money", "amounts", "ratio", "instant", "day", "flag", "any"
 ]
 
@@ -22,12 +22,12 @@ class Column:
     is money in several currencies as text, `any` unknown."""
 
     name: str
-    kind: Kind
+    kind: ValueKind
     comment: str
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class CountedDays:
     """The part of a range that stands in totals of whole UTC days: `days` is a condition on those, `edges`
     one on the jobs of the rest, None where there is no rest. Both are on j."""
 
@@ -48,7 +48,7 @@ class Scope:
     hour: Callable[[str], str]
     whole: bool = False
     which: str = _ALL
-    kept: Kept | None = None
+    kept: CountedDays | None = None
 
     @property
     def unbounded(self) -> bool:
@@ -70,6 +70,6 @@ class View:
     sql: Callable[[Dialect, Scope], str]
 
 
-def everything(d: Dialect) -> Scope:
+def scope_of_all_jobs(d: Dialect) -> Scope:
     """The scope of the views themselves."""
-    return Scope(_ALL, d.day, d.hours, whole=True, kept=Kept(_ALL))
+    return Scope(_ALL, d.day, d.hours, whole=True, kept=CountedDays(_ALL))

@@ -2,8 +2,8 @@
 
 Views belong to the newest schema only. Alembic's entry drops them before it changes a table, and creates them
 from this code when it has arrived at the newest revision: no migration holds a copy, and none can be stuck on
-a table that it must alter. Changing a view needs a revision of its own that notes `digest()`, as a test
-demands. So `etl.schema.migrate.check` finds old views as it finds old tables, by the revision.
+a table that it must alter. Changing a view needs a revision of its own that notes `views_digest()`, as a test
+demands. So `etl.schema.migrate.check_schema` finds old views as it finds old tables, by the revision.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import sqlalchemy as sa
 
 from etl.errors import SchemaMismatch
 from etl.schema.views.aggregates import CACHE_DAILY, DAILY_JOBS, FAILURES, LATENCY
-from etl.schema.views.columns import View, everything
-from etl.schema.views.dialects import dialect
+from etl.schema.views.columns import View, scope_of_all_jobs
+from etl.schema.views.dialects import make_dialect
 from etl.schema.views.job_facts import JOB_FACTS
 from etl.schema.views.open_jobs import EXPIRING, FRESHNESS, JOB_HISTORY, OPEN_JOBS
 from etl.schema.views.remixes import DUPLICATES, REMIX_JOBS, REMIX_TREES
@@ -36,19 +36,19 @@ VIEWS = (
 )
 
 
-def definition(view: View, name: str) -> str:
+def view_definition(view: View, name: str) -> str:
     """The view's SELECT for SQLAlchemy's dialect `name`."""
-    d = dialect(name)
-    return view.sql(d, everything(d)).strip()
+    d = make_dialect(name)
+    return view.sql(d, scope_of_all_jobs(d)).strip()
 
 
 def create_views(connection: sa.Connection) -> None:
     """Creates every view, with comments where the database has them (PostgreSQL)."""
     for view in VIEWS:
-        select = definition(view, connection.dialect.name)
-        connection.execute(_verbatim(f"CREATE VIEW {view.name} AS {select}"))
+        select = view_definition(view, connection.dialect.name)
+        connection.execute(_verbatim_sql(f"CREATE VIEW {view.name} AS {select}"))
         if connection.dialect.name == "postgresql":
-            _comment(connection, view)
+            _comment_view(connection, view)
 
 
 def drop_views(connection: sa.Connection) -> None:
@@ -56,7 +56,7 @@ def drop_views(connection: sa.Connection) -> None:
     them: PostgreSQL would have to drop those as well."""
     _refuse_dependents(connection)
     for view in reversed(VIEWS):
-        connection.execute(_verbatim(f"DROP VIEW IF EXISTS {view.name}"))
+        connection.execute(_verbatim_sql(f"DROP VIEW IF EXISTS {view.name}"))
 
 
 #: Other people's views and materialized views on these of ours, in this schema.
@@ -92,23 +92,25 @@ def missing_views(connection: sa.Connection) -> list[str]:
     return [view.name for view in VIEWS if view.name not in found]
 
 
-def digest() -> str:
+def views_digest() -> str:
     """Changes whenever a view's SQL or comment does, on any database."""
-    parts = [definition(view, name) for name in ("sqlite", "postgresql", "mysql") for view in VIEWS]
+    parts = [view_definition(view, name) for name in ("sqlite", "postgresql", "mysql") for view in VIEWS]
     return hashlib.sha256("\0".join((*parts, repr([v.columns for v in VIEWS]))).encode()).hexdigest()[:16]
 
 
-def _comment(connection: sa.Connection, view: View) -> None:
-    said = [_say(f"VIEW {view.name}", view.comment)]
-    said += [_say(f"COLUMN {view.name}.{column.name}", column.comment) for column in view.columns]
+def _comment_view(connection: sa.Connection, view: View) -> None:
+    said = [_comment_statement(f"VIEW {view.name}", view.comment)]
+    said += [
+        _comment_statement(f"COLUMN {view.name}.{column.name}", column.comment) for column in view.columns
+    ]
     connection.exec_driver_sql(";".join(said), execution_options={"no_parameters": True})
 
 
-def _say(what: str, comment: str) -> str:
+def _comment_statement(what: str, comment: str) -> str:
     text = comment.replace("'", "''")
     return f"COMMENT ON {what} IS '{text}'"
 
 
-def _verbatim(statement: str) -> sa.TextClause:
+def _verbatim_sql(statement: str) -> sa.TextClause:
     """No parameters: a colon before a word is a colon."""
     return sa.text(statement.replace(":", r"\:").replace(r"\:\:", "::"))

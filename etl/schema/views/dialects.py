@@ -200,7 +200,7 @@ _NOW = {
 }
 
 
-def dialect(name: str, now: str | None = None) -> Dialect:
+def make_dialect(name: str, now: str | None = None) -> Dialect:
     """The snippets for SQLAlchemy's dialect `name`. `now` (SQL) replaces the database's clock."""
     family = "mysql" if name == "mariadb" else name
     return Dialect(family, now or _NOW[family])

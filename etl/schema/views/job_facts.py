@@ -12,7 +12,7 @@ from etl.schema.views.columns import Column, Scope, View
 from etl.schema.views.details import DETAIL_COLUMNS, DETAIL_JOIN, detail_values
 from etl.schema.views.dialects import Dialect
 from etl.schema.views.owners import OWNER_COLUMNS, OWNER_JOINS, owner_values
-from etl.schema.views.pricing import band, cost, priced
+from etl.schema.views.pricing import job_cost, join_prices, resolution_band
 
 LATE = 900
 STALLED = 3600
@@ -31,13 +31,13 @@ _CLASSES = {
 def failure_class(t: str = "j") -> str:
     text = f"LOWER({t}.error_code)", f"LOWER({t}.error_message)"
     cases = "".join(
-        f" WHEN {' OR '.join(_has(part, word) for word in words for part in text)} THEN '{name}'"
+        f" WHEN {' OR '.join(_has_word(part, word) for word in words for part in text)} THEN '{name}'"
         for name, words in _CLASSES.items()
     )
     return f"CASE{cases} ELSE 'unknown' END"
 
 
-def _has(text: str, word: str) -> str:
+def _has_word(text: str, word: str) -> str:
     return f"{text} LIKE '%{word.replace('_', '!_')}%' ESCAPE '!'"
 
 
@@ -109,19 +109,19 @@ COST_STATE = (
 
 def price_of_job(d: Dialect) -> str:
     """A join that gives job j its price p."""
-    return priced(d, "j", "j.created_at")
+    return join_prices(d, "j", "j.created_at")
 
 
 def cost_of_job(d: Dialect) -> str:
-    return f"CASE WHEN j.status = 'completed' THEN {cost(d, 'j')} END"
+    return f"CASE WHEN j.status = 'completed' THEN {job_cost(d, 'j')} END"
 
 
 #: Of a job that two sources have, the row that counts.
 COUNTED = "j.twin_source_id IS NULL"
 
 
-def outcome(t: str = "j") -> str:
-    """What became of a job: `etl.records.outcome`, in SQL."""
+def outcome_sql(t: str = "j") -> str:
+    """What became of a job: `etl.records.decide_outcome`, in SQL."""
     return (
         f"CASE WHEN {t}.status IN ('completed', 'failed') THEN {t}.status WHEN {t}.settled THEN 'stopped'"
         f" WHEN {t}.unlisted_at IS NOT NULL THEN 'vanished' ELSE 'open' END"
@@ -137,7 +137,7 @@ def _job_facts(d: Dialect, scope: Scope) -> str:
     total = d.seconds("j.created_at", "j.completed_at")
     return f"""
 SELECT s.name AS source, j.source_id, j.job_id, j.provider, j.model, j.status, j.prompt,
-  j.remixed_from_job_id, j.size, {band(d)} AS resolution, j.seconds,
+  j.remixed_from_job_id, j.size, {resolution_band(d)} AS resolution, j.seconds,
   j.created_at, j.completed_at, j.expires_at,
   {scope.day("j.created_at")} AS created_day, {d.hour("j.created_at")} AS created_hour,
   j.first_seen_at, j.started_seen_at, j.ended_seen_at,
@@ -146,7 +146,7 @@ SELECT s.name AS source, j.source_id, j.job_id, j.provider, j.model, j.status, j
   CASE WHEN {RENDERED} THEN {d.seconds("j.started_seen_at", "j.ended_seen_at")} END AS render_seconds,
   CASE WHEN {RENDERED} THEN {d.rounded("j.started_seen_within + j.ended_seen_within", 3)} END
     AS render_error_seconds,
-  {total} AS total_seconds, {outcome()} AS outcome, j.settled AS is_terminal,
+  {total} AS total_seconds, {outcome_sql()} AS outcome, j.settled AS is_terminal,
   CASE WHEN j.completed_at IS NOT NULL THEN {total} > {LATE}
     WHEN j.settled OR j.unlisted_at IS NOT NULL THEN NULL ELSE {age} > {LATE} END AS is_late,
   CASE WHEN j.settled OR j.unlisted_at IS NOT NULL THEN 1 = 0 ELSE {age} > {STALLED} END AS is_stalled,

@@ -26,7 +26,7 @@ _JOB_SQL = "s.name AS source, j.job_id, j.provider, j.model, j.size, j.seconds"
 # --- open_jobs ---------------------------------------------------------------------------------
 
 
-def _median(keys: str) -> str:
+def _median_sql(keys: str) -> str:
     """Nearest-rank median of `recent`, by `keys`."""
     return f"""
   SELECT {keys}, n, MIN(CASE WHEN until * 2 >= n THEN total END) AS median
@@ -45,8 +45,8 @@ WITH recent AS (
     WHERE created_at IS NOT NULL ORDER BY created_at DESC LIMIT {COMPARED}) j
   WHERE j.status = 'completed' AND j.completed_at >= j.created_at
   GROUP BY j.model, j.size, j.seconds, 4
-), alike AS ({_median("model, size, seconds")}
-), same_model AS ({_median("model")}
+), alike AS ({_median_sql("model, size, seconds")}
+), same_model AS ({_median_sql("model")}
 ), o AS (
   SELECT {_JOB_SQL}, j.status, j.progress, j.prompt, j.created_at, j.first_seen_at
   FROM video_jobs j JOIN sources s ON s.id = j.source_id
@@ -92,7 +92,7 @@ OPEN_JOBS = View(
 # --- expiring_assets ---------------------------------------------------------------------------
 
 
-def _expiring(d: Dialect, scope: Scope) -> str:
+def _expiring_sql(d: Dialect, scope: Scope) -> str:
     return f"""
 SELECT {_JOB_SQL}, j.prompt, j.completed_at, j.expires_at, {d.seconds(d.now, "j.expires_at")} AS seconds_left,
   {cost_of_job(d)} AS cost, p.currency
@@ -115,7 +115,7 @@ EXPIRING = View(
         Column("cost", "money", "What making it again would cost at its price; null when unpriced."),
         Column("currency", "text", "Currency of cost."),
     ),
-    _expiring,
+    _expiring_sql,
 )
 
 
@@ -136,7 +136,7 @@ LEFT JOIN video_job_versions n
 WHERE {scope.where}"""
 
 
-def _tracked(name: str) -> Column:
+def _tracked_column(name: str) -> Column:
     kind = "instant" if name.endswith("_at") else _KINDS.get(name, "text")
     return Column(name, kind, "As in video_jobs, while this version was the newest.")  # type: ignore[arg-type]
 
@@ -157,7 +157,7 @@ JOB_HISTORY = View(
         Column("change_seq", "integer", "Order of change; grows within a source."),
         Column("run_id", "integer", "The run that wrote it."),
         Column("changed_fields", "text", "JSON array of columns that changed; null for an insert."),
-        *(_tracked(name) for name in TRACKED),
+        *(_tracked_column(name) for name in TRACKED),
         Column("unlisted_reason", "text", "Evidence, for an unlist."),
     ),
     _job_history,
@@ -167,7 +167,7 @@ JOB_HISTORY = View(
 # --- sync_freshness ----------------------------------------------------------------------------
 
 
-def _freshness(d: Dialect, scope: Scope) -> str:
+def _freshness_sql(d: Dialect, scope: Scope) -> str:
     def count(table: str, more: str = "") -> str:
         return f"(SELECT COUNT(*) FROM {table} x WHERE x.source_id = s.id{more})"
 
@@ -210,5 +210,5 @@ FRESHNESS = View(
         Column("rejects", "integer", "Items that could not be understood."),
         Column("gaps", "integer", "Coverage gaps: spans in which jobs may have been missed."),
     ),
-    _freshness,
+    _freshness_sql,
 )

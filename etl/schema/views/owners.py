@@ -42,14 +42,14 @@ OWNER_JOINS = "\n".join(
 )
 
 
-def owner(column: str, *aliases: str) -> str:
+def owner_name(column: str, *aliases: str) -> str:
     """Name, or else id, in the first of these rows that says."""
     return f"COALESCE({', '.join(f'{a}.{column}_{part}' for a in aliases for part in ('name', 'id'))})"
 
 
 def owner_values(d: Dialect) -> str:
     """SQL for OWNER_COLUMNS, over OWNER_JOINS."""
-    owners = ", ".join(f"{owner(of, 'mk', 'st', 'pl')} AS {name}" for name, of in DIMENSIONS.items())
+    owners = ", ".join(f"{owner_name(of, 'mk', 'st', 'pl')} AS {name}" for name, of in DIMENSIONS.items())
     estimated = "j.status = 'completed' AND mk.cost IS NOT NULL"
     return f"""{owners},
   COALESCE(mk.key_name, st.key_name, pl.key_name) AS key_name,

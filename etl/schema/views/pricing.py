@@ -23,34 +23,34 @@ _P = "'p'"
 _SAME = " ".join(f"WHEN '{name}' THEN '{name}'" for name in ("480p", "720p", "1024p", "1080p"))
 
 
-def band(d: Dialect, t: str = "j") -> str:
+def resolution_band(d: Dialect, t: str = "j") -> str:
     """The resolution band: the shorter side, or the name that stands instead of a size."""
     shorter, named = _SHORTER.format(t=t), _NAMES.format(t=t, same=_SAME)
     by_size = f"CASE {shorter} WHEN 2160 THEN '4k' ELSE {d.joined(shorter, _P)} END"
     return f"CASE WHEN {t}.width IS NULL OR {t}.height IS NULL THEN {named} ELSE {by_size} END"
 
 
-def priced(d: Dialect, t: str, moment: str) -> str:
+def join_prices(d: Dialect, t: str, moment: str) -> str:
     """Joins that give `t` the price p in force for it at `moment`; p is null when there is none."""
     known = (
         f"r.model = {t}.model AND r.provider = COALESCE({t}.provider, '')"
-        f" AND r.band = COALESCE({band(d, t)}, '')"
+        f" AND r.band = COALESCE({resolution_band(d, t)}, '')"
         f" AND {moment} >= r.valid_from AND {moment} < r.valid_until"
     )
-    return f"""LEFT JOIN ({_rates(d)}
+    return f"""LEFT JOIN ({_price_rates(d)}
 ) r ON {known}
 LEFT JOIN prices p ON p.id = CASE WHEN r.model IS NOT NULL THEN r.price_id
   WHEN {t}.model IS NOT NULL THEN ({_price_id(d, t, moment)}) END"""
 
 
-def cost(d: Dialect, t: str) -> str:
+def job_cost(d: Dialect, t: str) -> str:
     """What one job like `t` costs at p, once it is completed."""
     return f"CASE p.unit WHEN 'second' THEN {d.cost(f'{t}.seconds', 'p.price')} ELSE {d.money('p.price')} END"
 
 
-def _rates(d: Dialect) -> str:
+def _price_rates(d: Dialect) -> str:
     """For each kind of job (its columns never null) and stretch of time the id of its price, or null."""
-    first, last, of_job = d.instant(_FIRST), d.instant(_LAST), band(d)
+    first, last, of_job = d.instant(_FIRST), d.instant(_LAST), resolution_band(d)
     kind, same = (
         "k.provider, k.model, k.band",
         "m.provider = t.provider AND m.model = t.model AND m.band = t.band",
@@ -60,8 +60,8 @@ def _rates(d: Dialect) -> str:
     SELECT DISTINCT COALESCE(j.provider, '') AS provider, j.model AS model, COALESCE({of_job}, '') AS band
     FROM job_kinds j WHERE j.model IS NOT NULL
   ), matching AS (
-    SELECT {kind}, x.id, x.valid_from, ROW_NUMBER() OVER (ORDER BY {", ".join(_strength(d))}) AS strength
-    FROM kinds k JOIN prices x ON {_fits(d, "k", "k.band")}
+    SELECT {kind}, x.id, x.valid_from, ROW_NUMBER() OVER (ORDER BY {", ".join(_price_rank(d))}) AS strength
+    FROM kinds k JOIN prices x ON {_resolution_fits(d, "k", "k.band")}
   ), turns AS (
     SELECT provider, model, band, valid_from FROM matching
     UNION SELECT provider, model, band, {first} FROM kinds
@@ -80,19 +80,19 @@ def _price_id(d: Dialect, t: str, moment: str) -> str:
     """For a kind that was not counted: somebody wrote the job by hand."""
     return (
         f"SELECT x.id FROM prices x"
-        f" WHERE x.valid_from <= {moment} AND {_fits(d, t, band(d, t))}"
-        f" ORDER BY {', '.join(_strength(d))} LIMIT 1"
+        f" WHERE x.valid_from <= {moment} AND {_resolution_fits(d, t, resolution_band(d, t))}"
+        f" ORDER BY {', '.join(_price_rank(d))} LIMIT 1"
     )
 
 
-def _fits(d: Dialect, t: str, resolution: str) -> str:
+def _resolution_fits(d: Dialect, t: str, resolution: str) -> str:
     return (
         f"x.provider IN ('*', {t}.provider) AND {d.matches(f'{t}.model', 'x.model_pattern')}"
         f" AND x.resolution IN ('*', {resolution})"
     )
 
 
-def _strength(d: Dialect) -> tuple[str, ...]:
+def _price_rank(d: Dialect) -> tuple[str, ...]:
     """What prices are ordered by, the strongest first."""
     bare = "REPLACE(x.model_pattern, '*', '')"
     return (

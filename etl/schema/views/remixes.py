@@ -7,7 +7,7 @@ from __future__ import annotations
 from etl.schema.views.columns import Column, Scope, View
 from etl.schema.views.dialects import Dialect
 from etl.schema.views.job_facts import COUNTED, cost_of_job, price_of_job
-from etl.schema.views.pricing import cost, priced
+from etl.schema.views.pricing import job_cost, join_prices
 
 #: Longer chains are cut, and marked: a cycle would never end.
 DEEPEST = 500
@@ -15,7 +15,7 @@ DEEPEST = 500
 # --- remixes -----------------------------------------------------------------------------------
 
 
-def _members(scope: Scope) -> str:
+def _tree_members(scope: Scope) -> str:
     """CTEs: every job with a tree, by climbing from each remix to its parents through the primary key.
 
     Where a climb ends stands a remix's root: the last ancestor met, or for a cycle the smallest one. The
@@ -26,12 +26,12 @@ def _members(scope: Scope) -> str:
     return f"""
 WITH RECURSIVE climb AS (
   SELECT j.source_id, j.job_id, {inside} AS inside, 1 AS depth, j.remixed_from_job_id AS ancestor,
-    j.remixed_from_job_id AS smallest, {_above("j.source_id", "j.remixed_from_job_id")} AS above
+    j.remixed_from_job_id AS smallest, {_parent_sql("j.source_id", "j.remixed_from_job_id")} AS above
   FROM video_jobs j
   WHERE j.remixed_from_job_id IS NOT NULL AND j.remixed_from_job_id <> j.job_id AND {COUNTED}
   UNION ALL
   SELECT c.source_id, c.job_id, c.inside, c.depth + 1, c.above,
-    CASE WHEN c.above < c.smallest THEN c.above ELSE c.smallest END, {_above("c.source_id", "c.above")}
+    CASE WHEN c.above < c.smallest THEN c.above ELSE c.smallest END, {_parent_sql("c.source_id", "c.above")}
   FROM climb c WHERE c.above IS NOT NULL AND c.ancestor <> c.job_id AND c.depth < {DEEPEST}
 ), remixes AS (
   SELECT * FROM (SELECT r.*, {chosen} AS chosen FROM ({_ENDS}) r) r WHERE chosen = 1
@@ -52,7 +52,7 @@ _ENDS = f"""
   FROM climb WHERE above IS NULL OR {_ROUND}"""
 
 
-def _above(source: str, job_id: str) -> str:
+def _parent_sql(source: str, job_id: str) -> str:
     """A job's parent. Not a join: PostgreSQL would read all jobs for each step."""
     return (
         f"(SELECT a.remixed_from_job_id FROM video_jobs a WHERE a.source_id = {source}"
@@ -62,7 +62,7 @@ def _above(source: str, job_id: str) -> str:
 
 def _remix_jobs(d: Dialect, scope: Scope) -> str:
     # LEFT JOIN, though every member is a job: MariaDB would look for each job among all members.
-    return f"""{_members(scope)}
+    return f"""{_tree_members(scope)}
 SELECT s.name AS source, m.root AS root_job_id, j.job_id, j.remixed_from_job_id, m.depth AS depth,
   (m.cyclic = 1) AS is_cycle, j.provider, j.model, j.status, j.seconds, j.created_at,
   {cost_of_job(d)} AS cost, p.currency
@@ -142,7 +142,7 @@ REMIX_TREES = View(
 # --- duplicate_requests ------------------------------------------------------------------------
 
 
-def _duplicates(d: Dialect, scope: Scope) -> str:
+def _duplicates_sql(d: Dialect, scope: Scope) -> str:
     # Sorted by what differs most first: PostgreSQL takes half the time. A size has one width and height.
     same = "j.prompt, j.seconds, j.size, j.model, j.provider"
     avoidable = "CASE WHEN g.completed_jobs > 1 THEN g.completed_jobs - 1 ELSE 0 END"
@@ -150,7 +150,7 @@ def _duplicates(d: Dialect, scope: Scope) -> str:
 SELECT g.provider, g.model, g.size, g.seconds, g.prompt, g.jobs,
   {d.whole("g.completed_jobs")} AS completed_jobs, {d.whole(avoidable)} AS avoidable_jobs,
   g.seconds * ({avoidable}) AS avoidable_seconds,
-  {d.times(cost(d, "g"), avoidable)} AS avoidable_cost, p.currency,
+  {d.times(job_cost(d, "g"), avoidable)} AS avoidable_cost, p.currency,
   g.first_created_at, g.last_created_at
 FROM (
   SELECT {same}, MAX(j.width) AS width, MAX(j.height) AS height,
@@ -161,7 +161,7 @@ FROM (
   GROUP BY {same}
   HAVING COUNT(*) > 1
 ) g
-{priced(d, "g", d.midnight("g.utc_day"))}"""
+{join_prices(d, "g", d.midnight("g.utc_day"))}"""
 
 
 DUPLICATES = View(
@@ -186,5 +186,5 @@ DUPLICATES = View(
         Column("first_created_at", "instant", "Creation of the first, gateway's clock."),
         Column("last_created_at", "instant", "Creation of the last, gateway's clock."),
     ),
-    _duplicates,
+    _duplicates_sql,
 )

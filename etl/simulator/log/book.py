@@ -4,34 +4,34 @@ from collections.abc import Sequence
 
 from etl.simulator.births import Birth
 from etl.simulator.log.owners import owner_by_value
-from etl.simulator.log.rows import Row, RowMaker, request_id
-from etl.simulator.settings import Settings
+from etl.simulator.log.rows import LogEntry, RowMaker, request_id
+from etl.simulator.settings import GatewaySettings
 from etl.simulator.wire import Ask
 from etl.simulator.world import World
 
 
 class LogBook:
-    def __init__(self, worlds: Sequence[World], settings: Settings) -> None:
+    def __init__(self, worlds: Sequence[World], settings: GatewaySettings) -> None:
         self._worlds, self._settings = worlds, settings
         self._answered = 0
-        self._recorded: list[Row] = []
+        self._recorded: list[LogEntry] = []
         self.forget()
 
     def forget(self) -> None:
         """Everything is written anew, under the settings of now. What was answered stays."""
         self._drawn = [0] * len(self._worlds)
         self._removed = [0] * len(self._worlds)
-        self._rows: dict[str, Row] = {row.id: row for row in self._recorded}
-        self._sorted: list[Row] = []
+        self._rows: dict[str, LogEntry] = {row.id: row for row in self._recorded}
+        self._sorted: list[LogEntry] = []
         self._grown = True
 
-    def row(self, id: str, now: float) -> Row | None:
+    def row(self, id: str, now: float) -> LogEntry | None:
         """The row of this id, once it can be read."""
         self._grow(now)
         row = self._rows.get(id)
         return row if row and self._is_there(row, now) else None
 
-    def visible(self, now: float) -> list[Row]:
+    def visible(self, now: float) -> list[LogEntry]:
         """The rows that can be read at `now`, by time."""
         self._grow(now)
         if self._grown:
@@ -39,10 +39,10 @@ class LogBook:
             self._sorted = sorted(self._rows.values(), key=lambda row: (row.timestamp, row.id))
         return [row for row in self._sorted if self._is_there(row, now)]
 
-    def _is_there(self, row: Row, now: float) -> bool:
+    def _is_there(self, row: LogEntry, now: float) -> bool:
         return row.written <= now < row.timestamp + self._settings.log_retention
 
-    def rows_of(self, job: str, now: float) -> list[Row]:
+    def rows_of(self, job: str, now: float) -> list[LogEntry]:
         """What the log tells of one job, by the gateway's id: for tests to hold results against."""
         return [row for row in self.visible(now) if row.job == job]
 
@@ -53,7 +53,7 @@ class LogBook:
         """A request that this gateway answered at `now`. id: the client's own for it, or nothing."""
         self._answered += 1
         id = id or request_id("answered", str(self._answered))
-        row = Row(
+        row = LogEntry(
             id,
             now,
             self._maker(world).late(id, now),
@@ -100,7 +100,7 @@ class LogBook:
         for row in maker.rows(birth):
             self._put(row)
 
-    def _put(self, row: Row) -> None:
+    def _put(self, row: LogEntry) -> None:
         if row.id not in self._rows:
             self._rows[row.id] = row
             self._grown = True

@@ -6,15 +6,15 @@ from statistics import fmean
 from typing import Any
 
 from etl.simulator.credentials import Credentials
-from etl.simulator.error_body import Context, Mistake, render
-from etl.simulator.error_table import named
+from etl.simulator.error_body import ErrorContext, Mistake, render_error
+from etl.simulator.error_table import named_error
 from etl.simulator.exchange import Exchange
 from etl.simulator.log.book import LogBook
 from etl.simulator.log.render import Renderer, error_of
-from etl.simulator.log.rows import Row
+from etl.simulator.log.rows import LogEntry
 from etl.simulator.log.search import Search, parse_search
-from etl.simulator.settings import Settings
-from etl.simulator.wire import Request, Response, dump, native_id
+from etl.simulator.settings import GatewaySettings
+from etl.simulator.wire import Request, Response, dump_json, native_id
 from etl.simulator.world import World
 
 PATH = "/api/logs"
@@ -25,7 +25,7 @@ REMEMBERED = 20_000
 class LogEndpoint:
     """book: what is in it."""
 
-    def __init__(self, worlds: Sequence[World], credentials: Credentials, settings: Settings) -> None:
+    def __init__(self, worlds: Sequence[World], credentials: Credentials, settings: GatewaySettings) -> None:
         self._worlds = {world.provider: world for world in worlds}
         self._first, self._credentials, self._settings = worlds[0], credentials, settings
         self.book = LogBook(worlds, settings)
@@ -33,17 +33,17 @@ class LogEndpoint:
         self._answered: deque[tuple[float, Exchange, bytes | None]] = deque(maxlen=REMEMBERED)
 
     def answer(self, request: Request) -> Response:
-        context = Context(self._first.shape, self._first.version)
+        context = ErrorContext(self._first.shape, self._first.version)
         if not self._credentials.may_read_log(request.headers):
-            return named("unauthorized", context)
+            return named_error("unauthorized", context)
         self._write_answered()
         now = self._first.now()
         if request.path == PATH:
             return self._found(request, self.book.visible(now), context)
         row = self.book.row(request.path.removeprefix(PATH + "/"), now)
         if row is None:
-            return render(Mistake(404, "log not found"), context)
-        return Response(200, dump(self._renderer(row).detail(row)))
+            return render_error(Mistake(404, "log not found"), context)
+        return Response(200, dump_json(self._renderer(row).detail(row)))
 
     def record(self, exchange: Exchange, response: Response) -> None:
         """Keep what was just answered."""
@@ -67,31 +67,31 @@ class LogEndpoint:
                 ask=exchange.ask,
             )
 
-    def _found(self, request: Request, rows: list[Row], context: Context) -> Response:
+    def _found(self, request: Request, rows: list[LogEntry], context: ErrorContext) -> Response:
         try:
             search = parse_search(request.query)
         except ValueError as exc:
-            return render(Mistake(400, str(exc)), context)
+            return render_error(Mistake(400, str(exc)), context)
         found = search.find(rows)
         shown = found[search.offset : search.offset + search.limit]
         body = {
             "logs": [self._renderer(row).summary(row) for row in shown],
             "pagination": self._pagination(search, len(found)),
-            "stats": _stats(found),
+            "stats": _stats_body(found),
             "has_logs": bool(rows),
         }
-        return Response(200, dump(body))
+        return Response(200, dump_json(body))
 
     def _pagination(self, search: Search, found: int) -> dict[str, Any]:
         place = {"limit": search.limit, "offset": search.offset, "sort_by": search.sort_by}
         total = found if self._first.version >= (2, 0) else 0
         return {**place, "order": search.order, "total_count": total}
 
-    def _renderer(self, row: Row) -> Renderer:
+    def _renderer(self, row: LogEntry) -> Renderer:
         return Renderer(self._worlds[row.provider], not self._settings.log_content)
 
 
-def _stats(rows: list[Row]) -> dict[str, Any]:
+def _stats_body(rows: list[LogEntry]) -> dict[str, Any]:
     good = sum(row.status == "success" for row in rows)
     return {
         "total_requests": len(rows),

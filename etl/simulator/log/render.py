@@ -7,7 +7,7 @@ from typing import Any
 from etl.simulator.decoding import as_listed, as_single
 from etl.simulator.job_lives import GOOGLE
 from etl.simulator.log.owners import number_of
-from etl.simulator.log.rows import Row
+from etl.simulator.log.rows import LogEntry
 from etl.simulator.versions import Version
 from etl.simulator.wire import extra_fields
 from etl.simulator.world import World
@@ -29,10 +29,10 @@ class Renderer:
     def _version(self) -> Version:
         return self._world.version
 
-    def summary(self, row: Row) -> dict[str, Any]:
+    def summary(self, row: LogEntry) -> dict[str, Any]:
         """As a search lists it."""
         modern = self._version >= (2, 0)
-        when = nanoseconds(row)
+        when = nanosecond_time(row)
         shown: dict[str, Any] = {"id": row.id, "parent_request_id": row.parent, "timestamp": when}
         shown.update(object=row.object, provider=row.provider, model=row.model)
         shown.update(number_of_retries=row.retries, fallback_index=row.fallback)
@@ -57,7 +57,7 @@ class Renderer:
             shown["video_debug"] = debug
         return {**shown, **self._nested_keys(row)}
 
-    def detail(self, row: Row) -> dict[str, Any]:
+    def detail(self, row: LogEntry) -> dict[str, Any]:
         """As it is read by its own id."""
         shown = self.summary(row)
         more: dict[str, Any] = {name: shown.pop(name) for name in LAST if name in shown}
@@ -77,7 +77,7 @@ class Renderer:
             shown["attempt_trail"] = list(self._attempts(row))
         return {**shown, **more}
 
-    def _extra_of_error(self, row: Row) -> dict[str, Any]:
+    def _extra_of_error(self, row: LogEntry) -> dict[str, Any]:
         assert row.error is not None
         found: dict[str, Any] = {"provider": row.provider, **self._models(row), "request_type": row.object}
         if self._version >= (2, 0):
@@ -88,13 +88,13 @@ class Renderer:
             found["raw_response"] = {"error": {"param": None, **row.error.get("error", {})}}
         return found
 
-    def _models(self, row: Row) -> dict[str, str]:
+    def _models(self, row: LogEntry) -> dict[str, str]:
         """The model asked for, and what it resolved to, where the request names one."""
         return (
             dict.fromkeys(("original_model_requested", "resolved_model_used"), row.model) if row.model else {}
         )
 
-    def _keys(self, row: Row) -> dict[str, Any]:
+    def _keys(self, row: LogEntry) -> dict[str, Any]:
         owner = row.owner
         name = owner.virtual_key if owner else None
         found: dict[str, Any] = {
@@ -112,7 +112,7 @@ class Renderer:
             found[f"{kind}_id"], found[f"{kind}_name"] = owner.named(kind) if owner else (None, None)
         return found
 
-    def _nested_keys(self, row: Row) -> dict[str, Any]:
+    def _nested_keys(self, row: LogEntry) -> dict[str, Any]:
         found: dict[str, Any] = {}
         if row.owner:
             name = row.owner.virtual_key
@@ -142,7 +142,7 @@ class Renderer:
             }
         return found
 
-    def _video_debug(self, row: Row) -> dict[str, Any]:
+    def _video_debug(self, row: LogEntry) -> dict[str, Any]:
         """The job's id and state, and on the settler's row how its cost came about."""
         if row.job is None or row.error:
             return {}
@@ -158,7 +158,7 @@ class Renderer:
         told = {"settled_by_request_id": settled.settled_by} if settled.settled_by else {}
         return {**known, "status": settled.status, "accounting": accounting, **told}
 
-    def _attempts(self, row: Row) -> list[dict[str, Any]]:
+    def _attempts(self, row: LogEntry) -> list[dict[str, Any]]:
         turned = {"triggered_rotation": False} if self._version >= (2, 0) else {}
         names = [row.key or next(iter(self._world.accounts))] * (row.retries + 1)
         trail = [{"attempt": n, "key_id": f"{k}-id", "key_name": k, **turned} for n, k in enumerate(names)]
@@ -166,7 +166,7 @@ class Renderer:
             attempt["fail_reason"] = "invalid_request_error" if row.error else "server_error"
         return trail
 
-    def _outputs(self, row: Row) -> dict[str, Any]:
+    def _outputs(self, row: LogEntry) -> dict[str, Any]:
         if row.ask is not None:
             return {"video_list_output": self._page(row)}
         if row.job is None or row.settlement or row.object == "video_delete":
@@ -175,7 +175,7 @@ class Renderer:
         job = self._job(row)
         return {name: {**job, "extra_fields": self._extra(row)}} if job else {}
 
-    def _job(self, row: Row) -> dict[str, Any]:
+    def _job(self, row: LogEntry) -> dict[str, Any]:
         body = self._world.raw(str(row.job), None, row.answered)
         if body is None:  # made before it was put into this world
             return {"id": row.job, "created_at": int(row.answered), "object": "video", "status": "queued"}
@@ -188,7 +188,7 @@ class Renderer:
             return {name: job[name] for name in told if name in job} | {"created_at": int(row.answered)}
         return job
 
-    def _page(self, row: Row) -> dict[str, Any]:
+    def _page(self, row: LogEntry) -> dict[str, Any]:
         """What was listed then: the world is the same for whoever looks at the same moment."""
         ask, world = row.ask, self._world
         assert ask is not None
@@ -199,14 +199,14 @@ class Renderer:
         more = {"has_more": found.more, "extra_fields": self._extra(row)}
         return {"object": "list", "data": items, **edges, **more}
 
-    def _extra(self, row: Row) -> dict[str, Any]:
+    def _extra(self, row: LogEntry) -> dict[str, Any]:
         fields = extra_fields(row.object, row.provider, (row.latency or 0) / 1000, self._version, row.key)
         if row.model:
             fields["routing_info"]["model"] = row.model
         return {**fields, **self._models(row)}
 
 
-def nanoseconds(row: Row) -> str:
+def nanosecond_time(row: LogEntry) -> str:
     """The row's time as Go writes it."""
     whole = datetime.fromtimestamp(int(row.timestamp), UTC).strftime("%Y-%m-%dT%H:%M:%S")
     micros = int(row.timestamp % 1 * 1e6)

@@ -34,7 +34,7 @@ class Settlement:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class LogEntry:
     """timestamp: when the request began; written: from when it can be read (both unix seconds).
 
     latency: milliseconds. cost: dollars. job: the id as the gateway writes it. params: as the log shows them.
@@ -64,7 +64,7 @@ class Row:
     ask: Ask | None = None
 
 
-def price(model: str, size: str, seconds: float) -> float | None:
+def price_video(model: str, size: str, seconds: float) -> float | None:
     sides = [int(side) for side in size.split("x") if side.isdigit()]
     rate = PRICES.get(model, {}).get(max(sides, default=0))
     return None if rate is None else round(rate * seconds, 6)
@@ -85,7 +85,7 @@ class RowMaker:
     polls: bool
     settled_object: str
 
-    def rows(self, birth: Birth) -> Iterator[Row]:
+    def rows(self, birth: Birth) -> Iterator[LogEntry]:
         """Everything but its deletion that a job leaves in the log, in time."""
         draw = number_of(birth.native)
         if draw % 17 == 0:
@@ -99,21 +99,21 @@ class RowMaker:
         if self.settles and birth.settled is not None:
             yield self._settlement(birth, made, draw)
 
-    def deleted(self, birth: Birth, when: float) -> Row:
+    def deleted(self, birth: Birth, when: float) -> LogEntry:
         return self._about(birth, "video_delete", when)
 
     def late(self, id: str, end: float) -> float:
         """When a row is written: they come in no order, each within the delay."""
         return end + self.delay * (number_of(id) % 1000) / 1000
 
-    def _made(self, birth: Birth, draw: int) -> Row:
+    def _made(self, birth: Birth, draw: int) -> LogEntry:
         job, remixed = birth.job, birth.remixed
         id = request_id("made", birth.native)
         latency = 38 + draw % 30
         began = birth.created - latency / 1000
         seconds = str(job.get("seconds") or "")
         known = not (remixed or self.settles)
-        return Row(
+        return LogEntry(
             id,
             began,
             self.late(id, birth.created),
@@ -124,20 +124,20 @@ class RowMaker:
             key=self.keys[birth.account],
             owner=owner_of(birth.native),
             latency=latency,
-            cost=_estimate(job) if known else None,
+            cost=_estimate_tokens(job) if known else None,
             job=birth.id,
-            params={"video_id": remixed} if remixed else _asked(self.provider, seconds, job),
+            params={"video_id": remixed} if remixed else _asked_parameters(self.provider, seconds, job),
             prompt=job.get("prompt"),
             retries=int(draw % 23 == 0),
             fallback=int(draw % 29 == 0),
             parent=request_id("first", birth.native) if draw % 29 == 0 else None,
         )
 
-    def _failed_first(self, made: Row) -> Row:
+    def _failed_first(self, made: LogEntry) -> LogEntry:
         """The request whose fallback made the job."""
         began = made.timestamp - 2
-        error = _failure(503, "server_error", None, "The engine is currently overloaded.")
-        return Row(
+        error = _failure_body(503, "server_error", None, "The engine is currently overloaded.")
+        return LogEntry(
             str(made.parent),
             began,
             self.late(str(made.parent), began + 1),
@@ -153,11 +153,11 @@ class RowMaker:
             error=error,
         )
 
-    def _refused(self, birth: Birth) -> Row:
+    def _refused(self, birth: Birth) -> LogEntry:
         """A request that made nothing: the provider would not have its prompt."""
         id, began = request_id("refused", birth.native), birth.created - 30
         message = "Your request was rejected by our safety system"
-        return Row(
+        return LogEntry(
             id,
             began,
             self.late(id, began),
@@ -170,15 +170,15 @@ class RowMaker:
             latency=44,
             params={"seconds": "4"},
             prompt="something forbidden",
-            error=_failure(400, "invalid_request_error", "moderation_blocked", message),
+            error=_failure_body(400, "invalid_request_error", "moderation_blocked", message),
         )
 
-    def _polled(self, birth: Birth) -> Row:
+    def _polled(self, birth: Birth) -> LogEntry:
         return self._about(birth, "video_retrieve", (birth.settled or birth.created) + 2)
 
-    def _about(self, birth: Birth, object: str, when: float) -> Row:
+    def _about(self, birth: Birth, object: str, when: float) -> LogEntry:
         id = request_id(object, birth.native)
-        return Row(
+        return LogEntry(
             id,
             when,
             self.late(id, when + 0.043),
@@ -192,13 +192,13 @@ class RowMaker:
             params={"video_id": birth.native},
         )
 
-    def _settlement(self, birth: Birth, made: Row, draw: int) -> Row:
+    def _settlement(self, birth: Birth, made: LogEntry, draw: int) -> LogEntry:
         """The second row of a job: what it really cost; nothing, if it failed."""
         job, status = birth.job, birth.outcome
         id, when = request_id("settled", birth.native), (birth.settled or 0) + 60 + draw % 180
         told = request_id("video_retrieve", birth.native) if self.polls and draw % 2 else ""
         seconds = int(float(job.get("seconds") or 0))
-        return Row(
+        return LogEntry(
             id,
             when,
             self.late(id, when),
@@ -208,7 +208,7 @@ class RowMaker:
             model=str(job.get("model") or ""),
             key=made.key,
             owner=made.owner,
-            cost=_estimate(job) if status == "completed" else 0.0,
+            cost=_estimate_tokens(job) if status == "completed" else 0.0,
             job=birth.id,
             parent=made.id,
             settlement=Settlement(made.object, status, seconds, str(job.get("size") or ""), told),
@@ -219,16 +219,16 @@ def request_id(kind: str, native: str) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{kind}:{native}"))
 
 
-def _asked(provider: str, seconds: str, job: dict[str, Any]) -> dict[str, Any]:
+def _asked_parameters(provider: str, seconds: str, job: dict[str, Any]) -> dict[str, Any]:
     asked = {"seconds": seconds} if seconds else {}
     return {**asked, "size": job.get("size")} if provider in GOOGLE else asked
 
 
-def _estimate(job: dict[str, Any]) -> float | None:
+def _estimate_tokens(job: dict[str, Any]) -> float | None:
     seconds, size = job.get("seconds"), job.get("size")
-    return price(str(job.get("model")), str(size), float(seconds)) if seconds else None
+    return price_video(str(job.get("model")), str(size), float(seconds)) if seconds else None
 
 
-def _failure(status: int, type: str, code: str | None, message: str) -> dict[str, Any]:
+def _failure_body(status: int, type: str, code: str | None, message: str) -> dict[str, Any]:
     error = {"type": type, **({"code": code} if code else {}), "message": message}
     return {"is_bifrost_error": False, "status_code": status, "error": error}

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from etl.simulator.log.rows import Row
+from etl.simulator.log.rows import LogEntry
 
 LISTS = ("objects", "providers", "models", "status", "virtual_key_ids", "selected_key_ids")
 ORDERS = ("timestamp", "latency", "tokens", "cost")
@@ -27,14 +27,14 @@ class Search:
     text: str = ""
     wanted: dict[str, frozenset[str]] = field(default_factory=dict)
 
-    def find(self, rows: Iterable[Row]) -> list[Row]:
+    def find(self, rows: Iterable[LogEntry]) -> list[LogEntry]:
         """Every row that fits, in the order asked for."""
         found = [row for row in rows if self._fits(row)]
         if self.sort_by in ("latency", "cost"):
             found.sort(key=lambda row: getattr(row, self.sort_by) or 0.0)
         return found if self.order == "asc" else found[::-1]
 
-    def _fits(self, row: Row) -> bool:
+    def _fits(self, row: LogEntry) -> bool:
         if not self.start <= row.timestamp <= self.end:
             return False
         shown = {
@@ -49,7 +49,7 @@ class Search:
             return False
         return self._costs_fit(row) and self.text.lower() in (row.prompt or "").lower()
 
-    def _costs_fit(self, row: Row) -> bool:
+    def _costs_fit(self, row: LogEntry) -> bool:
         if self.unpriced and row.cost:
             return False
         return self.cheapest <= (row.cost or 0.0) <= self.dearest
@@ -69,17 +69,17 @@ def parse_search(query: dict[str, str]) -> Search:
         offset,
         sort_by if sort_by in ORDERS else "timestamp",
         order if order in ("asc", "desc") else "desc",
-        _moment(query.get("start_time", ""), -math.inf),
-        _moment(query.get("end_time", ""), math.inf),
-        _number(query.get("min_cost", ""), -math.inf),
-        _number(query.get("max_cost", ""), math.inf),
+        _read_moment(query.get("start_time", ""), -math.inf),
+        _read_moment(query.get("end_time", ""), math.inf),
+        _read_number(query.get("min_cost", ""), -math.inf),
+        _read_number(query.get("max_cost", ""), math.inf),
         query.get("missing_cost_only") == "true",
         query.get("content_search", ""),
         asked,
     )
 
 
-def _moment(text: str, otherwise: float) -> float:
+def _read_moment(text: str, otherwise: float) -> float:
     """RFC 3339 with a zone; anything else is silently ignored."""
     try:
         moment = datetime.fromisoformat(text)
@@ -88,7 +88,7 @@ def _moment(text: str, otherwise: float) -> float:
     return moment.timestamp() if moment.tzinfo and "T" in text else otherwise
 
 
-def _number(text: str, otherwise: float) -> float:
+def _read_number(text: str, otherwise: float) -> float:
     try:
         return float(text)
     except ValueError:

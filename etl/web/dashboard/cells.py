@@ -9,10 +9,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 from etl.analytics.queries import Table
-from etl.analytics.rendering import is_number, shown
+from etl.analytics.rendering import is_number, show_value
 from etl.schema.views.columns import Column
-from etl.web.dashboard.filters import SLOWEST, Query
-from etl.web.dashboard.formatting import clipped, money, short, short_time, span
+from etl.web.dashboard.filters import SLOWEST, PageQuery
+from etl.web.dashboard.formatting import clip_text, short_id, short_time, show_money, show_seconds
 
 _IDS = {"job_id", "root_job_id", "remixed_from_job_id", "after_id", "before_id"}
 _LONG = {"prompt", "error_message", "payload", "reason", "last_error", "last_error_message"}
@@ -98,7 +98,7 @@ class Setting:
     columns of `sorts` can be sorted by; None stands for all of them.
     """
 
-    query: Query
+    query: PageQuery
     zone: str
     currency: str
     unfold: bool = False
@@ -107,7 +107,7 @@ class Setting:
     sorts: tuple[str, ...] | None = None
 
 
-def grid(
+def make_grid(
     table: Table,
     setting: Setting,
     *,
@@ -118,33 +118,33 @@ def grid(
     """`only` chooses columns, `rows` how many at most; the columns of `first` go before all others: a phone
     shows two or three before it scrolls."""
     names = [column.name for column in table.columns]
-    hidden = {*setting.hidden, *(_same(table, names, "provider") if only else ())}
+    hidden = {*setting.hidden, *(_constant_columns(table, names, "provider") if only else ())}
     ordered = only or (*(name for name in first if name in names), *(n for n in names if n not in first))
     chosen = [name for name in ordered if name not in hidden]
     places = [names.index(name) for name in chosen]
-    whole = _whole(table, names)
+    whole = _sum_of_column(table, names)
     drawn = []
     for row in table.rows[:rows]:
         known = dict(zip(names, row, strict=True)) | {"": (table.name, whole)}
-        drawn.append(tuple(_cell(table.columns[place], known, setting) for place in places))
+        drawn.append(tuple(_make_cell(table.columns[place], known, setting) for place in places))
     cut = table.cut or (rows is not None and len(table.rows) > rows)
     return Grid(
-        table.name, table.title, tuple(_heading(table, p, setting) for p in places), tuple(drawn), cut
+        table.name, table.title, tuple(_column_heading(table, p, setting) for p in places), tuple(drawn), cut
     )
 
 
-def _same(table: Table, names: list[str], name: str) -> tuple[str, ...]:
+def _constant_columns(table: Table, names: list[str], name: str) -> tuple[str, ...]:
     """The column, if it has nothing to tell rows apart by."""
     place = names.index(name) if name in names else None
     return (name,) if place is not None and len({row[place] for row in table.rows}) < 2 else ()
 
 
-def _whole(table: Table, names: list[str]) -> float:
+def _sum_of_column(table: Table, names: list[str]) -> float:
     shared = _SHARED.get(table.name)
     return sum(float(row[names.index(shared)] or 0) for row in table.rows) if shared else 0.0
 
 
-def _heading(table: Table, place: int, setting: Setting) -> Heading:
+def _column_heading(table: Table, place: int, setting: Setting) -> Heading:
     column = table.columns[place]
     label = _LABELS.get(column.name, column.name.replace("_", " "))
     right = column.name != "progress" and is_number(column, table.rows, place)
@@ -165,33 +165,33 @@ def _next_sort(name: str, greatest_first: bool, now: str) -> str:
     return f"-{name}" if greatest_first else name
 
 
-def _cell(column: Column, row: Mapping[str, Any], setting: Setting) -> Cell:
+def _make_cell(column: Column, row: Mapping[str, Any], setting: Setting) -> Cell:
     value, name = row[column.name], column.name
     if column.kind == "money":
-        return _money(name, value, row, setting)
+        return _money_cell(name, value, row, setting)
     if value is None:
         return Cell("–", "none")
     if name in _IDS:
-        return Cell(short(value), "id", _id_link(name, value, row, setting), clipped(value, _TITLE))
+        return Cell(short_id(value), "id", _id_link(name, value, row, setting), clip_text(value, _TITLE))
     if name == "status":
-        return _status(str(value), row)
+        return _status_cell(str(value), row)
     if name == "progress":
         return Cell(f"{value:.0f}%", "progress", value=value)
     if name in _LONG:
-        return _long(str(value), setting)
+        return _long_cell(str(value), setting)
     if column.kind == "instant":
-        return _instant(name, value, row, setting)
+        return _instant_cell(name, value, row, setting)
     if column.kind == "flag":
         return Cell("yes" if value else "", "flag")
     if column.kind == "day":
         return Cell(str(value), "text", setting.query.url("/jobs", since=str(value), until=str(value)))
     if column.kind in ("integer", "number", "seconds", "ratio"):
-        text = span(value) if column.kind == "seconds" else shown(value, column.kind)
-        return Cell(text, "number", _drill(name, row, setting.query), share=_share(name, row))
-    return Cell(clipped(str(value), _ROW), "text", _drill(name, row, setting.query), value=value)
+        text = show_seconds(value) if column.kind == "seconds" else show_value(value, column.kind)
+        return Cell(text, "number", _drill_link(name, row, setting.query), share=_share_of_whole(name, row))
+    return Cell(clip_text(str(value), _ROW), "text", _drill_link(name, row, setting.query), value=value)
 
 
-def _money(name: str, value: Any, row: Mapping[str, Any], setting: Setting) -> Cell:
+def _money_cell(name: str, value: Any, row: Mapping[str, Any], setting: Setting) -> Cell:
     """Always with its currency. What has no price says so: it is not free."""
     missing = row.get("uncosted_jobs") or 0
     unpriced = missing or row.get("cost_state") in ("unpriced", "unknown") or row.get("completed_at")
@@ -206,10 +206,16 @@ def _money(name: str, value: Any, row: Mapping[str, Any], setting: Setting) -> C
         )
     currency = str(row.get("currency") or setting.currency)
     note = f"+ {missing:,} unpriced" if missing else ""
-    return Cell(money(value, currency), "number", link if note else "", note=note, share=_share(name, row))
+    return Cell(
+        show_money(value, currency),
+        "number",
+        link if note else "",
+        note=note,
+        share=_share_of_whole(name, row),
+    )
 
 
-def _status(status: str, row: Mapping[str, Any]) -> Cell:
+def _status_cell(status: str, row: Mapping[str, Any]) -> Cell:
     """With what one asks next: how far, why, whether it is stuck."""
     tone, note = "", ""
     if row.get("is_stalled"):
@@ -217,30 +223,32 @@ def _status(status: str, row: Mapping[str, Any]) -> Cell:
     elif row.get("is_late"):
         tone, note = "warn", "late"
     elif status == "failed":
-        note = clipped(str(row.get("error_code") or ""), 40)
+        note = clip_text(str(row.get("error_code") or ""), 40)
     elif row.get("progress") and not row.get("completed_at") and "is_late" not in row:
         note = f"{row['progress']:.0f}%"
     return Cell(status.replace("_", " "), "status", value=status, note=note, tone=tone)
 
 
-def _long(text: str, setting: Setting) -> Cell:
-    short_text = clipped(" ".join(text[: 2 * _ROW].split()), _ROW)
-    more = clipped(text, _WHOLE) if setting.unfold and len(text) > 60 else ""
-    return Cell(short_text, "long", title="" if more else clipped(text, _TITLE), more=more)
+def _long_cell(text: str, setting: Setting) -> Cell:
+    short_text = clip_text(" ".join(text[: 2 * _ROW].split()), _ROW)
+    more = clip_text(text, _WHOLE) if setting.unfold and len(text) > 60 else ""
+    return Cell(short_text, "long", title="" if more else clip_text(text, _TITLE), more=more)
 
 
-def _instant(name: str, value: Any, row: Mapping[str, Any], setting: Setting) -> Cell:
-    whole = f"{shown(value, 'instant', setting.zone)} {setting.zone}"
+def _instant_cell(name: str, value: Any, row: Mapping[str, Any], setting: Setting) -> Cell:
+    whole = f"{show_value(value, 'instant', setting.zone)} {setting.zone}"
     text, tone = short_time(value, setting.zone), ""
     if name == "expected_at" and row.get("age_seconds") is not None:
         left = row["expected_seconds"] - row["age_seconds"]
-        text, tone = (f"in {span(left)}", "") if left >= 0 else (f"{span(-left)} overdue", "warn")
+        text, tone = (
+            (f"in {show_seconds(left)}", "") if left >= 0 else (f"{show_seconds(-left)} overdue", "warn")
+        )
     if name == "hour":
         return Cell(text, "text", setting.query.url("/jobs", **hour_of(value)), whole)
     return Cell(text, "instant", title=whole, value=value, tone=tone)
 
 
-def _share(name: str, row: Mapping[str, Any]) -> float | None:
+def _share_of_whole(name: str, row: Mapping[str, Any]) -> float | None:
     table, whole = row[""]
     part = float(row[name] or 0)
     if name != _SHARED.get(table) or not whole:
@@ -251,10 +259,10 @@ def _share(name: str, row: Mapping[str, Any]) -> float | None:
 # --- where a value leads: the jobs behind it ---------------------------------------------------
 
 
-def _drill(name: str, row: Mapping[str, Any], query: Query) -> str:
+def _drill_link(name: str, row: Mapping[str, Any], query: PageQuery) -> str:
     table = row[""][0]
     if table in ("models", "cost", "latency", "daily", "hourly") and name in _COUNTS | _RANKS:
-        return _counted(name, row, query)
+        return _counted_jobs_link(name, row, query)
     if name == "model" and row["model"]:
         return query.url("/jobs", model=(row["model"],))
     if name == "source":
@@ -272,7 +280,7 @@ _COUNTS = {"jobs", "completed", "failed"}
 _RANKS = {"p50", "p90", "p95", "p99", "slowest"}
 
 
-def _counted(name: str, row: Mapping[str, Any], query: Query) -> str:
+def _counted_jobs_link(name: str, row: Mapping[str, Any], query: PageQuery) -> str:
     """The jobs that were counted, or those that took at least as long as a percentile."""
     changes: dict[str, Any] = {key: (row[key],) for key in ("source", "provider", "model") if row.get(key)}
     if row.get("day"):

@@ -28,7 +28,7 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class ChartColumn:
     """What stands over one slot: the place that a pointer finds, what is said of it, where it leads."""
 
     x: float
@@ -54,7 +54,7 @@ class Chart:
 
     title: str
     rest: str
-    columns: tuple[Column, ...]
+    columns: tuple[ChartColumn, ...]
     ticks: tuple[str, str, str]
     below: tuple[tuple[float, str], ...]
     parts: tuple[str, ...] = ()
@@ -73,7 +73,7 @@ class Scale:
 Point = tuple[float | None, ...]
 
 
-def bars(
+def draw_bars(
     title: str,
     rest: str,
     axis: Sequence[Slot],
@@ -87,10 +87,10 @@ def bars(
     top = scale.top(max((sum(v or 0 for v in point) for point in points), default=0))
     wide = 100 / max(1, len(axis))
     columns = tuple(
-        Column(
+        ChartColumn(
             round(n * wide, 3),
             round(wide, 3),
-            _stack(points[n], parts, top, (n + 0.1) * wide, 0.8 * wide),
+            _stack_bars(points[n], parts, top, (n + 0.1) * wide, 0.8 * wide),
             f"{slot.label}: {said(n)}",
             link(slot),
         )
@@ -98,10 +98,10 @@ def bars(
     )
     empty = not any(column.bars for column in columns)
     legend = tuple(parts) if len(parts) > 1 else ()
-    return Chart(title, rest, columns, _ticks(scale, top), _below(axis), legend, empty=empty)
+    return Chart(title, rest, columns, _axis_ticks(scale, top), _slot_labels(axis), legend, empty=empty)
 
 
-def lines(
+def draw_lines(
     title: str,
     rest: str,
     axis: Sequence[Slot],
@@ -114,15 +114,19 @@ def lines(
     top = scale.top(max((v for point in points for v in point if v is not None), default=0))
     wide = 100 / max(1, len(axis))
     columns = tuple(
-        Column(round(n * wide, 3), round(wide, 3), (), _said(slot, points[n], parts, scale), link(slot))
+        ChartColumn(
+            round(n * wide, 3), round(wide, 3), (), _describe_point(slot, points[n], parts, scale), link(slot)
+        )
         for n, slot in enumerate(axis)
     )
-    drawn = tuple(_line(part, [point[n] for point in points], top) for n, part in enumerate(parts))
+    drawn = tuple(_line_of_part(part, [point[n] for point in points], top) for n, part in enumerate(parts))
     empty = all(value is None for point in points for value in point)
-    return Chart(title, rest, columns, _ticks(scale, top), _below(axis), tuple(parts), drawn, empty)
+    return Chart(
+        title, rest, columns, _axis_ticks(scale, top), _slot_labels(axis), tuple(parts), drawn, empty
+    )
 
 
-def _stack(point: Point, parts: Sequence[str], top: float, x: float, width: float) -> tuple[Bar, ...]:
+def _stack_bars(point: Point, parts: Sequence[str], top: float, x: float, width: float) -> tuple[Bar, ...]:
     found, base = [], 100.0
     for part, value in zip(parts, point, strict=True):
         height = min(100.0, (value or 0) / top * 100)
@@ -132,7 +136,7 @@ def _stack(point: Point, parts: Sequence[str], top: float, x: float, width: floa
     return tuple(found)
 
 
-def _line(part: str, values: Sequence[float | None], top: float) -> Line:
+def _line_of_part(part: str, values: Sequence[float | None], top: float) -> Line:
     runs: list[list[str]] = [[]]
     for n, value in enumerate(values):
         if value is None:
@@ -143,17 +147,17 @@ def _line(part: str, values: Sequence[float | None], top: float) -> Line:
     return Line(part, paths, tuple(f"M{run[0]} h0" for run in runs if len(run) == 1))
 
 
-def _said(slot: Slot, point: Point, parts: Sequence[str], scale: Scale) -> str:
+def _describe_point(slot: Slot, point: Point, parts: Sequence[str], scale: Scale) -> str:
     known = [f"{part} {scale.show(v)}" for part, v in zip(parts, point, strict=True) if v is not None]
     return f"{slot.label}: {', '.join(known) or 'nothing'}"
 
 
-def _ticks(scale: Scale, top: float) -> tuple[str, str, str]:
+def _axis_ticks(scale: Scale, top: float) -> tuple[str, str, str]:
     half = scale.show(top / 2)
     return scale.show(top), "" if half in (scale.show(top), scale.show(0)) else half, scale.show(0)
 
 
-def _below(axis: Sequence[Slot]) -> tuple[tuple[float, str], ...]:
+def _slot_labels(axis: Sequence[Slot]) -> tuple[tuple[float, str], ...]:
     """Every nth slot is named, and none so near the end that its name would not fit."""
     named = [n for n, slot in enumerate(axis) if slot.named] or [0]
     step = ceil(len(named) / _LABELS)

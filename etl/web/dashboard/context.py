@@ -16,20 +16,20 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from etl.analytics import run_log
-from etl.analytics.browsing import exists, reading_engine
+from etl.analytics.browsing import has_schema, reading_engine
 from etl.analytics.cancellation import follow_connections
 from etl.analytics.jobs import Choice, recent_names
 from etl.analytics.queries import Engine, Filter
 from etl.config import Reporting
 from etl.errors import ConfigError
-from etl.log import visible
+from etl.log import make_visible
 from etl.version import __version__
-from etl.web.cache import Kept
+from etl.web.cache import AnswerCache
 from etl.web.dashboard.cells import Setting, job_url, tree_url
-from etl.web.dashboard.filters import Query
-from etl.web.dashboard.formatting import clipped, money, short, short_time, span
-from etl.web.state import State
-from etl.web.turns import Turns
+from etl.web.dashboard.filters import PageQuery
+from etl.web.dashboard.formatting import clip_text, short_id, short_time, show_money, show_seconds
+from etl.web.state import ServiceState
+from etl.web.turns import PageLimiter
 
 #: Seconds that one question of a page may take.
 PATIENCE = 20.0
@@ -66,8 +66,8 @@ class Desk:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._open: tuple[str, Engine] | None = None
-        self.kept = Kept()
-        self.pages, self.files = Turns(), Turns(at_work=4, in_line=0)
+        self.kept = AnswerCache()
+        self.pages, self.files = PageLimiter(), PageLimiter(at_work=4, in_line=0)
         self._pages = Environment(
             loader=FileSystemLoader(_HERE / "templates"),
             autoescape=True,
@@ -77,14 +77,19 @@ class Desk:
         )
         self._pages.globals |= {
             "version": __version__,
-            "mark": _mark(),
+            "mark": _static_mark(),
             "job_url": job_url,
             "tree_url": tree_url,
         }
-        self._pages.filters |= {"span": span, "money": money, "short": short, "short_time": short_time}
-        self._pages.filters["clipped"] = clipped
+        self._pages.filters |= {
+            "span": show_seconds,
+            "money": show_money,
+            "short": short_id,
+            "short_time": short_time,
+        }
+        self._pages.filters["clipped"] = clip_text
 
-    def engine(self, state: State) -> Engine:
+    def engine(self, state: ServiceState) -> Engine:
         """Raises NothingYet, StorageError."""
         url = state.app().config.database.reveal()
         with self._lock:
@@ -94,14 +99,14 @@ class Desk:
                 self._open = url, reading_engine(url, PATIENCE)
                 follow_connections(self._open[1])
                 weakref.finalize(self, self._open[1].dispose)  # connections are not left to the collector
-                self.kept = Kept()
+                self.kept = AnswerCache()
             engine = self._open[1]
-        if not exists(engine):
+        if not has_schema(engine):
             raise NothingYet
         return engine
 
     def page(self, template: str, values: Mapping[str, Any], status: int = 200) -> Response:
-        text = visible(self._pages.get_template(template).render(values))
+        text = make_visible(self._pages.get_template(template).render(values))
         return HTMLResponse(text, status, headers=HEADERS)
 
 
@@ -111,12 +116,12 @@ class Call:
 
     desk: Desk
     request: Request
-    state: State
-    query: Query
+    state: ServiceState
+    query: PageQuery
 
     @staticmethod
     def of(desk: Desk, request: Request) -> Call:
-        return Call(desk, request, state_of(request), Query.of(request.query_params))
+        return Call(desk, request, state_of(request), PageQuery.of(request.query_params))
 
     @cached_property
     def engine(self) -> Engine:
@@ -172,12 +177,12 @@ class Call:
         return self.desk.page(template, values, status)
 
 
-def state_of(request: Request) -> State:
-    state: State = request.app.state.service
+def state_of(request: Request) -> ServiceState:
+    state: ServiceState = request.app.state.service
     return state
 
 
-def _mark() -> str:
+def _static_mark() -> str:
     """Changes when a static file does, so that browsers may keep them."""
     digest = hashlib.sha256()
     for path in sorted(STATIC.iterdir()):

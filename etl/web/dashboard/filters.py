@@ -13,7 +13,7 @@ from starlette.datastructures import QueryParams
 
 from etl.analytics.jobs import SORTS, Choice, Only
 from etl.analytics.queries import Filter
-from etl.analytics.ranges import moment
+from etl.analytics.ranges import parse_moment
 from etl.config import Reporting
 from etl.errors import ConfigError
 
@@ -27,7 +27,7 @@ _DRILL = ("text", "failure", "code", "only", "slower", "sort")
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
+class PageQuery:
     """As written in the address; nothing is judged yet. `since` is "all" for no beginning."""
 
     since: str = DEFAULT
@@ -45,7 +45,7 @@ class Query:
     page: int = 1
 
     @staticmethod
-    def of(given: QueryParams) -> Query:
+    def of(given: QueryParams) -> PageQuery:
         def several(name: str) -> tuple[str, ...]:
             return tuple(dict.fromkeys(value[:_LONGEST] for value in given.getlist(name) if value))
 
@@ -54,7 +54,7 @@ class Query:
 
         page = one("page")
         number = int(page) if page.isascii() and page.isdigit() and len(page) < 9 else 1
-        return Query(
+        return PageQuery(
             since=one("since") or DEFAULT,
             until=one("until"),
             source=several("source"),
@@ -83,7 +83,7 @@ class Query:
     @property
     def narrowed(self) -> bool:
         """Whether there is anything to reset."""
-        return self != Query(page=self.page)
+        return self != PageQuery(page=self.page)
 
     def chips(self) -> Iterator[tuple[str, str]]:
         """What the form does not show: in words, and the name of what takes it away."""
@@ -108,8 +108,8 @@ class Query:
     def chosen(self, now: datetime, reporting: Reporting, limit: int | None = None) -> Filter:
         """For the reports. Raises ConfigError for a range that cannot be read or is empty."""
         zone = reporting.timezone
-        start = None if self.since == EVERYTHING else moment(self.since, now, zone)
-        end = moment(self.until, now, zone, end=True) if self.until else None
+        start = None if self.since == EVERYTHING else parse_moment(self.since, now, zone)
+        end = parse_moment(self.until, now, zone, end=True) if self.until else None
         if start is not None and end is not None and end <= start:
             raise ConfigError("the range is empty: its end is not after its start")
         return Filter(
@@ -125,12 +125,12 @@ class Query:
             )
         if self.sort and self.sort.removeprefix("-") not in SORTS:
             raise ConfigError(f"jobs are not sorted by {self.sort!r}", hint=f"one of: {', '.join(SORTS)}")
-        chosen, slower = self.chosen(now, reporting), _seconds(self.slower)
+        chosen, slower = self.chosen(now, reporting), _parse_seconds(self.slower)
         only: Any = self.only
         return Choice(chosen, self.failure, self.code, slower, only, self.text, self.sort)
 
 
-def _seconds(text: str) -> float:
+def _parse_seconds(text: str) -> float:
     try:
         found = float(text or 0)
     except ValueError:

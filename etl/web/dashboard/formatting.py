@@ -8,13 +8,13 @@ from zoneinfo import ZoneInfo
 _UNITS = (("d", 86400, "h", 3600), ("h", 3600, "m", 60), ("m", 60, "s", 1))
 
 
-def short(job_id: str) -> str:
+def short_id(job_id: str) -> str:
     """An id that can be told from others at a glance; the whole one is in the title."""
     bare = job_id.partition(":")[0]
     return bare if len(bare) <= 16 else f"{bare[:9]}…{bare[-5:]}"
 
 
-def money(value: float | None, currency: str) -> str:
+def show_money(value: float | None, currency: str) -> str:
     """With its currency; a sum below a cent is not nothing."""
     if value is None:
         return "–"
@@ -22,7 +22,7 @@ def money(value: float | None, currency: str) -> str:
     return f"{value:,.{4 if small else 2}f} {currency}".strip()
 
 
-def span(seconds: float | None) -> str:
+def show_seconds(seconds: float | None) -> str:
     """`8s`, `1m 42s`, `3h 10m`, `5d 2h`."""
     if seconds is None:
         return "–"
@@ -41,9 +41,9 @@ def short_time(moment: datetime, zone: str) -> str:
     return here.strftime("%d %b %H:%M:%S" if this_year else "%d %b %Y %H:%M")
 
 
-def share(part: float, whole: float) -> str:
+def show_share(part: float, whole: float) -> str:
     return f"{part / whole:.1%}" if whole else "–"
 
 
-def clipped(text: str, length: int) -> str:
+def clip_text(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[: length - 1]}…"

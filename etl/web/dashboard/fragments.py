@@ -8,57 +8,59 @@ from starlette.responses import Response
 
 from etl.analytics import browsing, queries
 from etl.analytics.history import UnknownJob, read_history
-from etl.analytics.rendering import shown
+from etl.analytics.rendering import show_value
 from etl.analytics.standing import summary
 from etl.analytics.status import SourceStatus, read_status
 from etl.errors import ConfigError
 from etl.web import health
-from etl.web.dashboard.cells import Grid, grid
+from etl.web.dashboard.cells import Grid, make_grid
 from etl.web.dashboard.context import Call, Missing
 from etl.web.dashboard.overview import FEW, pace_charts
-from etl.web.dashboard.table_specs import VIEWS
-from etl.web.dashboard.tables import MANY, read
+from etl.web.dashboard.table_specs import TABLE_SPECS
+from etl.web.dashboard.tables import MANY, read_table
 from etl.web.dashboard.tiles import open_tile
 
 
-def part(call: Call) -> Response:
+def render_fragment(call: Call) -> Response:
     """The fragment that the address names."""
     name = call.request.path_params["name"]
     if name == "freshness":
-        found = freshness(call)
+        found = source_freshness(call)
         values = {"sources": found, "summary": standings(found), "query": call.query}
         return call.page("part_freshness.html", values)
     if name == "tile":
         return call.page("part_tile.html", {"tile": open_tile(call.engine, call.chosen(), call.query)})
     if name in ("open", "open-all"):
         shown = open_grid(call, FEW if name == "open" else MANY)
-        return call.page("part_grid.html", {"grid": shown, "view": VIEWS["open"]})
+        return call.page("part_grid.html", {"grid": shown, "view": TABLE_SPECS["open"]})
     if name == "job":
         return call.page(
             "part_job.html", {"query": call.query, "zone": call.reporting.timezone} | job_values(call)
         )
-    view, table = read(call, FEW if name != "pace" else None)
+    view, table = read_table(call, FEW if name != "pace" else None)
     if name == "pace":
         charts = pace_charts(table, call.chosen(), call.query)
         return call.page("part_charts.html", {"charts": charts, "query": call.query})
-    shown = grid(table, call.setting(), only=view.few)
+    shown = make_grid(table, call.setting(), only=view.few)
     return call.page("part_grid.html", {"grid": shown, "view": view})
 
 
 def open_grid(call: Call, rows: int) -> Grid:
     engine, chosen = call.engine, call.chosen(rows)
     key = ("open", rows, call.query.url("/"))
-    table = call.desk.kept.get(key, lambda: queries.run(engine, "open", chosen))
-    return grid(table, call.setting(), only=VIEWS["open"].few)
+    table = call.desk.kept.get(key, lambda: queries.run_report(engine, "open", chosen))
+    return make_grid(table, call.setting(), only=TABLE_SPECS["open"].few)
 
 
-def freshness(call: Call) -> list[dict[str, Any]]:
+def source_freshness(call: Call) -> list[dict[str, Any]]:
     """Each source: how it stands, what is wrong with it, and when one that fails is tried again."""
     state, now = call.state, call.state.clock()
     engine, limits = call.engine, state.limits()
     read = call.desk.kept.get("freshness", lambda: read_status(engine, now))  # not where probes wait
     found = {status.source: status for status in read}
-    judged = health.judge({name: limits.get(name, float("inf")) for name in {*found, *limits}}, found, now)
+    judged = health.judge_sources(
+        {name: limits.get(name, float("inf")) for name in {*found, *limits}}, found, now
+    )
     return [
         {
             "name": name,
@@ -79,7 +81,7 @@ def standings(sources: list[dict[str, Any]]) -> str:
 def _next_try(call: Call, status: SourceStatus | None) -> str | None:
     """As a clock of the reports' time zone shows it; None where nothing fails, or nobody knows."""
     moment = None if status is None or not status.failures else call.state.next_try(status)
-    return None if moment is None else str(shown(moment, "instant", call.chosen().zone))
+    return None if moment is None else str(show_value(moment, "instant", call.chosen().zone))
 
 
 def job_values(call: Call) -> dict[str, Any]:

@@ -12,11 +12,11 @@ from etl.analytics import durations, queries, run_log
 from etl.analytics.queries import Table
 from etl.analytics.remix_tree import read_tree
 from etl.errors import ConfigError
-from etl.web.dashboard.cells import grid
+from etl.web.dashboard.cells import make_grid
 from etl.web.dashboard.context import Call, Missing
-from etl.web.dashboard.formatting import money
+from etl.web.dashboard.formatting import show_money
 from etl.web.dashboard.overview import pace_charts
-from etl.web.dashboard.table_specs import VIEWS, View
+from etl.web.dashboard.table_specs import TABLE_SPECS, TableSpec
 from etl.web.dashboard.time_axis import is_hourly
 
 #: Rows of a table that is shown whole; more are in the files.
@@ -27,17 +27,19 @@ _SORTED_AMONG = 20_000
 _IN_OWN_ORDER = ("tree", "pace")
 
 
-def read(call: Call, limit: int | None) -> tuple[View, Table]:
+def read_table(call: Call, limit: int | None) -> tuple[TableSpec, Table]:
     """The table that the address names. Raises Missing for another name."""
     name = call.request.path_params["name"]
-    if name not in VIEWS:
+    if name not in TABLE_SPECS:
         raise Missing(
-            "There is no such table", f"Nothing is called {name[:100]!r}.", f"one of: {', '.join(VIEWS)}"
+            "There is no such table",
+            f"Nothing is called {name[:100]!r}.",
+            f"one of: {', '.join(TABLE_SPECS)}",
         )
     sort = call.query.sort if name not in _IN_OWN_ORDER else ""
     if not sort:
-        return VIEWS[name], _table(call, name, limit)
-    return VIEWS[name], sorted_table(_table(call, name, limit and _SORTED_AMONG), sort, limit)
+        return TABLE_SPECS[name], _query_table(call, name, limit)
+    return TABLE_SPECS[name], sorted_table(_query_table(call, name, limit and _SORTED_AMONG), sort, limit)
 
 
 def sorted_table(table: Table, sort: str, limit: int | None) -> Table:
@@ -62,19 +64,19 @@ def _comparable(value: Any) -> tuple[int, Any]:
     return (1, value) if isinstance(value, date) else (2, str(value))
 
 
-def _table(call: Call, name: str, limit: int | None) -> Table:
+def _query_table(call: Call, name: str, limit: int | None) -> Table:
     if name == "tree":
-        return _tree(call)
+        return _remix_tree(call)
     if name == "pace":
         chosen = call.chosen()
-        return durations.pace(call.engine, chosen, hourly=is_hourly(chosen))
+        return durations.durations_by_time(call.engine, chosen, hourly=is_hourly(chosen))
     if name in run_log.LOGS:
         return run_log.read_log(call.engine, name, call.query.source, run=run_of(call), limit=limit)
-    table = queries.run(call.engine, name, call.chosen(limit))
+    table = queries.run_report(call.engine, name, call.chosen(limit))
     return replace(table, ranged=table.ranged or name == "open")
 
 
-def _tree(call: Call) -> Table:
+def _remix_tree(call: Call) -> Table:
     named = call.job_named()
     try:
         return read_tree(call.engine, *named)
@@ -87,19 +89,24 @@ def run_of(call: Call) -> int | None:
     return int(given) if given.isascii() and given.isdigit() and len(given) < 19 else None
 
 
-def table_values(call: Call, view: View, table: Table) -> dict[str, Any]:
+def table_values(call: Call, view: TableSpec, table: Table) -> dict[str, Any]:
     """What the page of one table shows."""
     few = view.few if view.name in ("tree", "open", "models", "daily", "hourly") else ()
     path = "" if view.name in (*_IN_OWN_ORDER, "pages") else f"/tables/{view.name}"
-    drawn = grid(table, call.setting(unfold=True, sort_path=path), only=few, first=view.few)
+    drawn = make_grid(table, call.setting(unfold=True, sort_path=path), only=few, first=view.few)
     charts = pace_charts(table, call.chosen(), call.query) if view.name == "pace" else []
     depths = [row[0] for row in table.rows] if view.name == "tree" else []
-    view = replace(view, about=_family(table)) if view.name == "tree" else view
+    view = replace(view, about=_describe_tree(table)) if view.name == "tree" else view
     values = {"page": view.name, "view": view, "run": run_of(call), "charts": charts, "depths": depths}
-    return values | {"cut": table.cut, "ranged": table.ranged, "grid": drawn, "file": _file(call, view)}
+    return values | {
+        "cut": table.cut,
+        "ranged": table.ranged,
+        "grid": drawn,
+        "file": _file_address(call, view),
+    }
 
 
-def _family(table: Table) -> str:
+def _describe_tree(table: Table) -> str:
     """How large the tree is, what it cost, and whether its root was never listed."""
     rows = [dict(zip((column.name for column in table.columns), row, strict=True)) for row in table.rows]
     sums: dict[str, float] = {}
@@ -107,14 +114,14 @@ def _family(table: Table) -> str:
         if row["cost"] is not None:
             sums[row["currency"]] = sums.get(row["currency"], 0) + row["cost"]
     parts = [f"{len(rows):,} jobs" if len(rows) != 1 else "1 job: it remixes none and none remixes it"]
-    parts += [money(cost, currency) for currency, cost in sums.items()]
+    parts += [show_money(cost, currency) for currency, cost in sums.items()]
     unpriced = sum(row["cost_state"] in ("unpriced", "unknown") for row in rows)
     parts += [f"{unpriced:,} unpriced"] if unpriced else []
     parts += ["its root was never listed"] if rows[0]["depth"] else []
     return " · ".join(parts)
 
 
-def _file(call: Call, view: View) -> str:
+def _file_address(call: Call, view: TableSpec) -> str:
     """The address of its files, without the ending: `{}` stands for it."""
     path = f"/tables/{view.name}.{{}}"
     own = {name: call.request.query_params.get(name) for name in ("id", "source", "run")}

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from etl.analytics.jobs import OpenNow, count_open
 from etl.analytics.queries import Engine, Filter
-from etl.web.dashboard.filters import SLOWEST, Query
-from etl.web.dashboard.formatting import money, share, span
+from etl.web.dashboard.filters import SLOWEST, PageQuery
+from etl.web.dashboard.formatting import show_money, show_seconds, show_share
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,43 +28,49 @@ def tiles_of(
     took: Mapping[int, float],
     cache: Mapping[str, float],
     chosen: Filter,
-    query: Query,
+    query: PageQuery,
 ) -> tuple[Tile, ...]:
     failed, ended = sums.get("failed", 0), sums.get("completed", 0) + sums.get("failed", 0)
     rate = f"{failed:,.0f} failed" + _rate_before(before)
-    slow = f"95 % within {span(took.get(95))}" if took else "creation to completion"
-    made = _change("jobs", sums, before) or f"{sums.get('completed', 0):,.0f} completed"
+    slow = f"95 % within {show_seconds(took.get(95))}" if took else "creation to completion"
+    made = _change_text("jobs", sums, before) or f"{sums.get('completed', 0):,.0f} completed"
     tiles = [
         Tile("Jobs", f"{sums.get('jobs', 0):,.0f}", made, query.url("/jobs")),
         Tile(
-            "Failure rate", share(failed, ended), rate, query.url("/tables/failures"), "bad" if failed else ""
+            "Failure rate",
+            show_share(failed, ended),
+            rate,
+            query.url("/tables/failures"),
+            "bad" if failed else "",
         ),
-        _cost(sums, before, chosen.currency, query),
-        Tile("Median time to finish", span(took.get(50)), slow, query.url("/jobs", sort=SLOWEST)),
+        _cost_tile(sums, before, chosen.currency, query),
+        Tile("Median time to finish", show_seconds(took.get(50)), slow, query.url("/jobs", sort=SLOWEST)),
     ]
     if cache.get("lookups"):
-        hits = share(cache.get("hits", 0), cache["lookups"])
+        hits = show_share(cache.get("hits", 0), cache["lookups"])
         tiles.append(
             Tile("Cache hit rate", hits, f"{cache['lookups']:,.0f} lookups", query.url("/tables/cache"))
         )
     return tuple(tiles)
 
 
-def _cost(sums: Mapping[str, float], before: Mapping[str, float], currency: str, query: Query) -> Tile:
+def _cost_tile(
+    sums: Mapping[str, float], before: Mapping[str, float], currency: str, query: PageQuery
+) -> Tile:
     missing = int(sums.get("uncosted_jobs", 0))
     if missing:
         return Tile(
             f"Cost, {currency}",
-            money(sums.get("cost"), "") if "cost" in sums else "unpriced",
+            show_money(sums.get("cost"), "") if "cost" in sums else "unpriced",
             f"+ {missing:,} jobs without a price",
             query.url("/jobs", only="unpriced"),
             "warn",
         )
-    more = _change("cost", sums, before) or f"{span(sums.get('seconds'))} of video"
-    return Tile(f"Cost, {currency}", money(sums.get("cost"), ""), more, query.url("/tables/cost"))
+    more = _change_text("cost", sums, before) or f"{show_seconds(sums.get('seconds'))} of video"
+    return Tile(f"Cost, {currency}", show_money(sums.get("cost"), ""), more, query.url("/tables/cost"))
 
 
-def _change(name: str, sums: Mapping[str, float], before: Mapping[str, float]) -> str:
+def _change_text(name: str, sums: Mapping[str, float], before: Mapping[str, float]) -> str:
     """Against the time before, where there was something."""
     if not before.get(name) or name not in sums:
         return ""
@@ -78,10 +84,10 @@ def _change(name: str, sums: Mapping[str, float], before: Mapping[str, float]) -
 
 def _rate_before(before: Mapping[str, float]) -> str:
     ended = before.get("completed", 0) + before.get("failed", 0)
-    return f", {share(before.get('failed', 0), ended)} before" if ended else ""
+    return f", {show_share(before.get('failed', 0), ended)} before" if ended else ""
 
 
-def open_tile(engine: Engine, chosen: Filter, query: Query) -> Tile:
+def open_tile(engine: Engine, chosen: Filter, query: PageQuery) -> Tile:
     """What is open now, and whether something is stuck."""
     now: OpenNow = count_open(engine, chosen)
     ever = {"since": "all", "until": ""}

@@ -19,7 +19,7 @@ MOST = 120
 _ALL_DAYS_UP_TO = timedelta(days=1100)
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 #: A day, or the start of an hour in UTC: UTC's hours are also those of most clocks.
-Key = date | datetime
+SlotKey = date | datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Slot:
     """What one bar stands for: the `keys` in it; `since` and `until` as an address has them. `named`: it may
     have a label below."""
 
-    keys: tuple[Key, ...]
+    keys: tuple[SlotKey, ...]
     since: str
     until: str
     label: str
@@ -39,31 +39,31 @@ def is_hourly(chosen: Filter) -> bool:
     return chosen.since is not None and (chosen.until or chosen.now) - chosen.since <= HOURS_UP_TO
 
 
-def slots(chosen: Filter, keys: Iterable[Key], *, join: bool = True) -> list[Slot]:
+def make_slots(chosen: Filter, keys: Iterable[SlotKey], *, join: bool = True) -> list[Slot]:
     """The whole range, also where nothing is; an open beginning is the oldest of `keys`."""
-    found = _hours(chosen) if is_hourly(chosen) else _days(chosen, sorted(set(keys)), join)
+    found = _hour_slots(chosen) if is_hourly(chosen) else _day_slots(chosen, sorted(set(keys)), join)
     if chosen.since is not None:  # a bar leads to the jobs it counts: a range may begin within a day
-        found[0] = replace(found[0], since=_second(chosen.since))
+        found[0] = replace(found[0], since=_next_second(chosen.since))
     if chosen.until is not None:
-        found[-1] = replace(found[-1], until=_second(chosen.until))
+        found[-1] = replace(found[-1], until=_next_second(chosen.until))
     return found
 
 
-def _second(moment: datetime) -> str:
+def _next_second(moment: datetime) -> str:
     """The next whole second, as an address has it; the gateway's clock shows no parts of it."""
     return f"{moment + timedelta(microseconds=-moment.microsecond % 1_000_000):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _hours(chosen: Filter) -> list[Slot]:
+def _hour_slots(chosen: Filter) -> list[Slot]:
     assert chosen.since is not None
     here = chosen.since.astimezone(ZoneInfo(chosen.zone))  # India's hours begin at half past those of UTC
     first = here.replace(minute=0, second=0, microsecond=0).astimezone(UTC)
     count = max(1, ceil(((chosen.until or chosen.now) - first) / _HOUR))
     zone = ZoneInfo(chosen.zone)
-    return [_hour(first + n * _HOUR, zone, 4 if count <= 30 else 12) for n in range(count)]
+    return [_hour_slot(first + n * _HOUR, zone, 4 if count <= 30 else 12) for n in range(count)]
 
 
-def _hour(start: datetime, zone: ZoneInfo, every: int) -> Slot:
+def _hour_slot(start: datetime, zone: ZoneInfo, every: int) -> Slot:
     here = start.astimezone(zone)
     return Slot(
         keys=(start,),
@@ -74,25 +74,27 @@ def _hour(start: datetime, zone: ZoneInfo, every: int) -> Slot:
     )
 
 
-def _days(chosen: Filter, keys: list[Key], join: bool) -> list[Slot]:
+def _day_slots(chosen: Filter, keys: list[SlotKey], join: bool) -> list[Slot]:
     zone = ZoneInfo(chosen.zone)
     end = ((chosen.until or chosen.now) - timedelta(microseconds=1)).astimezone(zone).date()
-    first = chosen.since.astimezone(zone).date() if chosen.since else _date(keys[0]) if keys else end
+    first = chosen.since.astimezone(zone).date() if chosen.since else _date_of_key(keys[0]) if keys else end
     if not join and end - first > _ALL_DAYS_UP_TO:  # where nothing is, nothing is drawn
-        first, end = (max(first, _date(keys[0])), min(end, _date(keys[-1]))) if keys else (end, end)
+        first, end = (
+            (max(first, _date_of_key(keys[0])), min(end, _date_of_key(keys[-1]))) if keys else (end, end)
+        )
     days = max(1, (end - first).days + 1)
     step = ceil(days / MOST) if join else 1
     return [
-        _span(first + timedelta(days=n), min(first + timedelta(days=n + step - 1), max(end, first)))
+        _days_slot(first + timedelta(days=n), min(first + timedelta(days=n + step - 1), max(end, first)))
         for n in range(0, days, step)
     ]
 
 
-def _date(key: Key) -> date:
+def _date_of_key(key: SlotKey) -> date:
     return key.date() if isinstance(key, datetime) else key
 
 
-def _span(first: date, last: date) -> Slot:
+def _days_slot(first: date, last: date) -> Slot:
     keys = tuple(first + timedelta(days=n) for n in range((last - first).days + 1))
     label = f"{first:%a %d %b %Y}" if first == last else f"{first:%d %b} to {last:%d %b %Y}"
     return Slot(keys, f"{first}", f"{last}", label, f"{first:%d %b}")
