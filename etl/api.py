@@ -103,20 +103,19 @@ def export(
 
     `raw` leaves texts in CSV that look like a spreadsheet's formulas as they are.
     """
-    from etl.feed.export import DAYS, Selection
-    from etl.feed.export import export_tables as write
+    from etl.feed.export import DAYS, Selection, export_tables
 
     chosen = Selection(tuple(tables or DAYS), since, until)
     with _open_app(config) as app:
-        return write(app.engine, Path(folder), format, chosen, raw=raw)
+        return export_tables(app.engine, Path(folder), format, chosen, raw=raw)
 
 
 def prune(config: Settings = None, *, dry_run: bool = False) -> dict[str, int]:
     """Remove what is older than the configured `retention`; rows removed (or removable) per table."""
-    from etl.feed.prune import prune_tables as remove
+    from etl.feed.prune import prune_tables
 
     with _open_app(config) as app:
-        return remove(
+        return prune_tables(
             app.engine,
             app.config.retention,
             app.config.feed.destinations,

@@ -7,6 +7,8 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,9 @@ HEAVY = {
     "distributed",
 }
 
+
+#: What everybody calls these libraries; any other alias would hide that two names collide.
+CUSTOMARY = {"sa", "pa", "pq", "pc", "pafs", "ds", "st"}
 
 FILES = module_files(ROOT, ("etl", "migrations"))
 GRAPH = import_graph(FILES)
@@ -191,6 +196,52 @@ def test_files_stay_small():
     assert files
     sizes = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in files}
     assert {name: lines for name, lines in sizes.items() if lines > 400} == {}
+
+
+def test_no_import_needs_an_alias():
+    everywhere = module_files(ROOT, ("etl", "migrations", "harness", "benchmarks", "tests"))
+    aliases = {
+        (name, alias.asname)
+        for name, path in everywhere.items()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+        if alias.asname
+    }
+    assert {(name, alias) for name, alias in aliases if alias not in CUSTOMARY} == set()
+
+
+def test_a_type_name_means_one_thing():
+    """Classes and aliases of types in all of etl, the simulator included; `_X` is the same name as `X`."""
+    found = [
+        (name.lstrip("_"), module)
+        for module, path in FILES.items()
+        for name in _types(ast.parse(path.read_text()))
+        if room_of(module) != "migrations"
+    ]
+    homes = Counter(name for name, _ in found)
+    assert [(name, module) for name, module in found if homes[name] > 1] == []
+
+
+def _types(tree: ast.Module) -> Iterator[str]:
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Assign):
+            name = ast.unparse(node.targets[0])
+            yield from [name] if re.fullmatch(r"_?[A-Z]\w*[a-z]\w*", name) else []
+
+
+def test_functions_can_be_searched_for():
+    """A search for a name of one word finds everything; where its class says the rest, one word may do."""
+    names = [
+        node.name.strip("_")
+        for module, path in FILES.items()
+        if room_of(module) != "migrations"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("__")
+    ]
+    assert sum("_" not in name for name in names) / len(names) < 0.3
 
 
 def test_only_doors_print():

@@ -21,10 +21,6 @@ from etl.schema.tables import coverage_gaps, sources, video_jobs
 from etl.schema.views.columns import Column, CountedDays, Scope, ValueKind
 from etl.schema.views.dialects import Dialect, make_dialect
 
-#: For the commands, which pass one on without knowing what it is.
-Engine = sa.Engine
-
-
 _DAY, _MICROSECOND = timedelta(days=1), timedelta(microseconds=1)
 
 

@@ -12,8 +12,8 @@ from etl.cli.output import BAD, DIM, GOOD, count_noun, print_line, print_table
 from etl.cli.settings import CommandSettings, ConfigFile
 
 if TYPE_CHECKING:
-    from etl.analytics.queries import Engine
     from etl.config import Config
+    from etl.db.engine import Engine
 
 command = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 

@@ -16,7 +16,7 @@ from etl.cli.output import count_noun, make_console, make_printable, on_terminal
 from etl.records import Counts, Progress, RunKind, RunResult
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as Bars
+    import rich.progress
 
 #: Seconds between two plain lines of one source, and the shortest wait worth a line.
 PLAIN_EVERY, WORTH_A_LINE = 10.0, 1.0
@@ -34,11 +34,11 @@ def show_progress(
         yield Moving(bars, redact, expected)
 
 
-def _make_bars(keep: bool) -> Bars:
+def _make_bars(keep: bool) -> rich.progress.Progress:
+    import rich.progress
     from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bars
 
-    return Bars(
+    return rich.progress.Progress(
         SpinnerColumn(finished_text="✓"),
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=20),
@@ -56,7 +56,9 @@ def _make_bars(keep: bool) -> Bars:
 class Moving:
     """One line per source, drawn by Rich. The length of a list is not known before its end."""
 
-    def __init__(self, bars: Bars, redact: Callable[[str], str], expected: int | None = None) -> None:
+    def __init__(
+        self, bars: rich.progress.Progress, redact: Callable[[str], str], expected: int | None = None
+    ) -> None:
         self._bars, self._redact, self._expected = bars, redact, expected
         self._tasks: dict[str, tuple[int, float]] = {}
 

@@ -13,9 +13,10 @@ from etl.cli.settings import CommandSettings, ConfigFile
 from etl.errors import ConfigError
 
 if TYPE_CHECKING:
-    from etl.analytics.queries import Engine, Filter, Table, UnseenPeriod
+    from etl.analytics.queries import Filter, Table, UnseenPeriod
     from etl.analytics.rendering import Document
     from etl.config import Config
+    from etl.db.engine import Engine
 
 _FORMATS = ("table", "csv", "json", "markdown", "html", "parquet")
 _ROWS, _ROWS_IN_SUMMARY = 50, 10  # of each table, when people read it

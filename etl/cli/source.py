@@ -41,13 +41,13 @@ def retire(
     settings = ctx.ensure_object(CommandSettings)
     loaded = settings.load(config)
     from etl.analytics.connections import open_filled_database
-    from etl.load.source_health import retire_source as write
+    from etl.load.source_health import retire_source
 
     now = datetime.now(UTC)
     with open_filled_database(loaded) as engine:
         found = _read_status(engine, name, now)
         evidence = settings.redact(reason or _last_failure(found))
-        write(engine, name, now=now, reason=evidence)
+        retire_source(engine, name, now=now, reason=evidence)
     print_line(f"{name} is retired since {moment_text(now)} UTC: {evidence}", GOOD)
 
 
@@ -56,13 +56,13 @@ def revive(ctx: typer.Context, name: SourceName, config: ConfigFile = None) -> N
     """Ask a retired source again, from its next sync on."""
     loaded = ctx.ensure_object(CommandSettings).load(config)
     from etl.analytics.connections import open_filled_database
-    from etl.load.source_health import revive_source as write
+    from etl.load.source_health import revive_source
 
     with open_filled_database(loaded) as engine:
         if _read_status(engine, name, datetime.now(UTC)).retired_at is None:
             print_line(f"{name} is not retired")
             return
-        write(engine, name)
+        revive_source(engine, name)
     print_line(f"{name} is asked again from its next sync on", GOOD)
 
 

@@ -16,7 +16,7 @@ from etl.cli.settings import CommandSettings, ConfigFile
 from etl.errors import EtlError
 
 if TYPE_CHECKING:
-    from etl.analytics.queries import Engine
+    from etl.db.engine import Engine
 
 _HELP = "A statement ends with ; — \\d lists tables and views, \\d NAME its columns; help, exit."
 

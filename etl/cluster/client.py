@@ -9,8 +9,7 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
-from concurrent.futures import CancelledError, Future
-from concurrent.futures import wait as wait_for
+from concurrent.futures import CancelledError, Future, wait
 from typing import Any
 
 import msgspec
@@ -50,8 +49,7 @@ class Fleet:
         accept_suspicious: bool = False,
     ) -> RunResult:
         """One run of one source on some worker. Raises EtlError when the cluster could not do it."""
-        from etl.cluster.task import RunOrder, configuration_digest
-        from etl.cluster.task import run_source as work
+        from etl.cluster.task import RunOrder, configuration_digest, run_source
 
         config, file = self._config, self._config.dask.config_file
         order = RunOrder(
@@ -68,7 +66,7 @@ class Fleet:
         with self._idle:
             self._watching[order.job] = source.name, progress, stop
         try:
-            result = self._wait_for_result(self._executor.submit(work, order), source, stop)
+            result = self._wait_for_result(self._executor.submit(run_source, order), source, stop)
         finally:
             with self._idle:
                 del self._watching[order.job]
@@ -96,7 +94,7 @@ class Fleet:
             self._cluster.close()
 
     def _wait_for_result(self, future: Future[RunResult], source: Source, stop: threading.Event) -> RunResult:
-        while not wait_for([future], LOOK if not stop.is_set() else 4 * LOOK).done:
+        while not wait([future], LOOK if not stop.is_set() else 4 * LOOK).done:
             if stop.is_set():  # again and again: a worker that comes later has to know as well
                 self._ask_to_stop()
         try:

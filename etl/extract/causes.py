@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from urllib3 import exceptions as broken
+from urllib3 import exceptions
 
 _NO_WAY = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN}
 #: What OpenSSL says when the other side does not answer in TLS.
@@ -26,13 +26,13 @@ class Cause(NamedTuple):
 def cause_of(error: BaseException, base_url: str, proxy: str | None) -> Cause:
     """Of an error of requests, urllib3 or a socket. `proxy` is the URL of the one that was asked, if any."""
     found = list(_error_chain(error))
-    through = proxy is not None and any(isinstance(e, broken.ProxyError) for e in found)
+    through = proxy is not None and any(isinstance(e, exceptions.ProxyError) for e in found)
     place = host_and_port(proxy if through and proxy else base_url)
     who = f"the proxy {place}" if through else place
     certificate = next((e for e in found if isinstance(e, ssl.SSLCertVerificationError)), None)
     if certificate is not None:
         return _of_certificate(certificate, who)
-    if any(isinstance(e, broken.NameResolutionError | socket.gaierror) for e in found):
+    if any(isinstance(e, exceptions.NameResolutionError | socket.gaierror) for e in found):
         setting = "proxy" if through else "base_url"
         hint = f"is the host in {setting} spelled right, and does this machine's DNS know it?"
         return Cause(f"{who}: there is no such host name", hint)

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
-from urllib3 import exceptions as broken
+from urllib3 import exceptions
 
 from etl.config import Source
 from etl.errors import ConfigError, GarbledAnswer, GatewayError, TimedOut, Unreachable
@@ -110,7 +110,7 @@ class Transport:
             )
             body = self._read_body(response, where, begun)
             reply = Reply(response.status, response.headers, body, self._monotonic() - begun)
-        except (requests.RequestException, broken.HTTPError, OSError) as error:
+        except (requests.RequestException, exceptions.HTTPError, OSError) as error:
             translated = _translate_error(error, where, self._source)
         else:
             if self.on_reply is not None:
@@ -125,7 +125,7 @@ class Transport:
             options = {**options, "headers": {**options["headers"], **more}}
         try:
             return pool.urlopen("GET", target, **options)
-        except broken.ProtocolError as error:
+        except exceptions.ProtocolError as error:
             raise ConnectionError(_plain_reason(error)) from None  # before any body: nothing was cut short
 
     def _open_pool(self) -> tuple[Any, str]:
@@ -191,22 +191,24 @@ class Transport:
 def _translate_error(error: Exception, where: str, source: Source) -> GatewayError:
     place = host_and_port(source.base_url)
     text = f"{where}: {place}: {type(error).__name__}: {_plain_reason(error)}"
-    if isinstance(error, broken.ConnectTimeoutError) and not isinstance(error, broken.NewConnectionError):
+    if isinstance(error, exceptions.ConnectTimeoutError) and not isinstance(
+        error, exceptions.NewConnectionError
+    ):
         return TimedOut(text, hint="nothing answers at this address within connect_timeout")
-    if isinstance(error, broken.ReadTimeoutError | TimeoutError) and "handshake" in text:
+    if isinstance(error, exceptions.ReadTimeoutError | TimeoutError) and "handshake" in text:
         return TimedOut(
             text, hint="no answer in TLS: if the port speaks plain HTTP, write http:// in base_url"
         )
-    if isinstance(error, broken.ReadTimeoutError | TimeoutError):
+    if isinstance(error, exceptions.ReadTimeoutError | TimeoutError):
         return TimedOut(text, hint="read_timeout must exceed the gateway's own 30 s")
     if isinstance(error, requests.exceptions.InvalidProxyURL):
         return Unreachable(text, hint="`proxy` (or HTTPS_PROXY) is not a usable address")
         return TimedOut(text, hint="read_timeout must exceed what the gateway waits: 30 s, 300 s from 2.0 on")
-    if isinstance(error, broken.SSLError):
+    if isinstance(error, exceptions.SSLError):
         return Unreachable(text, hint="the certificate is not trusted: set ca_bundle to the CA's file")
-    if isinstance(error, broken.ProxyError | requests.exceptions.InvalidProxyURL):
+    if isinstance(error, exceptions.ProxyError | requests.exceptions.InvalidProxyURL):
         return Unreachable(text, hint="the proxy does not answer: check `proxy` or HTTPS_PROXY")
-    if isinstance(error, broken.ProtocolError):
+    if isinstance(error, exceptions.ProtocolError):
         text = f"{where}: truncated: the connection ended before the body did"
         return GarbledAnswer(text, hint=CUT)
     scheme = source.base_url.partition(":")[0]

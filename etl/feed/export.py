@@ -20,7 +20,8 @@ import sqlalchemy as sa
 
 from etl.db.engine import storage_errors
 from etl.errors import ConfigError
-from etl.feed.export_formats import Format, Rows, Writer, writer_for
+from etl.feed.arrow import Rows
+from etl.feed.export_formats import Format, Writer, writer_for
 from etl.records import as_utc
 from etl.schema.tables import metadata
 from etl.version import __version__

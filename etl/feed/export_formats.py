@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 import sqlalchemy as sa
@@ -15,8 +15,10 @@ from etl.db.types import JsonText
 from etl.feed import tables
 from etl.records import spreadsheet_safe
 
+if TYPE_CHECKING:
+    from etl.feed.arrow import Rows
+
 Format = Literal["parquet", "csv", "jsonl"]
-Rows = Sequence[Sequence[Any]]
 
 
 class Writer(Protocol):

@@ -16,8 +16,7 @@ import sqlalchemy as sa
 from etl.db.engine import write_transaction
 from etl.load import bulk, lookup
 from etl.load.placing import Lane
-from etl.schema.tables import coverage_gaps as table
-from etl.schema.tables import video_jobs
+from etl.schema.tables import coverage_gaps, video_jobs
 
 #: `unreadable`: the gateway fails on every page that holds this stretch. `interrupted`: a walk from the
 #: newest job has not come down to known jobs yet. `window`: the list did not reach back to what was known.
@@ -79,7 +78,9 @@ def _reaches_edge(end: int | None, edge: int | None, sign: int) -> bool:
 
 def read_open(conn: sa.Connection, source_id: int) -> list[OpenGap]:
     """Every gap of the source, oldest places first, with the positions that its ends have now."""
-    query = sa.select(table).where(table.c.source_id == source_id).order_by(table.c.id)
+    query = (
+        sa.select(coverage_gaps).where(coverage_gaps.c.source_id == source_id).order_by(coverage_gaps.c.id)
+    )
     rows = conn.execute(query).all()
     ids = {i for row in rows for i in (row.last_known_job_id, row.oldest_listed_job_id) if i is not None}
     known = lookup.known_jobs(conn, source_id, list(ids))
@@ -136,8 +137,8 @@ class GapBook:
         for gap in gaps:
             self._record_gap(gap)
         if probed:
-            which = table.c.id.in_(probed)
-            self._conn.execute(sa.update(table).where(which).values(probed_at=self._now))
+            which = coverage_gaps.c.id.in_(probed)
+            self._conn.execute(sa.update(coverage_gaps).where(which).values(probed_at=self._now))
             self._met.update(probed)
             self._changed = True
 
@@ -152,7 +153,9 @@ class GapBook:
 
     def _delete_gaps(self, over: Sequence[OpenGap]) -> None:
         if over:
-            self._conn.execute(sa.delete(table).where(table.c.id.in_([gap.id for gap in over])))
+            self._conn.execute(
+                sa.delete(coverage_gaps).where(coverage_gaps.c.id.in_([gap.id for gap in over]))
+            )
             self._gaps = [gap for gap in self._gaps if gap not in over]
             self._changed = True
 
@@ -167,11 +170,13 @@ class GapBook:
             values["accepted_at"] = self._now
         same = self._same_gaps(gap)
         if same:
-            self._conn.execute(sa.update(table).where(table.c.id == same[0].id).values(**values))
+            self._conn.execute(
+                sa.update(coverage_gaps).where(coverage_gaps.c.id == same[0].id).values(**values)
+            )
             self._met.add(same[0].id)
         else:
             values |= {"source_id": self._source_id, "detected_at": self._now}
-            self._met.add(bulk.insert_one(self._conn, table, values))
+            self._met.add(bulk.insert_one(self._conn, coverage_gaps, values))
         self._delete_gaps(same[1:])
         self._changed = True
         self._gaps = read_open(self._conn, self._source_id)
@@ -212,6 +217,10 @@ def _created_at(conn: sa.Connection, source_id: int, job_id: str | None) -> date
 def accept_gaps(engine: sa.Engine, ids: Sequence[int], now: datetime) -> int:
     """Note that somebody knows of these gaps and lives with them; returns how many were open. What only an
     unfinished walk has left is not lost, and cannot be accepted. Raises StorageError."""
-    which = (table.c.id.in_(ids), table.c.accepted_at.is_(None), table.c.kind != "interrupted")
+    which = (
+        coverage_gaps.c.id.in_(ids),
+        coverage_gaps.c.accepted_at.is_(None),
+        coverage_gaps.c.kind != "interrupted",
+    )
     with write_transaction(engine) as conn:
-        return int(conn.execute(sa.update(table).where(*which).values(accepted_at=now)).rowcount)
+        return int(conn.execute(sa.update(coverage_gaps).where(*which).values(accepted_at=now)).rowcount)

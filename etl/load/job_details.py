@@ -10,9 +10,7 @@ from typing import Any, Literal, NamedTuple
 import sqlalchemy as sa
 
 from etl.records import JobDetails
-from etl.schema.tables import job_details as details
-from etl.schema.tables import video_job_versions as versions
-from etl.schema.tables import video_jobs
+from etl.schema.tables import job_details, video_job_versions, video_jobs
 
 #: In so many runs a job is asked for that the gateway does not find, or cannot read.
 READS = 3
@@ -21,7 +19,7 @@ LOOKED_THROUGH = 5000
 _CHUNK = 500
 
 
-class Marks(NamedTuple):
+class DetailMarks(NamedTuple):
     """Of the history, by change_seq: `newest` and all after it are yet to be looked through, and so is what
     lies before `oldest`; between the two every ended job has its row."""
 
@@ -46,27 +44,27 @@ class DetailsBatch:
 
 
 def newest_change(conn: sa.Connection, source_id: int) -> int:
-    c = versions.c
+    c = video_job_versions.c
     return conn.scalar(sa.select(sa.func.max(c.change_seq)).where(c.source_id == source_id)) or 0
 
 
-def ended_jobs(conn: sa.Connection, source_id: int, marks: Marks) -> tuple[Marks, list[str]]:
+def ended_jobs(conn: sa.Connection, source_id: int, marks: DetailMarks) -> tuple[DetailMarks, list[str]]:
     """Ended, listed jobs of a bounded stretch of history that has not been looked through: what is new, then
     what is older than all that has. Their ids, newest first, and the marks behind it."""
-    c = versions.c
+    c = video_job_versions.c
     new = _stretch(conn, source_id, c.change_seq > marks.newest, c.change_seq)
     old = [] if new else _stretch(conn, source_id, c.change_seq < marks.oldest, c.change_seq.desc())
     changes = sorted([*new, *old], reverse=True)
     if not changes:
         return marks, []
-    after = Marks(min(marks.oldest, changes[-1][0]), max(marks.newest, changes[0][0]))
+    after = DetailMarks(min(marks.oldest, changes[-1][0]), max(marks.newest, changes[0][0]))
     return after, _without_row(conn, source_id, list(dict.fromkeys(job_id for _, job_id in changes)))
 
 
 def _stretch(
     conn: sa.Connection, source_id: int, where: sa.ColumnElement[bool], order: Any
 ) -> list[tuple[int, str]]:
-    c = versions.c
+    c = video_job_versions.c
     query = sa.select(c.change_seq, c.job_id).where(c.source_id == source_id, where)
     return [(row[0], row[1]) for row in conn.execute(query.order_by(order).limit(LOOKED_THROUGH))]
 
@@ -77,8 +75,8 @@ def _without_row(conn: sa.Connection, source_id: int, ids: Sequence[str]) -> lis
     for part in _parts(ids):
         taken = set(
             conn.scalars(
-                sa.select(details.c.job_id).where(
-                    details.c.source_id == source_id, details.c.job_id.in_(part)
+                sa.select(job_details.c.job_id).where(
+                    job_details.c.source_id == source_id, job_details.c.job_id.in_(part)
                 )
             )
         )
@@ -92,7 +90,7 @@ def _without_row(conn: sa.Connection, source_id: int, ids: Sequence[str]) -> lis
 
 def jobs_without_details(conn: sa.Connection, source_id: int, limit: int) -> list[str]:
     """Ids of jobs that are to be read: those not tried yet first, of these the last that ended."""
-    c = details.c
+    c = job_details.c
     query = sa.select(c.job_id).where(c.source_id == source_id, c.reads_left > 0)
     return list(conn.scalars(query.order_by(c.reads_left.desc(), c.queued_at.desc(), c.job_id).limit(limit)))
 
@@ -105,21 +103,21 @@ def write_details(
         for each in _without_row(conn, source_id, batch.ended)
     ]
     if rows:
-        conn.execute(sa.insert(details), rows)
+        conn.execute(sa.insert(job_details), rows)
     for one in batch.read:
         _write_read(conn, source_id, run_id, one, at)
 
 
 def _write_read(conn: sa.Connection, source_id: int, run_id: int, one: DetailsRead, at: datetime) -> None:
-    c = details.c
+    c = job_details.c
     here = (c.source_id == source_id, c.job_id == one.job_id)
     seen: dict[str, Any] = {"read_at": at, "run_id": run_id}
     if one.outcome == "read":
-        conn.execute(sa.update(details).where(*here).values(**seen, **_values(one.told)))
+        conn.execute(sa.update(job_details).where(*here).values(**seen, **_values(one.told)))
         return
     tried = {"reads_left": c.reads_left - 1, **seen}
-    conn.execute(sa.update(details).where(*here, c.reads_left > 0).values(**tried))
-    conn.execute(sa.update(details).where(*here, c.reads_left == 0).values(outcome=one.outcome))
+    conn.execute(sa.update(job_details).where(*here, c.reads_left > 0).values(**tried))
+    conn.execute(sa.update(job_details).where(*here, c.reads_left == 0).values(outcome=one.outcome))
 
 
 def _values(told: JobDetails) -> dict[str, Any]:

@@ -11,8 +11,7 @@ import msgspec
 import sqlalchemy as sa
 
 from etl.records import OWNER_COLUMNS, LogRow, PageRows
-from etl.schema.tables import job_requests as requests
-from etl.schema.tables import sync_state, video_jobs
+from etl.schema.tables import job_requests, sync_state, video_jobs
 
 #: A job that the log names is asked for by id in so many runs before a 404 means that it is gone.
 READS = 2
@@ -65,16 +64,18 @@ def known_requests(
 ) -> dict[str, tuple[str, str | None]]:
     """Status and job, by id, of the rows among `ids` that are stored."""
     found: dict[str, tuple[str, str | None]] = {}
-    columns = (requests.c.request_id, requests.c.status, requests.c.job_id)
+    columns = (job_requests.c.request_id, job_requests.c.status, job_requests.c.job_id)
     for part in _cut_ids(ids):
-        query = sa.select(*columns).where(requests.c.source_id == source_id, requests.c.request_id.in_(part))
+        query = sa.select(*columns).where(
+            job_requests.c.source_id == source_id, job_requests.c.request_id.in_(part)
+        )
         found.update({row.request_id: (row.status, row.job_id) for row in conn.execute(query)})
     return found
 
 
 def waiting_jobs(conn: sa.Connection, source_id: int, limit: int) -> list[str]:
     """Ids of jobs to read, of at most `limit` rows, the newest first."""
-    c = requests.c
+    c = job_requests.c
     query = sa.select(c.job_id).where(c.source_id == source_id, c.reads_left > 0)
     ids = conn.scalars(query.order_by(c.requested_at.desc(), c.request_id).limit(limit))
     return list(dict.fromkeys(str(each) for each in ids))
@@ -82,7 +83,7 @@ def waiting_jobs(conn: sa.Connection, source_id: int, limit: int) -> list[str]:
 
 def maker_of(conn: sa.Connection, source_id: int, job_id: str) -> str | None:
     """The request that made a job."""
-    c = requests.c
+    c = job_requests.c
     query = sa.select(c.request_id).where(c.source_id == source_id, c.job_id == job_id, c.role == "made")
     return conn.scalar(query)
 
@@ -91,7 +92,7 @@ def write_requests(conn: sa.Connection, source_id: int, run_id: int, batch: LogB
     """Store a batch's rows, and what became of the jobs that were asked for."""
     _insert_requests(conn, source_id, run_id, _each_once(batch.rows), at, discovers=batch.discovers)
     _set_reads(conn, source_id, batch.read, sa.literal(0))
-    _set_reads(conn, source_id, batch.missed, requests.c.reads_left - 1)
+    _set_reads(conn, source_id, batch.missed, job_requests.c.reads_left - 1)
 
 
 def _insert_requests(
@@ -117,7 +118,7 @@ def _insert_requests(
         reads = READS if row.job_id is not None and row.job_id not in stored else 0
         values.append(_request_values(source_id, run_id, row, role, reads, at))
     if values:
-        conn.execute(sa.insert(requests), values)
+        conn.execute(sa.insert(job_requests), values)
 
 
 def _each_once(rows: Sequence[LogRow]) -> list[LogRow]:
@@ -136,16 +137,16 @@ def _role_of(row: LogRow) -> str | None:
 
 def _take_over_role(conn: sa.Connection, source_id: int, row: LogRow) -> str:
     """A job settled anew: the later row counts, the earlier one no longer does."""
-    c = requests.c
+    c = job_requests.c
     same = (c.source_id == source_id, c.job_id == row.job_id, c.role == "settled")
-    conn.execute(sa.update(requests).where(*same).values(role=None))
+    conn.execute(sa.update(job_requests).where(*same).values(role=None))
     return "settled"
 
 
 def _request_values(
     source_id: int, run_id: int, row: LogRow, role: str | None, reads: int, at: datetime
 ) -> dict[str, Any]:
-    same = {name: getattr(row, name) for name in LogRow._fields if name in requests.c}
+    same = {name: getattr(row, name) for name in LogRow._fields if name in job_requests.c}
     owner = {name: row.owner.get(name) for name in OWNER_COLUMNS}
     own = {"role": role, "requested_at": row.at, "first_seen_at": at, "reads_left": reads, "run_id": run_id}
     return {**same, **owner, **own, "source_id": source_id}
@@ -154,7 +155,9 @@ def _request_values(
 def _delete_requests(conn: sa.Connection, source_id: int, ids: Sequence[str]) -> None:
     for part in _cut_ids(ids):
         conn.execute(
-            sa.delete(requests).where(requests.c.source_id == source_id, requests.c.request_id.in_(part))
+            sa.delete(job_requests).where(
+                job_requests.c.source_id == source_id, job_requests.c.request_id.in_(part)
+            )
         )
 
 
@@ -170,7 +173,7 @@ def _taken_roles(
     conn: sa.Connection, source_id: int, ids: Sequence[str]
 ) -> set[tuple[str | None, str | None]]:
     """The roles that are taken already, with their jobs."""
-    c = requests.c
+    c = job_requests.c
     found: set[tuple[str | None, str | None]] = set()
     for part in _cut_ids(ids):
         query = sa.select(c.job_id, c.role).where(c.source_id == source_id, c.job_id.in_(part))
@@ -179,10 +182,10 @@ def _taken_roles(
 
 
 def _set_reads(conn: sa.Connection, source_id: int, ids: Sequence[str], left: Any) -> None:
-    c = requests.c
+    c = job_requests.c
     for part in _cut_ids(ids):
         of_jobs = (c.source_id == source_id, c.job_id.in_(part), c.reads_left > 0)
-        conn.execute(sa.update(requests).where(*of_jobs).values(reads_left=left))
+        conn.execute(sa.update(job_requests).where(*of_jobs).values(reads_left=left))
 
 
 def _cut_ids(ids: Sequence[str]) -> Iterable[Sequence[str]]:

@@ -14,7 +14,9 @@ from etl.db.types import UtcDateTime
 from etl.load import bulk
 from etl.load.positions import UNPLACED
 from etl.records import JobRow, Order
-from etl.schema.tables import video_jobs as jobs
+from etl.schema.tables import video_jobs
+
+_job = video_jobs.c
 
 
 class Known(NamedTuple):
@@ -104,8 +106,8 @@ def _stretch_bounds(
     conn: sa.Connection, source_id: int, edge: int, order: Order, count: int
 ) -> tuple[int, int]:
     """The bounds of the next `count` jobs: above the first, up to the second position."""
-    place, up = jobs.c.list_position, order == "asc"
-    query = sa.select(place).where(jobs.c.source_id == source_id, place > edge if up else place < edge)
+    place, up = _job.list_position, order == "asc"
+    query = sa.select(place).where(_job.source_id == source_id, place > edge if up else place < edge)
     end = conn.scalar(query.order_by(place if up else place.desc()).offset(count - 1).limit(1))
     if up:
         return edge, HIGHEST if end is None else end
@@ -148,11 +150,11 @@ def find_neighbour(
 ) -> tuple[str, int] | None:
     """Id and position of the next stored job above (or below) a position; `listed` skips unlisted ones,
     `skip` so many of the next ones."""
-    beyond = jobs.c.list_position > position if above else jobs.c.list_position < position
-    column = jobs.c.list_position
-    query = sa.select(jobs.c.job_id, column).where(jobs.c.source_id == source_id, beyond, is_placed())
+    beyond = _job.list_position > position if above else _job.list_position < position
+    column = _job.list_position
+    query = sa.select(_job.job_id, column).where(_job.source_id == source_id, beyond, is_placed())
     if listed:
-        query = query.where(jobs.c.unlisted_at.is_(None))
+        query = query.where(_job.unlisted_at.is_(None))
     query = query.order_by(column if above else column.desc()).offset(skip).limit(1)
     row = conn.execute(query).one_or_none()
     return None if row is None else (row.job_id, row.list_position)
@@ -160,43 +162,43 @@ def find_neighbour(
 
 def count_between(conn: sa.Connection, source_id: int, low: int, high: int) -> int:
     """How many listed jobs stand with low < position < high."""
-    between = (jobs.c.list_position > low, jobs.c.list_position < high, jobs.c.unlisted_at.is_(None))
-    query = sa.select(sa.func.count()).select_from(jobs).where(jobs.c.source_id == source_id, *between)
+    between = (_job.list_position > low, _job.list_position < high, _job.unlisted_at.is_(None))
+    query = sa.select(sa.func.count()).select_from(video_jobs).where(_job.source_id == source_id, *between)
     return int(conn.scalar(query) or 0)
 
 
 def count_listed(conn: sa.Connection, source_id: int, low: int, high: int) -> int:
     """How many jobs with low <= position <= high are believed to be listed."""
-    place = jobs.c.list_position
-    where = (jobs.c.source_id == source_id, jobs.c.unlisted_at.is_(None), place >= low, place <= high)
-    return int(conn.scalar(sa.select(sa.func.count()).select_from(jobs).where(*where)) or 0)
+    place = _job.list_position
+    where = (_job.source_id == source_id, _job.unlisted_at.is_(None), place >= low, place <= high)
+    return int(conn.scalar(sa.select(sa.func.count()).select_from(video_jobs).where(*where)) or 0)
 
 
 def highest_position(conn: sa.Connection, source_id: int) -> int | None:
     """Position of the newest job ever listed."""
     value: int | None = conn.execute(
-        sa.select(sa.func.max(jobs.c.list_position)).where(jobs.c.source_id == source_id, is_placed())
+        sa.select(sa.func.max(_job.list_position)).where(_job.source_id == source_id, is_placed())
     ).scalar()
     return value
 
 
 def is_placed() -> sa.ColumnElement[bool]:
     """A list has shown it: a job that only the gateway's log named stands between no others."""
-    return jobs.c.list_position > UNPLACED
+    return _job.list_position > UNPLACED
 
 
 def newest_before(conn: sa.Connection, source_id: int, moment: datetime) -> int | None:
     """Position of the newest job created before a moment of the gateway's clock."""
-    query = sa.select(sa.func.max(jobs.c.list_position)).where(jobs.c.source_id == source_id, is_placed())
-    value: int | None = conn.execute(query.where(jobs.c.created_at < moment)).scalar()
+    query = sa.select(sa.func.max(_job.list_position)).where(_job.source_id == source_id, is_placed())
+    value: int | None = conn.execute(query.where(_job.created_at < moment)).scalar()
     return value
 
 
 def next_after(conn: sa.Connection, source_id: int, position: int | None, moment: datetime) -> int | None:
     """Position of the next listed job above a position, created after a moment of the gateway's clock."""
-    column = jobs.c.list_position
+    column = _job.list_position
     query = sa.select(column).where(
-        jobs.c.source_id == source_id, jobs.c.created_at > moment, jobs.c.unlisted_at.is_(None), is_placed()
+        _job.source_id == source_id, _job.created_at > moment, _job.unlisted_at.is_(None), is_placed()
     )
     if position is not None:
         query = query.where(column > position)
@@ -205,7 +207,7 @@ def next_after(conn: sa.Connection, source_id: int, position: int | None, moment
 
 def open_jobs(conn: sa.Connection, source_id: int, since: datetime | None = None) -> dict[str, int]:
     """Position by id of listed jobs that are not settled, without those created before `since` (UTC)."""
-    query = sa.select(jobs.c.job_id, jobs.c.list_position).where(
+    query = sa.select(_job.job_id, _job.list_position).where(
         *_open_conditions(source_id), *_fresh_conditions(since), is_placed()
     )
     return {row.job_id: row.list_position for row in conn.execute(query)}
@@ -214,7 +216,7 @@ def open_jobs(conn: sa.Connection, source_id: int, since: datetime | None = None
 def oldest_open() -> sa.ScalarSelect[int]:
     """Asks for the position of the oldest open job of `source` that is still waited for, being created
     `since` (UTC)."""
-    place = sa.func.min(jobs.c.list_position)
+    place = sa.func.min(_job.list_position)
     where = (
         *_open_conditions(sa.bindparam("source")),
         *_fresh_conditions(sa.bindparam("since", type_=UtcDateTime)),
@@ -225,15 +227,15 @@ def oldest_open() -> sa.ScalarSelect[int]:
 
 def unplaced_open(conn: sa.Connection, source_id: int, since: datetime) -> list[str]:
     """Open jobs that no list has shown and that are still waited for: created since then (UTC)."""
-    where = (*_open_conditions(source_id), *_fresh_conditions(since), jobs.c.list_position <= UNPLACED)
-    return list(conn.scalars(sa.select(jobs.c.job_id).where(*where).order_by(jobs.c.job_id)))
+    where = (*_open_conditions(source_id), *_fresh_conditions(since), _job.list_position <= UNPLACED)
+    return list(conn.scalars(sa.select(_job.job_id).where(*where).order_by(_job.job_id)))
 
 
 def unplaced_jobs(conn: sa.Connection, source_id: int, after: str, limit: int) -> list[str]:
     """Jobs that no list has shown and that are not gone, by id, behind `after`."""
-    where = (jobs.c.source_id == source_id, jobs.c.job_id > after, jobs.c.unlisted_at.is_(None))
-    query = sa.select(jobs.c.job_id).where(*where, jobs.c.list_position <= UNPLACED)
-    return list(conn.scalars(query.order_by(jobs.c.job_id).limit(limit)))
+    where = (_job.source_id == source_id, _job.job_id > after, _job.unlisted_at.is_(None))
+    query = sa.select(_job.job_id).where(*where, _job.list_position <= UNPLACED)
+    return list(conn.scalars(query.order_by(_job.job_id).limit(limit)))
 
 
 def jobs_to_reread(conn: sa.Connection, source_id: int, limit: int) -> list[str]:
@@ -247,42 +249,42 @@ def jobs_to_reread(conn: sa.Connection, source_id: int, limit: int) -> list[str]
 @cache  # every tick asks, and to put such a statement together takes ten times as long as to execute it
 def _reread_queries() -> tuple[sa.Select[tuple[str]], sa.Select[tuple[str]]]:
     source = sa.bindparam("source", type_=sa.Integer)
-    missed = [by_suspicion(source), jobs.c.suspect_run_id.is_not(None), jobs.c.unlisted_at.is_(None)]
-    read = sa.func.coalesce(jobs.c.reread_at, jobs.c.first_seen_at)
-    ids = sa.select(jobs.c.job_id).order_by(read, jobs.c.list_position).limit(sa.bindparam("most"))
+    missed = [by_suspicion(source), _job.suspect_run_id.is_not(None), _job.unlisted_at.is_(None)]
+    read = sa.func.coalesce(_job.reread_at, _job.first_seen_at)
+    ids = sa.select(_job.job_id).order_by(read, _job.list_position).limit(sa.bindparam("most"))
     return ids.where(*_open_conditions(source)), ids.where(*missed)
 
 
 def long_open(conn: sa.Connection, source_id: int, limit: int, before: datetime) -> list[str]:
     """Listed jobs that are open, first seen before a moment and not read by id since (UTC)."""
-    read = sa.func.coalesce(jobs.c.reread_at, jobs.c.first_seen_at)
-    query = sa.select(jobs.c.job_id).where(*_open_conditions(source_id), read < before)
-    return list(conn.scalars(query.order_by(read, jobs.c.list_position).limit(limit)))
+    read = sa.func.coalesce(_job.reread_at, _job.first_seen_at)
+    query = sa.select(_job.job_id).where(*_open_conditions(source_id), read < before)
+    return list(conn.scalars(query.order_by(read, _job.list_position).limit(limit)))
 
 
 def by_suspicion(source_id: int | sa.BindParameter[int]) -> sa.ColumnElement[bool]:
     """Of this source, said so that SQLite looks up the few suspects, and not all jobs of the source."""
-    return jobs.c.source_id + 0 == source_id
+    return _job.source_id + 0 == source_id
 
 
 def _open_conditions(source_id: int | sa.BindParameter[int]) -> list[Any]:
-    return [jobs.c.source_id == source_id, ~jobs.c.settled, jobs.c.unlisted_at.is_(None)]
+    return [_job.source_id == source_id, ~_job.settled, _job.unlisted_at.is_(None)]
 
 
 def _fresh_conditions(since: datetime | sa.BindParameter[datetime] | None) -> list[Any]:
     """Created since then; a creation after our first sight of it is no creation but a wrong clock."""
     if since is None:
         return []
-    seen = jobs.c.first_seen_at
-    return [sa.case((jobs.c.created_at < seen, jobs.c.created_at), else_=seen) > since]
+    seen = _job.first_seen_at
+    return [sa.case((_job.created_at < seen, _job.created_at), else_=seen) > since]
 
 
 def newest_known(conn: sa.Connection, source_id: int, ground: int) -> tuple[str, datetime | None] | None:
     """Id and creation of the newest job first seen by run `ground` or an earlier one."""
     query = (
-        sa.select(jobs.c.job_id, jobs.c.created_at)
-        .where(jobs.c.source_id == source_id, jobs.c.first_run_id <= ground, is_placed())
-        .order_by(jobs.c.list_position.desc())
+        sa.select(_job.job_id, _job.created_at)
+        .where(_job.source_id == source_id, _job.first_run_id <= ground, is_placed())
+        .order_by(_job.list_position.desc())
         .limit(1)
     )
     row = conn.execute(query).one_or_none()

@@ -17,8 +17,6 @@ import sqlalchemy as sa
 from etl.db.engine import read_transaction, storage_errors, write_transaction
 from etl.errors import DatabaseBusy, DatabaseUnavailable, DuplicateRow, StorageError
 from etl.load import gaps, job_details, job_requests, lookup, runs, sync_log, twins, upsert
-from etl.load import state as states
-from etl.load import unlisting as scan
 from etl.load.batch import KEEP, CommitBatch, CommittedRun
 from etl.load.gaps import OpenGap
 from etl.load.lease import Lease
@@ -26,7 +24,17 @@ from etl.load.lookup import Found, Known
 from etl.load.placing import Lane, place_lane
 from etl.load.positions import UNPLACED
 from etl.load.runs import RunEnd
-from etl.load.state import CREDIBLE, LookBack, SyncState
+from etl.load.state import (
+    CREDIBLE,
+    UNTROUBLED,
+    LookBack,
+    SyncState,
+    advance_frontier,
+    last_commit,
+    read_state,
+    write_state,
+)
+from etl.load.unlisting import conclude_scan, forget_suspects, mark_reread, suspect_jobs
 from etl.load.upsert import JobWriter, Seen
 from etl.records import PageRows, RunKind
 
@@ -72,7 +80,7 @@ class Store:
 
         def look(conn: sa.Connection) -> tuple[SyncState, list[OpenGap]]:
             self.lease.look(conn)
-            state = states.read_state(conn, self.source_id)
+            state = read_state(conn, self.source_id)
             if state.complete_run_id is None:
                 self.kind = "first"
                 self._untouched = lookup.highest_position(conn, self.source_id) is None
@@ -144,7 +152,7 @@ class Store:
     def _is_stored(self, conn: sa.Connection, mark: str) -> bool:
         """A commit that is still at work behind a cut connection holds the lease row: it is waited for."""
         self.lease.lock(conn)
-        return states.last_commit(conn, self.source_id) == mark
+        return last_commit(conn, self.source_id) == mark
 
     def abandon(self, how: RunEnd) -> None:
         """After a last commit that was refused: say how the run ended, as far as it came; free the source.
@@ -171,7 +179,7 @@ class Store:
         if run_id is not None and self.lease.held:
             with write_transaction(self.engine) as conn:
                 self.lease.write(conn)
-                scan.forget_suspects(conn, self.source_id, run_id)
+                forget_suspects(conn, self.source_id, run_id)
 
     def renew(self) -> None:
         """Renew a lease that is held, between commits. Raises LeaseLost."""
@@ -205,11 +213,11 @@ class Store:
         self._write_single_jobs(conn, batch, now, writer)
         if batch.log is not None:
             job_requests.write_requests(conn, self.source_id, now.run_id, batch.log, self.clock())
-            scan.suspect_jobs(conn, self.source_id, now.run_id, batch.log.suspects)
+            suspect_jobs(conn, self.source_id, now.run_id, batch.log.suspects)
         if batch.details is not None:
             job_details.write_details(conn, self.source_id, now.run_id, batch.details, self.clock())
         if batch.scan is not None:
-            scan.conclude_scan(conn, self.source_id, now.run_id, batch.scan, now.counts, self.clock())
+            conclude_scan(conn, self.source_id, now.run_id, batch.scan, now.counts, self.clock())
         if batch.complete and self.kind != "incremental":
             twins.look_again(conn, self.source_id)
         self._write_state(conn, batch, now, mark)
@@ -241,7 +249,7 @@ class Store:
         placed = place_lane(conn, self.source_id, lane, pages, found)
         now.counts.jobs_unchanged += placed.unchanged + sum(page.duplicates for page in pages)
         writer.write(placed.seen, now.counts)
-        scan.suspect_jobs(conn, self.source_id, now.run_id, placed.missing)
+        suspect_jobs(conn, self.source_id, now.run_id, placed.missing)
 
     def _known_of(self, conn: sa.Connection, lane: Lane, pages: list[PageRows]) -> Found:
         """What is stored of the pages' jobs; a lane begins where its first cursor stands."""
@@ -277,7 +285,7 @@ class Store:
         ]
         seen += [Seen(row, UNPLACED, at, None) for i, (row, at) in rows.items() if i in new]
         writer.write(seen, now.counts)
-        scan.mark_reread(conn, self.source_id, batch.reread, self.clock())
+        mark_reread(conn, self.source_id, batch.reread, self.clock())
         now.counts.jobs_unlisted += upsert.unlist_jobs(
             conn, self.source_id, now.run_id, [(job_id, "not_found") for job_id in batch.gone], self.clock()
         )
@@ -299,17 +307,17 @@ class Store:
         self._write_gaps(conn, batch, now, before)
         if state.checkpoint is None:
             back = LookBack(self.started_at, max(1, self.page_size // 2))
-            more = states.advance_frontier(conn, self.source_id, state, self.clock(), self.patience, back)
+            more = advance_frontier(conn, self.source_id, state, self.clock(), self.patience, back)
         if batch.end is not None:
             state.trouble = batch.trouble
-            more |= states.UNTROUBLED if batch.end.status == "ok" else {}
+            more |= UNTROUBLED if batch.end.status == "ok" else {}
         if batch.log is not None:
             more |= job_requests.state_columns(batch.log)
         latest = self.clock() + CREDIBLE  # a job of later says nothing of freshness
         shown = [page for _, page in batch.pages] + ([] if batch.log is None else batch.log.found)
         times = (row.created_at for page in shown for row in page.jobs)
         newest = [moment for moment in times if moment is not None and moment <= latest]
-        states.write_state(conn, self.source_id, state, mark=mark, newest=max(newest, default=None), **more)
+        write_state(conn, self.source_id, state, mark=mark, newest=max(newest, default=None), **more)
 
     def _write_gaps(
         self, conn: sa.Connection, batch: CommitBatch, now: CommittedRun, before: dict[str, Any] | None

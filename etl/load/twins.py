@@ -14,8 +14,7 @@ import sqlalchemy as sa
 from etl.load import bulk
 from etl.load.totals import Totals
 from etl.records import JobRow
-from etl.schema.tables import sources
-from etl.schema.tables import video_jobs as jobs
+from etl.schema.tables import sources, video_jobs
 
 _AT_ONCE = 5000
 
@@ -58,7 +57,7 @@ def look_again(conn: sa.Connection, source_id: int) -> None:
 
 def _doubled_jobs(source_id: int, sibling: int, last: str) -> sa.Select[Any]:
     """Some thousands, behind the job `last`."""
-    other, ours = jobs.alias("other").c, jobs.c
+    other, ours = video_jobs.alias("other").c, video_jobs.c
     theirs = sa.exists().where(
         other.source_id == sibling,
         other.job_id == ours.job_id,

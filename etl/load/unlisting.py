@@ -14,8 +14,9 @@ from etl.load.lookup import by_suspicion, is_placed
 from etl.load.positions import UNPLACED
 from etl.load.upsert import unlist_jobs
 from etl.records import Counts
-from etl.schema.tables import sync_runs
-from etl.schema.tables import video_jobs as jobs
+from etl.schema.tables import sync_runs, video_jobs
+
+_job = video_jobs.c
 
 _CHUNK = 500
 
@@ -68,25 +69,27 @@ def count_suspects(conn: sa.Connection, source_id: int, run_id: int, strange: Se
 
 def count_still_listed(conn: sa.Connection, source_id: int, strange: Sequence[int] = ()) -> int:
     """How many jobs are believed to be listed, but for those."""
-    return _count_jobs(
-        conn, strange, jobs.c.source_id == source_id, jobs.c.unlisted_at.is_(None), is_placed()
-    )
+    return _count_jobs(conn, strange, _job.source_id == source_id, _job.unlisted_at.is_(None), is_placed())
 
 
 def count_older(conn: sa.Connection, source_id: int, position: int, strange: Sequence[int] = ()) -> int:
     """How many jobs believed to be listed are older than the one at `position`, but for those."""
-    listed = (jobs.c.source_id == source_id, jobs.c.unlisted_at.is_(None), jobs.c.suspect_run_id.is_(None))
-    return _count_jobs(conn, strange, *listed, jobs.c.list_position < position, is_placed())
+    listed = (_job.source_id == source_id, _job.unlisted_at.is_(None), _job.suspect_run_id.is_(None))
+    return _count_jobs(conn, strange, *listed, _job.list_position < position, is_placed())
 
 
 def _count_jobs(conn: sa.Connection, strange: Sequence[int], *where: sa.ColumnElement[bool]) -> int:
-    known = (jobs.c.first_run_id.not_in(strange),) if strange else ()
-    return int(conn.execute(sa.select(sa.func.count()).select_from(jobs).where(*where, *known)).scalar_one())
+    known = (_job.first_run_id.not_in(strange),) if strange else ()
+    return int(
+        conn.execute(sa.select(sa.func.count()).select_from(video_jobs).where(*where, *known)).scalar_one()
+    )
 
 
 def forget_suspects(conn: sa.Connection, source_id: int, run_id: int) -> None:
     """Nobody is suspected by this run any more."""
-    conn.execute(sa.update(jobs).where(*_suspect_conditions(source_id, run_id)).values(suspect_run_id=None))
+    conn.execute(
+        sa.update(video_jobs).where(*_suspect_conditions(source_id, run_id)).values(suspect_run_id=None)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +107,13 @@ def find_boundary(conn: sa.Connection, source_id: int, start: Boundary | None, s
 
     Counted are unlisted jobs too: so the index on positions tells, without a look at the jobs.
     """
-    place, of_source = jobs.c.list_position, jobs.c.source_id == source_id
+    place, of_source = _job.list_position, _job.source_id == source_id
     low = UNPLACED if start is None else start.position
     query = sa.select(place).where(of_source, place > low).order_by(place).offset(size - 1).limit(1)
     if (end := conn.scalar(query)) is None:
         return None
-    listed = (jobs.c.unlisted_at.is_(None), jobs.c.suspect_run_id.is_(None))
-    found = sa.select(jobs.c.job_id, place, jobs.c.created_at).where(of_source, place >= end, *listed)
+    listed = (_job.unlisted_at.is_(None), _job.suspect_run_id.is_(None))
+    found = sa.select(_job.job_id, place, _job.created_at).where(of_source, place >= end, *listed)
     row = conn.execute(found.order_by(place).limit(1)).one_or_none()
     return None if row is None else Boundary(*row)
 
@@ -119,18 +122,18 @@ def conclude_scan(
     conn: sa.Connection, source_id: int, run_id: int, scan: Scan, counts: Counts, at: datetime
 ) -> None:
     """Mark what the scan proves: suspects are missing, all that is older than the oldest listed aged out."""
-    missing = sa.select(jobs.c.job_id).where(*_suspect_conditions(source_id, run_id))
+    missing = sa.select(_job.job_id).where(*_suspect_conditions(source_id, run_id))
     counts.jobs_unlisted += _unlist_all(conn, source_id, run_id, missing, "missing", at)
     if scan.empty:
-        everything = sa.select(jobs.c.job_id).where(
-            jobs.c.source_id == source_id, jobs.c.unlisted_at.is_(None), is_placed()
+        everything = sa.select(_job.job_id).where(
+            _job.source_id == source_id, _job.unlisted_at.is_(None), is_placed()
         )
         counts.jobs_unlisted += _unlist_all(conn, source_id, run_id, everything, "unknown", at)
     elif scan.oldest_position is not None:
-        older = sa.select(jobs.c.job_id).where(
-            jobs.c.source_id == source_id,
-            jobs.c.unlisted_at.is_(None),
-            jobs.c.list_position < scan.oldest_position,
+        older = sa.select(_job.job_id).where(
+            _job.source_id == source_id,
+            _job.unlisted_at.is_(None),
+            _job.list_position < scan.oldest_position,
             is_placed(),
         )
         counts.jobs_unlisted += _unlist_all(conn, source_id, run_id, older, "aged_out", at)
@@ -138,8 +141,8 @@ def conclude_scan(
 
 def _suspect_conditions(source_id: int, run_id: int) -> tuple[sa.ColumnElement[bool], ...]:
     """Never one that came to light in this run: it was listed, whatever place it was given."""
-    suspected = (by_suspicion(source_id), jobs.c.suspect_run_id == run_id, jobs.c.unlisted_at.is_(None))
-    return (*suspected, jobs.c.first_run_id != run_id)
+    suspected = (by_suspicion(source_id), _job.suspect_run_id == run_id, _job.unlisted_at.is_(None))
+    return (*suspected, _job.first_run_id != run_id)
 
 
 def _unlist_all(

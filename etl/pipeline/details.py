@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from etl.errors import BadRequest, Fatal, GatewayError, NotFound, Unparseable
 from etl.load.job_details import (
+    DetailMarks,
     DetailsBatch,
     DetailsRead,
-    Marks,
     ended_jobs,
     jobs_without_details,
     newest_change,
@@ -56,7 +56,7 @@ def _queue(run: Run) -> int:
     if marks is None:
         newest = store.read(lambda conn: newest_change(conn, store.source_id))
         marks = (newest + 1, newest)
-    after, ended = store.read(lambda conn: ended_jobs(conn, store.source_id, Marks(*marks)))
+    after, ended = store.read(lambda conn: ended_jobs(conn, store.source_id, DetailMarks(*marks)))
     if tuple(after) == run.state.learned.details:
         return 0
     run.learn(details=tuple(after))

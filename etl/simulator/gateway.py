@@ -21,8 +21,7 @@ from etl.simulator.credentials import Credentials, Rotation
 from etl.simulator.error_body import ErrorContext, Mistake, Refused, render_error
 from etl.simulator.exchange import Exchange
 from etl.simulator.faults import Faults
-from etl.simulator.log.endpoint import PATH as LOG_PATH
-from etl.simulator.log.endpoint import LogEndpoint
+from etl.simulator.log.endpoint import LOG_PATH, LogEndpoint
 from etl.simulator.mangle import mangle_response
 from etl.simulator.settings import GatewaySettings
 from etl.simulator.upstream import Upstream

@@ -11,9 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from etl.simulator.fault import Fault
+from etl.simulator.job_lives import Job
 from etl.simulator.wire import dump_json
-
-Job = dict[str, Any]
 
 
 def _iso_time(seconds: Any) -> str:

@@ -22,11 +22,9 @@ import sqlalchemy as sa
 from etl.config import Config, DatabaseConfig, LeaseConfig, Secret, SecretUrl, Source
 from etl.db.engine import make_engine
 from etl.extract import http
-from etl.load import Store
-from etl.load import lease as leases
+from etl.load import Store, lease
 from etl.observer import Silent
-from etl.pipeline import read_ahead, reconcile, sync
-from etl.pipeline import run as runs
+from etl.pipeline import read_ahead, reconcile, run, sync
 from etl.records import RunResult
 from etl.schema import migrate
 from etl.worker import Worker
@@ -206,11 +204,11 @@ def replaced(gateway: Gateway, settings: Settings, process: Process, rng: random
     seams = (
         (http.Transport, "_open_pool", lambda _self: (pool, "")),
         (read_ahead, "Readers", chooser.readers),
-        (leases, "database_now", lambda _conn: process.clock()),
+        (lease, "database_now", lambda _conn: process.clock()),
         (sync, "heartbeat", process.heartbeat),
         (sync, "log_copied", lambda _engine: contextlib.nullcontext()),
-        (runs, "PAGES_PER_BATCH", settings.batch),
-        (runs, "SECONDS_PER_BATCH", 1e9),
+        (run, "PAGES_PER_BATCH", settings.batch),
+        (run, "SECONDS_PER_BATCH", 1e9),
         (reconcile, "MIN_SEGMENT", settings.segment),
     )
     with contextlib.ExitStack() as stack:

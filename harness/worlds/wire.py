@@ -8,8 +8,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
-from urllib3 import HTTPResponse
-from urllib3 import exceptions as broken
+from urllib3 import HTTPResponse, exceptions
 
 from harness.worlds.gateway import Answer, Gateway
 
@@ -41,7 +40,7 @@ def _promised(answer: Answer) -> int:
 
 
 _ENDINGS: dict[str, Any] = {
-    "reset": lambda pool: broken.ProtocolError("Connection aborted.", ConnectionResetError(104, "reset")),
-    "timeout": lambda pool: broken.ReadTimeoutError(pool, "/v1/videos", "Read timed out."),
-    "refused": lambda pool: broken.NewConnectionError(pool, "Connection refused"),
+    "reset": lambda pool: exceptions.ProtocolError("Connection aborted.", ConnectionResetError(104, "reset")),
+    "timeout": lambda pool: exceptions.ReadTimeoutError(pool, "/v1/videos", "Read timed out."),
+    "refused": lambda pool: exceptions.NewConnectionError(pool, "Connection refused"),
 }

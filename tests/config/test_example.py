@@ -11,16 +11,17 @@ from typing import Any
 import msgspec
 import pytest
 
+import etl.config.load
 from etl.cli.init import render_init
 from etl.config import Config, Retention, Secret, Source, example_text, load_config
-from etl.config import load as settings
 from etl.config.reader import keys_of
 
 ROOT = Path(__file__).parents[2]
 RECORDS = [
-    getattr(settings, name)
-    for name in settings.__all__
-    if isinstance(getattr(settings, name), type) and issubclass(getattr(settings, name), msgspec.Struct)
+    getattr(etl.config.load, name)
+    for name in etl.config.load.__all__
+    if isinstance(getattr(etl.config.load, name), type)
+    and issubclass(getattr(etl.config.load, name), msgspec.Struct)
 ]
 #: Lines that are settings although a "#" stands before them: no space after it, or an indent.
 COMMENTED = re.compile(r"^#(?=\S|  )")

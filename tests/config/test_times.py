@@ -9,11 +9,11 @@ import pytest
 
 from etl import times
 from etl.analytics.ranges import parse_moment
-from etl.cli.export import _parse_moment as export_moment
+from etl.cli.export import _parse_moment
 from etl.cli.status import parse_age
 from etl.config.values import parse_duration
 from etl.errors import ConfigError
-from etl.simulator.cli import parse_duration as simulated
+from etl.simulator import cli
 
 NOW = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
 LENGTHS = [
@@ -25,7 +25,8 @@ NONE = ["", "h", "1y", "one day", "-5m", "1h-30m", "1.2.3s", "5 5", "1e3", "9999
 
 @pytest.mark.parametrize(("text", "seconds"), LENGTHS)
 @pytest.mark.parametrize(
-    "read", [times.parse_length, parse_duration, simulated, lambda text: parse_age(text).total_seconds()]
+    "read",
+    [times.parse_length, parse_duration, cli.parse_duration, lambda text: parse_age(text).total_seconds()],
 )
 def test_every_reader_of_lengths_agrees(read, text, seconds):
     assert read(text) == pytest.approx(seconds)
@@ -42,7 +43,7 @@ def test_what_is_no_length_is_refused_with_what_is_one(read, text):
 @pytest.mark.parametrize("text", [text for text in NONE if text != "99999999999"])
 def test_the_simulator_refuses_the_same(text):
     with pytest.raises(argparse.ArgumentTypeError):
-        simulated(text)
+        cli.parse_duration(text)
 
 
 @pytest.mark.parametrize(
@@ -68,8 +69,8 @@ def test_moments(text, zone, start, end):
 
 
 def test_an_export_includes_the_day_that_it_ends_with():
-    assert export_moment("2026-01-31", "--since") == datetime(2026, 1, 31, tzinfo=UTC)
-    assert export_moment("2026-01-31", "--until", end=True) == datetime(2026, 2, 1, tzinfo=UTC)
+    assert _parse_moment("2026-01-31", "--since") == datetime(2026, 1, 31, tzinfo=UTC)
+    assert _parse_moment("2026-01-31", "--until", end=True) == datetime(2026, 2, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("text", ["", "soon", "31.01.2026", "2026-02-30", "2026-13-01", "7", "yesterdays"])

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import pytest
 import sqlalchemy as sa
 
+import etl.db.engine
 from etl import errors
-from etl.db import engine as engines
 from etl.db.engine import make_engine, storage_errors, write_transaction
 from etl.schema.tables import leases, sources
 from tests.support.databases import PASSWORD, Server
@@ -24,7 +24,7 @@ def only(kind: str):
 
 @pytest.fixture
 def short_waits(monkeypatch):
-    monkeypatch.setattr(engines, "LOCK_WAIT", 1)
+    monkeypatch.setattr(etl.db.engine, "LOCK_WAIT", 1)
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_unusable_urls_say_what_to_write(url):
 
 @pytest.mark.parametrize(("url", "extra"), [("postgres://h/d", "postgres"), ("mariadb://h/d", "mysql")])
 def test_a_missing_driver_names_the_extra(url, extra, monkeypatch):
-    monkeypatch.setattr(engines.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(etl.db.engine.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(errors.ConfigError) as error:
         make_engine(url)
     assert error.value.hint == f"pip install 'bifrost-etl[{extra}]'"

@@ -12,9 +12,9 @@ import duckdb
 import pytest
 import sqlalchemy as sa
 
+import etl.feed.export
 from etl.db.engine import write_transaction
 from etl.errors import ConfigError
-from etl.feed import export as exporting
 from etl.feed.export import DAYS, Selection, export_tables
 from etl.schema.tables import video_jobs
 from tests.support.feed_history import START, Writer, add_source, stored
@@ -35,8 +35,8 @@ def filled(engine):
 
 @pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])
 def test_every_row_once_under_its_day(filled, tmp_path, kind, monkeypatch):
-    monkeypatch.setattr(exporting, "_OPEN", 1)  # days come back: the second source starts over
-    monkeypatch.setattr(exporting, "_CHUNK", 7)
+    monkeypatch.setattr(etl.feed.export, "_OPEN", 1)  # days come back: the second source starts over
+    monkeypatch.setattr(etl.feed.export, "_CHUNK", 7)
     manifest = export_tables(filled, tmp_path / "out", kind, Selection())
     for file in manifest.files:
         content = (tmp_path / "out" / file.path).read_bytes()

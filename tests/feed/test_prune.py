@@ -7,11 +7,11 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+import etl.feed.prune
 from etl.config import Destination, Retention, SecretUrl
 from etl.db.engine import write_transaction
 from etl.errors import EtlError
 from etl.feed import delivery
-from etl.feed import prune as pruning
 from etl.feed.prune import prune_tables
 from etl.schema.tables import rejected_items, video_job_versions
 from tests.support.feed_history import Writer, add_source, stored
@@ -37,7 +37,7 @@ def keys(engine, table: str) -> set[int]:
 
 
 def test_old_rows_go_and_the_state_stays(engine, writer, monkeypatch):
-    monkeypatch.setattr(pruning, "BATCH", 3)
+    monkeypatch.setattr(etl.feed.prune, "BATCH", 3)
     jobs, before = stored(engine, "video_jobs"), stored(engine, "video_job_versions")
     now = writer.at
     expected = prune_tables(engine, ALL, now=now, dry_run=True)

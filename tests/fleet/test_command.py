@@ -87,7 +87,8 @@ def test_a_round_on_a_cluster(tmp_path: Path, cluster: Cluster, gateways: Any) -
 
 def test_no_cluster_is_said_once(tmp_path: Path, gateways: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     configure(tmp_path, gateways(3, jobs=1), dask={"address": "tcp://127.0.0.1:9"})
-    (tmp_path / "sitecustomize.py").write_text("import etl.cluster.client\netl.app_fleet.CONNECT = 0.5\n")
+    hurried = "from etl.cluster import client\nclient.CONNECT = 0.5\n"
+    (tmp_path / "sitecustomize.py").write_text(hurried)
     begun = time.monotonic()
     done = Command(tmp_path)("sync", PYTHONPATH=f"{tmp_path}:{Path.cwd()}")
     assert done.code == 1

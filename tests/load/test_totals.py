@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from etl.analytics.queries import Filter
-from etl.analytics.queries import run_report as report
+from etl.analytics.queries import Filter, run_report
 from etl.load import lookup
 from etl.load.totals import recount_all, recount_totals
 from etl.load.upsert import JobWriter, Seen
@@ -53,7 +52,7 @@ def _wrong(engine: sa.Engine) -> list[str]:
 
 def _totals(engine: sa.Engine, **chosen: object) -> list[tuple[object, ...]]:
     names = ("totals", "daily", "models", "latency")
-    return [row for name in names for row in report(engine, name, Filter(_NOW, **chosen)).rows]
+    return [row for name in names for row in run_report(engine, name, Filter(_NOW, **chosen)).rows]
 
 
 def _done(number: int, took: timedelta) -> JobRow:
@@ -77,7 +76,7 @@ def test_another_source_is_counted_apart(loaded: sa.Engine) -> None:
         seen = [Seen(_made(n), n, _NOW, None) for n in range(3)]
         JobWriter(conn, 2, 1).write(seen, Counts())
     assert not _wrong(loaded) and not kept(Tables(loaded, "other"))
-    assert report(loaded, "totals", Filter(_NOW)).rows[0][0] == 33
+    assert run_report(loaded, "totals", Filter(_NOW)).rows[0][0] == 33
 
 
 def test_views_say_the_same_either_way(loaded: sa.Engine) -> None:
@@ -97,10 +96,10 @@ def test_views_say_the_same_either_way(loaded: sa.Engine) -> None:
 def test_a_hand_that_deletes_jobs_is_noticed(loaded: sa.Engine) -> None:
     with loaded.begin() as conn:
         conn.execute(sa.delete(video_jobs).where(video_jobs.c.job_id == "job 7"))
-    assert report(loaded, "totals", Filter(_NOW)).rows[0][0] == 29
+    assert run_report(loaded, "totals", Filter(_NOW)).rows[0][0] == 29
     assert recount_all(loaded) == 29
     assert not _wrong(loaded)
-    assert report(loaded, "totals", Filter(_NOW)).rows[0][0] == 29
+    assert run_report(loaded, "totals", Filter(_NOW)).rows[0][0] == 29
 
 
 def test_an_upgrade_counts_what_is_there(loaded: sa.Engine) -> None:

@@ -11,8 +11,7 @@ import pytest
 import structlog
 
 from etl import log
-from etl.load import Store, placing
-from etl.load import state as states
+from etl.load import Store, placing, store
 from etl.load.source_health import read_health
 from etl.pipeline import first_load, incremental, newest_first
 from etl.simulator import World
@@ -29,10 +28,10 @@ def broken(*_: Any, **__: Any) -> Any:
 
 #: What breaks: the look at the state, the walk, a batch with pages, every transaction.
 PLACES: dict[str, tuple[Any, str]] = {
-    "open": (states, "read_state"),
+    "open": (store, "read_state"),
     "walk": (incremental, "_believable"),
     "batch": (placing, "_find_places"),
-    "every commit": (states, "advance_frontier"),
+    "every commit": (store, "advance_frontier"),
 }
 
 

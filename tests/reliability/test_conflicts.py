@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from etl.db import engine as engines
+import etl.db.engine
 from etl.errors import DatabaseBusy
 from etl.schema.tables import leases, sync_state
 from etl.simulator import World
@@ -111,7 +111,7 @@ def told(
     if engine.dialect.name != "postgresql":
         with engine.begin() as conn:
             conn.exec_driver_sql("CREATE TABLE weight (i INT)")
-    monkeypatch.setattr(engines, "LOCK_WAIT", lock_wait)
+    monkeypatch.setattr(etl.db.engine, "LOCK_WAIT", lock_wait)
     world = World(seed=95, jobs=300, rate=60)
     with rig(world, engine_url) as made:
         made.ok()
@@ -207,7 +207,7 @@ def locked(path: Path) -> Iterator[sqlite3.Connection]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engines, "LOCK_WAIT", 0.05)
+    monkeypatch.setattr(etl.db.engine, "LOCK_WAIT", 0.05)
 
 
 def test_a_sqlite_file_that_stays_locked_is_named(tmp_path: Path, impatient: None) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+import etl.pipeline.run
 from etl.db.engine import make_engine
-from etl.pipeline import run as runs
 from etl.schema.tables import metadata
 from etl.simulator import World
 from tests.reliability.proxy import ROWS, How, Proxy
@@ -25,8 +25,8 @@ BATCH = b"UPDATE sync_state"  # every batch says where the source stands
 
 @pytest.fixture(autouse=True)
 def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs, "PAGES_PER_BATCH", 2)
-    monkeypatch.setattr(runs, "SECONDS_PER_BATCH", 3600.0)
+    monkeypatch.setattr(etl.pipeline.run, "PAGES_PER_BATCH", 2)
+    monkeypatch.setattr(etl.pipeline.run, "SECONDS_PER_BATCH", 3600.0)
 
 
 @pytest.fixture

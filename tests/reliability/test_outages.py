@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+import etl.pipeline.run
 from etl.errors import StorageError
 from etl.load import worker_name
 from etl.load.source_health import release_all
 from etl.observer import Silent
-from etl.pipeline import run as runs
 from etl.records import Counts, RunResult
 from etl.simulator import World
 from tests.reliability.proxy import Proxy
@@ -24,8 +24,8 @@ from tests.support.rig import Rig, rig
 
 @pytest.fixture(autouse=True)
 def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs, "PAGES_PER_BATCH", 2)
-    monkeypatch.setattr(runs, "SECONDS_PER_BATCH", 3600.0)
+    monkeypatch.setattr(etl.pipeline.run, "PAGES_PER_BATCH", 2)
+    monkeypatch.setattr(etl.pipeline.run, "SECONDS_PER_BATCH", 3600.0)
 
 
 class After(Silent):

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.config import Reconcile, Schedule, Source
-from etl.config.values import parse_cron as cron_line
+from etl.config.values import parse_cron
 from etl.load.source_health import Health
 from etl.scheduler import timing
 
@@ -146,7 +146,7 @@ def test_pace_keeps_its_bounds(current, every, low, high, open_jobs, changed):
     ],
 )
 def test_cron_as_everybody_reads_it(line, expected):
-    moment = timing.next_fire(cron_line(line), "UTC", NOW)
+    moment = timing.next_fire(parse_cron(line), "UTC", NOW)
     assert f"{moment:%Y-%m-%d %H:%M}" == expected
 
 

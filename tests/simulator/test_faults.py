@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from etl.simulator import Simulator, World
+from etl.simulator import Simulator, World, type_drift
 from etl.simulator.error_table import TABLE
 from etl.simulator.faults import NAMES
 from etl.simulator.items import INTRUDERS, KINDS
-from etl.simulator.type_drift import KINDS as TYPES
 from tests.simulator.client import ask, ids, listed, pages, single
 
 
@@ -155,7 +154,7 @@ def test_a_poison_record_spoils_every_page_that_holds_it(sim: Simulator) -> None
     assert listed(sim, order="asc").status == 500
 
 
-@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("kind", type_drift.KINDS)
 def test_a_field_of_another_type_is_poison_to_bifrost_alone(kind: str) -> None:
     with Simulator(World(jobs=30, failures=0.5)) as sim:
         sim.fault("poison_type", kind=kind, index=20)

@@ -17,7 +17,7 @@ from etl.simulator.settings import GatewaySettings
 from etl.simulator.wire import Request, Response, dump_json, native_id
 from etl.simulator.world import World
 
-PATH = "/api/logs"
+LOG_PATH = "/api/logs"
 #: Of the requests that were answered since somebody looked, how many are told.
 REMEMBERED = 20_000
 
@@ -38,9 +38,9 @@ class LogEndpoint:
             return named_error("unauthorized", context)
         self._write_answered()
         now = self._first.now()
-        if request.path == PATH:
+        if request.path == LOG_PATH:
             return self._found(request, self.book.visible(now), context)
-        row = self.book.row(request.path.removeprefix(PATH + "/"), now)
+        row = self.book.row(request.path.removeprefix(LOG_PATH + "/"), now)
         if row is None:
             return render_error(Mistake(404, "log not found"), context)
         return Response(200, dump_json(self._renderer(row).detail(row)))

@@ -19,8 +19,9 @@ from etl.analytics import run_log
 from etl.analytics.browsing import has_schema, reading_engine
 from etl.analytics.cancellation import follow_connections
 from etl.analytics.jobs import Choice, recent_names
-from etl.analytics.queries import Engine, Filter
+from etl.analytics.queries import Filter
 from etl.config import Reporting
+from etl.db.engine import Engine
 from etl.errors import ConfigError
 from etl.log import make_visible
 from etl.version import __version__

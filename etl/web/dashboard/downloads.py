@@ -9,8 +9,8 @@ from dataclasses import asdict
 
 from starlette.responses import Response, StreamingResponse
 
-from etl.analytics import jobs as joblist
 from etl.analytics.history import read_history
+from etl.analytics.jobs import every_job
 from etl.analytics.queries import Table
 from etl.analytics.rendering import Document, plain_json, to_csv, to_json
 from etl.errors import ConfigError
@@ -34,7 +34,7 @@ def download_table(call: Call) -> Response:
 def download_jobs(call: Call) -> Response:
     """All chosen jobs, a few thousand at a time."""
     form = _chosen_form(call)
-    tables = joblist.every_job(call.engine, call.choice())
+    tables = every_job(call.engine, call.choice())
     first = next(tables)  # what goes wrong at once is still a page
     return _file_response("jobs", form, (_csv_pieces if form == "csv" else _json_pieces)(first, tables))
 

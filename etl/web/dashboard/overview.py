@@ -9,8 +9,9 @@ from decimal import Decimal
 from typing import Any
 
 from etl.analytics import durations, queries
-from etl.analytics.queries import Engine, Filter, Table
+from etl.analytics.queries import Filter, Table
 from etl.analytics.rendering import show_value
+from etl.db.engine import Engine
 from etl.web.dashboard.charts import (
     Chart,
     Point,
