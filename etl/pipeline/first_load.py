@@ -14,6 +14,7 @@ from etl.load import TOP, Gap, Known
 from etl.pipeline import order
 from etl.pipeline.ending import Ending
 from etl.pipeline.newest_first import newest_first
+from etl.pipeline.oldest_first import oldest_first, read_one_way
 from etl.pipeline.page_checks import backwards, created
 from etl.pipeline.poison import POISON, narrow, record
 from etl.pipeline.read_ahead import Event, Readers
@@ -33,6 +34,9 @@ def first_load(run: Run) -> None:
     if run.lists_newest_first:
         newest_first(run)
         return
+    if run.lists_oldest_first:
+        oldest_first(run)
+        return
     load = FirstLoad(run)
     try:
         head = run.first(run.request("desc"))
@@ -41,25 +45,18 @@ def first_load(run: Run) -> None:
     else:
         if backwards(head, "desc"):
             run.distrust(head)
-            _oldest_first_only(run)
+            oldest_first(run)
+            return
+        if order.begins_alike(run, head):
+            run.distrust(head)
+            read_one_way(run, head)
             return
         load.take_head(head)
     if not load.met:
         load.read_both_ends()
-    if run.lists_newest_first:
+    if run.lists_newest_first and not load.left_rest:
         newest_first(run)
     run.join("new")  # the halves have met, or what lies between them is a recorded gap
-
-
-def _oldest_first_only(run: Run) -> None:
-    """A gateway that lists oldest first whatever it is asked."""
-    run.lane("old", "asc")
-    start = (run.state.checkpoint or {}).get("old")
-    for rows in run.follow(run.request("asc", start)):
-        run.check("old", rows)
-        run.add("old", rows)
-        last = next_cursor(rows.page) or start
-        run.settle({"old": last, "below": []})
 
 
 class FirstLoad:
@@ -70,7 +67,7 @@ class FirstLoad:
         self.run = run
         self.old: str | None = checkpoint.get("old")
         self.below: list[str] = list(checkpoint.get("below", []))
-        self.met = self._began_new = self._began_again = False
+        self.met = self.left_rest = self._began_new = self._began_again = False
         self._turns = self._restarts = 0
         self._head: str | None = None  # the newest job, unless it is all that is listed
         self._stands: str | None = None  # where the newest-first lane stands: the last job that it placed
@@ -342,4 +339,24 @@ class FirstLoad:
         high, other = self.stuck.get("new", (None, None))
         if error is None or other is None:
             raise error or other or AssertionError("a first load ended without meeting")
-        record(self.run, low, high, error)
+        if low is not None and low == high:  # from either end the list leads to this job: `order` is ignored
+            self._leave_rest_behind(low, error)
+        else:
+            record(self.run, low, high, error)
+
+    def _leave_rest_behind(self, last: str, error: GatewayError) -> None:
+        """What lies behind `last` cannot be read: newer jobs or older ones, as its beginning tells.
+        While it does not, nobody knows what was not read, and the run fails."""
+        run, self.left_rest = self.run, True
+        way = order.way_of_beginning(run, error)
+        if way == 0 and run.source.order == "auto":
+            raise error
+        if way > 0:
+            record(run, last, None, error)
+        elif run.source.order == "asc":
+            raise OrderIgnored(
+                "asked for order=asc, got newest first", hint="set `order: auto` for this source"
+            )
+        else:
+            run.state.list_order = "desc"
+            record(run, None, last, error)

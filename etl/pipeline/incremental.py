@@ -15,6 +15,7 @@ from etl.extract import next_request
 from etl.load import newest_known
 from etl.pipeline import known_gaps, order
 from etl.pipeline.newest_first import newest_first
+from etl.pipeline.oldest_first import read_again
 from etl.pipeline.page_checks import backwards, created, direction
 from etl.pipeline.poison import POISON, isolate
 from etl.pipeline.run import Run
@@ -25,7 +26,10 @@ def tick(run: Run) -> None:
     """Bring the source up to date. Raises GatewayError, StorageError, LeaseLost, Stopped."""
     resuming = run.state.checkpoint is not None  # a newest-first walk left a hole: close it first
     apart = run.state.learned.cursors_apart  # the frontier's id is no cursor
-    if resuming or apart or run.lists_newest_first or not _in_order(run):
+    if run.lists_oldest_first:
+        if resuming or apart or not _from_frontier(run):
+            read_again(run)
+    elif resuming or apart or run.lists_newest_first or not _in_order(run):
         newest_first(run)
     known_gaps.probe(run)
 

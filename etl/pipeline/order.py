@@ -3,9 +3,10 @@ counts, and again at times afterwards."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
-from etl.errors import GatewayError
+from etl.errors import GatewayError, Unparseable
 from etl.extract import next_request
 from etl.pipeline.page_checks import created, direction, direction_of
 from etl.pipeline.run import Run
@@ -23,14 +24,39 @@ def lists_newest_first(run: Run) -> bool:
 
     A configured order is not questioned.
     """
-    if run.source.order == "auto":
-        try:
-            found = _found(run)
-        except GatewayError:
-            return run.lists_newest_first
-        if found:
-            run.state.list_order = "desc" if found < 0 else None
+    find_way(run)
     return run.lists_newest_first
+
+
+def find_way(run: Run) -> int:
+    """Which way the list runs when it is asked for its oldest jobs first, noted in the source's state: 1 from
+    old to new, -1 from new to old, 0 when that cannot be told or is configured."""
+    if run.source.order != "auto":
+        return 0
+    try:
+        found = _found(run)
+    except GatewayError:
+        return 0
+    if found:
+        rising = (
+            "asc" if run.state.list_order == "asc" else None
+        )  # whether it honours order=desc was not asked
+        run.state.list_order = "desc" if found < 0 else rising
+    return found
+
+
+def begins_alike(run: Run, head: PageRows) -> bool:
+    """Whether the list begins with the same job, of several, from either end: it ignores `order`, or all of
+    them are of one instant. Asked only where the newest page itself tells no order. Raises GatewayError."""
+    several = len(head.jobs) > 1 or not head.page.ends
+    if run.source.order != "auto" or not head.jobs or not several or direction(head):
+        return False
+    try:
+        tail = run.first(run.request("asc"))
+    except Unparseable:  # the newest page reads: then it does not begin with the oldest job
+        return False
+    run.distrust(tail)
+    return bool(tail.jobs) and tail.jobs[0].job_id == head.jobs[0].job_id
 
 
 def _found(run: Run) -> int:
@@ -63,11 +89,32 @@ def _way_of_few(run: Run, rows: PageRows) -> int:
     run.distrust(other)
     if not other.jobs or other.jobs[0].job_id != ids[0]:
         return 0
-    times = created(rows)
-    if times and times[0] != times[-1]:
-        return 1 if times[0] < times[-1] else -1
+    if found := way_of_ends(rows):
+        return found
     known = run.store.known(ids)
     return -1 if ids[0] not in known and ids[-1] in known else 0
+
+
+def way_of_beginning(run: Run, error: GatewayError) -> int:
+    """As `find_way`, from as many jobs as can be read before a record that cannot."""
+    for limit in (6, 3, 2):
+        run.narrowing.spend(error)
+        try:
+            rows = run.fetch(replace(run.request("asc"), limit=limit), attempts=1)
+        except GatewayError:
+            continue
+        run.distrust(rows)
+        if found := way_of_ends(rows):
+            return found
+    return 0
+
+
+def way_of_ends(rows: PageRows) -> int:
+    """As `find_way`, from both ends of one page, where it is known that `order` is ignored."""
+    times = created(rows)
+    if not times or times[0] == times[-1]:
+        return 0
+    return 1 if times[0] < times[-1] else -1
 
 
 def _way(times: list[datetime]) -> int:

@@ -86,7 +86,7 @@ def isolate(run: Run, lane: str, request: PageRequest, error: GatewayError) -> P
         if gap.above is not None:
             run.lane(lane, "asc")
             return run.request("asc", gap.above)
-        if not _reads(run, PageRequest(None, "desc", 1), error, times=1):
+        if run.lists_oldest_first or not _reads(run, PageRequest(None, "desc", 1), error, times=1):
             return None  # the newest job is one of them: nothing else is new
         read_from_above(run, gap.below, error)
         return None
@@ -102,6 +102,10 @@ def isolate(run: Run, lane: str, request: PageRequest, error: GatewayError) -> P
 
 def read_from_above(run: Run, low: str | None, error: GatewayError) -> None:
     """Read newest-first to the record that follows `low`, or to `low` when it can be read by now."""
+    if run.lists_oldest_first:  # nothing can be asked from there
+        record(run, low, None, error)
+        run.settle(None)
+        return
     run.lane("above", "desc", watch=False)
     high, met = _down_to(run, low, error)
     if not met:
@@ -219,12 +223,12 @@ def record(run: Run, low: str | None, high: str | None, error: GatewayError) -> 
 def _confirmed(run: Run, low: str | None, high: str | None, error: GatewayError) -> bool:
     """Both neighbours' next job still fails alone, while a known job beside them can be read.
 
-    A gateway that only lists newest first is asked from above alone.
+    A gateway that lists one way only is asked from that side alone.
     """
     one_way = run.lists_newest_first
-    if (not one_way and _reads(run, PageRequest(low, "asc", 1), error)) or _reads(
-        run, PageRequest(high, "desc", 1), error
-    ):
+    if not one_way and _reads(run, PageRequest(low, "asc", 1), error):
+        return False
+    if not run.lists_oldest_first and _reads(run, PageRequest(high, "desc", 1), error):
         return False
     known = (_beside(run, low, "desc" if one_way else "asc"), _beside(run, high, "desc"))
     asked = [request for request in known if request is not None]

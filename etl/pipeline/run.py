@@ -103,6 +103,11 @@ class Run:
         configured = self.source.lists_newest_first
         return self.state.list_order == "desc" if configured is None else configured
 
+    @property
+    def lists_oldest_first(self) -> bool:
+        """The gateway ignores order=desc, as was found out: its newest jobs stand at the end of the list."""
+        return self.source.order == "auto" and self.state.list_order == "asc"
+
     def now(self) -> datetime:
         return self.store.clock()
 

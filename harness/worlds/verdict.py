@@ -232,7 +232,9 @@ def at_the_end(played: Played, conn: sqlite3.Connection) -> list[str]:
     stored = Stored(conn)
     said = [
         *_history(played, stored),
-        *_at_rest(stored, unreadable=played.gateway.character.ignores_after),
+        *_at_rest(
+            stored, unreadable=played.gateway.character.ignores_after or _shows_no_way(played.runs[-1])
+        ),
         *_totals(stored),
     ]
     if not played.gateway.character.ignores_after:
@@ -329,9 +331,17 @@ def _totals(stored: Stored) -> Iterator[str]:
     yield from (f"totals: {row} is wrong" for row in said - true)
 
 
+def _shows_no_way(told: Told) -> bool:
+    """One job before a record that nobody can read does not tell which way the list runs: a run must fail."""
+    shown = {item["id"] for sent in told.sent for item in sent.items or () if "id" in item}
+    return len(shown) < 2 and any(sent.poisoned for sent in told.sent)
+
+
 def _calm_runs(played: Played) -> Iterator[str]:
     for told in [run for run in played.runs if run.calm][-2:]:
         error = told.result and told.result.error
+        if _shows_no_way(told):
+            continue
         if told.status != "ok" and not _is_excused(played, type(error).__name__):
             yield f"calm: the {told.kind} is {told.status}: {type(error).__name__}: {error}"
 
