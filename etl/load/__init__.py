@@ -2,7 +2,14 @@
 
 from etl.load.batch import CommitBatch
 from etl.load.gaps import Gap, OpenGap
-from etl.load.job_requests import LogBatch, known_requests, maker_of, read_log_state, waiting_jobs
+from etl.load.job_requests import (
+    LogBatch,
+    known_requests,
+    maker_of,
+    newest_request,
+    read_log_state,
+    waiting_jobs,
+)
 from etl.load.lease import Lease, worker_name
 from etl.load.lookup import (
     Known,
@@ -49,6 +56,7 @@ __all__ = [
     "maker_of",
     "may_be_joined",
     "newest_known",
+    "newest_request",
     "open_jobs",
     "read_log_state",
     "register_source",

@@ -73,6 +73,13 @@ def known_requests(
     return found
 
 
+def newest_request(conn: sa.Connection, source_id: int, since: datetime, until: datetime) -> datetime | None:
+    """The time of the newest row of the log that is stored from between these times."""
+    c = requests.c
+    between = (c.requested_at >= since, c.requested_at <= until)
+    return conn.scalar(sa.select(sa.func.max(c.requested_at)).where(c.source_id == source_id, *between))
+
+
 def waiting_jobs(conn: sa.Connection, source_id: int, limit: int) -> list[str]:
     """Ids of jobs to read, of at most `limit` rows, the newest first."""
     c = job_requests.c

@@ -10,29 +10,33 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from etl.errors import NotFound, PagingError, RepeatedPage
 from etl.extract import OWN_REQUEST, LogPage
-from etl.load import LogBatch, known_requests, read_log_state
+from etl.load import Gap, LogBatch, known_requests, newest_request, read_log_state
 from etl.pipeline.run import Run
 from etl.records import LogRow, Reject
 from etl.transform import Unusable, log_row
 
 #: Each row holds the keys' settings and a prompt, some kilobytes in all.
 ROWS_PER_PAGE = 500
+#: Where the gap begins that a log leaves which no longer reaches back to what was read.
+CUT = "the gateway's log, cut"
 
 
 @dataclass(slots=True)
 class _Walk:
-    """What one walk of the log has come by. `began`: when it was begun, by the gateway's clock."""
+    """What one walk of the log has come by. `began`: when it was begun, by the gateway's clock. `expected`:
+    the time of a row that was there the last time, and that this walk has to meet, it or one like it."""
 
     looked_at: frozenset[str]
+    expected: datetime | None = None
     began: datetime | None = None
     newest: datetime | None = None
     polls: dict[str, datetime] = field(default_factory=dict)
-    nameless: list[LogRow] = field(default_factory=list)
+    met: set[str] = field(default_factory=set)
 
 
 def read_log(run: Run) -> Iterator[list[LogRow]]:
@@ -48,14 +52,51 @@ def read_log(run: Run) -> Iterator[list[LogRow]]:
         start = None
     else:
         start = since - timedelta(seconds=run.source.logs_overlap)
+        walk.expected = _expected(run, start, since)
     for page, rows in _pages(run, start):
         walk.began = walk.began or page.began
         log = run.log()
         fresh = _fresh(run, walk, rows)
         log.rows += _completed(run, fresh)
         _advance(run, walk, log, since, rows)
+        if since is not None:
+            _find_cut(run, walk, log, since, rows, at_end=len(page.rows) < page.limit)
         run.flush()
         yield [row for row in log.rows if row.makes and row.status == "success" and row.job_id is None]
+    if walk.began is not None:
+        run.learn(log_read=int(walk.began.timestamp()))
+
+
+def _expected(run: Run, start: datetime, since: datetime) -> datetime | None:
+    """The time of the newest row that this walk has to meet, unless it may have grown too old since.
+
+    The log has shown a row of that age at its last reading: as long as no more time has passed, a row that
+    came after that reading is not too old for it."""
+    store, read = run.store, run.state.learned.log_read
+    newest = store.read(lambda conn: newest_request(conn, store.source_id, start, since))
+    if newest is None or read is None:
+        return newest
+    last = datetime.fromtimestamp(read, UTC)
+    return newest if run.now() - last > last - newest else None
+
+
+def _find_cut(
+    run: Run, walk: _Walk, log: LogBatch, since: datetime, rows: list[LogRow], *, at_end: bool
+) -> None:
+    """A log without any row of the time that was read is cut: what was asked for since then, and before the
+    oldest row that it has now, is lost. Recorded before the mark passes it."""
+    if walk.expected is None or walk.began is None:
+        return
+    if any(row.at <= since or row.request_id in walk.met for row in rows):
+        walk.expected = None
+        return
+    if not rows and not at_end:
+        return
+    reason = f"the gateway's log no longer reaches back to {since:%Y-%m-%d %H:%M} UTC, where it was left"
+    until = min((row.at for row in rows), default=walk.began)
+    run.batch.gaps.append(Gap(since, until, CUT, None, reason))
+    walk.expected = None
+    log.until = max(log.until or walk.began, until)
 
 
 def _advance(run: Run, walk: _Walk, log: LogBatch, before: datetime | None, rows: list[LogRow]) -> None:
@@ -128,6 +169,8 @@ def _fresh(run: Run, walk: _Walk, rows: list[LogRow]) -> list[LogRow]:
     kept = []
     for row in rows:
         status, _ = known.get(row.request_id, (None, None))
+        if status is not None or row.request_id in walk.looked_at:
+            walk.met.add(row.request_id)
         if status == row.status or not _is_ours(run, row):
             continue
         if row.makes or row.settles:
