@@ -75,9 +75,11 @@ def known_requests(
 
 def newest_request(conn: sa.Connection, source_id: int, since: datetime, until: datetime) -> datetime | None:
     """The time of the newest row of the log that is stored from between these times."""
-    c = requests.c
+    c = job_requests.c
     between = (c.requested_at >= since, c.requested_at <= until)
-    return conn.scalar(sa.select(sa.func.max(c.requested_at)).where(c.source_id == source_id, *between))
+    query = sa.select(sa.func.max(c.requested_at)).where(c.source_id == source_id, *between)
+    newest: datetime | None = conn.scalar(query)
+    return newest
 
 
 def waiting_jobs(conn: sa.Connection, source_id: int, limit: int) -> list[str]:
