@@ -22,6 +22,8 @@ from etl.transform import Unusable, log_row
 
 #: Each row holds the keys' settings and a prompt, some kilobytes in all.
 ROWS_PER_PAGE = 500
+#: A page may come again so often before the log counts as one that ignores offset.
+REPEATS = 3
 #: Where the gap begins that a log leaves which no longer reaches back to what was read.
 CUT = "the gateway's log, cut"
 
@@ -116,6 +118,7 @@ def _pages(run: Run, start: datetime | None) -> Iterator[tuple[LogPage, list[Log
     since, offset = None if start is None else start.replace(microsecond=0), 0
     seen: dict[str, datetime] = {}
     before: list[str] = []
+    repeats = 0
     while True:
         run.obey()
         page = run.gateway.logs.page(since, offset, limit=ROWS_PER_PAGE)
@@ -130,7 +133,8 @@ def _pages(run: Run, start: datetime | None) -> Iterator[tuple[LogPage, list[Log
             return
         if not rows:
             raise PagingError(f"no row on a page of the gateway's log can be read (source {run.source.name})")
-        if ids == before:
+        repeats = repeats + 1 if ids == before else 0  # a row that came in before it moves a page down
+        if repeats >= REPEATS:
             raise RepeatedPage(f"the gateway's log ignores offset (source {run.source.name})")
         seen.update((row.request_id, row.at) for row in rows)
         last = rows[-1].at.replace(microsecond=0)
