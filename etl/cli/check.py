@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -14,6 +15,7 @@ from etl.cli.settings import CommandSettings, ConfigFile, Json, Sources
 from etl.errors import ConfigError
 
 if TYPE_CHECKING:
+    from etl.analytics.status import SourceStatus
     from etl.check import Finding
     from etl.config import Config, Source
 
@@ -77,7 +79,7 @@ def _find_problems(settings: CommandSettings, config: ConfigFile, names: Sequenc
 
 def _check_sources(config: Config, chosen: Sequence[Source]) -> Iterator[Finding]:
     from etl.app import App
-    from etl.check import Finding, Probe
+    from etl.check import Finding, Probe, check_upstream
     from etl.errors import EtlError
 
     if not chosen:
@@ -89,11 +91,31 @@ def _check_sources(config: Config, chosen: Sequence[Source]) -> Iterator[Finding
         return
     with app:
         probed: list[Probe] = []
+        statuses = _read_stored(config)
         for source in chosen:
+            status = statuses.get(source.name)
+            if status is not None:
+                yield from check_upstream(status)
+                if status.retired_at is not None:
+                    continue  # an archive is not asked
             with app.worker.gateway(source) as gateway:
                 probed.append(Probe(source, gateway, app.worker.gateway))
                 yield from probed[-1].findings()
                 yield from probed[-1].twins(probed[:-1])
+
+
+def _read_stored(config: Config) -> dict[str, SourceStatus]:
+    """What the mirror knows of its sources; nothing where it cannot be read, which another finding says."""
+    from etl.analytics.connections import open_database
+    from etl.analytics.status import read_status
+    from etl.errors import EtlError
+
+    try:
+        with open_database(config, read_only=True) as engine:
+            found = [] if engine is None else read_status(engine, datetime.now(UTC))
+    except EtlError:
+        return {}
+    return {status.source: status for status in found}
 
 
 def _show_finding(settings: CommandSettings, finding: Finding, found: Sequence[Finding]) -> None:

@@ -113,18 +113,6 @@ def _read_statuses(config: Config, now: datetime) -> list[SourceStatus]:
         return [] if engine is None else read_status(engine, now)
 
 
-#: So many runs in a row fail in one of these ways, and the upstream may be gone for good.
-_GONE_AFTER = 3
-_GONE = frozenset({"NotFound", "Unsupported", "SuspiciousScan"})
-
-
-def _seems_gone(status: SourceStatus) -> bool:
-    """The list itself ended, again and again, after it had been read whole."""
-    run = status.last_run
-    ended = run is not None and run.status == "failed" and run.error_class in _GONE
-    return ended and status.failures >= _GONE_AFTER and status.complete_at is not None
-
-
 def _judged(config: Config, found: dict[str, SourceStatus], now: datetime) -> dict[str, Standing]:
     """How each enabled source stands, by the limits that the service uses."""
     from etl.analytics.standing import judge_all
@@ -277,6 +265,8 @@ def _status_row(name: str, status: SourceStatus | None, now: datetime) -> list[s
 
 def _print_remarks(name: str, status: SourceStatus | None, configured: bool, stale: bool) -> None:
     """What a table has no room for, and nobody may overlook."""
+    from etl.analytics.retirement import retirement_evidence
+
     if stale:
         print_line(f"{name}: stale", BAD)
     if status is None:
@@ -285,8 +275,9 @@ def _print_remarks(name: str, status: SourceStatus | None, configured: bool, sta
         print_line(
             f"{name}: retired since {moment_text(status.retired_at)} UTC: {status.retired_reason}", DIM
         )
-    elif _seems_gone(status):
-        print_line(f"{name}: its upstream seems to be gone; if it is: bifrost-etl source retire {name}", WARN)
+    elif evidence := retirement_evidence(status):
+        print_line(f"{name}: its upstream seems to be gone: {evidence}", WARN)
+        print_line(f"  if it is gone for good: bifrost-etl source retire {name}", WARN)
     if not configured:
         print_line(f"{name}: not synced by this configuration", DIM)
     if status.disabled_at is not None:
