@@ -3,8 +3,8 @@
     python -m benchmarks.lake_upkeep [N] [KIND …]
 
 The lake begins with 20,000 jobs. Each step is a run with 5 new jobs and 3 changes of any, then a delivery.
-`keep_replaced` is a second, so that what maintenance may remove is gone at the end. Rows are compared through
-readers that are not ours.
+`keep_replaced` is a second, and three deliveries with nothing new follow at the end, so that what maintenance
+may remove is gone. Rows are compared through readers that are not ours.
 """
 
 from __future__ import annotations
@@ -40,9 +40,10 @@ def measure(kind: str, steps: int, folder: Path) -> dict[str, Any]:
         writer.step(new=5, changes=3)
         seconds.append(_feed(engine, kind, folder / "often"))
         most = max(most, len(_files(folder / "often")))
-    time.sleep(1)
-    writer.step(new=5, changes=3)
-    _feed(engine, kind, folder / "often")
+    just_fed = sum(_files(folder / "often"))
+    for _ in range(3):  # with nothing new, when what was replaced may go
+        time.sleep(1.1)
+        _feed(engine, kind, folder / "often")
     once = _feed(engine, kind, folder / "once")
     engine.dispose()
     often_size, once_size = (sum(_files(folder / name)) for name in ("often", "once"))
@@ -58,6 +59,7 @@ def measure(kind: str, steps: int, folder: Path) -> dict[str, Any]:
         "most_files": most,
         "files": len(_files(folder / "often")),
         "files_once": len(_files(folder / "once")),
+        "kib_just_fed": just_fed // 1024,
         "kib": often_size // 1024,
         "kib_once": once_size // 1024,
         "size_factor": round(often_size / once_size, 2),

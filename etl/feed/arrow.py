@@ -1,13 +1,14 @@
 """Rows of a query as Arrow, column by column: Python does nothing value by value that Arrow can do for all.
 
 `as_is` and `fetch_raw_rows` leave values as the driver gives them.
-`make_record_batch` knows what drivers give: SQLite texts for instants and numbers for flags,
+`make_record_batch` knows what drivers give: SQLite texts for instants, numbers for flags and doubles for decimals,
 PyMySQL naive instants, psycopg documents for JSON.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -49,6 +50,8 @@ def _make_array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
         return pa.array(values, pa.string()).cast(pa.timestamp("us")).cast(kind)
     if pa.types.is_boolean(kind) and not isinstance(sample, bool):
         return pa.array(values, pa.int8()).cast(kind)
+    if pa.types.is_decimal(kind) and not isinstance(sample, Decimal):  # fewer digits than a double holds
+        return pa.array(values, pa.float64()).cast(kind)
     if pa.types.is_string(kind) and not isinstance(sample, str):
         return pa.array([_document_text(value) for value in values], kind)
     return pa.array(values, kind)

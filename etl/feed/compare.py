@@ -89,12 +89,15 @@ def _compare_stream(engine: sa.Engine, sink: Sink, stream: Stream, mask: Mask, d
     upper = {source: mark.key for source, mark in marks.items()}
     fields = arrow_schema(stream.table)
     names = fields.names if deep else [stream.key, day]
+    # Files keep what a row was before.
+    keys = KEYS[stream.name] if sink.keeps_state or stream.is_shared else ("source_id", stream.key)
     found = changes.read_changes(engine, stream, {}, upper)
     rows_here = (mask_rows(stream.name, batch.rows, mask) for batch in found)
     return _by_row(
         stream.name,
-        _row_digests(rows_here, fields, KEYS[stream.name], day, names),
-        _row_digests(sink.read(stream.name, names), fields, KEYS[stream.name], day, names),
+        _row_digests(rows_here, fields, keys, day, names),
+        _row_digests(sink.read(stream.name, list(dict.fromkeys([*names, *keys]))), fields, keys, day, names),
+        keys,
     )
 
 
@@ -123,6 +126,7 @@ def _compare_state(engine: sa.Engine, sink: Sink, mask: Mask, deep: bool) -> Tab
         STATE,
         _row_digests(_of_sources([rows], settled), state_schema(), KEYS[STATE], day, names),
         _row_digests(_of_sources(sink.read(STATE, names), settled), state_schema(), KEYS[STATE], day, names),
+        KEYS[STATE],
     )
 
 
@@ -216,10 +220,10 @@ def _digest_columns(columns: list[Any]) -> Any:
     return pa.array((int.from_bytes(digest, signed=True) for digest in digests), pa.int64())
 
 
-def _by_row(table: str, here: pa.Table, there: pa.Table) -> TableState:
+def _by_row(table: str, here: pa.Table, there: pa.Table, by: tuple[str, ...]) -> TableState:
     import pyarrow.compute as pc
 
-    keys = list(KEYS[table])
+    keys = list(by)
     once = there.group_by(keys).aggregate([("digest", "min"), ("day", "min"), ("digest", "count")])
     joined = here.join(once, keys=keys, join_type="full outer")
     missing, pruned = pc.is_null(joined["digest_min"]), pc.is_null(joined["digest"])

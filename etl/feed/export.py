@@ -31,6 +31,7 @@ from etl.version import __version__
 DAYS: dict[str, str | None] = {
     "video_jobs": "created_at",
     "video_job_versions": "valid_from",
+    "job_requests": "requested_at",
     "sync_runs": "started_at",
     "list_pages": "received_at",
     "cache_lookups": "looked_up_at",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from etl.feed.tables import BESIDE, STATE, STATE_COLUMNS, state_schema
+from etl.feed.tables import BESIDE, STATE, STATE_COLUMNS, VERSIONS, state_schema
 from etl.feed.watermarks import START, Marks
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ def shape_rows(table: str, rows: pa.Table) -> pa.Table:
     """What `table` of a destination gets out of rows that were read with what stands beside history."""
     if table == STATE:
         return _newest_versions(rows)
+    if table != VERSIONS.name:
+        return rows
     return rows.drop_columns([name for name in BESIDE if name in rows.column_names])
 
 

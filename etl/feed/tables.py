@@ -17,6 +17,7 @@ from etl.records import TRACKED
 from etl.schema.tables import (
     cache_lookups,
     coverage_gaps,
+    job_requests,
     list_pages,
     prices,
     rejected_items,
@@ -48,11 +49,16 @@ BESIDE = ("first_seen_at", *OBSERVED, "settled")
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A table that is read by a growing key. `proof` names columns that tell two rows of one key apart."""
+    """A table that is read by a growing key. `proof` names columns that tell two rows of one key apart.
+
+    `is_shared`: no two sources share a key. Without it each source is read by itself. A table without a proof
+    has rows that move: told anew, one stands behind all others, and the key it had is nobody's.
+    """
 
     table: sa.Table
     key: str
     proof: tuple[str, ...]
+    is_shared: bool = True
 
     @property
     def name(self) -> str:
@@ -60,26 +66,34 @@ class Stream:
 
 
 VERSIONS = Stream(video_job_versions, "change_seq", ("job_id", "version", "valid_from"))
+REQUESTS = Stream(job_requests, "request_seq", (), is_shared=False)
 PAGES = Stream(list_pages, "id", ("run_id", "received_at"))
 LOOKUPS = Stream(cache_lookups, "id", ("page_id", "looked_up_at"))
 RUNS = Stream(sync_runs, "id", ("started_at", "worker"))
 #: Runs come last: a delivered run says that all it wrote has been delivered.
-STREAMS = (VERSIONS, PAGES, LOOKUPS, RUNS)
+STREAMS = (VERSIONS, REQUESTS, PAGES, LOOKUPS, RUNS)
 #: What is delivered as a whole whenever it has changed: few rows, any of which may change or go.
 SMALL = (sources, prices, coverage_gaps, rejected_items)
 #: Names of what stands in a destination, and the columns that identify a row there.
 KEYS = {
     VERSIONS.name: ("change_seq",),
     STATE: ("source_id", "job_id"),
+    REQUESTS.name: ("source_id", "request_id"),
     PAGES.name: ("id",),
     LOOKUPS.name: ("id",),
     RUNS.name: ("id",),
 }
 
+#: Where a destination can replace rows, those of these tables take the place of older ones of their key.
+REPLACED = (STATE, REQUESTS.name)
+#: What only the loader needs, and changes by itself.
+_OURS = {REQUESTS.name: ("reads_left",)}
+
 #: The instant by whose day (UTC) rows are compared, of each.
 DAYS = {
     VERSIONS.name: "valid_from",
     STATE: "first_seen_at",
+    REQUESTS.name: "first_seen_at",
     PAGES.name: "received_at",
     LOOKUPS.name: "looked_up_at",
     RUNS.name: "started_at",
@@ -88,7 +102,7 @@ DAYS = {
 CHANGED = {
     VERSIONS.name: VERSIONS.key,
     STATE: "last_changed_at",
-    **{stream.name: stream.key for stream in (PAGES, LOOKUPS, RUNS)},
+    **{stream.name: stream.key for stream in (REQUESTS, PAGES, LOOKUPS, RUNS)},
 }
 
 
@@ -101,7 +115,12 @@ def arrow_schema(table: sa.Table) -> pa.Schema:
     """The Arrow schema of a table: 64-bit integers, UTC microseconds, JSON as text; with our comments."""
     import pyarrow as pa
 
-    return pa.schema([_arrow_field(column) for column in table.columns], {"comment": str(table.comment)})
+    return pa.schema(map(_arrow_field, delivered_columns(table)), {"comment": str(table.comment)})
+
+
+def delivered_columns(table: sa.Table) -> list[sa.Column[Any]]:
+    """The columns that a destination gets of a table."""
+    return [column for column in table.columns if column.name not in _OURS.get(table.name, ())]
 
 
 def state_schema() -> pa.Schema:

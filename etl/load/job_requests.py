@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -109,25 +110,32 @@ def _insert_requests(
 ) -> None:
     if not rows:
         return
-    _delete_requests(
-        conn, source_id, [row.request_id for row in rows]
-    )  # one that was still under way, told anew
+    numbers = _numbers(conn, source_id)
+    # Those that were still under way are told anew. None goes for good: it may have been delivered.
+    told = _take_out(conn, source_id, [row.request_id for row in rows])
     jobs = list({row.job_id for row in rows if row.job_id is not None})
     stored = _stored_ids(conn, source_id, jobs) if discovers else set(jobs)
     taken = _taken_roles(conn, source_id, jobs)
-    values = []
+    values: list[dict[str, Any]] = []
     for row in rows:
         role = _role_of(row)
         if (row.job_id, role) in taken:
-            if role == "polled":
+            if role == "polled" and row.request_id not in told:
                 continue  # one is enough to name the job
-            role = _take_over_role(conn, source_id, row) if role == "settled" else None
+            role = _take_over_role(conn, source_id, row, values, numbers) if role == "settled" else None
         if role is not None and row.job_id is not None:
             taken.add((row.job_id, role))
         reads = READS if row.job_id is not None and row.job_id not in stored else 0
-        values.append(_request_values(source_id, run_id, row, role, reads, at))
+        seen = {"first_seen_at": told.get(row.request_id, at), "request_seq": next(numbers)}
+        values.append({**_request_values(source_id, run_id, row, role, reads), **seen})
     if values:
         conn.execute(sa.insert(job_requests), values)
+
+
+def _numbers(conn: sa.Connection, source_id: int) -> Iterator[int]:
+    """The order of change goes on where it stands; the source's lease is held."""
+    newest = sa.select(sa.func.max(job_requests.c.request_seq)).where(job_requests.c.source_id == source_id)
+    return itertools.count((conn.scalar(newest) or 0) + 1)
 
 
 def _each_once(rows: Sequence[LogRow]) -> list[LogRow]:
@@ -144,30 +152,36 @@ def _role_of(row: LogRow) -> str | None:
     return "made" if row.makes else "polled"
 
 
-def _take_over_role(conn: sa.Connection, source_id: int, row: LogRow) -> str:
+def _take_over_role(
+    conn: sa.Connection, source_id: int, row: LogRow, values: list[dict[str, Any]], numbers: Iterator[int]
+) -> str:
     """A job settled anew: the later row counts, the earlier one no longer does."""
+    for earlier in values:  # of the same page
+        if (earlier["job_id"], earlier["role"]) == (row.job_id, "settled"):
+            earlier["role"] = None
     c = job_requests.c
     same = (c.source_id == source_id, c.job_id == row.job_id, c.role == "settled")
-    conn.execute(sa.update(job_requests).where(*same).values(role=None))
+    conn.execute(sa.update(job_requests).where(*same).values(role=None, request_seq=next(numbers)))
     return "settled"
 
 
-def _request_values(
-    source_id: int, run_id: int, row: LogRow, role: str | None, reads: int, at: datetime
-) -> dict[str, Any]:
+def _request_values(source_id: int, run_id: int, row: LogRow, role: str | None, reads: int) -> dict[str, Any]:
     same = {name: getattr(row, name) for name in LogRow._fields if name in job_requests.c}
     owner = {name: row.owner.get(name) for name in OWNER_COLUMNS}
-    own = {"role": role, "requested_at": row.at, "first_seen_at": at, "reads_left": reads, "run_id": run_id}
+    own = {"role": role, "requested_at": row.at, "reads_left": reads, "run_id": run_id}
     return {**same, **owner, **own, "source_id": source_id}
 
 
-def _delete_requests(conn: sa.Connection, source_id: int, ids: Sequence[str]) -> None:
+def _take_out(conn: sa.Connection, source_id: int, ids: Sequence[str]) -> dict[str, datetime]:
+    """When each of these rows that is stored was first seen; it is removed."""
+    c = job_requests.c
+    seen: dict[str, datetime] = {}
     for part in _cut_ids(ids):
-        conn.execute(
-            sa.delete(job_requests).where(
-                job_requests.c.source_id == source_id, job_requests.c.request_id.in_(part)
-            )
-        )
+        those = (c.source_id == source_id, c.request_id.in_(part))
+        found = conn.execute(sa.select(c.request_id, c.first_seen_at).where(*those))
+        seen |= {row.request_id: row.first_seen_at for row in found}
+        conn.execute(sa.delete(job_requests).where(*those))
+    return seen
 
 
 def _stored_ids(conn: sa.Connection, source_id: int, ids: Sequence[str]) -> set[str]:

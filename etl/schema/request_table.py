@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from etl.db.types import Double, JobId, Text, UtcDateTime
+from etl.db.types import BigKey, Double, JobId, Text, UtcDateTime
 from etl.schema.table_columns import _make_table, _run_column, _source_column
 
 
@@ -62,8 +62,16 @@ job_requests = _make_table(
         comment="How often its job is still asked for by id until it counts as gone; 0 when it was read.",
     ),
     _run_column(),
+    sa.Column(
+        "request_seq",
+        BigKey,
+        nullable=False,
+        server_default="0",
+        comment="Order of change; grows within a source, and a row that is told anew moves to its end.",
+    ),
     sa.UniqueConstraint("source_id", "job_id", "role"),
     sa.Index("ix_job_requests_requested_at", "requested_at"),
+    sa.Index("ix_job_requests_request_seq", "source_id", "request_seq", unique=True),
     sa.Index(
         "ix_job_requests_reads_left",
         "source_id",

@@ -5,14 +5,17 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
 
 from etl.db.engine import make_engine, write_transaction
+from etl.feed.tables import delivered_columns
 from etl.records import TRACKED
 from etl.schema.tables import (
     cache_lookups,
+    job_requests,
     leases,
     list_pages,
     metadata,
@@ -56,7 +59,7 @@ class Writer:
     def __init__(self, engine: sa.Engine, source: int, seed: int = 1) -> None:
         self.engine, self.source, self.rng = engine, source, random.Random(seed)
         self.versions: dict[str, int] = {}
-        self.at = START
+        self.at, self.requests = START, 0
 
     def step(self, new: int = 5, changes: int = 3, *, finish: bool = True) -> int:
         self.at += timedelta(minutes=7)
@@ -68,6 +71,7 @@ class Writer:
             rows += [self._change(i, run) for i in ids]
             self._write(conn, rows)
             self._page(conn, run)
+            self._requests(conn, run)
             counts = {"pages": 1, "jobs_inserted": new, "jobs_updated": len(ids)}
             end = {"status": "ok", "finished_at": self.at} if finish else {}
             conn.execute(sa.update(sync_runs).where(sync_runs.c.id == run).values(**counts, **end))
@@ -133,6 +137,33 @@ class Writer:
             "first_run_id": row["run_id"],
         }
 
+    def _requests(self, conn: sa.Connection, run: int) -> None:
+        """One that is under way, and the one before it told anew: it stands behind all others."""
+        c = job_requests.c
+        open_ones = (c.source_id == self.source, c.status == "processing")
+        before = conn.execute(sa.select(c.request_id, c.first_seen_at).where(*open_ones)).all()
+        conn.execute(sa.delete(job_requests).where(*open_ones))
+        same = {"source_id": self.source, "request_type": "video_generation", "run_id": run}
+        rows = [
+            {
+                "request_id": i,
+                "first_seen_at": at,
+                "status": "success",
+                "cost": Decimal("0.8"),
+                "team_name": "film",
+            }
+            for i, at in before
+        ]
+        fresh = {
+            "request_id": f"req_{self.source}_{run:06d}",
+            "first_seen_at": self.at,
+            "status": "processing",
+        }
+        for row in (*rows, {**fresh, "cost": None, "team_name": None}):
+            self.requests += 1
+            own = {"requested_at": row["first_seen_at"], "request_seq": self.requests}
+            conn.execute(sa.insert(job_requests), {**same, **row, **own})
+
     def _page(self, conn: sa.Connection, run: int) -> None:
         page = {"source_id": self.source, "run_id": run, "order": "asc", "limit": 100, "items": 5}
         page |= {"http_status": 200, "attempts": 1, "duration_ms": 1.5, "bytes": 10, "accepted": True}
@@ -145,7 +176,7 @@ class Writer:
 def stored(engine: sa.Engine, table: str, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
     """A table's rows as dictionaries, in the order of their keys."""
     found = metadata.tables[table]
-    chosen = [found.c[name] for name in columns] if columns else list(found.c)
+    chosen = [found.c[name] for name in columns] if columns else delivered_columns(found)
     query = sa.select(*chosen).order_by(*found.primary_key.columns)
     if table == "sync_runs":
         query = query.where(found.c.status != "running")

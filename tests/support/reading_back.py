@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,9 @@ def destination(kind: str, folder: Path, **options: Any) -> Destination:
 
 def held(kind: str, folder: Path, table: str) -> Rows:
     rows = _READERS[kind](folder, table)
+    if (kind, table) == ("filesystem", "job_requests"):  # files keep what a row was before
+        newest = {row["request_id"]: row for row in sorted(rows, key=itemgetter("request_seq"))}
+        rows = list(newest.values())
     return sorted(plain(rows), key=lambda row: [row[name] for name in KEYS.get(table, ("id",))])
 
 

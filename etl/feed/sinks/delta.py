@@ -24,7 +24,7 @@ from etl.feed.sinks.delta_upkeep import (
     properties,
     target_size,
 )
-from etl.feed.tables import KEYS, STATE
+from etl.feed.tables import KEYS, REPLACED
 from etl.feed.watermarks import WHOLE, Mark
 
 _APP = "bifrost-etl"
@@ -62,7 +62,7 @@ class DeltaTables:
             before = {} if found is None else _read_marks(found)
             self._written.check(part.table, before)
             commit = self._commit_properties(part, found, before)
-            if part.table == STATE and found is not None:
+            if part.table in REPLACED and found is not None:
                 _merge_part(found, part, commit)
             else:
                 self._write_part(part, found, commit)
@@ -128,7 +128,7 @@ class DeltaTables:
 
 
 def _merge_part(found: DeltaTable, part: Part, commit: CommitProperties) -> None:
-    # When a job was first seen never changes, and its range tells most files apart from the wanted ones.
+    # When a row was first seen never changes, and its range tells most files apart from the wanted ones.
     keys = (*KEYS[part.table], "first_seen_at")
     merger: Any = found.merge(
         _described_once(part.rows, found),

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties
 
-from etl.feed.tables import STATE
+from etl.feed.tables import REPLACED
 
 #: Deliveries between two clean-ups, while a table is larger than `_LITTLE`; a little state is cleaned up each
 #: time, because most of it is written anew by every change.
@@ -24,7 +24,7 @@ _KIB = 1024
 #: Joining small files writes all of one again that is smaller than this: it bounds what a delivery costs.
 _LARGE = 2_048 * _KIB
 #: A change of state writes the file anew that held the job: small files bound what five changes cost.
-_TARGET = {STATE: 256 * _KIB}
+_TARGET = dict.fromkeys(REPLACED, 256 * _KIB)
 #: Quiet tables are looked at for so long after `keep_replaced`: then everything has been taken away.
 _QUIET_SECONDS = 3_600
 #: Commits that are read for it, and those that take away what others replaced.
@@ -51,7 +51,7 @@ def is_due(name: str, table: DeltaTable, deliveries: int) -> bool:
     """Whether the delivery of this number is one that cleans up."""
     if deliveries % _EVERY == 0:
         return True
-    return name == STATE and int(pc.sum(_sizes(table)).as_py() or 0) < _LITTLE
+    return name in REPLACED and int(pc.sum(_sizes(table)).as_py() or 0) < _LITTLE
 
 
 def is_quiet(table: DeltaTable, keep: float, now: Callable[[], float] = time.time) -> bool:

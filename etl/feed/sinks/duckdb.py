@@ -18,7 +18,7 @@ import pyarrow as pa
 from etl.config import Destination
 from etl.errors import ConfigError, EtlError
 from etl.feed.sinks.base import Part, Written, comment_statements, required_url
-from etl.feed.tables import KEYS, STATE
+from etl.feed.tables import KEYS, REPLACED
 from etl.feed.watermarks import Mark
 
 _MARKS = "bifrost_etl_marks"
@@ -91,7 +91,7 @@ class DuckDb:
                 self._make_table(cursor, part.table, part.rows.schema)
                 if part.whole:
                     cursor.execute(f"DELETE FROM {self._place(part.table)}")  # noqa: S608
-                if part.table == STATE:
+                if part.table in REPLACED:
                     self._forget_older(cursor, part)
                 self._append_rows(cursor, part.table, part.rows)
             self._write_marks(cursor, parts)
@@ -178,7 +178,7 @@ class DuckDb:
         cursor.unregister("new_rows")
 
     def _forget_older(self, cursor: Any, part: Part) -> None:
-        """Take away the older state of these jobs."""
+        """Take away what these rows take the place of."""
         cursor.register("new_rows", part.rows)
         same = " AND ".join(f"held.{name} = new_rows.{name}" for name in KEYS[part.table])
         cursor.execute(f"DELETE FROM {self._place(part.table)} held USING new_rows WHERE {same}")  # noqa: S608

@@ -25,7 +25,7 @@ from etl.errors import ConfigError
 from etl.feed import watermarks
 from etl.feed.sinks.base import Part, Written, required_url
 from etl.feed.sinks.iceberg_upkeep import keep_up, table_properties
-from etl.feed.tables import STATE
+from etl.feed.tables import KEYS, REPLACED
 from etl.feed.watermarks import Mark
 
 _MARKS = "bifrost-etl.marks"
@@ -82,8 +82,8 @@ class IcebergTables:
             self._written.check(part.table, watermarks.decode_marks(found.properties.get(_MARKS)))
             with found.transaction() as changes:
                 new = changes.table_metadata.current_snapshot() is None
-                if part.table == STATE and not new:
-                    _delete_known(changes, part.rows)
+                if part.table in REPLACED and not new:
+                    _delete_known(changes, part)
                 if part.whole and not new:
                     with _nothing_to_delete():
                         changes.overwrite(part.rows)
@@ -141,18 +141,19 @@ class IcebergTables:
             return
 
 
-def _delete_known(changes: Transaction, rows: pa.Table) -> None:
-    """Take away the older state of these jobs. A job in its first version has none."""
-    known = rows.filter(pc.greater(rows["version"], 1))
+def _delete_known(changes: Transaction, part: Part) -> None:
+    """Take away what these rows take the place of. A job in its first version has no older state."""
+    rows, (_, key) = part.rows, KEYS[part.table]
+    known = rows.filter(pc.greater(rows["version"], 1)) if "version" in rows.column_names else rows
     if not known.num_rows:
         return
-    # When a job was first seen never changes, and its range tells most files apart from the wanted ones.
+    # When a row was first seen never changes, and its range tells most files apart from the wanted ones.
     seen = pc.min_max(known["first_seen_at"]).as_py()
     since = _where.GreaterThanOrEqual("first_seen_at", seen["min"].isoformat())
     until = _where.LessThanOrEqual("first_seen_at", seen["max"].isoformat())
     for source in pc.unique(known["source_id"]).to_pylist():
-        jobs = known.filter(pc.equal(known["source_id"], source))["job_id"].to_pylist()
-        older = _where.And(_where.EqualTo("source_id", source), _where.In("job_id", jobs), since, until)
+        those = known.filter(pc.equal(known["source_id"], source))[key].to_pylist()
+        older = _where.And(_where.EqualTo("source_id", source), _where.In(key, those), since, until)
         with _nothing_to_delete():  # several versions of a new job
             changes.delete(older)
 

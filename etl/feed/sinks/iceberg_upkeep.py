@@ -20,7 +20,7 @@ from pyiceberg.io.pyarrow import PyArrowFileIO
 from pyiceberg.manifest import DataFile, ManifestFile
 from pyiceberg.table import Table
 
-from etl.feed.tables import CHANGED, STATE
+from etl.feed.tables import CHANGED, REPLACED
 
 #: Files added since the last joining that make another one due, and snapshots that are expired at once.
 _MANY, _EXPIRED = 8, 4
@@ -44,7 +44,7 @@ _where: Any = expressions
 
 def table_properties(table: str) -> dict[str, str]:
     """What a table of ours is set to."""
-    return {**_PROPERTIES, **(_STATE if table == STATE else {})}
+    return {**_PROPERTIES, **(_STATE if table in REPLACED else {})}
 
 
 def keep_up(table: Table, keep: timedelta, *, is_quiet: bool = False, now: datetime | None = None) -> None:
@@ -72,7 +72,7 @@ def _replaced_before(table: Table, edge: datetime) -> list[int]:
 
 
 def _is_little_state(table: Table) -> bool:
-    return table.name()[-1] == STATE and _total(table, "total-files-size") < _LITTLE
+    return table.name()[-1] in REPLACED and _total(table, "total-files-size") < _LITTLE
 
 
 def join_small_files(table: Table) -> None:
