@@ -35,10 +35,12 @@ def measure(kind: str, steps: int, folder: Path) -> dict[str, Any]:
     writer = Writer(engine, add_source(engine, "a"))
     writer.step(new=20_000, changes=0)
     _feed(engine, kind, folder / "often")
-    seconds, most = [], 0
+    seconds, busy, most = [], [], 0
     for _ in range(steps):
         writer.step(new=5, changes=3)
+        began = time.process_time()
         seconds.append(_feed(engine, kind, folder / "often"))
+        busy.append(time.process_time() - began)
         most = max(most, len(_files(folder / "often")))
     just_fed = sum(_files(folder / "often"))
     for _ in range(3):  # with nothing new, when what was replaced may go
@@ -54,6 +56,8 @@ def measure(kind: str, steps: int, folder: Path) -> dict[str, Any]:
         "deliveries": steps,
         "ms_first_50": round(1000 * statistics.median(seconds[:50])),
         "ms_last_50": round(1000 * statistics.median(seconds[-50:])),
+        "cpu_ms_first_50": round(1000 * statistics.mean(busy[:50])),
+        "cpu_ms_last_50": round(1000 * statistics.mean(busy[-50:])),
         "ms_worst": round(1000 * max(seconds)),
         "ms_once": round(1000 * once),
         "most_files": most,

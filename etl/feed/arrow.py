@@ -1,8 +1,8 @@
 """Rows of a query as Arrow, column by column: Python does nothing value by value that Arrow can do for all.
 
 `as_is` and `fetch_raw_rows` leave values as the driver gives them.
-`make_record_batch` knows what drivers give: SQLite texts for instants, numbers for flags and doubles for decimals,
-PyMySQL naive instants, psycopg documents for JSON.
+`make_record_batch` knows what drivers give: SQLite texts for instants, numbers for flags and doubles for
+decimals, PyMySQL naive instants, psycopg documents for JSON.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from etl.db.engine import storage_errors
 from etl.errors import ConfigError
 from etl.feed.arrow import Rows
 from etl.feed.export_formats import Format, Writer, writer_for
+from etl.feed.tables import delivered_columns, delivered_names
 from etl.records import as_utc
 from etl.schema.tables import metadata
 from etl.version import __version__
@@ -151,11 +152,11 @@ def _export_table(
 def _table_query(table: sa.Table, selection: Selection) -> sa.Select[Any]:
     name = DAYS[table.name]
     if name is None:
-        return sa.select(*table.columns).order_by(table.c.id)
+        return sa.select(*delivered_columns(table)).order_by(table.c.id)
     day = table.c[name]
     # The current state has no key that follows time; the rest is nearly in the order of its days.
     order = day if table.name == "video_jobs" else next(iter(table.primary_key.columns))
-    query = sa.select(*table.columns).order_by(order)
+    query = sa.select(*delivered_columns(table)).order_by(order)
     if selection.since is not None:
         query = query.where(day >= selection.since)
     return query if selection.until is None else query.where(day < selection.until)
@@ -177,7 +178,7 @@ class _Days:
     def __init__(
         self, building: Path, table: sa.Table, kind: Format, open_file: Callable[[Path], Writer]
     ) -> None:
-        names = table.columns.keys()
+        names = delivered_names(table)
         self._root, self._table, self._kind, self._opener = building, str(table.name), kind, open_file
         day = DAYS[table.name]
         self._day_at = None if day is None else names.index(day)

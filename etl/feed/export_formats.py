@@ -43,7 +43,7 @@ class CsvFile:
     def __init__(self, path: Path, table: sa.Table, *, raw: bool) -> None:
         self._file = path.open("w", encoding="utf-8", newline="")
         self._cell = _csv_cell if raw else _safe_cell
-        self._file.write(",".join(table.columns.keys()) + "\r\n")
+        self._file.write(",".join(tables.delivered_names(table)) + "\r\n")
 
     def write(self, rows: Rows) -> None:
         lines = (",".join([self._cell(value) for value in row]) for row in rows)
@@ -75,7 +75,7 @@ class JsonLines:
 
     def __init__(self, path: Path, table: sa.Table) -> None:
         self._file = path.open("wb")
-        self._names = [str(name) for name in table.columns.keys()]  # noqa: SIM118 (not a dict)
+        self._names = tables.delivered_names(table)
         self._json = {column.name for column in table.columns if isinstance(column.type, JsonText)}
         self._encoder = msgspec.json.Encoder()
 

@@ -123,6 +123,11 @@ def delivered_columns(table: sa.Table) -> list[sa.Column[Any]]:
     return [column for column in table.columns if column.name not in _OURS.get(table.name, ())]
 
 
+def delivered_names(table: sa.Table) -> list[str]:
+    """The names of those columns."""
+    return [str(column.name) for column in delivered_columns(table)]
+
+
 def state_schema() -> pa.Schema:
     """The Arrow schema of the current state."""
     import pyarrow as pa

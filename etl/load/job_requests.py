@@ -110,7 +110,7 @@ def _insert_requests(
 ) -> None:
     if not rows:
         return
-    numbers = _numbers(conn, source_id)
+    numbers = _next_numbers(conn, source_id)
     # Those that were still under way are told anew. None goes for good: it may have been delivered.
     told = _take_out(conn, source_id, [row.request_id for row in rows])
     jobs = list({row.job_id for row in rows if row.job_id is not None})
@@ -132,7 +132,7 @@ def _insert_requests(
         conn.execute(sa.insert(job_requests), values)
 
 
-def _numbers(conn: sa.Connection, source_id: int) -> Iterator[int]:
+def _next_numbers(conn: sa.Connection, source_id: int) -> Iterator[int]:
     """The order of change goes on where it stands; the source's lease is held."""
     newest = sa.select(sa.func.max(job_requests.c.request_seq)).where(job_requests.c.source_id == source_id)
     return itertools.count((conn.scalar(newest) or 0) + 1)

@@ -131,7 +131,7 @@ def test_every_file_has_the_same_columns(engine, tmp_path, reader):
 @lakes
 def test_files_do_not_pile_up(engine: sa.Engine, tmp_path: Path, kind: str) -> None:
     writer = Writer(engine, add_source(engine, "a"))
-    writer.step(new=50, changes=0)
+    writer.step(new=4_000, changes=0)
     most = 0
     for _ in range(TIMES):
         writer.step(new=2, changes=2)
@@ -144,7 +144,7 @@ def test_files_do_not_pile_up(engine: sa.Engine, tmp_path: Path, kind: str) -> N
             lying = len(list((tmp_path / kind / table).glob("*.parquet")))
             assert lying <= len(held_here.file_uris()) + 8, table
     assert_equal(engine, kind, tmp_path)
-    assert len(held(kind, tmp_path, "video_job_versions")) == 50 + 4 * TIMES
+    assert len(held(kind, tmp_path, "video_job_versions")) == 4_000 + 4 * TIMES
     for _ in range(4):  # with nothing new: what was replaced goes
         assert feed(engine, place(kind, tmp_path)) == {}
     feed(engine, place(kind, tmp_path / "once"))
