@@ -101,7 +101,7 @@ def _description(engine: sa.Engine) -> dict[str, str]:
 def test_ensure_creates_without_alembic(database_url):
     script = (
         "import sys; from etl.schema import migrate; from etl.db.engine import make_engine\n"
-        "engine = make_engine(sys.argv[1]); migrate.ensure(engine); engine.dispose()\n"
+        "engine = make_engine(sys.argv[1]); migrate.ensure_schema(engine); engine.dispose()\n"
         "print('alembic' in sys.modules)"
     )
     assert _python(script, database_url) == "False"
@@ -160,7 +160,7 @@ def test_two_processes_upgrade_at_once(database_url):
     script = (
         "import sys; from etl.schema import migrate; from etl.db.engine import make_engine\n"
         "engine = make_engine(sys.argv[1]); import alembic.command\n"
-        "print('ready', flush=True); sys.stdin.readline(); print(migrate.upgrade(engine))\n"
+        "print('ready', flush=True); sys.stdin.readline(); print(migrate.upgrade_schema(engine))\n"
         "engine.dispose()"
     )
     racers = [_start(script, database_url) for _ in range(3)]
