@@ -27,11 +27,12 @@ def next_request(page: RawPage) -> PageRequest | None:
 def next_cursor(page: RawPage) -> str | None:
     """Where the page ends: the id of its last item, or `last_id` where that has none.
 
-    They are the same; where they are not, `last_id` would skip what lies between, or show it again.
+    They are the same; where they are not, `last_id` would skip what lies between, or show it again. An item
+    that the page shows a second time does not end it: the list would be read again from its first place.
     """
     if not page.items:
         return page.last_id
-    return _item_id(page.items[-1]) or page.last_id or _nearest_id(page.items)
+    return _item_id(_last_item(page.items)) or page.last_id or _nearest_id(page.items)
 
 
 def without_items(page: RawPage) -> RawPage:
@@ -39,14 +40,23 @@ def without_items(page: RawPage) -> RawPage:
 
     A hundred pages wait or are being stored at once: 4.5 MB.
     """
-    if not page.items or _item_id(page.items[-1]) is None:
+    if not page.items or _item_id(last := _last_item(page.items)) is None:
         return page
-    return replace(page, items=(b"",) * (len(page.items) - 1) + page.items[-1:])
+    return replace(page, items=(b"",) * (len(page.items) - 1) + (last,))
 
 
 def item_ids(page: RawPage) -> list[str]:
     """The ids of the page's items, of those that have one."""
     return [found for found in map(_item_id, page.items) if found]
+
+
+def _last_item(items: tuple[bytes, ...]) -> bytes:
+    """The last item but for those that the page has shown before."""
+    last = _item_id(items[-1])
+    if last is None or not any(last.encode(errors="replace") in item for item in items[:-1]):
+        return items[-1]  # nearly always
+    ids = [_item_id(item) for item in items]
+    return next(item for place, item in reversed([*enumerate(items)]) if ids.index(ids[place]) == place)
 
 
 def _nearest_id(items: tuple[bytes, ...]) -> str | None:

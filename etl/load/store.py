@@ -113,6 +113,11 @@ class Store:
         self._untouched = self._untouched and not found
         return found
 
+    def first_run_of(self, job_id: str | None) -> int | None:
+        """The run that stored this job first; None when it is not stored."""
+        found = self.known([job_id]) if job_id is not None else {}
+        return found[job_id].first_run_id if job_id in found else None
+
     def commit(self, batch: CommitBatch) -> None:
         """Make the batch durable, or raise and leave everything as it was (LeaseLost, StorageError)."""
         mark = secrets.token_hex(16)

@@ -63,6 +63,8 @@ class Accounts:
         with self._lock:
             if key in self.own:
                 return True
+            if not self.own and not rows.jobs:
+                return True  # an empty list is nobody's
             same = self._is_the_same(rows) if self.own else True
             if same:
                 self.own.append(key)

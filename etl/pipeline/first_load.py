@@ -69,6 +69,7 @@ class FirstLoad:
         self.below: list[str] = list(checkpoint.get("below", []))
         self.met = self.left_rest = self._began_new = self._began_again = False
         self._turns = self._restarts = 0
+        self._hole_run: int | None = None
         self._head: str | None = None  # the newest job, unless it is all that is listed
         self._stands: str | None = None  # where the newest-first lane stands: the last job that it placed
         self._ends = {"old": Ending(), "new": Ending()}
@@ -202,6 +203,7 @@ class FirstLoad:
     def _start_new(self, readers: Readers) -> None:
         self._began_new = True
         cursor = self.below[0] if self.below else None
+        self._hole_run = self.run.store.first_run_of(cursor)  # it stored nothing at the hole's far side
         if cursor != self._stands:  # at the hole of a killed run, far below: anew, so that it finds its place
             self.run.flush()
             self._open_new()
@@ -250,7 +252,8 @@ class FirstLoad:
         known = self._known(rows, self._highest_old, newer=False)
         met_old = self._meets(rows, known, "old")
         interrupted = any(
-            k.list_position > MIDDLE and k.first_run_id != run.store.committed.run_id for k in known.values()
+            k.list_position > MIDDLE and k.first_run_id not in (run.store.committed.run_id, self._hole_run)
+            for k in known.values()
         )
         run.add("new", rows)
         self._ends["new"].saw(rows)
@@ -352,6 +355,7 @@ class FirstLoad:
         if way == 0 and run.source.order == "auto":
             raise error
         if way > 0:
+            run.state.list_order = "asc"
             record(run, last, None, error)
         elif run.source.order == "asc":
             raise OrderIgnored(

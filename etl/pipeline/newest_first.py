@@ -67,7 +67,7 @@ def _descend(run: Run, descent: Descent, start: PageRequest) -> PageRequest | No
             return None
         if descent.jump:
             run.flush()  # what the lane passed is stored before the lane moves
-            return run.request("desc", descent.below.pop(0))
+            return run.request("desc", descent.next_hole())
     return descent.doubt_end()
 
 
@@ -87,6 +87,7 @@ class Descent:
         self.done = self.jump = self.reached_end = False
         self.hidden = False  # all that is older stands in a recorded gap
         self.last: PageRows | None = None
+        self._hole_run: int | None = None
         self._oldest: JobRow | None = None  # the last job seen
         self._newest_at: datetime | None = None  # creation of the newest job seen
         self.ending = Ending()
@@ -160,8 +161,14 @@ class Descent:
 
     def _in_interrupted(self, known: dict[str, Known]) -> bool:
         """The page reaches what an interrupted walk stored: go on where that one stopped."""
-        own = self.run.store.committed.run_id
-        return any(k.first_run_id > self.ground and k.first_run_id != own for k in known.values())
+        own = (self.run.store.committed.run_id, self._hole_run)
+        return any(k.first_run_id > self.ground and k.first_run_id not in own for k in known.values())
+
+    def next_hole(self) -> str:
+        """The cursor at which the next hole begins. Its job's run stored nothing below the hole."""
+        cursor = self.below.pop(0)
+        self._hole_run = self.run.store.first_run_of(cursor)
+        return cursor
 
     def without_cursor(self, error: DeadCursor | NotFound) -> PageRequest | None:
         """The job the cursor named is gone: go on from the end of the last page, then from its neighbours,

@@ -28,20 +28,20 @@ def lists_newest_first(run: Run) -> bool:
     return run.lists_newest_first
 
 
-def find_way(run: Run) -> int:
+def find_way(run: Run, *, is_ignored: bool = False) -> int:
     """Which way the list runs when it is asked for its oldest jobs first, noted in the source's state: 1 from
-    old to new, -1 from new to old, 0 when that cannot be told or is configured."""
+    old to new, -1 from new to old, 0 when that cannot be told or is configured. `is_ignored`: it is known to
+    ignore `order`, so that two jobs that differ in time are enough."""
     if run.source.order != "auto":
         return 0
     try:
-        found = _found(run)
+        found = _found(run, is_ignored=is_ignored)
     except GatewayError:
         return 0
-    if found:
-        rising = (
-            "asc" if run.state.list_order == "asc" else None
-        )  # whether it honours order=desc was not asked
-        run.state.list_order = "desc" if found < 0 else rising
+    if found < 0:
+        run.state.list_order = "desc"
+    elif found > 0 and run.state.list_order == "desc":
+        run.state.list_order = None
     return found
 
 
@@ -59,7 +59,7 @@ def begins_alike(run: Run, head: PageRows) -> bool:
     return bool(tail.jobs) and tail.jobs[0].job_id == head.jobs[0].job_id
 
 
-def _found(run: Run) -> int:
+def _found(run: Run, *, is_ignored: bool) -> int:
     """As `direction`. Where a page ends and the next one begins counts too."""
     request, times = run.request("asc"), list[datetime]()
     first: PageRows | None = None
@@ -76,7 +76,9 @@ def _found(run: Run) -> int:
         if following is None or _way(times):
             break
         request = following
-    return _way(times) or (_way_of_few(run, first) if first is not None else 0)
+    if found := _way(times) or (_way_of_ends(times) if is_ignored else 0):
+        return found
+    return _way_of_few(run, first) if first is not None else 0
 
 
 def _way_of_few(run: Run, rows: PageRows) -> int:
@@ -111,7 +113,10 @@ def way_of_beginning(run: Run, error: GatewayError) -> int:
 
 def way_of_ends(rows: PageRows) -> int:
     """As `find_way`, from both ends of one page, where it is known that `order` is ignored."""
-    times = created(rows)
+    return _way_of_ends(created(rows))
+
+
+def _way_of_ends(times: list[datetime]) -> int:
     if not times or times[0] == times[-1]:
         return 0
     return 1 if times[0] < times[-1] else -1

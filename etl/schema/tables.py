@@ -258,7 +258,11 @@ sync_state = _make_table(
     sa.Column("frontier_created_at", UtcDateTime, comment="Its creation, gateway's clock (UTC)."),
     sa.Column("cursor", Text, comment="The job before the frontier: where the next sync begins."),
     sa.Column("checkpoint", JsonText, comment="Where an unfinished walk goes on; null when none is."),
-    sa.Column("list_order", sa.String(4), comment="desc when the gateway ignores order=asc."),
+    sa.Column(
+        "list_order",
+        sa.String(4),
+        comment="desc when the gateway ignores order=asc, asc when it ignores order=desc.",
+    ),
     sa.Column("complete_run_id", BigKey, comment="Last run that read everything it had to."),
     sa.Column("complete_at", UtcDateTime, comment="When that was, our clock (UTC)."),
     sa.Column("reconciled_at", UtcDateTime, comment="End of the last complete reconcile (UTC)."),

@@ -646,7 +646,7 @@ def upgrade() -> None:
             "list_order",
             sa.String(length=4),
             nullable=True,
-            comment="desc when the gateway ignores order=asc.",
+            comment="desc when the gateway ignores order=asc, asc when it ignores order=desc.",
         ),
         sa.Column(
             "complete_run_id", BigKey, nullable=True, comment="Last run that read everything it had to."

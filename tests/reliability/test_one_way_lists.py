@@ -1,0 +1,97 @@
+"""Lists that run one way, whatever `order` they are asked for, and are too short to show it on one page; and
+pages that end with an item which they began with. What is listed is stored, or the run fails."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.reliability.raw_gateway import Ask, answer, page
+from tests.reliability.test_strange_lists import List, jobs, reading
+
+
+class OneWay(List):
+    """Ignores `order`: oldest first, or newest first. `doubled`: each page ends with its first job."""
+
+    def __init__(self, listed: list[dict[str, Any]], way: str) -> None:
+        super().__init__(listed)
+        self.way, self.doubled = way, False
+
+    def __call__(self, ask: Ask) -> bytes:
+        ask.query["order"] = self.way if self.way != "both" else ask.query["order"]
+        if not self.doubled or ask.path != "/v1/videos":
+            return super().__call__(ask)
+        shown, more = ask.listed(self.jobs)
+        return answer(page(([*shown, *shown[:1]], more)))
+
+
+@pytest.fixture
+def url(url_by_turns: str) -> str:
+    return url_by_turns
+
+
+@pytest.mark.parametrize("way", ["asc", "desc"])
+@pytest.mark.parametrize("size", [1, 2, 3, 10])
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 7, 25])
+def test_every_job_of_a_list_that_runs_one_way_is_stored(
+    tmp_path: Any, way: str, size: int, count: int
+) -> None:
+    listed = OneWay(jobs(0, count), way)
+    with reading(listed, f"sqlite:///{tmp_path / 'etl.db'}", page_size=size) as rig:
+        rig.ok()
+        assert len(rig.jobs()) == count
+        listed.jobs += jobs(count, count + 3)
+        rig.ok()
+        assert len(rig.jobs()) == count + 3
+        places = [row["list_position"] for _, row in sorted(rig.jobs().items())]
+        assert places == sorted(places), "video_00000 is the oldest"
+        assert not rig.rows("coverage_gaps")
+
+
+@pytest.mark.parametrize("way", ["asc", "desc"])
+@pytest.mark.parametrize("readable", [1, 2, 3, 12])
+def test_what_lies_behind_a_record_that_nobody_can_read_is_a_gap_or_the_run_fails(
+    url: str, way: str, readable: int
+) -> None:
+    every = jobs(0, 20)
+    listed = OneWay(every, way)
+    order = every if way == "asc" else every[::-1]
+    listed.unreadable = {order[readable]["id"]}
+    with reading(listed, url, page_size=10) as rig:
+        result = rig.sync()
+        stored, gaps = set(rig.jobs()), rig.rows("coverage_gaps")
+        assert stored == {one["id"] for one in order[:readable]}
+        if readable == 1:
+            assert result.status == "failed", "one job does not tell which way the list runs"
+            return
+        assert [gap["kind"] for gap in gaps] == ["unreadable"] and result.status == "ok"
+        edge = order[readable - 1]["id"]
+        ends = gaps[0]["last_known_job_id"], gaps[0]["oldest_listed_job_id"]
+        assert ends == ((edge, None) if way == "asc" else (None, edge))
+        listed.unreadable.clear()
+        rig.ok()
+        rig.ok()
+        assert len(rig.jobs()) == 20 and not rig.rows("coverage_gaps")
+
+
+def test_a_refused_cursor_in_a_list_that_runs_oldest_first_loses_nothing(url: str) -> None:
+    listed = OneWay(jobs(0, 7), "asc")
+    with reading(listed, url, page_size=2) as rig:
+        rig.ok()
+        listed.jobs = [*jobs(0, 3), *jobs(7, 12)]  # the frontier and what was before it were deleted
+        rig.ok()
+        assert {f"video_{number:05d}:openai" for number in range(7, 12)} <= set(rig.jobs())
+
+
+@pytest.mark.parametrize("way", ["both", "desc", "asc"])
+def test_pages_that_end_with_their_first_job_are_read_on_behind_the_last_new_one(url: str, way: str) -> None:
+    listed = OneWay(jobs(0, 23), way)
+    listed.doubled = True
+    with reading(listed, url, page_size=5) as rig:
+        rig.ok()
+        assert len(rig.jobs()) == 23
+        listed.jobs += jobs(23, 31)
+        rig.ok()
+        assert len(rig.jobs()) == 31
+        assert rig.reconcile().status == "ok"
