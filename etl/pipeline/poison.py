@@ -114,6 +114,24 @@ def read_from_above(run: Run, low: str | None, error: GatewayError) -> None:
     run.settle(None)
 
 
+def show_from_above(run: Run, job_id: str, error: GatewayError) -> None:
+    """A walk goes on behind this known job, by its name only: the list shows it once, asked from its other
+    side. Nothing happens where it cannot be asked so."""
+    place = known_gaps.position(run, job_id)
+    if place is None or run.lists_newest_first or run.lists_oldest_first:
+        return
+    beyond = _neighbour(run, place, above=True)
+    try:
+        rows = ask(run, PageRequest(None if beyond is None else beyond[0], "desc", 1), error)
+    except (*POISON, DeadCursor, NotFound):
+        return
+    if [row.job_id for row in rows.jobs] == [job_id]:
+        run.lane("beside", "desc", bounded=True, watch=False)
+        run.join("beside")
+        run.add("beside", rows)
+        run.flush()
+
+
 def behind(run: Run, low: str | None, error: GatewayError) -> tuple[str, int] | None:
     """Id and position of the next known job above the record, which follows `low`."""
     run.flush()

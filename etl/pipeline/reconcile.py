@@ -16,7 +16,15 @@ from etl.load import Boundary, Gap, Scan, find_boundary, find_neighbour, newest_
 from etl.pipeline import known_gaps, order
 from etl.pipeline.ending import Ending
 from etl.pipeline.page_checks import backwards, wholly_after
-from etl.pipeline.poison import POISON, behind, isolate_from_above, narrow, read_from_above, record
+from etl.pipeline.poison import (
+    POISON,
+    behind,
+    isolate_from_above,
+    narrow,
+    read_from_above,
+    record,
+    show_from_above,
+)
 from etl.pipeline.read_ahead import Event, Readers
 from etl.pipeline.run import Run
 from etl.records import PageRequest, PageRows
@@ -250,6 +258,9 @@ class Segments:
             self.ending = Ending()  # the list ends in what nobody can read: there is nothing to show again
         if above is None or (segment.end is not None and above[1] >= segment.end.position):
             return
+        if self.oldest is None and segment.first and segment.start is None:
+            self.oldest = above[0]  # what is older stands in the gap: it has not aged out
+        show_from_above(self.run, above[0], error)
         segment.start = Boundary(above[0], above[1], None)
         self._start(event.lane, readers)
 
