@@ -200,14 +200,9 @@ def _translate_error(error: Exception, where: str, source: Source) -> GatewayErr
             text, hint="no answer in TLS: if the port speaks plain HTTP, write http:// in base_url"
         )
     if isinstance(error, exceptions.ReadTimeoutError | TimeoutError):
-        return TimedOut(text, hint="read_timeout must exceed the gateway's own 30 s")
+        return TimedOut(text, hint="read_timeout must exceed what the gateway waits: 30 s, 300 s from 2.0 on")
     if isinstance(error, requests.exceptions.InvalidProxyURL):
         return Unreachable(text, hint="`proxy` (or HTTPS_PROXY) is not a usable address")
-        return TimedOut(text, hint="read_timeout must exceed what the gateway waits: 30 s, 300 s from 2.0 on")
-    if isinstance(error, exceptions.SSLError):
-        return Unreachable(text, hint="the certificate is not trusted: set ca_bundle to the CA's file")
-    if isinstance(error, exceptions.ProxyError | requests.exceptions.InvalidProxyURL):
-        return Unreachable(text, hint="the proxy does not answer: check `proxy` or HTTPS_PROXY")
     if isinstance(error, exceptions.ProtocolError):
         text = f"{where}: truncated: the connection ended before the body did"
         return GarbledAnswer(text, hint=CUT)
