@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from etl.errors import DeadCursor, GatewayError, NotFound, OrderIgnored
+from etl.errors import GatewayError, OrderIgnored
 from etl.extract import next_cursor, next_request
 from etl.load import TOP, Gap, Known
 from etl.pipeline import order
@@ -16,10 +16,11 @@ from etl.pipeline.ending import Ending
 from etl.pipeline.newest_first import newest_first
 from etl.pipeline.oldest_first import oldest_first, read_one_way
 from etl.pipeline.page_checks import backwards, created
-from etl.pipeline.poison import POISON, narrow, record
-from etl.pipeline.read_ahead import Event, Readers
+from etl.pipeline.poison import narrow, record
+from etl.pipeline.read_ahead import Readers
 from etl.pipeline.run import Run
-from etl.records import PageRows
+from etl.pipeline.walk import POISON, handle_event
+from etl.records import PageRequest, PageRows
 
 #: So often may the oldest-first half begin again because its cursor is refused.
 RESTARTS = 10
@@ -65,6 +66,7 @@ class FirstLoad:
     def __init__(self, run: Run) -> None:
         checkpoint = run.state.checkpoint or {}
         self.run = run
+        self._readers: Readers  # while both ends are read
         self.old: str | None = checkpoint.get("old")
         self.below: list[str] = list(checkpoint.get("below", []))
         self.met = self.left_rest = self._began_new = self._began_again = False
@@ -93,7 +95,7 @@ class FirstLoad:
     def take_head(self, head: PageRows) -> None:
         """The newest jobs are visible before anything else is asked."""
         self._head = head.jobs[0].job_id if head.jobs and not head.page.ends else None
-        self._take_new(head)
+        self._take_new(head, first=True)
         if not head.page.items and self.old is None and not self.below:
             self.met = True  # an empty list; but not where a killed run has seen jobs
             return
@@ -104,43 +106,33 @@ class FirstLoad:
         self.stuck["new"] = (narrow(self.run, "new", self.run.request("desc"), error), error)
 
     def read_both_ends(self) -> None:
-        with self.run.readers() as readers:
-            readers.start("old", self.run.request("asc", self.old), hold=self._old_has_met)
-            self._read_the_other(readers)
-            for event in readers:
-                self._handle(event, readers)
+        with self.run.readers() as self._readers:
+            self._readers.start("old", self.run.request("asc", self.old), hold=self._old_has_met)
+            self._read_the_other()
+            for event in self._readers:
+                handle_event(self, event)
                 if self.met:
                     return
-                self._read_the_other(readers)
+                self._read_the_other()
         if self.stuck and not self.run.lists_newest_first:
             self._leave_poison()
 
-    def _read_the_other(self, readers: Readers) -> None:
+    def _read_the_other(self) -> None:
         """The newest-first half too, when pages come slowly, or a killed run left holes in it."""
-        if self._began_new or not readers.running or not self.below or "new" in self.stuck:
+        if self._began_new or not self._readers.running or not self.below or "new" in self.stuck:
             return
-        if len(self.below) > 1 or (self.run.source.first_load_lanes > 1 and readers.hungry):
-            self._start_new(readers)
+        if len(self.below) > 1 or (self.run.source.first_load_lanes > 1 and self._readers.hungry):
+            self._start_new()
 
-    def _handle(self, event: Event, readers: Readers) -> None:
-        if event.error is not None:
-            self._handle_error(event, readers)
-        elif event.rows is not None and event.lane == "old":
-            self._take_old(event.rows, readers)
-        elif event.rows is not None:
-            self._take_new(event.rows, readers)
-        else:
-            self._take_end(event.lane, readers)
-
-    def _take_end(self, lane: str, readers: Readers) -> None:
+    def end_lane(self, lane: str) -> None:
         """A lane is at the far end of the list, the gateway says. But its way there leads through the other
         half: while they have not met, the other one has to confirm it."""
-        if readers.running:
+        if self._readers.running:
             return
         if lane == "old" and self.below and "new" not in self.stuck:
-            self._start_new(readers)
+            self._start_new()
         elif self._doubts_end():
-            self._ask_again(readers)
+            self._ask_again()
         elif not self.stuck:
             self._give_up_between()
 
@@ -148,20 +140,20 @@ class FirstLoad:
         ends = self._ends.values()
         return any(end.tail for end in ends) and any(end.doubt() for end in ends)
 
-    def _ask_again(self, readers: Readers) -> None:
+    def _ask_again(self) -> None:
         """The list ends, but has a hole: each lane shows its last job again, and goes on if it can."""
         self.run.flush()
         old, new = self._ends["old"], self._ends["new"]
         if "old" not in self.stuck:
             self._open_old()
             cursor = old.cursor or self.old
-            readers.start("old", self.run.request("asc", cursor), hold=self._old_has_met)
+            self._readers.start("old", self.run.request("asc", cursor), hold=self._old_has_met)
         if "new" not in self.stuck and new.tail:
             self._began_new = True
             self.below = [*new.tail[-1:], *(cursor for cursor in self.below if cursor not in new.tail)]
             self._open_new()
             self._stands = None
-            readers.start("new", self.run.request("desc", new.cursor), hold=self._new_has_met)
+            self._readers.start("new", self.run.request("desc", new.cursor), hold=self._new_has_met)
 
     def _give_up_between(self) -> None:
         """What lies between the halves is not shown; a reconcile looks again."""
@@ -171,50 +163,51 @@ class FirstLoad:
             reason = "the list ends on the way from its oldest to its newest job, asked from either side"
             self.run.open_gap(Gap(self._highest_old, self._lowest_new, low[0], high[0], reason))
 
-    def _handle_error(self, event: Event, readers: Readers) -> None:
-        run, error = self.run, event.error
-        assert error is not None
-        if isinstance(error, POISON):
-            try:
-                self.stuck[event.lane] = (narrow(run, event.lane, event.request, error), error)
-            except OrderIgnored:
-                if event.lane != "old" or run.source.order == "asc":
-                    raise
-                run.state.list_order = "desc"  # what could be read ran downwards: so is the rest read
-                return
-            if event.lane == "old" and not readers.running and "new" not in self.stuck:
-                self._start_new(readers)
-        elif isinstance(error, DeadCursor | NotFound) and event.request.after is not None:
-            # The list forgot the cursor meanwhile: begin again at its oldest job, or leave the rest to `old`.
-            if event.lane == "old":
-                self._begin_old_again(readers, error)
-            elif not readers.running:
-                self._begin_new_again(readers, error)
-        else:
-            raise error
+    def pass_poison(self, lane: str, request: PageRequest, error: GatewayError) -> None:
+        """The lane is stuck above the record, or below it; the other one has to come from behind."""
+        run = self.run
+        try:
+            self.stuck[lane] = (narrow(run, lane, request, error), error)
+        except OrderIgnored:
+            if lane != "old" or run.source.order == "asc":
+                raise
+            run.state.list_order = "desc"  # what could be read ran downwards: so is the rest read
+            return
+        if lane == "old" and not self._readers.running and "new" not in self.stuck:
+            self._start_new()
 
-    def _begin_old_again(self, readers: Readers, error: GatewayError) -> None:
+    def replace_cursor(self, lane: str, request: PageRequest, error: GatewayError) -> None:
+        """The list forgot the cursor meanwhile: begin again at its oldest job, or leave the rest to `old`."""
+        if lane == "old":
+            self._begin_old_again(error)
+        elif not self._readers.running:
+            self._begin_new_again(error)
+
+    def take_page(self, lane: str, rows: PageRows) -> None:
+        (self._take_old if lane == "old" else self._take_new)(rows)
+
+    def _begin_old_again(self, error: GatewayError) -> None:
         if self._restarts == RESTARTS:
             raise error
         self._restarts, self.old = self._restarts + 1, None
         self._open_old()
-        readers.start("old", self.run.request("asc"), hold=self._old_has_met)
+        self._readers.start("old", self.run.request("asc"), hold=self._old_has_met)
 
-    def _start_new(self, readers: Readers) -> None:
+    def _start_new(self) -> None:
         self._began_new = True
         cursor = self.below[0] if self.below else None
         self._hole_run = self.run.store.first_run_of(cursor)  # it stored nothing at the hole's far side
         if cursor != self._stands:  # at the hole of a killed run, far below: anew, so that it finds its place
             self.run.flush()
             self._open_new()
-        readers.start("new", self.run.request("desc", cursor), hold=self._new_has_met)
+        self._readers.start("new", self.run.request("desc", cursor), hold=self._new_has_met)
 
-    def _begin_new_again(self, readers: Readers, error: GatewayError) -> None:
+    def _begin_new_again(self, error: GatewayError) -> None:
         """The job at which the newest-first half should go on is gone, and `old` is stuck: from the head."""
         if self._began_again:
             raise error
         self._began_again, self.below = True, []
-        self._start_new(readers)
+        self._start_new()
 
     def _old_has_met(self, rows: PageRows) -> bool:
         """In a reader's thread: the other half has probably been reached, so do not read on unasked."""
@@ -228,13 +221,13 @@ class FirstLoad:
         other = self._read_old
         return self.run.resumed or self._read_new is None or other is None or self._read_new <= other
 
-    def _take_old(self, rows: PageRows, readers: Readers) -> None:
+    def _take_old(self, rows: PageRows) -> None:
         run = self.run
         if self._ignores_order(rows):
-            readers.stop("old")
+            self._readers.stop("old")
             self._turns += 1
             if not order.lists_newest_first(run) and self._turns < TURNS:  # it was this page alone
-                readers.start("old", run.request("asc", self.old), hold=self._old_has_met)
+                self._readers.start("old", run.request("asc", self.old), hold=self._old_has_met)
             return
         known = self._known(rows, self._lowest_new, newer=True)
         met = self._meets(rows, known, "new")
@@ -246,7 +239,7 @@ class FirstLoad:
         self.met = met and len(self.below) <= 1
         run.settle(self._checkpoint())
 
-    def _take_new(self, rows: PageRows, readers: Readers | None = None) -> None:
+    def _take_new(self, rows: PageRows, *, first: bool = False) -> None:
         run = self.run
         run.check("new", rows)
         known = self._known(rows, self._highest_old, newer=False)
@@ -262,11 +255,11 @@ class FirstLoad:
         self._stands = next_cursor(rows.page) or self._stands
         following = next_request(rows.page)
         cursor = following.after if following else None
-        if cursor is None and not met_old and self._has_holes(first=readers is None):
+        if cursor is None and not met_old and self._has_holes(first=first):
             cursor = self._stands  # the list goes on below: a killed run has seen it
-        if self._move_below(cursor, first=readers is None, jump=interrupted) and readers is not None:
-            readers.stop("new")
-            self._start_new(readers)
+        if self._move_below(cursor, first=first, jump=interrupted) and not first:
+            self._readers.stop("new")
+            self._start_new()
         self.met = met_old and len(self.below) <= 1
         run.settle(self._checkpoint())
 

@@ -17,8 +17,9 @@ from etl.pipeline import known_gaps, order
 from etl.pipeline.newest_first import newest_first
 from etl.pipeline.oldest_first import read_again
 from etl.pipeline.page_checks import backwards, created, direction
-from etl.pipeline.poison import POISON, isolate
+from etl.pipeline.poison import isolate
 from etl.pipeline.run import Run
+from etl.pipeline.walk import POISON, Steering, walk_list
 from etl.records import PageRequest, PageRows
 
 
@@ -112,14 +113,24 @@ def _walk(run: Run, first: PageRows) -> None:
 
 def _read_on(run: Run, request: PageRequest | None) -> None:
     """To the end of the list, past records that nobody can read."""
-    while (asked := request) is not None:
-        request = None
-        try:
-            for rows in run.follow(asked):
-                request = _behind_unsaid_end(run, rows)
-                _take(run, rows)
-        except POISON as error:
-            request = isolate(run, "tick", error.request or asked, error)
+    walk_list(_FromFrontier(run, "tick", "asc"), request)
+
+
+class _FromFrontier(Steering):
+    """Oldest first, to the end of the list."""
+
+    _behind: PageRequest | None = None
+
+    def take_page(self, rows: PageRows) -> None:
+        self._behind = _behind_unsaid_end(self.run, rows)
+        _take(self.run, rows)
+
+    def pass_poison(self, request: PageRequest, error: GatewayError) -> PageRequest | None:
+        return isolate(self.run, self.lane, request, error)
+
+    def doubt_end(self) -> PageRequest | None:
+        behind, self._behind = self._behind, None
+        return behind
 
 
 def _behind_unsaid_end(run: Run, rows: PageRows) -> PageRequest | None:
@@ -164,6 +175,5 @@ def _doubt_full_end(run: Run) -> None:
 
 
 def _take(run: Run, rows: PageRows) -> None:
-    run.check("tick", rows)
-    run.add("tick", rows)
+    run.take("tick", rows)
     run.settle(None)

@@ -68,8 +68,7 @@ def read_up_to(
             return None
         if not rows.jobs or rows.leads_to is None:
             return None
-        run.check(lane, rows)
-        run.add(lane, rows)
+        run.take(lane, rows)
         shown += [row.job_id for row in rows.jobs]
         run.flush()
         request = replace(request, after=rows.leads_to)
@@ -129,8 +128,7 @@ def _read_into(run: Run, gap: OpenGap, request: PageRequest) -> bool:
             if read:
                 _shrink(run, gap, following, error)
             return read
-        run.check("gap", rows)
-        run.add("gap", rows)
+        run.take("gap", rows)
         read = True
         run.settle_scan()
         over = rows.page.ends or rows.leads_to is None or _passes_end(run, gap, rows, request.order)

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from etl.errors import DeadCursor, NotFound, SuspiciousScan
+from etl.errors import GatewayError, SuspiciousScan
 from etl.extract import next_request
 from etl.load import Gap, Known, may_be_joined, newest_known, open_jobs
 from etl.load.state import CREDIBLE, LOOK_BACK
 from etl.pipeline.ending import Ending
 from etl.pipeline.page_checks import created
-from etl.pipeline.poison import POISON, isolate_from_above
+from etl.pipeline.poison import isolate_from_above
 from etl.pipeline.run import Run
+from etl.pipeline.walk import Steering, walk_list
 from etl.records import JobRow, PageRequest, PageRows
 
 #: So many jobs before a refused cursor are tried instead of it.
@@ -33,16 +34,7 @@ def newest_first(run: Run) -> None:
     When the list ends before anything known was met, what lies between is recorded as a coverage gap.
     """
     descent = Descent(run)
-    following: PageRequest | None = run.request("desc")
-    while (request := following) is not None:
-        run.lane("head", "desc")  # anew after every jump: its first cursor says where it stands
-        try:
-            following = _descend(run, descent, request)
-        except POISON as error:
-            following, _ = isolate_from_above(run, "head", error.request or request, error)
-            descent.hidden = following is None
-        except (DeadCursor, NotFound) as error:
-            following = descent.without_cursor(error)
+    walk_list(descent, run.request("desc"))
     if descent.hidden or not descent.reached_end:
         run.join("head")
         return
@@ -59,32 +51,22 @@ def newest_first(run: Run) -> None:
     run.join("head")
 
 
-def _descend(run: Run, descent: Descent, start: PageRequest) -> PageRequest | None:
-    """Read on from `start`; returns where to jump, or None at the end of the walk."""
-    for rows in run.follow(start, hold=descent.nears_ground):
-        descent.take(rows)
-        if descent.done:
-            return None
-        if descent.jump:
-            run.flush()  # what the lane passed is stored before the lane moves
-            return run.request("desc", descent.next_hole())
-    return descent.doubt_end()
+class Descent(Steering):
+    """Newest first to known ground, and what was met so far."""
 
-
-class Descent:
-    """What one newest-first walk has met so far."""
+    ending: Ending
 
     def __init__(self, run: Run) -> None:
+        super().__init__(run, "head", "desc")
         source_id, complete = run.store.source_id, run.state.complete_run_id
         since = run.now() - timedelta(seconds=run.source.open_job_patience)
-        self.run = run
         self.ground = -1 if complete is None else complete  # jobs first seen by later runs prove nothing
         self.below: list[str] = list((run.state.checkpoint or {}).get("below", []))
         self.awaited = run.store.read(lambda conn: open_jobs(conn, source_id, since))
         self.unseen = dict(self.awaited)
         self.newest = run.store.read(lambda conn: newest_known(conn, source_id, self.ground))
         self.met_known = self.newest is None
-        self.done = self.jump = self.reached_end = False
+        self.reached_end = False
         self.hidden = False  # all that is older stands in a recorded gap
         self.last: PageRows | None = None
         self._hole_run: int | None = None
@@ -94,30 +76,43 @@ class Descent:
         self.unproved = False
         self.overlapping = 0  # unknown jobs that are older than the newest known one
 
-    def nears_ground(self, rows: PageRows) -> bool:
-        """In the reader's thread: this page may be the last one needed, so nothing is read on unasked."""
+    def begin_stretch(self, start: PageRequest) -> None:
+        """The lane anew after every jump: its first cursor says where it stands."""
+        self.run.lane(self.lane, self.order)
+
+    def nears_end(self, rows: PageRows) -> bool:
         known = None if self.newest is None else self.newest[1]
         oldest = min(created(rows), default=None)
         return bool(self.below) or (known is not None and (oldest is None or oldest <= known))
 
-    def take(self, rows: PageRows) -> None:
-        """Store the page; afterwards `done` and `jump` say how to go on."""
+    def take_page(self, rows: PageRows) -> None:
+        """Store the page. On known ground the walk is over; at what an interrupted one has read, it jumps to
+        where that one stopped."""
         run, following = self.run, next_request(rows.page)
-        run.check("head", rows)
+        run.check(self.lane, rows)
         known = run.store.known([row.job_id for row in rows.jobs])
         solid = {i: k for i, k in known.items() if k.first_run_id <= self.ground}
         self.met_known = self.met_known or bool(solid)
         self._count_overlapping(rows, solid)
         for job_id in solid:
             self.unseen.pop(job_id, None)
-        run.add("head", rows)
+        run.add(self.lane, rows)
         self.last = rows
         self._oldest = rows.jobs[-1] if rows.jobs else self._oldest
         self.ending.saw(rows)
-        self.done = self._on_known_ground(rows, solid)
-        self.jump = bool(self.below) and not self.done and self._in_interrupted(known)
-        holes = [following.after] if following is not None and not self.jump else []
+        done = self._on_known_ground(rows, solid)
+        jumps = bool(self.below) and not done and self._in_interrupted(known)
+        holes = [following.after] if following is not None and not jumps else []
         run.settle({"below": [*holes, *(hole for hole in self.below if hole not in holes)]})
+        if jumps:
+            run.flush()  # what the lane passed is stored before the lane moves
+            self.jump = run.request("desc", self.next_hole())
+        self.over = done or jumps
+
+    def pass_poison(self, request: PageRequest, error: GatewayError) -> PageRequest | None:
+        following, _ = isolate_from_above(self.run, self.lane, request, error)
+        self.hidden = following is None
+        return following
 
     def _count_overlapping(self, rows: PageRows, solid: dict[str, Known]) -> None:
         newest_at = None if self.newest is None else self.newest[1]
@@ -170,7 +165,7 @@ class Descent:
         self._hole_run = self.run.store.first_run_of(cursor)
         return cursor
 
-    def without_cursor(self, error: DeadCursor | NotFound) -> PageRequest | None:
+    def replace_cursor(self, request: PageRequest, error: GatewayError) -> PageRequest | None:
         """The job the cursor named is gone: go on from the end of the last page, then from its neighbours,
         which were there a moment ago. Raises `error` when all of them are refused."""
         if self.last is None:
@@ -180,7 +175,7 @@ class Descent:
             return self.run.request("desc")
         ids = [row.job_id for row in self.last.jobs if row.job_id != following.after]
         cursors = [following.after, *reversed(ids[-NEIGHBOURS:])]
-        refused = None if error.request is None else error.request.after
+        refused = request.after
         left = cursors[cursors.index(refused) + 1 :] if refused in cursors else cursors
         if not left:
             raise error

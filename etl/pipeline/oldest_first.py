@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from etl.errors import DeadCursor, NotFound
+from etl.errors import GatewayError
 from etl.pipeline import order
+from etl.pipeline.ending import Ending
 from etl.pipeline.newest_first import newest_first
-from etl.pipeline.poison import POISON, isolate
+from etl.pipeline.poison import isolate
 from etl.pipeline.run import Run
+from etl.pipeline.walk import Steering, walk_list
 from etl.records import PageRequest, PageRows
 
 
@@ -22,36 +24,62 @@ def read_one_way(run: Run, head: PageRows) -> None:
 def oldest_first(run: Run) -> None:
     """A gateway that lists oldest first whatever it is asked."""
     run.state.list_order = "asc" if run.source.order == "auto" else run.state.list_order
-    run.lane("old", "asc")
-    following: PageRequest | None = run.request("asc", (run.state.checkpoint or {}).get("old"))
-    while (asked := following) is not None:
-        following = None
-        try:
-            for rows in run.follow(asked):
-                run.check("old", rows)
-                run.add("old", rows)
-                run.settle({"old": rows.leads_to or asked.after, "below": []})
-        except POISON as error:
-            following = isolate(run, "old", error.request or asked, error)
-        except (DeadCursor, NotFound):
-            if asked.after is None:
-                raise
-            following = run.request("asc")  # where a killed run had come to is gone: anew
+    walk_list(FromBeginning(run), run.request("asc", (run.state.checkpoint or {}).get("old")))
 
 
 def read_again(run: Run) -> None:
     """The whole list: nothing can be asked from its newest end, and the frontier is no place to begin at."""
+    steering = WholeAgain(run, "tick", "asc")
+    walk_list(steering, run.request("asc"))
+    run.met_known = steering.known
+
+
+class FromBeginning(Steering):
+    """A first load. A false end looks like the true one, so it is doubted."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__(run, "old", "asc")
+        self.ending = Ending()
+        self._from: str | None = None
+
+    def begin_stretch(self, start: PageRequest) -> None:
+        if self.run.batch.pages:
+            self.run.flush()  # what the lane passed is stored before the lane moves
+        self.run.lane(self.lane, "asc")
+        self._from = start.after
+
+    def take_page(self, rows: PageRows) -> None:
+        self.run.take(self.lane, rows)
+        if self.ending is not None:
+            self.ending.saw(rows)
+        self._from = rows.leads_to or self._from
+        self.run.settle({"old": self._from, "below": []})
+
+    def pass_poison(self, request: PageRequest, error: GatewayError) -> PageRequest | None:
+        following = isolate(self.run, self.lane, request, error)
+        self.ending = Ending() if following else None  # it ends in what nobody can read
+        return following
+
+    def replace_cursor(self, request: PageRequest, error: GatewayError) -> PageRequest | None:
+        """Where a killed run had come to is gone: anew."""
+        if request.after is None:
+            raise error
+        return self.run.request("asc")
+
+
+class WholeAgain(Steering):
+    """A tick that reads everything."""
+
     known = False
-    run.lane("tick", "asc")
-    request: PageRequest | None = run.request("asc")
-    while (asked := request) is not None:
-        request = None
-        try:
-            for rows in run.follow(asked):
-                known = known or bool(run.store.known([row.job_id for row in rows.jobs]))
-                run.check("tick", rows)
-                run.add("tick", rows)
-                run.settle(None)
-        except POISON as error:
-            request = isolate(run, "tick", error.request or asked, error)
-    run.met_known = known
+
+    def begin_stretch(self, start: PageRequest) -> None:
+        if start.after is None:
+            self.run.lane(self.lane, "asc")
+
+    def take_page(self, rows: PageRows) -> None:
+        self.known = self.known or bool(self.run.store.known([row.job_id for row in rows.jobs]))
+        self.run.take(self.lane, rows)
+        self.run.settle(None)
+
+    def pass_poison(self, request: PageRequest, error: GatewayError) -> PageRequest | None:
+        return isolate(self.run, self.lane, request, error)

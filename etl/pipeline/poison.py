@@ -15,10 +15,9 @@ from etl.errors import DeadCursor, GarbledAnswer, GatewayError, NotFound, Server
 from etl.load import Gap, find_neighbour
 from etl.pipeline import known_gaps, order
 from etl.pipeline.run import Run
+from etl.pipeline.walk import POISON, Steering, walk_list
 from etl.records import Order, PageRequest, PageRows, Reject
 
-#: What a page with such a record looks like, after the retries.
-POISON = (Unparseable, ServerFault, GarbledAnswer)
 #: A plain 500 or a broken body is an outage, until it has ended so many runs at the same place before.
 RUNS = 2
 #: Known jobs tried as a cursor beyond the record before it is given up.
@@ -64,8 +63,7 @@ def narrow(run: Run, lane: str, request: PageRequest, error: GatewayError) -> st
             continue
         if not rows.page.items:
             break
-        run.check(lane, rows)
-        run.add(lane, rows)
+        run.take(lane, rows)
         left -= min(size, len(rows.page.items))  # odd items may stand beside those asked for
         size = max(1, min(size, left // 2))
         if rows.leads_to is None:
@@ -107,9 +105,11 @@ def read_from_above(run: Run, low: str | None, error: GatewayError) -> None:
         run.settle(None)
         return
     run.lane("above", "desc", watch=False)
-    high, met = _down_to(run, low, error)
-    if not met:
-        record(run, low, high, error)
+    descent = _DownToRecord(run, "above", "desc")
+    descent.low = low
+    walk_list(descent, run.request("desc"))
+    if not descent.met:
+        record(run, low, descent.high, error)
     run.join("above")
     run.settle(None)
 
@@ -167,21 +167,23 @@ def _stands_behind(run: Run, job_id: str, edge: str | None, error: GatewayError,
     return {row.job_id for row in rows.jobs} != ({edge} if edge is not None else set())
 
 
-def _down_to(run: Run, low: str | None, error: GatewayError) -> tuple[str | None, bool]:
-    """Read newest-first to the record, or to `low` when it is gone: (last id read, low was met)."""
+class _DownToRecord(Steering):
+    """Newest-first to the record, or to `low` when the record is gone. `high` is the last id read."""
+
+    low: str | None = None
     high: str | None = None
-    try:
-        for rows in run.follow(run.request("desc")):
-            run.check("above", rows)
-            run.add("above", rows)
-            ids = [row.job_id for row in rows.jobs]
-            high = ids[-1] if ids else high
-            if low in ids:
-                return high, True
-            run.settle_scan()
-    except POISON as found:
-        high = narrow(run, "above", found.request or run.request("desc"), found) or high
-    return high, False
+    met = False
+
+    def take_page(self, rows: PageRows) -> None:
+        self.run.take(self.lane, rows)
+        ids = [row.job_id for row in rows.jobs]
+        self.high = ids[-1] if ids else self.high
+        self.met = self.over = self.low in ids
+        if not self.met:
+            self.run.settle_scan()
+
+    def pass_poison(self, request: PageRequest, error: GatewayError) -> None:
+        self.high = narrow(self.run, self.lane, request, error) or self.high
 
 
 def isolate_from_above(
@@ -215,14 +217,23 @@ def isolate_from_above(
 def _up_to(run: Run, start: str) -> str:
     """Read oldest-first from a known job to the record; returns the last readable id."""
     run.lane("below", "asc", bounded=True, watch=False)
-    try:
-        for rows in run.follow(run.request("asc", start)):
-            run.check("below", rows)
-            run.add("below", rows)
-            start = rows.jobs[-1].job_id if rows.jobs else start
-    except POISON as found:
-        start = narrow(run, "below", found.request or run.request("asc", start), found) or start
-    return start
+    ascent = _UpToRecord(run, "below", "asc")
+    ascent.low = start
+    walk_list(ascent, run.request("asc", start))
+    return ascent.low
+
+
+class _UpToRecord(Steering):
+    """Oldest-first to the record. `low` is the last id read."""
+
+    low: str
+
+    def take_page(self, rows: PageRows) -> None:
+        self.run.take(self.lane, rows)
+        self.low = rows.jobs[-1].job_id if rows.jobs else self.low
+
+    def pass_poison(self, request: PageRequest, error: GatewayError) -> None:
+        self.low = narrow(self.run, self.lane, request, error) or self.low
 
 
 def record(run: Run, low: str | None, high: str | None, error: GatewayError) -> None:

@@ -248,8 +248,13 @@ class Run:
         """Raise PagingError when the page cannot be right."""
         self._guards[lane].check(rows)
 
+    def take(self, lane: str, rows: PageRows) -> None:
+        """Believe a page and take it into the batch. Raises PagingError when it cannot be right."""
+        self.check(lane, rows)
+        self.add(lane, rows)
+
     def add(self, lane: str, rows: PageRows) -> None:
-        """Take a page into the batch; commits when the batch is full. Raises Stopped when asked to stop."""
+        """Take a page into the batch that was believed before."""
         self.batch.pages.append((lane, rows))
         self.pending.update((row.job_id, lane) for row in rows.jobs)
         if self.store.kind == "first":

@@ -71,7 +71,7 @@ def test_a_tick_that_breaks_is_a_failed_run(
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     ("where", "name", "order"),
-    [(first_load.FirstLoad, "_old_has_met", "auto"), (newest_first.Descent, "nears_ground", "desc")],
+    [(first_load.FirstLoad, "_old_has_met", "auto"), (newest_first.Descent, "nears_end", "desc")],
 )
 def test_a_readers_thread_that_breaks_ends_the_run(
     migrated_url: str, where: Any, name: str, order: str, monkeypatch: pytest.MonkeyPatch
