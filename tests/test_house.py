@@ -29,7 +29,7 @@ FLOORS = {
     "schema": 2,
     **dict.fromkeys(("db", "config"), 1),
     "errors": 0,
-    **dict.fromkeys(("records", "log", "times", "version"), -1),
+    **dict.fromkeys(("records", "json_parts", "log", "times", "version"), -1),
 }
 AT_HOME = {
     "requests": {"extract"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +10,10 @@ from typing import Any
 from etl.errors import GarbledAnswer
 
 _PIECE = 1 << 18
+#: Pieces that a body may come in: each costs as much as kilobytes do.
+_MAX_PIECES = 200_000
+#: Members of a gzip body, one behind the other: what is left of a piece is copied for each.
+_MAX_MEMBERS = 10_000
 _GZIP = b"\x1f\x8b"
 _GZIP_OR_ZLIB = 47  # zlib's window bits: tell the two apart by their first bytes
 
@@ -19,20 +24,22 @@ def read_body(raw: Any, limit: int, where: str, on_piece: Callable[[], None]) ->
     `read1` returns what has come: `read` would wait for a whole piece, past every deadline.
     """
     inflate = _make_inflater(raw.headers.get("Content-Encoding", ""), where)
-    pieces: list[bytes] = []
-    size = 0
+    body = io.BytesIO()  # a list of small pieces would take many times their size
+    pieces = sent = 0
     while piece := raw.read1(_PIECE, decode_content=False):
         on_piece()
+        pieces, sent = pieces + 1, sent + len(piece)
+        if pieces > _MAX_PIECES:
+            raise GarbledAnswer(f"{where}: the body came in more than {_MAX_PIECES:,} pieces", hint=CUT)
         if inflate is not None:
-            piece = inflate.feed(piece, limit - size + 1)
-        size += len(piece)
-        if size > limit:
+            piece = inflate.feed(piece, limit - body.tell() + 1)
+        body.write(piece)
+        if max(body.tell(), sent) > limit:
             raise _too_large(limit, where)
-        pieces.append(piece)
     _check_complete(raw, where)
     if inflate is not None and pieces and not inflate.eof:
         raise GarbledAnswer(f"{where}: truncated: the compressed body ends early", hint=CUT)
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    return body.getvalue()
 
 
 CUT = "a proxy or the network cut the answer short; a smaller page_size may pass"
@@ -54,6 +61,7 @@ class _Inflater:
     def __init__(self, where: str) -> None:
         self._where = where
         self._member = zlib.decompressobj(_GZIP_OR_ZLIB)
+        self._members = 1
         self._rest = b""  # what came behind the last whole member, perhaps the first byte of another
 
     @property
@@ -71,10 +79,17 @@ class _Inflater:
                 if len(piece) < len(_GZIP):
                     self._rest = piece
                     break
-                self._member = zlib.decompressobj(_GZIP_OR_ZLIB)
+                self._begin_member()
             made += self._inflate(piece, room - len(made))
             piece = self._member.unused_data
         return made
+
+    def _begin_member(self) -> None:
+        self._members += 1
+        if self._members > _MAX_MEMBERS:
+            text = f"{self._where}: the compressed body has more than {_MAX_MEMBERS:,} parts"
+            raise GarbledAnswer(text, hint="look at the proxy in front of the gateway", hopeless=True)
+        self._member = zlib.decompressobj(_GZIP_OR_ZLIB)
 
     def _inflate(self, piece: bytes, room: int) -> bytes:
         try:

@@ -12,7 +12,15 @@ from typing import Any
 
 import msgspec
 
+from etl.json_parts import exceeds_parts
+
+#: Items that a page may hold: a hundred times what may be asked for.
+MAX_ITEMS = 10_000
+#: Arrays, objects, members and elements that a body may hold: thousands for each item of a full page.
+MAX_PARTS = 250_000
+
 _ITEM_END = re.compile(rb'["\[\]{},]')
+_TEXT_REST = re.compile(rb'(?:[^"\\]++|\\.)*+"', re.DOTALL)
 
 
 class Envelope(msgspec.Struct):
@@ -46,13 +54,29 @@ _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 def decode_page(body: bytes) -> Envelope:
-    """Raises Garbled."""
+    """Raises Garbled, also for a body that holds more than anybody asked for."""
+    _check_parts(body)
     try:
         page = _ORDINARY.decode(body)
     except _UNREADABLE:
-        return _decode_any(body)
+        return _check_items(_decode_any(body))
     fields = {name: getattr(page, name) for name in ("object", "first_id", "last_id", "has_more")}
-    return Envelope([bytes(item) for item in page.data], True, fields, _given_extra(bytes(page.extra_fields)))
+    envelope = Envelope(
+        [bytes(item) for item in page.data], True, fields, _given_extra(bytes(page.extra_fields))
+    )
+    return _check_items(envelope)
+
+
+def _check_parts(body: bytes) -> None:
+    """What decoding would cost a hundred times the body is not decoded."""
+    if exceeds_parts(body, MAX_PARTS):
+        raise Garbled(f"too much to decode: more than {MAX_PARTS:,} members and elements")
+
+
+def _check_items(page: Envelope) -> Envelope:
+    if len(page.items) > MAX_ITEMS:
+        raise Garbled(f"too long a list: more than {MAX_ITEMS:,} items")
+    return page
 
 
 def _decode_any(body: bytes) -> Envelope:
@@ -76,6 +100,7 @@ def decode_object(body: bytes) -> tuple[bytes, dict[str, bytes]]:
 
     An object that only a lenient reader reads is left whole.
     """
+    _check_parts(body)
     try:
         members = decode_members(body)
     except _UNREADABLE:
@@ -181,16 +206,10 @@ def _value_start(body: bytes, name: bytes) -> int | None:
 
 def _string_end(body: bytes, at: int) -> int:
     """Just behind the quote that closes the string whose first character is at `at`."""
-    while True:
-        end = body.find(b'"', at)
-        if end < 0:
-            raise Garbled("truncated: it ends inside a text")
-        slashes = end
-        while body[slashes - 1 : slashes] == b"\\":
-            slashes -= 1
-        if (end - slashes) % 2 == 0:
-            return end + 1
-        at = end + 1
+    rest = _TEXT_REST.match(body, at)
+    if rest is None:
+        raise Garbled("truncated: it ends inside a text")
+    return rest.end()
 
 
 def _cut_elements(body: bytes, start: int) -> tuple[list[bytes], int]:

@@ -22,6 +22,7 @@ from etl.errors import (
     Unparseable,
     Unsupported,
 )
+from etl.json_parts import exceeds_parts
 
 #: The gateway answers 400 although the same request may succeed in a moment.
 TRANSIENT = (
@@ -44,6 +45,7 @@ _OTHER_BLAME = ("limit", "order", "provider", "virtual key", "header")
 _ELSEWHERE = ("message", "detail", "errors", "error_description", "title")
 _TEXTS = ("message", "msg", "detail", "reason", "error", "title")
 CLIP = 300
+_MAX_PARTS = 250_000  # members and elements: no error has so many
 _READ = 4000  # of a message; more is not looked at
 _CURSOR_GONE = "the job that the cursor names is gone from the list; a walk from the newest job finds the way"
 _TROUBLE = "the gateway or its provider is in trouble"
@@ -100,6 +102,8 @@ def _judge_message(text: str, answer: ErrorReply, said: Complaint) -> GatewayErr
 def read_complaint(body: bytes) -> Complaint:
     """What an error body says: Bifrost's, plain OpenAI's, a proxy's HTML, or nothing."""
     try:
+        if exceeds_parts(body, _MAX_PARTS):
+            raise ValueError("too much to decode")
         parsed = json.loads(body)
     except (ValueError, RecursionError):
         return Complaint(body[:_READ].decode("utf-8", "replace"), is_json=False)

@@ -16,6 +16,7 @@ from etl.errors import GarbledAnswer, Unauthorized
 from etl.extract import gateway_errors
 from etl.extract.http import Reply, Transport
 from etl.extract.retry import Retry
+from etl.json_parts import exceeds_parts
 
 PATH = "/api/logs"
 #: Requests that make, settle or read a job; a settler's rows may be called any of them.
@@ -45,6 +46,8 @@ class _Body(msgspec.Struct):
     pagination: _Pagination | None = None
 
 
+#: Members and elements of one page of the log.
+_MAX_PARTS = 1_000_000
 _decode = msgspec.json.Decoder(_Body).decode
 
 
@@ -148,6 +151,9 @@ class LogClient:
 
 def _decode_body(reply: Reply, where: str) -> _Body:
     _check_json(reply, where)
+    if exceeds_parts(reply.body, _MAX_PARTS):
+        text = f"{where}: the log's page is too much to decode: more than {_MAX_PARTS:,} members and elements"
+        raise GarbledAnswer(text, status=200, hint=_HINT, hopeless=True)
     try:
         return _decode(reply.body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

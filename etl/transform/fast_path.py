@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from etl.json_parts import exceeds_parts
 from etl.records import JobRow, new_row
 from etl.transform import parsers
 from etl.transform.jobs import (
@@ -26,7 +27,15 @@ from etl.transform.jobs import (
     significant_extra,
     without_column,
 )
-from etl.transform.json_values import MAX_DEPTH, MAX_ID, deeper_than, has_escaped_nul, json_text
+from etl.transform.json_values import (
+    MAX_BYTES,
+    MAX_DEPTH,
+    MAX_ID,
+    MAX_PARTS,
+    deeper_than,
+    has_escaped_nul,
+    json_text,
+)
 
 _Moment = Annotated[int, msgspec.Meta(gt=0, lt=parsers.LATEST)]
 
@@ -70,6 +79,8 @@ _Times = tuple[datetime | None, datetime | None, datetime | None]
 _Extra = tuple[str | None, str | None]
 _NO_EXTRA: _Extra = (None, None)
 _id = attrgetter("id")
+#: Bytes of a page that are decoded in one piece.
+_AT_ONCE = 1 << 20
 
 
 def ordinary_rows(items: Sequence[bytes], context: PageContext) -> list[JobRow | None]:
@@ -87,6 +98,8 @@ def ordinary_rows(items: Sequence[bytes], context: PageContext) -> list[JobRow |
 
 
 def _decoded_at_once(items: Sequence[bytes]) -> list[_StrictJob] | None:
+    if sum(map(len, items)) > _AT_ONCE:
+        return None  # a copy of megabytes
     text = b"[%b]" % b",".join(items)
     if has_escaped_nul(text):
         return None
@@ -99,13 +112,15 @@ def _decoded_at_once(items: Sequence[bytes]) -> list[_StrictJob] | None:
 
 def _decode_job(item: bytes) -> tuple[_OrdinaryJob, dict[str, Any]] | None:
     """The job, and its members without a column."""
-    if has_escaped_nul(item):
+    if has_escaped_nul(item) or len(item) > MAX_BYTES:
         return None
     try:
         return _name_job(_decode_strict(item), _NONE)
     except msgspec.ValidationError:
         pass
     except _UNREADABLE:
+        return None
+    if exceeds_parts(item, MAX_PARTS):
         return None
     try:
         members = _decode_members(item)

@@ -21,6 +21,8 @@ from etl.transform.privacy import Scrubber
 ParsedValue = TypeVar("ParsedValue")
 
 MAX_PATH = 255
+#: Names that one page may bring beside the contract's; what comes beyond them is counted as OTHER_NAMES.
+MAX_NAMES, OTHER_NAMES = 500, "(other names)"
 
 _ALIASES = {
     "canceled": "cancelled",
@@ -55,6 +57,8 @@ class PageContext:
 
     def unknown(self, where: str, name: str, value: Any) -> None:
         key = (where, name, type(value))
+        if len(self._drift) >= MAX_NAMES and key not in self._drift:
+            key = (where, OTHER_NAMES, type(value))
         self._drift[key] = self._drift.get(key, 0) + 1
 
     @property

@@ -12,12 +12,19 @@ from typing import Any
 
 import msgspec
 
+from etl.json_parts import exceeds_parts
+
 #: Levels of arrays and objects. Far below every decoder's and database's own limit.
 MAX_DEPTH = 64
 #: A longer id is no key.
 MAX_ID = 512
 #: Longer integers than this stay text: Python itself refuses to read very long ones.
 MAX_DIGITS = 100
+
+#: Arrays, objects, members and elements of one item, or of a page's extra_fields: a job has some twenty.
+MAX_PARTS = 20_000
+#: A job larger than this, without its videos, fits no database's message.
+MAX_BYTES = 4 << 20
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _ESCAPED_NUL = b"\\u0000"
@@ -35,6 +42,16 @@ _TYPES: dict[type, str] = {
 }
 
 
+class _Id(msgspec.Struct):
+    id: Any = None
+
+
+_decode_id = msgspec.json.Decoder(_Id).decode
+_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
+_NOT_KEPT = frozenset({"videos", "extra_fields"})
+
+
 class Unusable(Exception):
     """An item that cannot become a row; the message says why and quotes nothing of it.
 
@@ -47,14 +64,39 @@ class Unusable(Exception):
 
 
 def decode_json(raw: bytes) -> Any:
-    """The JSON value, safe to store. Raises Unusable: not UTF-8, not JSON, too deep."""
+    """The JSON value, safe to store. Raises Unusable: not UTF-8, not JSON, too deep, too much in it."""
+    if exceeds_parts(raw, MAX_PARTS):
+        raise Unusable(f"more than {MAX_PARTS:,} members and elements", _only_id(raw))
     try:
         value, unsafe = _fast_decode(raw), has_escaped_nul(raw)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
+    except _UNREADABLE:
         value, unsafe = _patient_decode(raw), True
     if (_BRACKET in raw or raw.rfind(b"{") > 0) and deeper_than(value, MAX_DEPTH):
         raise Unusable(f"nested deeper than {MAX_DEPTH} levels", value)
     return _storable_value(value) if unsafe else value
+
+
+def without_videos(item: bytes) -> bytes:
+    """The item, without its videos if it is large: nobody keeps them. Raises Unusable when it stays large."""
+    if len(item) <= MAX_BYTES or exceeds_parts(item, MAX_PARTS):
+        return item
+    try:
+        members = _decode_members(item)
+    except _UNREADABLE:
+        raise Unusable(f"larger than {MAX_BYTES >> 20} MiB, and not to be read as it is") from None
+    kept = [_encode(name) + b":" + bytes(raw) for name, raw in members.items() if name not in _NOT_KEPT]
+    if sum(map(len, kept)) > MAX_BYTES:
+        raise Unusable(f"larger than {MAX_BYTES >> 20} MiB without its videos", _only_id(item))
+    return b"{" + b",".join(kept) + b"}"
+
+
+def _only_id(raw: bytes) -> dict[str, Any] | None:
+    """What a reject still tells of a job that is not decoded; reading past the rest of it takes no memory."""
+    try:
+        found = _decode_id(raw).id
+    except _UNREADABLE:
+        return None
+    return {"id": found} if type(found) is str else None
 
 
 def has_escaped_nul(raw: bytes) -> bool:

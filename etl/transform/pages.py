@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from etl.log import EchoMask
@@ -11,10 +13,12 @@ from etl.records import JobRow, PageRows, RawPage, Reject
 from etl.transform.envelope import page_facts
 from etl.transform.fast_path import ordinary_rows
 from etl.transform.jobs import PageContext, job_id, job_row
-from etl.transform.json_values import MAX_ID, Unusable, clean_text, decode_json
+from etl.transform.json_values import MAX_ID, Unusable, clean_text, decode_json, without_videos
 from etl.transform.options import Options
 from etl.transform.privacy import Scrubber, find_prompts, safe_reject, scrub_job
 
+#: Bytes of a reject that are kept: enough to see what came.
+MAX_PAYLOAD = 256 << 10
 #: Keys, cursors and what decides about a job: they stay as sent, whatever they hold.
 _NEVER_MASKED = frozenset(
     {"id", "object", "provider", "model", "status", "remixed_from_video_id", "size", "progress", "seconds"}
@@ -67,7 +71,7 @@ def _take_alone(
     raw = item if context.mask is None else context.mask.payload(item)
     job = None
     try:
-        job = _hide_secrets(decode_json(item), context)
+        job = _hide_secrets(decode_json(without_videos(item)), context)
         job_id(job)  # of the job as sent: what takes a prompt's place is no key
         rows.append(job_row(scrub_job(job, context.options), context))
     except Unusable as exc:
@@ -84,7 +88,7 @@ def _page_prompts(page: RawPage) -> Iterator[str]:
 def _echoes_secrets(page: RawPage, mask: EchoMask) -> bool:
     """Whether the gateway sent a credential of ours back, as some do with headers; nearly never."""
     names = " ".join((*page.unknown, page.account or "")).encode("utf-8", "replace")
-    return mask.is_echoed(b" ".join((*page.items, page.extra_fields or b"", names)))
+    return any(map(mask.is_echoed, (*page.items, page.extra_fields or b"", names)))
 
 
 def _hide_secrets(job: Any, context: PageContext) -> Any:
@@ -96,7 +100,12 @@ def _hide_secrets(job: Any, context: PageContext) -> Any:
 
 
 def _make_reject(exc: Unusable, raw: bytes, position: int, options: Options, value: Any) -> Reject:
-    return safe_reject(Reject(str(exc), raw, position, _readable_id(value)), value, options)
+    reject = safe_reject(Reject(str(exc), raw, position, _readable_id(value)), value, options)
+    if reject.payload is None or len(reject.payload) <= MAX_PAYLOAD:
+        return reject
+    digest = hashlib.sha256(reject.payload).hexdigest()
+    reason = f"{reject.reason} ({len(reject.payload):,} bytes, cut to {MAX_PAYLOAD:,}, sha256 {digest})"
+    return replace(reject, reason=reason, payload=reject.payload[:MAX_PAYLOAD])
 
 
 def _readable_id(value: Any) -> str | None:
