@@ -14,6 +14,7 @@ import resource
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import TypeAlias
 
 #: Takes a size in bytes, gives a body of about that size.
 Maker = Callable[[int], bytes]
@@ -122,7 +123,10 @@ def read_costly(body: bytes, prompts: str = "store") -> str:
 _NAMED = frozenset({"object", "first_id", "last_id", "has_more"})
 
 
-def measure_cost(name: str, size: int, prompts: str, answer: multiprocessing.SimpleQueue[object]) -> None:
+Cost: TypeAlias = "multiprocessing.SimpleQueue[tuple[float, float, str]]"
+
+
+def measure_cost(name: str, size: int, prompts: str, answer: Cost) -> None:
     """Puts (processor seconds, peak memory in bodies, how it ended); runs in a process of its own."""
     read_costly(_list_of(_JOB + b"}"), prompts)
     body = MAKERS[name](size)
@@ -144,16 +148,15 @@ def main() -> None:
     given = cli.parse_args()
     context = multiprocessing.get_context("spawn")
     for name in given.names:
-        answer: multiprocessing.SimpleQueue[object] = context.SimpleQueue()
+        answer: Cost = context.SimpleQueue()
         size = int(given.mib * (1 << 20))
         child = context.Process(target=measure_cost, args=(name, size, given.prompts, answer))
         child.start()
         child.join(120)
         if child.exitcode is None:
             child.kill()
-        seconds, peak, said = (
-            answer.get() if child.exitcode == 0 else (120, 0, f"ended with {child.exitcode}")
-        )  # type: ignore[misc]
+        failed = (120.0, 0.0, f"ended with {child.exitcode}")
+        seconds, peak, said = answer.get() if child.exitcode == 0 else failed
         print(f"{name:24} {seconds:7.2f} s {peak:6.1f} × body   {said}", flush=True)
 
 

@@ -117,7 +117,7 @@ def try_body(body: bytes, intact: bool) -> tuple[str, int]:
     except Garbled as error:
         return f"refused: {re.split(':| at ', str(error))[0]}", 0
     for prompts in ("store", "hash", "drop"):
-        raw, options = _make_page(page, len(body)), Options(prompts)  # type: ignore[arg-type]
+        raw, options = _make_page(page, len(body)), Options(prompts)
         rows = transform_page(raw, options, source_provider=None)
         judge_rows(rows, hides_prompts=prompts != "store" and intact)
         assert rows == transform_page(raw, options, source_provider=None), "another result the second time"
