@@ -42,11 +42,11 @@ _TYPES: dict[type, str] = {
 }
 
 
-class _JobId(msgspec.Struct):
+class _OnlyId(msgspec.Struct):
     id: Any = None
 
 
-_decode_id = msgspec.json.Decoder(_JobId).decode
+_decode_id = msgspec.json.Decoder(_OnlyId).decode
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 _NOT_KEPT = frozenset({"videos", "extra_fields"})
