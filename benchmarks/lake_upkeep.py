@@ -25,7 +25,10 @@ from tests.support.feed_history import Writer, add_source
 from tests.support.reading_back import held
 
 KINDS = ("filesystem", "duckdb", "delta", "iceberg")
-TABLES = ("video_job_versions", "video_jobs", "list_pages", "cache_lookups", "sync_runs", "sources", "prices")
+TABLES = (
+    *("video_job_versions", "video_jobs", "job_requests", "list_pages", "cache_lookups", "sync_runs"),
+    *("sources", "prices"),
+)
 
 
 def measure(kind: str, steps: int, folder: Path) -> dict[str, Any]:

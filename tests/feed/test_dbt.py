@@ -20,8 +20,10 @@ import pytest
 import sqlalchemy as sa
 
 from etl.config import Destination, SecretUrl
-from etl.db.engine import make_engine
+from etl.db.engine import make_engine, write_transaction
 from etl.feed import delivery
+from etl.load.job_requests import LogBatch, write_requests
+from etl.records import LogRow
 from etl.simulator import World
 from tests.conftest import unavailable
 from tests.support.databases import Server
@@ -43,7 +45,9 @@ PAIRS = {
         "source job_id provider model status size resolution seconds created_at completed_at created_day "
         "created_hour first_seen_at started_seen_at ended_seen_at queue_seconds render_seconds total_seconds "
         "queue_error_seconds render_error_seconds outcome price_unit "
-        "is_terminal is_unlisted versions error_code error_message price currency cost cost_state",
+        "is_terminal is_unlisted versions error_code error_message price currency cost cost_state "
+        "virtual_key team customer user_name business_unit key_name owner_source settled_cost "
+        "settled_cost_source",
     ),
     "fct_video_job_changes": (
         "job_history",
@@ -101,9 +105,31 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
         r.reconcile()
         r.world.advance(60)
         r.ok()
+        add_requests(r)
         assert r.rows("cache_lookups") and r.rows("video_job_versions", op="unlist")
         assert r.rows("video_job_versions", version=3)
         yield r
+
+
+def add_requests(r: Rig) -> None:
+    """As the gateway's log would tell: who made, polled and settled some of the jobs."""
+    ids, at = sorted(r.jobs())[:90], datetime(2026, 11, 1, tzinfo=UTC)
+    rows = []
+    for n, job_id in enumerate(ids):
+        kind = "video_retrieve" if n % 3 == 0 else "video_generation"
+        team = {
+            "team_id": f"t{n % 4}",
+            "team_name": "film" if n % 4 else None,
+            "virtual_key_name": f"key{n % 5}",
+        }
+        cost = Decimal("0.4") if n % 2 else None
+        rows.append(LogRow(f"a{n}", at, kind, "success", "row", job_id, owner=team, cost=cost))
+        if n % 6 == 1:
+            rows.append(
+                LogRow(f"b{n}", at, kind, "success", "row", job_id, settles=True, cost=Decimal("1.25"))
+            )
+    with write_transaction(r.app.engine) as conn:
+        write_requests(conn, 1, 1, LogBatch(rows=rows), at)
 
 
 def test_on_duckdb(world: Rig, tmp_path: Path):

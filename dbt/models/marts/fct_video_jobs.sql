@@ -50,7 +50,26 @@ select
         when jobs.settled then 'failed'
         when jobs.unlisted_at is not null then 'unknown'
         else 'open'
-    end as cost_state
+    end as cost_state,
+    {% for name, of in {'virtual_key': 'virtual_key', 'team': 'team', 'customer': 'customer',
+                        'user_name': 'user', 'business_unit': 'business_unit'}.items() -%}
+    coalesce(made.{{ of }}_name, made.{{ of }}_id, ended.{{ of }}_name, ended.{{ of }}_id,
+        polled.{{ of }}_name, polled.{{ of }}_id) as {{ name }},
+    {% endfor -%}
+    coalesce(made.key_name, ended.key_name, polled.key_name) as key_name,
+    case
+        when made.request_id is not null then 'made'
+        when ended.request_id is not null then 'settled'
+        when polled.request_id is not null then 'polled'
+    end as owner_source,
+    case
+        when ended.cost is not null then ended.cost
+        when jobs.status = 'completed' then made.cost
+    end as settled_cost,
+    case
+        when ended.cost is not null then 'settled'
+        when jobs.status = 'completed' and made.cost is not null then 'at creation'
+    end as settled_cost_source
 from {{ ref('stg_bifrost__video_jobs') }} as jobs
 inner join {{ ref('stg_bifrost__sources') }} as sources
     on sources.source_id = jobs.source_id
@@ -59,4 +78,10 @@ left join {{ ref('stg_bifrost__job_prices') }} as prices
     and prices.created_day = cast(jobs.created_at as date)
     and coalesce(prices.provider, '') = coalesce(jobs.provider, '')
     and coalesce(prices.resolution, '') = coalesce(jobs.resolution, '')
+{% for alias, role in [('made', 'made'), ('ended', 'settled'), ('polled', 'polled')] -%}
+left join {{ ref('stg_bifrost__job_requests') }} as {{ alias }}
+    on {{ alias }}.source_id = jobs.source_id
+    and {{ alias }}.job_id = jobs.job_id
+    and {{ alias }}.role = '{{ role }}'
+{% endfor -%}
 where jobs.is_counted
