@@ -18,6 +18,8 @@ def exceeds_parts(text: bytes, limit: int) -> bool:
     Counted are opening brackets, opening braces and commas, up to the limit. Nearly every text has
     fewer of them even with those inside its strings, which C counts at once.
     """
+    if len(text) <= limit:
+        return False
     if text.count(b",") + text.count(b"[") + text.count(b"{") <= limit:
         return False
     part = next(islice(_PART.finditer(text), limit, None), None)
