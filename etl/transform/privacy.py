@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from json.encoder import encode_basestring, encode_basestring_ascii
 from typing import Any, Literal
-from urllib.parse import quote, quote_plus, unquote_plus
+from urllib.parse import quote, unquote_plus
 
 from etl.records import SETTLED_STATUSES, Reject
 from etl.transform.json_values import MAX_ID, json_text
@@ -35,6 +35,8 @@ _QUOTATION = re.compile(r"(?<!\w)[\"'`“‘«]((?s:.){17,}[\"'`”’»](?!\w)|
 _NAMED = re.compile(r"prompt[\"'`“‘\\]*+\s*+(?:[:=]\s*+)?[\"'`“‘\\]++(?!\[prompt\])", re.IGNORECASE)
 _MEANS_PROMPT = frozenset({"input", "text", "caption", "description", "instruction", "instructions", "query"})
 _STATUSES = SETTLED_STATUSES | {"queued", "in_progress", "in-progress", "processing", "running", "succeeded"}
+#: What `quote` makes of each byte; a table takes a tenth of its time.
+_IN_URLS = {byte: quote(bytes([byte])) for byte in range(256)}
 _LINK = re.compile(r"\S{1,512}")
 _PLAIN = frozenset({"id", "object", "status"})
 _CONTRACT = _PLAIN | {
@@ -48,6 +50,8 @@ _CONTRACT = _PLAIN | {
     "error",
 }
 _CONTRACT |= {"created_at", "completed_at", "expires_at", "code", "message", "type", "param"}
+#: Keys, links between jobs, and what decides how a job stands.
+_KEPT = _PLAIN | {"remixed_from_video_id"}
 _DROPPED = frozenset({"videos", "extra_fields"})
 
 
@@ -68,7 +72,8 @@ class Scrubber:
     """Takes prompts out of everything else that a job or a page says."""
 
     def __init__(self, prompts: Iterable[str], options: Options) -> None:
-        self._options, self._prompts = options, [text for text in prompts if len(text) >= _SHORTEST]
+        self._options = options
+        self._prompts = [text for text in dict.fromkeys(prompts) if len(text) >= _SHORTEST]
 
     @cached_property
     def _forms(self) -> list[str]:
@@ -83,7 +88,7 @@ class Scrubber:
 
     def job(self, job: dict[str, Any]) -> dict[str, Any]:
         """The job as it may be stored; the row is made of it as of any other."""
-        kept = {n: v for n, v in job.items() if self._stays_as_is(n, v)}
+        kept = {n: v for n, v in job.items() if n in _KEPT and self._stays_as_is(n, v)}
         rest = {n: v for n, v in job.items() if n not in kept and n not in _DROPPED}
         if "prompt" in rest:
             kept["prompt"] = stored_prompt(rest.pop("prompt"), self._options)
@@ -98,6 +103,8 @@ class Scrubber:
 
     def message(self, text: str) -> str:
         """An error's text, if it quotes no prompt."""
+        if not text:
+            return text  # as nearly every job shows it
         for form in self._forms:
             text = text.replace(form, MARK)
         if _NAMED.search(text) or any(_quotes_prompt(text, prompt) for prompt in self._prompts):
@@ -122,7 +129,7 @@ class Scrubber:
         return bool(_LINK.fullmatch(value)) and not any(form.casefold() in folded for form in self._forms)
 
     def _stays_as_is(self, name: str, value: Any) -> bool:
-        """Keys, links between jobs, and what decides how a job stands."""
+        """Whether the value of such a member is what its name says."""
         if name == "id":
             return isinstance(value, int) or (isinstance(value, str) and len(value) <= MAX_ID)
         if not isinstance(value, str):
@@ -180,7 +187,9 @@ def find_prompts(value: Any, inside: bool = False) -> Iterator[str]:
         yield value.strip()
     elif isinstance(value, dict):
         for name, child in value.items():
-            yield from find_prompts(child, inside or means_prompt(name))
+            named = inside or means_prompt(name)
+            if named or isinstance(child, dict | list):
+                yield from find_prompts(child, named)
     elif isinstance(value, list):
         for child in value:
             yield from find_prompts(child, inside)
@@ -214,7 +223,8 @@ def _bare_value(value: Any, name: str = "") -> Any:
 
 def means_prompt(name: str) -> bool:
     """Whether what a member of this name holds is taken for a prompt."""
-    return "prompt" in name.casefold() or name.casefold() in _MEANS_PROMPT
+    folded = name.casefold()
+    return "prompt" in folded or folded in _MEANS_PROMPT
 
 
 def _forms_of_prompt(text: str) -> set[str]:
@@ -222,7 +232,8 @@ def _forms_of_prompt(text: str) -> set[str]:
     raw = text.encode("utf-8", "replace")
     encoded = {base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode()}
     escaped = {encode_basestring_ascii(text)[1:-1], encode_basestring(text)[1:-1]}
-    in_urls = {quote(raw), quote(raw, safe=""), quote_plus(raw)}
+    quoted = raw.decode("latin-1").translate(_IN_URLS)
+    in_urls = {quoted, quoted.replace("/", "%2F"), quoted.replace("/", "%2F").replace("%20", "+")}
     return {text} | escaped | in_urls | encoded | {form.rstrip("=") for form in encoded}
 
 

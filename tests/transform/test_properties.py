@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +15,7 @@ from etl.transform import Options, transform_page
 from etl.transform.fast_path import ordinary_rows
 from etl.transform.jobs import PageContext, job_row
 from etl.transform.json_values import decode_json
+from etl.transform.privacy import _forms_of_prompt
 from tests.support.hostile import ACCEPTED, HOSTILE, REJECTED
 from tests.support.pages import assert_sound, page, row, transform
 
@@ -191,3 +193,10 @@ def test_an_item_s_row_is_the_same_whatever_stands_beside_it(items: list[bytes],
 def test_an_ordinary_job_takes_the_short_way(job: bytes) -> None:
     (row,) = ordinary_rows([job], PageContext(Options()))
     assert row is not None
+
+
+@given(st.text(max_size=30))
+@settings(deadline=None, max_examples=200)
+def test_a_prompt_is_known_in_a_url_as_the_standard_library_writes_it(text: str) -> None:
+    raw = text.encode("utf-8", "replace")
+    assert {quote(raw), quote(raw, safe=""), quote_plus(raw)} <= _forms_of_prompt(text)
