@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 Order = Literal["asc", "desc"]
 RunKind = Literal["incremental", "first", "reconcile"]
-Op = Literal["insert", "update", "unlist", "relist"]
+Op = Literal["insert", "update", "unlist", "relist", "erase"]
 
 #: A job in one of these states never changes again. `completed` and `failed` are the gateway's own;
 #: the others are what custom providers report for a job that was stopped.

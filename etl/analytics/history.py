@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from etl.config.nearest import unknown_name
 from etl.db.engine import storage_errors
 from etl.errors import ConfigError
 from etl.records import TRACKED
@@ -110,9 +111,14 @@ def _find_sources(conn: sa.Connection, name: str | None) -> dict[int, str]:
         return names
     chosen = {source_id: known for source_id, known in names.items() if known == name}
     if not chosen:
-        known = ", ".join(names.values()) or "none yet"
-        raise ConfigError(f"the database has no source named {name!r}", hint=f"sources: {known}")
+        raise unknown_name("source", name, names.values())
     return chosen
+
+
+def find_source_ids(engine: sa.Engine, names: Sequence[str]) -> list[int]:
+    """The keys of sources by name. Raises ConfigError for a name that the database does not know."""
+    with storage_errors(), engine.connect() as conn:
+        return [source_id for name in names for source_id in _find_sources(conn, name)]
 
 
 def _current_rows(conn: sa.Connection, job_id: str, ids: Sequence[int]) -> Sequence[sa.Row[Any]]:

@@ -15,7 +15,7 @@ from etl.cli.settings import CommandSettings, ConfigFile, Json
 if TYPE_CHECKING:
     from etl.analytics.history import Change, JobHistory
 
-_STYLES = {"insert": GOOD, "update": None, "unlist": BAD, "relist": WARN}
+_STYLES = {"insert": GOOD, "update": None, "unlist": BAD, "relist": WARN, "erase": WARN}
 _WIDEST = 100  # characters of a value before it is cut
 
 
@@ -37,8 +37,8 @@ def command(
     Progress alone makes no entry, unless the source is configured so.
 
     --json prints {"jobs": [{source, job_id, now: {every column}, first_seen_at, last_changed_at, unlisted_at,
-    versions: [{version, op (insert, update, unlist, relist), valid_from, run_id, status, unlisted_reason,
-    changes: [{field, old, new}]}]}]}.
+    versions: [{version, op (insert, update, unlist, relist, erase), valid_from, run_id, status,
+    unlisted_reason, changes: [{field, old, new}]}]}]}.
     """
     loaded = ctx.ensure_object(CommandSettings).load(config)
 
@@ -83,6 +83,7 @@ def _change_heading(change: Change) -> str:
         "update": "changed",
         "unlist": "no longer listed",
         "relist": "listed again",
+        "erase": "prompt erased",
     }
     return f"v{change.version} {what[change.op]}{why}" + (
         f", {change.status}" if change.op == "insert" else ""

@@ -43,6 +43,7 @@ COMMANDS: dict[str, dict[str, str]] = {
     },
     "Maintain": {
         "source": "Make an archive of a source whose upstream is gone, or ask it again.",
+        "erase": "Remove a person's prompts; keep the jobs and what they cost.",
         "prune": "Remove what is older than the configured retention.",
         "db": "Create, upgrade and inspect the database's tables.",
         "record": "Save a gateway's answers, without secrets and prompts, to replay them.",

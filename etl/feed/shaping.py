@@ -38,10 +38,12 @@ def _newest_versions(versions: pa.Table) -> pa.Table:
 
     newest = versions.group_by(["source_id", "job_id"]).aggregate([("change_seq", "max")])
     last = versions.filter(pc.is_in(versions["change_seq"], newest["change_seq_max"].combine_chunks()))
-    unlisted = pc.equal(last["op"], "unlist")
+    # An erasure changes texts only: the job is listed, or is not, as before.
+    erased = pc.equal(last["op"], "erase")
+    unlisted = pc.if_else(pc.equal(last["op"], "unlist"), last["valid_from"], None)
     made = {
         "last_changed_at": last["valid_from"],
-        "unlisted_at": pc.if_else(unlisted, last["valid_from"], pa.scalar(None, last["valid_from"].type)),
+        "unlisted_at": pc.if_else(erased, last["unlisted_at"], unlisted),
         "unlisted_reason": last["unlisted_reason"],
     }
     columns = {name: made[name] if name in made else last[name] for name in STATE_COLUMNS}

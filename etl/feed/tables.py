@@ -44,7 +44,7 @@ OBSERVED = (
 STATE_COLUMNS = ("source_id", "job_id", *TRACKED, "settled", "version", *_STATE_ONLY, *OBSERVED)
 
 #: What history alone does not know: it may be pruned, and only the mirror's own rule says what is settled.
-BESIDE = ("first_seen_at", *OBSERVED, "settled")
+BESIDE = ("first_seen_at", *OBSERVED, "settled", "unlisted_at")
 
 
 @dataclass(frozen=True, slots=True)

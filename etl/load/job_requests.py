@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 import msgspec
 import sqlalchemy as sa
 
+from etl.load.erasures import find_erased_jobs, has_erasures
 from etl.records import OWNER_COLUMNS, LogRow, PageRows
 from etl.schema.tables import job_requests, sync_state, video_jobs
+from etl.transform.erasing import erase_message
 
 #: A job that the log names is asked for by id in so many runs before a 404 means that it is gone.
 READS = 2
@@ -100,9 +102,22 @@ def maker_of(conn: sa.Connection, source_id: int, job_id: str) -> str | None:
 
 def write_requests(conn: sa.Connection, source_id: int, run_id: int, batch: LogBatch, at: datetime) -> None:
     """Store a batch's rows, and what became of the jobs that were asked for."""
-    _insert_requests(conn, source_id, run_id, _each_once(batch.rows), at, discovers=batch.discovers)
+    rows = _obey_erasures(conn, _each_once(batch.rows))
+    _insert_requests(conn, source_id, run_id, rows, at, discovers=batch.discovers)
     _set_reads(conn, source_id, batch.read, sa.literal(0))
     _set_reads(conn, source_id, batch.missed, job_requests.c.reads_left - 1)
+
+
+def _obey_erasures(conn: sa.Connection, rows: list[LogRow]) -> list[LogRow]:
+    """The rows; those of erased jobs without what an error may quote."""
+    telling = {row.job_id for row in rows if row.error_message is not None and row.job_id is not None}
+    if not telling or not has_erasures(conn):
+        return rows
+    erased = find_erased_jobs(conn, telling)
+    return [
+        row._replace(error_message=erase_message(row.error_message)) if row.job_id in erased else row
+        for row in rows
+    ]
 
 
 def _insert_requests(

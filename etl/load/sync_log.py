@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from operator import attrgetter
 from typing import Any
@@ -13,6 +14,7 @@ import sqlalchemy as sa
 
 from etl.load import bulk
 from etl.load.drift import bound_fields
+from etl.load.erasures import find_erased_jobs, has_erasures, pages_with_erased_jobs
 from etl.records import CacheLookup, PageRows, Reject, Unknown
 from etl.schema.tables import cache_lookups, list_pages, rejected_items, unknown_fields
 
@@ -70,6 +72,9 @@ def log_pages(
     """One row per page, and one per cache lookup."""
     marked = [(page, True) for page in pages] + [(page, False) for page in distrusted]
     time = bulk.instant_writer(conn.dialect.name)
+    for place in pages_with_erased_jobs(conn, [page for page, _ in marked]):
+        page, ok = marked[place]
+        marked[place] = (replace(page, facts=replace(page.facts, raw_request=None, raw_response=None)), ok)
     rows = [_page_row(source_id, run_id, page, ok, time(page.page.received_at)) for page, ok in marked]
     bulk.insert_rows(conn, list_pages, _PAGE, rows)
     if any(page.cache is not None for page, _ in marked):
@@ -109,8 +114,20 @@ def log_rejects(
     for sight in rejects:
         sights.setdefault(_digest_reject(sight[0]), []).append(sight)
     dialect = conn.dialect.name
+    _obey_erasures(conn, sights)
     rows = [_reject_row(dialect, source_id, run_id, digest, found) for digest, found in sights.items()]
     bulk.merge_rows(conn, rejected_items, _REJECTS, rows)
+
+
+def _obey_erasures(conn: sa.Connection, sights: dict[str, list[tuple[Reject, str | None, datetime]]]) -> None:
+    """Items of erased jobs keep their digest and lose their bytes."""
+    ids = {found[0][0].job_id for found in sights.values()} - {None}
+    if not ids or not has_erasures(conn):
+        return
+    erased = find_erased_jobs(conn, [job_id for job_id in ids if job_id is not None])
+    for digest, found in sights.items():
+        if found[0][0].job_id in erased:
+            sights[digest] = [(replace(reject, payload=None), *rest) for reject, *rest in found]
 
 
 def _reject_row(

@@ -11,12 +11,14 @@ import msgspec
 import sqlalchemy as sa
 
 from etl.load import bulk
+from etl.load.erasures import find_erased_jobs, has_erasures, mark_erased_jobs
 from etl.load.lookup import Known
 from etl.load.observed import Observed, Sight, observe_changes
 from etl.load.totals import Totals
 from etl.load.twins import find_twins, mark_twins
 from etl.records import TRACKED, Counts, JobRow, Op, PageRows, as_utc
 from etl.schema.tables import video_job_versions, video_jobs
+from etl.transform.erasing import erase_row
 
 _HEAD = ("source_id", "job_id")
 _READY = (*_HEAD, *TRACKED, "settled", "content_hash", "version", "first_seen_at", "last_changed_at")
@@ -69,6 +71,7 @@ class _WritePlan:
     rehashes: list[tuple[Any, ...]] = field(default_factory=list)
     versions: list[tuple[Any, ...]] = field(default_factory=list)
     twins: dict[str, int] = field(default_factory=dict)
+    erased: list[str] = field(default_factory=list)
     came: list[JobRow] = field(default_factory=list)
     went: list[JobRow] = field(default_factory=list)
     back: list[JobRow] = field(default_factory=list)  # as they were when they were no longer listed
@@ -101,7 +104,7 @@ class JobWriter:
         """Write jobs, each at most once in `seen`, and count what became of them."""
         plan = _WritePlan()
         changed: list[Seen] = []
-        plan.inserts = [job for job in seen if job.known is None]
+        plan.inserts = self._obey_erasures(plan, [job for job in seen if job.known is None])
         if not self._first:
             plan.twins = find_twins(self._conn, self._source_id, [job.row for job in plan.inserts])
         plan.came += [job.row for job in plan.inserts if job.row.job_id not in plan.twins]
@@ -115,6 +118,17 @@ class JobWriter:
         counts.jobs_inserted += len(plan.inserts)
         self._change_jobs(plan, changed, counts)
         self._execute_plan(plan)
+
+    def _obey_erasures(self, plan: _WritePlan, new: list[Seen]) -> list[Seen]:
+        """New jobs, those without texts that were erased in another source or before they were stored."""
+        if not new or not has_erasures(self._conn):
+            return new
+        erased = find_erased_jobs(self._conn, [job.row.job_id for job in new])
+        plan.erased = sorted(erased)
+        return [
+            job._replace(row=erase_row(job.row), ready=None) if job.row.job_id in erased else job
+            for job in new
+        ]
 
     def _row_differs(self, row: JobRow, known: Known) -> bool:
         return (
@@ -143,6 +157,8 @@ class JobWriter:
         for job in changed:
             assert job.known is not None
             old = stored[job.row.job_id]
+            if old["erased_at"] is not None:
+                job = job._replace(row=erase_row(job.row))
             fields = [name for name in TRACKED if not _same_meaning(getattr(job.row, name), old[name])]
             if job.partial:
                 fields = [name for name in fields if getattr(job.row, name) is not None]
@@ -203,6 +219,7 @@ class JobWriter:
         conn, table = self._conn, video_jobs
         self._insert_all(plan.inserts)
         mark_twins(conn, self._source_id, plan.twins)
+        mark_erased_jobs(conn, self._source_id, plan.erased)
         bulk.update_rows(conn, table, (*_SET, *_CLEARED), _HEAD, plan.updates)
         bulk.update_rows(conn, table, ("progress",), _HEAD, plan.progress)
         bulk.update_rows(conn, table, ("list_position", "suspect_run_id"), _HEAD, plan.moves)

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from etl.db.types import BigKey, Bytes, Double, JobId, JsonText, Text, UtcDateTime
 from etl.schema.details_table import job_details
+from etl.schema.erasure_table import erasures
 from etl.schema.request_table import job_requests
 from etl.schema.table_columns import (
     _count_column,
@@ -29,6 +30,7 @@ __all__ = [
     "complete_tables",
     "daily_totals",
     "duration_totals",
+    "erasures",
     "job_details",
     "job_kinds",
     "job_requests",
@@ -160,6 +162,7 @@ video_jobs = _make_table(
     ),
     *_observed_columns(),
     sa.Column("twin_source_id", sa.Integer, comment="Source that counts this job; null: this one does."),
+    sa.Column("erased_at", UtcDateTime, comment="When its prompt was erased on request, our clock (UTC)."),
     sa.Index("ix_video_jobs_list_position", "source_id", "list_position"),
     sa.Index("ix_video_jobs_created_at", "created_at"),
     sa.Index(
@@ -189,7 +192,7 @@ video_job_versions = _make_table(
     _source_column(checked=False),
     sa.Column("job_id", JobId, nullable=False, comment="The job."),
     sa.Column("version", sa.Integer, nullable=False, comment="1 for the insert, then one more each."),
-    sa.Column("op", sa.String(8), nullable=False, comment="insert, update, unlist or relist."),
+    sa.Column("op", sa.String(8), nullable=False, comment="insert, update, unlist, relist or erase."),
     sa.Column("valid_from", UtcDateTime, nullable=False, comment="When the page that showed it came (UTC)."),
     sa.Column("changed_fields", JsonText, comment="JSON array of columns that changed; null for an insert."),
     *_tracked_columns(),
@@ -197,7 +200,7 @@ video_job_versions = _make_table(
     _run_column(),
     sa.UniqueConstraint("source_id", "job_id", "version"),
     sa.Index("ix_video_job_versions_source_id_change_seq", "source_id", "change_seq"),
-    comment="History: one row per change, append-only, never rewritten.",
+    comment="History: one row per change, append-only; only an erasure takes texts away.",
     sqlite_autoincrement=True,
 )
 

@@ -99,7 +99,7 @@ class Scrubber:
             kept["error"] = self._scrub_error(error)
         elif error is not None:
             kept["error"] = self.value(error)
-        return kept | self._scrub_members(rest)
+        return kept | self.members(rest)
 
     def message(self, text: str) -> str:
         """An error's text, if it quotes no prompt."""
@@ -117,7 +117,7 @@ class Scrubber:
             return self._scrub_word(value)
         if isinstance(value, list):
             return [self.value(child) for child in value]
-        return self._scrub_members(value) if isinstance(value, dict) else value
+        return self.members(value) if isinstance(value, dict) else value
 
     def name(self, name: str) -> str | None:
         """The name of a member; None for one that could be a prompt."""
@@ -153,11 +153,12 @@ class Scrubber:
     def _scrub_error(self, error: dict[str, Any]) -> dict[str, Any]:
         message = error.get("message")
         if not isinstance(message, str):
-            return self._scrub_members(error)
+            return self.members(error)
         others = {name: value for name, value in error.items() if name != "message"}
-        return {"message": self.message(message), **self._scrub_members(others)}
+        return {"message": self.message(message), **self.members(others)}
 
-    def _scrub_members(self, members: dict[str, Any]) -> dict[str, Any]:
+    def members(self, members: dict[str, Any]) -> dict[str, Any]:
+        """A copy of an object in which every member is safe."""
         kept: dict[str, Any] = {}
         for number, (name, child) in enumerate(members.items(), start=1):
             shown = self.name(name) or f"[name {number}]"

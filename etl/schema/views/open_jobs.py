@@ -150,7 +150,7 @@ JOB_HISTORY = View(
         Column("source_id", "integer", "Key of the source."),
         Column("job_id", "text", "The job's id as listed."),
         Column("version", "integer", "1 for the first sight, then one more each."),
-        Column("op", "text", "insert, update, unlist or relist."),
+        Column("op", "text", "insert, update, unlist, relist or erase."),
         Column("valid_from", "instant", "When the page that showed it came, our clock."),
         Column("valid_to", "instant", "The next version's valid_from; null for the newest."),
         Column("is_current", "flag", "The newest version."),

@@ -1,0 +1,101 @@
+"""`bifrost-etl erase`: a person asks to be forgotten."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from etl.cli.output import WARN, plural, print_line, say_json
+from etl.cli.settings import CommandSettings, ConfigFile, Json
+from etl.errors import ConfigError
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from etl.load.erase import Erased
+    from etl.load.erase_selection import Selection
+
+_Texts = list[str] | None
+
+
+def command(
+    ctx: typer.Context,
+    job: Annotated[_Texts, typer.Option(metavar="ID", help="A job, its id as listed.")] = None,
+    prompt_match: Annotated[
+        _Texts, typer.Option(metavar="TEXT", help="Jobs whose prompt holds this, in whatever letters.")
+    ] = None,
+    virtual_key: Annotated[_Texts, typer.Option(metavar="KEY", help="Jobs of this virtual key.")] = None,
+    user: Annotated[_Texts, typer.Option(metavar="USER", help="Jobs of this user.")] = None,
+    team: Annotated[_Texts, typer.Option(metavar="TEAM", help="Jobs of this team.")] = None,
+    customer: Annotated[_Texts, typer.Option(metavar="CUSTOMER", help="Jobs of this customer.")] = None,
+    source: Annotated[_Texts, typer.Option(metavar="NAME", help="Jobs of this source.")] = None,
+    reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Kept in the log of erasures.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would be erased.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask first.")] = False,
+    config: ConfigFile = None,
+    json: Json = False,
+) -> None:
+    """Remove people's prompts and raw payloads; keep the jobs, their history and what they cost.
+
+    A job must fulfil every option given, and one value of each. Texts go from the jobs, all their versions,
+    the page log, rejected items and requests; no total changes. The erasure is logged (table `erasures`) and
+    lasts: while the gateway still shows the prompt, syncs drop it. The feed tells destinations of it.
+
+    --json prints {"dry_run", "jobs", "erased": {table: rows}}.
+    """
+    loaded = ctx.ensure_object(CommandSettings).load(config)
+    from etl.analytics.connections import open_filled_database
+    from etl.load.erase import count_texts, erase_jobs
+
+    with open_filled_database(loaded) as engine:
+        owners = {"virtual_key": virtual_key, "user": user, "team": team, "customer": customer}
+        selection = _make_selection(engine, job, prompt_match, owners, source)
+        found = count_texts(engine, selection)
+        if not dry_run and found.jobs:
+            if not yes:
+                _ask_first(found)
+            found = erase_jobs(engine, selection, at=datetime.now(UTC), reason=reason)
+        _show_erased(found, dry_run=dry_run, json=json, sqlite=engine.dialect.name == "sqlite")
+
+
+def _make_selection(
+    engine: sa.Engine, jobs: _Texts, words: _Texts, owners: dict[str, _Texts], sources: _Texts
+) -> Selection:
+    from etl.analytics.history import find_source_ids
+    from etl.load.erase_selection import Selection
+
+    if not any((jobs, words, sources, *owners.values())):
+        raise ConfigError("Nothing says what to erase", hint="for example --job ID or --prompt-match TEXT")
+    if any(not text.strip() for text in (*(words or ()), *(jobs or ()))):
+        raise ConfigError("An empty text would match every job", hint="to erase a whole source, use --source")
+    given = {kind: tuple(values or ()) for kind, values in owners.items()}
+    chosen = tuple(find_source_ids(engine, sources or ()))
+    return Selection(tuple(jobs or ()), tuple(words or ()), given, chosen)
+
+
+def _ask_first(found: Erased) -> None:
+    if not sys.stdin.isatty():
+        raise ConfigError("An erasure cannot be undone", hint="count with --dry-run, then add --yes")
+    typer.confirm(f"Erase the texts of {plural(found.jobs, 'job')}? It cannot be undone.", abort=True)
+
+
+def _show_erased(found: Erased, *, dry_run: bool, json: bool, sqlite: bool) -> None:
+    from dataclasses import asdict
+
+    rows = asdict(found)
+    jobs = rows.pop("jobs")
+    if json:
+        say_json({"dry_run": dry_run, "jobs": jobs, "erased": rows})
+        return
+    print_line(f"{plural(jobs, 'job')} chosen")
+    for table, count in rows.items():
+        print_line(f"{table}: {plural(count, 'row')} {'would lose' if dry_run else 'lost'} texts")
+    if sqlite and not dry_run and jobs:
+        print_line(
+            "Pages that SQLite had freed before may still hold old texts: run `VACUUM` on the file when "
+            "nothing else uses it, and remember its backups.",
+            WARN,
+        )

@@ -1,0 +1,182 @@
+"""What an erasure does to each table. Without a time (`at`) it only counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from etl.load.erase_selection import bytes_say
+from etl.records import TRACKED
+from etl.schema.tables import (
+    job_requests,
+    list_pages,
+    rejected_items,
+    sync_runs,
+    video_job_versions,
+    video_jobs,
+)
+from etl.transform.erasing import Texts, erase_message, erase_texts, find_texts, texts_of
+
+if TYPE_CHECKING:
+    from etl.load.erase import Erased
+
+_AT_ONCE = 200
+#: A shorter prompt says nothing of whose an answer is; then only the id does.
+_TELLING = 8
+
+
+def erase(
+    conn: sa.Connection,
+    source_id: int,
+    ids: Sequence[str],
+    words: Sequence[str],
+    done: Erased,
+    *,
+    at: datetime | None,
+) -> None:
+    """Take the texts of these jobs of one source out of every table, and count the rows in `done`."""
+    prompts = _known_prompts(conn, source_id, ids)
+    done.rejected_items += _erase_rejects(conn, source_id, ids, words, at)
+    done.list_pages += _erase_pages(conn, source_id, ids, prompts, at)
+    done.job_requests += _erase_requests(conn, source_id, ids, prompts, at)
+    done.video_job_versions += _erase_versions(conn, source_id, ids, prompts, at)
+    done.video_jobs += _erase_states(conn, source_id, ids, prompts, at)
+
+
+def _of(table: sa.Table, source_id: int, ids: Sequence[str]) -> sa.ColumnElement[bool]:
+    return sa.and_(table.c.source_id == source_id, table.c.job_id.in_(ids))
+
+
+def _known_prompts(conn: sa.Connection, source_id: int, ids: Sequence[str]) -> dict[str, set[str]]:
+    """By job: every prompt that its state or a version of it names."""
+    found: dict[str, set[str]] = {job_id: set() for job_id in ids}
+    for table in (video_jobs, video_job_versions):
+        columns = (table.c.job_id, table.c.prompt, table.c.error_message, table.c.extra)
+        for row in conn.execute(sa.select(*columns).where(_of(table, source_id, ids))):
+            found[row.job_id].update(find_texts(texts_of(row)))
+    return found
+
+
+def _erase_versions(
+    conn: sa.Connection,
+    source_id: int,
+    ids: Sequence[str],
+    prompts: Mapping[str, set[str]],
+    at: datetime | None,
+) -> int:
+    c = video_job_versions.c
+    columns = (c.change_seq, c.job_id, c.prompt, c.error_message, c.extra)
+    rows = conn.execute(sa.select(*columns).where(_of(video_job_versions, source_id, ids))).all()
+    changed = [
+        (row, kept)
+        for row in rows
+        if (kept := erase_texts(texts_of(row), prompts[row.job_id])) != texts_of(row)
+    ]
+    if at is not None:
+        for row, kept in changed:
+            update = sa.update(video_job_versions).where(c.change_seq == row.change_seq)
+            conn.execute(update.values(**kept._asdict()))
+    return len(changed)
+
+
+def _erase_states(
+    conn: sa.Connection,
+    source_id: int,
+    ids: Sequence[str],
+    prompts: Mapping[str, set[str]],
+    at: datetime | None,
+) -> int:
+    """The current state, and a version that tells the feed."""
+    rows = conn.execute(sa.select(video_jobs).where(_of(video_jobs, source_id, ids))).mappings().all()
+    new = [row for row in rows if row["erased_at"] is None]
+    if at is not None and rows:
+        run_id = conn.scalar(sa.select(sa.func.max(sync_runs.c.id)).where(sync_runs.c.source_id == source_id))
+        for row in rows:
+            _erase_state(conn, row, prompts[row["job_id"]], at, run_id)
+    return len(new)
+
+
+def _erase_state(conn: sa.Connection, row: Any, prompts: set[str], at: datetime, run_id: int | None) -> None:
+    before = Texts(row["prompt"], row["error_message"], row["extra"])
+    kept = erase_texts(before, prompts)._asdict()
+    fields = [name for name, value in kept.items() if value != row[name]]
+    if row["erased_at"] is not None and not fields:
+        return
+    moment, version = max(at, row["last_changed_at"]), row["version"] + 1
+    own = {"version": version, "last_changed_at": moment, "erased_at": at}
+    conn.execute(
+        sa.update(video_jobs)
+        .where(video_jobs.c.source_id == row["source_id"], video_jobs.c.job_id == row["job_id"])
+        .values(**kept, **own)
+    )
+    told = {name: row[name] for name in ("source_id", "job_id", *TRACKED, "unlisted_reason")} | kept
+    told |= {"version": version, "op": "erase", "valid_from": moment, "run_id": run_id or row["first_run_id"]}
+    conn.execute(sa.insert(video_job_versions).values(**told, changed_fields=_json_names(fields)))
+
+
+def _json_names(names: Sequence[str]) -> str:
+    return "[" + ",".join(f'"{name}"' for name in names) + "]"
+
+
+def _erase_rejects(
+    conn: sa.Connection, source_id: int, ids: Sequence[str], words: Sequence[str], at: datetime | None
+) -> int:
+    """The bytes of items that name the job, or that nobody can tell whose they are and that say the words."""
+    c, wanted = rejected_items.c, [word.casefold() for word in words]
+    query = sa.select(c.id, c.job_id, c.payload, c.reason).where(c.source_id == source_id)
+    rows = conn.execute(query.where(c.payload.is_not(None))).all()
+    chosen = set(ids)
+    gone = [r for r in rows if r.job_id in chosen or (r.job_id is None and bytes_say(r.payload, wanted))]
+    if at is not None:
+        for row in gone:
+            values = {"payload": None, "reason": erase_message(row.reason)}
+            conn.execute(sa.update(rejected_items).where(c.id == row.id).values(**values))
+    return len(gone)
+
+
+def _erase_pages(
+    conn: sa.Connection,
+    source_id: int,
+    ids: Sequence[str],
+    prompts: Mapping[str, set[str]],
+    at: datetime | None,
+) -> int:
+    """Raw answers that show one of the jobs go as a whole: nothing is computed from them."""
+    c, gone, last = list_pages.c, list[int](), 0
+    wanted = [job_id.partition(":")[0].casefold() for job_id in ids]
+    wanted += [text.casefold() for texts in prompts.values() for text in texts if len(text) >= _TELLING]
+    raw = c.raw_response.is_not(None) | c.raw_request.is_not(None)
+    query = sa.select(c.id, c.raw_request, c.raw_response).where(c.source_id == source_id, raw).order_by(c.id)
+    while rows := conn.execute(query.where(c.id > last).limit(_AT_ONCE)).all():
+        last = rows[-1].id
+        for row in rows:
+            said = f"{row.raw_request or ''}\n{row.raw_response or ''}".encode()
+            if bytes_say(said, wanted):
+                gone.append(row.id)
+    if at is not None:
+        for page in gone:
+            values = {"raw_request": None, "raw_response": None}
+            conn.execute(sa.update(list_pages).where(c.id == page).values(**values))
+    return len(gone)
+
+
+def _erase_requests(
+    conn: sa.Connection,
+    source_id: int,
+    ids: Sequence[str],
+    prompts: Mapping[str, set[str]],
+    at: datetime | None,
+) -> int:
+    c = job_requests.c
+    query = sa.select(c.request_id, c.job_id, c.error_message).where(_of(job_requests, source_id, ids))
+    rows = conn.execute(query.where(c.error_message.is_not(None))).all()
+    kept = [(row, erase_message(row.error_message, prompts[row.job_id])) for row in rows]
+    changed = [(row, text) for row, text in kept if text != row.error_message]
+    if at is not None:
+        for row, text in changed:
+            mine = (c.source_id == source_id, c.request_id == row.request_id)
+            conn.execute(sa.update(job_requests).where(*mine).values(error_message=text))
+    return len(changed)
