@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from etl.cli.output import WARN, plural, print_line, say_json
+from etl.cli.output import WARN, count_noun, print_line, say_json
 from etl.cli.settings import CommandSettings, ConfigFile, Json
 from etl.errors import ConfigError
 
@@ -79,7 +79,7 @@ def _make_selection(
 def _ask_first(found: Erased) -> None:
     if not sys.stdin.isatty():
         raise ConfigError("An erasure cannot be undone", hint="count with --dry-run, then add --yes")
-    typer.confirm(f"Erase the texts of {plural(found.jobs, 'job')}? It cannot be undone.", abort=True)
+    typer.confirm(f"Erase the texts of {count_noun(found.jobs, 'job')}? It cannot be undone.", abort=True)
 
 
 def _show_erased(found: Erased, *, dry_run: bool, json: bool, sqlite: bool) -> None:
@@ -90,9 +90,9 @@ def _show_erased(found: Erased, *, dry_run: bool, json: bool, sqlite: bool) -> N
     if json:
         say_json({"dry_run": dry_run, "jobs": jobs, "erased": rows})
         return
-    print_line(f"{plural(jobs, 'job')} chosen")
+    print_line(f"{count_noun(jobs, 'job')} chosen")
     for table, count in rows.items():
-        print_line(f"{table}: {plural(count, 'row')} {'would lose' if dry_run else 'lost'} texts")
+        print_line(f"{table}: {count_noun(count, 'row')} {'would lose' if dry_run else 'lost'} texts")
     if sqlite and not dry_run and jobs:
         print_line(
             "Pages that SQLite had freed before may still hold old texts: run `VACUUM` on the file when "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 import sqlalchemy as sa
@@ -11,6 +12,8 @@ from etl.records import PageRows
 from etl.schema.tables import erasures
 
 _CHUNK = 500
+#: In JSON, and in JSON that is itself a string.
+_RAW_ID = re.compile(r'"id\\*"\s*:\s*\\*"([^"\\]+)')
 _ANY = sa.select(erasures.c.id).limit(1)
 
 
@@ -48,4 +51,9 @@ def pages_with_erased_jobs(conn: sa.Connection, pages: Sequence[PageRows]) -> se
 
 
 def _ids_on_page(page: PageRows) -> set[str]:
-    return {row.job_id for row in page.jobs} | {r.job_id for r in page.rejects if r.job_id is not None}
+    """Its jobs, its rejects, and what its raw payloads call an id, without and with the provider at its end."""
+    shown = {row.job_id for row in page.jobs} | {r.job_id for r in page.rejects if r.job_id is not None}
+    raw = f"{page.facts.raw_request or ''} {page.facts.raw_response or ''}"
+    native = set(_RAW_ID.findall(raw))
+    providers = {row.provider for row in page.jobs} | {page.facts.provider}
+    return shown | native | {f"{job_id}:{provider}" for job_id in native for provider in providers}

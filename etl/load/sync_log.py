@@ -127,7 +127,7 @@ def _obey_erasures(conn: sa.Connection, sights: dict[str, list[tuple[Reject, str
     erased = find_erased_jobs(conn, [job_id for job_id in ids if job_id is not None])
     for digest, found in sights.items():
         if found[0][0].job_id in erased:
-            sights[digest] = [(replace(reject, payload=None), *rest) for reject, *rest in found]
+            sights[digest] = [(replace(reject, payload=None), cursor, at) for reject, cursor, at in found]
 
 
 def _reject_row(

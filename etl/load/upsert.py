@@ -154,11 +154,11 @@ class JobWriter:
     def _change_jobs(self, plan: _WritePlan, changed: Sequence[Seen], counts: Counts) -> None:
         stored = self._read_stored([job.row.job_id for job in changed])
         updates: list[tuple[Seen, Sight, list[str]]] = []
-        for job in changed:
+        erased = {job_id for job_id, old in stored.items() if old["erased_at"] is not None}
+        shown = (job._replace(row=erase_row(job.row)) if job.row.job_id in erased else job for job in changed)
+        for job in shown:
             assert job.known is not None
             old = stored[job.row.job_id]
-            if old["erased_at"] is not None:
-                job = job._replace(row=erase_row(job.row))
             fields = [name for name in TRACKED if not _same_meaning(getattr(job.row, name), old[name])]
             if job.partial:
                 fields = [name for name in fields if getattr(job.row, name) is not None]
