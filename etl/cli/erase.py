@@ -13,10 +13,9 @@ from etl.cli.settings import CommandSettings, ConfigFile, Json
 from etl.errors import ConfigError
 
 if TYPE_CHECKING:
-    import sqlalchemy as sa
-
-    from etl.load.erase import Erased
+    from etl.analytics.queries import Engine
     from etl.load.erase_selection import Selection
+    from etl.load.erase_tables import Erased
 
 _Texts = list[str] | None
 
@@ -62,7 +61,7 @@ def command(
 
 
 def _make_selection(
-    engine: sa.Engine, jobs: _Texts, words: _Texts, owners: dict[str, _Texts], sources: _Texts
+    engine: Engine, jobs: _Texts, words: _Texts, owners: dict[str, _Texts], sources: _Texts
 ) -> Selection:
     from etl.analytics.history import find_source_ids
     from etl.load.erase_selection import Selection

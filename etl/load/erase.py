@@ -7,7 +7,6 @@ that it runs beside syncs. What was erased stays so: see `etl.load.erasures`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 
@@ -16,22 +15,11 @@ import sqlalchemy as sa
 from etl.db.engine import is_sqlite, read_transaction, storage_errors, write_transaction
 from etl.load import erase_tables
 from etl.load.erase_selection import JobKey, Selection, select_jobs
+from etl.load.erase_tables import Erased
 from etl.schema.tables import erasures, leases
 
 #: Jobs of one transaction.
 BATCH = 200
-
-
-@dataclass(slots=True)
-class Erased:
-    """How many rows lose texts, by table; `jobs` counts those chosen, erased before or not."""
-
-    jobs: int = 0
-    video_jobs: int = 0
-    video_job_versions: int = 0
-    list_pages: int = 0
-    rejected_items: int = 0
-    job_requests: int = 0
 
 
 def count_texts(engine: sa.Engine, selection: Selection) -> Erased:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -20,12 +21,21 @@ from etl.schema.tables import (
 )
 from etl.transform.erasing import Texts, erase_message, erase_texts, find_texts, texts_of
 
-if TYPE_CHECKING:
-    from etl.load.erase import Erased
-
 _AT_ONCE = 200
 #: A shorter prompt says nothing of whose an answer is; then only the id does.
 _TELLING = 8
+
+
+@dataclass(slots=True)
+class Erased:
+    """How many rows lose texts, by table; `jobs` counts those chosen, erased before or not."""
+
+    jobs: int = 0
+    video_jobs: int = 0
+    video_job_versions: int = 0
+    list_pages: int = 0
+    rejected_items: int = 0
+    job_requests: int = 0
 
 
 def erase(

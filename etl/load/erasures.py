@@ -51,7 +51,7 @@ def pages_with_erased_jobs(conn: sa.Connection, pages: Sequence[PageRows]) -> se
 
 
 def _ids_on_page(page: PageRows) -> set[str]:
-    """Its jobs, its rejects, and what its raw payloads call an id, without and with the provider at its end."""
+    """Its jobs, its rejects, and what its raw payloads call an id, as it is and with the provider added."""
     shown = {row.job_id for row in page.jobs} | {r.job_id for r in page.rejects if r.job_id is not None}
     raw = f"{page.facts.raw_request or ''} {page.facts.raw_response or ''}"
     native = set(_RAW_ID.findall(raw))
