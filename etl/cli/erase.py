@@ -13,7 +13,7 @@ from etl.cli.settings import CommandSettings, ConfigFile, Json
 from etl.errors import ConfigError
 
 if TYPE_CHECKING:
-    from etl.analytics.queries import Engine
+    from etl.db.engine import Engine
     from etl.load.erase_selection import Selection
     from etl.load.erase_tables import Erased
 

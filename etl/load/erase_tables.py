@@ -186,7 +186,9 @@ def _erase_requests(
     kept = [(row, erase_message(row.error_message, prompts[row.job_id])) for row in rows]
     changed = [(row, text) for row, text in kept if text != row.error_message]
     if at is not None:
-        for row, text in changed:
+        newest = sa.select(sa.func.max(c.request_seq)).where(c.source_id == source_id)
+        for place, (row, text) in enumerate(changed, start=(conn.scalar(newest) or 0) + 1):
             mine = (c.source_id == source_id, c.request_id == row.request_id)
-            conn.execute(sa.update(job_requests).where(*mine).values(error_message=text))
+            values = {"error_message": text, "request_seq": place}  # told anew, so the feed follows
+            conn.execute(sa.update(job_requests).where(*mine).values(**values))
     return len(changed)

@@ -36,7 +36,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
         row = {"source_id": 1, "run_id": run, "request_type": "video_generation", "status": "success"}
         row |= {"requested_at": writer.at, "first_seen_at": writer.at, "virtual_key_name": "anna"}
         for number in (1, 2):
-            own = {"request_id": f"r{number}", "job_id": f"video_1_{number:07d}", "role": "made"}
+            own = {
+                "request_id": f"r{number}",
+                "job_id": f"video_1_{number:07d}",
+                "role": "made",
+                "request_seq": number,
+            }
             conn.execute(sa.insert(job_requests).values(**row, **own))
     engine.dispose()
     return tmp_path

@@ -7,8 +7,8 @@ from alembic import op
 
 from etl.db.types import BigKey, Text, UtcDateTime
 
-revision = "0018"
-down_revision = "0017"
+revision = "0019"
+down_revision = "0018"
 
 VIEWS = "438e41064dda848f"
 _ERASED = "When its prompt was erased on request, our clock (UTC)."
