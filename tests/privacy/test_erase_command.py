@@ -40,7 +40,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
                 "request_id": f"r{number}",
                 "job_id": f"video_1_{number:07d}",
                 "role": "made",
-                "request_seq": number,
+                "request_seq": 100 + number,
             }
             conn.execute(sa.insert(job_requests).values(**row, **own))
     engine.dispose()
