@@ -14,23 +14,25 @@ from etl.errors import ConfigError
 
 if TYPE_CHECKING:
     from etl.db.engine import Engine
-    from etl.load.erase_selection import Selection
+    from etl.load.erase_selection import ErasureSelection
     from etl.load.erase_tables import Erased
 
-_Texts = list[str] | None
+_GivenValues = list[str] | None
 
 
 def command(
     ctx: typer.Context,
-    job: Annotated[_Texts, typer.Option(metavar="ID", help="A job, its id as listed.")] = None,
+    job: Annotated[_GivenValues, typer.Option(metavar="ID", help="A job, its id as listed.")] = None,
     prompt_match: Annotated[
-        _Texts, typer.Option(metavar="TEXT", help="Jobs whose prompt holds this, in whatever letters.")
+        _GivenValues, typer.Option(metavar="TEXT", help="Jobs whose prompt holds this, in whatever letters.")
     ] = None,
-    virtual_key: Annotated[_Texts, typer.Option(metavar="KEY", help="Jobs of this virtual key.")] = None,
-    user: Annotated[_Texts, typer.Option(metavar="USER", help="Jobs of this user.")] = None,
-    team: Annotated[_Texts, typer.Option(metavar="TEAM", help="Jobs of this team.")] = None,
-    customer: Annotated[_Texts, typer.Option(metavar="CUSTOMER", help="Jobs of this customer.")] = None,
-    source: Annotated[_Texts, typer.Option(metavar="NAME", help="Jobs of this source.")] = None,
+    virtual_key: Annotated[
+        _GivenValues, typer.Option(metavar="KEY", help="Jobs of this virtual key.")
+    ] = None,
+    user: Annotated[_GivenValues, typer.Option(metavar="USER", help="Jobs of this user.")] = None,
+    team: Annotated[_GivenValues, typer.Option(metavar="TEAM", help="Jobs of this team.")] = None,
+    customer: Annotated[_GivenValues, typer.Option(metavar="CUSTOMER", help="Jobs of this customer.")] = None,
+    source: Annotated[_GivenValues, typer.Option(metavar="NAME", help="Jobs of this source.")] = None,
     reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Kept in the log of erasures.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would be erased.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask first.")] = False,
@@ -61,10 +63,14 @@ def command(
 
 
 def _make_selection(
-    engine: Engine, jobs: _Texts, words: _Texts, owners: dict[str, _Texts], sources: _Texts
-) -> Selection:
+    engine: Engine,
+    jobs: _GivenValues,
+    words: _GivenValues,
+    owners: dict[str, _GivenValues],
+    sources: _GivenValues,
+) -> ErasureSelection:
     from etl.analytics.history import find_source_ids
-    from etl.load.erase_selection import Selection
+    from etl.load.erase_selection import ErasureSelection
 
     if not any((jobs, words, sources, *owners.values())):
         raise ConfigError("Nothing says what to erase", hint="for example --job ID or --prompt-match TEXT")
@@ -72,7 +78,7 @@ def _make_selection(
         raise ConfigError("An empty text would match every job", hint="to erase a whole source, use --source")
     given = {kind: tuple(values or ()) for kind, values in owners.items()}
     chosen = tuple(find_source_ids(engine, sources or ()))
-    return Selection(tuple(jobs or ()), tuple(words or ()), given, chosen)
+    return ErasureSelection(tuple(jobs or ()), tuple(words or ()), given, chosen)
 
 
 def _ask_first(found: Erased) -> None:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from etl.db.engine import is_sqlite, read_transaction, storage_errors, write_transaction
 from etl.load import erase_tables
-from etl.load.erase_selection import JobKey, Selection, select_jobs
+from etl.load.erase_selection import JobKey, ErasureSelection, select_jobs
 from etl.load.erase_tables import Erased
 from etl.schema.tables import erasures, leases
 
@@ -22,7 +22,7 @@ from etl.schema.tables import erasures, leases
 BATCH = 200
 
 
-def count_texts(engine: sa.Engine, selection: Selection) -> Erased:
+def count_texts(engine: sa.Engine, selection: ErasureSelection) -> Erased:
     """What `erase_jobs` would remove. Raises StorageError."""
     with storage_errors(), engine.connect() as conn:
         keys = select_jobs(conn, selection)
@@ -32,7 +32,9 @@ def count_texts(engine: sa.Engine, selection: Selection) -> Erased:
     return counted
 
 
-def erase_jobs(engine: sa.Engine, selection: Selection, *, at: datetime, reason: str | None = None) -> Erased:
+def erase_jobs(
+    engine: sa.Engine, selection: ErasureSelection, *, at: datetime, reason: str | None = None
+) -> Erased:
     """Remove the texts of the jobs chosen; `at` is our clock (UTC). Raises StorageError; a part that was
     committed before stays erased, and the same call again goes on."""
     with storage_errors(), engine.connect() as conn:
@@ -63,7 +65,7 @@ def _log_erasure(
     conn: sa.Connection,
     source_id: int,
     ids: Sequence[str],
-    selection: Selection,
+    selection: ErasureSelection,
     at: datetime,
     reason: str | None,
 ) -> None:

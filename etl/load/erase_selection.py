@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from etl.records import OWNERS
 from etl.schema.tables import job_requests, rejected_items, video_job_versions, video_jobs
-from etl.transform.erasing import Texts, find_texts, texts_of
+from etl.transform.erasing import QuotingTexts, find_texts, texts_of
 from etl.transform.options import Options
 from etl.transform.privacy import prompt_fingerprint
 
@@ -27,7 +27,7 @@ class JobKey(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class ErasureSelection:
     """What is to be erased: a job must fulfil every kind that is given, and one value of that kind.
 
     `owners` are ids or names by kind (`virtual_key`, `team`, `customer`, `user`, `business_unit`). `words`
@@ -48,7 +48,7 @@ class Selection:
         return " ".join([*(option for option, given in named if given), *owners])
 
 
-def select_jobs(conn: sa.Connection, selection: Selection) -> list[JobKey]:
+def select_jobs(conn: sa.Connection, selection: ErasureSelection) -> list[JobKey]:
     """The jobs meant, of every table that names one, and what is the same job in another source; sorted."""
     found: set[JobKey] | None = None
     for kind in _each_kind(conn, selection):
@@ -56,7 +56,7 @@ def select_jobs(conn: sa.Connection, selection: Selection) -> list[JobKey]:
     return sorted((found or set()) | _find_twins(conn, found or set()))
 
 
-def _each_kind(conn: sa.Connection, selection: Selection) -> Iterator[set[JobKey]]:
+def _each_kind(conn: sa.Connection, selection: ErasureSelection) -> Iterator[set[JobKey]]:
     if selection.jobs:
         yield _named_jobs(conn, selection.jobs)
     if selection.words:
@@ -107,7 +107,7 @@ def _saying(conn: sa.Connection, words: Sequence[str]) -> set[JobKey]:
     return found | _rejects_saying(conn, wanted)
 
 
-def _says(texts: Texts, wanted: Iterable[str]) -> bool:
+def _says(texts: QuotingTexts, wanted: Iterable[str]) -> bool:
     said = [text.casefold() for text in find_texts(texts)]
     return any(word in text for word in wanted for text in said)
 

@@ -19,7 +19,7 @@ from etl.schema.tables import (
     video_job_versions,
     video_jobs,
 )
-from etl.transform.erasing import Texts, erase_message, erase_texts, find_texts, texts_of
+from etl.transform.erasing import QuotingTexts, erase_message, erase_texts, find_texts, texts_of
 
 _AT_ONCE = 200
 #: A shorter prompt says nothing of whose an answer is; then only the id does.
@@ -110,7 +110,7 @@ def _erase_states(
 
 
 def _erase_state(conn: sa.Connection, row: Any, prompts: set[str], at: datetime, run_id: int | None) -> None:
-    before = Texts(row["prompt"], row["error_message"], row["extra"])
+    before = QuotingTexts(row["prompt"], row["error_message"], row["extra"])
     kept = erase_texts(before, prompts)._asdict()
     fields = [name for name, value in kept.items() if value != row[name]]
     if row["erased_at"] is not None and not fields:

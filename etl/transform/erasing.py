@@ -13,7 +13,7 @@ from etl.transform.privacy import Scrubber, find_prompts
 _DROP = Options(prompts="drop")
 
 
-class Texts(NamedTuple):
+class QuotingTexts(NamedTuple):
     """The columns of a job that may quote its prompt."""
 
     prompt: str | None
@@ -21,7 +21,7 @@ class Texts(NamedTuple):
     extra: str | None
 
 
-def find_texts(texts: Texts) -> Iterator[str]:
+def find_texts(texts: QuotingTexts) -> Iterator[str]:
     """Every prompt that the columns name."""
     if texts.prompt:
         yield texts.prompt
@@ -29,13 +29,13 @@ def find_texts(texts: Texts) -> Iterator[str]:
     yield from find_prompts(_decode_extra(texts.extra))
 
 
-def erase_texts(texts: Texts, prompts: Iterable[str] = ()) -> Texts:
+def erase_texts(texts: QuotingTexts, prompts: Iterable[str] = ()) -> QuotingTexts:
     """The columns as a source with `prompts: drop` would have them; `prompts` are known besides their own."""
     scrubber = Scrubber({*prompts, *find_texts(texts)}, _DROP)
     extra = _decode_extra(texts.extra)
     kept = scrubber.members(extra) if isinstance(extra, dict) else None
     message = texts.error_message
-    return Texts(None, message and scrubber.message(message), json_text(kept) if kept else None)
+    return QuotingTexts(None, message and scrubber.message(message), json_text(kept) if kept else None)
 
 
 def erase_row(row: JobRow) -> JobRow:
@@ -43,8 +43,8 @@ def erase_row(row: JobRow) -> JobRow:
     return row._replace(**erase_texts(texts_of(row))._asdict())
 
 
-def texts_of(row: Any) -> Texts:
-    return Texts(row.prompt, row.error_message, row.extra)
+def texts_of(row: Any) -> QuotingTexts:
+    return QuotingTexts(row.prompt, row.error_message, row.extra)
 
 
 def erase_message(text: str | None, prompts: Iterable[str] = ()) -> str | None:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from etl.analytics.queries import Filter, run_report
 from etl.load.erase import count_texts, erase_jobs
-from etl.load.erase_selection import Selection
+from etl.load.erase_selection import ErasureSelection
 from etl.schema.tables import metadata
 from tests.reliability.raw_gateway import Ask, RawGateway, answer, job, page
 from tests.support.rig import Rig
@@ -93,7 +93,7 @@ def totals(rig: Rig) -> list[Any]:
 def test_her_words_are_in_no_table_and_no_total_has_changed(told: tuple[Rig, list[Any]]) -> None:
     rig, _ = told
     assert said(rig) == ["list_pages", "rejected_items", "video_job_versions", "video_jobs"]
-    before, chosen = totals(rig), Selection(words=("ZEBRAQUUX",))
+    before, chosen = totals(rig), ErasureSelection(words=("ZEBRAQUUX",))
     counted = count_texts(rig.app.engine, chosen)
     assert len(said(rig)) == 4  # counting changes nothing
     done = erase_jobs(rig.app.engine, chosen, at=AT, reason="asked by letter")
@@ -112,7 +112,7 @@ def test_syncs_do_not_bring_it_back(told: tuple[Rig, list[Any]]) -> None:
     """The gateway still lists the prompt: with an old state, with a new one, as an item that cannot be read,
     in a raw answer, and as a job that was not stored when its item was erased."""
     rig, jobs = told
-    erase_jobs(rig.app.engine, Selection(words=("zebraquux",)), at=AT)
+    erase_jobs(rig.app.engine, ErasureSelection(words=("zebraquux",)), at=AT)
     rig.ok()
     jobs[1] |= {"status": "failed", "error": {"code": "x", "message": f"no '{WORDS}'"}, "progress": 60}
     jobs[3] |= {"layers": nested(300)}
@@ -128,14 +128,14 @@ def test_the_feed_is_told(told: tuple[Rig, list[Any]]) -> None:
     """A version after all others; what stands in it is how the job is, listed or not."""
     rig, _ = told
     last = max(row["change_seq"] for row in rig.rows("video_job_versions"))
-    erase_jobs(rig.app.engine, Selection(jobs=("video_00001:openai",)), at=AT)
+    erase_jobs(rig.app.engine, ErasureSelection(jobs=("video_00001:openai",)), at=AT)
     told_now = [row for row in rig.rows("video_job_versions") if row["change_seq"] > last]
     assert [(row["job_id"], row["op"], row["version"]) for row in told_now] == [
         ("video_00001:openai", "erase", 2)
     ]
     assert json.loads(told_now[0]["changed_fields"]) == ["prompt", "extra"]
     assert told_now[0]["valid_from"] >= rig.jobs()["video_00001:openai"]["first_seen_at"] - timedelta(0)
-    erase_jobs(rig.app.engine, Selection(jobs=("video_00001:openai",)), at=AT)  # again: nothing more
+    erase_jobs(rig.app.engine, ErasureSelection(jobs=("video_00001:openai",)), at=AT)  # again: nothing more
     assert len(rig.rows("video_job_versions")) == len(told_now) + last
     assert "video_00002:openai" in str(rig.rows("video_jobs", prompt=WORDS))
 
@@ -143,8 +143,8 @@ def test_the_feed_is_told(told: tuple[Rig, list[Any]]) -> None:
 def test_every_option_narrows(told: tuple[Rig, list[Any]]) -> None:
     rig, _ = told
     engine = rig.app.engine
-    assert count_texts(engine, Selection(sources=(1,))).jobs == 6
-    assert count_texts(engine, Selection(sources=(1,), words=("zebraquux",))).jobs == 4
-    assert count_texts(engine, Selection(jobs=("video_00005:openai",), words=("zebraquux",))).jobs == 0
-    assert count_texts(engine, Selection(owners={"virtual_key": ("vk",)})).jobs == 0
-    assert count_texts(engine, Selection()).jobs == 0
+    assert count_texts(engine, ErasureSelection(sources=(1,))).jobs == 6
+    assert count_texts(engine, ErasureSelection(sources=(1,), words=("zebraquux",))).jobs == 4
+    assert count_texts(engine, ErasureSelection(jobs=("video_00005:openai",), words=("zebraquux",))).jobs == 0
+    assert count_texts(engine, ErasureSelection(owners={"virtual_key": ("vk",)})).jobs == 0
+    assert count_texts(engine, ErasureSelection()).jobs == 0
