@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from etl.db.engine import is_sqlite, read_transaction, storage_errors, write_transaction
 from etl.load import erase_tables
-from etl.load.erase_selection import JobKey, ErasureSelection, select_jobs
+from etl.load.erase_selection import ErasureSelection, JobKey, select_jobs
 from etl.load.erase_tables import Erased
 from etl.schema.tables import erasures, leases
 
