@@ -12,6 +12,7 @@ from etl.cli.output import BAD, DIM, GOOD, count_noun, print_line, print_table
 from etl.cli.settings import CommandSettings, ConfigFile
 
 if TYPE_CHECKING:
+    from etl.analytics.price_proposals import ProposedPrice
     from etl.config import Config
     from etl.db.engine import Engine
 
@@ -97,7 +98,9 @@ def apply(ctx: typer.Context, config: ConfigFile = None) -> None:
 
 @command.command()
 def check(ctx: typer.Context, config: ConfigFile = None) -> None:
-    """List what was completed without a price. Exits 1 when there is anything."""
+    """List what was completed without a price, and what the gateway's log says it costs.
+
+    Exits 1 when there is anything."""
     loaded = ctx.ensure_object(CommandSettings).load(config)
     rows = _read_unpriced(loaded)
     if not rows:
@@ -107,8 +110,67 @@ def check(ctx: typer.Context, config: ConfigFile = None) -> None:
     print_line(
         "give them prices: in the configuration (prices:), or with bifrost-etl prices import FILE", DIM
     )
+    if proposed := _propose(loaded):
+        print_line("the gateway's log suggests (bifrost-etl prices propose --apply writes what is sure):")
+        _print_proposed(proposed)
     print_line(f"{count_noun(len(rows), 'combination')} without a price", BAD)
     raise typer.Exit(1)
+
+
+@command.command()
+def propose(
+    ctx: typer.Context,
+    write: Annotated[bool, typer.Option("--apply", help="Add those that are sure to the book.")] = False,
+    config: ConfigFile = None,
+) -> None:
+    """Propose prices for what has none, from what its jobs cost by the gateway's log.
+
+    The price is the median per second, or per clip where the clips agree better; LOW and HIGH are the
+    cheapest and the dearest. It is sure when three jobs or more lie within a tenth of it. Written ones count
+    as imported, from the day of the oldest such job on.
+    """
+    loaded = ctx.ensure_object(CommandSettings).load(config)
+    proposed = _propose(loaded)
+    if not proposed:
+        print_line("no completed job without a price has a cost in the gateway's log")
+        return
+    _print_proposed(proposed)
+    if not write:
+        return
+
+    from etl.analytics.connections import open_filled_database
+    from etl.analytics.prices import import_prices
+
+    with open_filled_database(loaded) as engine:
+        new, _ = import_prices(engine, [one.as_price() for one in proposed if one.is_sure])
+    print_line(f"added {count_noun(new, 'price')} to the book", GOOD if new else None)
+
+
+def _propose(config: Config) -> list[ProposedPrice]:
+    from etl.analytics.connections import open_filled_database
+    from etl.analytics.price_proposals import propose_prices
+
+    with open_filled_database(config) as engine:
+        return propose_prices(engine)
+
+
+def _print_proposed(proposed: list[ProposedPrice]) -> None:
+    rows = [
+        [
+            one.provider or "*",
+            one.model or "-",
+            one.resolution or "*",
+            f"{one.price:f}",
+            one.unit,
+            f"{one.jobs:,}",
+            f"{one.low:f}",
+            f"{one.high:f}",
+            "yes" if one.is_sure else "no",
+        ]
+        for one in proposed
+    ]
+    headings = ["provider", "model", "resolution", "USD", "per", "jobs", "low", "high", "sure"]
+    print_table(headings, rows, right=(3, 5, 6, 7))
 
 
 def warn_of_prices(engine: Engine, config: Config) -> None:

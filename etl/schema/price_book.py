@@ -4,7 +4,11 @@ Those are in US dollars per second of video made, or per clip, each with the day
 
 A model's first price holds from before the model existed: no job of it can be older. `veo-3.1-fast` became
 cheaper early in 2026; the day is taken as February 1st. Seedance is priced by the clip, as its users report.
-Kling, Wan and Runway publish prices in credits of their own, by plan: `prices check` names their models.
+All figures are those of the project's page on gateways, "Published prices", as of November 2026.
+
+Kling, Wan and Runway are left out on purpose. Their makers publish prices in credits or prepaid units, by
+plan, and what resellers ask differs: no figure of the makers in dollars was found (looked for on 2026-11-30).
+`prices check` names such models, and `prices propose` says what they cost by the gateway's log.
 """
 
 from __future__ import annotations
