@@ -22,6 +22,7 @@ from etl.feed.tables import (
     DAYS,
     KEYS,
     OBSERVED,
+    RUNS,
     SMALL,
     STATE,
     STATE_COLUMNS,
@@ -81,7 +82,7 @@ def compare_tables(
 def _compare_stream(engine: sa.Engine, sink: Sink, stream: Stream, mask: Mask, deep: bool) -> TableState:
     marks, day = sink.marks(stream.name), DAYS[stream.name]
     if not marks:
-        return TableState(stream.name, 0, 0)
+        return _compare_absent(engine, sink, stream.table)
     here = _sums_here(engine, stream.table, stream.key, day, _rows_up_to(stream, marks))
     there = _sums_there(sink.read(stream.name, ["source_id", stream.key, day]), stream.key, day)
     if here == there and not deep:
@@ -104,6 +105,8 @@ def _compare_stream(engine: sa.Engine, sink: Sink, stream: Stream, mask: Mask, d
 def _compare_state(engine: sa.Engine, sink: Sink, mask: Mask, deep: bool) -> TableState:
     """Of sources that have nothing waiting: the mirror knows the newest state only."""
     marks, day = sink.marks(STATE), DAYS[STATE]
+    if not marks:
+        return _compare_absent(engine, sink, video_jobs)
     waiting = changes.find_bounds(engine, (VERSIONS,), {VERSIONS.name: marks}).upper[VERSIONS.name]
     settled = [source for source in marks if source not in waiting]
     if not settled:
@@ -128,6 +131,22 @@ def _compare_state(engine: sa.Engine, sink: Sink, mask: Mask, deep: bool) -> Tab
         _row_digests(_of_sources(sink.read(STATE, names), settled), state_schema(), KEYS[STATE], day, names),
         KEYS[STATE],
     )
+
+
+def _compare_absent(engine: sa.Engine, sink: Sink, table: sa.Table) -> TableState:
+    """A table that has never been delivered, or that somebody has dropped: a delivered run says that all it
+    wrote was delivered before."""
+    name = str(table.name)
+    if table is RUNS.table:
+        return TableState(name, 0, 0, waits=bool(sink.marks(VERSIONS.name)))
+    run = table.c.first_run_id if table is video_jobs else table.c.run_id
+    written = [sa.and_(table.c.source_id == s, run <= mark.key) for s, mark in sink.marks(RUNS.name).items()]
+    if not written:
+        return TableState(name, 0, 0)
+    query = sa.select(sa.func.count()).select_from(table).where(sa.or_(*written))
+    with storage_errors(), engine.connect() as conn:
+        missing = int(conn.scalar(query) or 0)
+    return TableState(name, 0, missing, missing=missing)
 
 
 def _compare_small(engine: sa.Engine, sink: Sink, table: sa.Table, mask: Mask) -> TableState:

@@ -19,6 +19,11 @@ from etl.feed.tables import STREAMS, VERSIONS, Stream, target_tables
 from etl.feed.watermarks import START, Mark, Marks
 from etl.schema.tables import sources, video_job_versions
 
+_DAMAGED = (
+    "a file of a table is gone or damaged: restore it, or drop that table there, with Iceberg in its "
+    "catalogue too; the next delivery brings all of its rows that are still here"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Lag:
@@ -70,7 +75,11 @@ def name_destination(destination: Destination, error: Exception) -> Exception:
     """An error that says where; its text is redacted where it is printed."""
     if isinstance(error, EtlError):
         return error
-    told = EtlError(f"feed destination {destination.name!r} failed ({type(error).__name__})")
+    damaged = "no such file" in str(error).lower() or type(error).__name__ == "ArrowInvalid"
+    told = EtlError(
+        f"feed destination {destination.name!r} failed ({type(error).__name__})",
+        hint=_DAMAGED if damaged else None,
+    )
     told.__cause__ = error
     return told
 

@@ -138,6 +138,39 @@ def test_what_was_pruned_here_is_no_fault_there(engine, writers, tmp_path, deep)
 
 
 @sqlite
+def test_a_table_that_was_dropped_is_missing(engine, writers, tmp_path):
+    """Here every table whose whole content is one file or folder, in the lake that keeps state."""
+    target = destination("delta", tmp_path)
+    feed(engine, target)
+    tables = ("video_job_versions", "video_jobs", "job_requests", "list_pages", "cache_lookups")
+    for table in tables:
+        (tmp_path / "delta" / table).rename(tmp_path / table)
+    standing = look(engine, target, deep=False)
+    assert {table: of(standing, table).missing for table in tables} == {
+        **{name: rows for name, rows in EXPECTED.items() if name != "sync_runs"},
+        "job_requests": 5,
+    }
+    feed(engine, target)
+    assert not look(engine, target, deep=True).is_wrong
+    (tmp_path / "delta" / "sync_runs").rename(tmp_path / "sync_runs")
+    assert of(look(engine, target, deep=False), "sync_runs").waits
+
+
+@sqlite
+@pytest.mark.parametrize("kind", ["filesystem", "delta", "iceberg"])
+def test_a_file_that_cannot_be_read_says_what_to_do(engine, writers, tmp_path, kind):
+    target = destination(kind, tmp_path)
+    feed(engine, target)
+    file = next(path for path in tmp_path.rglob("*.parquet") if "video_job_versions" in str(path))
+    if kind == "filesystem":
+        file.write_bytes(b"damaged")
+    else:
+        file.unlink()
+    (standing,) = destination_statuses(engine, [target])
+    assert standing.is_wrong and "drop that table" in str(getattr(standing.error, "hint", ""))
+
+
+@sqlite
 def test_as_a_user_sees_it(engine, writers, tmp_path, capsys):
     from etl.cli.feed import _show_tables
 
