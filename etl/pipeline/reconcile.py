@@ -36,13 +36,14 @@ def reconcile(run: Run, *, accept_suspicious: bool = False) -> None:
         downwards = run.lists_newest_first and order.lists_newest_first(run)
         oldest, unproved = _newest_first(run) if downwards else _segments(run, listed)
         run.flush()
-        missing, aged = _lost(run, oldest, strange)
+        place = _oldest_place(run, oldest)
+        missing, aged = _lost(run, place, strange)
         if not accept_suspicious:
             _judge(run, listed, missing, aged, unproved)
         elif newest is not None and missing + aged >= listed:
             reason = "none of the jobs known as listed was listed any more, and that was accepted"
             run.open_gap(Gap(newest[1], None, newest[0], oldest, reason, accepted=True))
-        run.batch.scan = Scan(known_gaps.position(run, oldest), empty=store.committed.counts.jobs_seen == 0)
+        run.batch.scan = Scan(place, empty=store.committed.counts.jobs_seen == 0)
     except BaseException:
         with suppress(EtlError):  # left behind, they stay mere suspicion; what went wrong is what counts
             store.forget_suspects()
@@ -101,9 +102,17 @@ def _segments(run: Run, listed: int) -> tuple[str | None, str | None]:
     return work.oldest, work.ending.unproved
 
 
-def _lost(run: Run, oldest: str | None, strange: list[int]) -> tuple[int, int]:
+def _oldest_place(run: Run, oldest: str | None) -> int | None:
+    """Where the oldest listed job stands: what is older has aged out. None when that cannot be said, as part
+    of it stands in a stretch that this run could not read."""
+    place, now = known_gaps.position(run, oldest), run.store.committed
+    unread = [gap for gap in now.gaps if gap.kind == "unreadable" and gap.id in now.met]
+    return None if any(gap.overlaps(None, place) for gap in unread) else place
+
+
+def _lost(run: Run, place: int | None, strange: list[int]) -> tuple[int, int]:
     """How many jobs that were listed are missing, and how many are older than the oldest one listed."""
-    store, place = run.store, known_gaps.position(run, oldest)
+    store = run.store
     run_id, source_id = store.committed.run_id or 0, store.source_id
     missing = store.read(lambda conn: unlisting.count_suspects(conn, source_id, run_id, strange))
     if place is None:
