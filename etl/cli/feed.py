@@ -221,6 +221,9 @@ def _show_lags(found: Sequence[DestinationStatus], redact: Callable[[str], str])
     for standing in found:
         if standing.error is not None:
             print_line(f"{standing.destination}: {redact(_error_text(standing.error))}", stream=sys.stderr)
+            hint = getattr(standing.error, "hint", None)
+            if hint:
+                print_line(f"  hint: {redact(hint)}", stream=sys.stderr)
         for lag in standing.lags:
             age = _age_seconds(lag.oldest_pending)
             behind = "up to date" if age is None else show_span(timedelta(seconds=age))
