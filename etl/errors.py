@@ -204,12 +204,14 @@ class OrderIgnored(PagingError):
 
 
 class SkippedPages(PagingError):
-    """A walk left out a stretch of the list: a fault of this program. Nothing of that batch is stored."""
+    """A walk left out a stretch of the list: pages of several accounts were mixed, or this program is at
+    fault. Nothing of that batch is stored."""
 
     def __init__(self, expected: str | None, asked: str | None) -> None:
         super().__init__(
             f"a walk went on behind {asked!r}, but the last job read was {expected!r}; it is not stored",
-            hint="this is a fault of bifrost-etl: please report it; `bifrost-etl reconcile` reads everything",
+            hint="perhaps several accounts answer by turns: run `bifrost-etl check`, and pin a key (`key_name`);"
+            " if only one answers, please report it; `bifrost-etl reconcile` reads everything",
         )
 
 
