@@ -210,7 +210,7 @@ class SkippedPages(PagingError):
     def __init__(self, expected: str | None, asked: str | None) -> None:
         super().__init__(
             f"a walk went on behind {asked!r}, but the last job read was {expected!r}; it is not stored",
-            hint="perhaps several accounts answer by turns: run `bifrost-etl check`, and pin a key (`key_name`);"
+            hint="perhaps several accounts answer by turns: run `check`, and pin a key (`key_name`);"
             " if only one answers, please report it; `bifrost-etl reconcile` reads everything",
         )
 
