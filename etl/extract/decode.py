@@ -18,6 +18,8 @@ from etl.json_parts import exceeds_parts
 MAX_ITEMS = 10_000
 #: Arrays, objects, members and elements that a body may hold: thousands for each item of a full page.
 MAX_PARTS = 250_000
+#: Bytes beside `data` that are decoded leniently, which takes four times as much.
+MAX_LENIENT = 8 << 20
 
 _ITEM_END = re.compile(rb'["\[\]{},]')
 _TEXT_REST = re.compile(rb'(?:[^"\\]++|\\.)*+"', re.DOTALL)
@@ -163,6 +165,8 @@ def _check_item(item: bytes) -> None:
 
 
 def _decode_leniently(body: bytes) -> dict[str, Any]:
+    if len(body) > MAX_LENIENT:
+        raise Garbled(f"not to be read as it is: more than {MAX_LENIENT >> 20} MiB beside its `data`")
     try:
         parsed = json.loads(body.decode(), strict=False, parse_int=_read_integer)
     except UnicodeDecodeError as error:

@@ -136,6 +136,14 @@ def test_a_list_of_more_items_than_were_asked_for_a_hundredfold_is_refused() -> 
     assert len(decode_page(body.replace(b'{"id":"v"},', b"", 1)).items) == MAX_ITEMS
 
 
+def test_what_only_a_lenient_reader_reads_is_bounded_by_its_size() -> None:
+    page = b'{"object":"list","data":[{"id":"v"}],"total":' + b"9" * (8 << 20) + b"}"
+    with pytest.raises(Garbled, match="more than 8 MiB beside its `data`"):
+        decode_page(page)
+    data = b'{"id":"v","note":NaN,"prompt":"' + b"x" * (9 << 20) + b'"}'
+    assert len(decode_page(b'{"object":"list","data":[' + data + b"]}").items) == 1
+
+
 def test_a_single_job_and_an_error_are_bounded_too() -> None:
     members = b'{"id":"v",' + b",".join(b'"k%d":1' % n for n in range(300_000)) + b"}"
     with pytest.raises(Garbled, match="too much to decode"):
