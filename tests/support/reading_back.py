@@ -26,10 +26,15 @@ def destination(kind: str, folder: Path, **options: Any) -> Destination:
 
 def held(kind: str, folder: Path, table: str) -> Rows:
     rows = _READERS[kind](folder, table)
-    if (kind, table) == ("filesystem", "job_requests"):  # files keep what a row was before
-        newest = {row["request_id"]: row for row in sorted(rows, key=itemgetter("request_seq"))}
-        rows = list(newest.values())
+    if (kind, table) == ("filesystem", "job_requests"):
+        rows = newest_requests(rows)
     return sorted(plain(rows), key=lambda row: [row[name] for name in KEYS.get(table, ("id",))])
+
+
+def newest_requests(rows: Rows) -> Rows:
+    """Parquet files keep what a row was before."""
+    ordered = sorted(rows, key=itemgetter("request_seq"))
+    return list({(row["source_id"], row["request_id"]): row for row in ordered}.values())
 
 
 def assert_equal(engine: sa.Engine, kind: str, folder: Path) -> None:
