@@ -12,7 +12,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
-from etl.analytics.spend import BY, RECONCILE_COLUMNS, SPEND_COLUMNS, reconcile_cost, spend_report
+from etl.analytics.spend import (
+    BY,
+    RECONCILE_COLUMNS,
+    SPANS,
+    SPEND_COLUMNS,
+    reconcile_cost,
+    spend_report,
+    split_dimensions,
+)
 from etl.schema.views.aggregates import CACHE_DAILY, DAILY_JOBS, FAILURES, LATENCY
 from etl.schema.views.columns import Column, Scope, View
 from etl.schema.views.dialects import Dialect
@@ -308,11 +316,16 @@ REPORTS = {
 
 
 def spend_by(by: str) -> Report:
-    """Who spent what, by one of `BY`."""
+    """Who spent what, by some of `BY`, which commas part. Raises ConfigError for anything else."""
+    names = split_dimensions(by)
     known = {column.name: column for column in JOB_FACTS.columns}
-    columns = (known[BY[by]], *SPEND_COLUMNS)
-    order = f"COALESCE(cost, 0) DESC, jobs DESC, {BY[by]}"
-    return Report("spend", f"Spend by {by.replace('-', ' ')}", columns, spend_report(by), order, chart="cost")
+    known |= {name: Column(name, "day", f"First day of the {name}, in the time zone.") for name in SPANS}
+    known["hour"] = Column("hour", "instant", "Start of the hour of creation.")
+    columns = (*(known[BY[name]] for name in names), *SPEND_COLUMNS)
+    keys = ", ".join(sorted((BY[name] for name in names), key=lambda key: key not in SPANS))
+    first = f"{keys}" if set(names) & set(SPANS) else f"COALESCE(cost, 0) DESC, jobs DESC, {keys}"
+    title = f"Spend by {' and '.join(name.replace('-', ' ') for name in names)}"
+    return Report("spend", title, columns, spend_report(names), first, chart="cost")
 
 
 REPORTS["spend"] = spend_by("team")

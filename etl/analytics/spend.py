@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from etl.errors import ConfigError
 from etl.schema.views.columns import Column, Scope
 from etl.schema.views.dialects import Dialect
 from etl.schema.views.job_facts import JOB_FACTS
@@ -24,7 +25,16 @@ BY = {
     "business-unit": "business_unit",
     "model": "model",
     "provider": "provider",
+    "source": "source",
+    "status": "status",
+    "size": "size",
+    "hour": "hour",
+    "day": "day",
+    "week": "week",
+    "month": "month",
 }
+#: Of these the spans of time, whose rows come in their order.
+SPANS = ("hour", "day", "week", "month")
 
 #: A price of the book that is off by more than this share of the gateway's is named.
 OFF = 0.02
@@ -63,60 +73,100 @@ RECONCILE_COLUMNS = (
 )
 
 
-def spend_report(by: str) -> Callable[[Dialect, Scope], str]:
-    """Jobs by one of `BY`."""
-    column = BY[by]
+def split_dimensions(by: str) -> tuple[str, ...]:
+    """The dimensions of `--by`, which commas part. Raises ConfigError for one that is not in `BY`."""
+    names = tuple(name.strip() for name in by.split(","))
+    for name in names:
+        if name not in BY:
+            raise ConfigError(f"--by {name}: nothing is added up by that", hint=f"one of: {', '.join(BY)}")
+    if len(set(names)) < len(names):
+        raise ConfigError(f"--by {by}: the same thing twice", hint="name each once, for example team,model")
+    return names
+
+
+def spend_report(names: tuple[str, ...]) -> Callable[[Dialect, Scope], str]:
+    """Jobs by some of `BY`."""
+    keys = ", ".join(BY[name] for name in names)
 
     def sql(d: Dialect, scope: Scope) -> str:
         return f"""
-SELECT name AS {column}, {d.whole("SUM(jobs)")} AS jobs, {d.whole("SUM(completed)")} AS completed,
+SELECT {keys}, {d.whole("SUM(jobs)")} AS jobs, {d.whole("SUM(completed)")} AS completed,
   {d.whole("SUM(failed)")} AS failed,
   {d.rounded("SUM(failed) * 1.0 / NULLIF(SUM(completed) + SUM(failed), 0)", 4)} AS failure_rate,
   SUM(seconds) AS seconds,
-  {d.sum_of_money("CASE WHEN currency = :currency THEN cost END")} AS cost,
-  {d.amounts("currency", "CASE WHEN currency <> :currency THEN cost END")} AS other_costs,
+  {d.sum_of_money("CASE WHEN spent_in = :currency THEN cost END")} AS cost,
+  {d.amounts("spent_in", "CASE WHEN spent_in <> :currency THEN cost END")} AS other_costs,
   {d.whole("SUM(settled_jobs)")} AS settled_jobs, {d.whole("SUM(uncosted_jobs)")} AS uncosted_jobs,
   {d.rounded("SUM(took) / NULLIF(SUM(timed), 0)", 3)} AS average_seconds,
   {d.whole("SUM(refused)")} AS refused_requests, {d.whole("SUM(unnamed)")} AS unnamed_requests,
   {d.sum_of_money("unnamed_cost")} AS unnamed_cost
 FROM (
-  {_spend_of_jobs(d, scope, column)}
+  SELECT {keys}, spent_in, SUM(jobs) AS jobs, SUM(completed) AS completed, SUM(failed) AS failed,
+    SUM(seconds) AS seconds, {d.sum_of_money("cost")} AS cost, SUM(settled_jobs) AS settled_jobs,
+    SUM(uncosted_jobs) AS uncosted_jobs, SUM(took) AS took, SUM(timed) AS timed, SUM(refused) AS refused,
+    SUM(unnamed) AS unnamed, {d.sum_of_money("unnamed_cost")} AS unnamed_cost
+  FROM (
+  {_spend_of_jobs(d, scope, names)}
   UNION ALL
-  {_spend_of_requests(d, scope, column)}
-) u GROUP BY name"""
+  {_spend_of_requests(d, scope, names)}
+  ) u GROUP BY {keys}, spent_in
+) v GROUP BY {keys}"""
 
     return sql
 
 
-def _spend_of_jobs(d: Dialect, scope: Scope, column: str) -> str:
+def _spend_of_jobs(d: Dialect, scope: Scope, names: tuple[str, ...]) -> str:
     settled = "settled_cost IS NOT NULL"
-    return f"""SELECT name, currency, COUNT(*) AS jobs, SUM(completed) AS completed, SUM(failed) AS failed,
-    SUM(seconds) AS seconds, {d.sum_of_money("cost")} AS cost, SUM(is_settled) AS settled_jobs,
-    SUM(CASE WHEN completed = 1 AND cost IS NULL THEN 1 ELSE 0 END) AS uncosted_jobs,
+    keys = ", ".join(BY[name] for name in names)
+    made = ", ".join(f"{_key_of_job(d, scope, name)} AS {BY[name]}" for name in names)
+    return f"""SELECT {keys}, spent_in, COUNT(*) AS jobs, SUM(completed) AS completed, SUM(failed) AS failed,
+    SUM(clip) AS seconds, {d.sum_of_money("spent")} AS cost, SUM(is_settled) AS settled_jobs,
+    SUM(CASE WHEN completed = 1 AND spent IS NULL THEN 1 ELSE 0 END) AS uncosted_jobs,
     SUM(took) AS took, COUNT(took) AS timed, 0 AS refused, 0 AS unnamed, {d.money("NULL")} AS unnamed_cost
   FROM (
-    SELECT {column} AS name, CASE WHEN {settled} THEN 'USD' ELSE currency END AS currency,
-      COALESCE(settled_cost, cost) AS cost, CASE WHEN {settled} THEN 1 ELSE 0 END AS is_settled,
+    SELECT {made}, CASE WHEN {settled} THEN 'USD' ELSE currency END AS spent_in,
+      COALESCE(settled_cost, cost) AS spent, CASE WHEN {settled} THEN 1 ELSE 0 END AS is_settled,
       CASE WHEN outcome = 'completed' THEN 1 ELSE 0 END AS completed,
       CASE WHEN outcome = 'failed' THEN 1 ELSE 0 END AS failed,
-      CASE WHEN outcome = 'completed' THEN seconds END AS seconds, total_seconds AS took
+      CASE WHEN outcome = 'completed' THEN seconds END AS clip, total_seconds AS took
     FROM ({JOB_FACTS.sql(d, scope)}) f
-  ) q GROUP BY name, currency"""
+  ) q GROUP BY {keys}, spent_in"""
 
 
-def _spend_of_requests(d: Dialect, scope: Scope, column: str) -> str:
+def _spend_of_requests(d: Dialect, scope: Scope, names: tuple[str, ...]) -> str:
     """Requests for new jobs that no job stands for; `scope` reads their time as a job's creation."""
-    name = owner_name(DIMENSIONS[column], "j") if column in DIMENSIONS else f"j.{column}"
-    return f"""SELECT {name} AS name, 'USD' AS currency, 0 AS jobs, 0 AS completed, 0 AS failed,
+    keys = ", ".join(BY[name] for name in names)
+    made = ", ".join(f"{_key_of_request(d, scope, name)} AS {BY[name]}" for name in names)
+    return f"""SELECT {keys}, 'USD' AS spent_in, 0 AS jobs, 0 AS completed, 0 AS failed,
     {d.rounded("NULL", 3)} AS seconds, {d.money("NULL")} AS cost, 0 AS settled_jobs, 0 AS uncosted_jobs,
     {d.rounded("NULL", 3)} AS took,
-    0 AS timed, SUM(CASE WHEN j.status = 'error' THEN 1 ELSE 0 END) AS refused,
-    SUM(CASE WHEN j.status = 'success' THEN 1 ELSE 0 END) AS unnamed,
-    {d.sum_of_money("CASE WHEN j.status = 'success' THEN j.cost END")} AS unnamed_cost
+    0 AS timed, SUM(CASE WHEN how = 'error' THEN 1 ELSE 0 END) AS refused,
+    SUM(CASE WHEN how = 'success' THEN 1 ELSE 0 END) AS unnamed,
+    {d.sum_of_money("CASE WHEN how = 'success' THEN spent END")} AS unnamed_cost
   FROM (
-    SELECT r.*, r.requested_at AS created_at FROM job_requests r
-    WHERE r.job_id IS NULL AND r.request_type IN ('video_generation', 'video_remix')
-  ) j WHERE {scope.where} GROUP BY {name}"""
+    SELECT {made}, j.status AS how, j.cost AS spent FROM (
+      SELECT r.*, r.requested_at AS created_at FROM job_requests r
+      WHERE r.job_id IS NULL AND r.request_type IN ('video_generation', 'video_remix')
+    ) j WHERE {scope.where}
+  ) q GROUP BY {keys}"""
+
+
+def _key_of_job(d: Dialect, scope: Scope, name: str) -> str:
+    spans = {"day": "created_day", "week": d.week("created_day"), "month": d.month("created_day")}
+    if name == "hour":
+        return scope.hour("f.created_at")
+    return spans.get(name, BY[name])
+
+
+def _key_of_request(d: Dialect, scope: Scope, name: str) -> str:
+    if name == "source":
+        return "(SELECT s.name FROM sources s WHERE s.id = j.source_id)"
+    if name == "hour":
+        return scope.hour("j.created_at")
+    day = scope.day("j.created_at")
+    spans = {"day": day, "week": d.week(day), "month": d.month(day)}
+    column = BY[name]
+    return spans.get(name) or (owner_name(DIMENSIONS[column], "j") if column in DIMENSIONS else f"j.{column}")
 
 
 def reconcile_cost(d: Dialect, scope: Scope) -> str:
