@@ -8,9 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from functools import partial
-from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, Protocol
 
 Order = Literal["asc", "desc"]
@@ -45,15 +43,6 @@ def as_utc(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("naive datetime: every instant carries its time zone here")
     return moment.astimezone(UTC)
-
-
-def spreadsheet_safe(text: str) -> str:
-    """The text as a CSV cell that a spreadsheet shows instead of running it: a ' in front of a formula.
-
-    Spreadsheets look past blanks in front, and take full-width signs like ordinary ones.
-    """
-    first = text.lstrip(" \u00a0\u3000\ufeff")[:1]
-    return f"'{text}" if first and first in "=+-@\t\r\n\v\f＝＋－＠" else text
 
 
 #: Clocks of several machines may differ by so much without a meaning.
@@ -238,64 +227,6 @@ class PageRows:
     def stale(self) -> bool:
         """True when the gateway's cache served the page: recorded, never believed."""
         return self.cache is not None and self.cache.cache_hit
-
-
-class JobDetails(NamedTuple):
-    """What only a read by id tells of a job. None: the answer does not say.
-
-    `cost` is in the provider's own unit, to six digits after the point."""
-
-    cost: Decimal | None = None
-    outputs: int | None = None
-    variants: int | None = None
-    filtered: int | None = None
-    reasons: tuple[str, ...] = ()
-
-
-class LogRow(NamedTuple):
-    """One row of the gateway's log, about a request that made, remixed, settled or read a job.
-
-    `at` is its time by the gateway's clock. `job_id` is as `video_jobs` has it, or None where the row does
-    not name it; `names_jobs` tells where this gateway does: in the `row`, in its `detail`, only in those of
-    `polls`, or nowhere (`hidden`). `owner` holds the ids and names of virtual key, team, customer, user and
-    business unit, by column. `cost` is in USD. Milliseconds and seconds as their names say.
-    """
-
-    request_id: str
-    at: datetime
-    request_type: str
-    status: str
-    names_jobs: Literal["row", "detail", "polls", "hidden"]
-    job_id: str | None = None
-    settles: bool = False
-    provider: str | None = None
-    model: str | None = None
-    owner: Mapping[str, str | None] = MappingProxyType({})
-    key_id: str | None = None
-    key_name: str | None = None
-    parent_request_id: str | None = None
-    retries: int | None = None
-    fallback_index: int | None = None
-    latency_ms: float | None = None
-    seconds: float | None = None
-    size: str | None = None
-    outputs: int | None = None
-    job_status: str | None = None
-    cost: Decimal | None = None
-    error_code: str | None = None
-    error_message: str | None = None
-
-    @property
-    def makes(self) -> bool:
-        """It asked for a new job."""
-        return self.request_type in MAKING and not self.settles
-
-
-#: Whom the log may name as a request's owner, and the columns of their ids and names.
-OWNERS = ("virtual_key", "team", "customer", "user", "business_unit")
-OWNER_COLUMNS = tuple(f"{owner}_{part}" for owner in OWNERS for part in ("id", "name"))
-#: What a request that asks for a new job is called in the log.
-MAKING = frozenset({"video_generation", "video_remix"})
 
 
 @dataclass(slots=True)

@@ -29,7 +29,7 @@ FLOORS = {
     **dict.fromkeys(("extract", "transform", "schema"), 2),
     **dict.fromkeys(("db", "config"), 1),
     "errors": 0,
-    **dict.fromkeys(("records", "json_parts", "log", "times", "version"), -1),
+    **dict.fromkeys(("records", "log_records", "json_parts", "log", "times", "spreadsheets", "version"), -1),
 }
 AT_HOME = {
     "requests": {"extract"},

@@ -22,8 +22,8 @@ from zoneinfo import ZoneInfo
 from etl.analytics.queries import Table
 from etl.errors import ConfigError
 from etl.log import make_visible, visible_json
-from etl.records import spreadsheet_safe
 from etl.schema.views.columns import Column, ValueKind
+from etl.spreadsheets import spreadsheet_safe
 
 FORMATS = ("table", "csv", "json", "markdown", "html", "parquet")
 _NUMBERS = ("integer", "number", "seconds", "money", "ratio")

@@ -20,7 +20,8 @@ from etl.errors import (
 )
 from etl.extract import GatewayClient, LogPage, next_request
 from etl.extract.client import NO_RAW_PAYLOADS
-from etl.records import LogRow, Order, PageRequest, PageRows
+from etl.log_records import LogRow
+from etl.records import Order, PageRequest, PageRows
 from etl.transform import Options, Unusable, log_row, transform_page
 
 #: Jobs asked for at a time: few, so that a short list still has a second page.

@@ -55,7 +55,7 @@ def command(
     settings.start_logging(loaded, "critical")  # a question that is refused is an answer worth recording
     chosen = _choose_source(loaded, source)
 
-    from etl.config.values import is_unmistakable
+    from etl.config.secret import is_unmistakable
     from etl.recording.file import write_recording
     from etl.recording.questions import Recorder
     from etl.recording.scrub import Cleaner

@@ -16,8 +16,8 @@ from etl.config.model import (
     ServiceConfig,
 )
 from etl.config.needed import require_secrets
+from etl.config.secret import Secret, SecretUrl
 from etl.config.source import Reconcile, Schedule, Source
-from etl.config.values import Secret, SecretUrl
 
 __all__ = [
     "Config",

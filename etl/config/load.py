@@ -30,8 +30,8 @@ from etl.config.model import (
 )
 from etl.config.node import BROKEN, BothGiven, Node, Unset, read_variable, variable_file
 from etl.config.reader import Fields, Reader
+from etl.config.secret import Secret, SecretUrl
 from etl.config.source import Reconcile, Schedule, Source
-from etl.config.values import Secret, SecretUrl
 from etl.errors import ConfigError
 
 __all__ = [

@@ -17,6 +17,7 @@ from urllib.parse import quote
 from msgspec import Meta, Struct
 
 from etl.config.needed import require_secrets
+from etl.config.secret import SecretUrl, looks_secret
 from etl.config.source import NonEmptyText, Problems, Source
 from etl.config.values import (
     Cron,
@@ -27,9 +28,7 @@ from etl.config.values import (
     Name,
     PlaceUrl,
     PositiveDuration,
-    SecretUrl,
     TimeZone,
-    looks_secret,
 )
 from etl.errors import ConfigError
 

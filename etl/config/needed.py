@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from etl.config.values import Secret
+from etl.config.secret import Secret
 from etl.errors import ConfigError
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from etl.config.values import read_secret_file
+from etl.config.secret import read_secret_file
 
 _KEY = re.compile(r"[A-Za-z_][\w.-]{0,39}")
 

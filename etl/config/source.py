@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from etl.config.key_command import key_from_command
 from etl.config.profiles import PROFILES, GatewayProfile, ProfileName
+from etl.config.secret import Secret, is_unmistakable, looks_secret
 from etl.config.values import (
     BaseUrl,
     Cron,
@@ -24,11 +25,8 @@ from etl.config.values import (
     Name,
     PositiveDuration,
     ProxyUrl,
-    Secret,
     Size,
     TimeZone,
-    is_unmistakable,
-    looks_secret,
 )
 
 Problems = Iterator[tuple[str, str]]

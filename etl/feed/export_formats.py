@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from etl.db.types import JsonText
 from etl.feed import tables
-from etl.records import spreadsheet_safe
+from etl.spreadsheets import spreadsheet_safe
 
 if TYPE_CHECKING:
     from etl.feed.arrow import Rows

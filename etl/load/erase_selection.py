@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from etl.records import OWNERS
+from etl.log_records import OWNERS
 from etl.schema.tables import job_requests, rejected_items, video_job_versions, video_jobs
 from etl.transform.erasing import QuotingTexts, find_texts, texts_of
 from etl.transform.options import Options

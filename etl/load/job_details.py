@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 
-from etl.records import JobDetails
+from etl.log_records import JobDetails
 from etl.schema.tables import job_details, video_job_versions, video_jobs
 
 #: In so many runs a job is asked for that the gateway does not find, or cannot read.

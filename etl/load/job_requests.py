@@ -12,7 +12,8 @@ import msgspec
 import sqlalchemy as sa
 
 from etl.load.erasures import find_erased_jobs, has_erasures
-from etl.records import OWNER_COLUMNS, LogRow, PageRows
+from etl.log_records import OWNER_COLUMNS, LogRow
+from etl.records import PageRows
 from etl.schema.tables import job_requests, sync_state, video_jobs
 from etl.transform.erasing import erase_message
 

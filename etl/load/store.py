@@ -34,7 +34,7 @@ from etl.load.state import (
     read_state,
     write_state,
 )
-from etl.load.unlisting import conclude_scan, forget_suspects, mark_reread, suspect_jobs
+from etl.load.unlisting import conclude_scan, forget_suspects, mark_reread, suspect_jobs, unlist_jobs
 from etl.load.upsert import JobWriter, Seen
 from etl.records import PageRows, RunKind
 
@@ -291,7 +291,7 @@ class Store:
         seen += [Seen(row, UNPLACED, at, None) for i, (row, at) in rows.items() if i in new]
         writer.write(seen, now.counts)
         mark_reread(conn, self.source_id, batch.reread, self.clock())
-        now.counts.jobs_unlisted += upsert.unlist_jobs(
+        now.counts.jobs_unlisted += unlist_jobs(
             conn, self.source_id, now.run_id, [(job_id, "not_found") for job_id in batch.gone], self.clock()
         )
 

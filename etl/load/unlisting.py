@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -12,9 +13,10 @@ from etl.errors import SuspiciousScan
 from etl.load import bulk
 from etl.load.lookup import by_suspicion, is_placed
 from etl.load.positions import UNPLACED
-from etl.load.upsert import unlist_jobs
-from etl.records import Counts
-from etl.schema.tables import sync_runs, video_jobs
+from etl.load.totals import Totals
+from etl.load.upsert import JOB_KEY, VERSION_COLUMNS, stored_row
+from etl.records import TRACKED, Counts, as_utc
+from etl.schema.tables import sync_runs, video_job_versions, video_jobs
 
 _job = video_jobs.c
 
@@ -158,3 +160,49 @@ def _unlist_all(
     while ids := conn.scalars(query.limit(_CHUNK)).all():
         done += unlist_jobs(conn, source_id, run_id, [(str(job_id), reason) for job_id in ids], at)
     return done
+
+
+def unlist_jobs(
+    conn: sa.Connection, source_id: int, run_id: int, jobs: Iterable[tuple[str, str]], at: datetime
+) -> int:
+    """Mark (job_id, reason) pairs as no longer listed, with a version each; returns how many."""
+    reasons = dict(jobs)
+    table, ids = video_jobs, list(reasons)
+    done = 0
+    for start in range(0, len(ids), 500):
+        query = sa.select(table).where(
+            table.c.source_id == source_id,
+            table.c.job_id.in_(ids[start : start + 500]),
+            table.c.unlisted_at.is_(None),
+        )
+        done += _unlist_rows(conn, list(conn.execute(query).mappings()), reasons, run_id, at)
+    return done
+
+
+def _unlist_rows(
+    conn: sa.Connection, rows: list[Any], reasons: dict[str, str], run_id: int, at: datetime
+) -> int:
+    time = bulk.instant_writer(conn.dialect.name)
+    updates, versions = [], []
+    for row in rows:
+        key, reason = (row["source_id"], row["job_id"]), reasons[row["job_id"]]
+        moment = time(max(as_utc(at), row["last_changed_at"]))
+        tracked = [time(v) if isinstance(v := row[n], datetime) else v for n in TRACKED]
+        version = row["version"] + 1
+        updates.append((version, moment, moment, reason, None, *key))
+        versions.append((*key, version, "unlist", moment, '["unlisted_at"]', *tracked, reason, run_id))
+    columns = ("version", "last_changed_at", "unlisted_at", "unlisted_reason", "suspect_run_id")
+    bulk.update_rows(conn, video_jobs, columns, JOB_KEY, updates)
+    bulk.insert_rows(conn, video_job_versions, VERSION_COLUMNS, versions)
+    counted = [row for row in rows if row["twin_source_id"] is None]
+    _count_vanished(conn, [row for row in counted if not row["settled"]])
+    return len(rows)
+
+
+def _count_vanished(conn: sa.Connection, rows: list[Any]) -> None:
+    """They were open, as the totals have it. All are one source's."""
+    if rows:
+        jobs = list(map(stored_row, rows))
+        totals = Totals(jobs, unlisted=True)
+        totals.subtract(Totals(jobs))
+        totals.write(conn, rows[0]["source_id"])

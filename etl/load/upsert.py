@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -16,17 +16,26 @@ from etl.load.lookup import Known
 from etl.load.observed import Observed, Sight, observe_changes
 from etl.load.totals import Totals
 from etl.load.twins import find_twins, mark_twins
-from etl.records import TRACKED, Counts, JobRow, Op, PageRows, as_utc
+from etl.records import TRACKED, Counts, JobRow, Op, PageRows
 from etl.schema.tables import video_job_versions, video_jobs
 from etl.transform.erasing import erase_row
 
-_HEAD = ("source_id", "job_id")
-_READY = (*_HEAD, *TRACKED, "settled", "content_hash", "version", "first_seen_at", "last_changed_at")
+JOB_KEY = ("source_id", "job_id")
+_READY = (*JOB_KEY, *TRACKED, "settled", "content_hash", "version", "first_seen_at", "last_changed_at")
 _INSERT = (*_READY, "list_position", "first_run_id")
 _UPDATE = (*TRACKED, "settled", "content_hash", "version", "last_changed_at", "list_position")
 _SET = (*_UPDATE, *Observed._fields)
 _CLEARED = ("unlisted_at", "unlisted_reason", "suspect_run_id")
-_VERSION = (*_HEAD, "version", "op", "valid_from", "changed_fields", *TRACKED, "unlisted_reason", "run_id")
+VERSION_COLUMNS = (
+    *JOB_KEY,
+    "version",
+    "op",
+    "valid_from",
+    "changed_fields",
+    *TRACKED,
+    "unlisted_reason",
+    "run_id",
+)
 _FIRST, _LAST = 1, 1 + len(TRACKED)  # where the tracked columns stand in a JobRow
 _CREATED = JobRow._fields.index("created_at")  # completed_at and expires_at follow
 _TIMES = _CREATED + 3
@@ -40,8 +49,8 @@ _AT_INSERT = {
     "run_id": "first_run_id",
 }
 _COPY_FIRST_VERSIONS = (
-    f"INTO video_job_versions ({', '.join(_VERSION)}) "  # noqa: S608 (our own names)
-    f"SELECT {', '.join(_AT_INSERT.get(name, name) for name in _VERSION)} FROM video_jobs"
+    f"INTO video_job_versions ({', '.join(VERSION_COLUMNS)}) "  # noqa: S608 (our own names)
+    f"SELECT {', '.join(_AT_INSERT.get(name, name) for name in VERSION_COLUMNS)} FROM video_jobs"
 )
 
 
@@ -189,7 +198,7 @@ class JobWriter:
         known, row = job.known, sight.row
         assert known is not None
         if sight.old["twin_source_id"] is None:
-            (plan.back if known.unlisted else plan.went).append(_stored_row(sight.old))
+            (plan.back if known.unlisted else plan.went).append(stored_row(sight.old))
             plan.came.append(row)
         at = self._time(sight.at)
         tracked, key, version = (
@@ -220,11 +229,11 @@ class JobWriter:
         self._insert_all(plan.inserts)
         mark_twins(conn, self._source_id, plan.twins)
         mark_erased_jobs(conn, self._source_id, plan.erased)
-        bulk.update_rows(conn, table, (*_SET, *_CLEARED), _HEAD, plan.updates)
-        bulk.update_rows(conn, table, ("progress",), _HEAD, plan.progress)
-        bulk.update_rows(conn, table, ("list_position", "suspect_run_id"), _HEAD, plan.moves)
-        bulk.update_rows(conn, table, ("content_hash",), _HEAD, plan.rehashes)
-        bulk.insert_rows(conn, video_job_versions, _VERSION, plan.versions)
+        bulk.update_rows(conn, table, (*_SET, *_CLEARED), JOB_KEY, plan.updates)
+        bulk.update_rows(conn, table, ("progress",), JOB_KEY, plan.progress)
+        bulk.update_rows(conn, table, ("list_position", "suspect_run_id"), JOB_KEY, plan.moves)
+        bulk.update_rows(conn, table, ("content_hash",), JOB_KEY, plan.rehashes)
+        bulk.insert_rows(conn, video_job_versions, VERSION_COLUMNS, plan.versions)
         totals = Totals(plan.came)
         totals.subtract(Totals(plan.went))
         totals.subtract(Totals(plan.back, unlisted=True))
@@ -310,53 +319,7 @@ def _tracked_values(row: JobRow, time: Callable[[datetime], Any]) -> tuple[Any, 
     return row[_FIRST:_CREATED] + own + row[_TIMES:_LAST]
 
 
-def unlist_jobs(
-    conn: sa.Connection, source_id: int, run_id: int, jobs: Iterable[tuple[str, str]], at: datetime
-) -> int:
-    """Mark (job_id, reason) pairs as no longer listed, with a version each; returns how many."""
-    reasons = dict(jobs)
-    table, ids = video_jobs, list(reasons)
-    done = 0
-    for start in range(0, len(ids), 500):
-        query = sa.select(table).where(
-            table.c.source_id == source_id,
-            table.c.job_id.in_(ids[start : start + 500]),
-            table.c.unlisted_at.is_(None),
-        )
-        done += _unlist_rows(conn, list(conn.execute(query).mappings()), reasons, run_id, at)
-    return done
-
-
-def _unlist_rows(
-    conn: sa.Connection, rows: list[Any], reasons: dict[str, str], run_id: int, at: datetime
-) -> int:
-    time = bulk.instant_writer(conn.dialect.name)
-    updates, versions = [], []
-    for row in rows:
-        key, reason = (row["source_id"], row["job_id"]), reasons[row["job_id"]]
-        moment = time(max(as_utc(at), row["last_changed_at"]))
-        tracked = [time(v) if isinstance(v := row[n], datetime) else v for n in TRACKED]
-        version = row["version"] + 1
-        updates.append((version, moment, moment, reason, None, *key))
-        versions.append((*key, version, "unlist", moment, '["unlisted_at"]', *tracked, reason, run_id))
-    columns = ("version", "last_changed_at", "unlisted_at", "unlisted_reason", "suspect_run_id")
-    bulk.update_rows(conn, video_jobs, columns, _HEAD, updates)
-    bulk.insert_rows(conn, video_job_versions, _VERSION, versions)
-    counted = [row for row in rows if row["twin_source_id"] is None]
-    _count_vanished(conn, [row for row in counted if not row["settled"]])
-    return len(rows)
-
-
-def _count_vanished(conn: sa.Connection, rows: list[Any]) -> None:
-    """They were open, as the totals have it. All are one source's."""
-    if rows:
-        jobs = list(map(_stored_row, rows))
-        totals = Totals(jobs, unlisted=True)
-        totals.subtract(Totals(jobs))
-        totals.write(conn, rows[0]["source_id"])
-
-
-def _stored_row(stored: Any) -> JobRow:
+def stored_row(stored: Any) -> JobRow:
     return JobRow(**{name: stored[name] for name in JobRow._fields})
 
 

@@ -21,9 +21,10 @@ from etl.errors import (
     Unparseable,
 )
 from etl.load import Gap, jobs_to_reread, maker_of, unplaced_jobs, unplaced_open, waiting_jobs
+from etl.log_records import LogRow
 from etl.pipeline.read_log import read_log
 from etl.pipeline.run import Run
-from etl.records import LogRow, PageRows, RawPage, Reject
+from etl.records import PageRows, RawPage, Reject
 from etl.transform import asked_for
 
 #: Where the gap begins that a log without names leaves: one row, whose end moves on.

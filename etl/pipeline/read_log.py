@@ -16,8 +16,9 @@ from itertools import pairwise
 from etl.errors import NotFound, PagingError, RepeatedPage
 from etl.extract import OWN_REQUEST, LogPage
 from etl.load import Gap, LogBatch, known_requests, newest_request, read_log_state
+from etl.log_records import LogRow
 from etl.pipeline.run import Run
-from etl.records import LogRow, Reject
+from etl.records import Reject
 from etl.transform import Unusable, log_row
 
 #: Each row holds the keys' settings and a prompt, some kilobytes in all.

@@ -12,7 +12,7 @@ import re
 from decimal import Decimal
 from typing import Any
 
-from etl.records import JobDetails
+from etl.log_records import JobDetails
 from etl.transform.json_values import Unusable, clean_text, decode_json
 from etl.transform.options import Options
 from etl.transform.privacy import Scrubber, find_prompts

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any, Literal
 from urllib.parse import quote
 
-from etl.records import OWNER_COLUMNS, LogRow
+from etl.log_records import OWNER_COLUMNS, LogRow
 from etl.transform import parsers
 from etl.transform.json_values import MAX_ID, Unusable, clean_text, decode_json
 from etl.transform.options import Options

@@ -14,7 +14,8 @@ import sqlalchemy as sa
 from etl.analytics.queries import Filter, run_report
 from etl.load.lookup import known_jobs
 from etl.load.totals import recount_all
-from etl.load.upsert import JobWriter, Seen, unlist_jobs
+from etl.load.unlisting import unlist_jobs
+from etl.load.upsert import JobWriter, Seen
 from etl.records import Counts, JobRow, decide_outcome, is_settled
 from etl.schema.tables import sources, video_jobs
 from etl.transform.jobs import PageContext, job_row

@@ -15,8 +15,8 @@ import pytest
 from etl.analytics.queries import Table
 from etl.analytics.rendering import Document, render_document, show_value, text_bars, to_parquet
 from etl.errors import ConfigError
-from etl.records import spreadsheet_safe
 from etl.schema.views.columns import Column
+from etl.spreadsheets import spreadsheet_safe
 
 WHEN = datetime(2026, 5, 1, 10, 0, 0, 250000, UTC)
 COLUMNS = (

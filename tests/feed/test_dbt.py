@@ -23,7 +23,7 @@ from etl.config import Destination, SecretUrl
 from etl.db.engine import make_engine, write_transaction
 from etl.feed import delivery
 from etl.load.job_requests import LogBatch, write_requests
-from etl.records import LogRow
+from etl.log_records import LogRow
 from etl.simulator import World
 from tests.conftest import unavailable
 from tests.support.databases import Server

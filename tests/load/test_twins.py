@@ -19,7 +19,8 @@ from etl.analytics.status import read_status, seen_twice
 from etl.load.lookup import known_jobs
 from etl.load.totals import recount_all
 from etl.load.twins import look_again
-from etl.load.upsert import JobWriter, Seen, unlist_jobs
+from etl.load.unlisting import unlist_jobs
+from etl.load.upsert import JobWriter, Seen
 from etl.records import Counts, JobRow
 from etl.schema import migrate
 from etl.schema.tables import sources, sync_state, video_jobs

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from etl.load import CommitBatch, Store
-from etl.records import JobDetails
+from etl.log_records import JobDetails
 from etl.transform import Options
 from etl.transform.job_details import read_details
 from tests.logs.site import Site, site

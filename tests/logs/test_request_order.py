@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from etl.db.engine import write_transaction
 from etl.load.job_requests import LogBatch, write_requests
-from etl.records import LogRow
+from etl.log_records import LogRow
 from etl.schema.tables import job_requests
 from tests.support.feed_history import add_source
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlencode
 
 from etl.analytics.queries import Table
 from etl.analytics.rendering import is_number, show_value
 from etl.schema.views.columns import Column
-from etl.web.dashboard.filters import SLOWEST, PageQuery
+from etl.web.dashboard.filters import PageQuery
 from etl.web.dashboard.formatting import clip_text, short_id, short_time, show_money, show_seconds
+from etl.web.dashboard.links import drill_link, hour_of, job_url, tree_url
 
 _IDS = {"job_id", "root_job_id", "remixed_from_job_id", "after_id", "before_id"}
 _LONG = {"prompt", "error_message", "payload", "reason", "last_error", "last_error_message"}
@@ -187,8 +186,8 @@ def _make_cell(column: Column, row: Mapping[str, Any], setting: Setting) -> Cell
         return Cell(str(value), "text", setting.query.url("/jobs", since=str(value), until=str(value)))
     if column.kind in ("integer", "number", "seconds", "ratio"):
         text = show_seconds(value) if column.kind == "seconds" else show_value(value, column.kind)
-        return Cell(text, "number", _drill_link(name, row, setting.query), share=_share_of_whole(name, row))
-    return Cell(clip_text(str(value), _ROW), "text", _drill_link(name, row, setting.query), value=value)
+        return Cell(text, "number", drill_link(name, row, setting.query), share=_share_of_whole(name, row))
+    return Cell(clip_text(str(value), _ROW), "text", drill_link(name, row, setting.query), value=value)
 
 
 def _money_cell(name: str, value: Any, row: Mapping[str, Any], setting: Setting) -> Cell:
@@ -259,54 +258,6 @@ def _share_of_whole(name: str, row: Mapping[str, Any]) -> float | None:
 # --- where a value leads: the jobs behind it ---------------------------------------------------
 
 
-def _drill_link(name: str, row: Mapping[str, Any], query: PageQuery) -> str:
-    table = row[""][0]
-    if table in ("models", "cost", "latency", "daily", "hourly") and name in _COUNTS | _RANKS:
-        return _counted_jobs_link(name, row, query)
-    if name == "model" and row["model"]:
-        return query.url("/jobs", model=(row["model"],))
-    if name == "source":
-        return query.url("/jobs", source=(row["source"],))
-    if table == "failures" and name in ("class", "jobs"):
-        return query.url("/jobs", status=("failed",), failure=row["class"], code=row.get("error_code") or "")
-    if table == "remixes" and name == "jobs":
-        return tree_url(row["root_job_id"], row["source"])
-    if name in ("run", "last_run_id"):
-        return f"/tables/pages?{urlencode({'run': row[name]})}"
-    return ""
-
-
-_COUNTS = {"jobs", "completed", "failed"}
-_RANKS = {"p50", "p90", "p95", "p99", "slowest"}
-
-
-def _counted_jobs_link(name: str, row: Mapping[str, Any], query: PageQuery) -> str:
-    """The jobs that were counted, or those that took at least as long as a percentile."""
-    changes: dict[str, Any] = {key: (row[key],) for key in ("source", "provider", "model") if row.get(key)}
-    if row.get("day"):
-        changes |= {"since": str(row["day"]), "until": str(row["day"])}
-    if row.get("hour"):
-        changes |= hour_of(row["hour"])
-    if name in _RANKS:
-        changes |= {"slower": f"{row[name]:g}", "sort": SLOWEST}
-    elif name != "jobs" or row[""][0] in ("latency", "cost"):
-        changes["status"] = ("failed",) if name == "failed" else ("completed",)
-    return query.url("/jobs", **changes)
-
-
-def hour_of(start: datetime) -> dict[str, str]:
-    """An hour as an address has it."""
-    return {"since": f"{start:%Y-%m-%dT%H:%MZ}", "until": f"{start + timedelta(hours=1):%Y-%m-%dT%H:%MZ}"}
-
-
 def _id_link(name: str, value: str, row: Mapping[str, Any], setting: Setting) -> str:
     source = row.get("source")
     return tree_url(value, source) if name == "root_job_id" else job_url(value, source)
-
-
-def job_url(job_id: str, source: str | None = None) -> str:
-    return f"/job?{urlencode({'id': job_id} | ({'source': source} if source else {}))}"
-
-
-def tree_url(job_id: str, source: str | None = None, path: str = "/tables/tree") -> str:
-    return f"{path}?{urlencode({'id': job_id} | ({'source': source} if source else {}))}"

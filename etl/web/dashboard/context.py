@@ -26,9 +26,10 @@ from etl.errors import ConfigError
 from etl.log import make_visible
 from etl.version import __version__
 from etl.web.cache import AnswerCache
-from etl.web.dashboard.cells import Setting, job_url, tree_url
+from etl.web.dashboard.cells import Setting
 from etl.web.dashboard.filters import PageQuery
 from etl.web.dashboard.formatting import clip_text, short_id, short_time, show_money, show_seconds
+from etl.web.dashboard.links import job_url, tree_url
 from etl.web.state import ServiceState
 from etl.web.turns import PageLimiter
 

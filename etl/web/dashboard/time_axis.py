@@ -9,7 +9,7 @@ from math import ceil
 from zoneinfo import ZoneInfo
 
 from etl.analytics.queries import Filter
-from etl.web.dashboard.cells import hour_of
+from etl.web.dashboard.links import hour_of
 
 #: Ranges up to this length are cut in hours.
 HOURS_UP_TO = timedelta(days=3)
