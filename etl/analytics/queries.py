@@ -14,9 +14,9 @@ import sqlalchemy as sa
 
 from etl.analytics.ranges import local_day, local_hour
 from etl.analytics.reports import REPORTS, Report, spend_by
+from etl.config.nearest import unknown_name
 from etl.db.engine import storage_errors
 from etl.db.types import UtcDateTime
-from etl.errors import ConfigError
 from etl.schema.tables import coverage_gaps, sources, video_jobs
 from etl.schema.views.columns import Column, CountedDays, Scope, ValueKind
 from etl.schema.views.dialects import Dialect, make_dialect
@@ -73,7 +73,7 @@ class UnseenPeriod:
 def run_report(engine: sa.Engine, name: str, chosen: Filter) -> Table:
     """The report `name`. Raises ConfigError for an unknown one, StorageError."""
     if name not in REPORTS:
-        raise ConfigError(f"there is no report {name!r}", hint=f"one of: {', '.join(REPORTS)}")
+        raise unknown_name("report", name, REPORTS)
     report = spend_by(chosen.by) if name == "spend" else REPORTS[name]
     with storage_errors(), engine.connect() as conn:
         statement = _report_statement(conn, report, chosen)
@@ -110,8 +110,7 @@ def check_sources(engine: sa.Engine, names: tuple[str, ...]) -> None:
         known = list(conn.scalars(sa.select(sources.c.name).order_by(sources.c.name)))
     for name in names:
         if name not in known:
-            hint = f"sources: {', '.join(known) or 'none yet'}"
-            raise ConfigError(f"the database has no source named {name!r}", hint=hint)
+            raise unknown_name("source", name, known)
 
 
 def check_models(engine: sa.Engine, names: tuple[str, ...]) -> None:
@@ -121,8 +120,7 @@ def check_models(engine: sa.Engine, names: tuple[str, ...]) -> None:
         for name in names:
             if conn.scalar(sa.select(model).where(model == name).limit(1)) is None:
                 known = [str(found) for found in conn.scalars(sa.select(model).distinct()) if found]
-                hint = f"models: {', '.join(sorted(known)) or 'none yet'}"
-                raise ConfigError(f"the database has no job of a model named {name!r}", hint=hint)
+                raise unknown_name("model", name, sorted(known))
 
 
 def _report_statement(conn: sa.Connection, report: Report, chosen: Filter) -> sa.TextClause:

@@ -109,9 +109,10 @@ def _row_limit(name: str | None, people: bool, limit: int | None) -> int | None:
 
 def _chosen_reports(name: str | None) -> tuple[str, ...]:
     from etl.analytics.reports import REPORTS, SUMMARY
+    from etl.config.nearest import unknown_name
 
     if name not in (None, "summary", *REPORTS):
-        raise ConfigError(f"there is no report {name!r}", hint=f"one of: {', '.join(REPORTS)}")
+        raise unknown_name("report", str(name), REPORTS)
     return SUMMARY if name in (None, "summary") else (str(name),)
 
 

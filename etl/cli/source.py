@@ -9,7 +9,7 @@ import typer
 
 from etl.cli.output import GOOD, moment_text, print_line
 from etl.cli.settings import CommandSettings, ConfigFile
-from etl.errors import ConfigError
+from etl.config.nearest import unknown_name
 
 if TYPE_CHECKING:
     from etl.analytics.status import SourceStatus
@@ -71,9 +71,7 @@ def _read_status(engine: Engine, name: str, now: datetime) -> SourceStatus:
 
     found = {status.source: status for status in read_status(engine, now)}
     if name not in found:
-        raise ConfigError(
-            f"the database has no source named {name!r}", hint=f"sources: {', '.join(found) or 'none yet'}"
-        )
+        raise unknown_name("source", name, found)
     return found[name]
 
 
