@@ -85,6 +85,11 @@ def _in_one_currency(d: Dialect, cost: str) -> str:
     return f"{ours} AS {cost}, {others} AS other_costs"
 
 
+def _sum_jobs(d: Dialect, jobs: str) -> str:
+    """The sum of numbers of jobs: of none it is nought, where SQL would say that it is not known."""
+    return d.whole(f"COALESCE(SUM({jobs}), 0)")
+
+
 def _sum_counts(keys: str, made: str = "") -> Callable[[Dialect, Scope], str]:
     """`daily_jobs`, added up by `keys`, of which one is `made` of its columns."""
     source = f"SELECT d.*, {made} FROM ({{days}}) d" if made else "{days}"
@@ -94,12 +99,12 @@ def _sum_counts(keys: str, made: str = "") -> Callable[[Dialect, Scope], str]:
 
     def sql(d: Dialect, scope: Scope) -> str:
         counts = ", ".join(f"{ended(outcome)} AS {name}" for name, outcome in _PARTS.items())
-        sums = ", ".join(f"{d.whole(f'SUM({name})')} AS {name}" for name in ("jobs", *_PARTS))
+        sums = ", ".join(f"{_sum_jobs(d, name)} AS {name}" for name in ("jobs", *_PARTS))
         rate = "SUM(failed) * 1.0 / NULLIF(SUM(completed) + SUM(failed), 0)"
         by = f"{keys}, " if keys else ""
         return f"""
 SELECT {by}{sums}, {d.rounded(rate, 4)} AS failure_rate, SUM(seconds) AS seconds,
-  {_in_one_currency(d, "cost")}, {d.whole("SUM(uncosted_jobs)")} AS uncosted_jobs
+  {_in_one_currency(d, "cost")}, {_sum_jobs(d, "uncosted_jobs")} AS uncosted_jobs
 FROM (
   SELECT {by}currency, SUM(jobs) AS jobs, {counts},
     SUM(CASE WHEN status = 'completed' THEN seconds END) AS seconds, {d.sum_of_money("cost")} AS cost,
