@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
+import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from etl.check.finding import Finding
@@ -44,12 +47,26 @@ def _new_file(path: Path) -> Finding:
 def _check_tables(engine: Engine) -> Iterator[Finding]:
     revision = migrate.current_revision(engine)
     yield Finding("database", True, "reachable")
+    if is_sqlite(engine):
+        yield from _check_privacy(Path(str(engine.url.database)))
     if revision is None:
         yield Finding("tables", None, "none yet; the first sync creates them, or: bifrost-etl db upgrade")
     else:
         yield _as_declared(engine, revision)
     yield _check_writable(engine)
     yield from _check_rights(engine)
+
+
+def _check_privacy(path: Path) -> Iterator[Finding]:
+    """A file that was there before, or was copied, may have the umask's rights; prompts are in it."""
+    with suppress(OSError):  # gone meanwhile: what follows says so
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if os.name == "posix" and mode & stat.S_IROTH:
+            said = f"every user of this machine may read {path} (mode {mode:04o}), prompts included"
+            files = " ".join(
+                shlex.quote(str(path) + end) for end in ("", "-wal", "-shm") if Path(f"{path}{end}").exists()
+            )
+            yield Finding("privacy", None, said, f"run: chmod o-rwx {files}")
 
 
 def _as_declared(engine: Engine, revision: str) -> Finding:

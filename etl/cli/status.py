@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from etl import times
-from etl.cli.errors import FAILED, PARTLY
+from etl.cli.errors import FAILED, PARTLY, USAGE
 from etl.cli.output import (
     BAD,
     DIM,
@@ -78,8 +78,9 @@ def command(
     error_message}, open_gaps, gaps: [{id, kind, detected_at, gap_from, gap_until, last_known_job_id,
     oldest_listed_job_id, reason, probed_at, accepted_at}]}]}.
 
-    Exit codes: 0 fine, failing sources included; 1 a source is stale (--max-age); 3 a part of a list is not
-    read.
+    Exit codes: 0 fine, a source that fails and is still fresh included; 1 a source is stale (--max-age), is
+    disabled, or its runs fail before its first load is complete; 2 there is no source; 3 a part of a list is
+    not read.
     """
     limit = None if max_age is None else parse_age(max_age)
     settings = ctx.ensure_object(CommandSettings)
@@ -93,8 +94,16 @@ def command(
         say_json(_status_document(found, wanted, stale, now, limit, judged))
     else:
         _show_statuses(found, judged, stale, now, loaded, every=every)
+    if not found and not wanted:
+        raise typer.Exit(USAGE)
     blind = any(found[name].open_gaps for name in wanted if name in found)
-    raise typer.Exit(FAILED if stale else PARTLY if blind else 0)
+    stuck = any(_is_stuck(found[name], judged[name]) for name in wanted if name in found)
+    raise typer.Exit(FAILED if stale or stuck else PARTLY if blind else 0)
+
+
+def _is_stuck(status: SourceStatus, standing: Standing) -> bool:
+    """Nothing fresh can come of it: it is disabled, or it fails and was never complete."""
+    return standing.state == "disabled" or (standing.state == "loading" and status.failures > 0)
 
 
 def parse_age(text: str) -> timedelta:

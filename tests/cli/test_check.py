@@ -123,3 +123,17 @@ def test_two_keys_of_one_account_are_told(tmp_path: Path, gateway: Simulator):
     told = [each for each in done.json["findings"] if each["what"] == "jobs of its own"]
     assert [(each["source"], each["result"]) for each in told] == [("two", "failed")]
     assert "the same jobs as one" in told[0]["detail"]
+
+
+def test_a_file_that_everybody_may_read_is_told_of(configured: Command):
+    configured("db", "upgrade")
+    file = configured.folder / "etl.db"
+    privacy = [one for one in configured("check", "--json").json["findings"] if one["what"] == "privacy"]
+    assert privacy == []
+    file.chmod(0o644)
+    done = configured("check", "--json")
+    (found,) = [one for one in done.json["findings"] if one["what"] == "privacy"]
+    assert (done.code, found["result"]) == (0, "unknown")
+    assert "mode 0644" in found["detail"] and f"chmod o-rwx {file.name}" in found["hint"]
+    file.chmod(0o640)
+    assert "privacy" not in {one["what"] for one in configured("check", "--json").json["findings"]}

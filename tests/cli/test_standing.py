@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -76,6 +78,42 @@ def test_many_sources_are_counted_and_the_healthy_folded(tmp_path: Path):
     assert len([line for line in command("status", "--all").out.splitlines() if line.startswith("s")]) > 10
     states = {one["source"]: one["state"] for one in command("status", "--json").json["sources"]}
     assert (states["s3"], states["s4"]) == ("failing", "ok")
+
+
+def test_a_source_that_never_began_is_no_success(tmp_path: Path):
+    command = Command(tmp_path, DATABASE_URL="sqlite:///etl.db")
+    with Simulator(World(jobs=2), token=TOKEN) as sim:
+        _configure(tmp_path, sim.base_url, 1, broken=False)
+        config = tmp_path / "bifrost-etl.yaml"
+        assert command("status").code == 0, "nothing was tried yet"
+        config.write_text(config.read_text().replace(TOKEN, "another"))
+        assert command("sync").code == 1
+        refused = command("status")
+        assert refused.code == 1 and "401" in refused.out, refused.all
+        config.write_text(config.read_text().replace("another", TOKEN))
+        assert command("sync", "s0").code == 0
+        assert command("status").code == 0
+
+
+def test_a_source_that_is_disabled_is_no_success(tmp_path: Path):
+    command = Command(tmp_path, DATABASE_URL="sqlite:///etl.db")
+    with Simulator(World(jobs=2), token=TOKEN) as sim:
+        _configure(tmp_path, sim.base_url, 1, broken=False)
+        command("sync")
+        with closing(sqlite3.connect(tmp_path / "etl.db")) as connection, connection:
+            connection.execute(
+                "UPDATE sync_state SET disabled_at = '2026-01-01 00:00:00.000000', disabled_reason = '401'"
+            )
+        done = command("status")
+        assert done.code == 1 and "disabled since" in done.out, done.all
+
+
+def test_no_source_at_all_is_a_wrong_configuration(tmp_path: Path):
+    command = Command(tmp_path, DATABASE_URL="sqlite:///etl.db")
+    (tmp_path / "bifrost-etl.yaml").write_text("sources: []\n")
+    done = command("status")
+    assert done.code == 2 and "no source is configured" in done.out, done.all
+    assert command("status", "--json").code == 2
 
 
 def _configure(folder: Path, base_url: str, count: int, *, broken: bool) -> None:
