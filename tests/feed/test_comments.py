@@ -15,7 +15,7 @@ from tests.support.feed_history import Writer, add_source
 from tests.support.reading_back import destination
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-TABLE = "History: one row per change, append-only, never rewritten."
+TABLE = "History: one row per change, append-only; only an erasure takes texts away."
 COLUMN = "Order of change; grows within a source."
 
 
