@@ -111,8 +111,8 @@ _STEPS = """
 import sys
 from etl.schema import migrate
 from etl.db.engine import make_engine
-with migrate._migrating(make_engine(sys.argv[1])) as (connection, _):
-    migrate._alembic("upgrade", connection, "head")
+with migrate._migration_transaction(make_engine(sys.argv[1])) as (connection, _):
+    migrate._run_alembic("upgrade", connection, "head")
 """
 
 

@@ -45,7 +45,7 @@ def test_sync_status_history(configured: Command, gateway: Simulator):
     history = configured("history", job_id, "--json")
     assert history.json["jobs"][0]["versions"][0]["op"] == "insert"
     assert "first seen" in configured("history", job_id).out
-    unknown = configured("history", job_id[:-3])
+    unknown = configured("history", f"{job_id[:-3]}?")
     assert (unknown.code, job_id in unknown.err) == (2, True)
 
 
