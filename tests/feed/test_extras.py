@@ -25,7 +25,8 @@ for name in {missing}: sys.modules[name] = None  # importing it raises ImportErr
 from etl.config import Destination, SecretUrl
 from etl.db.engine import make_engine
 from etl.feed import delivery
-result = delivery.deliver_to_one(make_engine({url!r}), Destination(name="d", type={kind!r}, url=SecretUrl({place!r})))
+place = SecretUrl({place!r})
+result = delivery.deliver_to_one(make_engine({url!r}), Destination(name="d", type={kind!r}, url=place))
 print(result.status, result.error, getattr(result.error, "hint", None), result.rows)
 """
 
