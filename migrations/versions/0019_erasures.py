@@ -10,7 +10,7 @@ from etl.db.types import BigKey, Text, UtcDateTime
 revision = "0019"
 down_revision = "0018"
 
-VIEWS = "438e41064dda848f"
+VIEWS = "687a1e7cd36cdd77"
 _ERASED = "When its prompt was erased on request, our clock (UTC)."
 _HISTORY = "History: one row per change, append-only; only an erasure takes texts away."
 _HISTORY_BEFORE = "History: one row per change, append-only, never rewritten."
