@@ -138,7 +138,9 @@ def _build_config(root: Node, environ: Mapping[str, str], reader: Reader) -> Con
     known = Node(
         {**sections, "database": _database_node(sections.get("database"), environ, reader)}, root.where
     )
-    fields = reader.read(known, Config, "", without=("origin", "path", "sources"))
+    fields = reader.read(
+        known, Config, "", without=("origin", "path", "sources"), beside=("sources", "defaults")
+    )
     fields["sources"] = list(_source_fields(sources, under, environ, reader))
     _refuse_duplicates(fields["sources"], reader)
     _refuse_duplicates(fields.get("feed", {}).get("destinations", []), reader)

@@ -106,9 +106,15 @@ class Reader:
             self.problems.append(text)
 
     def read(
-        self, node: Node, struct: type[msgspec.Struct], path: str, without: tuple[str, ...] = ()
+        self,
+        node: Node,
+        struct: type[msgspec.Struct],
+        path: str,
+        without: tuple[str, ...] = (),
+        beside: tuple[str, ...] = (),
     ) -> Fields:
-        """The mapping as fields of this record; `without` names fields that may not stand here."""
+        """The mapping as fields of this record; `without` names fields that may not stand here, `beside` keys
+        that may, and that somebody else reads."""
         fields = Fields(struct, node.where, path)
         if self.is_broken(node, path) or node.value is None:
             fields.broken.update(_required_keys(struct) if isinstance(node.value, Unset) else ())
@@ -122,7 +128,7 @@ class Reader:
             if key in allowed:
                 self._read_field(fields, key, allowed[key], item)
             else:
-                self._report_unknown(item.where, path, key, list(allowed))
+                self._report_unknown(item.where, path, key, [*allowed, *beside])
         self._check_exclusives(fields, node.value)
         return fields
 

@@ -66,6 +66,14 @@ servce:
 
 
 @pytest.mark.parametrize(
+    ("wrong", "right"),
+    [("source", "sources"), ("souces", "sources"), ("default", "defaults"), ("feeds", "feed")],
+)
+def test_a_section_nearly_right_is_told_of_whoever_reads_it(wrong: str, right: str) -> None:
+    assert f"{wrong}: unknown key; did you mean {right}?" in complaint(f"{wrong}: {{}}\n")
+
+
+@pytest.mark.parametrize(
     ("extra", "words"),
     [
         ("page_size: 0", "from 1 to 100"),
