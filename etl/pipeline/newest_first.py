@@ -25,7 +25,7 @@ NEIGHBOURS = 4
 #: So many unknown jobs that are older than the newest known one, in a list without any known one, are
 #: another account's.
 MANY = 10
-_CUT_SHORT = "the list ended here without showing its last job again"
+CUT_SHORT = "the list ended here without showing its last job again"
 
 
 def newest_first(run: Run) -> None:
@@ -190,7 +190,7 @@ class Descent(Steering):
             gap_until=oldest.created_at if oldest else run.now(),
             last_known_job_id=newest_id,
             oldest_listed_job_id=oldest.job_id if oldest else None,
-            reason=_CUT_SHORT
+            reason=CUT_SHORT
             if self.unproved and self.ending.tail
             else "the list no longer reaches back to what was known",
         )

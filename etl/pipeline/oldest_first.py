@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from etl.errors import GatewayError
+from etl.load import Gap
 from etl.pipeline import order
 from etl.pipeline.ending import Ending
-from etl.pipeline.newest_first import newest_first
+from etl.pipeline.newest_first import CUT_SHORT, newest_first
+from etl.pipeline.page_checks import created
 from etl.pipeline.poison import isolate
 from etl.pipeline.run import Run
 from etl.pipeline.walk import Steering, walk_list
@@ -24,7 +28,10 @@ def read_one_way(run: Run, head: PageRows) -> None:
 def oldest_first(run: Run) -> None:
     """A gateway that lists oldest first whatever it is asked."""
     run.state.list_order = "asc" if run.source.order == "auto" else run.state.list_order
-    walk_list(FromBeginning(run), run.request("asc", (run.state.checkpoint or {}).get("old")))
+    steering = FromBeginning(run)
+    walk_list(steering, run.request("asc", (run.state.checkpoint or {}).get("old")))
+    if steering.ending is not None and (last := steering.ending.unproved) is not None:
+        run.open_gap(Gap(steering.newest_at, None, last, None, CUT_SHORT))
 
 
 def read_again(run: Run) -> None:
@@ -40,6 +47,7 @@ class FromBeginning(Steering):
     def __init__(self, run: Run) -> None:
         super().__init__(run, "old", "asc")
         self.ending = Ending()
+        self.newest_at: datetime | None = None
         self._from: str | None = None
 
     def begin_stretch(self, start: PageRequest) -> None:
@@ -52,6 +60,7 @@ class FromBeginning(Steering):
         self.run.take(self.lane, rows)
         if self.ending is not None:
             self.ending.saw(rows)
+        self.newest_at = max(created(rows), default=self.newest_at)
         self._from = rows.leads_to or self._from
         self.run.settle({"old": self._from, "below": []})
 

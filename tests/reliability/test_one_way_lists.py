@@ -95,3 +95,28 @@ def test_pages_that_end_with_their_first_job_are_read_on_behind_the_last_new_one
         rig.ok()
         assert len(rig.jobs()) == 31
         assert rig.reconcile().status == "ok"
+
+
+class NothingBehind(OneWay):
+    """Oldest first; asked for what follows any job, it shows nothing and says that nothing follows."""
+
+    def __call__(self, ask: Ask) -> bytes:
+        if self.cut and ask.path == "/v1/videos" and ask.query.get("after"):
+            return answer(page(([], False)))
+        return super().__call__(ask)
+
+    cut = True
+
+
+def test_an_end_that_the_list_never_proves_is_a_gap(url: str) -> None:
+    listed = NothingBehind(jobs(0, 9), "asc")
+    with reading(listed, url, page_size=2) as rig:
+        result = rig.sync()
+        assert len(rig.jobs()) == 2
+        gaps = rig.rows("coverage_gaps")
+        assert result.status == "ok" and [gap["last_known_job_id"] for gap in gaps] == ["video_00001:openai"]
+        assert gaps[0]["oldest_listed_job_id"] is None and gaps[0]["accepted_at"] is None
+        listed.cut = False
+        rig.ok()
+        assert rig.reconcile().status == "ok"
+        assert len(rig.jobs()) == 9 and not rig.rows("coverage_gaps")
