@@ -45,6 +45,17 @@ def test_feed_and_its_status(command):
     assert (shown.code, "up to date" in shown.out) == (0, True), shown.all
 
 
+@pytest.mark.parametrize("arguments", [(), ("status",), ("verify",)])
+def test_a_destination_is_written_and_read_without_noise(command, tmp_path, arguments):
+    """DuckDB's binding complains of its own objects when a process ends without looking for cycles."""
+    with (tmp_path / "bifrost.yaml").open("a") as file:
+        file.write(f'    - {{name: duck, type: duckdb, url: "duckdb:///{tmp_path}/lake.duckdb"}}\n')
+    assert command("feed", "duck").code == 0
+    done = command("feed", *arguments, "duck")
+    assert done.code == 0, done.all
+    assert [line for line in done.err.splitlines() if not line.startswith("duck: ")] == []
+
+
 def test_one_broken_destination_stops_no_other(command):
     done = command("feed", "--json")
     assert done.code == 3, done.all
