@@ -60,6 +60,13 @@ def command(
                 _ask_first(found)
             found = erase_jobs(engine, selection, at=datetime.now(UTC), reason=reason)
         _show_erased(found, dry_run=dry_run, json=json, sqlite=engine.dialect.name == "sqlite")
+        names = [destination.name for destination in loaded.feed.destinations]
+        if names and found.jobs and not (dry_run or json):
+            print_line(
+                f"Earlier versions of these jobs that were delivered to {', '.join(names)} still hold their"
+                " texts, and `feed verify` calls them changed: docs/erase.md says how to remove them there.",
+                WARN,
+            )
 
 
 def _make_selection(

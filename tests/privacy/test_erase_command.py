@@ -85,3 +85,19 @@ def test_what_says_nothing_or_too_much_is_refused(
     assert prompts(folder) == [WORDS] * 4
     if options and options[0] == "--source":
         assert "There is no source 'defualt'" in capsys.readouterr().err
+
+
+def test_destinations_that_hold_earlier_versions_are_named(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An erasure does not reach what was delivered before: whoever erases must hear where it still stands."""
+    (folder / "bifrost-etl.yaml").write_text(
+        f"database: {{url: 'sqlite:///{folder / 'jobs.db'}'}}\n"
+        "feed: {destinations: [{name: lake, type: filesystem, url: a},"
+        " {name: house, type: delta, url: d}]}\n"
+    )
+    assert main(["erase", "--prompt-match", "zebraquux", "--dry-run"]) == 0
+    assert "lake, house" not in capsys.readouterr().out
+    assert main(["erase", "--prompt-match", "zebraquux", "--yes"]) == 0
+    said = capsys.readouterr().out
+    assert "delivered to lake, house still hold their texts" in said and "docs/erase.md" in said
