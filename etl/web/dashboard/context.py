@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
@@ -23,6 +24,7 @@ from etl.analytics.queries import Filter
 from etl.config import Reporting
 from etl.db.engine import Engine
 from etl.errors import ConfigError
+from etl.load.bulk import storable_text
 from etl.log import make_visible
 from etl.version import __version__
 from etl.web.cache import AnswerCache
@@ -123,7 +125,7 @@ class Call:
 
     @staticmethod
     def of(desk: Desk, request: Request) -> Call:
-        return Call(desk, request, state_of(request), PageQuery.of(request.query_params))
+        return Call(desk, request, state_of(request), PageQuery.of(_parameters(request)))
 
     @cached_property
     def engine(self) -> Engine:
@@ -152,9 +154,14 @@ class Call:
             self.query, self.reporting.timezone, self.reporting.currency, unfold, hidden, sort_path, sorts
         )
 
+    @property
+    def parameters(self) -> QueryParams:
+        """What the address asks, in texts that every database takes."""
+        return _parameters(self.request)
+
     def job_named(self) -> tuple[str, str | None]:
         """The job and source in the address. Raises ConfigError."""
-        given = self.request.query_params
+        given = self.parameters
         job_id = given.get("id", "").strip()
         if not job_id:
             raise ConfigError("no job was named", hint="write its id into the field at the top")
@@ -177,6 +184,12 @@ class Call:
 
     def page(self, template: str, values: Mapping[str, Any], status: int = 200) -> Response:
         return self.desk.page(template, values, status)
+
+
+def _parameters(request: Request) -> QueryParams:
+    """Texts are stored without what some database refuses (NUL, lone surrogates): so are they asked for."""
+    given = request.query_params.multi_items()
+    return QueryParams([(storable_text(name), storable_text(value)) for name, value in given])
 
 
 def state_of(request: Request) -> ServiceState:

@@ -85,7 +85,7 @@ def _remix_tree(call: Call) -> Table:
 
 
 def run_of(call: Call) -> int | None:
-    given = call.request.query_params.get("run", "")
+    given = call.parameters.get("run", "")
     return int(given) if given.isascii() and given.isdigit() and len(given) < 19 else None
 
 
@@ -124,7 +124,7 @@ def _describe_tree(table: Table) -> str:
 def _file_address(call: Call, view: TableSpec) -> str:
     """The address of its files, without the ending: `{}` stands for it."""
     path = f"/tables/{view.name}.{{}}"
-    own = {name: call.request.query_params.get(name) for name in ("id", "source", "run")}
+    own = {name: call.parameters.get(name) for name in ("id", "source", "run")}
     if view.name in ("tree", "pages"):
         return f"{path}?{urlencode({name: value for name, value in own.items() if value})}"
     return call.query.url(path, sort=call.query.sort)
