@@ -6,6 +6,7 @@ Servers start when first needed. Without one the test is skipped; REQUIRE_ALL=1 
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import os
 import re
@@ -14,6 +15,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -67,6 +69,16 @@ def _start(starter: Callable[[], AbstractContextManager[Server]]) -> Iterator[Se
 def unavailable(reason: str) -> None:
     """Skips, or fails where everything must be there."""
     (pytest.fail if os.environ.get("REQUIRE_ALL") == "1" else pytest.skip)(reason)
+
+
+def require_module(name: str) -> Any:
+    """The module; a package that is not installed skips, or fails where everything must be there."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        if os.environ.get("REQUIRE_ALL") == "1":
+            pytest.fail(f"{name} is not installed: {error}", pytrace=False)
+        pytest.skip(f"{name} is not installed: {error}", allow_module_level=True)
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from etl.analytics.rendering import Document, render_document, show_value, text_
 from etl.errors import ConfigError
 from etl.schema.views.columns import Column
 from etl.spreadsheets import spreadsheet_safe
+from tests.conftest import require_module
 
 WHEN = datetime(2026, 5, 1, 10, 0, 0, 250000, UTC)
 COLUMNS = (
@@ -100,7 +101,7 @@ def test_markdown_shows_markup_as_text():
 
 
 def test_parquet_is_read_back_by_its_own_library(tmp_path):
-    parquet = pytest.importorskip("pyarrow.parquet")
+    parquet = require_module("pyarrow.parquet")
     exact = tuple(
         (*row[:2], Decimal(cost), *row[3:]) for row, cost in zip(ROWS, ("-0.1", "0.000001"), strict=True)
     )

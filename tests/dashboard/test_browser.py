@@ -9,12 +9,13 @@ from urllib.parse import quote
 
 import pytest
 
+from tests.conftest import require_module
 from tests.dashboard.site import HOSTILE, TOKEN, Site, secret, show_all, unreachable
 from tests.support.rig import Rig
 
 pytestmark = pytest.mark.slow
 
-playwright = pytest.importorskip("playwright.sync_api")
+playwright = require_module("playwright.sync_api")
 expect = playwright.expect
 Open = Callable[..., Any]
 

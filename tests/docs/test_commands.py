@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from etl.simulator import Simulator, World
-from tests.conftest import unavailable
+from tests.conftest import require_module, unavailable
 from tests.docs.instructions import PROLOGUE, ROOT, Block, comments, fences, script
 
 pytestmark = pytest.mark.slow
@@ -201,8 +201,8 @@ def mirror(shell: Shell, tmp_path: Path, gateway: Simulator) -> Path:
 
 def test_warehouse(shell: Shell, mirror: Path, postgres) -> None:
     """Its first settings are those that its commands deliver with; its SQL asks what was delivered."""
-    duckdb = pytest.importorskip("duckdb")
-    pytest.importorskip("dlt")
+    duckdb = require_module("duckdb")
+    require_module("dlt")
     settings, warehouse = mirror / "bifrost.yaml", postgres.create("analytics")
     for block in fences("docs/warehouse.md"):
         if block.language == "yaml":

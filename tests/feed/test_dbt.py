@@ -25,13 +25,13 @@ from etl.feed import delivery
 from etl.load.job_requests import LogBatch, write_requests
 from etl.log_records import LogRow
 from etl.simulator import World
-from tests.conftest import unavailable
+from tests.conftest import require_module, unavailable
 from tests.support.databases import Server
 from tests.support.rig import Rig, rig
 
 pytestmark = pytest.mark.slow
 
-pytest.importorskip("dlt")
+require_module("dlt")
 ROOT = Path(__file__).parents[2]
 #: dbt pins what we pin otherwise, so it lives in an environment of its own: `make dbt`.
 DBT = Path(os.environ.get("DBT", ROOT / ".venv/dbt/bin/dbt"))

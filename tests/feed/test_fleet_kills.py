@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from harness.lake import play
+from tests.conftest import require_module
 from tests.support.databases import Server
 
 pytestmark = pytest.mark.slow
 
-pytest.importorskip("dlt")
+require_module("dlt")
 
 
 @pytest.mark.timeout(600)  # some dozens of processes start one after the other

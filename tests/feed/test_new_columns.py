@@ -18,6 +18,7 @@ from etl.feed.sinks.registry import open_sink
 from etl.feed.tables import STATE, STATE_COLUMNS, state_schema
 from etl.feed.watermarks import Mark
 from etl.schema.tables import sources
+from tests.conftest import require_module
 from tests.support.feed_history import Writer, add_source
 from tests.support.reading_back import destination
 
@@ -29,7 +30,7 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Destinati
     if request.param != "postgres":
         yield destination(request.param, tmp_path)
         return
-    pytest.importorskip("dlt")
+    require_module("dlt")
     server = request.getfixturevalue("postgres")
     yield Destination(name="pg", type="postgres", url=SecretUrl(server.create("grown")))
     server.drop("grown")

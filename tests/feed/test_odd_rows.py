@@ -16,11 +16,12 @@ from etl.config import Destination, SecretUrl
 from etl.db.engine import write_transaction
 from etl.feed import delivery
 from etl.schema.tables import cache_lookups, list_pages, sync_runs, video_job_versions
+from tests.conftest import require_module
 from tests.support.databases import Server
 from tests.support.feed_history import START, Writer, add_source
 from tests.support.reading_back import destination, expected, held, plain
 
-pytest.importorskip("dlt")
+require_module("dlt")
 ODD_JSON = {
     "whole": 2**70,
     "small": 5e-324,

@@ -14,6 +14,7 @@ from moto.server import ThreadedMotoServer
 from etl.config import Destination, SecretUrl
 from etl.feed import delivery
 from etl.feed.tables import KEYS
+from tests.conftest import require_module
 from tests.support.feed_history import Writer, add_source
 from tests.support.reading_back import expected, newest_requests, plain
 
@@ -95,7 +96,7 @@ def test_parquet(engine, endpoint):
 
 
 def test_delta(engine, endpoint):
-    deltalake = pytest.importorskip("deltalake")
+    deltalake = require_module("deltalake")
     options = _delta(endpoint)
     _fill(engine, Destination(name="d", type="delta", url=SecretUrl("s3://lake/delta"), options=options))
     for table in KEYS:
@@ -105,7 +106,7 @@ def test_delta(engine, endpoint):
 
 
 def test_iceberg(engine, endpoint, tmp_path):
-    catalogs = pytest.importorskip("pyiceberg.catalog")
+    catalogs = require_module("pyiceberg.catalog")
     options = _iceberg(endpoint, tmp_path)
     url = SecretUrl("s3://lake/iceberg")
     _fill(engine, Destination(name="i", type="iceberg", url=url, options=options))

@@ -23,6 +23,7 @@ from etl.feed import delivery, locks
 from etl.feed.locks import only_one
 from etl.feed.sinks.iceberg_upkeep import keep_up
 from etl.feed.tables import STREAMS, VERSIONS
+from tests.conftest import require_module
 from tests.support.feed_history import Writer, add_source
 from tests.support.reading_back import assert_equal, held
 
@@ -121,7 +122,7 @@ def test_every_file_has_the_same_columns(engine, tmp_path, reader):
         query = f"SELECT mood, count(*) FROM read_parquet('{folder}/*.parquet') GROUP BY mood ORDER BY 2"
         counted = duckdb.sql(query).fetchall()
     else:
-        polars = pytest.importorskip("polars")
+        polars = require_module("polars")
         counted = (
             polars.scan_parquet(f"{folder}/*.parquet").group_by("mood").len().sort("len").collect().rows()
         )

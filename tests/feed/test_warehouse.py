@@ -16,11 +16,12 @@ from etl.db.engine import write_transaction
 from etl.feed import delivery
 from etl.feed.tables import KEYS, SMALL, STATE_COLUMNS
 from etl.schema.tables import prices
+from tests.conftest import require_module
 from tests.support.feed_history import Writer, add_source, stored
 
 pytestmark = pytest.mark.slow
 
-pytest.importorskip("dlt")
+require_module("dlt")
 sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 
