@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -38,6 +38,18 @@ class Erased:
     job_requests: int = 0
 
 
+class Chosen(NamedTuple):
+    """Jobs of one source, and the known prompts of each. Without a time (`at`) nothing is written."""
+
+    source_id: int
+    ids: Sequence[str]
+    prompts: Mapping[str, set[str]]
+    at: datetime | None
+
+    def among(self, table: sa.Table) -> sa.ColumnElement[bool]:
+        return _of(table, self.source_id, self.ids)
+
+
 def erase(
     conn: sa.Connection,
     source_id: int,
@@ -48,12 +60,12 @@ def erase(
     at: datetime | None,
 ) -> None:
     """Take the texts of these jobs of one source out of every table, and count the rows in `done`."""
-    prompts = _known_prompts(conn, source_id, ids)
-    done.rejected_items += _erase_rejects(conn, source_id, ids, words, at)
-    done.list_pages += _erase_pages(conn, source_id, ids, prompts, at)
-    done.job_requests += _erase_requests(conn, source_id, ids, prompts, at)
-    done.video_job_versions += _erase_versions(conn, source_id, ids, prompts, at)
-    done.video_jobs += _erase_states(conn, source_id, ids, prompts, at)
+    chosen = Chosen(source_id, ids, _known_prompts(conn, source_id, ids), at)
+    done.rejected_items += _erase_rejects(conn, chosen, words)
+    done.list_pages += _erase_pages(conn, chosen)
+    done.job_requests += _erase_requests(conn, chosen)
+    done.video_job_versions += _erase_versions(conn, chosen)
+    done.video_jobs += _erase_states(conn, chosen)
 
 
 def _of(table: sa.Table, source_id: int, ids: Sequence[str]) -> sa.ColumnElement[bool]:
@@ -70,42 +82,32 @@ def _known_prompts(conn: sa.Connection, source_id: int, ids: Sequence[str]) -> d
     return found
 
 
-def _erase_versions(
-    conn: sa.Connection,
-    source_id: int,
-    ids: Sequence[str],
-    prompts: Mapping[str, set[str]],
-    at: datetime | None,
-) -> int:
+def _erase_versions(conn: sa.Connection, chosen: Chosen) -> int:
     c = video_job_versions.c
     columns = (c.change_seq, c.job_id, c.prompt, c.error_message, c.extra)
-    rows = conn.execute(sa.select(*columns).where(_of(video_job_versions, source_id, ids))).all()
+    rows = conn.execute(sa.select(*columns).where(chosen.among(video_job_versions))).all()
     changed = [
         (row, kept)
         for row in rows
-        if (kept := erase_texts(texts_of(row), prompts[row.job_id])) != texts_of(row)
+        if (kept := erase_texts(texts_of(row), chosen.prompts[row.job_id])) != texts_of(row)
     ]
-    if at is not None:
+    if chosen.at is not None:
         for row, kept in changed:
             update = sa.update(video_job_versions).where(c.change_seq == row.change_seq)
             conn.execute(update.values(**kept._asdict()))
     return len(changed)
 
 
-def _erase_states(
-    conn: sa.Connection,
-    source_id: int,
-    ids: Sequence[str],
-    prompts: Mapping[str, set[str]],
-    at: datetime | None,
-) -> int:
+def _erase_states(conn: sa.Connection, chosen: Chosen) -> int:
     """The current state, and a version that tells the feed."""
-    rows = conn.execute(sa.select(video_jobs).where(_of(video_jobs, source_id, ids))).mappings().all()
+    rows = conn.execute(sa.select(video_jobs).where(chosen.among(video_jobs))).mappings().all()
     new = [row for row in rows if row["erased_at"] is None]
-    if at is not None and rows:
-        run_id = conn.scalar(sa.select(sa.func.max(sync_runs.c.id)).where(sync_runs.c.source_id == source_id))
+    if chosen.at is not None and rows:
+        run_id = conn.scalar(
+            sa.select(sa.func.max(sync_runs.c.id)).where(sync_runs.c.source_id == chosen.source_id)
+        )
         for row in rows:
-            _erase_state(conn, row, prompts[row["job_id"]], at, run_id)
+            _erase_state(conn, row, chosen.prompts[row["job_id"]], chosen.at, run_id)
     return len(new)
 
 
@@ -131,64 +133,56 @@ def _json_names(names: Sequence[str]) -> str:
     return "[" + ",".join(f'"{name}"' for name in names) + "]"
 
 
-def _erase_rejects(
-    conn: sa.Connection, source_id: int, ids: Sequence[str], words: Sequence[str], at: datetime | None
-) -> int:
+def _erase_rejects(conn: sa.Connection, chosen: Chosen, words: Sequence[str]) -> int:
     """The bytes of items that name the job, or that nobody can tell whose they are and that say the words."""
     c, wanted = rejected_items.c, [word.casefold() for word in words]
-    query = sa.select(c.id, c.job_id, c.payload, c.reason).where(c.source_id == source_id)
+    query = sa.select(c.id, c.job_id, c.payload, c.reason).where(c.source_id == chosen.source_id)
     rows = conn.execute(query.where(c.payload.is_not(None))).all()
-    chosen = set(ids)
-    gone = [r for r in rows if r.job_id in chosen or (r.job_id is None and bytes_say(r.payload, wanted))]
-    if at is not None:
+    named = set(chosen.ids)
+    gone = [r for r in rows if r.job_id in named or (r.job_id is None and bytes_say(r.payload, wanted))]
+    if chosen.at is not None:
         for row in gone:
             values = {"payload": None, "reason": erase_message(row.reason)}
             conn.execute(sa.update(rejected_items).where(c.id == row.id).values(**values))
     return len(gone)
 
 
-def _erase_pages(
-    conn: sa.Connection,
-    source_id: int,
-    ids: Sequence[str],
-    prompts: Mapping[str, set[str]],
-    at: datetime | None,
-) -> int:
+def _erase_pages(conn: sa.Connection, chosen: Chosen) -> int:
     """Raw answers that show one of the jobs go as a whole: nothing is computed from them."""
     c, gone, last = list_pages.c, list[int](), 0
-    wanted = [job_id.partition(":")[0].casefold() for job_id in ids]
-    wanted += [text.casefold() for texts in prompts.values() for text in texts if len(text) >= _TELLING]
+    wanted = [job_id.partition(":")[0].casefold() for job_id in chosen.ids]
+    wanted += [
+        text.casefold() for texts in chosen.prompts.values() for text in texts if len(text) >= _TELLING
+    ]
     raw = c.raw_response.is_not(None) | c.raw_request.is_not(None)
-    query = sa.select(c.id, c.raw_request, c.raw_response).where(c.source_id == source_id, raw).order_by(c.id)
+    query = (
+        sa.select(c.id, c.raw_request, c.raw_response)
+        .where(c.source_id == chosen.source_id, raw)
+        .order_by(c.id)
+    )
     while rows := conn.execute(query.where(c.id > last).limit(_AT_ONCE)).all():
         last = rows[-1].id
         for row in rows:
             said = f"{row.raw_request or ''}\n{row.raw_response or ''}".encode()
             if bytes_say(said, wanted):
                 gone.append(row.id)
-    if at is not None:
+    if chosen.at is not None:
         for page in gone:
             values = {"raw_request": None, "raw_response": None}
             conn.execute(sa.update(list_pages).where(c.id == page).values(**values))
     return len(gone)
 
 
-def _erase_requests(
-    conn: sa.Connection,
-    source_id: int,
-    ids: Sequence[str],
-    prompts: Mapping[str, set[str]],
-    at: datetime | None,
-) -> int:
+def _erase_requests(conn: sa.Connection, chosen: Chosen) -> int:
     c = job_requests.c
-    query = sa.select(c.request_id, c.job_id, c.error_message).where(_of(job_requests, source_id, ids))
+    query = sa.select(c.request_id, c.job_id, c.error_message).where(chosen.among(job_requests))
     rows = conn.execute(query.where(c.error_message.is_not(None))).all()
-    kept = [(row, erase_message(row.error_message, prompts[row.job_id])) for row in rows]
+    kept = [(row, erase_message(row.error_message, chosen.prompts[row.job_id])) for row in rows]
     changed = [(row, text) for row, text in kept if text != row.error_message]
-    if at is not None:
-        newest = sa.select(sa.func.max(c.request_seq)).where(c.source_id == source_id)
+    if chosen.at is not None:
+        newest = sa.select(sa.func.max(c.request_seq)).where(c.source_id == chosen.source_id)
         for place, (row, text) in enumerate(changed, start=(conn.scalar(newest) or 0) + 1):
-            mine = (c.source_id == source_id, c.request_id == row.request_id)
+            mine = (c.source_id == chosen.source_id, c.request_id == row.request_id)
             values = {"error_message": text, "request_seq": place}  # told anew, so the feed follows
             conn.execute(sa.update(job_requests).where(*mine).values(**values))
     return len(changed)
