@@ -51,12 +51,10 @@ def item_ids(page: RawPage) -> list[str]:
 
 
 def _last_item(items: tuple[bytes, ...]) -> bytes:
-    """The last item but for those that the page has shown before."""
-    last = _item_id(items[-1])
-    if last is None or not any(last.encode(errors="replace") in item for item in items[:-1]):
+    """The last item but for those that the page has shown before, byte by byte."""
+    if items.index(items[-1]) == len(items) - 1:
         return items[-1]  # nearly always
-    ids = [_item_id(item) for item in items]
-    return next(item for place, item in reversed([*enumerate(items)]) if ids.index(ids[place]) == place)
+    return next(item for place, item in reversed([*enumerate(items)]) if items.index(item) == place)
 
 
 def _nearest_id(items: tuple[bytes, ...]) -> str | None:
