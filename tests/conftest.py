@@ -11,6 +11,7 @@ import itertools
 import os
 import re
 import shutil
+import signal
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -64,6 +65,12 @@ def _start(starter: Callable[[], AbstractContextManager[Server]]) -> Iterator[Se
             yield server
     except Missing as missing:
         unavailable(str(missing))
+
+
+def pytest_configure() -> None:
+    """A shell's background job ignores Ctrl-C, and so would each process that the tests start."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def unavailable(reason: str) -> None:
