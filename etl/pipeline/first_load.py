@@ -347,6 +347,7 @@ class FirstLoad:
         way = order.way_of_beginning(run, error)
         if way == 0 and run.source.order == "auto":
             raise error
+        run.distrust_lane("new" if way > 0 else "old")  # the same jobs: they would be placed upside down
         if way > 0:
             run.state.list_order = "asc"
             record(run, last, None, error)

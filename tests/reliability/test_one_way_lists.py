@@ -69,6 +69,11 @@ def test_what_lies_behind_a_record_that_nobody_can_read_is_a_gap_or_the_run_fail
         edge = order[readable - 1]["id"]
         ends = gaps[0]["last_known_job_id"], gaps[0]["oldest_listed_job_id"]
         assert ends == ((edge, None) if way == "asc" else (None, edge))
+        places = [row["list_position"] for _, row in sorted(rig.jobs().items())]
+        assert places == sorted(places)
+        assert rig.reconcile().status == "ok" and len(rig.listed()) == readable, (
+            "all of them are listed still"
+        )
         listed.unreadable.clear()
         rig.ok()
         rig.ok()
