@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import logging
 import os
 import re
 import shutil
@@ -20,7 +21,9 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+import structlog
 
+from etl import log
 from etl.db.engine import make_engine
 from etl.pipeline.read_ahead import Readers
 from etl.schema import migrate
@@ -51,6 +54,19 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if _LEAKS.fullmatch(name):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _own_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Whoever runs a command in this process sets up logging for all that comes after."""
+    monkeypatch.setattr(log, "_threshold", None)
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    yield
+    root.setLevel(level)
+    root.handlers[:] = handlers
+    logging.captureWarnings(False)
+    structlog.reset_defaults()
 
 
 @pytest.fixture(autouse=True)

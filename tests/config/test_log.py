@@ -10,7 +10,6 @@ import re
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -21,17 +20,6 @@ from etl import log
 from etl.log import Redactor
 
 CANARY = 'c4n@ry/s3cret "väl"'
-
-
-@pytest.fixture(autouse=True)
-def _restored() -> Iterator[None]:
-    root = logging.getLogger()
-    level, handlers = root.level, list(root.handlers)
-    yield
-    root.setLevel(level)
-    root.handlers[:] = handlers
-    logging.captureWarnings(False)
-    structlog.reset_defaults()
 
 
 def records(stream: io.StringIO) -> list[dict[str, Any]]:
