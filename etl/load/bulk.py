@@ -134,11 +134,19 @@ def _with_raw(row: Row, documents: list[int]) -> list[Any]:
 
 
 def of_jobs(conn: sa.Connection, source_id: int, ids: Sequence[str]) -> tuple[str, tuple[str, ...]]:
-    """A WHERE for the jobs of these ids, and its parameters, for `run_driver_sql`.
+    """A WHERE for the jobs of these ids, and its parameters, for `run_driver_sql`."""
+    return of_jobs_of_several(conn, (source_id,), ids)
+
+
+def of_jobs_of_several(
+    conn: sa.Connection, source_ids: Sequence[int], ids: Sequence[str]
+) -> tuple[str, tuple[str, ...]]:
+    """As `of_jobs`, in any of these sources.
 
     One parameter however many ids there are, so that SQLite and PostgreSQL prepare the statement once.
     """
-    of_source = f"source_id = {int(source_id)} AND job_id"
+    numbers = ", ".join(str(int(source_id)) for source_id in source_ids)
+    of_source = f"source_id {f'= {numbers}' if len(source_ids) == 1 else f'IN ({numbers})'} AND job_id"
     ids = _storable_ids(ids)
     if conn.dialect.name == "sqlite":
         return of_source + " IN (SELECT value FROM json_each(?))", (_ids_as_json(ids),)  # noqa: S608

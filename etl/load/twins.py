@@ -21,13 +21,16 @@ _AT_ONCE = 5000
 
 def find_twins(conn: sa.Connection, source_id: int, new: Sequence[JobRow]) -> dict[str, int]:
     """By id: the source that counts the job already, for those of `new` that one counts."""
+    siblings = _sibling_sources(conn, source_id) if new else []
+    if not siblings:
+        return {}
+    providers = {row.job_id: row.provider for row in new}
+    where, parameters = bulk.of_jobs_of_several(conn, siblings, list(providers))
+    query = f"SELECT job_id, provider, source_id FROM video_jobs WHERE {where} AND twin_source_id IS NULL"  # noqa: S608
     found: dict[str, int] = {}
-    for sibling in _sibling_sources(conn, source_id) if new else ():
-        where, parameters = bulk.of_jobs(conn, sibling, [row.job_id for row in new])
-        query = f"SELECT job_id, provider FROM video_jobs WHERE {where} AND twin_source_id IS NULL"  # noqa: S608
-        providers = dict(map(tuple, bulk.run_driver_sql(conn, query, parameters)))
-        same = (row.job_id for row in new if providers.get(row.job_id, "\0") == row.provider)
-        found |= {job_id: sibling for job_id in same if job_id not in found}
+    for row in bulk.run_driver_sql(conn, query, parameters):
+        if providers.get(row.job_id, "\0") == row.provider:
+            found[row.job_id] = min(row.source_id, found.get(row.job_id, row.source_id))
     return found
 
 
@@ -43,30 +46,34 @@ def mark_twins(conn: sa.Connection, source_id: int, twins: dict[str, int]) -> No
 def look_again(conn: sa.Connection, source_id: int) -> None:
     """Jobs that another source counts too are no longer counted twice: at the end of a first load, which does
     not look while it goes on, and of a reconcile, as sources that store at one moment miss each other's."""
-    for sibling in _sibling_sources(conn, source_id):
-        last = ""
-        while rows := conn.execute(_doubled_jobs(source_id, sibling, last)).all():
-            for gone in (False, True):
-                doubled = [JobRow._make(row[1:]) for row in rows if (row[0] is not None) is gone]
-                totals = Totals()
-                totals.subtract(Totals(doubled, unlisted=gone))
-                totals.write(conn, source_id)
-            mark_twins(conn, source_id, dict.fromkeys((row.job_id for row in rows), sibling))
-            last = rows[-1].job_id
+    siblings, last = _sibling_sources(conn, source_id), ""
+    while siblings and (rows := conn.execute(_doubled_jobs(source_id, siblings, last)).all()):
+        for gone in (False, True):
+            doubled = [JobRow._make(row[2:]) for row in rows if (row.unlisted_at is not None) is gone]
+            totals = Totals()
+            totals.subtract(Totals(doubled, unlisted=gone))
+            totals.write(conn, source_id)
+        mark_twins(conn, source_id, {row.job_id: row.twin for row in rows})
+        last = rows[-1].job_id
 
 
-def _doubled_jobs(source_id: int, sibling: int, last: str) -> sa.Select[Any]:
-    """Some thousands, behind the job `last`."""
+def _doubled_jobs(source_id: int, siblings: Sequence[int], last: str) -> sa.Select[Any]:
+    """Some thousands, behind the job `last`; `twin` is the first source that counts it."""
     other, ours = video_jobs.alias("other").c, video_jobs.c
-    theirs = sa.exists().where(
-        other.source_id == sibling,
+    theirs = sa.select(sa.func.min(other.source_id)).where(
+        other.source_id.in_(siblings),
         other.job_id == ours.job_id,
         other.twin_source_id.is_(None),
         sa.func.coalesce(other.provider, "") == sa.func.coalesce(ours.provider, ""),
     )
-    columns = (ours.unlisted_at, *(ours[name] for name in JobRow._fields))
-    uncounted = (ours.source_id == source_id, ours.job_id > last, ours.twin_source_id.is_(None), theirs)
-    return sa.select(*columns).where(*uncounted).order_by(ours.job_id).limit(_AT_ONCE)
+    twin = theirs.scalar_subquery().label("twin")
+    columns = (twin, ours.unlisted_at, *(ours[name] for name in JobRow._fields))
+    found = sa.select(*columns).where(
+        ours.source_id == source_id, ours.job_id > last, ours.twin_source_id.is_(None)
+    )
+    every = found.subquery("every_job")
+    doubled = sa.select(every).where(every.c.twin.is_not(None))
+    return doubled.order_by(every.c.job_id).limit(_AT_ONCE)
 
 
 def _sibling_sources(conn: sa.Connection, source_id: int) -> list[int]:

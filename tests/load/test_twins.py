@@ -6,6 +6,7 @@ Two sources of one gateway list the same 20 jobs of 4 s at 0.10 a second: 20 job
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -123,3 +124,59 @@ def test_an_upgrade_finds_what_was_counted_twice(doubled):
     migrate.upgrade_schema(doubled)
     assert _counted(doubled) == (20, 8)
     assert seen_twice(doubled) == [("second", "first", 20)]
+
+
+@pytest.mark.parametrize("what", ["new jobs", "a first load's end"])
+def test_as_many_statements_however_many_sources_the_gateway_has(doubled: sa.Engine, what: str) -> None:
+    """Two hundred keys of one gateway are two hundred sources: none may ask for each of the others."""
+    counted = [_statements(doubled, 100, what)]
+    with doubled.begin() as conn:
+        for number in range(200, 240):
+            row = {"id": number, "name": f"s{number}", "base_url": "http://gw", "created_at": NOW}
+            conn.execute(sa.insert(sources).values(**row))
+    _write(doubled, 239, [_job(7, job_id="w1:openai"), _job(7, job_id="w2:openai")])
+    counted.append(_statements(doubled, 101, what))
+    assert counted[1] == counted[0] + 1 < 20, "one for each source that counts some: 1, and then 239 too"
+    with doubled.connect() as conn:
+        c = video_jobs.c
+        twins = conn.execute(sa.select(c.job_id, c.twin_source_id).where(c.source_id == 101)).all()
+    found = {row.job_id: row.twin_source_id for row in twins}
+    assert found == {"v0:openai": 1, "v1:openai": 1, "w1:openai": 239, "new:openai": None}, (
+        "the first counts it"
+    )
+
+
+def _statements(engine: sa.Engine, source: int, what: str) -> int:
+    """How many it takes to store four jobs of a new source, or to look again at them."""
+    with engine.begin() as conn:
+        row = {"id": source, "name": f"n{source}", "base_url": "http://gw", "created_at": NOW}
+        conn.execute(sa.insert(sources).values(**row))
+    rows = [_job(n) for n in (0, 1)] + [_job(7, job_id="w1:openai"), _job(7, job_id="new:openai")]
+    rows = rows if source == 101 else [*rows[:2], _job(7, job_id="a:openai"), _job(7, job_id="b:openai")]
+    if what == "new jobs":
+        return _counting(engine, lambda: _write(engine, source, rows))
+    with engine.begin() as conn:  # stored while nobody looked
+        for n, row in enumerate(rows):
+            values = row._asdict() | {"source_id": source, "version": 1, "list_position": n}
+            values |= dict.fromkeys(("first_seen_at", "last_changed_at"), NOW) | {"first_run_id": 1}
+            conn.execute(sa.insert(video_jobs).values(**values))
+    return _counting(engine, lambda: _look(engine, source))
+
+
+def _look(engine: sa.Engine, source: int) -> None:
+    with engine.begin() as conn:
+        look_again(conn, source)
+
+
+def _counting(engine: sa.Engine, work: Callable[[], None]) -> int:
+    seen: list[str] = []
+
+    def hear(*_: Any) -> None:
+        seen.append("")
+
+    sa.event.listen(engine, "before_cursor_execute", hear)
+    try:
+        work()
+    finally:
+        sa.event.remove(engine, "before_cursor_execute", hear)
+    return len(seen)
