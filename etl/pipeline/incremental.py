@@ -8,7 +8,6 @@ walked newest-first until it is known ground again.
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
 
 from etl.errors import DeadCursor, GatewayError, NotFound, OrderIgnored
 from etl.extract import next_request
@@ -16,7 +15,7 @@ from etl.load import newest_known
 from etl.pipeline import known_gaps, order
 from etl.pipeline.newest_first import newest_first
 from etl.pipeline.oldest_first import read_again
-from etl.pipeline.page_checks import backwards, created, direction
+from etl.pipeline.page_checks import backwards
 from etl.pipeline.poison import isolate
 from etl.pipeline.run import Run
 from etl.pipeline.walk import POISON, Steering, walk_list
@@ -76,19 +75,9 @@ def _believable(run: Run, first: PageRows) -> bool:
         run.state.list_order = "desc"
         order.lists_newest_first(run)
         return False
-    if _may_run_down(run, first) and order.lists_newest_first(run):
+    if order.may_run_down(run, first) and order.lists_newest_first(run):
         return False
     return run.state.frontier_id is None or _has_witness(run, first)
-
-
-def _may_run_down(run: Run, first: PageRows) -> bool:
-    """Two jobs are too few for `direction`; but a list of the oldest first would not have them so."""
-    times = created(first)
-    rising = all(before < after for before, after in pairwise(times))
-    if run.source.order != "auto" or len(first.jobs) < 2 or rising or direction(first):
-        return False
-    ids = [row.job_id for row in first.jobs]
-    return times != sorted(times) or (ids[0] not in (known := run.store.known(ids)) and ids[-1] in known)
 
 
 def _has_witness(run: Run, first: PageRows) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from itertools import pairwise
 
 from etl.errors import GatewayError, Unparseable
 from etl.extract import next_request
@@ -109,6 +110,16 @@ def way_of_beginning(run: Run, error: GatewayError) -> int:
         if found := way_of_ends(rows):
             return found
     return 0
+
+
+def may_run_down(run: Run, first: PageRows) -> bool:
+    """Two jobs are too few for `direction`; but a list of the oldest first would not have them so."""
+    times = created(first)
+    rising = all(before < after for before, after in pairwise(times))
+    if run.source.order != "auto" or len(first.jobs) < 2 or rising or direction(first):
+        return False
+    ids = [row.job_id for row in first.jobs]
+    return times != sorted(times) or (ids[0] not in (known := run.store.known(ids)) and ids[-1] in known)
 
 
 def way_of_ends(rows: PageRows) -> int:

@@ -82,7 +82,7 @@ class Segments:
 
     def take_page(self, name: str, rows: PageRows) -> None:
         run, segment = self.run, self._segments[name]
-        if segment.first and segment.start is None and backwards(rows, "asc"):
+        if segment.first and segment.start is None and self._runs_down(rows):
             self._fall_back()
             return
         if segment.first and segment.start is not None and not self._has_witness(segment, rows):
@@ -102,6 +102,11 @@ class Segments:
         segment.first = False
         segment.reached = segment.reached or reaches(segment.end)(rows)
         run.settle_scan()
+
+    def _runs_down(self, rows: PageRows) -> bool:
+        """The list's beginning is its newest end: plainly, or of a job or two, and as it says when asked."""
+        unsure = order.may_run_down(self.run, rows)
+        return backwards(rows, "asc") or (unsure and order.lists_newest_first(self.run))
 
     def _in_order(self, name: str, segment: Segment, rows: PageRows) -> bool:
         """False where the list runs downwards, which pages of one second had hidden. Raises PagingError."""

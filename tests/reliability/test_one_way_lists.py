@@ -3,6 +3,7 @@ pages that end with an item which they began with. What is listed is stored, or 
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -47,6 +48,24 @@ def test_every_job_of_a_list_that_runs_one_way_is_stored(
         places = [row["list_position"] for _, row in sorted(rig.jobs().items())]
         assert places == sorted(places), "video_00000 is the oldest"
         assert not rig.rows("coverage_gaps")
+
+
+@pytest.mark.parametrize("way", ["asc", "desc", "both"])
+@pytest.mark.parametrize(
+    "growth", [(0, 2, 0, 1, 1), (0, 1, 1, 1, 1), (1, 1, 0, 2, 1), (2, 0, 1, 1, 3), (0, 3, 1, 0, 1)]
+)
+def test_a_young_list_is_read_whole_whichever_command_meets_it_first(
+    tmp_path: Any, way: str, growth: tuple[int, ...]
+) -> None:
+    """Two jobs tell an order only to who looks: syncs and reconciles come in every order."""
+    for number, commands in enumerate(itertools.product(("sync", "reconcile"), repeat=len(growth))):
+        listed = OneWay([], way)
+        with reading(listed, f"sqlite:///{tmp_path / f'{number}.db'}", page_size=10) as rig:
+            for command, more in zip(commands, growth, strict=True):
+                listed.jobs += jobs(len(listed.jobs), len(listed.jobs) + more)
+                result = rig.sync() if command == "sync" else rig.reconcile()
+                assert result.status == "ok", (commands, result.error)
+                assert set(rig.listed()) == {one["id"] for one in listed.jobs}, (commands, command)
 
 
 @pytest.mark.parametrize("way", ["asc", "desc"])
