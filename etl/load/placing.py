@@ -115,19 +115,23 @@ def _find_places(
     *,
     ended: bool,
 ) -> list[int]:
-    stored = [None if k is None or k.list_position <= positions.UNPLACED else k.list_position for k in known]
+    stored = [_place_beyond(lane, job) for job in known]
     places = [place for place in stored if place is not None]
-    if places == stored and places == sorted(set(places)) and _goes_on(lane, places):
+    if places == stored and places == sorted(set(places)):
         return places
     low, high, newest = _outer_bounds(conn, source_id, lane, jobs, stored, ended=ended)
     return positions.place_jobs(stored, low, high, newest=newest, from_top=lane.order == "desc")
 
 
-def _goes_on(lane: Lane, places: Sequence[int]) -> bool:
-    """They lie beyond the lane's edge. Where it turns back, what it has passed counts as missing later."""
-    if lane.edge is None or not places:
-        return True
-    return places[0] > lane.edge if lane.order == "asc" else places[-1] < lane.edge
+def _place_beyond(lane: Lane, job: Known | None) -> int | None:
+    """Where it stands, unless it is to be placed anew: a place that the lane has passed contradicts the list,
+    and where a lane turned back, what it has passed would count as missing later."""
+    if job is None or job.list_position <= positions.UNPLACED:
+        return None
+    place, edge = job.list_position, lane.edge
+    if edge is not None and (place <= edge if lane.order == "asc" else place >= edge):
+        return None
+    return place
 
 
 def _outer_bounds(

@@ -113,13 +113,17 @@ def way_of_beginning(run: Run, error: GatewayError) -> int:
 
 
 def may_run_down(run: Run, first: PageRows) -> bool:
-    """Two jobs are too few for `direction`; but a list of the oldest first would not have them so."""
+    """Two jobs, or many of one second, are too few for `direction`; but a list of the oldest first would not
+    have them so: an older one behind a newer, a known one behind an unknown, or against the stored order."""
     times = created(first)
-    rising = all(before < after for before, after in pairwise(times))
+    rising = len(times) == len(first.jobs) and all(before < after for before, after in pairwise(times))
     if run.source.order != "auto" or len(first.jobs) < 2 or rising or direction(first):
         return False
     ids = [row.job_id for row in first.jobs]
-    return times != sorted(times) or (ids[0] not in (known := run.store.known(ids)) and ids[-1] in known)
+    known = run.store.known(ids)
+    places = [known[job_id].list_position for job_id in ids if job_id in known]
+    falling = len(places) > 1 and places == sorted(places, reverse=True)
+    return times != sorted(times) or falling or (ids[0] not in known and ids[-1] in known)
 
 
 def way_of_ends(rows: PageRows) -> int:
