@@ -77,6 +77,7 @@ class Run:
         self.batch = CommitBatch()
         self.pending: dict[str, str] = {}  # lane by id, of jobs not yet committed
         self.resumed = False
+        self.rescan = False  # a resumed first load was asked for as a reconcile
         self.accept_suspicious = False
         self.met_known = True  # False: a walk to the list's end met nothing that was known
         self.narrowing = Budget()

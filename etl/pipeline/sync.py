@@ -42,6 +42,7 @@ def sync_source(
     Failures end in the result, not in an exception; what was read before is stored. One that nobody foresaw
     is recorded as any other, and logged with its traceback.
     """
+    asked = store.kind
     try:
         state = store.open()
     except Stopped as stopped:  # while a broken database was waited for
@@ -54,6 +55,7 @@ def sync_source(
         return _result(source, store, "skipped" if isinstance(error, LeaseHeld) else "failed", error)
     run = Run(source, gateway, store, progress, stop)
     run.resumed = state.checkpoint is not None
+    run.rescan = run.resumed and asked == "reconcile"
     run.accept_suspicious = accept_suspicious
     run.accounts.recall(state.learned)
     gateway.cursors.apart = state.learned.cursors_apart
@@ -126,12 +128,23 @@ def _walk_pages(run: Run, *, accept_suspicious: bool) -> None:
         if run.resumed:  # the list went on while we were away
             run.complete()
             run.flush()
-            tick(run)
+            _catch_up(run, accept_suspicious=accept_suspicious)
     elif kind == "reconcile":
         reconcile(run, accept_suspicious=accept_suspicious)
     else:
         tick(run)
-    if kind == "incremental" or run.resumed:
+    if kind == "incremental":
+        reread(run)
+
+
+def _catch_up(run: Run, *, accept_suspicious: bool) -> None:
+    """After a first load that several runs have read: what the earlier ones stored may have changed since, and
+    a reconcile was to find that, too."""
+    if run.rescan:
+        run.store.kind = "reconcile"
+        reconcile(run, accept_suspicious=accept_suspicious)
+    else:
+        tick(run)
         reread(run)
 
 

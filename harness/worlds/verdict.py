@@ -95,10 +95,19 @@ def _ending(played: Played, told: Told) -> Iterator[str]:
 
 def _is_excused(played: Played, name: str) -> bool:
     """A scan that looks wrong is refused even where it is right, and so is a page of items without ids; a
-    gateway that lists oldest first only may be too short of times for `order: auto`."""
-    return name in ("SuspiciousScan", "PagingError") or (
-        name == "OrderIgnored" and played.gateway.character.order == "asc"
+    gateway that lists oldest first only may be too short of times for `order: auto`; and once two accounts
+    have answered, runs fail until a person pins a key."""
+    return (
+        name in ("SuspiciousScan", "PagingError")
+        or (name == "OrderIgnored" and played.gateway.character.order == "asc")
+        or (name == "AnotherAccount" and any("other_account" in sent.lies for sent in played.gateway.log))
     )
+
+
+def _began_with_strangers(gateway: Gateway) -> bool:
+    """Then theirs is the account that the source mirrors, until a person says otherwise."""
+    first = next((sent for sent in gateway.log if sent.items), None)
+    return first is not None and "other_account" in first.lies
 
 
 def _is_healthy(played: Played, told: Told) -> bool:
@@ -125,10 +134,16 @@ def _green(played: Played, told: Told, stored: Stored) -> Iterator[str]:
     """What a run that says ok must have left, when nobody lied to it."""
     if not _base_is_clean(played) or played.gateway.character.ignores_after:
         return
-    full = told.result is not None and told.result.kind != "incremental"
+    full = told.result is not None and _is_full(played, told)
     yield from _listed(played, told, stored, full=full)
     if told.result is not None and told.result.kind == "reconcile":
         yield from _no_longer_listed(played, told, stored)
+
+
+def _is_full(played: Played, told: Told) -> bool:
+    """It read the whole list itself: a first load that goes on where another run stopped has not."""
+    kind = told.result and told.result.kind
+    return kind == "reconcile" or (kind == "first" and not any(s.items for s in played.gateway.log[: told.first]))
 
 
 def _listed(played: Played, told: Told, stored: Stored, *, full: bool) -> Iterator[str]:
@@ -137,10 +152,12 @@ def _listed(played: Played, told: Told, stored: Stored, *, full: bool) -> Iterat
         job_id = gateway.id_of(job)
         row = stored.jobs.get(job_id)
         if job.odd is not None:
-            if json.dumps(gateway.shown(job, told.until)).encode() not in stored.payloads:
+            text = json.dumps(gateway.shown(job, told.until)).encode()
+            if text not in stored.payloads and not _is_covered(gateway, job, stored):
                 yield f"reject missing: {job.odd} item {job.name}"
         elif row is None:
-            if not _is_covered(gateway, job, stored):
+            came_back = not full and job.back is not None  # at its old place, where only a full scan looks
+            if not came_back and not _is_covered(gateway, job, stored):
                 yield f"lost: {job_id} born {job.born:.1f} was always listed, and the {told.kind} was ok"
         elif row["unlisted_at"] is not None:
             if full or job.gone is None:
@@ -237,6 +254,8 @@ def at_the_end(played: Played, conn: sqlite3.Connection) -> list[str]:
         ),
         *_totals(stored),
     ]
+    if _began_with_strangers(played.gateway):
+        return [*_history(played, stored), *_calm_runs(played)]
     if not played.gateway.character.ignores_after:
         said += [*_calm_runs(played), *_order(played, stored), *_idle(played, stored)]
         said += _last_states(played, stored)
@@ -352,7 +371,10 @@ def _order(played: Played, stored: Stored) -> Iterator[str]:
     gateway, last = played.gateway, played.runs[-1]
     if gateway.world.lies or any(sent.poisoned for sent in gateway.log):
         return
-    there = [gateway.id_of(job) for job in _steady(gateway, last) if gateway.id_of(job) in stored.jobs]
+    steady = [job for job in _steady(gateway, last) if gateway.id_of(job) in stored.jobs]
+    if gateway.character.order != "both" and len({int(job.born) for job in steady if job.dated}) < 2:
+        return  # nothing tells which way such a list runs
+    there = [gateway.id_of(job) for job in steady]
     wanted = set(there)
     here = [job_id for job_id in stored.jobs if job_id in wanted]
     if here != there:

@@ -95,3 +95,21 @@ def test_reconcile_reads_in_parallel_and_misses_nothing_that_arrives(database_ur
         assert r.reconcile().status == "ok"
         assert set(new) <= set(r.jobs())
         r.assert_accounts()
+
+
+def test_a_reconcile_of_an_unfinished_first_load_reads_again_what_that_had_read(database_url: str) -> None:
+    world = World(seed=29, jobs=60, rate=0)
+    with rig(world, database_url, settings={"page_size": 10, "first_load_lanes": 1}) as r:
+        r.sim.fault("upstream_500:skip=5,times=9")
+        assert r.sync().status == "failed"
+        stored = list(r.jobs())
+        assert 20 < len(stored) < 60
+        r.sim.clear_faults()
+        changed, gone = stored[4], stored[7]
+        world.update(changed, expires_at=2_000_000_000)
+        world.delete(gone)
+        result = r.reconcile()
+        assert (result.status, result.kind) == ("ok", "reconcile"), result.error
+        r.assert_equals_gateway()
+        assert r.jobs()[gone]["unlisted_reason"] == "missing"
+        r.assert_accounts()
