@@ -16,7 +16,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from etl.analytics.queries import Filter, run_report
+from etl.analytics.filters import Filter
+from etl.analytics.queries import run_report
 from etl.analytics.reports import REPORTS
 from etl.db.engine import make_engine
 from etl.schema.tables import video_jobs

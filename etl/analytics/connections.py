@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import sqlalchemy as sa
 
 from etl.analytics.read_only import forbid_writing
 from etl.config import Config
-from etl.db.engine import is_sqlite, make_engine
+from etl.db.engine import file_missing, make_engine
 from etl.errors import ConfigError
 from etl.schema import migrate
 
@@ -31,12 +30,7 @@ def connect_database(config: Config, *, read_only: bool = False) -> Iterator[sa.
 def open_database(config: Config, *, read_only: bool = False) -> Iterator[sa.Engine | None]:
     """An engine on a database of ours, or None when there is nothing in it yet. Raises StorageError."""
     with connect_database(config, read_only=read_only) as engine:
-        missing = is_sqlite(engine) and not Path(str(engine.url.database)).exists()
-        if missing or migrate.current_revision(engine) is None:
-            yield None
-        else:
-            migrate.check_schema(engine)
-            yield engine
+        yield engine if has_schema(engine) else None
 
 
 @contextmanager
@@ -48,3 +42,13 @@ def open_filled_database(config: Config, *, read_only: bool = False) -> Iterator
                 f"nothing was synced yet into {config.database.url}", hint="run: bifrost-etl sync"
             )
         yield engine
+
+
+def has_schema(engine: sa.Engine) -> bool:
+    """Whether the database has our tables. Raises SchemaMismatch, StorageError."""
+    if file_missing(engine):
+        return False
+    if migrate.current_revision(engine) is None:
+        return False
+    migrate.check_schema(engine)
+    return True

@@ -11,9 +11,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from etl.analytics.browsing import as_table, bind_values
+from etl.analytics.filters import Filter, bind_values
 from etl.analytics.jobs import Choice, conditions_of, seconds_taken
-from etl.analytics.queries import Filter, Table, days_of, hours_of
+from etl.analytics.queries import Table, as_table, days_of, hours_of
 from etl.db.engine import storage_errors
 from etl.schema.views.columns import Column
 from etl.schema.views.dialects import Dialect, make_dialect

@@ -23,6 +23,8 @@ NEAREST = 5
 SHORTEST = 6
 #: From this likeness on (0 to 1) an id is offered for another; also one that begins the same.
 ALIKE = 0.5
+#: Of how many of the newest changes the liveliest job is chosen.
+_NEWEST = 2000
 
 
 class UnknownJob(ConfigError):
@@ -177,3 +179,18 @@ def _nearest_ids(conn: sa.Connection, job_id: str, ids: Sequence[int]) -> list[s
     alike = {other: difflib.SequenceMatcher(None, job_id, other).ratio() for other in near}
     meant = [o for o in near if alike[o] >= ALIKE or o.startswith(job_id[:SHORTEST])]
     return sorted(meant, key=lambda other: (-alike[other], other))[:NEAREST]
+
+
+def liveliest_job(engine: sa.Engine) -> str | None:
+    """The job with the longest history among the newest changes; None in an empty database."""
+    table = video_job_versions
+    recent = (
+        sa.select(table.c.job_id, table.c.version, table.c.change_seq)
+        .order_by(table.c.change_seq.desc())
+        .limit(_NEWEST)
+        .subquery()
+    )
+    query = sa.select(recent.c.job_id).order_by(recent.c.version.desc(), recent.c.change_seq.desc()).limit(1)
+    with storage_errors(), engine.connect() as conn:
+        job_id: str | None = conn.scalar(query)
+        return job_id

@@ -5,16 +5,17 @@ from __future__ import annotations
 # ruff: noqa: S608 (SQL is put together from our own snippets; values come as parameters)
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from etl.analytics.browsing import as_table, bind_values, lift_time_limit
-from etl.analytics.queries import Filter, Table
+from etl.analytics.filters import Filter, bind_values, filter_conditions, filter_values
+from etl.analytics.queries import Table, as_table, convert_value
+from etl.analytics.read_only import lift_time_limit
 from etl.db.engine import storage_errors
-from etl.schema.views.columns import Column
+from etl.schema.views.columns import Column, Scope
 from etl.schema.views.dialects import Dialect, make_dialect
 from etl.schema.views.job_facts import (
     COST_STATE,
@@ -100,13 +101,7 @@ def count_jobs(engine: sa.Engine, choice: Choice) -> int:
 
 def count_open(engine: sa.Engine, chosen: Filter) -> OpenNow:
     """Whenever they were created: the range of `chosen` does not count."""
-    ever = Filter(
-        chosen.now,
-        sources=chosen.sources,
-        models=chosen.models,
-        statuses=chosen.statuses,
-        providers=chosen.providers,
-    )
+    ever = replace(chosen, since=None, until=None)
     with storage_errors(), engine.connect() as conn:
         where, values = conditions_of(make_dialect(conn.dialect.name), Choice(ever, only="open"))
         marks = {"late": _moment_before(ever, LATE), "stalled": _moment_before(ever, STALLED)}
@@ -163,6 +158,18 @@ def these_jobs(engine: sa.Engine, source_id: int, ids: list[str]) -> Table:
         d = make_dialect(conn.dialect.name)
         text = _select_jobs(d, "j.source_id = :one AND j.job_id IN :ids", "")
         return _jobs_table(list(conn.execute(bind_values(text, {"one": source_id, "ids": ids}))))
+
+
+def facts_of(engine: sa.Engine, source: str, job_id: str) -> dict[str, Any]:
+    """The job's row of job_facts; empty when it is not there."""
+    with storage_errors(), engine.connect() as conn:
+        d = make_dialect(conn.dialect.name)
+        one = "j.job_id = :job AND j.source_id = (SELECT id FROM sources WHERE name = :source)"
+        text = JOB_FACTS.sql(d, Scope(one, d.day, d.hours))
+        row = conn.execute(bind_values(text, {"job": job_id, "source": source})).first()
+    if row is None:
+        return {}
+    return {c.name: convert_value(c.kind, item) for c, item in zip(JOB_FACTS.columns, row, strict=True)}
 
 
 def _jobs_table(rows: Any) -> Table:
@@ -223,24 +230,18 @@ def _is_unpriced(d: Dialect, where: str) -> str:
 
 def conditions_of(d: Dialect, choice: Choice) -> tuple[str, dict[str, Any]]:
     """SQL on video_jobs j, and its parameters."""
-    jobs = choice.jobs
     parts: dict[str, tuple[str, Any]] = {
-        "since": ("j.created_at >= :since", jobs.since),
-        "until": ("j.created_at < :until", jobs.until),
-        "sources": ("j.source_id IN (SELECT id FROM sources WHERE name IN :sources)", list(jobs.sources)),
-        "providers": ("j.provider IN :providers", list(jobs.providers)),
-        "models": ("j.model IN :models", list(jobs.models)),
-        "statuses": ("j.status IN :statuses", list(jobs.statuses)),
         "failure": (f"j.status = 'failed' AND {failure_class()} = :failure", choice.failure),
         "code": ("j.error_code = :code", choice.code),
         "slower": (f"j.status = 'completed' AND {seconds_taken(d)} >= :slower", choice.slower),
     }
     kept = {name: (sql, given) for name, (sql, given) in parts.items() if given}
     plain, more = _choice_conditions(d, choice)
-    where = " AND ".join([COUNTED, *plain, *(sql for sql, _ in kept.values())])
+    conditions = [*filter_conditions(choice.jobs).values(), *(sql for sql, _ in kept.values())]
+    where = " AND ".join([COUNTED, *plain, *conditions])
     if choice.only == "unpriced":
         where = f"{_is_unpriced(d, where)} AND {where}"
-    return where, {name: given for name, (_, given) in kept.items()} | more
+    return where, filter_values(choice.jobs) | {name: given for name, (_, given) in kept.items()} | more
 
 
 def _choice_conditions(d: Dialect, choice: Choice) -> tuple[list[str], dict[str, Any]]:

@@ -5,45 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 # ruff: noqa: S608 (SQL is put together from our own snippets; values come as parameters)
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
 
+from etl.analytics.filters import (
+    RANGE,
+    Filter,
+    bind_values,
+    filter_conditions,
+    filter_values,
+    now_parameter,
+)
 from etl.analytics.ranges import local_day, local_hour
 from etl.analytics.reports import REPORTS, Report, spend_by
 from etl.config.nearest import unknown_name
 from etl.db.engine import storage_errors
-from etl.db.types import UtcDateTime
 from etl.schema.tables import coverage_gaps, sources, video_jobs
 from etl.schema.views.columns import Column, CountedDays, Scope, ValueKind
 from etl.schema.views.dialects import Dialect, make_dialect
 
 _DAY, _MICROSECOND = timedelta(days=1), timedelta(microseconds=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """Which jobs: created from `since` up to, but not at, `until` (UTC); of these sources, models, statuses
-    and providers.
-
-    `now` is what "open for" and "expires in" count from; `zone` cuts the days; `currency` is that of sums.
-    `limit` rows at most; None for all. `by` is what the report `spend` adds up by.
-    """
-
-    now: datetime
-    since: datetime | None = None
-    until: datetime | None = None
-    sources: tuple[str, ...] = ()
-    models: tuple[str, ...] = ()
-    zone: str = "UTC"
-    currency: str = "USD"
-    limit: int | None = None
-    statuses: tuple[str, ...] = ()
-    providers: tuple[str, ...] = ()
-    by: str = "team"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +62,10 @@ def run_report(engine: sa.Engine, name: str, chosen: Filter) -> Table:
     report = spend_by(chosen.by) if name == "spend" else REPORTS[name]
     with storage_errors(), engine.connect() as conn:
         statement = _report_statement(conn, report, chosen)
-        rows = [_row_values(report.columns, row) for row in conn.execute(statement)]
+        rows = list(conn.execute(statement))
     cut = chosen.limit is not None and len(rows) > chosen.limit
-    kept = tuple(rows[: chosen.limit])
-    return Table(name, report.title, report.columns, kept, report.chart, cut, report.time is not None)
+    table = as_table(name, report.title, report.columns, rows[: chosen.limit])
+    return replace(table, chart=report.chart, cut=cut, ranged=report.filtered.time is not None)
 
 
 def find_unseen_periods(engine: sa.Engine, chosen: Filter) -> list[UnseenPeriod]:
@@ -124,59 +109,16 @@ def check_models(engine: sa.Engine, names: tuple[str, ...]) -> None:
 
 
 def _report_statement(conn: sa.Connection, report: Report, chosen: Filter) -> sa.TextClause:
-    d = make_dialect(conn.dialect.name, now=_moment_parameter("now", conn.dialect.name))
-    which = _filter_conditions(report, chosen)
-    where = " AND ".join([which, *_time_conditions(report, chosen, conn.dialect.name)])
+    d = make_dialect(conn.dialect.name, now=now_parameter(conn.dialect.name))
+    conditions = filter_conditions(chosen, report.filtered)
+    where = " AND ".join(["1 = 1", *conditions.values()])
+    which = " AND ".join(["1 = 1", *(sql for name, sql in conditions.items() if name not in RANGE)])
     whole = chosen.since is None and chosen.until is None
     kept = _split_counted_days(d, chosen) if report.zoned is False or chosen.zone == "UTC" else None
     scope = Scope(where, days_of(conn, d, chosen), hours_of(conn, d, chosen), whole, which, kept)
     order = f" ORDER BY {report.order}" if report.order else ""
     limit = "" if chosen.limit is None else f" LIMIT {int(chosen.limit) + 1}"
-    text = f"SELECT * FROM ({report.sql(d, scope)}) report{order}{limit}"
-    values = {
-        "now": chosen.now,
-        "since": chosen.since,
-        "until": chosen.until,
-        "currency": chosen.currency,
-        "sources": list(chosen.sources),
-        "models": list(chosen.models),
-        "statuses": list(chosen.statuses),
-        "providers": list(chosen.providers),
-    }
-    return sa.text(text).bindparams(*(_bind_parameter(n, v) for n, v in values.items() if f":{n}" in text))
-
-
-def _bind_parameter(name: str, value: Any) -> sa.BindParameter[Any]:
-    if isinstance(value, datetime):
-        return sa.bindparam(name, value, type_=UtcDateTime())
-    return sa.bindparam(name, value, expanding=isinstance(value, list))
-
-
-def _moment_parameter(name: str, family: str) -> str:
-    """An instant as a parameter; PostgreSQL must be told what it is where only a difference is taken."""
-    return f"CAST(:{name} AS timestamptz)" if family == "postgresql" else f":{name}"
-
-
-def _filter_conditions(report: Report, chosen: Filter) -> str:
-    parts = ["1 = 1"]
-    if chosen.sources:
-        parts.append(report.source)
-    if chosen.models and report.model:
-        parts.append(f"{report.model} IN :models")
-    if chosen.statuses and report.status:
-        parts.append(f"{report.status} IN :statuses")
-    if chosen.providers and report.provider:
-        parts.append(f"{report.provider} IN :providers")
-    return " AND ".join(parts)
-
-
-def _time_conditions(report: Report, chosen: Filter, family: str) -> list[str]:
-    parts = []
-    if report.time and chosen.since is not None:
-        parts.append(f"{report.time} >= {_moment_parameter('since', family)}")
-    if report.time and chosen.until is not None:
-        parts.append(f"{report.time} < {_moment_parameter('until', family)}")
-    return parts
+    return bind_values(f"SELECT * FROM ({report.sql(d, scope)}) report{order}{limit}", filter_values(chosen))
 
 
 def _split_counted_days(d: Dialect, chosen: Filter) -> CountedDays | None:
@@ -219,8 +161,13 @@ def _range_ends(conn: sa.Connection, chosen: Filter) -> tuple[datetime, datetime
 # --- values ------------------------------------------------------------------------------------
 
 
-def _row_values(columns: tuple[Column, ...], row: Any) -> tuple[Any, ...]:
-    return tuple(convert_value(column.kind, item) for column, item in zip(columns, row, strict=True))
+def as_table(name: str, title: str, columns: tuple[Column, ...], rows: Iterable[Any]) -> Table:
+    """Rows of a driver as a table of plain values."""
+    read = (
+        tuple(convert_value(column.kind, item) for column, item in zip(columns, row, strict=True))
+        for row in rows
+    )
+    return Table(name, title, columns, tuple(read))
 
 
 def add_amounts(texts: Iterable[str | None]) -> str | None:
@@ -238,6 +185,8 @@ def convert_value(kind: ValueKind, item: Any) -> Any:
     """What a driver gave, as the same Python type whatever the database."""
     if item is None:
         return None
+    if isinstance(item, bytes | bytearray | memoryview):
+        return bytes(item).decode("utf-8", "replace")
     if kind == "instant":
         found = datetime.fromisoformat(item) if isinstance(item, str) else item
         return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)

@@ -7,11 +7,12 @@ is in: one statement is sent at a time. SQLite: an authorizer lets through readi
 from __future__ import annotations
 
 import sqlite3
+import time
 from typing import Any
 
 import sqlalchemy as sa
 
-from etl.db.engine import is_sqlite
+from etl.db.engine import is_sqlite, make_engine
 from etl.db.postgres import for_reading
 
 _PRAGMAS = (
@@ -21,12 +22,43 @@ _PRAGMAS = (
 _READING = (
     *(sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_RECURSIVE, sqlite3.SQLITE_TRANSACTION),
 )
+#: Statements of SQLite's machine between two looks at the clock.
+_STEPS = 20_000
 _DOERS = ("load_extension", "fts3_tokenizer", "writefile", "readfile", "edit")
+
+
+def reading_engine(url: str, timeout: float) -> sa.Engine:
+    """An engine whose connections can only read, each question for at most `timeout` seconds."""
+    engine = make_engine(url, pool_size=8)
+    forbid_writing(engine, timeout)
+    if is_sqlite(engine):
+        sa.event.listen(engine, "checkout", _deadline_guard(timeout))
+    return engine
+
+
+def _deadline_guard(timeout: float) -> Any:
+    def take(connection: Any, _record: Any, _proxy: Any) -> None:
+        end = time.monotonic() + timeout
+        connection.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
+
+    return take
+
+
+def lift_time_limit(conn: sa.Connection) -> None:
+    """Takes the time limit off a connection, which must not go back to the pool."""
+    if conn.dialect.name == "sqlite":
+        raw: Any = conn.connection.driver_connection
+        raw.set_progress_handler(None, 0)
+    elif conn.dialect.name == "postgresql":
+        conn.exec_driver_sql("SET LOCAL statement_timeout = 0")
+    else:
+        name = "max_statement_time" if conn.dialect.name == "mariadb" else "max_execution_time"
+        conn.exec_driver_sql(f"SET SESSION {name} = 0")
 
 
 def forbid_writing(engine: sa.Engine, timeout: float | None = None) -> None:
     """Every connection that `engine` makes from now on can only read. `timeout`: seconds for one question, on
-    a server; for SQLite see etl.analytics.browsing. Without it a question takes as long as it takes."""
+    a server; for SQLite see `reading_engine`. Without it a question takes as long as it takes."""
 
     @sa.event.listens_for(engine, "connect")
     def _connected(raw: Any, record: Any) -> None:

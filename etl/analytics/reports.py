@@ -9,9 +9,11 @@ from __future__ import annotations
 
 # ruff: noqa: S608 (SQL is put together from our own snippets; values come as parameters)
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
+from etl.analytics.filters import JOB_COLUMNS, FilteredColumns
+from etl.analytics.job_counts import COUNTS, sum_by_hour, sum_by_span, sum_counts, sum_in_one_currency
 from etl.analytics.spend import (
     BY,
     RECONCILE_COLUMNS,
@@ -24,26 +26,23 @@ from etl.analytics.spend import (
 from etl.schema.views.aggregates import CACHE_DAILY, DAILY_JOBS, FAILURES, LATENCY
 from etl.schema.views.columns import Column, Scope, View
 from etl.schema.views.dialects import Dialect
+from etl.schema.views.freshness import FRESHNESS
 from etl.schema.views.job_facts import JOB_FACTS
-from etl.schema.views.open_jobs import EXPIRING, FRESHNESS, OPEN_JOBS
+from etl.schema.views.open_jobs import EXPIRING, OPEN_JOBS
 from etl.schema.views.remixes import DUPLICATES, REMIX_TREES
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`time` is the column that a range cuts, None when the report tells of now. `chart` is drawn as bars.
-    `zoned`: the reporting time zone cuts its days."""
+    """What it is filtered by has no `time` when the report tells of now. `chart` is drawn as bars. `zoned`:
+    the reporting time zone cuts its days."""
 
     name: str
     title: str
     columns: tuple[Column, ...]
     sql: Callable[[Dialect, Scope], str]
     order: str
-    time: str | None = "j.created_at"
-    model: str | None = "j.model"
-    status: str | None = "j.status"
-    provider: str | None = "j.provider"
-    source: str = "j.source_id IN (SELECT id FROM sources WHERE name IN :sources)"
+    filtered: FilteredColumns = JOB_COLUMNS
     chart: str | None = None
     zoned: bool = True
 
@@ -53,84 +52,11 @@ def _columns_of(view: View, *names: str) -> tuple[Column, ...]:
     return tuple(known[name] for name in names)
 
 
-_COUNTS = (
-    Column("jobs", "integer", "Jobs created."),
-    Column("completed", "integer", "Of these completed."),
-    Column("failed", "integer", "Of these failed."),
-    Column("stopped", "integer", "Of these cancelled, expired, rejected or otherwise ended."),
-    Column("unfinished", "integer", "Of these listed, and not at an end yet."),
-    Column("vanished", "integer", "Of these no longer listed before an end was seen."),
-    Column("failure_rate", "ratio", "failed / (completed + failed)."),
-    Column("seconds", "seconds", "Length of the completed clips."),
-    Column("cost", "money", "What they cost, in the reporting currency; null when nothing is priced in it."),
-    Column("other_costs", "amounts", "What they cost besides, in each other currency; null when nothing."),
-    Column("uncosted_jobs", "integer", "Completed jobs without a price or a length: not in cost."),
-)
-
-
-#: Columns that add up to the jobs, each with its outcome.
-_PARTS = {
-    "completed": "completed",
-    "failed": "failed",
-    "stopped": "stopped",
-    "unfinished": "open",
-    "vanished": "vanished",
-}
-
-
-def _in_one_currency(d: Dialect, cost: str) -> str:
-    """Sums in the reporting currency, and beside them those in others: never added, never left out."""
-    ours = d.sum_of_money(f"CASE WHEN currency = :currency THEN {cost} END")
-    others = d.amounts("currency", f"CASE WHEN currency <> :currency THEN {cost} END")
-    return f"{ours} AS {cost}, {others} AS other_costs"
-
-
-def _sum_jobs(d: Dialect, jobs: str) -> str:
-    """The sum of numbers of jobs: of none it is nought, where SQL would say that it is not known."""
-    return d.whole(f"COALESCE(SUM({jobs}), 0)")
-
-
-def _sum_counts(keys: str, made: str = "") -> Callable[[Dialect, Scope], str]:
-    """`daily_jobs`, added up by `keys`, of which one is `made` of its columns."""
-    source = f"SELECT d.*, {made} FROM ({{days}}) d" if made else "{days}"
-
-    def ended(outcome: str) -> str:
-        return f"SUM(CASE WHEN outcome = '{outcome}' THEN jobs ELSE 0 END)"
-
-    def sql(d: Dialect, scope: Scope) -> str:
-        counts = ", ".join(f"{ended(outcome)} AS {name}" for name, outcome in _PARTS.items())
-        sums = ", ".join(f"{_sum_jobs(d, name)} AS {name}" for name in ("jobs", *_PARTS))
-        rate = "SUM(failed) * 1.0 / NULLIF(SUM(completed) + SUM(failed), 0)"
-        by = f"{keys}, " if keys else ""
-        return f"""
-SELECT {by}{sums}, {d.rounded(rate, 4)} AS failure_rate, SUM(seconds) AS seconds,
-  {_in_one_currency(d, "cost")}, {_sum_jobs(d, "uncosted_jobs")} AS uncosted_jobs
-FROM (
-  SELECT {by}currency, SUM(jobs) AS jobs, {counts},
-    SUM(CASE WHEN status = 'completed' THEN seconds END) AS seconds, {d.sum_of_money("cost")} AS cost,
-    SUM(uncosted_jobs) AS uncosted_jobs
-  FROM ({source.format(days=DAILY_JOBS.sql(d, scope))}) q GROUP BY {by}currency
-) r{f" GROUP BY {keys}" if keys else ""}"""
-
-    return sql
-
-
-def _sum_by_span(span: str, d: Dialect, scope: Scope) -> str:
-    """By weeks, which begin on Mondays, or months, of the reporting time zone's days."""
-    first = {"week": d.week, "month": d.month}[span]
-    return _sum_counts(span, f"{first('day')} AS {span}")(d, scope)
-
-
-def _sum_by_hour(d: Dialect, scope: Scope) -> str:
-    hours = replace(scope, day=scope.hour, kept=None)
-    return f"SELECT day AS hour, {', '.join(c.name for c in _COUNTS)} FROM ({_sum_counts('day')(d, hours)}) q"
-
-
 def _sum_by_class(d: Dialect, scope: Scope) -> str:
     keys = "class, error_code, error_message"
     return f"""
 SELECT {keys}, {d.whole("SUM(jobs)")} AS jobs, SUM(wasted_seconds) AS wasted_seconds,
-  {_in_one_currency(d, "would_be_cost")}, MAX(last_created_at) AS last_created_at
+  {sum_in_one_currency(d, "would_be_cost")}, MAX(last_created_at) AS last_created_at
 FROM (
   SELECT {keys}, currency, SUM(jobs) AS jobs, SUM(wasted_seconds) AS wasted_seconds,
     {d.sum_of_money("would_be_cost")} AS would_be_cost, MAX(last_created_at) AS last_created_at
@@ -163,28 +89,28 @@ _BY_MODEL = _columns_of(DAILY_JOBS, "provider", "model")
 REPORTS = {
     report.name: report
     for report in (
-        Report("totals", "Jobs", _COUNTS, _sum_counts(""), "", zoned=False),
+        Report("totals", "Jobs", COUNTS, sum_counts(""), "", zoned=False),
         Report(
             "daily",
             "Jobs by day",
-            (*_columns_of(DAILY_JOBS, "day"), *_COUNTS),
-            _sum_counts("day"),
+            (*_columns_of(DAILY_JOBS, "day"), *COUNTS),
+            sum_counts("day"),
             "day",
             chart="jobs",
         ),
         Report(
             "usage",
             "Jobs by day and model",
-            (*_columns_of(DAILY_JOBS, "day", "provider", "model"), *_COUNTS),
-            _sum_counts("day, provider, model"),
+            (*_columns_of(DAILY_JOBS, "day", "provider", "model"), *COUNTS),
+            sum_counts("day, provider, model"),
             "day, provider, model",
         ),
         *(
             Report(
                 name,
                 f"Jobs by {span}",
-                (Column(span, "day", f"First day of the {span} of creation, gateway's clock."), *_COUNTS),
-                partial(_sum_by_span, span),
+                (Column(span, "day", f"First day of the {span} of creation, gateway's clock."), *COUNTS),
+                partial(sum_by_span, span),
                 span,
                 chart="jobs",
             )
@@ -193,16 +119,16 @@ REPORTS = {
         Report(
             "hourly",
             "Jobs by hour",
-            (Column("hour", "instant", "Start of the hour of creation, gateway's clock."), *_COUNTS),
-            _sum_by_hour,
+            (Column("hour", "instant", "Start of the hour of creation, gateway's clock."), *COUNTS),
+            sum_by_hour,
             "hour",
             chart="jobs",
         ),
         Report(
             "models",
             "Jobs by model",
-            (*_BY_MODEL, *_COUNTS),
-            _sum_counts("provider, model"),
+            (*_BY_MODEL, *COUNTS),
+            sum_counts("provider, model"),
             "jobs DESC, provider, model",
             chart="jobs",
             zoned=False,
@@ -261,10 +187,7 @@ REPORTS = {
             CACHE_DAILY.columns,
             CACHE_DAILY.sql,
             "day, source",
-            time="j.looked_up_at",
-            model="j.requested_model",
-            provider="j.requested_provider",
-            status=None,
+            FilteredColumns("j.looked_up_at", "j.requested_model", None, "j.requested_provider"),
             chart="hit_rate",
         ),
         Report(
@@ -273,7 +196,7 @@ REPORTS = {
             _OPEN,
             _select_columns(OPEN_JOBS, _OPEN),
             "created_at, source, job_id",
-            time=None,
+            FilteredColumns(time=None),
         ),
         Report(
             "expiring",
@@ -281,7 +204,7 @@ REPORTS = {
             EXPIRING.columns,
             EXPIRING.sql,
             "expires_at, source, job_id",
-            time=None,
+            FilteredColumns(time=None),
         ),
         Report(
             "remixes",
@@ -303,11 +226,7 @@ REPORTS = {
             FRESHNESS.columns,
             FRESHNESS.sql,
             "source",
-            time=None,
-            model=None,
-            status=None,
-            provider=None,
-            source="s.name IN :sources",
+            FilteredColumns(None, None, None, None, "s.name IN :sources"),
         ),
         Report(
             "jobs",

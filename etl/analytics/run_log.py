@@ -8,8 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from etl.analytics.browsing import as_table, bind_values
-from etl.analytics.queries import Table
+from etl.analytics.filters import bind_values
+from etl.analytics.queries import Table, as_table
 from etl.db.engine import storage_errors
 from etl.schema.views.columns import Column
 from etl.schema.views.dialects import Dialect, make_dialect

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from etl.check.finding import Finding
-from etl.db.engine import Engine, is_sqlite, make_engine, read_transaction
+from etl.db.engine import Engine, file_missing, is_sqlite, make_engine, read_transaction
 from etl.db.rights import HINT, server_rights
 from etl.errors import DatabaseUnavailable, EtlError, SchemaMismatch
 from etl.schema import migrate
@@ -27,7 +27,7 @@ def check_database(url: str) -> Iterator[Finding]:
         yield Finding("database", False, str(exc), exc.hint)
         return
     try:
-        if is_sqlite(engine) and not Path(str(engine.url.database)).exists():
+        if file_missing(engine):
             yield _new_file(Path(str(engine.url.database)))
             return
         yield from _check_tables(engine)

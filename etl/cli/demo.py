@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from etl.cli.errors import INTERRUPTED
-from etl.cli.output import DIM, GOOD, on_terminal, print_line, print_table, program_name, show_number
+from etl.cli.output import DIM, GOOD, on_terminal, print_line, program_name, show_number
 from etl.cli.settings import CommandSettings, ConfigFile
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def command(
     settings = ctx.ensure_object(CommandSettings)
     settings.choose(config)
 
-    from etl.cli.stopping import stop_on_signals
+    from etl.cli.signals import stop_on_signals
 
     with stop_on_signals() as stop:
         if _has_gateway(settings):
@@ -167,9 +167,11 @@ def _run_tick(app: App, tick: int, ended: list[RunResult], settings: CommandSett
 
 
 def _print_summary(app: App) -> None:
-    from etl.analytics.history import read_history
-    from etl.analytics.overview import count_by_model, liveliest_job
+    from etl.analytics.filters import Filter
+    from etl.analytics.history import liveliest_job, read_history
+    from etl.analytics.queries import run_report
     from etl.cli.history import show_history
+    from etl.cli.tables import show_table
 
     job_id = liveliest_job(app.engine)
     if job_id is None:
@@ -178,11 +180,7 @@ def _print_summary(app: App) -> None:
     _print_heading("One job's life, as it was seen")
     show_history(read_history(app.engine, job_id)[0])
     _print_heading("What is in the database now")
-    rows = [
-        [c.model or "-", c.status, show_number(c.jobs), show_number(round(c.seconds))]
-        for c in count_by_model(app.engine)
-    ]
-    print_table(("MODEL", "STATUS", "JOBS", "SECONDS"), rows, right=(2, 3))
+    show_table(run_report(app.engine, "models", Filter(datetime.now(UTC))), "UTC")
 
 
 def _next_steps(config: Path, database: Path) -> None:

@@ -75,7 +75,7 @@ def _deliver_changes(
     config: Config, names: Sequence[str], redact: Callable[[str], str], *, as_json: bool
 ) -> int:
     from etl.analytics.connections import open_filled_database
-    from etl.cli.stopping import stop_on_signals
+    from etl.cli.signals import stop_on_signals
     from etl.feed.delivery import deliver_to_all
 
     with open_filled_database(config) as engine, stop_on_signals() as stop:

@@ -42,7 +42,7 @@ def command(
 
     from etl.analytics.connections import open_filled_database
     from etl.cli.output import print_line, say_json
-    from etl.cli.stopping import stop_on_signals
+    from etl.cli.signals import stop_on_signals
     from etl.feed.prune import prune_tables
 
     with open_filled_database(loaded) as engine, stop_on_signals() as stop:

@@ -13,7 +13,8 @@ from etl.cli.settings import CommandSettings, ConfigFile
 from etl.errors import ConfigError
 
 if TYPE_CHECKING:
-    from etl.analytics.queries import Filter, Table, UnseenPeriod
+    from etl.analytics.filters import Filter
+    from etl.analytics.queries import Table, UnseenPeriod
     from etl.analytics.rendering import Document
     from etl.config import Config
     from etl.db.engine import Engine
@@ -124,7 +125,7 @@ def _make_filter(
     models: list[str] | None,
     limit: int | None,
 ) -> Filter:
-    from etl.analytics.queries import Filter
+    from etl.analytics.filters import Filter
     from etl.analytics.ranges import parse_moment
 
     now, zone = datetime.now(UTC), config.reporting.timezone

@@ -80,7 +80,7 @@ def _run_once(config: Config, settings: CommandSettings, *, as_json: bool) -> in
     from etl.app import App
     from etl.cli import feed, results
     from etl.cli.progress import show_progress
-    from etl.cli.stopping import stop_on_signals
+    from etl.cli.signals import stop_on_signals
     from etl.scheduler import deliver_once, run_once
 
     with App(config) as app, stop_on_signals() as stop:

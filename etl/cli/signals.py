@@ -1,4 +1,4 @@
-"""Signals, heard in a thread of their own.
+"""Ctrl-C, SIGTERM and SIGHUP, heard in a thread of their own.
 
 Python runs a handler in the main thread, between two of its instructions. A signal that the kernel hands to
 another thread does not wake a main thread that waits for a lock or a queue, and such a wait may be for ever.
@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
+
+from etl.cli.errors import INTERRUPTED
 
 _END = 0
+_SHOW_CURSOR = "\x1b[?25h"
 _held: list[int] = []
 
 
@@ -67,3 +71,27 @@ def _listen_for_signals(reading: int, wanted: frozenset[int], hear: Callable[[in
     while (number := os.read(reading, 1)[0]) != _END:
         if number in wanted:
             hear(number)
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[threading.Event]:
+    """An event that Ctrl-C or SIGTERM sets, so that the work stops after its current batch; a second signal
+    ends the process at once."""
+    stop = threading.Event()
+
+    def ask(number: int) -> None:
+        if stop.is_set():
+            _leave_at_once()
+        stop.set()
+        print("stopping after the current batch; once more to leave at once", file=sys.stderr, flush=True)
+
+    with hear_signals((signal.SIGINT, signal.SIGTERM), ask):
+        yield stop
+
+
+def _leave_at_once() -> NoReturn:
+    """Without waiting for threads that wait for a gateway; the database stands even a power cut."""
+    if sys.stderr.isatty():
+        os.write(2, _SHOW_CURSOR.encode())
+    os.write(2, b"interrupted\n")
+    os._exit(INTERRUPTED)

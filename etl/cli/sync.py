@@ -32,7 +32,7 @@ def command(
     from etl.app import App
     from etl.cli import results
     from etl.cli.progress import show_progress
-    from etl.cli.stopping import stop_on_signals
+    from etl.cli.signals import stop_on_signals
 
     with App(loaded) as app, stop_on_signals() as stop:
         with show_progress(settings.redact) as progress:

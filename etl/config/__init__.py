@@ -1,14 +1,12 @@
 """Configuration: a YAML file, the environment, or both. This face is what other rooms import."""
 
+from etl.config.destination import Destination, Feed, Mask
 from etl.config.load import example_text, load_config
 from etl.config.model import (
     Config,
     Dask,
     DatabaseConfig,
-    Destination,
-    Feed,
     LeaseConfig,
-    Mask,
     Notify,
     Price,
     Reporting,

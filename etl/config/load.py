@@ -14,47 +14,11 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from etl.config.model import (
-    Config,
-    Dask,
-    DatabaseConfig,
-    Destination,
-    Feed,
-    LeaseConfig,
-    Mask,
-    Notify,
-    Price,
-    Reporting,
-    Retention,
-    ServiceConfig,
-)
+from etl.config.model import Config
 from etl.config.node import BROKEN, BothGiven, Node, Unset, read_variable, variable_file
 from etl.config.reader import Fields, Reader
-from etl.config.secret import Secret, SecretUrl
-from etl.config.source import Reconcile, Schedule, Source
+from etl.config.source import Source
 from etl.errors import ConfigError
-
-__all__ = [
-    "Config",
-    "Dask",
-    "DatabaseConfig",
-    "Destination",
-    "Feed",
-    "LeaseConfig",
-    "Mask",
-    "Notify",
-    "Price",
-    "Reconcile",
-    "Reporting",
-    "Retention",
-    "Schedule",
-    "Secret",
-    "SecretUrl",
-    "ServiceConfig",
-    "Source",
-    "example_text",
-    "load_config",
-]
 
 DEFAULT_FILE = "bifrost-etl.yaml"
 _SOURCE_VARIABLES = {

@@ -8,25 +8,23 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from msgspec import Meta, Struct
 
+from etl.config.destination import Feed
 from etl.config.needed import require_secrets
-from etl.config.secret import SecretUrl, looks_secret
+from etl.config.secret import SecretUrl
 from etl.config.source import NonEmptyText, Problems, Source
 from etl.config.values import (
-    Cron,
     DatabaseUrl,
     HeaderSecret,
     HiddenText,
     Money,
-    Name,
-    PlaceUrl,
     PositiveDuration,
     TimeZone,
 )
@@ -178,57 +176,6 @@ class Notify(Struct, frozen=True, kw_only=True):
     max_age: PositiveDuration = 3600.0
 
 
-class Mask(Struct, frozen=True, kw_only=True):
-    """What stands for prompts in a destination: themselves, a digest under `key`, or nothing. Unless they are
-    kept, columns that may quote them are left out as well."""
-
-    prompt: Literal["keep", "hmac", "drop"] = "keep"
-    key: HiddenText | None = None
-
-    def problems(self) -> Problems:
-        if self.key is not None and self.key.problem is not None:
-            return
-        if self.prompt == "hmac" and (self.key is None or len(self.key.reveal()) < 16):
-            yield "key", "hmac needs a key of 16 characters or more (key, or key_file)"
-
-
-class Destination(Struct, frozen=True, kw_only=True):
-    """A warehouse or lake that the change feed fills. The service delivers `every` so often or by `cron`,
-    and after syncs (`after_sync`); with none of them, only the command does. `keep_replaced`: seconds that
-    files of a lake stay for readers after others took their place."""
-
-    EXCLUSIVE: ClassVar[tuple[tuple[str, str], ...]] = (("every", "cron"),)
-    name: Name
-    type: Literal["filesystem", "duckdb", "delta", "iceberg", "postgres", "dlt"]
-    url: PlaceUrl | None = None
-    options: dict[str, Any] = {}
-    every: PositiveDuration | None = None
-    cron: Cron | None = None
-    timezone: TimeZone = "UTC"
-    after_sync: bool = False
-    keep_replaced: PositiveDuration = 3600.0
-    mask: Mask = Mask()
-
-    @property
-    def scheduled(self) -> bool:
-        """The service delivers here by itself."""
-        return self.after_sync or self.every is not None or self.cron is not None
-
-    def __repr__(self) -> str:
-        return f"Destination(name={self.name!r}, type={self.type!r}, url={self.url}, options=…)"
-
-    def secrets(self) -> list[str]:
-        hidden = list(self.url.secrets()) if self.url else []
-        hidden += self.mask.key.secrets() if self.mask.key else []
-        return hidden + list(_secret_options(self.options, hidden=False))
-
-
-class Feed(Struct, frozen=True, kw_only=True):
-    """The change feed."""
-
-    destinations: tuple[Destination, ...] = ()
-
-
 class Retention(Struct, frozen=True, kw_only=True):
     """How long what `prune` removes is kept; None keeps it for ever."""
 
@@ -302,15 +249,3 @@ def _is_loopback(host: str) -> bool:
 def _host_of_address(address: str) -> str:
     """The host of tcp://host:port, without the brackets of IPv6."""
     return address.partition("://")[2].rpartition(":")[0].strip("[]")
-
-
-def _secret_options(value: Any, *, hidden: bool) -> Iterable[str]:
-    """Texts below a key that sounds secret."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from _secret_options(item, hidden=hidden or looks_secret(str(key)))
-    elif isinstance(value, list):
-        for item in value:
-            yield from _secret_options(item, hidden=hidden)
-    elif hidden and isinstance(value, str):
-        yield value

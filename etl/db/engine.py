@@ -21,7 +21,15 @@ from etl.db import mysql_urls, postgres
 from etl.db.driver_errors import note_place, place_of, storage_errors
 from etl.errors import ConfigError, DatabaseRefused
 
-__all__ = ["Engine", "is_sqlite", "make_engine", "read_transaction", "storage_errors", "write_transaction"]
+__all__ = [
+    "Engine",
+    "file_missing",
+    "is_sqlite",
+    "make_engine",
+    "read_transaction",
+    "storage_errors",
+    "write_transaction",
+]
 
 Engine = sa.Engine
 
@@ -114,6 +122,11 @@ def read_transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
 
 def is_sqlite(engine: sa.Engine) -> bool:
     return engine.dialect.name == "sqlite"
+
+
+def file_missing(engine: sa.Engine) -> bool:
+    """Whether this is a SQLite database without its file: to connect would create it."""
+    return is_sqlite(engine) and not Path(str(engine.url.database)).exists()
 
 
 def _parse_url(url: str) -> sa.URL:

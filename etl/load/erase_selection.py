@@ -12,8 +12,7 @@ import sqlalchemy as sa
 from etl.log_records import OWNERS
 from etl.schema.tables import job_requests, rejected_items, video_job_versions, video_jobs
 from etl.transform.erasing import QuotingTexts, find_texts, texts_of
-from etl.transform.options import Options
-from etl.transform.privacy import prompt_fingerprint
+from etl.transform.privacy import Options, prompt_fingerprint
 
 _CHUNK = 500
 _AT_ONCE = 2_000

@@ -13,8 +13,7 @@ from etl.extract.provider_bytes import native_id
 from etl.log import EchoMask, Redactor
 from etl.recording.tape import RecordedExchange
 from etl.recording.tokens import Piece, cut_pieces, quote_like, text_of
-from etl.transform.options import Options
-from etl.transform.privacy import Scrubber, means_prompt
+from etl.transform.privacy import Options, Scrubber, means_prompt
 
 _IDS = frozenset({"id", "remixed_from_video_id", "first_id", "last_id"})
 _ACCOUNTS = frozenset({"key", "key_id", "key_name", "selected_key", "organization", "user"})

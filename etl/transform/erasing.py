@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 
 from etl.records import JobRow
 from etl.transform.json_values import Unusable, decode_json, json_text
-from etl.transform.options import Options
-from etl.transform.privacy import Scrubber, find_prompts
+from etl.transform.privacy import Options, Scrubber, find_prompts
 
 _DROP = Options(prompts="drop")
 

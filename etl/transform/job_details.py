@@ -14,8 +14,7 @@ from typing import Any
 
 from etl.log_records import JobDetails
 from etl.transform.json_values import Unusable, clean_text, decode_json
-from etl.transform.options import Options
-from etl.transform.privacy import Scrubber, find_prompts
+from etl.transform.privacy import Options, Scrubber, find_prompts
 
 _OUTPUTS = ("videos", "generations", "unsigned_urls")
 _VARIANTS = ("n_variants", "variants")

@@ -15,8 +15,7 @@ from etl.log import EchoMask
 from etl.records import JobRow, Unknown, is_settled, new_row
 from etl.transform import parsers
 from etl.transform.json_values import MAX_ID, Unusable, json_text, json_type
-from etl.transform.options import Options
-from etl.transform.privacy import Scrubber
+from etl.transform.privacy import Options, Scrubber
 
 ParsedValue = TypeVar("ParsedValue")
 

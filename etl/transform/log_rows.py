@@ -16,8 +16,7 @@ from urllib.parse import quote
 from etl.log_records import OWNER_COLUMNS, LogRow
 from etl.transform import parsers
 from etl.transform.json_values import MAX_ID, Unusable, clean_text, decode_json
-from etl.transform.options import Options
-from etl.transform.privacy import Scrubber, find_prompts
+from etl.transform.privacy import Options, Scrubber, find_prompts
 
 #: What Go's url.PathEscape leaves as it is, besides letters and digits.
 _UNESCAPED = "$&+=:@-_.~"

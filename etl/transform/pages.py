@@ -14,8 +14,7 @@ from etl.transform.envelope import page_facts
 from etl.transform.fast_path import ordinary_rows
 from etl.transform.jobs import PageContext, job_id, job_row
 from etl.transform.json_values import MAX_ID, Unusable, clean_text, decode_json, without_videos
-from etl.transform.options import Options
-from etl.transform.privacy import Scrubber, find_prompts, safe_reject, scrub_job
+from etl.transform.privacy import Options, Scrubber, find_prompts, safe_reject, scrub_job
 
 #: Bytes of a reject that are kept: enough to see what came.
 MAX_PAYLOAD = 256 << 10

@@ -8,14 +8,15 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from json.encoder import encode_basestring, encode_basestring_ascii
 from typing import Any, Literal
 from urllib.parse import quote, unquote_plus
 
+from etl.log import EchoMask
 from etl.records import SETTLED_STATUSES, Reject
 from etl.transform.json_values import MAX_ID, json_text
-from etl.transform.options import Options
 
 #: A shorter prompt is a syllable: cutting it out of every other text would only ruin them.
 _SHORTEST = 4
@@ -53,6 +54,25 @@ _CONTRACT |= {"created_at", "completed_at", "expires_at", "code", "message", "ty
 #: Keys, links between jobs, and what decides how a job stands.
 _KEPT = _PLAIN | {"remixed_from_video_id"}
 _DROPPED = frozenset({"videos", "extra_fields"})
+
+NOTHING_TO_MASK = EchoMask(())
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a source's configuration decides about its rows.
+
+    `prompts`: as text, as sha256, or not at all. `raw_payloads` are stored only beside full prompts.
+    `mask` hides the source's own credentials where the gateway echoes them.
+    """
+
+    prompts: Literal["store", "hash", "drop"] = "store"
+    raw_payloads: Literal["drop", "store"] = "drop"
+    mask: EchoMask = NOTHING_TO_MASK
+
+    @property
+    def keeps_raw(self) -> bool:
+        return self.raw_payloads == "store" and self.prompts == "store"
 
 
 def stored_prompt(prompt: Any, options: Options) -> str | None:

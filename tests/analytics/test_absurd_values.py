@@ -10,7 +10,8 @@ import pytest
 import sqlalchemy as sa
 from msgspec.structs import replace
 
-from etl.analytics.queries import Filter, run_report
+from etl.analytics.filters import Filter
+from etl.analytics.queries import run_report
 from etl.analytics.reports import REPORTS
 from etl.config import Config, Reporting
 from etl.schema.views import create

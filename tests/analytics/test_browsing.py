@@ -10,8 +10,9 @@ import pytest
 import sqlalchemy as sa
 
 from etl.analytics.durations import durations_by_time, latency_percentiles
+from etl.analytics.filters import Filter
 from etl.analytics.jobs import Choice, OpenNow, count_jobs, count_open, every_job, list_jobs, recent_names
-from etl.analytics.queries import Filter, Table, run_report
+from etl.analytics.queries import Table, run_report
 from etl.analytics.remix_tree import read_tree
 from etl.errors import ConfigError
 from tests.support.world import NOW, at

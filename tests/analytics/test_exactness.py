@@ -10,7 +10,8 @@ import pytest
 import sqlalchemy as sa
 
 from etl.analytics.cross_check import total_differences
-from etl.analytics.queries import Filter, run_report
+from etl.analytics.filters import Filter
+from etl.analytics.queries import run_report
 from etl.analytics.remix_tree import read_tree
 from etl.db.types import UtcDateTime
 from etl.load.lookup import known_jobs

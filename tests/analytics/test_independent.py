@@ -19,8 +19,9 @@ import duckdb
 import pytest
 import sqlalchemy as sa
 
+from etl.analytics.filters import Filter
 from etl.analytics.prices import ensure_prices
-from etl.analytics.queries import Filter, convert_value, run_report
+from etl.analytics.queries import convert_value, run_report
 from etl.config import Price
 from etl.schema.views import create
 from tests.conftest import DATABASES

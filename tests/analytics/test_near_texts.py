@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from etl.analytics.filters import Filter
 from etl.analytics.jobs import Choice, count_jobs, every_job, list_jobs
 from etl.analytics.prices import import_prices, unpriced_jobs
-from etl.analytics.queries import Filter, run_report
+from etl.analytics.queries import run_report
 from etl.analytics.reports import REPORTS
 from etl.config import Price
 from etl.load.upsert import JobWriter, Seen

@@ -11,7 +11,8 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from etl.analytics.queries import Filter, run_report
+from etl.analytics.filters import Filter
+from etl.analytics.queries import run_report
 from etl.load.lookup import known_jobs
 from etl.load.totals import recount_all
 from etl.load.unlisting import unlist_jobs
@@ -19,7 +20,7 @@ from etl.load.upsert import JobWriter, Seen
 from etl.records import Counts, JobRow, decide_outcome, is_settled
 from etl.schema.tables import sources, video_jobs
 from etl.transform.jobs import PageContext, job_row
-from etl.transform.options import Options
+from etl.transform.privacy import Options
 from tests.support.world import NOW
 
 #: Items as gateways list them: (more members, settled, outcome).

@@ -8,8 +8,9 @@ from decimal import Decimal
 import pytest
 import sqlalchemy as sa
 
+from etl.analytics.filters import Filter
 from etl.analytics.prices import ensure_prices, import_prices
-from etl.analytics.queries import Filter, Table, UnseenPeriod, check_sources, find_unseen_periods, run_report
+from etl.analytics.queries import Table, UnseenPeriod, check_sources, find_unseen_periods, run_report
 from etl.analytics.ranges import parse_moment
 from etl.analytics.reports import REPORTS
 from etl.config import Price

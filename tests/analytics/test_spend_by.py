@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from etl.analytics.queries import Filter, run_report
+from etl.analytics.filters import Filter
+from etl.analytics.queries import run_report
 from etl.db.engine import write_transaction
 from etl.errors import ConfigError
 from etl.schema.tables import prices, video_jobs

@@ -1,4 +1,4 @@
-"""What status, history and the overview read, from rows written by hand, on every database."""
+"""What status and history read, from rows written by hand, on every database."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from etl.analytics.history import FieldChange, read_history
-from etl.analytics.overview import ModelCount, count_by_model, liveliest_job
+from etl.analytics.history import FieldChange, liveliest_job, read_history
 from etl.analytics.status import read_status
 from etl.errors import ConfigError
 from etl.records import TRACKED
@@ -172,17 +171,12 @@ def test_an_unknown_job_names_the_nearest(filled: sa.Engine):
         read_history(filled, "a2", source="c")
 
 
-def test_overview(filled: sa.Engine):
-    assert count_by_model(filled) == [
-        ModelCount("sora-2", "queued", 2, 8.0),
-        ModelCount("sora-2", "completed", 1, 4.0),
-    ]
+def test_the_liveliest_job(filled: sa.Engine):
     assert liveliest_job(filled) == "a2"
 
 
 def test_an_empty_database_has_nothing_to_show(engine: sa.Engine):
     assert read_status(engine, NOW) == []
-    assert count_by_model(engine) == []
     assert liveliest_job(engine) is None
 
 

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from etl.analytics.queries import Filter, run_report
+from etl.analytics.filters import Filter
+from etl.analytics.queries import run_report
 from etl.analytics.status import read_status
 from etl.load.source_health import last_completions, read_health, retire_source, revive_source
 from etl.scheduler.timing import decide_sync

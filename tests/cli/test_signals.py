@@ -11,8 +11,7 @@ from types import FrameType
 
 import pytest
 
-from etl.cli.signals import hear_signals
-from etl.cli.stopping import stop_on_signals
+from etl.cli.signals import hear_signals, stop_on_signals
 
 LONG = 30.0
 

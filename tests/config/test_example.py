@@ -11,17 +11,16 @@ from typing import Any
 import msgspec
 import pytest
 
-import etl.config.load
+import etl.config
 from etl.cli.init import render_init
 from etl.config import Config, Retention, Secret, Source, example_text, load_config
 from etl.config.reader import keys_of
 
 ROOT = Path(__file__).parents[2]
 RECORDS = [
-    getattr(etl.config.load, name)
-    for name in etl.config.load.__all__
-    if isinstance(getattr(etl.config.load, name), type)
-    and issubclass(getattr(etl.config.load, name), msgspec.Struct)
+    getattr(etl.config, name)
+    for name in etl.config.__all__
+    if isinstance(getattr(etl.config, name), type) and issubclass(getattr(etl.config, name), msgspec.Struct)
 ]
 #: Lines that are settings although a "#" stands before them: no space after it, or an indent.
 COMMENTED = re.compile(r"^#(?=\S|  )")

@@ -75,7 +75,7 @@ def test_a_database_that_does_not_answer():
 
 
 def test_a_question_that_takes_too_long(made: Rig, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("etl.analytics.browsing._STEPS", 1)
+    monkeypatch.setattr("etl.analytics.read_only._STEPS", 1)
     monkeypatch.setattr("etl.web.dashboard.context.PATIENCE", 0.0)
     with (impatient := Site(made.app, made.now)).server:
         status, page, _ = impatient.get("/jobs?since=all")

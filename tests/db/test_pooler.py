@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from etl.analytics.adhoc_sql import run_statement
-from etl.analytics.browsing import reading_engine
+from etl.analytics.read_only import reading_engine
 from etl.db.engine import make_engine, write_transaction
 from etl.errors import ConfigError, StorageError
 from etl.schema import migrate

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from etl.analytics.queries import Filter, run_report
+from etl.analytics.filters import Filter
+from etl.analytics.queries import run_report
 from etl.load import lookup
 from etl.load.totals import recount_all, recount_totals
 from etl.load.upsert import JobWriter, Seen

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from etl.analytics.filters import Filter
 from etl.analytics.jobs import Choice, count_jobs, list_jobs
-from etl.analytics.queries import Filter, run_report
+from etl.analytics.queries import run_report
 from etl.analytics.status import read_status, seen_twice
 from etl.load.lookup import known_jobs
 from etl.load.totals import recount_all

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from etl.analytics.queries import Filter, Table, run_report
+from etl.analytics.filters import Filter
+from etl.analytics.queries import Table, run_report
 from etl.simulator import World
 from tests.support.rig import Rig, rig
 

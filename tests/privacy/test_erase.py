@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from etl.analytics.queries import Filter, run_report
+from etl.analytics.filters import Filter
+from etl.analytics.queries import run_report
 from etl.load.erase import count_texts, erase_jobs
 from etl.load.erase_selection import ErasureSelection
 from etl.schema.tables import metadata

@@ -18,8 +18,8 @@ import sqlalchemy as sa
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from etl.analytics.browsing import reading_engine
 from etl.analytics.cancellation import follow_connections
+from etl.analytics.read_only import reading_engine
 from etl.config import Secret
 from etl.errors import StorageError
 from etl.schema import migrate

@@ -16,8 +16,10 @@ from etl.errors import SchemaMismatch
 from etl.schema.views.aggregates import CACHE_DAILY, DAILY_JOBS, FAILURES, LATENCY
 from etl.schema.views.columns import View, scope_of_all_jobs
 from etl.schema.views.dialects import make_dialect
+from etl.schema.views.freshness import FRESHNESS
 from etl.schema.views.job_facts import JOB_FACTS
-from etl.schema.views.open_jobs import EXPIRING, FRESHNESS, JOB_HISTORY, OPEN_JOBS
+from etl.schema.views.job_history import JOB_HISTORY
+from etl.schema.views.open_jobs import EXPIRING, OPEN_JOBS
 from etl.schema.views.remixes import DUPLICATES, REMIX_JOBS, REMIX_TREES
 
 VIEWS = (

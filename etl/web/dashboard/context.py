@@ -17,10 +17,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from etl.analytics import run_log
-from etl.analytics.browsing import has_schema, reading_engine
 from etl.analytics.cancellation import follow_connections
+from etl.analytics.connections import has_schema
+from etl.analytics.filters import Filter
 from etl.analytics.jobs import Choice, recent_names
-from etl.analytics.queries import Filter
+from etl.analytics.read_only import reading_engine
 from etl.config import Reporting
 from etl.db.engine import Engine
 from etl.errors import ConfigError

@@ -11,8 +11,8 @@ from urllib.parse import urlencode
 
 from starlette.datastructures import QueryParams
 
+from etl.analytics.filters import Filter
 from etl.analytics.jobs import SORTS, Choice, Only
-from etl.analytics.queries import Filter
 from etl.analytics.ranges import parse_moment
 from etl.config import Reporting
 from etl.errors import ConfigError

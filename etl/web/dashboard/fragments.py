@@ -6,8 +6,9 @@ from typing import Any
 
 from starlette.responses import Response
 
-from etl.analytics import browsing, queries
+from etl.analytics import queries
 from etl.analytics.history import UnknownJob, read_history
+from etl.analytics.jobs import facts_of
 from etl.analytics.rendering import show_value
 from etl.analytics.standing import summary
 from etl.analytics.status import SourceStatus, read_status
@@ -95,5 +96,5 @@ def job_values(call: Call) -> dict[str, Any]:
         raise missing from None
     except ConfigError as error:
         raise Missing("There is no such job", str(error), error.hint) from None
-    found = [(job, browsing.facts_of(call.engine, job.source, job.job_id)) for job in jobs]
+    found = [(job, facts_of(call.engine, job.source, job.job_id)) for job in jobs]
     return {"page": "job", "jobs": found, "live": not all(facts.get("is_terminal") for _, facts in found)}

@@ -9,7 +9,8 @@ from decimal import Decimal
 from typing import Any
 
 from etl.analytics import durations, queries
-from etl.analytics.queries import Filter, Table
+from etl.analytics.filters import Filter
+from etl.analytics.queries import Table
 from etl.analytics.rendering import show_value
 from etl.db.engine import Engine
 from etl.web.dashboard.charts import (

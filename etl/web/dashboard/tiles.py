@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from etl.analytics.filters import Filter
 from etl.analytics.jobs import OpenNow, count_open
-from etl.analytics.queries import Filter
 from etl.db.engine import Engine
 from etl.web.dashboard.filters import SLOWEST, PageQuery
 from etl.web.dashboard.formatting import show_money, show_seconds, show_share

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from math import ceil
 from zoneinfo import ZoneInfo
 
-from etl.analytics.queries import Filter
+from etl.analytics.filters import Filter
 from etl.web.dashboard.links import hour_of
 
 #: Ranges up to this length are cut in hours.
