@@ -34,7 +34,8 @@ class Ask:
 
     def listed(self, jobs: list[Any]) -> tuple[list[Any], bool]:
         """What an honest gateway shows of these jobs, given oldest first; whether more follow."""
-        order, limit, after = self.query.get("order"), int(self.query["limit"]), self.query.get("after")
+        order, after = self.query.get("order"), self.query.get("after")
+        limit = int(self.query.get("limit", 20))  # questions beside the list have none
         jobs = jobs if order == "asc" else jobs[::-1]
         ids = [str(job.get("id")) for job in jobs]
         start = ids.index(after) + 1 if after in ids else 0

@@ -47,6 +47,8 @@ class Ward:
     def __call__(self, ask: Ask) -> bytes | Pieces:
         patient = ask.path.split("/")[1]
         if patient == "well" or (self.healed and patient not in STUCK):
+            if "limit" not in ask.query:  # its version, its status page: a list is all that it has
+                return answer(b"{}", status="404 Not Found")
             return answer(page(ask.listed(JOBS)))
         if patient in TABLE:
             response = named_error(patient)

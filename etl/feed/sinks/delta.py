@@ -20,6 +20,9 @@ from etl.feed.sinks.delta_upkeep import (
     is_due,
     is_quiet,
     keep_up,
+    note_change,
+    note_versions,
+    noted_version,
     only_next,
     properties,
     target_size,
@@ -27,7 +30,6 @@ from etl.feed.sinks.delta_upkeep import (
 from etl.feed.tables import KEYS, REPLACED
 from etl.feed.watermarks import WHOLE, Mark
 
-_APP = "bifrost-etl"
 #: What deltalake reads, and pyarrow cannot compute with.
 _PLAIN = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
 
@@ -94,11 +96,11 @@ class DeltaTables:
         self, part: Part, found: DeltaTable | None, before: dict[int, Mark]
     ) -> CommitProperties:
         changed = {s: mark for s, mark in part.marks.items() if before.get(s) != mark}
-        deliveries = 1 + ((_transaction_version(found, "deliveries") or 0) if found is not None else 0)
+        deliveries = 1 + ((noted_version(found, "deliveries") or 0) if found is not None else 0)
         if found is not None and is_due(part.table, found, deliveries):
             self._due.add(part.table)
-        noted = Transaction(f"{_APP}/deliveries", deliveries)
-        return only_next([*_mark_transactions(changed, max(part.marks)), noted])
+        noted = [*note_versions(deliveries=deliveries), *note_change()]
+        return only_next([*_mark_transactions(changed, max(part.marks)), *noted])
 
     def _write_part(self, part: Part, found: DeltaTable | None, commit: CommitProperties) -> None:
         described = part.rows.schema.metadata or {}
@@ -155,20 +157,13 @@ def _mark_transactions(marks: dict[int, Mark], sources: int) -> list[Transaction
     newest = {"sources": sources}
     for source, mark in marks.items():
         newest |= {f"{source}/key": mark.key, f"{source}/proof": int(mark.proof, 16)}
-    return [Transaction(f"{_APP}/{name}", version) for name, version in newest.items()]
+    return note_versions(**newest)
 
 
 def _read_marks(table: DeltaTable) -> dict[int, Mark]:
     found: dict[int, Mark] = {}
-    for source in range(WHOLE, (_transaction_version(table, "sources") or 0) + 1):
-        key, digest = (
-            _transaction_version(table, f"{source}/key"),
-            _transaction_version(table, f"{source}/proof"),
-        )
+    for source in range(WHOLE, (noted_version(table, "sources") or 0) + 1):
+        key, digest = noted_version(table, f"{source}/key"), noted_version(table, f"{source}/proof")
         if key is not None and digest is not None:
             found[source] = Mark(key, f"{digest:014x}")
     return found
-
-
-def _transaction_version(table: DeltaTable, name: str) -> int | None:
-    return table.transaction_version(f"{_APP}/{name}")
