@@ -41,6 +41,7 @@ def complete_tables(dialect: str) -> None:
     Noted aside, as options of the tables would cost every command the import of that dialect: 0.02 s.
     """
     for table in metadata.tables.values():
+        table.dialect_kwargs.update(table.info.get(dialect, {}))
         if dialect in ("mysql", "mariadb"):
             table.dialect_kwargs.update(_CHARSETS)
         for index in table.indexes:
