@@ -164,6 +164,8 @@ class Price(Struct, frozen=True, kw_only=True):
     def problems(self) -> Problems:
         if "%" in self.model:
             yield "model", f"write * for any text, % stands for itself: {self.model.replace('%', '*')}"
+        if self.price != round(self.price, 6):
+            yield "price", f"at most 6 decimals: {self.price:f}"
 
 
 class Notify(Struct, frozen=True, kw_only=True):

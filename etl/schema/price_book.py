@@ -82,16 +82,18 @@ def exact_money(text: Any) -> Decimal:
 
 
 def as_book(given: Iterable[Price]) -> dict[PriceKey, tuple[str, Decimal, str]]:
-    """By key; of two for one key the last stands. Raises ConfigError for a name that is too long."""
+    """By key; of two for one key the last stands. Raises ConfigError for what the book cannot hold."""
     book: dict[PriceKey, tuple[str, Decimal, str]] = {}
     for price in given:
-        _check_lengths(price)
+        _check_limits(price)
         key = (price.provider, price.model, price.resolution.lower(), midnight_utc(price.valid_from))
         book[key] = (price.unit, exact_money(price.price), price.currency)
     return book
 
 
-def _check_lengths(price: Price) -> None:
+def _check_limits(price: Price) -> None:
+    for key, problem in price.problems():
+        raise ConfigError(f"the {key} of {price.model}: {problem}")
     for name, limit in _LIMITS:
         if len(getattr(price, name)) > limit:
             raise ConfigError(

@@ -13,6 +13,7 @@ from etl.analytics.price_import import read_file
 from etl.analytics.prices import ensure_prices, import_prices, read_prices, unpriced_jobs
 from etl.config import Price
 from etl.errors import ConfigError
+from etl.errors import ConfigError
 
 
 def price(amount: str, **given) -> Price:
@@ -32,6 +33,14 @@ def test_an_imported_price_goes_before_a_configured_one_before_the_published(wor
     assert in_force(world) == 0.2
     import_prices(world, [price("0.3", model="*")])
     assert in_force(world) == 0.3
+
+
+def test_a_price_that_the_book_would_round_is_refused(world):
+    for put in (ensure_prices, import_prices):
+        with pytest.raises(ConfigError, match=r"sora-2.*at most 6 decimals: 0\.1234567"):
+            put(world, [price("0.1234567")])
+    import_prices(world, [price("0.1234560")])
+    assert in_force(world) == 0.123456
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,17 @@ def test_prices(asked, tmp_path):
     assert done.code == 2 and "bad.csv:2: price 1.price" in done.err
 
 
+def test_a_price_that_the_book_would_round_is_refused(asked, tmp_path):
+    """The book keeps millionths. Noughts behind them change nothing."""
+    head = "model,price,valid_from\n"
+    (tmp_path / "own.csv").write_text(f"{head}fine,0.12345600,2026-01-01\nfiner,0.1234567,2026-01-01\n")
+    done = asked("prices", "import", "own.csv")
+    assert done.code == 2
+    assert "own.csv:3: price 2.price: at most 6 decimals: 0.1234567" in done.err
+    assert "own.csv:2" not in done.err
+    assert "fine" not in asked("prices", "list").out
+
+
 def test_prices_of_the_configuration_are_used_once_they_are_applied(asked, tmp_path):
     (tmp_path / "bifrost-etl.yaml").write_text(
         "database: {url: 'sqlite:///etl.db'}\n"

@@ -170,6 +170,8 @@ def test_mistakes_in_a_source(extra: str, words: str) -> None:
         ("reporting: {currency: euro}", "three capital letters"),
         ("prices: [{model: m, price: 1}]", "valid_from is missing"),
         ("prices: [{model: m, price: -1, valid_from: 2026-01-01}]", "at least 0"),
+        ("prices: [{model: m, price: 0.1234567, valid_from: 2026-01-01}]", "at most 6 decimals: 0.1234567"),
+        ("prices: [{model: m, price: 25e-8, valid_from: 2026-01-01}]", "at most 6 decimals: 0.00000025"),
         ("prices: [{model: m, price: 1, valid_from: soon}]", "a date such as"),
         ("notify: {on: [victory]}", "notify.on[0]: expects one of failure"),
         ("notify: {urls: text}", "expects a list"),
