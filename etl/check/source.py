@@ -7,22 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 
 from msgspec.structs import replace
 
 from etl.check.finding import Finding
+from etl.check.gateway_log import check_log
 from etl.config import Source
-from etl.errors import (
-    Forbidden,
-    GatewayError,
-    Unauthorized,
-)
-from etl.extract import GatewayClient, LogPage, next_request
+from etl.errors import Forbidden, GatewayError, Unauthorized
+from etl.extract import GatewayClient, next_request
 from etl.extract.client import NO_RAW_PAYLOADS
-from etl.log_records import LogRow
 from etl.records import Order, PageRequest, PageRows
-from etl.transform import Options, Unusable, log_row, transform_page
+from etl.transform import Options, transform_page
 
 #: Jobs asked for at a time: few, so that a short list still has a second page.
 LIMIT = 2
@@ -31,25 +26,6 @@ LIMIT = 2
 SAMPLES, SAMPLES_PINNED = 7, 2
 #: Seconds by which the gateway's clock may differ; its Date header counts whole seconds.
 SKEW = 30.0
-#: Rows of the log that tell how this gateway names jobs today.
-RECENT = timedelta(days=7)
-_SEE = 'see docs/gateway-log.md, "What each version tells"'
-#: By where the log names jobs: good, what to say, and what to do.
-NAMED: dict[str | None, tuple[bool | None, str, str | None]] = {
-    None: (None, "not checked: no request for a video lately", None),
-    "row": (True, "in each row (Bifrost 2.1 and later)", None),
-    "detail": (True, "in each row's detail (Bifrost 2.0): one request more for each new job", None),
-    "polls": (
-        None,
-        "only in requests that read a job by id (Bifrost up to 1.5.1): a job that nobody reads is not found",
-        _SEE,
-    ),
-    "hidden": (
-        False,
-        "no: the gateway logs no content, so nobody can tell which request made which job",
-        f"set disable_content_logging: false in the gateway, or use discover: list; {_SEE}",
-    ),
-}
 WORD_FOR_KEY = "use a long random key; a header that is no secret is better sent by the proxy in front"
 
 
@@ -69,7 +45,7 @@ class Probe:
         yield self._check_health()
         yield from self._plain_secrets()
         if self._source.reads_log:
-            yield from self._check_log()
+            yield from check_log(self._source, self._gateway, self._options)
         if self._source.discover == "logs":
             return
         try:
@@ -167,44 +143,6 @@ class Probe:
                 gateway.page(PageRequest(None, "asc", LIMIT), attempts=1)
                 yield self._make_finding("profile", False, f"answers as {name} does", f"set profile: {name}")
                 return
-
-    # the gateway's log
-
-    def _check_log(self) -> Iterator[Finding]:
-        """Can it be read, how far does it reach back, and does it name the jobs that requests made?"""
-        try:
-            oldest = self._log_rows(self._gateway.logs.page(None, limit=100, attempts=2))
-            recent = (
-                self._log_rows(self._gateway.logs.page(datetime.now(UTC) - RECENT, limit=100, attempts=2))
-                or oldest
-            )
-            made = [row for row in recent if row.makes and row.status == "success"]
-            names = self._where_jobs_are_named(made[-1]) if made else None
-        except GatewayError as exc:
-            yield self._make_finding("log", False, str(exc), exc.hint)
-            return
-        if not oldest:
-            yield self._make_finding("log", None, "answers, with no request for a video yet")
-            return
-        yield self._make_finding(
-            "log", True, f"answers, and reaches back to {oldest[0].at:%Y-%m-%d %H:%M} UTC"
-        )
-        good, detail, hint = NAMED[names]
-        needed = self._source.discover != "list"
-        yield self._make_finding("log names jobs", good if needed or good else None, detail, hint)
-
-    def _log_rows(self, page: LogPage) -> list[LogRow]:
-        rows = []
-        for raw in page.rows:
-            with suppress(Unusable):
-                rows.append(log_row(raw, self._options))
-        return rows
-
-    def _where_jobs_are_named(self, row: LogRow) -> str:
-        if row.names_jobs != "detail":
-            return row.names_jobs
-        told = log_row(self._gateway.logs.row(row.request_id), self._options)
-        return "detail" if told.job_id is not None else "hidden"
 
     # accounts, limit, order, cursor
 
