@@ -1,4 +1,4 @@
-"""Probing a gateway's log: does it answer, how far back does it reach, does it say which request made a job?"""
+"""Probing a gateway's log: does it answer, how far back does it reach, and does it say who made which job?"""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import typer
 from etl.cli.errors import PARTLY
 from etl.cli.output import DIM, WARN, count_noun, print_line, say_json
 from etl.cli.settings import CommandSettings, ConfigFile, Json, Sources
-from etl.cli.status import gap_text
+from etl.cli.status_table import gap_text
 from etl.errors import ConfigError
 
 if TYPE_CHECKING:
