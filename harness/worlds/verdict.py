@@ -143,7 +143,9 @@ def _green(played: Played, told: Told, stored: Stored) -> Iterator[str]:
 def _is_full(played: Played, told: Told) -> bool:
     """It read the whole list itself: a first load that goes on where another run stopped has not."""
     kind = told.result and told.result.kind
-    return kind == "reconcile" or (kind == "first" and not any(s.items for s in played.gateway.log[: told.first]))
+    return kind == "reconcile" or (
+        kind == "first" and not any(s.items for s in played.gateway.log[: told.first])
+    )
 
 
 def _listed(played: Played, told: Told, stored: Stored, *, full: bool) -> Iterator[str]:
