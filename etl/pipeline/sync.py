@@ -138,8 +138,10 @@ def _walk_pages(run: Run, *, accept_suspicious: bool) -> None:
 
 
 def _catch_up(run: Run, *, accept_suspicious: bool) -> None:
-    """After a first load that several runs have read: what the earlier ones stored may have changed since, and
-    a reconcile was to find that, too."""
+    """After a first load that took several runs: what the earlier ones stored may have changed since.
+
+    A reconcile was to find that, too.
+    """
     if run.rescan:
         run.store.kind = "reconcile"
         reconcile(run, accept_suspicious=accept_suspicious)
