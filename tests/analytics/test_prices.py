@@ -13,7 +13,6 @@ from etl.analytics.price_import import read_file
 from etl.analytics.prices import ensure_prices, import_prices, read_prices, unpriced_jobs
 from etl.config import Price
 from etl.errors import ConfigError
-from etl.errors import ConfigError
 
 
 def price(amount: str, **given) -> Price:
