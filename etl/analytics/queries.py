@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 # ruff: noqa: S608 (SQL is put together from our own snippets; values come as parameters)
 from dataclasses import dataclass, replace
@@ -172,10 +172,20 @@ def as_table(name: str, title: str, columns: tuple[Column, ...], rows: Iterable[
 
 def add_amounts(texts: Iterable[str | None]) -> str | None:
     """Sums of money in several currencies, each currency by itself; None when there is nothing."""
+    return show_amounts(read_amounts(texts))
+
+
+def read_amounts(texts: Iterable[str | None]) -> dict[str, Decimal]:
+    """By currency the sum of what these texts say."""
     sums: dict[str, Decimal] = {}
     for part in (part for text in texts if text for part in text.split(", ")):
         currency, _, amount = part.partition(" ")
         sums[currency] = sums.get(currency, Decimal(0)) + Decimal(amount)
+    return sums
+
+
+def show_amounts(sums: Mapping[str, Decimal]) -> str | None:
+    """As a column of amounts has it."""
     return (
         ", ".join(f"{currency} {amount.normalize():f}" for currency, amount in sorted(sums.items())) or None
     )

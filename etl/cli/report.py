@@ -81,7 +81,7 @@ def command(
     people = format in ("table", "markdown", "html")
 
     from etl.analytics.connections import open_filled_database
-    from etl.analytics.queries import check_models, check_sources, run_report
+    from etl.analytics.queries import check_models, check_sources
     from etl.cli.prices import warn_of_prices
 
     chosen = _make_filter(loaded, since, until, source, model, _row_limit(name, people, limit))
@@ -89,7 +89,7 @@ def command(
     with open_filled_database(loaded) as engine:
         check_sources(engine, chosen.sources)
         check_models(engine, chosen.models)
-        tables = [run_report(engine, each, chosen) for each in _chosen_reports(name)]
+        tables = [_make_table(engine, each, chosen, loaded) for each in _chosen_reports(name)]
         document = _make_document(engine, name, chosen, tables)
         warn_of_prices(engine, loaded)
     write_document(document, format, output)
@@ -100,6 +100,7 @@ def _list_reports() -> None:
 
     for report in REPORTS.values():
         print_line(f"{report.name:16}{report.title}")
+    print_line(f"{'budgets':16}Budgets and what they come to")
 
 
 def _row_limit(name: str | None, people: bool, limit: int | None) -> int | None:
@@ -112,8 +113,8 @@ def _chosen_reports(name: str | None) -> tuple[str, ...]:
     from etl.analytics.reports import REPORTS, SUMMARY
     from etl.config.nearest import unknown_name
 
-    if name not in (None, "summary", *REPORTS):
-        raise unknown_name("report", str(name), REPORTS)
+    if name not in (None, "summary", "budgets", *REPORTS):
+        raise unknown_name("report", str(name), [*REPORTS, "budgets"])
     return SUMMARY if name in (None, "summary") else (str(name),)
 
 
@@ -150,6 +151,16 @@ def _added_up_by(chosen: Filter, name: str | None, by: str | None) -> Filter:
     return replace(chosen, by=",".join(split_dimensions(by)))
 
 
+def _make_table(engine: Engine, name: str, chosen: Filter, config: Config) -> Table:
+    from etl.analytics.budgets import budget_table, read_budgets
+    from etl.analytics.queries import run_report
+    from etl.cli.outlook import filter_of_now
+
+    if name == "budgets":
+        return budget_table(read_budgets(engine, config.budgets, filter_of_now(config, chosen.now)))
+    return run_report(engine, name, chosen)
+
+
 def _make_document(engine: Engine, name: str | None, chosen: Filter, tables: list[Table]) -> Document:
     from etl.analytics.queries import find_unseen_periods
     from etl.analytics.rendering import Document
@@ -161,12 +172,21 @@ def _make_document(engine: Engine, name: str | None, chosen: Filter, tables: lis
         for source, other, jobs in seen_twice(engine)
     ]
     notes += [f"{t.title}: the first {len(t.rows)} rows; --limit 0 shows all" for t in tables if t.cut]
+    notes += _budget_notes(tables[0], chosen.zone) if name == "budgets" else []
     uncosted = next((t for t in tables if t.name in ("totals", "cost", "daily", "models")), None)
     missing = 0 if uncosted is None else _sum_column(uncosted, "uncosted_jobs")
     if missing:
         notes.append(f"{missing:,} completed jobs are not in the cost: see `bifrost-etl prices check`")
     title = "Summary" if len(tables) != 1 else tables[0].title
     return Document(title, tuple(tables), chosen.zone, chosen.since, chosen.until, chosen.now, tuple(notes))
+
+
+def _budget_notes(table: Table, zone: str) -> list[str]:
+    from etl.analytics.forecast import METHOD
+
+    if not table.rows:
+        return ["No budget is configured: see budgets in config.example.yaml"]
+    return [f"Days are {zone}; {METHOD}"]
 
 
 def _sum_column(table: Table, column: str) -> int:

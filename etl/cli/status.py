@@ -10,12 +10,14 @@ import typer
 
 from etl import times
 from etl.cli.errors import FAILED, PARTLY, USAGE
+from etl.cli.outlook import filter_of_now, outlook_document, show_outlook
 from etl.cli.output import say_json, show_instant
 from etl.cli.settings import CommandSettings, ConfigFile, Json
 from etl.cli.status_table import show_statuses
 from etl.errors import ConfigError
 
 if TYPE_CHECKING:
+    from etl.analytics.alerts import SpendOutlook
     from etl.analytics.standing import Standing
     from etl.analytics.status import SourceStatus
     from etl.config import Config, Schedule
@@ -45,13 +47,17 @@ def command(
     GAPS counts the stretches of the list that were not read and that nobody has accepted; every one of them
     is listed. Reads the database only, never the gateway.
 
+    Below stand the budgets, and what is over a threshold of `alerts`: spend, failure rate, time to finish.
+    With --max-age, which probes use, they are left out.
+
     --json prints {"now", "max_age_seconds", "sources": [{source, base_url, provider, configured, state,
     stale, complete_at, complete_age_seconds, reconciled_at, newest_job_at, lag_seconds, frontier_at, loading,
     failures, disabled_at, disabled_reason, held_by, retired_at, retired_reason, jobs, open_jobs,
     oldest_open_id, oldest_open_at, unlisted, twins: {SOURCE: jobs}, rejects, drift, last_run: null or
     {run_id, kind, status, started_at, finished_at, jobs_inserted, jobs_updated, error_class,
     error_message}, open_gaps, gaps: [{id, kind, detected_at, gap_from, gap_until, last_known_job_id,
-    oldest_listed_job_id, reason, probed_at, accepted_at}]}]}.
+    oldest_listed_job_id, reason, probed_at, accepted_at}]}], "budgets": [the rows of `report budgets`],
+    "alerts": [{threshold, subject, value, limit, text}]}; the last two are null with --max-age.
 
     Exit codes: 0 fine, a source that fails and is still fresh included; 1 a source is stale (--max-age), is
     disabled, or its runs fail before its first load is complete; 2 there is no source; 3 a part of a list is
@@ -61,14 +67,17 @@ def command(
     settings = ctx.ensure_object(CommandSettings)
     loaded = settings.load(config)
     now = datetime.now(UTC)
-    found = {status.source: status for status in _read_statuses(loaded, now)}
+    statuses, outlook = _read_statuses(loaded, now, probe=limit is not None)
+    found = {status.source: status for status in statuses}
     wanted = [source.name for source in loaded.sources if source.enabled]
     stale = [name for name in wanted if limit is not None and _is_stale(found.get(name), now, limit)]
     judged = _judged(loaded, found, now)
     if json:
-        say_json(_status_document(found, wanted, stale, now, limit, judged))
+        say_json(_status_document(found, wanted, stale, now, limit, judged) | outlook_document(outlook))
     else:
         show_statuses(found, judged, stale, now, loaded, every=every)
+        if outlook is not None:
+            show_outlook(outlook, loaded.reporting.timezone)
     if not found and not wanted:
         raise typer.Exit(USAGE)
     blind = any(found[name].open_gaps for name in wanted if name in found)
@@ -89,12 +98,18 @@ def parse_age(text: str) -> timedelta:
         raise ConfigError(f"--max-age: {exc}", hint=exc.hint) from None
 
 
-def _read_statuses(config: Config, now: datetime) -> list[SourceStatus]:
+def _read_statuses(
+    config: Config, now: datetime, *, probe: bool
+) -> tuple[list[SourceStatus], SpendOutlook | None]:
+    from etl.analytics.alerts import SpendOutlook, read_outlook
     from etl.analytics.connections import open_database
     from etl.analytics.status import read_status
 
     with open_database(config, read_only=True) as engine:
-        return [] if engine is None else read_status(engine, now)
+        if engine is None:
+            return [], None if probe else SpendOutlook((), ())
+        found = read_status(engine, now)
+        return found, None if probe else read_outlook(engine, config, filter_of_now(config, now))
 
 
 def _judged(config: Config, found: dict[str, SourceStatus], now: datetime) -> dict[str, Standing]:

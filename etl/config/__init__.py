@@ -1,5 +1,6 @@
 """Configuration: a YAML file, the environment, or both. This face is what other rooms import."""
 
+from etl.config.budgets import Alerts, SpendBudget
 from etl.config.destination import Destination, Feed, Mask
 from etl.config.load import example_text, load_config
 from etl.config.model import (
@@ -18,6 +19,7 @@ from etl.config.secret import Secret, SecretUrl
 from etl.config.source import Reconcile, Schedule, Source
 
 __all__ = [
+    "Alerts",
     "Config",
     "Dask",
     "DatabaseConfig",
@@ -35,6 +37,7 @@ __all__ = [
     "SecretUrl",
     "ServiceConfig",
     "Source",
+    "SpendBudget",
     "example_text",
     "load_config",
     "require_secrets",

@@ -107,6 +107,7 @@ def _build_config(root: Node, environ: Mapping[str, str], reader: Reader) -> Con
     )
     fields["sources"] = list(_source_fields(sources, under, environ, reader))
     _refuse_duplicates(fields["sources"], reader)
+    _refuse_duplicates(fields.get("budgets", []), reader)
     _refuse_duplicates(fields.get("feed", {}).get("destinations", []), reader)
     config: Config | None = reader.build(fields)
     return config

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from msgspec import Meta, Struct
 
+from etl.config.budgets import Alerts, Currency, SpendBudget
 from etl.config.destination import Feed
 from etl.config.needed import require_secrets
 from etl.config.secret import SecretUrl
@@ -29,8 +30,6 @@ from etl.config.values import (
     TimeZone,
 )
 from etl.errors import ConfigError
-
-Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$")]
 
 DEFAULT_DATABASE = "sqlite:///bifrost-etl.db"
 
@@ -172,8 +171,8 @@ class Notify(Struct, frozen=True, kw_only=True):
     """Who is told what, through Apprise URLs. `max_age` is the age at which a source counts as stale."""
 
     urls: tuple[HiddenText, ...] = ()
-    on: tuple[Literal["failure", "recovery", "staleness", "gap"], ...] = (
-        *("failure", "recovery", "staleness", "gap"),
+    on: tuple[Literal["failure", "recovery", "staleness", "gap", "budget", "trend"], ...] = (
+        *("failure", "recovery", "staleness", "gap", "budget", "trend"),
     )
     max_age: PositiveDuration = 3600.0
 
@@ -202,6 +201,8 @@ class Config(Struct, frozen=True, kw_only=True):
     service: ServiceConfig = ServiceConfig()
     reporting: Reporting = Reporting()
     prices: tuple[Price, ...] = ()
+    budgets: tuple[SpendBudget, ...] = ()
+    alerts: Alerts = Alerts()
     notify: Notify = Notify()
     feed: Feed = Feed()
     retention: Retention = Retention()

@@ -12,12 +12,25 @@ from etl.records import RunResult
 #: Failed runs in a row before somebody is told; a refused key is told at once.
 FAILURES = 3
 
+NewsKind = Literal[
+    "failure",
+    "recovery",
+    "staleness",
+    "gap",
+    "gap_closed",
+    "budget",
+    "budget_closed",
+    "trend",
+    "trend_closed",
+]
+
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """`subject` is a source, `feed NAME` or `database`: the same news of it is not repeated soon."""
+    """`subject` is a source, `feed NAME`, `database`, or a threshold and what crossed it: the same news of it
+    is not repeated soon."""
 
-    kind: Literal["failure", "recovery", "staleness", "gap", "gap_closed"]
+    kind: NewsKind
     subject: str
     title: str
     text: str

@@ -1,5 +1,5 @@
 """Tell people through Apprise: a source, the database or a feed fails, recovers, or has grown stale;
-a part of a list cannot be read, or can be read again.
+a part of a list cannot be read, or can be read again; spend, failures or durations are unusual.
 
 Messages go out from a thread of their own: a mail server that hangs delays nobody. Failure and recovery are
 told when the count of failed runs in the database crosses the line, so of several services only one tells.
@@ -30,7 +30,8 @@ __all__ = ["FAILURES", "Memory", "Message", "Notifier", "apprise_sender", "trial
 QUIET = timedelta(minutes=15)
 _BACKLOG = 100
 _SEVERITY = {"failure": "failure", "staleness": "warning", "recovery": "recovery"}
-_SEVERITY |= {"gap": "warning", "gap_closed": "recovery"}
+_SEVERITY |= dict.fromkeys(("gap", "budget", "trend"), "warning")
+_SEVERITY |= {f"{kind}_closed": "recovery" for kind in ("gap", "budget", "trend")}
 #: Our severities in Apprise's words, from which services take icons and colours.
 _APPRISE_TYPES = {"failure": "failure", "warning": "warning", "recovery": "success", "test": "info"}
 
@@ -157,6 +158,10 @@ class Notifier:
             found = self.memory.stale.look(limits, self._notify.max_age, moment)
         for news in found:
             self._queue_news(news, moment)
+
+    def tell(self, news: News, moment: datetime) -> None:
+        """What somebody else found worth telling."""
+        self._queue_news(news, moment)
 
     def _queue_news(self, news: News, moment: datetime) -> None:
         key = (news.kind, news.subject)

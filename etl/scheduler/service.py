@@ -20,6 +20,7 @@ from etl.errors import EtlError
 from etl.load import worker_name
 from etl.load.source_health import abandoned_sources, last_completions, release_all
 from etl.log import get_logger
+from etl.scheduler import alarms
 from etl.scheduler.clock import follow_clock
 from etl.scheduler.deliveries import Feeds
 from etl.scheduler.in_flight import Slots
@@ -32,6 +33,8 @@ from etl.worker import utc_now
 LAST_RESORT = 3.0
 #: Seconds that the watch waits for the database before it judges by what is remembered.
 READ_PATIENCE = 10.0
+#: Seconds after the start at which spend is looked at first: when the first runs may have ended.
+FIRST_LOOK = 30.0
 #: The first runs of all sources begin within so many seconds.
 SPREAD = 2.0
 
@@ -69,6 +72,13 @@ class Service:
             self._add_source(source)
         self.feeds.follow()
         self._watch_every(self.work.app.config.lease.seconds / 3)
+        self._scheduler.add_job(
+            self._look_at_spend,
+            Every(alarms.EVERY),
+            id="alarms",
+            executor="alarms",
+            next_run_time=_moment_after(FIRST_LOOK),
+        )
         follow_clock(self.stopping, self.clock_jumped)
 
     def clock_jumped(self, jump: timedelta) -> None:
@@ -217,6 +227,15 @@ class Service:
         except EtlError as error:  # runs report a broken database themselves
             self._log.debug("watch_failed", error=str(error))
 
+    def _look_at_spend(self) -> None:
+        work = self.work
+        if not work.notifier.active or self.stopping.is_set():
+            return
+        try:
+            alarms.look_at_spend(work, utc_now())
+        except EtlError as error:  # runs report a broken database themselves
+            self._log.debug("alarms_failed", error=str(error))
+
     def _abandon_runs(self) -> bool:
         """Give leases back over the heads of runs that do not end."""
         self._log.warning("leaving_runs_behind", sources=self._slots.busy())
@@ -243,6 +262,7 @@ class Service:
             executors={
                 "default": ThreadPoolExecutor(threads, {"thread_name_prefix": "run"}),
                 "watch": ThreadPoolExecutor(1, {"thread_name_prefix": "watch"}),  # runs may all be waiting
+                "alarms": ThreadPoolExecutor(1, {"thread_name_prefix": "alarms"}),  # and the watch not
             },
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )

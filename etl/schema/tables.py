@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from etl.db.types import BigKey, Bytes, JobId, JsonText, Text, UtcDateTime
+from etl.schema.alert_table import alerts
 from etl.schema.details_table import job_details
 from etl.schema.erasure_table import erasures
 from etl.schema.page_tables import cache_lookups, list_pages
@@ -28,6 +29,7 @@ from etl.schema.table_columns import (
 from etl.schema.totals_tables import daily_totals, duration_totals, job_kinds
 
 __all__ = [
+    "alerts",
     "cache_lookups",
     "complete_tables",
     "daily_totals",

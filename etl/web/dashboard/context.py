@@ -143,6 +143,11 @@ class Call:
     def chosen(self, limit: int | None = None) -> Filter:
         return self.query.chosen(self.state.clock(), self.reporting, limit)
 
+    def of_now(self) -> Filter:
+        """All jobs, as of now: what budgets and alerts are about."""
+        reporting = self.reporting
+        return Filter(self.state.clock(), zone=reporting.timezone, currency=reporting.currency)
+
     def choice(self) -> Choice:
         return self.query.choice(self.state.clock(), self.reporting)
 

@@ -17,6 +17,8 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from etl.analytics import jobs
+from etl.analytics.alerts import read_outlook
+from etl.analytics.budgets import budget_table
 from etl.analytics.cancellation import Abandoned
 from etl.errors import ConfigError, EtlError, SchemaMismatch
 from etl.log import get_logger
@@ -141,6 +143,8 @@ def _no_such_page(call: Call) -> Response:
 def _overview_page(call: Call) -> Response:
     engine, query, chosen = call.engine, call.query, call.chosen()
     found = call.desk.kept.get(query.url("/"), lambda: collect_overview(engine, chosen, query))
+    config, of_now = call.state.app().config, call.of_now()
+    outlook = call.desk.kept.get("outlook", lambda: read_outlook(engine, config, of_now))
     setting = call.setting()
     small: dict[str, Any] = {
         name: make_grid(getattr(found, name), setting, only=TABLE_SPECS[name].few, rows=FEW)
@@ -154,7 +158,9 @@ def _overview_page(call: Call) -> Response:
         "synced": any(source["status"] for source in sources),
         "volume": volume,
         "volume_grid": make_grid(found.volume, setting, only=volume.few, rows=ROWS),
-        "grids": small,
+        "grids": small
+        | {"budgets": make_grid(budget_table(outlook.budgets), setting, only=TABLE_SPECS["budgets"].few)},
+        "alerts": outlook.raised,
         "views": TABLE_SPECS,
         "later": [view for view in TABLE_SPECS.values() if view.later],
         "sources": sources,

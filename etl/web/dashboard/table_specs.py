@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from etl.analytics.forecast import METHOD
+
 
 @dataclass(frozen=True, slots=True)
 class TableSpec:
@@ -43,6 +45,9 @@ TABLE_SPECS = {
             "From creation to completion, gateway's clock, nearest rank.",
             ("source", "model", "jobs", "p50", "p90", "p95", "p99", "slowest"), "Nothing was completed.",
             later=True),
+        TableSpec("budgets", "Budgets", f"Spent so far, and at the period's end; {METHOD}.",
+            ("budget", "only", "spent", "amount", "used", "forecast", "forecast_used", "last_day"),
+            "No budget is configured."),
         TableSpec("failures", "Failures", "By a class the same for all providers, and the provider's error.",
             ("class", "jobs", "error_code", "error_message", "would_be_cost"),
             "Nothing failed in this range."),

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from etl.analytics import durations, queries, run_log
+from etl.analytics.budgets import budget_table, read_budgets
 from etl.analytics.queries import Table
 from etl.analytics.remix_tree import read_tree
 from etl.errors import ConfigError
@@ -70,6 +71,8 @@ def _query_table(call: Call, name: str, limit: int | None) -> Table:
     if name == "pace":
         chosen = call.chosen()
         return durations.durations_by_time(call.engine, chosen, hourly=is_hourly(chosen))
+    if name == "budgets":
+        return budget_table(read_budgets(call.engine, call.state.app().config.budgets, call.of_now()))
     if name in run_log.LOGS:
         return run_log.read_log(call.engine, name, call.query.source, run=run_of(call), limit=limit)
     table = queries.run_report(call.engine, name, call.chosen(limit))
@@ -91,7 +94,7 @@ def run_of(call: Call) -> int | None:
 
 def table_values(call: Call, view: TableSpec, table: Table) -> dict[str, Any]:
     """What the page of one table shows."""
-    few = view.few if view.name in ("tree", "open", "models", "daily", "hourly") else ()
+    few = view.few if view.name in ("tree", "open", "models", "daily", "hourly", "budgets") else ()
     path = "" if view.name in (*_IN_OWN_ORDER, "pages") else f"/tables/{view.name}"
     drawn = make_grid(table, call.setting(unfold=True, sort_path=path), only=few, first=view.few)
     charts = pace_charts(table, call.chosen(), call.query) if view.name == "pace" else []

@@ -1,0 +1,19 @@
+"""`alerts`: what people were told of and that is not well again, so that each is told once."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from etl.db.types import Double, Text, UtcDateTime
+from etl.schema.table_columns import _make_table
+
+alerts = _make_table(
+    "alerts",
+    sa.Column("digest", sa.String(64), primary_key=True, comment="Digest of threshold and subject."),
+    sa.Column("threshold", sa.String(32), nullable=False, comment="Name of the setting: alerts.…"),
+    sa.Column("subject", Text, nullable=False, comment="The budget, model or currency that is over it."),
+    sa.Column("value", Double, nullable=False, comment="What it was when it was told."),
+    sa.Column("limit_value", Double, nullable=False, comment="The threshold then."),
+    sa.Column("raised_at", UtcDateTime, nullable=False, comment="When it was told, our clock (UTC)."),
+    comment="What is over a threshold and was told; a row goes when it is well again and that was told.",
+)
