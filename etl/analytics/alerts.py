@@ -24,8 +24,9 @@ from etl.analytics.budgets import (
     read_daily_spend,
     sum_by_day,
 )
+from etl.analytics.filters import Filter
 from etl.analytics.forecast import TRAILING, forecast_period
-from etl.analytics.queries import Filter, run_report
+from etl.analytics.queries import run_report
 from etl.analytics.rendering import show_value
 from etl.config import Alerts, Config
 

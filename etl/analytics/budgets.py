@@ -14,8 +14,9 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
+from etl.analytics.filters import Filter
 from etl.analytics.forecast import TRAILING, Forecast, find_period, forecast_period
-from etl.analytics.queries import Filter, Table, oldest_job_at, read_amounts, run_report, show_amounts
+from etl.analytics.queries import Table, oldest_job_at, read_amounts, run_report, show_amounts
 from etl.analytics.spend import BY
 from etl.config import SpendBudget
 from etl.schema.views.columns import Column

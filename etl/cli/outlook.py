@@ -9,13 +9,13 @@ from etl.cli.output import BAD, DIM, WARN, print_line
 
 if TYPE_CHECKING:
     from etl.analytics.alerts import SpendOutlook
-    from etl.analytics.queries import Filter
+    from etl.analytics.filters import Filter
     from etl.config import Config
 
 
 def filter_of_now(config: Config, now: Any) -> Filter:
     """All jobs, in the reporting time zone and currency."""
-    from etl.analytics.queries import Filter
+    from etl.analytics.filters import Filter
 
     return Filter(now, zone=config.reporting.timezone, currency=config.reporting.currency)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from etl.analytics.alerts import CALM, Signal, SpendOutlook, read_outlook
-from etl.analytics.queries import Filter
+from etl.analytics.filters import Filter
 from etl.load.alerts import ToldAlert, clear_alert, raise_alert, read_told
 from etl.scheduler.news import News, NewsKind
 from etl.scheduler.work import Work

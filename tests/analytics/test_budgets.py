@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from etl.analytics.budgets import BudgetStanding, budget_table, read_budgets
-from etl.analytics.queries import Filter
+from etl.analytics.filters import Filter
 from etl.config import SpendBudget
 from etl.db.engine import write_transaction
 from etl.schema.tables import job_requests, prices, video_jobs

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from etl.analytics.alerts import Signal, judge_trends
-from etl.analytics.queries import Filter
+from etl.analytics.filters import Filter
 from etl.config import Alerts, Config, Notify, Secret, SpendBudget
 from etl.db.engine import write_transaction
 from etl.load.alerts import ToldAlert, clear_alert, raise_alert, read_told
