@@ -1,6 +1,6 @@
 """Rows into SQL: upsert with history, page log, run log, lease and sync state."""
 
-from etl.load.batch import CommitBatch
+from etl.load.batch import KEEP, CommitBatch
 from etl.load.gaps import Gap, OpenGap
 from etl.load.job_requests import (
     LogBatch,
@@ -31,6 +31,7 @@ from etl.load.store import Store
 from etl.load.unlisting import Boundary, Scan, find_boundary
 
 __all__ = [
+    "KEEP",
     "TOP",
     "Boundary",
     "CommitBatch",

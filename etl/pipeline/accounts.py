@@ -10,13 +10,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from etl.config import Source
 from etl.errors import AnotherAccount, Fatal, GatewayError, NotFound, Unsupported
 from etl.extract import GatewayClient
 from etl.load.learned import Learned
 from etl.records import PageRequest, PageRows
+
+_T = TypeVar("_T")
 
 #: Jobs of another key's page that are asked of the own key: one may just have been deleted.
 PROOFS = 2
@@ -77,6 +79,15 @@ class Accounts:
     def doubts(self, error: GatewayError) -> bool:
         """Perhaps only another account does not know what was asked for."""
         return bool(self.own) and not self.pinned and error.account not in self.own
+
+    def ask(self, question: Callable[[str | None], _T]) -> _T:
+        """The answer of any key, or of the own one where another account may not know what is asked for."""
+        try:
+            return question(None)
+        except NotFound as error:
+            if not self.doubts(error):
+                raise
+            return question(self.own[-1])
 
     def pin(self) -> None:
         """From now on only the own key is asked, since another one may be another account's. Raises

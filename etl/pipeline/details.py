@@ -76,7 +76,8 @@ def _shows_an_end(run: Run) -> bool:
 def _ask(run: Run, job_id: str) -> DetailsRead | None:
     """None: nothing was learned of this job, and nothing can be of the others."""
     try:
-        return DetailsRead(job_id, "read", read_details(_body(run, job_id), run.options))
+        body = run.accounts.ask(lambda key: run.gateway.whole_job(job_id, key=key))
+        return DetailsRead(job_id, "read", read_details(body, run.options))
     except NotFound as error:
         return DetailsRead(job_id, "gone") if error.json_body else None
     except (BadRequest, Unparseable, Unusable):
@@ -84,13 +85,3 @@ def _ask(run: Run, job_id: str) -> DetailsRead | None:
     except (Fatal, GatewayError) as error:
         get_logger("pipeline").warning("details_unread", source=run.source.name, error=str(error))
         return None
-
-
-def _body(run: Run, job_id: str) -> bytes:
-    """From another account of the same gateway, where the one that was asked does not know the job."""
-    try:
-        return run.gateway.whole_job(job_id)
-    except NotFound as error:
-        if not run.accounts.doubts(error):
-            raise
-        return run.gateway.whole_job(job_id, key=run.accounts.own[-1])

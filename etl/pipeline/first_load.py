@@ -19,7 +19,8 @@ from etl.pipeline.page_checks import backwards, created
 from etl.pipeline.poison import narrow, record
 from etl.pipeline.read_ahead import Readers
 from etl.pipeline.run import Run
-from etl.pipeline.walk import POISON, handle_event
+from etl.pipeline.trouble import POISON
+from etl.pipeline.walk import handle_event
 from etl.records import PageRequest, PageRows
 
 #: So often may the oldest-first half begin again because its cursor is refused.
@@ -237,7 +238,7 @@ class FirstLoad:
         self._highest_old = max(times, default=self._highest_old)
         self.old = next_cursor(rows.page) or self.old
         self.met = met and len(self.below) <= 1
-        run.settle(self._checkpoint())
+        run.commit_if_due(self._checkpoint())
 
     def _take_new(self, rows: PageRows, *, first: bool = False) -> None:
         run = self.run
@@ -261,7 +262,7 @@ class FirstLoad:
             self._readers.stop("new")
             self._start_new()
         self.met = met_old and len(self.below) <= 1
-        run.settle(self._checkpoint())
+        run.commit_if_due(self._checkpoint())
 
     def _has_holes(self, *, first: bool) -> bool:
         return bool(self.below if first else self.below[1:])

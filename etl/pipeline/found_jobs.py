@@ -202,7 +202,7 @@ def _one(run: Run, job_id: str, *, is_new: bool) -> Answer:
     run.obey()
     try:
         page = run.gateway.job(job_id)
-        rows = run.transform(_with_request(run, job_id, page) if is_new else page)
+        rows = run.pages.transform(_with_request(run, job_id, page) if is_new else page)
     except NotFound as error:
         if not error.json_body:
             raise

@@ -18,7 +18,8 @@ from etl.pipeline.oldest_first import read_again
 from etl.pipeline.page_checks import backwards
 from etl.pipeline.poison import isolate
 from etl.pipeline.run import Run
-from etl.pipeline.walk import POISON, Steering, walk_list
+from etl.pipeline.trouble import POISON
+from etl.pipeline.walk import Steering, walk_list
 from etl.records import PageRequest, PageRows
 
 
@@ -165,4 +166,4 @@ def _doubt_full_end(run: Run) -> None:
 
 def _take(run: Run, rows: PageRows) -> None:
     run.take("tick", rows)
-    run.settle(None)
+    run.commit_if_due(None)

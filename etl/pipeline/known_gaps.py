@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from etl.errors import DeadCursor, GarbledAnswer, GatewayError, NotFound, ServerFault, Unparseable
+from etl.errors import DeadCursor, GatewayError, NotFound
 from etl.load import Gap, OpenGap, count_between, find_neighbour
 from etl.pipeline.run import Run
+from etl.pipeline.trouble import POISON
 from etl.records import Order, PageRequest, PageRows
 
 #: Gaps that a tick probes besides those in its way, those longest not asked for first.
 PROBES = 3
-_FAILED = (Unparseable, ServerFault, GarbledAnswer)
 _END = (1 << 63) - 1  # beyond every position
 
 
@@ -63,8 +63,8 @@ def read_up_to(
     while (left := _known_before(run, request, target)) > 0:
         run.narrowing.spend(error)
         try:
-            rows = run.fetch(replace(request, limit=min(left, request.limit)), attempts=1)
-        except (*_FAILED, DeadCursor, NotFound):
+            rows = run.pages.fetch(replace(request, limit=min(left, request.limit)), attempts=1)
+        except (*POISON, DeadCursor, NotFound):
             return None
         if not rows.jobs or rows.leads_to is None:
             return None
@@ -123,14 +123,14 @@ def _read_into(run: Run, gap: OpenGap, request: PageRequest) -> bool:
     following: PageRequest | None = request
     while following is not None:
         try:
-            rows = run.fetch(following, attempts=1)
-        except (*_FAILED, DeadCursor, NotFound) as error:
+            rows = run.pages.fetch(following, attempts=1)
+        except (*POISON, DeadCursor, NotFound) as error:
             if read:
                 _shrink(run, gap, following, error)
             return read
         run.take("gap", rows)
         read = True
-        run.settle_scan()
+        run.commit_if_due()
         over = rows.page.ends or rows.leads_to is None or _passes_end(run, gap, rows, request.order)
         following = None if over else PageRequest(rows.leads_to, request.order, run.source.page_size)
     return read

@@ -103,7 +103,7 @@ class Descent(Steering):
         done = self._on_known_ground(rows, solid)
         jumps = bool(self.below) and not done and self._in_interrupted(known)
         holes = [following.after] if following is not None and not jumps else []
-        run.settle({"below": [*holes, *(hole for hole in self.below if hole not in holes)]})
+        run.commit_if_due({"below": [*holes, *(hole for hole in self.below if hole not in holes)]})
         if jumps:
             run.flush()  # what the lane passed is stored before the lane moves
             self.jump = run.request("desc", self.next_hole())

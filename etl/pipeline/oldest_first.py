@@ -62,7 +62,7 @@ class FromBeginning(Steering):
             self.ending.saw(rows)
         self.newest_at = max(created(rows), default=self.newest_at)
         self._from = rows.leads_to or self._from
-        self.run.settle({"old": self._from, "below": []})
+        self.run.commit_if_due({"old": self._from, "below": []})
 
     def pass_poison(self, request: PageRequest, error: GatewayError) -> PageRequest | None:
         following = isolate(self.run, self.lane, request, error)
@@ -88,7 +88,7 @@ class WholeAgain(Steering):
     def take_page(self, rows: PageRows) -> None:
         self.known = self.known or bool(self.run.store.known([row.job_id for row in rows.jobs]))
         self.run.take(self.lane, rows)
-        self.run.settle(None)
+        self.run.commit_if_due(None)
 
     def pass_poison(self, request: PageRequest, error: GatewayError) -> PageRequest | None:
         return isolate(self.run, self.lane, request, error)

@@ -65,7 +65,7 @@ def _found(run: Run, *, is_ignored: bool) -> int:
     request, times = run.request("asc"), list[datetime]()
     first: PageRows | None = None
     for _ in range(PAGES):
-        rows = run.fetch(request)
+        rows = run.pages.fetch(request)
         run.distrust(rows)
         first = first or rows
         if found := direction(rows):
@@ -88,7 +88,7 @@ def _way_of_few(run: Run, rows: PageRows) -> int:
     ids = [row.job_id for row in rows.jobs]
     if len(ids) < 2:
         return 0
-    other = run.fetch(run.request("desc"))
+    other = run.pages.fetch(run.request("desc"))
     run.distrust(other)
     if not other.jobs or other.jobs[0].job_id != ids[0]:
         return 0
@@ -103,7 +103,7 @@ def way_of_beginning(run: Run, error: GatewayError) -> int:
     for limit in (6, 3, 2):
         run.narrowing.spend(error)
         try:
-            rows = run.fetch(replace(run.request("asc"), limit=limit), attempts=1)
+            rows = run.pages.fetch(replace(run.request("asc"), limit=limit), attempts=1)
         except GatewayError:
             continue
         run.distrust(rows)

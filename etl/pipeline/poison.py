@@ -11,38 +11,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from etl.errors import DeadCursor, GarbledAnswer, GatewayError, NotFound, ServerFault, Unparseable
+from etl.errors import DeadCursor, GatewayError, NotFound
 from etl.load import Gap, find_neighbour
 from etl.pipeline import known_gaps, order
 from etl.pipeline.run import Run
-from etl.pipeline.walk import POISON, Steering, walk_list
+from etl.pipeline.trouble import POISON, demand_proof
+from etl.pipeline.walk import Steering, walk_list
 from etl.records import Order, PageRequest, PageRows, Reject
 
-#: A plain 500 or a broken body is an outage, until it has ended so many runs at the same place before.
-RUNS = 2
 #: Known jobs tried as a cursor beyond the record before it is given up.
 NEIGHBOURS = 20
 _END = (1 << 63) - 1  # beyond every position
-
-
-def demand_proof(run: Run, request: PageRequest, error: GatewayError) -> None:
-    """Raise `error` unless a record may be its cause: the gateway says so, or it stays in its place."""
-    error.request = request
-    if isinstance(error, Unparseable) or (isinstance(error, GarbledAnswer) and error.whole):
-        return
-    if (isinstance(error, ServerFault) and error.status != 500) or getattr(error, "hopeless", False):
-        raise error
-    seen = run.state.trouble
-    place = (request.after, request.order, type(error).__name__)
-    if seen is None or seen.runs < RUNS or (seen.after, seen.order, seen.error) != place:
-        raise error
 
 
 def ask(run: Run, request: PageRequest, error: GatewayError) -> PageRows:
     """A page while narrowing: asked once, at the cost of the run's budget, whose end raises `error`."""
     run.obey()
     run.narrowing.spend(error)
-    return run.fetch(request, attempts=1)
+    return run.pages.fetch(request, attempts=1)
 
 
 def narrow(run: Run, lane: str, request: PageRequest, error: GatewayError) -> str | None:
@@ -50,7 +36,7 @@ def narrow(run: Run, lane: str, request: PageRequest, error: GatewayError) -> st
 
     Raises `error` again when it is not the kind that a record causes.
     """
-    demand_proof(run, request, error)
+    demand_proof(run.state.trouble, request, error)
     left = request.limit
     size = max(1, left // 2)
     while left > 0:
@@ -102,7 +88,7 @@ def read_from_above(run: Run, low: str | None, error: GatewayError) -> None:
     """Read newest-first to the record that follows `low`, or to `low` when it can be read by now."""
     if run.lists_oldest_first:  # nothing can be asked from there
         record(run, low, None, error)
-        run.settle(None)
+        run.commit_if_due(None)
         return
     run.lane("above", "desc", watch=False)
     descent = _DownToRecord(run, "above", "desc")
@@ -111,7 +97,7 @@ def read_from_above(run: Run, low: str | None, error: GatewayError) -> None:
     if not descent.met:
         record(run, low, descent.high, error)
     run.join("above")
-    run.settle(None)
+    run.commit_if_due(None)
 
 
 def show_from_above(run: Run, job_id: str, error: GatewayError) -> None:
@@ -180,7 +166,7 @@ class _DownToRecord(Steering):
         self.high = ids[-1] if ids else self.high
         self.met = self.over = self.low in ids
         if not self.met:
-            self.run.settle_scan()
+            self.run.commit_if_due()
 
     def pass_poison(self, request: PageRequest, error: GatewayError) -> None:
         self.high = narrow(self.run, self.lane, request, error) or self.high

@@ -1,4 +1,4 @@
-"""One run of one source: what the walks share. Fetches and transforms pages, gathers them into batches."""
+"""One run of one source: what the walks share. Believed pages are gathered into batches and committed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -14,57 +13,29 @@ from etl.config import Source
 from etl.errors import (
     DatabaseBusy,
     DatabaseUnavailable,
-    DeadCursor,
     EtlError,
-    GarbledAnswer,
     GatewayError,
     LeaseHeld,
     LeaseLost,
-    NotFound,
-    ServerFault,
-    StalePage,
-    Unparseable,
-    Unsupported,
 )
-from etl.extract import GatewayClient, next_cursor, without_items
-from etl.load import CommitBatch, Gap, Lane, LogBatch, RunEnd, Store, SyncState, Trouble, sync_log, unlisting
+from etl.extract import GatewayClient
+from etl.load import KEEP, CommitBatch, Gap, Lane, LogBatch, RunEnd, Store, SyncState, unlisting
 from etl.log import EchoMask
 from etl.pipeline import read_ahead
-from etl.pipeline.accounts import Accounts
 from etl.pipeline.page_checks import Guard
-from etl.pipeline.passthrough import Passthrough
-from etl.records import Order, PageRequest, PageRows, Progress, RawPage
-from etl.transform import Options, transform_page
+from etl.pipeline.page_fetcher import PageFetcher
+from etl.pipeline.trouble import Budget, note_trouble
+from etl.records import Order, PageRequest, PageRows, Progress
+from etl.transform import Options
 
 #: Pages per transaction at most, and seconds: large enough that commits cost little (each one about as much
 #: as 500 rows), small enough that a kill loses little and progress shows.
 PAGES_PER_BATCH = 50
 SECONDS_PER_BATCH = 1.0
-#: What a run may spend on narrowing, all records together.
-NARROWING_REQUESTS = 150
-NARROWING_SECONDS = 60.0
-#: How often a page from the gateway's cache is asked for again, each time with another limit.
-CACHE_RETRIES = 3
 
 
 class Stopped(Exception):
     """The run was asked to stop; what was read is stored."""
-
-
-@dataclass(slots=True)
-class Budget:
-    """What a run may spend on finding out which records the gateway cannot read: an outage is not one."""
-
-    requests: int = NARROWING_REQUESTS
-    until: float | None = None  # by the monotonic clock
-
-    def spend(self, error: GatewayError) -> None:
-        """One request more. Raises `error` when the budget is used up."""
-        now = time.monotonic()
-        self.until = now + NARROWING_SECONDS if self.until is None else self.until
-        self.requests -= 1
-        if self.requests < 0 or now > self.until:
-            raise error
 
 
 class Run:
@@ -88,11 +59,10 @@ class Run:
         self._flushed = time.monotonic()
         mask = EchoMask([*source.credentials(), *gateway.source.credentials()])
         self.options = Options(prompts=source.prompts, raw_payloads=source.raw_payloads, mask=mask)
-        self.passthrough = Passthrough(source, gateway, store, self._transform)
         self._guards: dict[str, Guard] = {}
         self._lock = threading.Lock()
-        self._longest: int | None = None  # of the pages that do not say whether more follows; None: not asked
-        self.accounts = Accounts(source, gateway, store.known, self.peek)
+        self.pages = PageFetcher(source, gateway, store, self.options, self.distrust)
+        self.accounts = self.pages.accounts
 
     @property
     def state(self) -> SyncState:
@@ -119,96 +89,6 @@ class Run:
 
     def request(self, order: Order, after: str | None = None) -> PageRequest:
         return PageRequest(after, order, self.source.page_size)
-
-    def fetch(self, request: PageRequest, *, attempts: int | None = None) -> PageRows:
-        """One page that the gateway itself answered; pages from its cache are logged and asked for again."""
-        for shrink in range(CACHE_RETRIES + 1):
-            limit = request.limit - shrink if request.limit > shrink else request.limit + shrink
-            rows = self._own_page(replace(request, limit=limit), attempts)
-            if not rows.stale:
-                return rows
-            self.distrust(rows)
-        raise StalePage(
-            f"the gateway's cache answered {CACHE_RETRIES + 1} times for the page after {request.after!r}",
-            hint="switch the gateway's semantic cache off for this key; a cached list is out of date",
-        )
-
-    def _page(self, request: PageRequest, attempts: int | None) -> PageRows:
-        """As the list shows it, or as the provider sends it where the gateway cannot decode a job of it."""
-        rows = self.passthrough.page(request) if self.passthrough.always else None
-        if rows is not None:
-            return self._ready(rows)
-        try:
-            return self._ready(self._transform(self.gateway.page(request, attempts=attempts)))
-        except Unparseable:
-            rows = self.passthrough.page(request)
-            if rows is None:
-                raise
-            return self._ready(rows)
-
-    def _own_page(self, request: PageRequest, attempts: int | None) -> PageRows:
-        """A page of the account that this source mirrors. Raises AnotherAccount when only others answer."""
-        while True:
-            try:
-                rows = self._page(request, attempts)
-            except (DeadCursor, NotFound) as error:
-                if not self.accounts.doubts(error):
-                    raise
-            except Unsupported as error:
-                raise self.accounts.without_pin(error) from error
-            else:
-                if self.accounts.accept(rows):
-                    return rows
-                self.distrust(rows)
-            self.accounts.pin()
-
-    def peek(self, request: PageRequest) -> PageRows:
-        """A page to look at, not to believe: it is logged."""
-        rows = self._ready(self._transform(self.gateway.page(request, attempts=1)))
-        self.distrust(rows)
-        return rows
-
-    def read_job(self, job_id: str) -> PageRows:
-        """One job by id. Raises NotFound and the rest of the gateway's errors."""
-        try:
-            return self._ready(self._transform(self._own_job(job_id)))
-        except Unparseable:
-            rows = self.passthrough.job(job_id)
-            if rows is None:
-                raise
-            return self._ready(rows)
-
-    def transform(self, page: RawPage) -> PageRows:
-        """The page's rows, as this source's settings have them."""
-        return self._ready(self._transform(page))
-
-    def _own_job(self, job_id: str) -> RawPage:
-        try:
-            return self.gateway.job(job_id)
-        except NotFound as error:
-            if not self.accounts.doubts(error):
-                raise
-            return self.gateway.job(job_id, key=self.accounts.own[-1])
-
-    def _transform(self, page: RawPage) -> PageRows:
-        return transform_page(page, self.options, source_provider=self.source.provider)
-
-    def _ready(self, rows: PageRows) -> PageRows:
-        page, leads_to = self._with_full(rows.page), next_cursor(rows.page)
-        self.passthrough.remember(page, rows)
-        return replace(rows, page=without_items(page), ready=self.store.ready(rows), leads_to=leads_to)
-
-    def _with_full(self, page: RawPage) -> RawPage:
-        """Where only its length says whether more follows: a gateway may cap the limit unsaid, so a page is
-        full that is as long as the longest one known."""
-        if page.has_more is not None or not page.items:
-            return page
-        with self._lock:
-            if self._longest is None:
-                source_id = self.store.source_id
-                self._longest = self.store.read(lambda conn: sync_log.longest_page(conn, source_id))
-            self._longest = max(self._longest, len(page.items))
-            return replace(page, full=min(self._longest, page.request.limit))
 
     def distrust(self, rows: PageRows) -> None:
         """Log a page without believing it."""
@@ -264,13 +144,11 @@ class Run:
             self.shown.update(row.job_id for row in rows.jobs)
             self.open_shown.update(row.job_id for row in rows.jobs if not row.settled)
 
-    def settle(self, checkpoint: dict[str, object] | None) -> None:
-        """After a page was taken and its checkpoint is known: commit a full batch, obey a stop."""
-        self.batch.checkpoint = checkpoint
-        self.settle_scan()
-
-    def settle_scan(self) -> None:
-        """As `settle`, for a scan: it has no checkpoint, a killed one starts anew."""
+    def commit_if_due(self, checkpoint: Any = KEEP) -> None:
+        """After a page was taken: commit a full batch, obey a stop. `checkpoint` says where a killed run goes
+        on; a scan has none, it starts anew."""
+        if checkpoint is not KEEP:
+            self.batch.checkpoint = checkpoint
         late = time.monotonic() - self._flushed >= SECONDS_PER_BATCH
         if len(self.batch.pages) >= PAGES_PER_BATCH or late or self._stop.is_set():
             self.flush()
@@ -278,14 +156,14 @@ class Run:
 
     def follow(self, request: PageRequest | None, hold: read_ahead.Test | None = None) -> Iterator[PageRows]:
         """The pages from `request` on, read ahead until `hold` is true for one."""
-        return read_ahead.follow(self.fetch, request, self.obey, hold)
+        return read_ahead.follow(self.pages.fetch, request, self.obey, hold)
 
     def readers(self, **limit: int) -> read_ahead.Readers:
         """Several lanes at once."""
-        return read_ahead.Readers(self.fetch, self.obey, **limit)
+        return read_ahead.Readers(self.pages.fetch, self.obey, **limit)
 
     def first(self, request: PageRequest) -> PageRows:
-        """One page alone; unlike `fetch` it gives way to a stop while the gateway stalls."""
+        """One page alone; unlike `pages.fetch` it gives way to a stop while the gateway stalls."""
         with self.readers() as readers:
             readers.start("first", request, until=lambda _: True)
             event = next(iter(readers))
@@ -337,7 +215,7 @@ class Run:
             with self._lock:
                 self.batch = CommitBatch()
         self.batch.end = how_it_ended(error, redact)
-        self.batch.trouble = self._trouble(error)
+        self.batch.trouble = note_trouble(self.state.trouble, error, self.now())
         try:
             self.flush()
         except (LeaseHeld, LeaseLost, DatabaseBusy, DatabaseUnavailable):
@@ -345,17 +223,6 @@ class Run:
         except Exception as refused:
             self._end_without_batch(how_it_ended(error or refused, redact))
             raise
-
-    def _trouble(self, error: Exception | None) -> Trouble | None:
-        """Where this run failed, and how many runs before it failed there alike."""
-        request = error.request if isinstance(error, GatewayError) else None
-        if request is None or not isinstance(error, Unparseable | ServerFault | GarbledAnswer):
-            return None
-        place = (request.after, request.order, type(error).__name__)
-        before = self.state.trouble
-        if before is not None and (before.after, before.order, before.error) == place:
-            return Trouble(*place, before.runs + 1, before.since)
-        return Trouble(*place, 1, self.now())
 
     def _end_without_batch(self, how: RunEnd) -> None:
         """A small write may pass where a batch does not."""

@@ -101,7 +101,7 @@ class Segments:
             self.ending.saw(rows)
         segment.first = False
         segment.reached = segment.reached or reaches(segment.end)(rows)
-        run.settle_scan()
+        run.commit_if_due()
 
     def _runs_down(self, rows: PageRows) -> bool:
         """The list's beginning is its newest end: plainly, or of a job or two, and as it says when asked."""

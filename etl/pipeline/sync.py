@@ -121,7 +121,7 @@ def _walk_pages(run: Run, *, accept_suspicious: bool) -> None:
     if run.source.discover == "logs":
         follow_log(run)
         return
-    if known_gaps.unreadable(run) or run.passthrough.possible:
+    if known_gaps.unreadable(run) or run.pages.passthrough.possible:
         run.gateway.expect_unreadable()
     if kind == "first":
         first_load(run)

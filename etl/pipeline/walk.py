@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from etl.errors import DeadCursor, GarbledAnswer, GatewayError, NotFound, ServerFault, Unparseable
+from etl.errors import DeadCursor, GatewayError, NotFound
 from etl.pipeline.ending import Ending
 from etl.pipeline.read_ahead import Event
 from etl.pipeline.run import Run
+from etl.pipeline.trouble import POISON
 from etl.records import Order, PageRequest, PageRows
-
-#: What a page with a record that the gateway cannot read looks like, after the retries.
-POISON = (Unparseable, ServerFault, GarbledAnswer)
 
 
 class Steering:
@@ -39,7 +37,7 @@ class Steering:
     def take_page(self, rows: PageRows) -> None:
         """Believe the page and store it; afterwards `over` says whether the stretch is read."""
         self.run.take(self.lane, rows)
-        self.run.settle_scan()
+        self.run.commit_if_due()
 
     def pass_poison(self, request: PageRequest, error: GatewayError) -> PageRequest | None:
         """Where to go on behind a record that nobody can read; None: nowhere. Raises `error`."""

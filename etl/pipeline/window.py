@@ -33,7 +33,7 @@ def _pages_again(run: Run, head: PageRows) -> bool:
         return False
     ids = [row.job_id for row in head.jobs]
     try:
-        behind = run.peek(run.request("desc", next_cursor(head.page) or ids[-1])) if ids else head
+        behind = run.pages.peek(run.request("desc", next_cursor(head.page) or ids[-1])) if ids else head
     except GatewayError:
         return False
     if not behind.jobs or not set(ids).isdisjoint(row.job_id for row in behind.jobs):
@@ -49,11 +49,11 @@ def found_window(run: Run) -> bool:
     if run.source.window == "never":
         return False
     try:
-        head = run.peek(run.request("desc"))
+        head = run.pages.peek(run.request("desc"))
         ids = [row.job_id for row in head.jobs]
         cursors = [next_cursor(head.page), *ids[:1]]
         window = len(ids) > 1 and all(
-            _begins_again(ids, run.peek(run.request("desc", cursor))) for cursor in cursors
+            _begins_again(ids, run.pages.peek(run.request("desc", cursor))) for cursor in cursors
         )
     except GatewayError:
         return False
@@ -93,7 +93,7 @@ def read_window(run: Run) -> bool:
     run.shown.update(row.job_id for row in rows.jobs)
     if not met and not _shows_all(rows):
         run.open_gap(_gap(rows, newest, met_before=newest is not None))
-    run.settle(None)
+    run.commit_if_due(None)
     return True
 
 

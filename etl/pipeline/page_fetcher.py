@@ -1,0 +1,120 @@
+"""How one run asks for pages and jobs: of its own account, past the gateway's cache, around its decoder."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
+from etl.config import Source
+from etl.errors import DeadCursor, NotFound, StalePage, Unparseable, Unsupported
+from etl.extract import GatewayClient, next_cursor, without_items
+from etl.load import Store, sync_log
+from etl.pipeline.accounts import Accounts
+from etl.pipeline.passthrough import Passthrough
+from etl.records import PageRequest, PageRows, RawPage
+from etl.transform import Options, transform_page
+
+#: How often a page from the gateway's cache is asked for again, each time with another limit.
+CACHE_RETRIES = 3
+
+
+class PageFetcher:
+    """Thread-safe. `distrust` logs an answer that is not believed."""
+
+    def __init__(
+        self,
+        source: Source,
+        gateway: GatewayClient,
+        store: Store,
+        options: Options,
+        distrust: Callable[[PageRows], None],
+    ) -> None:
+        self._source, self._gateway, self._store, self._options = source, gateway, store, options
+        self._distrust = distrust
+        self.passthrough = Passthrough(source, gateway, store, self._transform)
+        self.accounts = Accounts(source, gateway, store.known, self.peek)
+        self._lock = threading.Lock()
+        self._longest: int | None = None  # of the pages that do not say whether more follows; None: not asked
+
+    def fetch(self, request: PageRequest, *, attempts: int | None = None) -> PageRows:
+        """One page that the gateway itself answered; pages from its cache are logged and asked for again."""
+        for shrink in range(CACHE_RETRIES + 1):
+            limit = request.limit - shrink if request.limit > shrink else request.limit + shrink
+            rows = self._own_page(replace(request, limit=limit), attempts)
+            if not rows.stale:
+                return rows
+            self._distrust(rows)
+        raise StalePage(
+            f"the gateway's cache answered {CACHE_RETRIES + 1} times for the page after {request.after!r}",
+            hint="switch the gateway's semantic cache off for this key; a cached list is out of date",
+        )
+
+    def _page(self, request: PageRequest, attempts: int | None) -> PageRows:
+        """As the list shows it, or as the provider sends it where the gateway cannot decode a job of it."""
+        rows = self.passthrough.page(request) if self.passthrough.always else None
+        if rows is None:
+            try:
+                rows = self._transform(self._gateway.page(request, attempts=attempts))
+            except Unparseable:
+                rows = self.passthrough.page(request)
+                if rows is None:
+                    raise
+        return self._ready(rows)
+
+    def _own_page(self, request: PageRequest, attempts: int | None) -> PageRows:
+        """A page of the account that this source mirrors. Raises AnotherAccount when only others answer."""
+        while True:
+            try:
+                rows = self._page(request, attempts)
+            except (DeadCursor, NotFound) as error:
+                if not self.accounts.doubts(error):
+                    raise
+            except Unsupported as error:
+                raise self.accounts.without_pin(error) from error
+            else:
+                if self.accounts.accept(rows):
+                    return rows
+                self._distrust(rows)
+            self.accounts.pin()
+
+    def peek(self, request: PageRequest) -> PageRows:
+        """A page to look at, not to believe: it is logged."""
+        rows = self._ready(self._transform(self._gateway.page(request, attempts=1)))
+        self._distrust(rows)
+        return rows
+
+    def read_job(self, job_id: str) -> PageRows:
+        """One job by id. Raises NotFound and the rest of the gateway's errors."""
+        try:
+            rows = self._transform(self.accounts.ask(lambda key: self._gateway.job(job_id, key=key)))
+        except Unparseable:
+            found = self.passthrough.job(job_id)
+            if found is None:
+                raise
+            rows = found
+        return self._ready(rows)
+
+    def transform(self, page: RawPage) -> PageRows:
+        """The page's rows, as this source's settings have them."""
+        return self._ready(self._transform(page))
+
+    def _transform(self, page: RawPage) -> PageRows:
+        return transform_page(page, self._options, source_provider=self._source.provider)
+
+    def _ready(self, rows: PageRows) -> PageRows:
+        page, leads_to = self._with_full(rows.page), next_cursor(rows.page)
+        self.passthrough.remember(page, rows)
+        return replace(rows, page=without_items(page), ready=self._store.ready(rows), leads_to=leads_to)
+
+    def _with_full(self, page: RawPage) -> RawPage:
+        """Where only its length says whether more follows: a gateway may cap the limit unsaid, so a page is
+        full that is as long as the longest one known."""
+        if page.has_more is not None or not page.items:
+            return page
+        with self._lock:
+            if self._longest is None:
+                source_id = self._store.source_id
+                self._longest = self._store.read(lambda conn: sync_log.longest_page(conn, source_id))
+            self._longest = max(self._longest, len(page.items))
+            return replace(page, full=min(self._longest, page.request.limit))
