@@ -63,8 +63,8 @@ def command(
         names = [destination.name for destination in loaded.feed.destinations]
         if names and found.jobs and not (dry_run or json):
             print_line(
-                f"Earlier versions of these jobs that were delivered to {', '.join(names)} still hold their"
-                " texts, and `feed verify` calls them changed: docs/erase.md says how to remove them there.",
+                f"What was delivered to {', '.join(names)} before still holds these texts: the next `feed` takes"
+                " them out there, and docs/erase.md says what else of a destination may hold them.",
                 WARN,
             )
 

@@ -57,10 +57,11 @@ def find_bounds(engine: sa.Engine, streams: Sequence[Stream], delivered: Mapping
 def _highest_visible_keys(conn: sa.Connection, stream: Stream, delivered: Marks) -> dict[int, int]:
     """The last visible key of each source that has any behind its mark. Every table answers for itself."""
     table = stream.table
-    last = sa.select(table.c[stream.key]).where(table.c.source_id == sources.c.id)
+    key = table.c[stream.key]
+    last = sa.select(key).where(table.c.source_id == sources.c.id, key.is_not(None))
     if stream is RUNS:  # only the newest run of a source can still be running
         last = last.where(table.c.status != "running")
-    last = last.order_by(table.c[stream.key].desc()).limit(1)
+    last = last.order_by(key.desc()).limit(1)
     found = conn.execute(sa.select(sources.c.id, last.scalar_subquery()))
     return {s: top for s, top in found if top is not None and top > delivered.get(s, START).key}
 

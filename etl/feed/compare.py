@@ -27,6 +27,7 @@ from etl.feed.tables import (
     STATE,
     STATE_COLUMNS,
     STREAMS,
+    TWIN,
     VERSIONS,
     Stream,
     arrow_schema,
@@ -82,7 +83,7 @@ def compare_tables(
 def _compare_stream(engine: sa.Engine, sink: Sink, stream: Stream, mask: Mask, deep: bool) -> TableState:
     marks, day = sink.marks(stream.name), DAYS[stream.name]
     if not marks:
-        return _compare_absent(engine, sink, stream.table)
+        return _compare_absent(engine, sink, stream.table, stream.table.c[stream.key].is_not(None))
     here = _sums_here(engine, stream.table, stream.key, day, _rows_up_to(stream, marks))
     there = _sums_there(sink.read(stream.name, ["source_id", stream.key, day]), stream.key, day)
     if here == there and not deep:
@@ -106,7 +107,7 @@ def _compare_state(engine: sa.Engine, sink: Sink, mask: Mask, deep: bool) -> Tab
     """Of sources that have nothing waiting: the mirror knows the newest state only."""
     marks, day = sink.marks(STATE), DAYS[STATE]
     if not marks:
-        return _compare_absent(engine, sink, video_jobs)
+        return _compare_absent(engine, sink, video_jobs, sa.true())
     waiting = changes.find_bounds(engine, (VERSIONS,), {VERSIONS.name: marks}).upper[VERSIONS.name]
     settled = [source for source in marks if source not in waiting]
     if not settled:
@@ -117,8 +118,9 @@ def _compare_state(engine: sa.Engine, sink: Sink, mask: Mask, deep: bool) -> Tab
     there = _sums_there(_of_sources(sink.read(STATE, names), settled), "version", day)
     if here == there and not deep:
         return _compare_sums(STATE, there)
-    # These may change without a version, and do not travel alone.
-    names = [name for name in STATE_COLUMNS if name not in ("progress", *OBSERVED)] if deep else names
+    # These may change without a version, and do not travel alone; a twin is told with the run that found it.
+    silent = ["progress", *OBSERVED, *([TWIN] if _runs_wait(engine, sink) else [])]
+    names = [name for name in STATE_COLUMNS if name not in silent] if deep else names
     with storage_errors(), engine.connect() as conn:
         query = sa.select(*(video_jobs.c[name] for name in STATE_COLUMNS)).where(*where)
         rows = changes.table_of(conn.execute(query).fetchall(), state_schema())
@@ -133,7 +135,14 @@ def _compare_state(engine: sa.Engine, sink: Sink, mask: Mask, deep: bool) -> Tab
     )
 
 
-def _compare_absent(engine: sa.Engine, sink: Sink, table: sa.Table) -> TableState:
+def _runs_wait(engine: sa.Engine, sink: Sink) -> bool:
+    marks = {RUNS.name: sink.marks(RUNS.name)}
+    return bool(changes.find_bounds(engine, (RUNS,), marks).upper[RUNS.name])
+
+
+def _compare_absent(
+    engine: sa.Engine, sink: Sink, table: sa.Table, told: sa.ColumnElement[bool]
+) -> TableState:
     """A table that has never been delivered, or that somebody has dropped: a delivered run says that all it
     wrote was delivered before."""
     name = str(table.name)
@@ -143,7 +152,7 @@ def _compare_absent(engine: sa.Engine, sink: Sink, table: sa.Table) -> TableStat
     written = [sa.and_(table.c.source_id == s, run <= mark.key) for s, mark in sink.marks(RUNS.name).items()]
     if not written:
         return TableState(name, 0, 0)
-    query = sa.select(sa.func.count()).select_from(table).where(sa.or_(*written))
+    query = sa.select(sa.func.count()).select_from(table).where(told, sa.or_(*written))
     with storage_errors(), engine.connect() as conn:
         missing = int(conn.scalar(query) or 0)
     return TableState(name, 0, missing, missing=missing)

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from etl.config import Config, Destination, require_secrets
 from etl.errors import ConfigError
-from etl.feed import changes, watermarks
+from etl.feed import changes, corrections, watermarks
 from etl.feed.changes import ChangeBatch
 from etl.feed.lag import find_lowest_marks, name_destination
 from etl.feed.locks import only_one
@@ -20,7 +20,7 @@ from etl.feed.masking import mask_rows
 from etl.feed.shaping import behind_marks, shape_rows
 from etl.feed.sinks.base import Part, Sink
 from etl.feed.sinks.registry import open_sink
-from etl.feed.tables import SMALL, STREAMS, VERSIONS, Stream, target_tables
+from etl.feed.tables import RUNS, SMALL, STREAMS, VERSIONS, Stream, target_tables
 from etl.feed.watermarks import START, Mark, Marks
 from etl.log import get_logger
 
@@ -164,9 +164,19 @@ class _Delivery:
         for batch in batches:
             if self.stop.is_set():
                 return False
+            self._correct_held(stream, batch, low)
             masked = mask_rows(stream.name, batch.rows, self.destination.mask)
             self._deliver_batch(stream, ChangeBatch(masked, batch.marks), marks)
         return True
+
+    def _correct_held(self, stream: Stream, batch: ChangeBatch, low: Marks) -> None:
+        """Before marks pass what says that rows there have changed, they are put right."""
+        if stream is VERSIONS and low and (erased := corrections.find_erased(batch.rows)):
+            self._flush_parts()
+            corrections.correct_texts(self.engine, self.sink, self.destination.mask, erased)
+        if stream is RUNS and self.sink.keeps_state and (scanned := corrections.find_scanned(batch.rows)):
+            self._flush_parts()
+            corrections.correct_twins(self.engine, self.sink, scanned)
 
     def _deliver_batch(self, stream: Stream, batch: ChangeBatch, marks: dict[str, dict[int, Mark]]) -> None:
         parts = []

@@ -22,7 +22,7 @@ from etl.db.engine import storage_errors
 from etl.errors import ConfigError
 from etl.feed.arrow import Rows
 from etl.feed.export_formats import Format, Writer, writer_for
-from etl.feed.tables import delivered_columns, delivered_names
+from etl.feed.tables import DETAILS, delivered_columns, delivered_names
 from etl.records import as_utc
 from etl.schema.tables import metadata
 from etl.version import __version__
@@ -33,6 +33,7 @@ DAYS: dict[str, str | None] = {
     "video_jobs": "created_at",
     "video_job_versions": "valid_from",
     "job_requests": "requested_at",
+    "job_details": "queued_at",
     "sync_runs": "started_at",
     "list_pages": "received_at",
     "cache_lookups": "looked_up_at",
@@ -150,13 +151,15 @@ def _export_table(
 
 
 def _table_query(table: sa.Table, selection: Selection) -> sa.Select[Any]:
-    name = DAYS[table.name]
-    if name is None:
+    at = DAYS[table.name]
+    if at is None:
         return sa.select(*delivered_columns(table)).order_by(table.c.id)
-    day = table.c[name]
+    day = table.c[at]
     # The current state has no key that follows time; the rest is nearly in the order of its days.
     order = day if table.name == "video_jobs" else next(iter(table.primary_key.columns))
     query = sa.select(*delivered_columns(table)).order_by(order)
+    if table is DETAILS.table:
+        query = query.where(table.c[DETAILS.key].is_not(None))
     if selection.since is not None:
         query = query.where(day >= selection.since)
     return query if selection.until is None else query.where(day < selection.until)

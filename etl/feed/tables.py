@@ -17,6 +17,7 @@ from etl.records import TRACKED
 from etl.schema.tables import (
     cache_lookups,
     coverage_gaps,
+    job_details,
     job_requests,
     list_pages,
     prices,
@@ -41,10 +42,12 @@ OBSERVED = (
     "started_seen_within",
     "ended_seen_within",
 )
-STATE_COLUMNS = ("source_id", "job_id", *TRACKED, "settled", "version", *_STATE_ONLY, *OBSERVED)
+#: Which source counts a job that several have; null: its own.
+TWIN = "twin_source_id"
+STATE_COLUMNS = ("source_id", "job_id", *TRACKED, "settled", "version", *_STATE_ONLY, *OBSERVED, TWIN)
 
 #: What history alone does not know: it may be pruned, and only the mirror's own rule says what is settled.
-BESIDE = ("first_seen_at", *OBSERVED, "settled", "unlisted_at")
+BESIDE = ("first_seen_at", *OBSERVED, "settled", "unlisted_at", TWIN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,8 @@ class Stream:
     """A table that is read by a growing key. `proof` names columns that tell two rows of one key apart.
 
     `is_shared`: no two sources share a key. Without it each source is read by itself. A table without a proof
-    has rows that move: told anew, one stands behind all others, and the key it had is nobody's.
+    has rows that move: told anew, one stands behind all others, and the key it had is nobody's. A row whose
+    key is null is not told yet.
     """
 
     table: sa.Table
@@ -67,11 +71,12 @@ class Stream:
 
 VERSIONS = Stream(video_job_versions, "change_seq", ("job_id", "version", "valid_from"))
 REQUESTS = Stream(job_requests, "request_seq", (), is_shared=False)
+DETAILS = Stream(job_details, "detail_seq", (), is_shared=False)
 PAGES = Stream(list_pages, "id", ("run_id", "received_at"))
 LOOKUPS = Stream(cache_lookups, "id", ("page_id", "looked_up_at"))
 RUNS = Stream(sync_runs, "id", ("started_at", "worker"))
 #: Runs come last: a delivered run says that all it wrote has been delivered.
-STREAMS = (VERSIONS, REQUESTS, PAGES, LOOKUPS, RUNS)
+STREAMS = (VERSIONS, REQUESTS, DETAILS, PAGES, LOOKUPS, RUNS)
 #: What is delivered as a whole whenever it has changed: few rows, any of which may change or go.
 SMALL = (sources, prices, coverage_gaps, rejected_items)
 #: Names of what stands in a destination, and the columns that identify a row there.
@@ -79,21 +84,24 @@ KEYS = {
     VERSIONS.name: ("change_seq",),
     STATE: ("source_id", "job_id"),
     REQUESTS.name: ("source_id", "request_id"),
+    DETAILS.name: ("source_id", "job_id"),
     PAGES.name: ("id",),
     LOOKUPS.name: ("id",),
     RUNS.name: ("id",),
 }
 
 #: Where a destination can replace rows, those of these tables take the place of older ones of their key.
-REPLACED = (STATE, REQUESTS.name)
+REPLACED = (STATE, REQUESTS.name, DETAILS.name)
 #: What only the loader needs, and changes by itself.
-_OURS = {REQUESTS.name: ("reads_left",)}
+_OURS = {REQUESTS.name: ("reads_left",), DETAILS.name: ("reads_left",)}
 
-#: The instant by whose day (UTC) rows are compared, of each.
+#: The instant by whose day (UTC) rows are compared, of each. It never changes: a row that replaces another
+#: one has the same.
 DAYS = {
     VERSIONS.name: "valid_from",
     STATE: "first_seen_at",
     REQUESTS.name: "first_seen_at",
+    DETAILS.name: "queued_at",
     PAGES.name: "received_at",
     LOOKUPS.name: "looked_up_at",
     RUNS.name: "started_at",
@@ -102,7 +110,7 @@ DAYS = {
 CHANGED = {
     VERSIONS.name: VERSIONS.key,
     STATE: "last_changed_at",
-    **{stream.name: stream.key for stream in (REQUESTS, PAGES, LOOKUPS, RUNS)},
+    **{stream.name: stream.key for stream in (REQUESTS, DETAILS, PAGES, LOOKUPS, RUNS)},
 }
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 
+from etl.load.erasures import find_erased_jobs, has_erasures
 from etl.log_records import JobDetails
 from etl.schema.tables import job_details, video_job_versions, video_jobs
+from etl.transform.erasing import erase_message
 
 #: In so many runs a job is asked for that the gateway does not find, or cannot read.
 READS = 3
@@ -104,20 +107,46 @@ def write_details(
     ]
     if rows:
         conn.execute(sa.insert(job_details), rows)
-    for one in batch.read:
-        _write_read(conn, source_id, run_id, one, at)
+    if batch.read:
+        numbers = next_details(conn, source_id)
+        for one in _obey_erasures(conn, batch.read):
+            _write_read(conn, source_id, run_id, one, at, next(numbers))
 
 
-def _write_read(conn: sa.Connection, source_id: int, run_id: int, one: DetailsRead, at: datetime) -> None:
+def _obey_erasures(conn: sa.Connection, read: list[DetailsRead]) -> list[DetailsRead]:
+    """The answers; those of erased jobs without what a reason may quote."""
+    telling = {one.job_id for one in read if one.told.reasons}
+    if not telling or not has_erasures(conn):
+        return read
+    erased = find_erased_jobs(conn, telling)
+    return [one._replace(told=_without_quotations(one.told)) if one.job_id in erased else one for one in read]
+
+
+def _without_quotations(told: JobDetails) -> JobDetails:
+    return told._replace(reasons=tuple(erase_message(reason) or "" for reason in told.reasons))
+
+
+def next_details(conn: sa.Connection, source_id: int) -> Iterator[int]:
+    """The order of answers goes on where it stands; the source's lease is held."""
+    c = job_details.c
+    newest = conn.scalar(sa.select(sa.func.max(c.detail_seq)).where(c.source_id == source_id))
+    return itertools.count((newest or 0) + 1)
+
+
+def _write_read(
+    conn: sa.Connection, source_id: int, run_id: int, one: DetailsRead, at: datetime, number: int
+) -> None:
     c = job_details.c
     here = (c.source_id == source_id, c.job_id == one.job_id)
     seen: dict[str, Any] = {"read_at": at, "run_id": run_id}
     if one.outcome == "read":
-        conn.execute(sa.update(job_details).where(*here).values(**seen, **_values(one.told)))
+        told = {**seen, **_values(one.told), "detail_seq": number}
+        conn.execute(sa.update(job_details).where(*here).values(**told))
         return
     tried = {"reads_left": c.reads_left - 1, **seen}
     conn.execute(sa.update(job_details).where(*here, c.reads_left > 0).values(**tried))
-    conn.execute(sa.update(job_details).where(*here, c.reads_left == 0).values(outcome=one.outcome))
+    given_up = {"outcome": one.outcome, "detail_seq": number}
+    conn.execute(sa.update(job_details).where(*here, c.reads_left == 0).values(**given_up))
 
 
 def _values(told: JobDetails) -> dict[str, Any]:

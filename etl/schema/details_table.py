@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from etl.db.types import JobId, Text, UtcDateTime
+from etl.db.types import BigKey, JobId, Text, UtcDateTime
 from etl.schema.table_columns import _make_table, _run_column, _source_column
 
 job_details = _make_table(
@@ -32,6 +32,12 @@ job_details = _make_table(
     sa.Column("filtered_outputs", sa.Integer, comment="Videos that the content filter has kept back."),
     sa.Column("filter_reasons", Text, comment="Why, in the provider's words; several parted by a semicolon."),
     _run_column(),
+    sa.Column(
+        "detail_seq",
+        BigKey,
+        comment="Order in which answers came, within a source; null while one is waited for.",
+    ),
+    sa.Index("ix_job_details_detail_seq", "source_id", "detail_seq", unique=True),
     sa.Index(
         "ix_job_details_reads_left",
         "source_id",

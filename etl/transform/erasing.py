@@ -51,6 +51,21 @@ def erase_message(text: str | None, prompts: Iterable[str] = ()) -> str | None:
     return text and Scrubber(prompts, _DROP).message(text)
 
 
+def erase_quotations(text: str, prompts: Iterable[str]) -> str:
+    """A text of the log, which quotes other things as well: touched only where it quotes one of these."""
+    scrubber = Scrubber(prompts, _DROP)
+    return scrubber.message(text) if scrubber.is_quoted(text) else text
+
+
+def erase_members(document: str, prompts: Iterable[str]) -> str | None:
+    """Members of an object, as JSON, that are touched only where they quote one of these."""
+    scrubber = Scrubber(prompts, _DROP)
+    if not scrubber.is_quoted(document):
+        return document
+    decoded = _decode_extra(document)
+    return json_text(scrubber.members(decoded)) if isinstance(decoded, dict) else None
+
+
 def _decode_extra(extra: str | None) -> Any:
     try:
         return decode_json(extra.encode()) if extra else None

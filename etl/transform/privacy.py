@@ -131,6 +131,11 @@ class Scrubber:
             return WITHHELD
         return _QUOTATION.sub(f'"{WITHHELD}"', text)
 
+    def is_quoted(self, text: str) -> bool:
+        """Whether a text holds one of the prompts, or a stretch of one, in whatever form."""
+        forms = any(form in text for form in self._forms if len(form) >= _LONG)
+        return forms or any(_quotes_prompt(text, prompt) for prompt in self._prompts)
+
     def value(self, value: Any) -> Any:
         """A copy in which a text is a figure, a word, or withheld."""
         if isinstance(value, str):

@@ -16,7 +16,7 @@ from etl.feed import delivery
 from etl.feed.tables import KEYS
 from tests.conftest import require_module
 from tests.support.feed_history import Writer, add_source
-from tests.support.reading_back import expected, newest_requests, plain
+from tests.support.reading_back import expected, newest_rows, plain
 
 pytestmark = [
     pytest.mark.slow,
@@ -91,7 +91,7 @@ def test_parquet(engine, endpoint):
     for table in set(KEYS) - {"video_jobs"}:
         found = ds.dataset(f"lake/parquet/{table}", filesystem=store, format="parquet").to_table()
         rows = found.to_pylist()
-        rows = newest_requests(rows) if table == "job_requests" else rows
+        rows = newest_rows(table, rows)
         assert _sorted(rows, table) == expected(engine, table)
 
 

@@ -90,7 +90,7 @@ def test_what_says_nothing_or_too_much_is_refused(
 def test_destinations_that_hold_earlier_versions_are_named(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An erasure does not reach what was delivered before: whoever erases must hear where it still stands."""
+    """An erasure reaches a destination with the next delivery: whoever erases must hear where it stands."""
     (folder / "bifrost-etl.yaml").write_text(
         f"database: {{url: 'sqlite:///{folder / 'jobs.db'}'}}\n"
         "feed: {destinations: [{name: lake, type: filesystem, url: a},"
@@ -100,4 +100,4 @@ def test_destinations_that_hold_earlier_versions_are_named(
     assert "lake, house" not in capsys.readouterr().out
     assert main(["erase", "--prompt-match", "zebraquux", "--yes"]) == 0
     said = capsys.readouterr().out
-    assert "delivered to lake, house still hold their texts" in said and "docs/erase.md" in said
+    assert "delivered to lake, house before still holds these texts" in said and "docs/erase.md" in said

@@ -16,6 +16,7 @@ from tests.support.feed_history import stored
 
 Rows = list[dict[str, Any]]
 _VERSIONS = "video_job_versions"
+_TOLD_ANEW = {"job_requests": "request_seq", "job_details": "detail_seq"}
 
 
 def destination(kind: str, folder: Path, **options: Any) -> Destination:
@@ -26,15 +27,17 @@ def destination(kind: str, folder: Path, **options: Any) -> Destination:
 
 def held(kind: str, folder: Path, table: str) -> Rows:
     rows = _READERS[kind](folder, table)
-    if (kind, table) == ("filesystem", "job_requests"):
-        rows = newest_requests(rows)
+    if kind == "filesystem":
+        rows = newest_rows(table, rows)
     return sorted(plain(rows), key=lambda row: [row[name] for name in KEYS.get(table, ("id",))])
 
 
-def newest_requests(rows: Rows) -> Rows:
-    """Parquet files keep what a row was before."""
-    ordered = sorted(rows, key=itemgetter("request_seq"))
-    return list({(row["source_id"], row["request_id"]): row for row in ordered}.values())
+def newest_rows(table: str, rows: Rows) -> Rows:
+    """Parquet files keep what a row of these tables was before."""
+    if table not in _TOLD_ANEW:
+        return rows
+    ordered = sorted(rows, key=itemgetter(_TOLD_ANEW[table]))
+    return list({tuple(row[name] for name in KEYS[table]): row for row in ordered}.values())
 
 
 def assert_equal(engine: sa.Engine, kind: str, folder: Path) -> None:

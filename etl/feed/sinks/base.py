@@ -46,6 +46,14 @@ class Sink(Protocol):
         """These columns of what is there, in any order; nothing when the table is not there."""
         ...
 
+    def columns(self, table: str) -> list[str]:
+        """The columns that the table has there; none when it is not there."""
+        ...
+
+    def replace(self, table: str, rows: pa.Table) -> None:
+        """Put these rows in the place of those of their keys that are there; marks stay as they are."""
+        ...
+
     def upkeep(self) -> None:
         """Keep what is there small and fast to read: now and then, as the destination itself tells when.
         Takes away nothing that a reader may still use (`keep_replaced`)."""

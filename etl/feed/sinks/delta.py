@@ -27,7 +27,7 @@ from etl.feed.sinks.delta_upkeep import (
     properties,
     target_size,
 )
-from etl.feed.tables import KEYS, REPLACED
+from etl.feed.tables import DAYS, KEYS, REPLACED
 from etl.feed.watermarks import WHOLE, Mark
 
 #: What deltalake reads, and pyarrow cannot compute with.
@@ -65,7 +65,7 @@ class DeltaTables:
             self._written.check(part.table, before)
             commit = self._commit_properties(part, found, before)
             if part.table in REPLACED and found is not None:
-                _merge_part(found, part, commit)
+                _merge_rows(found, part.table, part.rows, commit, insert=True)
             else:
                 self._write_part(part, found, commit)
             self._written.note(part.table, part.marks)
@@ -78,6 +78,17 @@ class DeltaTables:
             yield rows.cast(
                 pa.schema([(field.name, _PLAIN.get(field.type, field.type)) for field in rows.schema])
             )
+
+    def columns(self, table: str) -> list[str]:
+        found = self._open_table(table)
+        return [] if found is None else [field.name for field in found.schema().fields]
+
+    def replace(self, table: str, rows: pa.Table) -> None:
+        found = self._open_table(table)
+        assert found is not None
+        _merge_rows(found, table, rows, only_next(), insert=False)
+        self._due.add(table)
+        self._delivered.add(table)
 
     def upkeep(self) -> None:
         for name, table in self._asked.items():
@@ -129,11 +140,13 @@ class DeltaTables:
         return f"{self._root}/{table}"
 
 
-def _merge_part(found: DeltaTable, part: Part, commit: CommitProperties) -> None:
-    # When a row was first seen never changes, and its range tells most files apart from the wanted ones.
-    keys = (*KEYS[part.table], "first_seen_at")
+def _merge_rows(
+    found: DeltaTable, table: str, rows: pa.Table, commit: CommitProperties, *, insert: bool
+) -> None:
+    # That instant never changes, and its range tells most files apart from the wanted ones.
+    keys = (*KEYS[table], DAYS[table])
     merger: Any = found.merge(
-        _described_once(part.rows, found),
+        _described_once(rows, found),
         " AND ".join(f"held.{name} = new.{name}" for name in keys),
         source_alias="new",
         target_alias="held",
@@ -141,7 +154,8 @@ def _merge_part(found: DeltaTable, part: Part, commit: CommitProperties) -> None
         writer_properties=COMPRESSED,
         commit_properties=commit,
     )
-    merger.when_matched_update_all().when_not_matched_insert_all().execute()
+    merger = merger.when_matched_update_all()
+    (merger.when_not_matched_insert_all() if insert else merger).execute()
 
 
 def _described_once(rows: pa.Table, found: DeltaTable | None) -> pa.Table:

@@ -147,6 +147,17 @@ class Warehouse:
             with client.execute_query(query) as cursor:
                 yield from (batch for batch in cursor.iter_arrow(50_000) if batch is not None)
 
+    def columns(self, table: str) -> list[str]:
+        if not self._is_there(table):
+            return []
+        with self._pipeline.sql_client() as client:
+            query = f"SELECT * FROM {client.make_qualified_table_name(table)} WHERE 1 = 0"  # noqa: S608
+            with client.execute_query(query) as cursor:
+                return [column[0] for column in cursor.description]
+
+    def replace(self, table: str, rows: pa.Table) -> None:
+        self._load_resources([_merge_resource(table, rows, KEYS[table])])
+
     def upkeep(self) -> None:
         """Nothing piles up."""
 

@@ -92,7 +92,7 @@ class DuckDb:
                 if part.whole:
                     cursor.execute(f"DELETE FROM {self._place(part.table)}")  # noqa: S608
                 if part.table in REPLACED:
-                    self._forget_older(cursor, part)
+                    self._forget_older(cursor, part.table, part.rows)
                 self._append_rows(cursor, part.table, part.rows)
             self._write_marks(cursor, parts)
             cursor.commit()
@@ -108,6 +108,21 @@ class DuckDb:
             found = cursor.sql(f"SELECT {chosen} FROM {self._place(table)}")  # noqa: S608
             for batch in found.to_arrow_reader(_ROWS):
                 yield pa.Table.from_batches([batch])
+
+    def columns(self, table: str) -> list[str]:
+        connection = self._writing or self._open_reader()
+        if connection is None or not self._is_there(connection, table):
+            return []
+        rows = connection.execute(f"SELECT column_name FROM (DESCRIBE {self._place(table)})").fetchall()  # noqa: S608
+        return [str(name) for (name,) in rows]
+
+    def replace(self, table: str, rows: pa.Table) -> None:
+        with self._open_writer().cursor() as cursor:
+            cursor.begin()
+            self._make_table(cursor, table, rows.schema)
+            self._forget_older(cursor, table, rows)
+            self._append_rows(cursor, table, rows)
+            cursor.commit()
 
     def upkeep(self) -> None:
         """Nothing piles up."""
@@ -177,11 +192,11 @@ class DuckDb:
         cursor.execute(f"INSERT INTO {self._place(table)} BY NAME FROM new_rows")
         cursor.unregister("new_rows")
 
-    def _forget_older(self, cursor: Any, part: Part) -> None:
+    def _forget_older(self, cursor: Any, table: str, rows: pa.Table) -> None:
         """Take away what these rows take the place of."""
-        cursor.register("new_rows", part.rows)
-        same = " AND ".join(f"held.{name} = new_rows.{name}" for name in KEYS[part.table])
-        cursor.execute(f"DELETE FROM {self._place(part.table)} held USING new_rows WHERE {same}")  # noqa: S608
+        cursor.register("new_rows", rows)
+        same = " AND ".join(f"held.{name} = new_rows.{name}" for name in KEYS[table])
+        cursor.execute(f"DELETE FROM {self._place(table)} held USING new_rows WHERE {same}")  # noqa: S608
         cursor.unregister("new_rows")
 
     def _write_marks(self, cursor: Any, parts: Sequence[Part]) -> None:

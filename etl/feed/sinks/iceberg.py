@@ -25,7 +25,7 @@ from etl.errors import ConfigError
 from etl.feed import watermarks
 from etl.feed.sinks.base import Part, Written, required_url
 from etl.feed.sinks.iceberg_upkeep import keep_up, table_properties
-from etl.feed.tables import KEYS, REPLACED
+from etl.feed.tables import DAYS, KEYS, REPLACED
 from etl.feed.watermarks import Mark
 
 _MARKS = "bifrost-etl.marks"
@@ -101,6 +101,20 @@ class IcebergTables:
         for batch in found.scan(selected_fields=tuple(columns)).to_arrow_batch_reader():
             yield pa.Table.from_batches([batch])
 
+    def columns(self, table: str) -> list[str]:
+        try:
+            found = self._catalog.load_table(f"{self._namespace}.{table}")
+        except NoSuchTableError:
+            return []
+        return [field.name for field in found.schema().fields]
+
+    def replace(self, table: str, rows: pa.Table) -> None:
+        found = self._ensure_table(table, rows.schema)
+        with found.transaction() as changes:
+            _delete_rows(changes, table, rows)
+            changes.append(rows)
+        self._touched.add(table)
+
     def upkeep(self) -> None:
         for name, found in self._asked.items():
             if name not in self._touched:
@@ -143,14 +157,18 @@ class IcebergTables:
 
 def _delete_known(changes: Transaction, part: Part) -> None:
     """Take away what these rows take the place of. A job in its first version has no older state."""
-    rows, (_, key) = part.rows, KEYS[part.table]
+    rows = part.rows
     known = rows.filter(pc.greater(rows["version"], 1)) if "version" in rows.column_names else rows
-    if not known.num_rows:
-        return
-    # When a row was first seen never changes, and its range tells most files apart from the wanted ones.
-    seen = pc.min_max(known["first_seen_at"]).as_py()
-    since = _where.GreaterThanOrEqual("first_seen_at", seen["min"].isoformat())
-    until = _where.LessThanOrEqual("first_seen_at", seen["max"].isoformat())
+    if known.num_rows:
+        _delete_rows(changes, part.table, known)
+
+
+def _delete_rows(changes: Transaction, table: str, known: pa.Table) -> None:
+    key = KEYS[table][-1]
+    # That instant never changes, and its range tells most files apart from the wanted ones.
+    seen = pc.min_max(known[DAYS[table]]).as_py()
+    since = _where.GreaterThanOrEqual(DAYS[table], seen["min"].isoformat())
+    until = _where.LessThanOrEqual(DAYS[table], seen["max"].isoformat())
     for source in pc.unique(known["source_id"]).to_pylist():
         those = known.filter(pc.equal(known["source_id"], source))[key].to_pylist()
         older = _where.And(_where.EqualTo("source_id", source), _where.In(key, those), since, until)

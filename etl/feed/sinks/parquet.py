@@ -23,7 +23,7 @@ from etl.config import Destination
 from etl.errors import ConfigError
 from etl.feed import watermarks
 from etl.feed.sinks.base import Part, Written, required_url
-from etl.feed.tables import SMALL
+from etl.feed.tables import CHANGED, SMALL
 from etl.feed.watermarks import Mark
 
 _MARKS = b"bifrost_etl.marks"
@@ -54,7 +54,7 @@ def open_store(url: str, options: dict[str, Any]) -> tuple[pafs.FileSystem, str]
 
 
 class ParquetFiles:
-    """History, not state: a row is never changed. docs/warehouse.md has the query for the newest rows."""
+    """History, not state: only an erasure changes a row. docs/warehouse.md has the query for the newest."""
 
     keeps_state = False
 
@@ -81,6 +81,17 @@ class ParquetFiles:
                 with self._store.open_input_file(found.path) as file:
                     yield pq.read_table(file, columns=list(columns))
 
+    def columns(self, table: str) -> list[str]:
+        number = self._newest_number(table)
+        return list(self._file_schema(self._part_path(table, number)).names) if number else []
+
+    def replace(self, table: str, rows: pa.Table) -> None:
+        """File by file, each in one step; a file that has none of the rows is left as it is."""
+        for number in range(1, self._newest_number(table) + 1):
+            path = self._part_path(table, number)
+            if self._is_there(path):
+                self._replace_in_file(path, ("source_id", CHANGED[table]), rows)
+
     def upkeep(self) -> None:
         """Nothing piles up."""
 
@@ -102,6 +113,15 @@ class ParquetFiles:
         else:
             number += 1
         self._write_file(self._part_path(part.table, number), _with_marks(part, rows))
+
+    def _replace_in_file(self, path: str, key: tuple[str, ...], rows: pa.Table) -> None:
+        held = self._read_file(path)
+        places = {row: n for n, row in enumerate(_tuples(rows, key))}
+        order = [places.get(row) for row in _tuples(held, key)]
+        if any(place is not None for place in order):
+            order = [n if place is None else held.num_rows + place for n, place in enumerate(order)]
+            both = pa.concat_tables([held, rows.select(held.column_names).cast(held.schema)])
+            self._write_file(path, both.take(order).replace_schema_metadata(held.schema.metadata))
 
     def _widen_files(self, table: str, newest: int, fields: pa.Schema) -> None:
         """Give every file the columns that have come. The newest is last: until then this is done again."""
@@ -189,6 +209,10 @@ def _fit_rows(rows: pa.Table, fields: pa.Schema) -> pa.Table:
         for field in fields
     ]
     return pa.table(columns, schema=fields)
+
+
+def _tuples(rows: pa.Table, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    return zip(*(rows[name].to_pylist() for name in names), strict=True)
 
 
 def _with_marks(part: Part, rows: pa.Table) -> pa.Table:
