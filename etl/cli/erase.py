@@ -63,8 +63,8 @@ def command(
         names = [destination.name for destination in loaded.feed.destinations]
         if names and found.jobs and not (dry_run or json):
             print_line(
-                f"What was delivered to {', '.join(names)} before still holds these texts: the next `feed` takes"
-                " them out there, and docs/erase.md says what else of a destination may hold them.",
+                f"What was delivered to {', '.join(names)} before still holds these texts: the next `feed`"
+                " takes them out there, and docs/erase.md says what else of a destination may hold them.",
                 WARN,
             )
 

@@ -7,7 +7,7 @@ it finds nothing left to do.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -92,7 +92,7 @@ def _next_wrong_texts(
     import pyarrow as pa
 
     found: list[pa.Table] = []
-    for rows in sink.read(texts.name, sink.columns(texts.name)):
+    for rows in _read_held(sink, texts.name, arrow_schema(texts.table)):
         wanted = _candidates(rows, texts, erased)
         if wanted.num_rows:
             found.append(_put_right(engine, mask, texts, erased, wanted, done))
@@ -100,6 +100,15 @@ def _next_wrong_texts(
             break
     right = pa.concat_tables(found) if found else None
     return right if right is not None and right.num_rows else None
+
+
+def _read_held(sink: Sink, table: str, fields: pa.Schema) -> Iterator[pa.Table]:
+    """What a destination holds, in our types: of our columns those that it has."""
+    import pyarrow as pa
+
+    there = set(sink.columns(table))
+    chosen = pa.schema([field for field in fields if field.name in there])
+    return (rows.select(chosen.names).cast(chosen) for rows in sink.read(table, chosen.names))
 
 
 def _candidates(rows: pa.Table, texts: _Texts, erased: set[JobKey]) -> pa.Table:
@@ -217,11 +226,10 @@ def _next_wrong_twins(sink: Sink, source: int, twins: dict[str, int]) -> pa.Tabl
     import pyarrow.compute as pc
 
     found: list[pa.Table] = []
-    there = sink.columns(STATE)
-    for rows in sink.read(STATE, there):
+    for rows in _read_held(sink, STATE, state_schema()):
         known = rows.filter(pc.equal(rows["source_id"], source))
         right = pa.array([twins.get(job) for job in known["job_id"].to_pylist()], pa.int64())
-        held = known[TWIN] if TWIN in there else pa.nulls(known.num_rows, pa.int64())
+        held = known[TWIN] if TWIN in known.column_names else pa.nulls(known.num_rows, pa.int64())
         wrong = pc.and_(pc.is_valid(right), pc.fill_null(pc.not_equal(held, right), True))
         known = known.append_column(pa.field("right", pa.int64()), right).filter(wrong)
         if known.num_rows:
