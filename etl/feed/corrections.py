@@ -24,8 +24,8 @@ from etl.schema.tables import video_jobs
 if TYPE_CHECKING:
     import pyarrow as pa
 
-#: Source and id of a job.
-JobKey = tuple[int, str]
+#: Source and id of each job whose texts are gone.
+ErasedJobs = set[tuple[int, str]]
 #: Rows that are put right at once, and keys of one question to the database.
 _AT_ONCE, _KEYS = 20_000, 500
 
@@ -56,7 +56,7 @@ _TEXTS = (
 )
 
 
-def find_erased(versions: pa.Table) -> set[JobKey]:
+def find_erased(versions: pa.Table) -> ErasedJobs:
     """The jobs whose erasure is among these changes."""
     import pyarrow.compute as pc
 
@@ -73,7 +73,7 @@ def find_scanned(runs: pa.Table) -> list[int]:
     return sorted(set(whole["source_id"].to_pylist()))
 
 
-def correct_texts(engine: sa.Engine, sink: Sink, mask: Mask, erased: set[JobKey]) -> None:
+def correct_texts(engine: sa.Engine, sink: Sink, mask: Mask, erased: ErasedJobs) -> None:
     """Take out of a destination's tables what an erasure has taken out of ours.
 
     Where we no longer have a row (`prune`), its texts go too, unless they are a raw answer that names none
@@ -86,7 +86,7 @@ def correct_texts(engine: sa.Engine, sink: Sink, mask: Mask, erased: set[JobKey]
 
 
 def _next_wrong_texts(
-    engine: sa.Engine, sink: Sink, mask: Mask, texts: _Texts, erased: set[JobKey], done: set[tuple[Any, ...]]
+    engine: sa.Engine, sink: Sink, mask: Mask, texts: _Texts, erased: ErasedJobs, done: set[tuple[Any, ...]]
 ) -> pa.Table | None:
     """Some of the rows that say more than they may, put right; each once."""
     import pyarrow as pa
@@ -111,7 +111,7 @@ def _read_held(sink: Sink, table: str, fields: pa.Schema) -> Iterator[pa.Table]:
     return (rows.select(chosen.names).cast(chosen) for rows in sink.read(table, chosen.names))
 
 
-def _candidates(rows: pa.Table, texts: _Texts, erased: set[JobKey]) -> pa.Table:
+def _candidates(rows: pa.Table, texts: _Texts, erased: ErasedJobs) -> pa.Table:
     """Rows that belong to an erased job; of a log those of its source that say anything."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -132,7 +132,7 @@ def _put_right(
     engine: sa.Engine,
     mask: Mask,
     texts: _Texts,
-    erased: set[JobKey],
+    erased: ErasedJobs,
     rows: pa.Table,
     done: set[tuple[Any, ...]],
 ) -> pa.Table:
@@ -157,9 +157,7 @@ def _identity(texts: _Texts, rows: pa.Table) -> list[str]:
     return [name for name in names if name in rows.column_names]
 
 
-def _texts_here(
-    engine: sa.Engine, mask: Mask, texts: _Texts, erased: set[JobKey], rows: pa.Table
-) -> pa.Table:
+def _texts_here(engine: sa.Engine, mask: Mask, texts: _Texts, erased: ErasedJobs, rows: pa.Table) -> pa.Table:
     """These rows with the texts that they have in our table."""
     import pyarrow as pa
 
