@@ -72,7 +72,7 @@ def _check_cron(schedule: Schedule) -> str:
 def _next_runs(line: str, zone: str) -> str:
     from zoneinfo import ZoneInfo
 
-    from etl.scheduler.timing import next_fire
+    from etl.config import next_fire
 
     moment = next_fire(line, zone, datetime.now(UTC)).astimezone(ZoneInfo(zone))
     return f"{moment:%Y-%m-%d %H:%M} {zone}"

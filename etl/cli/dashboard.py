@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,8 +18,6 @@ from etl.cli.signals import hear_signals
 _GRACE = 8.0
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from etl.analytics.status import SourceStatus
     from etl.app import App
     from etl.config import Config, ServiceConfig
@@ -84,7 +83,7 @@ def _dashboard_state(app: App, service: ServiceConfig) -> ServiceState:
     from etl.web.metrics import Metrics
     from etl.web.state import ServiceState
 
-    limits = _age_limits(app.config)
+    limits = app.config.freshness_limits(datetime.now(UTC))
     return ServiceState(
         app=lambda: app,
         service=service,
@@ -97,17 +96,8 @@ def _dashboard_state(app: App, service: ServiceConfig) -> ServiceState:
 
 def next_try_of(config: Config, status: SourceStatus) -> datetime | None:
     """When a service tries a failing source again; None when it will not, as far as we know."""
-    from etl.scheduler.timing import try_of
+    from etl.scheduler.schedule import try_of
 
     if status.last_run is None or status.disabled_at is not None:
         return None
     return try_of(config.sources, status.source, status.failures, status.last_run.started_at)
-
-
-def _age_limits(config: Config) -> dict[str, float]:
-    """As for the service: a source that is asked once an hour cannot be fresher than that."""
-    from etl.scheduler import slowest_interval
-    from etl.worker import utc_now
-
-    least, moment = config.service.ready_max_age, utc_now()
-    return {s.name: max(least, 2 * slowest_interval(s.schedule, moment)) for s in config.sources if s.enabled}

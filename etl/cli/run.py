@@ -6,7 +6,7 @@ import os
 import queue
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -152,24 +152,15 @@ def _prepare_tables(work: Work) -> None:
 
 def _service_state(service: Service, metrics: Metrics) -> ServiceState:
     from etl.cli.dashboard import next_try_of
-    from etl.scheduler import slowest_interval
     from etl.web.state import ServiceState
     from etl.worker import utc_now
-
-    def limits() -> Mapping[str, float]:
-        """A source that is asked once an hour cannot be fresher than that."""
-        config = service.work.app.config
-        least, moment = config.service.ready_max_age, utc_now()
-        return {
-            s.name: max(least, 2 * slowest_interval(s.schedule, moment)) for s in config.sources if s.enabled
-        }
 
     return ServiceState(
         app=lambda: service.work.app,
         service=service.work.app.config.service,
         metrics=metrics,
         alive=lambda: service.alive,
-        limits=limits,
+        limits=lambda: service.work.app.config.freshness_limits(utc_now()),
         next_try=lambda status: next_try_of(service.work.app.config, status),
     )
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from etl.analytics.alerts import SpendOutlook
     from etl.analytics.standing import Standing
     from etl.analytics.status import SourceStatus
-    from etl.config import Config, Schedule
+    from etl.config import Config
 
 
 def command(
@@ -116,19 +116,7 @@ def _judged(config: Config, found: dict[str, SourceStatus], now: datetime) -> di
     """How each enabled source stands, by the limits that the service uses."""
     from etl.analytics.standing import judge_all
 
-    least = config.service.ready_max_age
-    limits = {s.name: max(least, 2 * _longest(s.schedule, now)) for s in config.sources if s.enabled}
-    return judge_all(limits, found, now)
-
-
-def _longest(schedule: Schedule, now: datetime) -> float:
-    if schedule.every is not None:
-        return max(schedule.every, schedule.max_interval or 0.0) + schedule.jitter
-    from etl.scheduler.timing import (
-        slowest_interval,  # the scheduler's libraries: only for who has a cron line
-    )
-
-    return slowest_interval(schedule, now)
+    return judge_all(config.freshness_limits(now), found, now)
 
 
 def _is_stale(status: SourceStatus | None, now: datetime, limit: timedelta) -> bool:

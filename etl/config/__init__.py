@@ -1,6 +1,7 @@
 """Configuration: a YAML file, the environment, or both. This face is what other rooms import."""
 
 from etl.config.budgets import Alerts, SpendBudget
+from etl.config.cron import next_fire
 from etl.config.destination import Destination, Feed, Mask
 from etl.config.load import example_text, load_config
 from etl.config.model import (
@@ -16,7 +17,7 @@ from etl.config.model import (
 )
 from etl.config.needed import require_secrets
 from etl.config.secret import Secret, SecretUrl
-from etl.config.source import Reconcile, Schedule, Source
+from etl.config.source import Reconcile, Schedule, Source, stale_after
 
 __all__ = [
     "Alerts",
@@ -40,5 +41,7 @@ __all__ = [
     "SpendBudget",
     "example_text",
     "load_config",
+    "next_fire",
     "require_secrets",
+    "stale_after",
 ]

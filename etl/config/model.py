@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
@@ -18,9 +18,10 @@ from msgspec import Meta, Struct
 
 from etl.config.budgets import Alerts, Currency, SpendBudget
 from etl.config.destination import Feed
+from etl.config.nearest import unknown_name
 from etl.config.needed import require_secrets
 from etl.config.secret import SecretUrl
-from etl.config.source import NonEmptyText, Problems, Source
+from etl.config.source import NonEmptyText, Problems, Source, stale_after
 from etl.config.values import (
     DatabaseUrl,
     HeaderSecret,
@@ -222,6 +223,12 @@ class Config(Struct, frozen=True, kw_only=True):
         owners: tuple[Any, ...] = (*self.sources, self.database, *hidden, *self.feed.destinations)
         return list(dict.fromkeys(text for owner in owners for text in owner.secrets()))
 
+    def freshness_limits(self, now: datetime) -> dict[str, float]:
+        """The age in seconds up to which each enabled source counts as fresh."""
+        least = self.service.ready_max_age
+        enabled = (source for source in self.sources if source.enabled)
+        return {s.name: stale_after(least, s.schedule.slowest_interval(now)) for s in enabled}
+
     def choose(self, names: Sequence[str] = ()) -> tuple[Source, ...]:
         """The sources of these names, in the order of the file; without names, all that are enabled.
 
@@ -234,7 +241,7 @@ class Config(Struct, frozen=True, kw_only=True):
         known = [source.name for source in self.sources]
         for name in names:
             if name not in known:
-                raise ConfigError(f"There is no source {name!r}", hint=f"Sources: {', '.join(known)}")
+                raise unknown_name("source", name, known)
         chosen = tuple(s for s in self.sources if (s.name in names if names else s.enabled))
         if not chosen:
             raise ConfigError("Every source is switched off (enabled: false)", hint="Name one to run it")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 from etl.errors import ConfigError
@@ -13,6 +12,8 @@ _LISTED = 20
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> ConfigError:
     """The error for `name`, which is no `kind` (source, model, report): what is near it, or what there is."""
+    import difflib  # only needed when something is wrong
+
     names = list(known)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if near:

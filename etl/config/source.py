@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import json
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
+from etl.config.cron import next_fire
 from etl.config.key_command import key_from_command
 from etl.config.profiles import PROFILES, GatewayProfile, ProfileName
 from etl.config.secret import Secret, is_unmistakable, looks_secret
@@ -32,6 +35,8 @@ from etl.config.values import (
 Problems = Iterator[tuple[str, str]]
 Count = Annotated[int, Meta(ge=1)]
 NonEmptyText = Annotated[str, Meta(min_length=1)]
+#: Stands for the interval of a source that runs by cron, where a length is needed.
+_CRON_INTERVAL = 300.0
 
 
 class Reconcile(Struct, frozen=True, kw_only=True):
@@ -68,6 +73,26 @@ class Schedule(Struct, frozen=True, kw_only=True):
             yield "min_interval", "is longer than every"
         if self.max_interval is not None and self.max_interval < every:
             yield "max_interval", "is shorter than every"
+
+    @property
+    def usual_interval(self) -> float:
+        """The interval to reckon with."""
+        return self.every if self.every is not None else _CRON_INTERVAL
+
+    def slowest_interval(self, now: datetime) -> float:
+        """The longest time between two syncs that this schedule itself allows."""
+        if self.cron is None:
+            return max(self.usual_interval, self.max_interval or 0.0) + self.jitter
+        moments = [now]
+        for _ in range(8):
+            moments.append(next_fire(self.cron, self.timezone, moments[-1]))
+        return max((b - a).total_seconds() for a, b in itertools.pairwise(moments)) + self.jitter
+
+
+def stale_after(least: float, interval: float) -> float:
+    """The age in seconds from which a source counts as stale: one that is asked once an hour cannot be
+    fresher than an hour."""
+    return max(least, 2 * interval)
 
 
 _SECRETS = ("api_key", "virtual_key", "password", "logs_password", "logs_token", "proxy")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import SplitResult, urlsplit
 
+from etl.config.cron import parse_cron
 from etl.config.secret import Secret, SecretUrl, Wrong
 from etl.times import parse_length
 
@@ -80,38 +81,6 @@ def time_zone(value: Any) -> str:
         return ZoneInfo(value).key
     except (ZoneInfoNotFoundError, OSError) as exc:  # a folder of the database raises IsADirectoryError
         raise Wrong(f"expects {_ZONE}{suggest_spelling(value, available_timezones())}") from exc
-
-
-_WEEKDAYS = {"sun": 0, "mon": 1, "tue": 2, "wed": 3, "thu": 4, "fri": 5, "sat": 6}
-_MONTHS = {"jan": 1, "feb": 2, "mar": 3, "apr": 4, "may": 5, "jun": 6}
-_MONTHS |= {"jul": 7, "aug": 8, "sep": 9, "oct": 10, "nov": 11, "dec": 12}
-_CRON: tuple[tuple[str, int, int, dict[str, int]], ...] = (
-    ("minute", 0, 59, {}),
-    ("hour", 0, 23, {}),
-    ("day of month", 1, 31, {}),
-    ("month", 1, 12, _MONTHS),
-    ("day of week", 0, 7, _WEEKDAYS),
-)
-
-
-def parse_cron(value: Any) -> str:
-    """A cron line of five fields: minute, hour, day of month, month, day of week (0 and 7 are Sunday)."""
-    fields = value.lower().split() if isinstance(value, str) else []
-    if len(fields) != len(_CRON):
-        raise Wrong("expects five fields: minute hour day-of-month month day-of-week")
-    for text, (name, low, high, names) in zip(fields, _CRON, strict=True):
-        if not all(_cron_item(item, low, high, names) for item in text.split(",")):
-            raise Wrong(f"the field for the {name} is wrong: it takes {low}–{high}, *, a-b, */n, a-b/n")
-    return " ".join(fields)
-
-
-def _cron_item(item: str, low: int, high: int, names: dict[str, int]) -> bool:
-    match = re.fullmatch(r"(?:\*|([a-z]+|\d+)(?:-([a-z]+|\d+))?)(?:/(\d+))?", item)
-    if match is None or (match[3] and not 1 <= int(match[3]) <= high):
-        return False
-    given = [text for text in match.group(1, 2) if text]
-    ends = [int(text) if text.isdigit() else names.get(text, -1) for text in given]
-    return all(low <= end <= high for end in ends) and ends == sorted(ends)
 
 
 def http_url(value: Any) -> SplitResult:

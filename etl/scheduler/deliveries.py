@@ -11,12 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from etl.config import Destination, Schedule
+from etl.config import Destination, Schedule, next_fire
 from etl.feed.delivery import FeedResult
 from etl.feed.process import Apart
 from etl.feed.watermarks import Mark
 from etl.log import get_logger
-from etl.scheduler.timing import next_fire, slowest_interval
 from etl.scheduler.work import Telemetry, Work
 from etl.worker import utc_now
 
@@ -237,4 +236,4 @@ def longest_delivery_interval(destination: Destination, syncs: float, moment: da
     if destination.after_sync:
         return min(syncs, destination.every or syncs)
     plan = Schedule(every=destination.every, cron=destination.cron, timezone=destination.timezone)
-    return slowest_interval(plan, moment)
+    return plan.slowest_interval(moment)

@@ -12,7 +12,7 @@ from etl.errors import EtlError
 from etl.feed.delivery import DeliveryWatch, FeedResult, deliver_to_all
 from etl.load.source_health import Health, read_health
 from etl.records import Progress, RunResult, never_began
-from etl.scheduler.timing import is_disabled, reconcile_verdict
+from etl.scheduler.schedule import is_disabled, reconcile_verdict
 from etl.worker import utc_now
 
 

@@ -24,8 +24,8 @@ from etl.scheduler import alarms
 from etl.scheduler.clock import follow_clock
 from etl.scheduler.deliveries import Feeds
 from etl.scheduler.in_flight import Slots
+from etl.scheduler.schedule import ByCron, Every, next_interval, sync_trigger
 from etl.scheduler.ticks import TickRunner
-from etl.scheduler.timing import ByCron, Every, next_interval, slowest_interval, sync_trigger, usual_interval
 from etl.scheduler.work import Telemetry, Work
 from etl.worker import utc_now
 
@@ -145,7 +145,7 @@ class Service:
         if source is None or self.stopping.is_set():
             return
         if kind == "reconcile":
-            wait = usual_interval(source.schedule)
+            wait = source.schedule.usual_interval
             try:
                 wait = self._turns.reconcile(self.work, source, self._tried)
             finally:
@@ -158,7 +158,7 @@ class Service:
             self._keep_pace(source, outlook.health.open_jobs, outlook.health.changed)
 
     def _keep_pace(self, source: Source, open_jobs: bool, changed: bool) -> None:
-        current = self._paces.get(source.name, usual_interval(source.schedule))
+        current = self._paces.get(source.name, source.schedule.usual_interval)
         wanted = next_interval(current, source.schedule, open_jobs=open_jobs, changed=changed)
         if wanted != current and not self.stopping.is_set():
             self._paces[source.name] = wanted
@@ -172,14 +172,14 @@ class Service:
         return [source for source in self.work.app.config.sources if source.enabled]
 
     def _add_source(self, source: Source) -> None:
-        self._paces[source.name] = usual_interval(source.schedule)
+        self._paces[source.name] = source.schedule.usual_interval
         self._scheduler.add_job(
             self.tick,
-            sync_trigger(source.schedule, usual_interval(source.schedule)),
+            sync_trigger(source.schedule, source.schedule.usual_interval),
             args=[source.name],
             id=f"sync:{source.name}",
             next_run_time=_moment_after(
-                self._rng.uniform(0.0, min(SPREAD, usual_interval(source.schedule) / 4))
+                self._rng.uniform(0.0, min(SPREAD, source.schedule.usual_interval / 4))
             ),
         )
         if source.schedule.reconcile.every is not None or source.schedule.reconcile.cron is not None:
@@ -212,7 +212,7 @@ class Service:
             self._reader.start()
         self._reader.join(READ_PATIENCE)
         if self.work.notifier.active:
-            limits = {s.name: slowest_interval(s.schedule, utc_now()) for s in self._enabled_sources()}
+            limits = {s.name: s.schedule.slowest_interval(utc_now()) for s in self._enabled_sources()}
             feeds = self.feeds.limits(max(limits.values(), default=0.0))
             self.work.notifier.learn(self.feeds.completed())
             self.work.notifier.look(limits | feeds, utc_now())

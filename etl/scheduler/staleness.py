@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
+from etl.config import stale_after
 from etl.records import time_elapsed
 from etl.scheduler.news import News
 
@@ -32,7 +33,7 @@ class StaleWatch:
             last = self._completed.get(name, self._began)
             if last is None:
                 continue
-            limit = timedelta(seconds=max(max_age, 2 * interval))
+            limit = timedelta(seconds=stale_after(max_age, interval))
             passed = time_elapsed(last, moment)
             if passed is not None and passed <= limit:
                 if name in self._stale:

@@ -16,7 +16,7 @@ from etl.errors import EtlError, LeaseHeld, LeaseLost
 from etl.load.source_health import Health, read_health
 from etl.log import get_logger
 from etl.records import RunKind, RunResult, never_began
-from etl.scheduler.timing import decide_sync, reconcile_verdict, usual_interval
+from etl.scheduler.schedule import decide_sync, reconcile_verdict
 from etl.scheduler.work import Telemetry, Work
 from etl.worker import utc_now
 
@@ -63,7 +63,7 @@ class TickRunner:
         """Reconcile if it is due; returns after how many seconds to ask again."""
         plan = source.schedule.reconcile
         if plan.every is None and plan.cron is None:
-            return usual_interval(source.schedule)
+            return source.schedule.usual_interval
         with bound_contextvars(source=source.name):
             try:
                 before = self._read_health(work, source)
@@ -74,8 +74,8 @@ class TickRunner:
                     found = reconcile_verdict(before, source, utc_now(), tried[source.name])
             except EtlError as error:
                 self._log.error("reconcile_failed", source=source.name, error=work.app.redact(str(error)))
-                return usual_interval(source.schedule)
-            return found.again if found.again is not None else usual_interval(source.schedule)
+                return source.schedule.usual_interval
+            return found.again if found.again is not None else source.schedule.usual_interval
 
     def _read_health(self, work: Work, source: Source) -> Health | None:
         if self._ensured is not work.app:

@@ -124,6 +124,9 @@ def test_a_section_nearly_right_is_told_of_whoever_reads_it(wrong: str, right: s
         ("schedule: {cron: '*/0 * * * *'}", "minute"),
         ("schedule: {cron: '9-5 * * * *'}", "minute"),
         ("schedule: {cron: '1, * * * *'}", "minute"),
+        ("schedule: {cron: '*/70 * * * *'}", "minute"),
+        ("schedule: {cron: '0 4 31 2 *'}", "day of month"),  # no year has a 31 February
+        ("schedule: {cron: '0 4 30,31 2 *'}", "day of month"),
         ("username: u", "go together"),
         ("password: p", "go together"),
         ("api_key: k\n    username: u\n    password: p", "api_key and username exclude"),

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from apscheduler.triggers.base import BaseTrigger
-from cronsim import CronSim, CronSimError
 
-from etl.config import Reconcile, Schedule, Source
+from etl.config import Reconcile, Schedule, Source, next_fire
 from etl.load.source_health import Health
-from etl.records import as_utc, time_elapsed
+from etl.records import time_elapsed
 
 #: Failed runs in a row after which a source is asked less and less often.
 BREAKER_AFTER = 3
 #: The longest that a failing source is left alone.
 LONGEST_REST = 3600.0
-#: Stands for the interval of a source that runs by cron, where a length is needed.
-CRON_INTERVAL = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,42 +59,14 @@ def sync_trigger(schedule: Schedule, interval: float) -> Every | ByCron:
     return Every(interval, schedule.jitter)
 
 
-def next_fire(line: str, zone: str, after: datetime) -> datetime:
-    """The first moment (UTC) of a cron line later than `after`; without jitter.
-
-    Read as Debian's cron reads it: what falls into an hour that is skipped in spring comes right after it, a
-    fixed hour that comes twice in autumn fires once. A date that never comes, as 31 February, is never due.
-    """
-    try:
-        return as_utc(next(CronSim(line, after.astimezone(ZoneInfo(zone)))))
-    except (StopIteration, CronSimError):
-        return after + timedelta(days=36_500)
-
-
-def usual_interval(schedule: Schedule) -> float:
-    """The interval to reckon with."""
-    return schedule.every if schedule.every is not None else CRON_INTERVAL
-
-
 def next_interval(current: float, schedule: Schedule, *, open_jobs: bool, changed: bool) -> float:
     """The next interval: towards min_interval while jobs are open, towards max_interval while nothing is."""
-    every = usual_interval(schedule)
+    every = schedule.usual_interval
     if open_jobs:
         return max(schedule.min_interval or every, min(current, every) / 2)
     if changed or current < every:
         return every
     return min(schedule.max_interval or every, current * 2)
-
-
-def slowest_interval(schedule: Schedule, now: datetime) -> float:
-    """The longest time between two syncs that this schedule itself allows."""
-    if schedule.cron is None:
-        return max(usual_interval(schedule), schedule.max_interval or 0.0) + schedule.jitter
-    moments = [now]
-    for _ in range(8):
-        moments.append(next_fire(schedule.cron, schedule.timezone, moments[-1]))
-    gaps = (b - a for a, b in itertools.pairwise(moments))
-    return max(gap.total_seconds() for gap in gaps) + schedule.jitter
 
 
 def rest_after_failures(failures: int, interval: float) -> float:
@@ -112,7 +79,7 @@ def rest_after_failures(failures: int, interval: float) -> float:
 
 def next_try(schedule: Schedule, failures: int, started: datetime, now: datetime) -> datetime:
     """About when a source that fails is tried again, from the start of its last run; without jitter."""
-    interval = usual_interval(schedule)
+    interval = schedule.usual_interval
     rested = started + timedelta(seconds=rest_after_failures(failures, interval))
     if schedule.cron is not None:
         since = max(now, rested - timedelta(seconds=interval / 2))
@@ -151,7 +118,7 @@ def _barred_run(health: Health, source: Source, now: datetime) -> Verdict | None
         return Verdict(False, "disabled")
     if health.holder is not None:
         return Verdict(False, "held", again=health.lease_left)
-    interval = usual_interval(source.schedule)
+    interval = source.schedule.usual_interval
     # Half an interval of grace: ticks come on a grid, with jitter, and none should be missed by a hair.
     if since is not None and since < rest_after_failures(health.failures, interval) - interval / 2:
         return Verdict(False, "breaker")
@@ -173,7 +140,7 @@ def _is_due(health: Health, schedule: Schedule, now: datetime, process: str) -> 
         return next_fire(schedule.cron, schedule.timezone, health.last_started) <= now
     ours = (health.last_worker or "").startswith(f"{process}:")
     interval = (
-        schedule.min_interval if health.open_jobs and schedule.min_interval else usual_interval(schedule)
+        schedule.min_interval if health.open_jobs and schedule.min_interval else schedule.usual_interval
     )
     return ours or (now - health.last_started).total_seconds() >= interval / 2
 
@@ -188,13 +155,13 @@ def reconcile_verdict(
 ) -> Verdict:
     """Whether a reconcile is due; if not, `again` says when to look. `tried`: our own last attempt."""
     if health is None or health.complete_at is None:
-        return Verdict(False, "loading", again=usual_interval(source.schedule))
+        return Verdict(False, "loading", again=source.schedule.usual_interval)
     due = reconcile_due(source.schedule.reconcile, health, tried, now)
     if due > now:
         return Verdict(False, "recent", again=(due - now).total_seconds())
     barred = _barred_run(health, source, now)
     if barred is not None:
-        return Verdict(False, barred.reason, again=barred.again or usual_interval(source.schedule))
+        return Verdict(False, barred.reason, again=barred.again or source.schedule.usual_interval)
     return Verdict(True, "due")
 
 
