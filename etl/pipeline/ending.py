@@ -13,10 +13,12 @@ CLAIMS = 6
 
 
 class Ending:
-    """The far end of one walk."""
+    """The far end of one walk. `anchor`: the job that it began behind, where the list cannot be asked from
+    before that one."""
 
-    def __init__(self) -> None:
-        self.tail: list[str] = []  # the ids of the last two jobs seen
+    def __init__(self, anchor: str | None = None) -> None:
+        self.tail = [] if anchor is None else [anchor]  # the ids of the last two jobs seen
+        self._anchor = anchor
         self.proved = False
         self._claims = 0
         self._apart = False
@@ -32,6 +34,9 @@ class Ending:
             self.proved |= self._again and bool(rows.page.items) and (room or rows.page.ends)
             # Where a page does not say whether more follows, nothing behind the job shown again says it.
             self.proved |= self._again and not rows.page.items and rows.page.request.after in self.tail[-1:]
+            # Nothing but the anchor can be shown: that nothing follows it is said twice.
+            anchored = self._anchor is not None and self.cursor == self._anchor
+            self.proved |= anchored and self._claims > 0 and rows.page.request.after == self._anchor
             return False
         self._again = ids[-1:] == self.tail[-1:]
         self.proved = self._again and (room or rows.page.ends)
@@ -46,7 +51,7 @@ class Ending:
         seems to end; its neighbour is not likely to be gone as well."""
         if self._apart:  # an item's id is no cursor; what led to the last page is one
             return self._after
-        return self.tail[-2] if len(self.tail) > 1 else None
+        return self.tail[-2] if len(self.tail) > 1 else self._anchor
 
     @property
     def unproved(self) -> str | None:

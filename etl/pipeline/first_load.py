@@ -41,7 +41,7 @@ def first_load(run: Run) -> None:
         return
     load = FirstLoad(run)
     try:
-        head = run.first(run.request("desc"))
+        head = _ask_head(run)
     except POISON as error:
         load.head_is_poisoned(error)
     else:
@@ -59,6 +59,15 @@ def first_load(run: Run) -> None:
     if run.lists_newest_first and not load.left_rest:
         newest_first(run)
     run.join("new")  # the halves have met, or what lies between them is a recorded gap
+
+
+def _ask_head(run: Run) -> PageRows:
+    """The newest page. One that comes upside down is asked for again: it may lie."""
+    head = run.first(run.request("desc"))
+    if not backwards(head, "desc"):
+        return head
+    run.distrust(head)
+    return run.first(run.request("desc"))
 
 
 class FirstLoad:

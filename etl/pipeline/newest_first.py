@@ -17,11 +17,9 @@ from etl.pipeline.ending import Ending
 from etl.pipeline.page_checks import created
 from etl.pipeline.poison import isolate_from_above
 from etl.pipeline.run import Run
-from etl.pipeline.walk import Steering, walk_list
+from etl.pipeline.walk import NEIGHBOURS, Steering, walk_list
 from etl.records import JobRow, PageRequest, PageRows
 
-#: So many jobs before a refused cursor are tried instead of it.
-NEIGHBOURS = 4
 #: So many unknown jobs that are older than the newest known one, in a list without any known one, are
 #: another account's.
 MANY = 10

@@ -66,13 +66,13 @@ class FromBeginning(Steering):
 
     def pass_poison(self, request: PageRequest, error: GatewayError) -> PageRequest | None:
         following = isolate(self.run, self.lane, request, error)
-        self.ending = Ending() if following else None  # it ends in what nobody can read
+        self.ending = Ending(following.after) if following else None  # it ends in what nobody can read
         return following
 
     def replace_cursor(self, request: PageRequest, error: GatewayError) -> PageRequest | None:
         """Where a killed run had come to is gone: anew."""
-        if request.after is None:
-            raise error
+        if request.after is None or self.passed:
+            return super().replace_cursor(request, error)
         return self.run.request("asc")
 
 

@@ -108,6 +108,11 @@ class Run:
         self.store.committed.lanes[name] = Lane(order, bounded, watch, start, started=start is not None)
         self._guards[name] = Guard(order)
 
+    def reopen(self, name: str) -> None:
+        """The lane anew, to go on elsewhere: its first cursor says where it stands."""
+        lane = self.store.committed.lanes[name]
+        self.lane(name, lane.order, bounded=lane.bounded, watch=lane.watch)
+
     def join(self, *lanes: str) -> None:
         """These walks from the newest job have come down to what is known, or what is left is a recorded gap:
         until then the store lets neither the frontier nor `complete` pass what they have read."""

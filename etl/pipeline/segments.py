@@ -145,7 +145,11 @@ class Segments:
 
     def replace_cursor(self, name: str, request: PageRequest, error: GatewayError) -> None:
         segment = self._segments[name]
-        if not segment.first or segment.start is None:
+        if not segment.first:  # deleted since the page that it ended
+            self.run.flush()
+            place = known_gaps.position(self.run, request.after)
+            segment.start = None if place is None else Boundary(str(request.after), place, None)
+        if segment.start is None:
             raise error
         self._move_start(name, segment)
 

@@ -7,6 +7,7 @@ says which way the walk runs, where it begins, and what ends it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from etl.errors import DeadCursor, GatewayError, NotFound
@@ -15,6 +16,9 @@ from etl.pipeline.read_ahead import Event
 from etl.pipeline.run import Run
 from etl.pipeline.trouble import POISON
 from etl.records import Order, PageRequest, PageRows
+
+#: So many jobs before a refused cursor are tried instead of it.
+NEIGHBOURS = 4
 
 
 class Steering:
@@ -26,6 +30,7 @@ class Steering:
         self.over = False
         self.jump: PageRequest | None = None
         self.ending: Ending | None = None  # where there is one, the list's end is doubted
+        self.passed: list[str] = []  # the jobs of the page that was taken last
 
     def begin_stretch(self, start: PageRequest) -> None:
         """Before the first request, and again after every jump."""
@@ -44,8 +49,14 @@ class Steering:
         raise error
 
     def replace_cursor(self, request: PageRequest, error: GatewayError) -> PageRequest | None:
-        """Where to go on when the cursor is refused. Raises `error`."""
-        raise error
+        """Where to go on when the cursor is refused. The job that ended the last page was deleted since: from
+        one before it. Raises `error` where none is left."""
+        before = ids_before(self.passed, request.after)
+        if not before:
+            raise error
+        self.run.flush()
+        self.run.reopen(self.lane)
+        return self.run.request(self.order, before[-1])
 
     def doubt_end(self) -> PageRequest | None:
         """Where to ask again when the list ends, says the gateway; None: it is believed."""
@@ -53,6 +64,12 @@ class Steering:
             return None
         self.run.flush()
         return self.run.request(self.order, self.ending.cursor)
+
+
+def ids_before(ids: Sequence[str], cursor: str | None) -> list[str]:
+    """The few jobs that a page shows just before this one; none where it is not among the last."""
+    last = ids[-NEIGHBOURS - 1 :]
+    return list(last[: last.index(cursor)]) if cursor in last else []
 
 
 def walk_list(steering: Steering, start: PageRequest | None) -> None:
@@ -73,6 +90,7 @@ def walk_list(steering: Steering, start: PageRequest | None) -> None:
 def _read_stretch(steering: Steering, start: PageRequest) -> PageRequest | None:
     """Read on from `start`; returns where to jump, or None at the end of the walk."""
     for rows in steering.run.follow(start, hold=steering.nears_end):
+        steering.passed = [row.job_id for row in rows.jobs]
         steering.take_page(rows)
         if steering.over:
             jump, steering.over, steering.jump = steering.jump, False, None
