@@ -83,6 +83,12 @@ def read_history(engine: sa.Engine, job_id: str, source: str | None = None) -> l
         ]
 
 
+def ids_beginning(engine: sa.Engine, text: str, limit: int) -> list[str]:
+    """Stored ids that begin so, the first in sort order. Raises StorageError."""
+    with storage_errors(), engine.connect() as conn:
+        return sorted(_beginning_with(conn, text, list(_find_sources(conn, None)), limit))[:limit]
+
+
 def _meant(conn: sa.Connection, job_id: str, ids: Sequence[int]) -> str | None:
     """The stored id that is meant: this one, this one of one provider, or the only one that begins so."""
     if not job_id:

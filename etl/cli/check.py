@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from etl.cli.completion import Sources
 from etl.cli.errors import FAILED, USAGE
 from etl.cli.output import BAD, DIM, GOOD, print_line, say_json
-from etl.cli.settings import CommandSettings, ConfigFile, Json, Sources
+from etl.cli.settings import CommandSettings, ConfigFile, Json
 from etl.errors import ConfigError
 
 if TYPE_CHECKING:

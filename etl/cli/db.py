@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from etl.cli.asking import ask_consent
 from etl.cli.settings import CommandSettings, ConfigFile
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def partition(
 
 def _ask_confirmation(question: str) -> bool:
     """Only a person at a terminal can say yes."""
-    return sys.stdin.isatty() and typer.confirm(question, err=True)
+    return sys.stdin.isatty() and ask_consent(question)
 
 
 def _load_config(ctx: typer.Context, config: ConfigFile) -> Config:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from etl.cli.asking import ask_consent
+from etl.cli.completion import complete_source
 from etl.cli.output import WARN, count_noun, print_line, say_json
 from etl.cli.settings import CommandSettings, ConfigFile, Json
 from etl.errors import ConfigError
@@ -32,7 +34,10 @@ def command(
     user: Annotated[_GivenValues, typer.Option(metavar="USER", help="Jobs of this user.")] = None,
     team: Annotated[_GivenValues, typer.Option(metavar="TEAM", help="Jobs of this team.")] = None,
     customer: Annotated[_GivenValues, typer.Option(metavar="CUSTOMER", help="Jobs of this customer.")] = None,
-    source: Annotated[_GivenValues, typer.Option(metavar="NAME", help="Jobs of this source.")] = None,
+    source: Annotated[
+        _GivenValues,
+        typer.Option(metavar="NAME", help="Jobs of this source.", autocompletion=complete_source),
+    ] = None,
     reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Kept in the log of erasures.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would be erased.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask first.")] = False,
@@ -91,7 +96,9 @@ def _make_selection(
 def _ask_first(found: Erased) -> None:
     if not sys.stdin.isatty():
         raise ConfigError("An erasure cannot be undone", hint="count with --dry-run, then add --yes")
-    typer.confirm(f"Erase the texts of {count_noun(found.jobs, 'job')}? It cannot be undone.", abort=True)
+    if not ask_consent(f"Erase the texts of {count_noun(found.jobs, 'job')}? It cannot be undone."):
+        print_line("nothing was erased")
+        raise typer.Exit(1)
 
 
 def _show_erased(found: Erased, *, dry_run: bool, json: bool, sqlite: bool) -> None:

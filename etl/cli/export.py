@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from etl import times
+from etl.cli.completion import complete_table, offer_words
 from etl.cli.settings import CommandSettings, ConfigFile, Json
 from etl.errors import ConfigError
 
@@ -22,9 +23,15 @@ _WHEN = "7d, today, a day (2026-11-23) or an instant (2026-11-23T08:00), UTC."
 def command(
     ctx: typer.Context,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to create; it must be new or empty.")],
-    kind: Annotated[str, typer.Option("--format", help="parquet, csv or jsonl.")] = "parquet",
+    kind: Annotated[
+        str,
+        typer.Option(
+            "--format", help="parquet, csv or jsonl.", autocompletion=offer_words("parquet", "csv", "jsonl")
+        ),
+    ] = "parquet",
     table: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Only this table; can be repeated.")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only this table; can be repeated.", autocompletion=complete_table),
     ] = None,
     since: Annotated[str | None, typer.Option(metavar="WHEN", help=f"Only from here on. {_WHEN}")] = None,
     until: Annotated[

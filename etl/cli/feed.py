@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from etl.cli.completion import complete_destination
 from etl.cli.settings import CommandSettings, ConfigFile, Json
 
 if TYPE_CHECKING:
@@ -29,7 +30,9 @@ _NO_ROWS = {
 Destinations = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[status|verify] DESTINATION", help="Names of destinations; all of them when none is given."
+        metavar="[status|verify] DESTINATION",
+        help="Names of destinations; all of them when none is given.",
+        autocompletion=complete_destination,
     ),
 ]
 

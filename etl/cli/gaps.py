@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from etl.cli.completion import Sources
 from etl.cli.errors import PARTLY
 from etl.cli.output import DIM, WARN, count_noun, print_line, say_json
-from etl.cli.settings import CommandSettings, ConfigFile, Json, Sources
+from etl.cli.settings import CommandSettings, ConfigFile, Json
 from etl.cli.status_table import gap_text
 from etl.errors import ConfigError
 

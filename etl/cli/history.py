@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from etl.cli.completion import complete_job, complete_source
 from etl.cli.output import BAD, DIM, GOOD, WARN, moment_text, print_line, say_json
 from etl.cli.settings import CommandSettings, ConfigFile, Json
 
@@ -23,11 +24,20 @@ def command(
     ctx: typer.Context,
     job_id: Annotated[
         str,
-        typer.Argument(metavar="JOB_ID", help="The job's id as listed, suffix included.", show_default=False),
+        typer.Argument(
+            metavar="JOB_ID",
+            help="The job's id as listed; without its provider, or its beginning, if only one job is meant.",
+            show_default=False,
+            autocompletion=complete_job,
+        ),
     ],
     source: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Only this source; otherwise every source that has the job."),
+        typer.Option(
+            metavar="NAME",
+            help="Only this source; otherwise every source that has the job.",
+            autocompletion=complete_source,
+        ),
     ] = None,
     config: ConfigFile = None,
     json: Json = False,

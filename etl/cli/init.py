@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from etl.cli.asking import ask_text
 from etl.cli.output import DIM, GOOD, print_line
 from etl.cli.settings import CommandSettings
 from etl.errors import ConfigError
@@ -87,7 +88,7 @@ def _ask_answer(name: str, given: str | None) -> str:
     question, default = _QUESTIONS[name]
     if given is not None or not sys.stdin.isatty():
         return given if given is not None else default
-    return str(typer.prompt(question, default=default, err=True))
+    return ask_text(question, default)
 
 
 def _example_file() -> str:

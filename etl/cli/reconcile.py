@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from etl.cli.settings import CommandSettings, ConfigFile, Json, Sources
+from etl.cli.completion import Sources
+from etl.cli.settings import CommandSettings, ConfigFile, Json
 
 
 def command(

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import typer
 
+from etl.cli.completion import complete_source
 from etl.cli.output import count_noun, print_line
 from etl.cli.settings import CommandSettings, ConfigFile
 from etl.errors import ConfigError, GatewayError
@@ -27,7 +28,10 @@ def command(
     ctx: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON lines; replaced when all is written.")],
     source: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Which source, where there are several.")
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Which source, where there are several.", autocompletion=complete_source
+        ),
     ] = None,
     pages: Annotated[int, typer.Option(min=1, max=1000, help="So many pages from each end of the list.")] = 5,
     job: Annotated[

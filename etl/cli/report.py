@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from etl.cli.completion import complete_report, complete_source, offer_words
 from etl.cli.output import print_line
 from etl.cli.settings import CommandSettings, ConfigFile
 from etl.errors import ConfigError
@@ -22,7 +23,13 @@ if TYPE_CHECKING:
 _FORMATS = ("table", "csv", "json", "markdown", "html", "parquet")
 _ROWS, _ROWS_IN_SUMMARY = 50, 10  # of each table, when people read it
 FormatOption = Annotated[
-    str, typer.Option("--format", metavar="FORMAT", help="table, csv, json, markdown, html or parquet.")
+    str,
+    typer.Option(
+        "--format",
+        metavar="FORMAT",
+        help="table, csv, json, markdown, html or parquet.",
+        autocompletion=offer_words(*_FORMATS),
+    ),
 ]
 Output = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Write to this file instead.", show_default=False)
@@ -32,13 +39,21 @@ Output = Annotated[
 def command(
     ctx: typer.Context,
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="Which report; without one, a summary.")
+        str | None,
+        typer.Argument(
+            metavar="NAME",
+            help="Which report; without one, a summary.",
+            autocompletion=complete_report,
+        ),
     ] = None,
     since: Annotated[
         str | None, typer.Option(metavar="TIME", help="Only jobs created since then.", show_default="30d")
     ] = None,
     until: Annotated[str | None, typer.Option(metavar="TIME", help="Only jobs created before then.")] = None,
-    source: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this source.")] = None,
+    source: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only this source.", autocompletion=complete_source),
+    ] = None,
     model: Annotated[list[str] | None, typer.Option(metavar="MODEL", help="Only this model.")] = None,
     limit: Annotated[
         int | None,

@@ -24,10 +24,6 @@ ConfigFile = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
-Sources = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="SOURCE", help="Names of sources; all of them when none is given."),
-]
 
 
 _SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.I)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from etl.cli.completion import complete_source
 from etl.cli.output import GOOD, moment_text, print_line
 from etl.cli.settings import CommandSettings, ConfigFile
 from etl.config.nearest import unknown_name
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 
 command = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
-SourceName = Annotated[str, typer.Argument(metavar="NAME", help="The source.", show_default=False)]
+SourceName = Annotated[
+    str,
+    typer.Argument(metavar="NAME", help="The source.", show_default=False, autocompletion=complete_source),
+]
 
 
 @command.callback()

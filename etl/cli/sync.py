@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from etl.cli.settings import CommandSettings, ConfigFile, Json, Sources
+from etl.cli.completion import Sources
+from etl.cli.settings import CommandSettings, ConfigFile, Json
 
 
 def command(

@@ -17,10 +17,29 @@ Meaning = tuple[type[StorageError], str | None]
 _BUSY: Meaning = (DatabaseBusy, "another process is writing; the same command may succeed in a moment")
 _AWAY: Meaning = (DatabaseUnavailable, "is the database server running, and reachable from here?")
 _FULL: Meaning = (DatabaseRefused, "free space on the database's disk; the next run goes on where this ended")
+_CROWDED: Meaning = (
+    DatabaseUnavailable,
+    "all connections are taken: end others', or raise the server's or the account's limit",
+)
+_SLOW: Meaning = (DatabaseBusy, "the server ended a statement that took too long; is it overloaded?")
 _READ_ONLY: Meaning = (DatabaseRefused, "the database is read-only: a standby, a mount, or file rights?")
+_BARRED: Meaning = (
+    DatabaseRefused,
+    "a standby? Else the role or the database has default_transaction_read_only = on: ALTER ... RESET it",
+)
 _RIGHTS: Meaning = (DatabaseRefused, "grant this user the right to create, read and write these tables")
 _LOGIN: Meaning = (DatabaseRefused, "check user and password in the database URL, and who may connect")
+_PLUGIN: Meaning = (
+    DatabaseRefused,
+    "let the account log in by caching_sha2_password, ed25519 or mysql_native_password",
+)
+_EXPIRED: Meaning = (DatabaseRefused, "the account's password has expired or it is locked: renew it there")
+_TLS: Meaning = (DatabaseRefused, "ask for TLS in the database URL (?ssl-mode=REQUIRED), or for none")
 _NOWHERE: Meaning = (DatabaseRefused, "create the database, or correct its name in the database URL")
+_NO_SCHEMA: Meaning = (
+    DatabaseRefused,
+    "create the schema that search_path names, and let this account use it and create in it",
+)
 _NO_FILE: Meaning = (DatabaseRefused, "may this user write the file and its folder, and is the path right?")
 _OTHER_FILE: Meaning = (DatabaseRefused, "correct the path in the database URL: this file is something else")
 _ENCODING: Meaning = (
@@ -28,6 +47,8 @@ _ENCODING: Meaning = (
     "the database must store every character: create it as UTF-8 (utf8mb4)",
 )
 _SMALL: Meaning = (DatabaseRefused, "let the server take larger messages: max_allowed_packet = 16M")
+#: A statement is longer only where one job alone is.
+_LONG = 1 << 20
 _DOUBLE: Meaning = (DuplicateRow, None)
 _SICK: Meaning = (DatabaseRefused, "look at the database server's log, its memory and its disk")
 
@@ -49,16 +70,17 @@ _POSTGRES: dict[str, Meaning] = {
     "40001": _BUSY,  # serialisation failure
     "40P01": _BUSY,  # deadlock
     "55P03": _BUSY,  # lock_timeout
-    "57014": _BUSY,  # statement_timeout
+    "57014": _SLOW,  # statement_timeout
     "08": _AWAY,
     "25P03": _AWAY,  # idle_in_transaction_session_timeout cut us
-    "53300": _AWAY,  # too many connections
+    "53300": _CROWDED,
     "57P": _AWAY,  # shutdown, crash, still starting
     "22P05": _ENCODING,
     "23505": _DOUBLE,
-    "25006": _READ_ONLY,
+    "25006": _BARRED,
     "28": _LOGIN,
     "3D": _NOWHERE,
+    "3F": _NO_SCHEMA,
     "42501": _RIGHTS,
     "53100": _FULL,
     "53": _SICK,  # out of memory
@@ -66,6 +88,9 @@ _POSTGRES: dict[str, Meaning] = {
 }
 # A refused connection carries no SQLSTATE, only the server's words.
 _POSTGRES_REFUSALS = {
+    "too many clients": _CROWDED,
+    "too many connections": _CROWDED,
+    "connection slots": _CROWDED,  # … are reserved
     "authentication failed": _LOGIN,
     "no pg_hba.conf entry": _LOGIN,
     "permission denied": _RIGHTS,
@@ -74,16 +99,19 @@ _POSTGRES_REFUSALS = {
     "does not exist": _NOWHERE,
 }
 
-# record changed, lock wait, deadlock, statement timeouts
-_MYSQL: dict[int, Meaning] = dict.fromkeys((1020, 1205, 1213, 3024, 1969), _BUSY)
-# too many connections, shutdown, killed, network, idle timeouts, 20xx: the client's own
-_MYSQL |= dict.fromkeys(
-    (0, 1040, 1053, 1152, 1159, 1161, 1927, 2002, 2003, 2006, 2013, 2014, 2055, 4031), _AWAY
-)
+# record changed, lock wait, deadlock
+_MYSQL: dict[int, Meaning] = dict.fromkeys((1020, 1205, 1213), _BUSY)
+_MYSQL |= dict.fromkeys((1969, 3024), _SLOW)  # max_statement_time, max_execution_time
+# shutdown, killed, network, idle timeouts, 20xx: the client's own
+_MYSQL |= dict.fromkeys((0, 1053, 1152, 1159, 1161, 1927, 2002, 2003, 2006, 2013, 2014, 2055, 4031), _AWAY)
+_MYSQL |= dict.fromkeys((1040, 1203, 1226), _CROWDED)  # of the server, of the account, in this hour
 _MYSQL |= dict.fromkeys((3, 1021, 1114), _FULL)
 _MYSQL |= dict.fromkeys((1290, 1792, 1836), _READ_ONLY)
 _MYSQL |= dict.fromkeys((1044, 1142, 1143, 1227, 1370), _RIGHTS)
 _MYSQL |= dict.fromkeys((1045, 1129, 1130, 1698), _LOGIN)
+_MYSQL |= dict.fromkeys((1251, 2059, 2061), _PLUGIN)
+_MYSQL |= dict.fromkeys((1820, 1862, 3118, 4151), _EXPIRED)
+_MYSQL |= dict.fromkeys((2026, 3159), _TLS)
 _MYSQL |= {1049: _NOWHERE, 1062: _DOUBLE, 1153: _SMALL}
 
 
@@ -100,12 +128,25 @@ def storage_errors(place: str = "") -> Iterator[None]:
         raise DatabaseBusy("all database connections of this process are in use") from exc
     except sa.exc.DBAPIError as exc:
         said = getattr(exc, "etl_place", place)
-        raise _translate_error(exc.orig, said, cut=exc.connection_invalidated) from exc
+        long = len(exc.statement or "") > _LONG
+        raise _translate_error(exc.orig, said, cut=exc.connection_invalidated, long=long) from exc
     except Exception as exc:
         # COPY goes straight to the driver, and so does what sets a new connection up.
         if _driver_name(exc) is None:
             raise
         raise _translate_error(exc, place) from exc
+
+
+@contextmanager
+def missing_login_package() -> Iterator[None]:
+    """PyMySQL imports what an account's login needs when the server asks for it."""
+    try:
+        yield
+    except (RuntimeError, ImportError) as exc:
+        raise DatabaseRefused(
+            f"this account's login needs a package that is not installed: {exc}",
+            hint="pip install 'bifrost-etl[mysql-login]'",
+        ) from exc
 
 
 def is_known(error: Exception) -> bool:
@@ -132,8 +173,12 @@ def place_of(engine: sa.Engine) -> str:
     return f" (database {url.database} at {host}{f':{url.port}' if url.port else ''})"
 
 
-def _translate_error(error: BaseException | None, place: str, *, cut: bool = False) -> StorageError:
+def _translate_error(
+    error: BaseException | None, place: str, *, cut: bool = False, long: bool = False
+) -> StorageError:
     kind, hint = _meaning_of(error) or (_AWAY if cut else (StorageError, None))
+    if long and kind is DatabaseUnavailable and _driver_name(error) == "pymysql":
+        kind, hint = _SMALL  # the server cuts off who sends a statement of one job that is too long for it
     return kind(f"{_error_text(error)}{place}", hint=hint)
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from etl.db import mysql_urls, postgres
-from etl.db.driver_errors import note_place, place_of, storage_errors
+from etl.db.driver_errors import missing_login_package, note_place, place_of, storage_errors
 from etl.errors import ConfigError, DatabaseRefused
 
 __all__ = [
@@ -273,6 +273,10 @@ _LOAD_DATA_LOCAL = 1 << 7
 _MULTI_STATEMENTS = 1 << 16
 
 
+#: Milliseconds; MySQL limits questions only.
+_LONGEST_READ = "max_execution_time = 900000"
+
+
 def _mysql_arguments(url: sa.URL) -> dict[str, Any]:
     arguments: dict[str, Any] = {"connect_timeout": 10, "read_timeout": 900, "write_timeout": 60}
     arguments = {name: value for name, value in arguments.items() if name not in url.query}
@@ -284,13 +288,17 @@ def _prepare_mysql(engine: sa.Engine, idle_transaction_timeout: float) -> None:
         "time_zone = '+00:00', "
         "sql_mode = 'STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,"
         "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', "
-        f"innodb_lock_wait_timeout = {LOCK_WAIT}, lock_wait_timeout = {LOCK_WAIT}"
+        f"innodb_lock_wait_timeout = {LOCK_WAIT}, lock_wait_timeout = {LOCK_WAIT}, "
+        "sql_safe_updates = 0, sql_select_limit = DEFAULT, sql_big_selects = 1"
     )
-    idle = max(1, round(idle_transaction_timeout))
+    # A server's own limit is made for people's questions, not for a migration.
+    own = f"idle_transaction_timeout = {max(1, round(idle_transaction_timeout))}, max_statement_time = 900"
 
     @sa.event.listens_for(engine, "do_connect")
-    def _able_to_load(_dialect: Any, _record: Any, _arguments: Any, options: dict[str, Any]) -> None:
+    def _connect(dialect: Any, _record: Any, arguments: Any, options: dict[str, Any]) -> Any:
         options["client_flag"] = options.get("client_flag", 0) & ~_MULTI_STATEMENTS | _LOAD_DATA_LOCAL
+        with missing_login_package():
+            return dialect.connect(*arguments, **options)
 
     # Before SQLAlchemy looks at the mode: by a server's ANSI_QUOTES it would quote names as nobody reads them
     # once our mode is set.
@@ -300,4 +308,4 @@ def _prepare_mysql(engine: sa.Engine, idle_transaction_timeout: float) -> None:
         mariadb = "mariadb" in connection.get_server_info().lower()
         engine.dialect.name = "mariadb" if mariadb else "mysql"
         with connection.cursor() as cursor:
-            cursor.execute(f"SET {settings}" + (f", idle_transaction_timeout = {idle}" if mariadb else ""))
+            cursor.execute(f"SET {settings}, {own if mariadb else _LONGEST_READ}")

@@ -76,8 +76,7 @@ def update_rows(
     if conn.dialect.name == "sqlite":
         conn.exec_driver_sql(sql, _as_tuples(rows))
         return
-    for chunk in _cut_by_rows(rows):
-        _run_with_rows(conn, sql, table, (*columns, *keys), chunk)
+    _run_with_rows(conn, sql, table, (*columns, *keys), rows)
 
 
 class Merge(NamedTuple):
@@ -101,20 +100,21 @@ def merge_rows(conn: sa.Connection, table: sa.Table, how: Merge, rows: Sequence[
             marks = _placeholders(len(how.columns), len(part))
             conn.exec_driver_sql(sql.replace("VALUES", f"VALUES {marks}"), tuple(chain.from_iterable(part)))
         return
-    for chunk in _cut_by_rows(rows):
-        _run_with_rows(conn, sql, table, how.columns, chunk)
+    _run_with_rows(conn, sql, table, how.columns, rows)
 
 
 def _run_with_rows(
     conn: sa.Connection, sql: str, table: sa.Table, columns: tuple[str, ...], rows: Sequence[Row]
 ) -> None:
-    """One statement: PostgreSQL gets its rows as one JSON text, MariaDB and MySQL as literals."""
+    """PostgreSQL gets its rows as one JSON text a statement, MariaDB and MySQL as literals."""
     if conn.dialect.name == "postgresql":
-        run_driver_sql(conn, sql, (_as_json(table, columns, rows),))
+        for chunk in _cut_by_rows(rows):
+            run_driver_sql(conn, sql, (_as_json(table, columns, chunk),))
         return
     before, _, after = sql.partition(_ROWS_HERE)
     between = " UNION ALL SELECT " if "SELECT" in before else "),("
-    run_driver_sql(conn, f"{before}{_values_clause(bulk_mysql.json_lines(rows), between=between)}{after}")
+    for lines in bulk_mysql.cut_lines(bulk_mysql.json_lines(rows)):
+        run_driver_sql(conn, f"{before}{_values_clause(lines, between=between)}{after}")
 
 
 def _as_json(table: sa.Table, columns: tuple[str, ...], rows: Sequence[Row]) -> str:
@@ -262,7 +262,7 @@ def _insert_lines(conn: sa.Connection, into: str, rows: Sequence[bytes]) -> None
     """Many rows in one statement. PyMySQL would take ten times as long to write the same text."""
     if bulk_mysql.load_data(conn, into, rows):
         return
-    for chunk in _cut_by_rows(rows):
+    for chunk in bulk_mysql.cut_lines(rows):
         run_driver_sql(conn, f"INSERT INTO {into} VALUES ({_values_clause(chunk, between='),(')})")  # noqa: S608 (our own names)
     if len(rows) >= bulk_mysql.FEW:
         bulk_mysql.forgo_load_data(conn)

@@ -16,6 +16,8 @@ from etl.db.driver_errors import is_known
 
 #: Fewer rows are not worth the two statements around them.
 FEW = 100
+#: Of one statement: servers cut off whoever sends more than `max_allowed_packet`, 1 MB on some.
+_STATEMENT_ROWS, _STATEMENT_BYTES = 500, 1 << 19
 _PACKET = 1 << 16
 _COM_QUERY = 3
 _USELESS = "LOAD DATA is of no use"
@@ -49,6 +51,18 @@ def json_lines(rows: Sequence[Sequence[Any]]) -> list[bytes]:
     text = _encode_lines([tuple(map(_WRITTEN, row, row)) for row in rows])[1:-2]
     parts = text.split(b"]\n[")
     return [_ESCAPE.sub(_unescape, part) for part in parts] if b"\\" in text else parts
+
+
+def cut_lines(rows: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    """Rows as statements hold them: a row that is longer than a statement stands in one of its own."""
+    start = size = 0
+    for place, row in enumerate(rows):
+        if place > start and (place - start == _STATEMENT_ROWS or size + len(row) > _STATEMENT_BYTES):
+            yield rows[start:place]
+            start, size = place, 0
+        size += len(row)
+    if rows:
+        yield rows[start:]
 
 
 def load_data(conn: sa.Connection, into: str, rows: Sequence[bytes]) -> bool:

@@ -32,6 +32,8 @@ from etl.transform import Options
 #: as 500 rows), small enough that a kill loses little and progress shows.
 PAGES_PER_BATCH = 50
 SECONDS_PER_BATCH = 1.0
+#: Long prompts make pages of megabytes: neither memory nor a server's redo log holds fifty of those.
+BYTES_PER_BATCH = 8 << 20
 
 
 class Stopped(Exception):
@@ -155,9 +157,13 @@ class Run:
         if checkpoint is not KEEP:
             self.batch.checkpoint = checkpoint
         late = time.monotonic() - self._flushed >= SECONDS_PER_BATCH
-        if len(self.batch.pages) >= PAGES_PER_BATCH or late or self._stop.is_set():
+        if late or self._is_full() or self._stop.is_set():
             self.flush()
         self.obey()
+
+    def _is_full(self) -> bool:
+        pages = self.batch.pages
+        return len(pages) >= PAGES_PER_BATCH or sum(p.page.size for _, p in pages) >= BYTES_PER_BATCH
 
     def follow(self, request: PageRequest | None, hold: read_ahead.Test | None = None) -> Iterator[PageRows]:
         """The pages from `request` on, read ahead until `hold` is true for one."""

@@ -151,12 +151,18 @@ def _refuse_strangers(connection: sa.Connection) -> None:
     inspector = sa.inspect(connection)
     if inspector.has_table(VERSION_TABLE):
         return
-    taken = sorted(metadata.tables.keys() & set(inspector.get_table_names()))
+    # Where ours would be made; PostgreSQL shows tables of further schemas of the search path as well.
+    here = connection.scalar(sa.text("SELECT current_schema()")) if _is_postgres(connection) else None
+    taken = sorted(metadata.tables.keys() & set(inspector.get_table_names(schema=here)))
     if taken:
         raise SchemaMismatch(
             f"the database already has tables of another program with our names: {', '.join(taken)}",
             hint="give bifrost-etl a database, or a PostgreSQL schema, of its own",
         )
+
+
+def _is_postgres(connection: sa.Connection) -> bool:
+    return connection.dialect.name == "postgresql"
 
 
 @contextmanager

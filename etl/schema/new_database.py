@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from etl.errors import DatabaseRefused
 from etl.schema import price_book
 from etl.schema.tables import complete_tables, metadata
 from etl.schema.views.create import create_views
@@ -20,6 +21,7 @@ def create_schema(connection: sa.Connection, version_table: str, revision: str) 
     MariaDB commits table by table. So the table that Alembic looks for comes first, and its row last: after a
     crash between the two the revisions complete what is missing.
     """
+    _require_unicode(connection)
     version = sa.Column("version_num", sa.String(32), nullable=False)
     key = sa.PrimaryKeyConstraint("version_num", name=f"{version_table}_pkc")  # as Alembic has it
     noted = sa.Table(version_table, sa.MetaData(), version, key)
@@ -29,6 +31,18 @@ def create_schema(connection: sa.Connection, version_table: str, revision: str) 
     create_views(connection)
     price_book.seed_prices(connection)
     connection.execute(sa.insert(noted).values(version_num=revision))
+
+
+def _require_unicode(connection: sa.Connection) -> None:
+    """MariaDB's and MySQL's tables say their own encoding; SQLite has no other."""
+    if connection.dialect.name != "postgresql":
+        return
+    encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
+    if encoding != "UTF8":
+        raise DatabaseRefused(
+            f"the database's encoding is {encoding}, which cannot hold every prompt",
+            hint="create it as UTF-8: CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0",
+        )
 
 
 def _create_tables(connection: sa.Connection) -> None:

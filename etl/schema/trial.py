@@ -20,9 +20,9 @@ from etl.schema import migrate
 
 #: Four bytes in UTF-8: what an encoding or a collation of three bytes refuses.
 _LETTER = "🎬"
-#: Characters of a long prompt, and bytes of a message with a page of jobs.
+#: Characters of a long prompt, and bytes of the longest message.
 _LONG = 16_000
-_MESSAGE = 4 << 20
+_MESSAGE = 1 << 20
 _SCRATCH = "bifrost_etl_check"
 
 
@@ -50,7 +50,7 @@ def _require_room(engine: Engine) -> None:
         size = connection.exec_driver_sql("SELECT @@max_allowed_packet").scalar_one()
     if size < _MESSAGE:
         raise DatabaseRefused(
-            f"max_allowed_packet is {size:,} bytes: a page of jobs with long prompts needs {_MESSAGE:,}",
+            f"max_allowed_packet is {size:,} bytes: a job with a long prompt needs up to {_MESSAGE:,}",
             hint="set max_allowed_packet = 16M on the database server",
         )
 

@@ -91,3 +91,10 @@ def test_on_a_terminal_it_asks(command: Command):
     assert child.returncode == 0, out
     config = load_config(command.folder / "bifrost-etl.yaml", {"BIFROST_API_KEY": "k-123456"})
     assert config.sources[0].base_url == "https://asked.example"
+
+
+def test_whoever_ends_the_input_is_told(command: Command):
+    """Ctrl-D at the second question."""
+    code, shown = command.on_terminal("init", typed=b"http://gateway:8080\n\x04")
+    assert code == 2 and "nothing was done" in shown and "--help" in shown and "Aborted" not in shown
+    assert not (command.folder / "bifrost-etl.yaml").exists()

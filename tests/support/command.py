@@ -60,9 +60,10 @@ class Command:
             text=True,
         )
 
-    def on_terminal(self, *arguments: str, **environ: str) -> tuple[int, str]:
-        """Exit code and everything that a terminal was sent."""
+    def on_terminal(self, *arguments: str, typed: bytes = b"", **environ: str) -> tuple[int, str]:
+        """Exit code and everything that a terminal was sent; `typed` waits there from the beginning."""
         ours, theirs = pty.openpty()
+        os.write(ours, typed)
         child = subprocess.Popen(
             [*PROGRAM, *arguments],
             cwd=self.folder,
