@@ -36,13 +36,11 @@ def tick(run: Run) -> None:
 
 
 def _in_order(run: Run) -> bool:
-    """As `_from_frontier`; pages of one second may have hidden until now that the list runs downwards."""
+    """Walk oldest-first from the frontier; False where the newest-first walk has to do it instead."""
     try:
         return _from_frontier(run)
-    except OrderIgnored:
-        if run.source.order != "auto" or not order.lists_newest_first(run):
-            raise
-        run.distrust_lane("tick")
+    except OrderIgnored as error:
+        order.demand_downwards(run, "tick", error)
         return False
 
 
@@ -68,12 +66,7 @@ def _from_frontier(run: Run) -> bool:
 
 def _believable(run: Run, first: PageRows) -> bool:
     if backwards(first, "asc"):
-        if run.source.order == "asc":
-            raise OrderIgnored(
-                "asked for order=asc, got newest first",
-                hint="set `order: auto` or `order: desc` for this source",
-            )
-        run.state.list_order = "desc"
+        order.note_downwards(run)
         order.lists_newest_first(run)
         return False
     if order.may_run_down(run, first) and order.lists_newest_first(run):

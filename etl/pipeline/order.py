@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
 
-from etl.errors import GatewayError, Unparseable
+from etl.errors import GatewayError, OrderIgnored, Unparseable
 from etl.extract import next_request
 from etl.pipeline.page_checks import created, direction, direction_of
 from etl.pipeline.run import Run
@@ -44,6 +44,25 @@ def find_way(run: Run, *, is_ignored: bool = False) -> int:
     elif found > 0 and run.state.list_order == "desc":
         run.state.list_order = None
     return found
+
+
+def note_downwards(run: Run) -> None:
+    """The list runs from new to old, though it was asked for its oldest jobs. Raises OrderIgnored where that
+    order is configured."""
+    if run.source.order == "asc":
+        raise OrderIgnored(
+            "asked for order=asc, got newest first",
+            hint="set `order: auto` or `order: desc` for this source",
+        )
+    run.state.list_order = "desc"
+
+
+def demand_downwards(run: Run, lane: str, error: OrderIgnored) -> None:
+    """After pages of one second each, one is of an earlier second: the list runs from new to old, and nothing
+    that this lane has read is believed. Raises `error` where the list does not say so itself."""
+    if not lists_newest_first(run):
+        raise error
+    run.distrust_lane(lane)
 
 
 def begins_alike(run: Run, head: PageRows) -> bool:

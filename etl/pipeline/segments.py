@@ -91,7 +91,6 @@ class Segments:
             self._move_start(name, segment)
             return
         if not self._in_order(name, segment, rows):
-            run.distrust_lane(name)
             self._fall_back()
             return
         run.add(name, rows)
@@ -112,9 +111,10 @@ class Segments:
         """False where the list runs downwards, which pages of one second had hidden. Raises PagingError."""
         try:
             self.run.check(name, rows)
-        except OrderIgnored:
-            if segment.start is not None or not order.lists_newest_first(self.run):
+        except OrderIgnored as error:
+            if segment.start is not None:
                 raise
+            order.demand_downwards(self.run, name, error)
             return False
         return True
 

@@ -13,7 +13,7 @@ import structlog
 from etl import log
 from etl.load import Store, placing, store
 from etl.load.source_health import read_health
-from etl.pipeline import first_load, incremental, newest_first
+from etl.pipeline import both_ends, incremental, newest_first
 from etl.simulator import World
 from tests.support.rig import Rig, rig
 
@@ -71,7 +71,7 @@ def test_a_tick_that_breaks_is_a_failed_run(
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     ("where", "name", "order"),
-    [(first_load.FirstLoad, "_old_has_met", "auto"), (newest_first.Descent, "nears_end", "desc")],
+    [(both_ends.BothEnds, "_old_has_met", "auto"), (newest_first.Descent, "nears_end", "desc")],
 )
 def test_a_readers_thread_that_breaks_ends_the_run(
     migrated_url: str, where: Any, name: str, order: str, monkeypatch: pytest.MonkeyPatch

@@ -1,0 +1,59 @@
+"""The two halves of a first load, read towards each other: how far each has come, and who met whom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from etl.errors import GatewayError
+from etl.load import TOP, Known
+from etl.pipeline.ending import Ending
+from etl.pipeline.page_checks import created
+from etl.pipeline.run import Run
+from etl.records import PageRows
+
+#: Positions above belong to the newest-first half, below to the oldest-first half.
+MIDDLE = TOP // 2
+
+
+class Half:
+    """One half. `nearest` is `max` or `min`: of its creation times, the one nearest to the other half."""
+
+    def __init__(self, nearest: Callable[..., Any]) -> None:
+        self._nearest = nearest
+        self.ending = Ending()
+        self.taken: datetime | None = None  # the nearest creation among the pages that were taken
+        self._read: datetime | None = None  # and among those that were read, taken or not
+        self.stuck: tuple[str | None, GatewayError] | None = None  # last readable id, at a poison record
+
+    def saw(self, rows: PageRows) -> None:
+        """A page of it was taken."""
+        self.ending.saw(rows)
+        self.taken = self._nearest(created(rows), default=self.taken)
+
+    def may_have_met(self, rows: PageRows, other: Half) -> bool:
+        """In a reader's thread: the other half has probably been reached, so do not read on unasked."""
+        self._read = self._nearest(created(rows), default=self._read)
+        edge = other._read or other.taken
+        return self._read is None or edge is None or self._nearest(self._read, edge) == self._read
+
+    def is_apart(self, rows: PageRows, other: Half) -> bool:
+        """The page's end and the other half are plainly apart in time."""
+        last = rows.jobs[-1].created_at if rows.jobs else None
+        return last is not None and other.taken is not None and self._nearest(last, other.taken) != last
+
+
+def shows_job_of(lane: str, run: Run, rows: PageRows, known: dict[str, Known]) -> bool:
+    """A job on the page was read by this lane, in this run or an earlier one."""
+    if not known and run.pending.keys().isdisjoint([row.job_id for row in rows.jobs]):
+        return False  # nearly always
+    return any(_lane_of(row.job_id, run, known) == lane for row in rows.jobs)
+
+
+def _lane_of(job_id: str, run: Run, known: dict[str, Known]) -> str | None:
+    if job_id in run.pending:
+        return run.pending[job_id]
+    if job_id in known:
+        return "new" if known[job_id].list_position > MIDDLE else "old"
+    return None
