@@ -27,7 +27,7 @@ from etl import log
 from etl.db.engine import make_engine
 from etl.pipeline.read_ahead import Readers
 from etl.schema import migrate
-from tests.support.databases import Missing, Server, mariadb_server, postgres_server
+from tests.support.databases import Missing, Server, mariadb_script, mariadb_server, postgres_server
 
 DATABASES = ("sqlite", "postgresql", "mariadb")
 _LEAKS = re.compile(
@@ -168,15 +168,16 @@ def _fresh(
 
 
 def _migrated(kind: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[str]:
-    """Migrated once per session and copied, where the database can copy."""
+    """Migrated once per session and copied."""
     if kind == "sqlite":
         shutil.copy(request.getfixturevalue("_sqlite_template"), folder / "etl.db")
         yield from _fresh(kind, request, folder)
     elif kind == "postgresql":
         yield from _fresh(kind, request, folder, request.getfixturevalue("_postgres_template"))
     else:
+        script = request.getfixturevalue("_mariadb_template")
         for url in _fresh(kind, request, folder):
-            _migrate(url)
+            request.getfixturevalue("mariadb").execute(script, database=url.rpartition("/")[2])
             yield url
 
 
@@ -197,3 +198,15 @@ def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _postgres_template(postgres: Server) -> str:
     _migrate(postgres.create("template_etl"))
     return "template_etl"
+
+
+@pytest.fixture(scope="session")
+def _mariadb_template(mariadb: Server) -> str:
+    """MariaDB copies no database; what it says of this one makes the same again, at a tenth of the price."""
+    url = mariadb.create("template_etl")
+    _migrate(url)
+    engine = sa.create_engine(make_engine(url).url)
+    with engine.connect() as connection:
+        script = mariadb_script(connection, "template_etl")
+    engine.dispose()
+    return script

@@ -22,6 +22,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import sqlalchemy as sa
+
 PASSWORD = "p@ss/w0rd-that-must-not-leak"
 _QUOTED = "p%40ss%2Fw0rd-that-must-not-leak"
 _PATIENCE = 60.0  # seconds for a server to start or stop
@@ -63,21 +65,32 @@ class Server:
         force = " WITH (FORCE)" if self.family == "postgresql" else ""
         self.execute(f"DROP DATABASE IF EXISTS {name}{force}")
 
-    def execute(self, statement: str) -> None:
-        """Runs one statement as administrator."""
+    def execute(self, statement: str, *, database: str | None = None) -> None:
+        """Runs a statement as administrator; on MariaDB several, with semicolons between, in `database`."""
         if self.family == "postgresql":
             import psycopg
 
             with psycopg.connect(self.url("postgres"), autocommit=True, connect_timeout=5) as connection:
                 connection.execute(statement)
         else:
-            import pymysql
+            self._execute_mariadb(statement, database)
 
-            socket_file = str(self.folder / "server.sock")
-            with contextlib.closing(
-                pymysql.connect(unix_socket=socket_file, user="root", autocommit=True)
-            ) as connection:
-                connection.cursor().execute(statement)
+    def _execute_mariadb(self, statement: str, database: str | None) -> None:
+        import pymysql
+        from pymysql.constants import CLIENT
+
+        connection = pymysql.connect(
+            unix_socket=str(self.folder / "server.sock"),
+            user="root",
+            database=database,
+            autocommit=True,
+            client_flag=CLIENT.MULTI_STATEMENTS,
+        )
+        with contextlib.closing(connection):
+            cursor = connection.cursor()
+            cursor.execute(statement)
+            while cursor.nextset():
+                """Each may fail."""
 
     def start(self) -> None:
         """Starts it and waits until it answers. After `kill`, PostgreSQL first waits for its own orphans."""
@@ -140,6 +153,36 @@ class Server:
         except Exception:  # noqa: BLE001 - whatever a starting server does, it is not ready
             return False
         return True
+
+
+def mariadb_script(connection: sa.Connection, name: str) -> str:
+    """What makes another database the same as this one: its tables, their rows, its views in working order."""
+    kinds = connection.exec_driver_sql("SHOW FULL TABLES").fetchall()
+    tables = [table for table, kind in kinds if kind == "BASE TABLE"]
+    views = connection.exec_driver_sql(
+        "SELECT table_name FROM information_schema.views WHERE table_schema = DATABASE()"
+    )
+    made = [_creation(connection, table) for table in tables]
+    rows = [f"INSERT INTO `{table}` SELECT * FROM `{name}`.`{table}`" for table in tables]
+    waiting = {str(view): _creation(connection, str(view)).replace(f"`{name}`.", "") for (view,) in views}
+    return ";\n".join(["SET foreign_key_checks = 0", *made, *rows, *_in_working_order(waiting)])
+
+
+def _creation(connection: sa.Connection, table: str) -> str:
+    return str(connection.exec_driver_sql(f"SHOW CREATE TABLE `{table}`").fetchone()[1])  # type: ignore[index]
+
+
+def _in_working_order(views: dict[str, str]) -> Iterator[str]:
+    """Those first that read no view which is still to come."""
+    while views:
+        ready = {
+            name: text
+            for name, text in views.items()
+            if not any(f" `{other}`" in text.partition(" AS ")[2] for other in views if other != name)
+        }
+        assert ready, list(views)
+        yield from ready.values()
+        views = {name: text for name, text in views.items() if name not in ready}
 
 
 @contextlib.contextmanager
