@@ -156,7 +156,7 @@ class Server:
 
 
 def mariadb_script(connection: sa.Connection, name: str) -> str:
-    """What makes another database the same as this one: its tables, their rows, its views in working order."""
+    """What makes another database the same: its tables, their rows, its views in working order."""
     kinds = connection.exec_driver_sql("SHOW FULL TABLES").fetchall()
     tables = [table for table, kind in kinds if kind == "BASE TABLE"]
     views = connection.exec_driver_sql(
