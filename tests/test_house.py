@@ -268,3 +268,10 @@ def test_the_command_starts_light():
     loaded = set(done.stdout.split())
     assert "etl" in loaded
     assert loaded & HEAVY == set()
+
+
+def test_revisions_follow_one_another():
+    """Two that were written at the same time follow the same one, and no upgrade knows where to go."""
+    texts = [path.read_text() for path in (ROOT / "migrations" / "versions").glob("0*.py")]
+    before = Counter(re.findall(r'^down_revision = "(\d+)"', "\n".join(texts), re.MULTILINE))
+    assert not [revision for revision, followers in before.items() if followers > 1]

@@ -8,7 +8,7 @@ from alembic import op
 from etl.db.types import BigKey
 
 revision = "0021"
-down_revision = "0019"
+down_revision = "0020"
 
 VIEWS = "687a1e7cd36cdd77"
 _TABLE, _COLUMN, _INDEX = "job_details", "detail_seq", "ix_job_details_detail_seq"
