@@ -5,15 +5,14 @@ What cannot be known, because too little is listed or an earlier question failed
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
-
-from msgspec.structs import replace
 
 from etl.check.finding import Finding
 from etl.check.gateway_log import check_log
 from etl.config import Source
+from etl.config.profiles import PROFILES
 from etl.errors import Forbidden, GatewayError, Unauthorized
 from etl.extract import GatewayClient, next_request
 from etl.extract.client import NO_RAW_PAYLOADS
@@ -33,11 +32,8 @@ WORD_FOR_KEY = "use a long random key; a header that is no secret is better sent
 class Probe:
     """Questions to one source. Ask with `findings()`."""
 
-    def __init__(
-        self, source: Source, gateway: GatewayClient, other: Callable[[Source], GatewayClient] | None = None
-    ) -> None:
-        """`other` makes a client for the source as another kind of server would be asked."""
-        self._source, self._gateway, self._other = source, gateway, other
+    def __init__(self, source: Source, gateway: GatewayClient) -> None:
+        self._source, self._gateway = source, gateway
         self._options = Options(prompts="drop", raw_payloads="drop")
         self._pages: list[PageRows] = []
 
@@ -53,10 +49,9 @@ class Probe:
             first = self._read_page("asc")
         except GatewayError as exc:
             yield from self._explain_refusal(exc)
-            yield from self._other_profile()
             return
         yield self._make_finding("credentials", True, "accepted")
-        yield self._check_profile(first)
+        yield self._check_profile()
         yield self._make_finding("list", True, "answers" if first.jobs else "answers, with no job yet")
         try:
             yield from self._check_paging(first)
@@ -123,27 +118,14 @@ class Probe:
 
     # which kind of server
 
-    def _check_profile(self, first: PageRows) -> Finding:
+    def _check_profile(self) -> Finding:
+        kind = self._gateway.kind
         if self._source.profile != "auto":
             return self._make_finding("profile", True, f"{self._source.profile}, as configured")
-        if first.page.extra_fields is not None:
-            return self._make_finding("profile", True, "answers as Bifrost does")
-        if len(first.page.items) > LIMIT:
-            hint = "a LiteLLM proxy? then set profile: litellm, and provider"
-            return self._make_finding("profile", None, "an OpenAI-shaped list without pages", hint)
-        return self._make_finding(
-            "profile", True, "answers as OpenAI does; profile: openai sends it no provider"
-        )
-
-    def _other_profile(self) -> Iterator[Finding]:
-        """Another kind of server may have been asked as if it were Bifrost."""
-        if self._source.profile != "auto" or self._other is None:
-            return
-        for name in ("azure", "litellm"):
-            with suppress(GatewayError), self._other(replace(self._source, profile=name)) as gateway:
-                gateway.page(PageRequest(None, "asc", LIMIT), attempts=1)
-                yield self._make_finding("profile", False, f"answers as {name} does", f"set profile: {name}")
-                return
+        if kind.seen is None:
+            return self._make_finding("profile", None, "not checked: the list is empty")
+        said = f"found out: {PROFILES[kind.seen].title}"
+        return self._make_finding("profile", True, said + (", and asked so" if kind.found else ""))
 
     # accounts, limit, order, cursor
 

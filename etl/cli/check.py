@@ -100,7 +100,7 @@ def _check_sources(config: Config, chosen: Sequence[Source]) -> Iterator[Finding
                 if status.retired_at is not None:
                     continue  # an archive is not asked
             with app.worker.gateway(source) as gateway:
-                probed.append(Probe(source, gateway, app.worker.gateway))
+                probed.append(Probe(source, gateway))
                 yield from probed[-1].findings()
                 yield from probed[-1].twins(probed[:-1])
 

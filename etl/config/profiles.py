@@ -8,14 +8,15 @@ ProfileName = Literal["auto", "bifrost", "openai", "azure", "litellm", "window24
 
 
 class GatewayProfile(NamedTuple):
-    """`below`: what stands between base_url and /v1/videos. `key_header`: how a key travels; None: as Bearer.
-    `provider`: where it is named: in the query, in a header, or nowhere. `newest_first`: there is no
-    order=asc. `polled`: a job moves in the list only when somebody reads it by id.
+    """`below`: what stands between base_url and /v1/videos. `key_header`: how a key travels; None: in
+    Authorization, behind `scheme`. `provider`: where it is named: in the query, in a header, or nowhere.
+    `newest_first`: there is no `order`. `polled`: a job moves in the list only when somebody reads it by id.
     """
 
     title: str
     below: str = ""
     key_header: str | None = None
+    scheme: str = "Bearer"
     provider: Literal["query", "header", "nowhere"] = "nowhere"
     newest_first: bool = False
     polled: bool = False
@@ -30,5 +31,5 @@ PROFILES: dict[ProfileName, GatewayProfile] = {
     "window24h": GatewayProfile(
         "a list of the last 24 hours that shows each job as last polled", polled=True
     ),
-    "inworld": GatewayProfile("newest first, Basic authentication", newest_first=True),
+    "inworld": GatewayProfile("newest first, Basic authentication", scheme="Basic", newest_first=True),
 }

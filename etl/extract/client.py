@@ -13,17 +13,21 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import quote
 
+from msgspec import structs
+
 from etl.config import Source
+from etl.config.profiles import ProfileName
 from etl.errors import DeadCursor, GarbledAnswer, GatewayError, NotFound
 from etl.extract import gateway_errors, provider_bytes
 from etl.extract.cursors import Cursors, Named
-from etl.extract.decode import Envelope, Garbled, decode_object, decode_page
+from etl.extract.decode import Envelope, Garbled, decode_object, decode_page, take_flag, take_text
 from etl.extract.http import Reply, Transport
 from etl.extract.logs import LogClient
 from etl.extract.paging import item_ids
 from etl.extract.rate_limit import RateLimit
 from etl.extract.reply_headers import answering_key, retry_after_seconds, sent_at
 from etl.extract.retry import Retry
+from etl.extract.server_kind import BIFROSTS, ServerKind
 from etl.log import Redactor, get_logger
 from etl.records import PageRequest, RawPage
 
@@ -63,6 +67,7 @@ class GatewayClient:
         self._on_retry = on_retry
         self._logs: LogClient | None = None
         self._transport = Transport(source, monotonic=monotonic)
+        self.kind = ServerKind(source, self._ask_as)
         self._limit = RateLimit(source.requests_per_second, monotonic=monotonic, sleep=sleep)
         self._retry = Retry(source, rng=rng, sleep=sleep, monotonic=monotonic, on_retry=self._count_retry)
 
@@ -78,6 +83,10 @@ class GatewayClient:
         self._transport.close()
         if self._logs is not None:
             self._logs.close()
+
+    def _ask_as(self, profile: ProfileName) -> None:
+        self.source = structs.replace(self.source, profile=profile)
+        self._transport.ask_as(profile)
 
     @property
     def _provider(self) -> dict[str, str]:
@@ -154,7 +163,15 @@ class GatewayClient:
         return item_ids(self._ask_page(request, other.first, attempts))[:1] == [other.ids[1]]
 
     def _ask_page(self, request: PageRequest, after: str | None, attempts: int | None) -> RawPage:
-        query = {"limit": str(request.limit), "order": request.order}
+        def ask_list(tries: int | None) -> RawPage:
+            return self._list_page(request, after, tries)
+
+        return self.kind.ask(ask_list, attempts, is_first=after is None)
+
+    def _list_page(self, request: PageRequest, after: str | None, attempts: int | None) -> RawPage:
+        query = {"limit": str(request.limit)}
+        if not self.source.asked_as.newest_first:
+            query["order"] = request.order
         query |= self._provider
         if after is not None:
             query["after"] = after
@@ -257,12 +274,14 @@ class GatewayClient:
         if reply.status in (401, 403) and self._transport.renew():  # the key's file was replaced meanwhile
             self._count_request()
             reply = self._transport.get(path, query, where, own, key=key or self.key)
+        self.kind.hear(reply.headers)
         if reply.status != 200:
             wait = retry_after_seconds(reply, self._clock)
             error = self._judge_error(
                 gateway_errors.ErrorReply(reply.status, reply.body, wait, where, after, by_id)
             )
             error.account = answering_key(reply)
+            error.foreign = not any(mark in reply.body for mark in BIFROSTS)
             raise error
         return reply
 
@@ -324,9 +343,9 @@ class GatewayClient:
         return RawPage(
             request=request,
             items=tuple(envelope.items),
-            first_id=_take_text(fields, "first_id", unknown),
-            last_id=_take_text(fields, "last_id", unknown),
-            has_more=_take_flag(fields, unknown),
+            first_id=take_text(fields, "first_id", unknown),
+            last_id=take_text(fields, "last_id", unknown),
+            has_more=take_flag(fields, unknown),
             extra_fields=envelope.extra_fields,
             received_at=self._clock(),
             http_status=reply.status,
@@ -364,20 +383,3 @@ def _garbled_answer(where: str, error: Garbled, body: bytes) -> GarbledAnswer:
     hint = "look at the proxy in front of the gateway; a smaller page_size may pass"
     whole = body.rstrip().endswith(b"}")
     return GarbledAnswer(f"{where}: the body is {error}", status=200, hint=hint, whole=whole)
-
-
-def _take_text(fields: dict[str, Any], name: str, unknown: dict[str, Any]) -> str | None:
-    value = fields.get(name)
-    if isinstance(value, str):
-        return value or None
-    if value is not None:
-        unknown[name] = value
-    return None
-
-
-def _take_flag(fields: dict[str, Any], unknown: dict[str, Any]) -> bool | None:
-    value = fields.get("has_more")
-    if value is None or isinstance(value, bool):
-        return value
-    unknown["has_more"] = value
-    return None

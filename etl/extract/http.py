@@ -11,10 +11,12 @@ from urllib.parse import urlencode
 
 import requests
 import urllib3
+from msgspec.structs import replace
 from requests.adapters import HTTPAdapter
 from urllib3 import exceptions
 
 from etl.config import Source
+from etl.config.profiles import ProfileName
 from etl.errors import ConfigError, GarbledAnswer, GatewayError, TimedOut, Unreachable
 from etl.extract.bodies import CUT, read_body
 from etl.extract.causes import cause_of, host_and_port
@@ -77,6 +79,11 @@ class Transport:
             return False
         self._source, self._options = fresh, {**self._options, "headers": headers}
         return True
+
+    def ask_as(self, profile: ProfileName) -> None:
+        """From now on the source is asked as this kind of server."""
+        self._source, self._opened = replace(self._source, profile=profile), None
+        self._options = {**self._options, "headers": dict(_source_headers(self._source))}
 
     @property
     def secrets(self) -> list[str]:
@@ -235,7 +242,7 @@ def _source_headers(source: Source) -> Any:
     elif key is not None and source.asked_as.key_header is not None:
         headers[source.asked_as.key_header] = key.reveal()
     elif key is not None:
-        headers["Authorization"] = f"Bearer {key.reveal()}"
+        headers["Authorization"] = f"{source.asked_as.scheme} {key.reveal()}"
     if source.asked_as.provider == "header":
         headers["custom-llm-provider"] = source.provider or "openai"
     if source.virtual_key is not None:

@@ -13,6 +13,7 @@ class Learned(msgspec.Struct, frozen=True, omit_defaults=True):
     `cursors_apart`: an item's id is no cursor, only `last_id` is. `window`: the list only shows its newest
     page. `moves_by_id`: a job's status in the list moves only when the job is read by id.
     `log_read`: when the gateway's log was last read to its end, unix seconds of the gateway's clock.
+    `profile`: the kind of server that `profile: auto` turned out to be, where it is asked unlike Bifrost.
     `details`: between which changes, by change_seq, ended jobs are queued to be read by id."""
 
     accounts: tuple[str, ...] = ()
@@ -21,6 +22,7 @@ class Learned(msgspec.Struct, frozen=True, omit_defaults=True):
     window: bool = False
     moves_by_id: bool = False
     log_read: int | None = None
+    profile: str | None = None
     details: tuple[int, int] | None = None
 
     def but(self, **found: Any) -> Learned:

@@ -73,7 +73,7 @@ class Run:
     @property
     def lists_newest_first(self) -> bool:
         """The gateway ignores order=asc, as configured or as found out."""
-        configured = self.source.lists_newest_first
+        configured = self.gateway.source.lists_newest_first
         return self.state.list_order == "desc" if configured is None else configured
 
     @property
@@ -199,7 +199,7 @@ class Run:
         """Everything that the source lists is stored with the next commit."""
         self.batch.complete = True
         self.remember_accounts()
-        self.learn(cursors_apart=self.gateway.cursors.apart)
+        self.learn(cursors_apart=self.gateway.cursors.apart, profile=self.gateway.kind.found)
 
     def remember_accounts(self) -> None:
         """Whose jobs are stored is known to later runs. Until a walk was believed, it is not."""

@@ -41,12 +41,12 @@ def findings(folder: Path, shape: str, **more: Any) -> dict[str, Any]:
         rig(world, url, settings={"provider": None, **more}) as r,
         r.app.worker.gateway(r.source) as gateway,
     ):
-        return {found.what: found for found in Probe(r.source, gateway, r.app.worker.gateway).findings()}
+        return {found.what: found for found in Probe(r.source, gateway).findings()}
 
 
 def test_check_finds_out_what_answers(tmp_path: Path) -> None:
     assert "Bifrost" in findings(tmp_path, "bifrost", provider="openai")["profile"].detail
     assert "OpenAI" in findings(tmp_path, "openai")["profile"].detail
-    assert findings(tmp_path, "azure")["profile"].hint == "set profile: azure"
-    assert "litellm" in str(findings(tmp_path, "litellm")["profile"].hint)
+    assert findings(tmp_path, "azure")["profile"].detail == "found out: Azure OpenAI, Foundry, and asked so"
+    assert findings(tmp_path, "litellm")["profile"].detail == "found out: LiteLLM proxy"
     assert "as configured" in findings(tmp_path, "azure", profile="azure")["profile"].detail

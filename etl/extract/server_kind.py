@@ -1,0 +1,143 @@
+"""Which kind of server answers, where `profile: auto` leaves it open: told by its answers, or asked in turn.
+
+A server that refuses its list as Bifrost is asked for it is asked once more as each other kind would be, and
+from then on as the one that gave its list. Only a first page is asked for so, and never of a gateway that
+has refused in Bifrost's own words.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import threading
+from collections.abc import Callable, Iterator
+
+from etl.config import Source
+from etl.config.profiles import PROFILES, ProfileName
+from etl.errors import BadRequest, Forbidden, GarbledAnswer, GatewayError, NotFound, Unauthorized
+from etl.extract.paging import item_ids
+from etl.records import RawPage
+
+#: Says that a body is Bifrost's own, be it a refusal.
+BIFROSTS = (b'"is_bifrost_error"', b'"extra_fields"')
+_WRAPPED = b"litellm:custom_llm_provider:"
+_LITELLM_HEADER = "x-litellm-"
+#: What a proxy asks when no provider is named.
+_USUAL = (None, "openai")
+
+
+class ServerKind:
+    """As which kind one source's server is asked. Thread-safe.
+
+    `become` is called with the profile that it is asked as from now on. `seen` is what its answers look like,
+    None before the first one.
+    """
+
+    def __init__(self, source: Source, become: Callable[[ProfileName], None]) -> None:
+        self._source, self._tell = source, become
+        self.profile: ProfileName = source.profile
+        self.seen: ProfileName | None = None
+        self._open = source.profile == "auto"
+        self._is_litellm = False
+        self._lock = threading.Lock()
+
+    @property
+    def found(self) -> ProfileName | None:
+        """What was found out, where the settings leave it open."""
+        return None if self.profile == self._source.profile else self.profile
+
+    def recall(self, found: str | None, *, is_proven: bool) -> None:
+        """What earlier runs found out. `is_proven`: the list was read to its end as it is asked."""
+        if self._source.profile != "auto":
+            return
+        if found in PROFILES:
+            self._become(found)
+        elif is_proven:
+            self._open = False
+
+    def hear(self, headers: object) -> None:
+        """The headers of any answer: a proxy names itself there."""
+        if self._open and not self._is_litellm:
+            self._is_litellm = any(str(name).lower().startswith(_LITELLM_HEADER) for name in headers)  # type: ignore[attr-defined]
+
+    def ask(
+        self, ask_list: Callable[[int | None], RawPage], attempts: int | None, *, is_first: bool
+    ) -> RawPage:
+        """The page that `ask_list(attempts)` gives, asked as the kind of server that gives it."""
+        asked_as = self.profile
+        try:
+            page = ask_list(attempts)
+        except GatewayError as error:
+            if not (is_first and self._open and self._may_be_another(error)):
+                raise
+            found = self._ask_in_turn(asked_as, ask_list)
+            if found is None:
+                raise
+            return found
+        if not self._open or self.seen is not None:
+            return page
+        return self._recognise(page, lambda: ask_list(attempts))
+
+    def _may_be_another(self, error: GatewayError) -> bool:
+        if self._is_litellm:
+            return True
+        refused = isinstance(error, NotFound | Unauthorized | Forbidden | BadRequest)
+        return (refused and error.foreign) or (isinstance(error, GarbledAnswer) and error.hopeless)
+
+    def _ask_in_turn(
+        self, asked_as: ProfileName, ask_list: Callable[[int | None], RawPage]
+    ) -> RawPage | None:
+        with self._lock:
+            if self.profile != asked_as:  # another thread has found it out
+                return ask_list(None)
+            for name in self._other_kinds():
+                self._become(name)
+                try:
+                    page = ask_list(1)
+                except GatewayError:
+                    continue
+                self.seen = name
+                return page
+            self._become(asked_as)
+            self._open = False
+            return None
+
+    def _other_kinds(self) -> Iterator[ProfileName]:
+        source = self._source
+        if self._is_litellm:
+            yield "litellm"
+            return
+        yield "openai"  # the same without the provider, which a strict server refuses
+        yield "azure"
+        yield "inworld"
+        if source.provider not in _USUAL:
+            yield "litellm"
+        if self.profile != "auto":
+            yield "auto"
+
+    def _recognise(self, page: RawPage, again: Callable[[], RawPage]) -> RawPage:
+        with self._lock:
+            if page.extra_fields is not None:
+                self.seen = "bifrost"
+            elif self._is_litellm or _is_wrapped(page):
+                self.seen = "litellm"
+                if self._source.provider not in _USUAL and self.profile == "auto":
+                    self._become("litellm")  # it listed the usual provider's jobs, not this one's
+                    return again()
+            elif page.items:
+                self.seen = "openai"
+            return page
+
+    def _become(self, name: ProfileName) -> None:
+        self.profile = name
+        self._tell(name)
+
+
+def _is_wrapped(page: RawPage) -> bool:
+    """Whether ids are a LiteLLM proxy's: base64 that names the provider."""
+    for job_id in item_ids(page)[:1]:
+        try:
+            return base64.b64decode(job_id.removeprefix("video_"), validate=True).startswith(_WRAPPED)
+        except (binascii.Error, ValueError):
+            return False
+    return False
