@@ -25,9 +25,10 @@ class LogRow(NamedTuple):
     """One row of the gateway's log, about a request that made, remixed, settled or read a job.
 
     `at` is its time by the gateway's clock. `job_id` is as `video_jobs` has it, or None where the row does
-    not name it; `names_jobs` tells where this gateway does: in the `row`, in its `detail`, only in those of
-    `polls`, or nowhere (`hidden`). `owner` holds the ids and names of virtual key, team, customer, user and
-    business unit, by column. `cost` is in USD. Milliseconds and seconds as their names say.
+    not name it, `remixed_job_id` the job that a remix was made from; `names_jobs` tells where this gateway
+    names jobs: in the `row`, in its `detail`, only in those of `polls`, or nowhere (`hidden`). `owner` holds
+    the ids and names of virtual key, team, customer, user and business unit, by column. `cost` is in USD.
+    Milliseconds and seconds as their names say.
     """
 
     request_id: str
@@ -36,6 +37,7 @@ class LogRow(NamedTuple):
     status: str
     names_jobs: Literal["row", "detail", "polls", "hidden"]
     job_id: str | None = None
+    remixed_job_id: str | None = None
     settles: bool = False
     provider: str | None = None
     model: str | None = None
@@ -53,6 +55,11 @@ class LogRow(NamedTuple):
     cost: Decimal | None = None
     error_code: str | None = None
     error_message: str | None = None
+
+    @property
+    def wanted(self) -> str | None:
+        """The job to look for: its own, or else the one that it remixes."""
+        return self.job_id or self.remixed_job_id
 
     @property
     def makes(self) -> bool:

@@ -14,7 +14,7 @@ from etl.errors import ConfigError
 from etl.schema.views.columns import Column, Scope
 from etl.schema.views.dialects import Dialect
 from etl.schema.views.job_facts import JOB_FACTS
-from etl.schema.views.owners import DIMENSIONS, owner_name
+from etl.schema.views.owners import DIMENSIONS, READ_TWICE, owner_name
 
 #: What `report spend --by` takes, and the column of job_facts.
 BY = {
@@ -146,7 +146,7 @@ def _spend_of_requests(d: Dialect, scope: Scope, names: tuple[str, ...]) -> str:
   FROM (
     SELECT {made}, j.status AS how, j.cost AS spent FROM (
       SELECT r.*, r.requested_at AS created_at FROM job_requests r
-      WHERE r.job_id IS NULL AND r.request_type IN ('video_generation', 'video_remix')
+      WHERE r.job_id IS NULL AND r.request_type IN ('video_generation', 'video_remix') AND NOT {READ_TWICE}
     ) j WHERE {scope.where}
   ) q GROUP BY {keys}"""
 

@@ -89,9 +89,14 @@ def newest_request(conn: sa.Connection, source_id: int, since: datetime, until: 
 def waiting_jobs(conn: sa.Connection, source_id: int, limit: int) -> list[str]:
     """Ids of jobs to read, of at most `limit` rows, the newest first."""
     c = job_requests.c
-    query = sa.select(c.job_id).where(c.source_id == source_id, c.reads_left > 0)
+    query = sa.select(_wanted(c)).where(c.source_id == source_id, c.reads_left > 0)
     ids = conn.scalars(query.order_by(c.requested_at.desc(), c.request_id).limit(limit))
     return list(dict.fromkeys(str(each) for each in ids))
+
+
+def _wanted(c: Any) -> sa.ColumnElement[Any]:
+    """The job that a row waits for: `LogRow.wanted`."""
+    return sa.func.coalesce(c.job_id, c.remixed_job_id)
 
 
 def maker_of(conn: sa.Connection, source_id: int, job_id: str) -> str | None:
@@ -129,7 +134,7 @@ def _insert_requests(
     numbers = _next_numbers(conn, source_id)
     # Those that were still under way are told anew. None goes for good: it may have been delivered.
     told = _take_out(conn, source_id, [row.request_id for row in rows])
-    jobs = list({row.job_id for row in rows if row.job_id is not None})
+    jobs = list({row.wanted for row in rows if row.wanted is not None})
     stored = _stored_ids(conn, source_id, jobs) if discovers else set(jobs)
     taken = _taken_roles(conn, source_id, jobs)
     values: list[dict[str, Any]] = []
@@ -141,7 +146,7 @@ def _insert_requests(
             role = _take_over_role(conn, source_id, row, values, numbers) if role == "settled" else None
         if role is not None and row.job_id is not None:
             taken.add((row.job_id, role))
-        reads = READS if row.job_id is not None and row.job_id not in stored else 0
+        reads = READS if row.wanted is not None and row.wanted not in stored else 0
         seen = {"first_seen_at": told.get(row.request_id, at), "request_seq": next(numbers)}
         values.append({**_request_values(source_id, run_id, row, role, reads), **seen})
     if values:
@@ -223,7 +228,7 @@ def _taken_roles(
 def _set_reads(conn: sa.Connection, source_id: int, ids: Sequence[str], left: Any) -> None:
     c = job_requests.c
     for part in _cut_ids(ids):
-        of_jobs = (c.source_id == source_id, c.job_id.in_(part), c.reads_left > 0)
+        of_jobs = (c.source_id == source_id, _wanted(c).in_(part), c.reads_left > 0)
         conn.execute(sa.update(job_requests).where(*of_jobs).values(reads_left=left))
 
 

@@ -209,6 +209,8 @@ def _needs_detail(row: LogRow) -> bool:
         return row.makes and row.status == "error"  # why it was refused
     if row.job_id is not None:
         return False
+    if row.makes and row.names_jobs == "polls":
+        return row.request_type == "video_remix" and row.remixed_job_id is None
     return row.names_jobs == "detail" if row.makes else row.names_jobs == "polls"
 
 

@@ -69,6 +69,7 @@ job_requests = _make_table(
         server_default="0",
         comment="Order of change; grows within a source, and a row that is told anew moves to its end.",
     ),
+    sa.Column("remixed_job_id", JobId, comment="The job that a remix was made from, as video_jobs names it."),
     sa.UniqueConstraint("source_id", "job_id", "role"),
     sa.Index("ix_job_requests_requested_at", "requested_at"),
     sa.Index("ix_job_requests_request_seq", "source_id", "request_seq", unique=True),

@@ -43,6 +43,7 @@ def log_row(raw: bytes, options: Options) -> LogRow:
         status=(_as_word(row.get("status")) or "success")[:16],
         names_jobs=_where_job_id(row),
         job_id=_job_id(row, kind, debug, params),
+        remixed_job_id=_remixed_id(row, kind, params),
         settles=bool(accounting),
         provider=_as_word(row.get("provider")),
         model=_as_word(row.get("model")),
@@ -101,7 +102,20 @@ def _job_id(row: dict[str, Any], kind: str, debug: dict[str, Any], params: dict[
         shown = shown or _object_at(row, output).get("id")
     if type(shown) is str and 0 < len(shown) <= MAX_ID:
         return shown
-    native = params.get("video_id") if kind == "video_retrieve" else None  # a remix names the one remixed
+    return _native_id(row, params) if kind == "video_retrieve" else None
+
+
+def _remixed_id(row: dict[str, Any], kind: str, params: dict[str, Any]) -> str | None:
+    """The only job that a remix names up to 1.5.1."""
+    shown = _object_at(row, "video_generation_output").get("remixed_from_video_id")
+    if type(shown) is str and 0 < len(shown) <= MAX_ID:
+        return shown
+    return _native_id(row, params) if kind == "video_remix" else None
+
+
+def _native_id(row: dict[str, Any], params: dict[str, Any]) -> str | None:
+    """The job that a request was about, as the gateway calls it elsewhere."""
+    native = params.get("video_id")
     if type(native) is not str or not native:
         return None
     provider = _as_word(row.get("provider"))

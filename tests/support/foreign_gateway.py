@@ -84,8 +84,26 @@ class ForeignGateway:
         }  # fmt: skip
         if self.version == "2.1":
             row["video_debug"] = {"video_id": job_id, "status": "queued", "accounting": None}
+        if self.version == "1.5":
+            for name in ("content_summary", "content_hidden", "video_generation_output"):
+                del row[name]
         self.rows.append(row)
         return job_id
+
+    def remix(self, native: str, at: float, parent: str, **job: Any) -> str:
+        """A job made from another; its row names the parent by its native id, and no model."""
+        job_id = self.make(native, at, remixed_from_video_id=f"{parent}:{self.provider}", **job)
+        self.rows[-1] |= {"object": "video_remix", "model": "", "params": {"video_id": parent}}
+        if "video_generation_output" in self.rows[-1]:
+            self.rows[-1]["video_generation_output"]["remixed_from_video_id"] = f"{parent}:{self.provider}"
+        return job_id
+
+    def poll(self, native: str, at: float) -> None:
+        """The row of a read by id."""
+        row = {**self.rows[-1], "id": f"poll-{native}-{at}", "timestamp": stamp(at), "written": at}
+        for name in ("video_generation_output", "video_debug", "video_generation_input"):
+            row.pop(name, None)
+        self.rows.append(row | {"object": "video_retrieve", "model": "", "params": {"video_id": native}})
 
     # what is answered
 

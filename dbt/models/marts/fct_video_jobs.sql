@@ -78,9 +78,22 @@ left join {{ ref('stg_bifrost__job_prices') }} as prices
     and prices.created_day = cast(jobs.created_at as date)
     and coalesce(prices.provider, '') = coalesce(jobs.provider, '')
     and coalesce(prices.resolution, '') = coalesce(jobs.resolution, '')
+{# Whose reading of the gateway's log tells of a source's jobs, where it reads none itself. #}
+left join (
+    select own.source_id, min(other.source_id) as reader_id
+    from {{ ref('stg_bifrost__sources') }} as own
+    inner join {{ ref('stg_bifrost__sources') }} as other
+        on other.base_url = own.base_url
+        and coalesce(other.provider, own.provider, '') = coalesce(own.provider, other.provider, '')
+        and coalesce(other.key_name, own.key_name, '') = coalesce(own.key_name, other.key_name, '')
+    where other.source_id in (select source_id from {{ ref('stg_bifrost__job_requests') }})
+        and own.source_id not in (select source_id from {{ ref('stg_bifrost__job_requests') }} where source_id is not null)
+    group by own.source_id
+) as readers
+    on readers.source_id = jobs.source_id
 {% for alias, role in [('made', 'made'), ('ended', 'settled'), ('polled', 'polled')] -%}
 left join {{ ref('stg_bifrost__job_requests') }} as {{ alias }}
-    on {{ alias }}.source_id = jobs.source_id
+    on {{ alias }}.source_id = coalesce(readers.reader_id, jobs.source_id)
     and {{ alias }}.job_id = jobs.job_id
     and {{ alias }}.role = '{{ role }}'
 {% endfor -%}

@@ -1,8 +1,11 @@
 """Who asked for a job and what it cost by the gateway's own log: joins of job_requests to video_jobs j.
 
 A job has one request that made it, at most, and one that settled it (`role`): each counts once. Up to
-Bifrost 1.5.1 the log does not say which request made a job; who first read it by id stands in.
+Bifrost 1.5.1 the log does not say which request made a job; who first read it by id stands in. The log is the
+gateway's: where a source reads none, that of another source of the same gateway tells.
 """
+
+# ruff: noqa: S608 (SQL is put together from our own snippets)
 
 from __future__ import annotations
 
@@ -35,11 +38,33 @@ OWNER_COLUMNS = (
     ),
 )
 
-OWNER_JOINS = "\n".join(
-    f"LEFT JOIN job_requests {alias} ON {alias}.source_id = j.source_id AND {alias}.job_id = j.job_id"
+
+def _fits(column: str) -> str:
+    """Both sources ask for the same, or one of them for all."""
+    return f"(other.{column} IS NULL OR own.{column} IS NULL OR other.{column} = own.{column})"
+
+
+#: Whose reading of the log tells of a source's jobs: its own, where it has read it.
+_LOG_READER = f"""LEFT JOIN (
+  SELECT own.id AS source_id, CASE WHEN y.log_until IS NOT NULL THEN own.id ELSE COALESCE((
+    SELECT MIN(other.id) FROM sources other JOIN sync_state o ON o.source_id = other.id
+    WHERE o.log_until IS NOT NULL AND other.base_url = own.base_url
+      AND {_fits("provider")} AND {_fits("key_name")}
+    ), own.id) END AS reader_id
+  FROM sources own LEFT JOIN sync_state y ON y.source_id = own.id
+) lg ON lg.source_id = j.source_id
+"""
+
+OWNER_JOINS = _LOG_READER + "\n".join(
+    f"LEFT JOIN job_requests {alias} ON {alias}.source_id = lg.reader_id AND {alias}.job_id = j.job_id"
     f" AND {alias}.role = '{role}'"
     for alias, role in (("mk", "made"), ("pl", "polled"), ("st", "settled"))
 )
+
+#: Of a request r that several sources have read in the log of one gateway: an earlier source has it too.
+READ_TWICE = """EXISTS (
+  SELECT 1 FROM sources own JOIN sources other ON other.base_url = own.base_url AND other.id < own.id
+  JOIN job_requests x ON x.source_id = other.id AND x.request_id = r.request_id WHERE own.id = r.source_id)"""
 
 
 def owner_name(column: str, *aliases: str) -> str:
