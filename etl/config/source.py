@@ -168,10 +168,10 @@ class Source(Struct, frozen=True, kw_only=True):
         return PROFILES[self.profile]
 
     @property
-    def address(self) -> str:
-        """What stands before /v1/videos."""
+    def below(self) -> str:
+        """What stands between base_url and /v1/videos, unless base_url ends with it."""
         below = self.asked_as.below
-        return self.base_url if self.base_url.endswith(below) else self.base_url + below
+        return "" if self.base_url.endswith(below) else below
 
     @property
     def lists_newest_first(self) -> bool | None:

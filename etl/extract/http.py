@@ -82,7 +82,7 @@ class Transport:
 
     def ask_as(self, profile: ProfileName) -> None:
         """From now on the source is asked as this kind of server."""
-        self._source, self._opened = replace(self._source, profile=profile), None
+        self._source = replace(self._source, profile=profile)
         self._options = {**self._options, "headers": dict(_source_headers(self._source))}
 
     @property
@@ -107,7 +107,8 @@ class Transport:
             raise GatewayError(f"{where}: this client is closed")
         begun = self._monotonic()
         try:
-            pool, prefix = self._opened or self._open_pool()
+            pool, begin = self._opened or self._open_pool()
+            prefix = begin + self._source.below
             target = (
                 f"{prefix}{path}?{urlencode(query, errors='surrogatepass')}" if query else f"{prefix}{path}"
             )
@@ -136,7 +137,7 @@ class Transport:
             raise ConnectionError(_plain_reason(error)) from None  # before any body: nothing was cut short
 
     def _open_pool(self) -> tuple[Any, str]:
-        """The pool as requests sets it up (TLS, proxy), and what stands before a path.
+        """The pool as requests sets it up (TLS, proxy), and what base_url says before a path.
 
         Pages are asked of the pool itself: `HTTPAdapter.send` costs as much as all the rest of a page.
         """
@@ -145,7 +146,7 @@ class Transport:
             str(source.client_cert) if source.client_cert else None,
             _proxy_settings(source),
         )
-        request = requests.Request("GET", source.address).prepare()
+        request = requests.Request("GET", source.base_url).prepare()
         pool = self._adapter.get_connection_with_tls_context(
             request, verify, proxies=proxies, cert=certificate
         )
@@ -153,7 +154,7 @@ class Transport:
         pool.ConnectionCls = with_time_limit(
             pool.ConnectionCls, allowed, self._monotonic, self._connections.add
         )
-        self._adapter.cert_verify(pool, source.address, verify, certificate)
+        self._adapter.cert_verify(pool, source.base_url, verify, certificate)
         self._opened = pool, self._adapter.request_url(request, proxies).rstrip("/")
         return self._opened
 
@@ -269,5 +270,5 @@ def _proxy_settings(source: Source) -> dict[str, str]:
     if source.proxy is not None:
         proxy = source.proxy.reveal()
         return {"http": proxy, "https": proxy}
-    found: dict[str, str] = requests.utils.get_environ_proxies(f"{source.address}/", no_proxy=None)
+    found: dict[str, str] = requests.utils.get_environ_proxies(f"{source.base_url}/", no_proxy=None)
     return found

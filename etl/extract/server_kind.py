@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 
 from etl.config import Source
 from etl.config.profiles import PROFILES, ProfileName
-from etl.errors import BadRequest, Forbidden, GarbledAnswer, GatewayError, NotFound, Unauthorized
+from etl.errors import GatewayError
 from etl.extract.paging import item_ids
 from etl.records import RawPage
 
@@ -22,6 +22,8 @@ from etl.records import RawPage
 BIFROSTS = (b'"is_bifrost_error"', b'"extra_fields"')
 _WRAPPED = b"litellm:custom_llm_provider:"
 _LITELLM_HEADER = "x-litellm-"
+#: What a server answers that is asked at another's address, with another's credentials or parameters.
+_REFUSALS = (400, 401, 403, 404, 405, 422)
 #: What a proxy asks when no provider is named.
 _USUAL = (None, "openai")
 
@@ -81,8 +83,7 @@ class ServerKind:
     def _may_be_another(self, error: GatewayError) -> bool:
         if self._is_litellm:
             return True
-        refused = isinstance(error, NotFound | Unauthorized | Forbidden | BadRequest)
-        return (refused and error.foreign) or (isinstance(error, GarbledAnswer) and error.hopeless)
+        return error.foreign and error.status in _REFUSALS
 
     def _ask_in_turn(
         self, asked_as: ProfileName, ask_list: Callable[[int | None], RawPage]
@@ -90,6 +91,8 @@ class ServerKind:
         with self._lock:
             if self.profile != asked_as:  # another thread has found it out
                 return ask_list(None)
+            if not self._open:  # and another one in vain
+                return None
             for name in self._other_kinds():
                 self._become(name)
                 try:
