@@ -6,7 +6,6 @@ What cannot be known, because too little is listed or an earlier question failed
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from datetime import timedelta
 
 from etl.check.finding import Finding

@@ -8,7 +8,7 @@ from alembic import op
 from etl.db.types import JobId
 
 revision = "0022"
-down_revision = "0019"
+down_revision = "0021"
 
 VIEWS = "bfe177656932ca34"
 _TABLE, _COLUMN = "job_requests", "remixed_job_id"
