@@ -15,6 +15,7 @@ from etl.cli.settings import CommandSettings, ConfigFile, Json
 from etl.errors import ConfigError
 
 if TYPE_CHECKING:
+    from etl.config import Config
     from etl.feed.export_formats import Format
 
 _WHEN = "7d, today, a day (2026-11-23) or an instant (2026-11-23T08:00), UTC."
@@ -26,7 +27,9 @@ def command(
     kind: Annotated[
         str,
         typer.Option(
-            "--format", help="parquet, csv or jsonl.", autocompletion=offer_words("parquet", "csv", "jsonl")
+            "--format",
+            help="parquet, csv, jsonl or focus (costs).",
+            autocompletion=offer_words("parquet", "csv", "jsonl", "focus"),
         ),
     ] = "parquet",
     table: Annotated[
@@ -41,6 +44,14 @@ def command(
         bool,
         typer.Option("--raw", help="CSV: leave texts that a spreadsheet takes for formulas as they are."),
     ] = False,
+    focus_version: Annotated[
+        str, typer.Option(
+            "--focus-version",
+            metavar="VERSION",
+            help="With focus: 1.2 or 1.3.",
+            autocompletion=offer_words("1.2", "1.3"),
+        )
+    ] = "1.2",
     config: ConfigFile = None,
     json: Json = False,
 ) -> None:
@@ -50,10 +61,25 @@ def command(
     video_job_versions; `sources` and `prices` are always whole. In CSV a text that a spreadsheet would run as
     a formula gets a ' in front, unless --raw.
 
+    --format focus writes what jobs cost in the form of FOCUS (FinOps Open Cost and Usage Specification):
+    DIR/focus-1.2.csv and a manifest with the sums. Its totals are those of `report spend` for the same
+    instants; x_CostSource says which costs are settled and which estimated; jobs without any cost are not in
+    it.
+
     --json prints the manifest: {version, format, exported_at, since, until, files: [{path, table, day, rows,
-    bytes, sha256, first_change, last_change}]}.
+    bytes, sha256, first_change, last_change}]}; for focus {version, format, focus_version, exported_at,
+    since, until, file, rows, billed: {CURRENCY: AMOUNT}, uncosted_jobs}.
     """
     settings = ctx.ensure_object(CommandSettings)
+    if kind == "focus":
+        if table:
+            raise ConfigError(
+                "--table does not go with --format focus", hint="FOCUS is one table: leave it out"
+            )
+        span = _parse_moment(since, "--since"), _parse_moment(until, "--until", end=True)
+        _export_focus(settings.load(config), folder, span, focus_version, raw=raw)
+        _say_focus(folder, as_json=json)
+        return
     chosen, first, last = (
         _parse_format(kind),
         _parse_moment(since, "--since"),
@@ -78,6 +104,43 @@ def command(
     )
 
 
+def _export_focus(
+    config: Config,
+    folder: Path,
+    span: tuple[datetime | None, datetime | None],
+    version: str,
+    *,
+    raw: bool,
+) -> None:
+    from etl.analytics.connections import open_filled_database
+    from etl.analytics.filters import Filter
+    from etl.analytics.focus import VERSIONS
+    from etl.analytics.focus_file import export_focus
+
+    if version not in VERSIONS:
+        raise ConfigError(f"--focus-version {version}: not known", hint=f"one of: {', '.join(VERSIONS)}")
+    with open_filled_database(config) as engine:
+        export_focus(engine, folder, Filter(datetime.now(UTC), *span), version, raw=raw)
+
+
+def _say_focus(folder: Path, *, as_json: bool) -> None:
+    """What was written, by its manifest."""
+    from json import loads
+
+    from etl.cli.output import WARN, count_noun, print_line
+
+    text = (folder / "manifest.json").read_text(encoding="utf-8")
+    if as_json:
+        print(text, end="")
+        return
+    found = loads(text)
+    sums = ", ".join(f"{float(amount):,.2f} {currency}" for currency, amount in found["billed"].items())
+    print_line(f"{folder / found['file']}: {count_noun(found['rows'], 'job')}, {sums or 'no cost'}")
+    if found["uncosted_jobs"]:
+        jobs = count_noun(found["uncosted_jobs"], "completed job")
+        print_line(f"{jobs} without any cost: not in the file", WARN)
+
+
 class _ExportProgress:
     """A line for every 100,000 rows of a table."""
 
@@ -89,7 +152,7 @@ class _ExportProgress:
 def _parse_format(kind: str) -> Format:
     formats: dict[str, Format] = {"parquet": "parquet", "csv": "csv", "jsonl": "jsonl"}
     if kind not in formats:
-        raise ConfigError(f"no format {kind!r}", hint=f"one of: {', '.join(formats)}")
+        raise ConfigError(f"no format {kind!r}", hint=f"one of: {', '.join(formats)}, focus")
     return formats[kind]
 
 
