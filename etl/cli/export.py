@@ -45,12 +45,13 @@ def command(
         typer.Option("--raw", help="CSV: leave texts that a spreadsheet takes for formulas as they are."),
     ] = False,
     focus_version: Annotated[
-        str, typer.Option(
+        str,
+        typer.Option(
             "--focus-version",
             metavar="VERSION",
             help="With focus: 1.2 or 1.3.",
             autocompletion=offer_words("1.2", "1.3"),
-        )
+        ),
     ] = "1.2",
     config: ConfigFile = None,
     json: Json = False,
