@@ -6,7 +6,7 @@ All instants are timezone-aware UTC datetimes. A `RawPage` leaves extract, a `Pa
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Literal, NamedTuple, Protocol
@@ -75,7 +75,8 @@ class RawPage:
     `duration` is in seconds and covers the last attempt; `gateway_date` is the answer's Date header.
     `unknown` holds envelope members that the contract does not name. `full` is how long a
     full page is where the gateway may cap the limit. `account` is the gateway's key that answered, where a
-    header names it. `apart`: the list's cursors have other names than its items.
+    header names it. `apart`: the list's cursors have other names than its items. `leads_to` is the cursor of
+    what follows: the page's own end, whether or not anything does.
     """
 
     request: PageRequest
@@ -94,6 +95,12 @@ class RawPage:
     full: int | None = None
     account: str | None = None
     apart: bool = False
+    leads_to: str | None = None
+
+    @property
+    def following(self) -> PageRequest | None:
+        """What to ask after this page; None at the end of the list."""
+        return None if self.ends or self.leads_to is None else replace(self.request, after=self.leads_to)
 
     @property
     def has_room(self) -> bool:
@@ -210,7 +217,6 @@ class PageRows:
 
     A job that stands twice on one page is kept once in `jobs` (its last appearance) and counted in
     `duplicates`. `ready` may hold, by id, what `etl.load` has made ready of a job before it is stored.
-    `leads_to` is the cursor of what follows.
     """
 
     page: RawPage
@@ -221,7 +227,6 @@ class PageRows:
     facts: PageFacts = field(default_factory=PageFacts)
     duplicates: int = 0
     ready: Mapping[str, Any] = field(default_factory=dict)
-    leads_to: str | None = None
 
     @property
     def stale(self) -> bool:

@@ -13,7 +13,7 @@ from etl.check.gateway_log import check_log
 from etl.config import Source
 from etl.config.profiles import PROFILES
 from etl.errors import Forbidden, GatewayError, Unauthorized
-from etl.extract import GatewayClient, next_request
+from etl.extract import GatewayClient
 from etl.extract.client import NO_RAW_PAYLOADS
 from etl.records import Order, PageRequest, PageRows
 from etl.transform import Options, transform_page
@@ -182,7 +182,7 @@ class Probe:
         return self._make_finding("order", True, "ignored by the gateway; the list is read newest first")
 
     def _check_cursor(self, first: PageRows, ids: list[str]) -> Finding:
-        following = next_request(first.page)  # as a sync would go on
+        following = first.page.following  # as a sync would go on
         if following is None:
             return self._make_finding(
                 "cursor", None, f"not checked: {_count_of_jobs(len(ids))} listed, no second page"

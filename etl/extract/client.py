@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from types import TracebackType
 from typing import Any
 from urllib.parse import quote
@@ -17,13 +18,13 @@ from msgspec import structs
 
 from etl.config import Source
 from etl.config.profiles import ProfileName
-from etl.errors import DeadCursor, GarbledAnswer, GatewayError, NotFound
+from etl.errors import GarbledAnswer, GatewayError
 from etl.extract import gateway_errors, provider_bytes
-from etl.extract.cursors import Cursors, Named
-from etl.extract.decode import Envelope, Garbled, decode_object, decode_page, take_flag, take_text
+from etl.extract.answers import make_page, read_envelope, read_object
+from etl.extract.cursors import Cursors
+from etl.extract.decode import Envelope
 from etl.extract.http import Reply, Transport
 from etl.extract.logs import LogClient
-from etl.extract.paging import item_ids
 from etl.extract.rate_limit import RateLimit
 from etl.extract.reply_headers import answering_key, retry_after_seconds, sent_at
 from etl.extract.retry import Retry
@@ -37,7 +38,7 @@ _PASSED_THROUGH = b'{"request_type":"passthrough"}'
 OWN_REQUEST = "bifrost-etl-"
 #: From 1.5.1 on a gateway gives raw answers only where its configuration lets a request ask for them.
 NO_RAW_PAYLOADS = "the gateway keeps raw answers to itself: set allow_per_request_raw_override there"
-_KNOWN = frozenset({"object", "first_id", "last_id", "has_more"})
+JobAnswer = tuple[Reply, bytes, dict[str, bytes]]
 
 
 class GatewayClient:
@@ -121,60 +122,16 @@ class GatewayClient:
 
     def page(self, request: PageRequest, *, attempts: int | None = None) -> RawPage:
         """One page of the list. Raises GatewayError; retriable failures only after their retries."""
-        other = self.cursors.other_name(request.after)
-        if other is None:
-            return self._note_cursor(self._ask_page(request, request.after, attempts))
-        if self.cursors.apart:
-            return self._note_cursor(self._ask_page(request, other.last, attempts))
-        return self._note_cursor(self._try_both(request, other, attempts))
-
-    def _note_cursor(self, page: RawPage) -> RawPage:
-        self.cursors.note(page)
-        return page
-
-    def _try_both(self, request: PageRequest, other: Named, attempts: int | None) -> RawPage:
-        """Behind the item's id, and where the list does not go on there, behind its other name."""
-        try:
-            page = self._ask_page(request, request.after, attempts)
-        except (DeadCursor, NotFound):
-            if (found := self._by_other_name(request, other, attempts)) is None:
-                raise
-            return found
-        if not self.cursors.passed_over(page):
-            return page
-        return self._by_other_name(request, other, attempts) or page
-
-    def _by_other_name(self, request: PageRequest, other: Named, attempts: int | None) -> RawPage | None:
-        """The page behind it, if the list goes on there, and what it calls its ends are cursors indeed."""
-        try:
-            page = self._ask_page(request, other.last, attempts)
-            self.cursors.apart = not self.cursors.passed_over(page) and self._proves_cursor(
-                request, other, attempts
-            )
-        except (DeadCursor, NotFound):
-            return None
-        self.cursors.useless = not self.cursors.apart
-        return page if self.cursors.apart else None
-
-    def _proves_cursor(self, request: PageRequest, other: Named, attempts: int | None) -> bool:
-        """Behind what the page calls its first item stands its second one: these names are cursors."""
-        if other.first is None or other.first == other.last or len(other.ids) < 2:
-            return True
-        return item_ids(self._ask_page(request, other.first, attempts))[:1] == [other.ids[1]]
+        return self.cursors.follow(request.after, lambda after: self._ask_page(request, after, attempts))
 
     def _ask_page(self, request: PageRequest, after: str | None, attempts: int | None) -> RawPage:
-        def ask_list(tries: int | None) -> RawPage:
-            return self._list_page(request, after, tries)
-
-        return self.kind.ask(ask_list, attempts, is_first=after is None)
+        ask = partial(self._list_page, request, after)
+        return self.kind.ask(ask, attempts, is_first=after is None)
 
     def _list_page(self, request: PageRequest, after: str | None, attempts: int | None) -> RawPage:
-        query = {"limit": str(request.limit)}
-        if not self.source.asked_as.newest_first:
-            query["order"] = request.order
-        query |= self._provider
-        if after is not None:
-            query["after"] = after
+        query = _list_query(request, after) | self._provider
+        if self.source.asked_as.newest_first:
+            del query["order"]
         reply, envelope, tried = self._ask_list("/v1/videos", query, attempts)
         return self._make_page(request, reply, envelope, tried)
 
@@ -183,9 +140,7 @@ class GatewayClient:
 
         Raises GatewayError; GarbledAnswer where the gateway has no passthrough.
         """
-        query = {"limit": str(request.limit), "order": request.order}
-        if after is not None:
-            query["after"] = after
+        query = _list_query(request, after)
         reply, envelope, tried = self._ask_list(provider_bytes.PATH, query, None)
         envelope.items = [provider_bytes.with_listed_ids(item) for item in envelope.items]
         for name in ("first_id", "last_id"):
@@ -198,18 +153,10 @@ class GatewayClient:
 
     def raw_job(self, native: str, job_id: str) -> RawPage:
         """One job as the provider sends it, with its ids as listed. Raises GatewayError."""
-        path = f"{provider_bytes.PATH}/{quote(native, safe='', errors='surrogatepass')}"
-        where = f"GET {provider_bytes.PATH}/ID (source {self.source.name})"
-
-        def once() -> tuple[Reply, bytes, dict[str, bytes]]:
-            reply = self._send_request(path, {}, where, job_id, by_id=True)
-            return reply, *self._job_body(reply, where, job_id)
-
-        (reply, body, _), tried = self._retry.call(once)
-        envelope = Envelope(
-            [provider_bytes.with_listed_ids(body)], True, {"has_more": False}, _PASSED_THROUGH
+        (reply, body, _), tried = self._read_job(provider_bytes.PATH, native, {}, job_id)
+        return self._make_job_page(
+            job_id, reply, provider_bytes.with_listed_ids(body), _PASSED_THROUGH, tried
         )
-        return self._make_page(PageRequest(after=job_id, limit=1), reply, envelope, tried)
 
     def _ask_list(
         self, path: str, query: dict[str, str], attempts: int | None
@@ -218,7 +165,7 @@ class GatewayClient:
 
         def once() -> tuple[Reply, Envelope]:
             reply = self._send_request(path, query, where, after)
-            envelope = self._decode_reply(reply, where)
+            envelope = read_envelope(reply, where)
             self._check_list(reply, envelope, where, after)
             return reply, envelope
 
@@ -227,22 +174,27 @@ class GatewayClient:
 
     def job(self, job_id: str, *, key: str | None = None) -> RawPage:
         """One job as a page of one item; NotFound when the gateway has none of that id. `key` pins it."""
-        (reply, body, cut), tried = self._read_job(job_id, key)
-        envelope = Envelope([body], True, {"has_more": False}, cut.get("extra_fields"))
-        return self._make_page(PageRequest(after=job_id, limit=1), reply, envelope, tried)
+        (reply, body, cut), tried = self._read_listed_job(job_id, key)
+        return self._make_job_page(job_id, reply, body, cut.get("extra_fields"), tried)
 
     def whole_job(self, job_id: str, *, key: str | None = None) -> bytes:
         """As `job`, with all that the answer holds: links to media, or the media itself, among it."""
-        (reply, _, _), _ = self._read_job(job_id, key)
+        (reply, _, _), _ = self._read_listed_job(job_id, key)
         return reply.body
 
-    def _read_job(self, job_id: str, key: str | None) -> tuple[tuple[Reply, bytes, dict[str, bytes]], int]:
-        path = f"/v1/videos/{quote(job_id, safe='', errors='surrogatepass')}"
-        where = f"GET /v1/videos/ID (source {self.source.name})"
+    def _read_listed_job(self, job_id: str, key: str | None) -> tuple[JobAnswer, int]:
         query = {} if ":" in job_id else self._provider
+        return self._read_job("/v1/videos", job_id, query, job_id, key)
 
-        def once() -> tuple[Reply, bytes, dict[str, bytes]]:
-            reply = self._send_request(path, query, where, job_id, by_id=True, key=key)
+    def _read_job(
+        self, path: str, name: str, query: dict[str, str], job_id: str, key: str | None = None
+    ) -> tuple[JobAnswer, int]:
+        """The job that is called `name` below `path`."""
+        address = f"{path}/{quote(name, safe='', errors='surrogatepass')}"
+        where = f"GET {path}/ID (source {self.source.name})"
+
+        def once() -> JobAnswer:
+            reply = self._send_request(address, query, where, job_id, by_id=True, key=key)
             return reply, *self._job_body(reply, where, job_id)
 
         return self._retry.call(once)
@@ -255,7 +207,7 @@ class GatewayClient:
         """GET /health once, decoded. Raises GatewayError when there is none or it is not well."""
         where = f"GET /health (source {self.source.name})"
         reply = self._send_request("/health", {}, where, None, by_id=True)
-        return self._decode_reply(reply, where).fields
+        return read_envelope(reply, where).fields
 
     def _send_request(
         self,
@@ -291,38 +243,14 @@ class GatewayClient:
 
     def _job_body(self, reply: Reply, where: str, job_id: str) -> tuple[bytes, dict[str, bytes]]:
         """The job, and what was cut out of it. Raises GarbledAnswer, or the error that it is in disguise."""
-        self._check_json(reply, where)
-        try:
-            body, cut = decode_object(reply.body)
-        except Garbled as error:
-            raise _garbled_answer(where, error, reply.body) from None
+        body, cut = read_object(reply, where)
         if b'"id"' not in body or b'"is_bifrost_error"' in body:
-            status = gateway_errors.embedded_status(self._decode_reply(reply, where).fields)
+            status = gateway_errors.embedded_status(read_envelope(reply, where).fields)
             if status is not None:
                 raise self._judge_error(
                     gateway_errors.ErrorReply(status, reply.body, None, where, job_id, True, True)
                 )
         return body, cut
-
-    def _decode_reply(self, reply: Reply, where: str) -> Envelope:
-        self._check_json(reply, where)
-        try:
-            return decode_page(reply.body)
-        except Garbled as error:
-            raise _garbled_answer(where, error, reply.body) from None
-
-    def _check_json(self, reply: Reply, where: str) -> None:
-        """The body decides, not its label: proxies call JSON what they like, and web pages too."""
-        begin = reply.body.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
-        kind = reply.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        is_labelled = not kind or kind == "application/json" or kind.endswith("+json")
-        if begin == b"<" or (begin not in (b"{", b"[") and not is_labelled):
-            raise GarbledAnswer(
-                f"{where}: answered {'a web page' if begin == b'<' else kind}, not JSON",
-                status=200,
-                hint="is base_url the gateway's own address? A wrong path answers with its web page",
-                hopeless=True,
-            )
 
     def _check_list(self, reply: Reply, envelope: Envelope, where: str, after: str | None) -> None:
         status = None if envelope.items else gateway_errors.embedded_status(envelope.fields)
@@ -338,25 +266,14 @@ class GatewayClient:
 
     def _make_page(self, request: PageRequest, reply: Reply, envelope: Envelope, tried: int) -> RawPage:
         self._notice(envelope.extra_fields)
-        fields = envelope.fields
-        unknown = {name: value for name, value in fields.items() if name not in _KNOWN}
-        return RawPage(
-            request=request,
-            items=tuple(envelope.items),
-            first_id=take_text(fields, "first_id", unknown),
-            last_id=take_text(fields, "last_id", unknown),
-            has_more=take_flag(fields, unknown),
-            extra_fields=envelope.extra_fields,
-            received_at=self._clock(),
-            http_status=reply.status,
-            attempts=tried,
-            duration=reply.seconds,
-            size=len(reply.body),
-            gateway_date=sent_at(reply),
-            unknown=unknown,
-            account=answering_key(reply),
-            apart=self.cursors.apart,
-        )
+        page = make_page(request, reply, envelope, tried, self._clock())
+        return replace(page, apart=True) if self.cursors.apart else page
+
+    def _make_job_page(
+        self, job_id: str, reply: Reply, body: bytes, extra: bytes | None, tried: int
+    ) -> RawPage:
+        envelope = Envelope([body], True, {"has_more": False}, extra)
+        return self._make_page(PageRequest(after=job_id, limit=1), reply, envelope, tried)
 
     def _count_request(self) -> None:
         with self._lock:
@@ -379,7 +296,6 @@ class GatewayClient:
             self._on_retry(error, wait)
 
 
-def _garbled_answer(where: str, error: Garbled, body: bytes) -> GarbledAnswer:
-    hint = "look at the proxy in front of the gateway; a smaller page_size may pass"
-    whole = body.rstrip().endswith(b"}")
-    return GarbledAnswer(f"{where}: the body is {error}", status=200, hint=hint, whole=whole)
+def _list_query(request: PageRequest, after: str | None) -> dict[str, str]:
+    query = {"limit": str(request.limit), "order": request.order}
+    return query if after is None else query | {"after": after}

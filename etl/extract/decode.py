@@ -235,22 +235,3 @@ def _cut_elements(body: bytes, start: int) -> tuple[list[bytes], int]:
                 last = body[begin : match.start()].strip()
                 return items + ([last] if last or items else []), at
     raise Garbled("truncated: it ends inside the list")
-
-
-def take_text(fields: dict[str, Any], name: str, unknown: dict[str, Any]) -> str | None:
-    """A text of the envelope; anything else goes to `unknown`."""
-    value = fields.get(name)
-    if isinstance(value, str):
-        return value or None
-    if value is not None:
-        unknown[name] = value
-    return None
-
-
-def take_flag(fields: dict[str, Any], unknown: dict[str, Any]) -> bool | None:
-    """`has_more`; anything else goes to `unknown`."""
-    value = fields.get("has_more")
-    if value is None or isinstance(value, bool):
-        return value
-    unknown["has_more"] = value
-    return None

@@ -56,7 +56,7 @@ class Lane:
                 self.from_end = after is None
             elif after != self.cursor:
                 raise SkippedPages(self.cursor, after)
-            self.cursor, self.ended = rows.leads_to or self.cursor, rows.page.ends
+            self.cursor, self.ended = rows.page.leads_to or self.cursor, rows.page.ends
 
 
 @dataclass(slots=True)

@@ -7,7 +7,6 @@ killed first load goes on where its last batch ended.
 from __future__ import annotations
 
 from etl.errors import GatewayError, OrderIgnored
-from etl.extract import next_cursor, next_request
 from etl.load import Gap, Known
 from etl.pipeline import order
 from etl.pipeline.halves import MIDDLE, Half, shows_job_of
@@ -195,7 +194,7 @@ class BothEnds:
         met = shows_job_of("new", run, rows, known)
         run.add("old", rows)
         self._old.saw(rows)
-        self.old = next_cursor(rows.page) or self.old
+        self.old = rows.page.leads_to or self.old
         self.met = met and len(self.below) <= 1
         run.commit_if_due(self._checkpoint())
 
@@ -210,8 +209,8 @@ class BothEnds:
         )
         run.add("new", rows)
         self._new.saw(rows)
-        self._stands = next_cursor(rows.page) or self._stands
-        following = next_request(rows.page)
+        self._stands = rows.page.leads_to or self._stands
+        following = rows.page.following
         cursor = following.after if following else None
         if cursor is None and not met_old and self._has_holes(first=first):
             cursor = self._stands  # the list goes on below: a killed run has seen it

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from etl.errors import DeadCursor, GatewayError, NotFound, OrderIgnored
-from etl.extract import next_request
 from etl.load import newest_known
 from etl.pipeline import known_gaps, order
 from etl.pipeline.newest_first import newest_first
@@ -90,7 +89,7 @@ def _walk(run: Run, first: PageRows) -> None:
     run.lane("tick", "asc")
     behind = _behind_unsaid_end(run, first)
     _take(run, first)
-    _read_on(run, next_request(first.page) or behind)
+    _read_on(run, first.page.following or behind)
     _doubt_full_end(run)
 
 
@@ -125,7 +124,7 @@ def _behind_unsaid_end(run: Run, rows: PageRows) -> PageRequest | None:
     page, ids = rows.page, [row.job_id for row in rows.jobs]
     if page.has_more is not None or not ids or not page.ends or _nothing_new(run, rows):
         return None
-    request = replace(page.request, after=rows.leads_to)
+    request = replace(page.request, after=rows.page.leads_to)
     try:
         more = run.first(request)
     except (DeadCursor, NotFound):
@@ -146,15 +145,15 @@ def _nothing_new(run: Run, rows: PageRows) -> bool:
 def _doubt_full_end(run: Run) -> None:
     """A page that could hold no more ended the list: ask once behind it. A false end looks like that."""
     _, last = run.batch.pages[-1] if run.batch.pages else (None, None)
-    if last is None or last.page.has_room or last.leads_to is None or not last.page.ends:
+    if last is None or last.page.has_room or last.page.leads_to is None or not last.page.ends:
         return
     try:
-        rows = run.first(replace(last.page.request, after=last.leads_to))
+        rows = run.first(replace(last.page.request, after=last.page.leads_to))
     except GatewayError:
         return  # the next tick begins before this end
     if rows.jobs:
         _take(run, rows)
-        _read_on(run, next_request(rows.page))
+        _read_on(run, rows.page.following)
 
 
 def _take(run: Run, rows: PageRows) -> None:

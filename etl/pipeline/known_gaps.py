@@ -66,12 +66,12 @@ def read_up_to(
             rows = run.pages.fetch(replace(request, limit=min(left, request.limit)), attempts=1)
         except (*POISON, DeadCursor, NotFound):
             return None
-        if not rows.jobs or rows.leads_to is None:
+        if not rows.jobs or rows.page.leads_to is None:
             return None
         run.take(lane, rows)
         shown += [row.job_id for row in rows.jobs]
         run.flush()
-        request = replace(request, after=rows.leads_to)
+        request = replace(request, after=rows.page.leads_to)
     run.batch.probed.append(gap.id)
     return shown
 
@@ -131,8 +131,8 @@ def _read_into(run: Run, gap: OpenGap, request: PageRequest) -> bool:
         run.take("gap", rows)
         read = True
         run.commit_if_due()
-        over = rows.page.ends or rows.leads_to is None or _passes_end(run, gap, rows, request.order)
-        following = None if over else PageRequest(rows.leads_to, request.order, run.source.page_size)
+        over = rows.page.ends or rows.page.leads_to is None or _passes_end(run, gap, rows, request.order)
+        following = None if over else PageRequest(rows.page.leads_to, request.order, run.source.page_size)
     return read
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from etl.errors import GatewayError, SuspiciousScan
-from etl.extract import next_request
 from etl.load import Gap, Known, may_be_joined, newest_known, open_jobs
 from etl.load.state import CREDIBLE, LOOK_BACK
 from etl.pipeline.ending import Ending
@@ -86,7 +85,7 @@ class Descent(Steering):
     def take_page(self, rows: PageRows) -> None:
         """Store the page. On known ground the walk is over; at what an interrupted one has read, it jumps to
         where that one stopped."""
-        run, following = self.run, next_request(rows.page)
+        run, following = self.run, rows.page.following
         run.check(self.lane, rows)
         known = run.store.known([row.job_id for row in rows.jobs])
         solid = {i: k for i, k in known.items() if k.first_run_id <= self.ground}
@@ -168,7 +167,7 @@ class Descent(Steering):
         which were there a moment ago. Raises `error` when all of them are refused."""
         if self.last is None:
             raise error
-        following = next_request(self.last.page)
+        following = self.last.page.following
         if following is None:
             return self.run.request("desc")
         ids = [row.job_id for row in self.last.jobs if row.job_id != following.after]

@@ -61,7 +61,7 @@ class FromBeginning(Steering):
         if self.ending is not None:
             self.ending.saw(rows)
         self.newest_at = max(created(rows), default=self.newest_at)
-        self._from = rows.leads_to or self._from
+        self._from = rows.page.leads_to or self._from
         self.run.commit_if_due({"old": self._from, "below": []})
 
     def pass_poison(self, request: PageRequest, error: GatewayError) -> PageRequest | None:

@@ -8,7 +8,6 @@ from datetime import datetime
 from itertools import pairwise
 
 from etl.errors import GatewayError, OrderIgnored, Unparseable
-from etl.extract import next_request
 from etl.pipeline.page_checks import created, direction, direction_of
 from etl.pipeline.run import Run
 from etl.records import PageRows
@@ -92,7 +91,7 @@ def _found(run: Run, *, is_ignored: bool) -> int:
         times += created(rows)
         if found := direction_of(times):  # of pages that hold a job or two
             return found
-        following = next_request(rows.page)
+        following = rows.page.following
         if following is None or _way(times):
             break
         request = following

@@ -6,7 +6,6 @@ from datetime import datetime
 from itertools import pairwise
 
 from etl.errors import OrderIgnored, PagingError, RepeatedPage
-from etl.extract import next_request
 from etl.records import Order, PageRows
 
 
@@ -93,7 +92,7 @@ class Guard:
             )
 
     def _check_cursor(self, rows: PageRows) -> None:
-        following = next_request(rows.page)
+        following = rows.page.following
         if following is None or following.after is None:
             if rows.page.items and rows.page.has_more:
                 raise PagingError(

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from etl.config import Source
 from etl.errors import DeadCursor, NotFound, StalePage, Unparseable, Unsupported
-from etl.extract import GatewayClient, next_cursor, without_items
+from etl.extract import GatewayClient
 from etl.load import Store, sync_log
 from etl.pipeline.accounts import Accounts
 from etl.pipeline.passthrough import Passthrough
@@ -43,7 +43,7 @@ class PageFetcher:
             limit = request.limit - shrink if request.limit > shrink else request.limit + shrink
             rows = self._own_page(replace(request, limit=limit), attempts)
             if not rows.stale:
-                return rows
+                return replace(rows, ready=self._store.ready(rows))
             self._distrust(rows)
         raise StalePage(
             f"the gateway's cache answered {CACHE_RETRIES + 1} times for the page after {request.after!r}",
@@ -60,7 +60,7 @@ class PageFetcher:
                 rows = self.passthrough.page(request)
                 if rows is None:
                     raise
-        return self._ready(rows)
+        return self._without_items(rows)
 
     def _own_page(self, request: PageRequest, attempts: int | None) -> PageRows:
         """A page of the account that this source mirrors. Raises AnotherAccount when only others answer."""
@@ -80,7 +80,7 @@ class PageFetcher:
 
     def peek(self, request: PageRequest) -> PageRows:
         """A page to look at, not to believe: it is logged."""
-        rows = self._ready(self._transform(self._gateway.page(request, attempts=1)))
+        rows = self._without_items(self._transform(self._gateway.page(request, attempts=1)))
         self._distrust(rows)
         return rows
 
@@ -93,19 +93,20 @@ class PageFetcher:
             if found is None:
                 raise
             rows = found
-        return self._ready(rows)
+        return self._without_items(rows)
 
     def transform(self, page: RawPage) -> PageRows:
         """The page's rows, as this source's settings have them."""
-        return self._ready(self._transform(page))
+        return self._without_items(self._transform(page))
 
     def _transform(self, page: RawPage) -> PageRows:
         return transform_page(page, self._options, source_provider=self._source.provider)
 
-    def _ready(self, rows: PageRows) -> PageRows:
-        page, leads_to = self._with_full(rows.page), next_cursor(rows.page)
+    def _without_items(self, rows: PageRows) -> PageRows:
+        """Its items are only counted from now on: of a hundred pages that wait they would hold 4.5 MB."""
+        page = self._with_full(rows.page)
         self.passthrough.remember(page, rows)
-        return replace(rows, page=without_items(page), ready=self._store.ready(rows), leads_to=leads_to)
+        return replace(rows, page=replace(page, items=(b"",) * len(page.items)))
 
     def _with_full(self, page: RawPage) -> RawPage:
         """Where only its length says whether more follows: a gateway may cap the limit unsaid, so a page is

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from etl.errors import GatewayError, Retriable
-from etl.extract import GatewayClient, next_cursor, provider_bytes
+from etl.extract import GatewayClient, provider_bytes
 from etl.load import find_neighbour, newest_known
 from etl.log import get_logger
 from etl.records import PageRequest, PageRows, RawPage
@@ -37,7 +37,7 @@ class Passthrough:
 
     def remember(self, page: RawPage, rows: PageRows) -> None:
         """What stands before the cursor of the next page."""
-        cursor = next_cursor(page)
+        cursor = page.leads_to
         if cursor is not None and self.possible:
             ids = [row.job_id for row in rows.jobs if row.job_id != cursor]
             self._before[cursor] = ids[-1] if ids else page.request.after

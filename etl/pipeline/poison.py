@@ -52,9 +52,9 @@ def narrow(run: Run, lane: str, request: PageRequest, error: GatewayError) -> st
         run.take(lane, rows)
         left -= min(size, len(rows.page.items))  # odd items may stand beside those asked for
         size = max(1, min(size, left // 2))
-        if rows.leads_to is None:
+        if rows.page.leads_to is None:
             break  # nothing on it can be named: there is no going on behind it
-        request = replace(request, after=rows.leads_to)
+        request = replace(request, after=rows.page.leads_to)
     return request.after
 
 

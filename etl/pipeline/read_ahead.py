@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from etl.errors import GatewayError
-from etl.extract import next_request
 from etl.records import PageRequest, PageRows
 
 Test = Callable[[PageRows], bool]
@@ -162,7 +161,7 @@ class Readers:
             took, worked = time.perf_counter() - began, time.thread_time() - worked_before
             self._put(Event(lane, request, rows, None, stop, took, worked))
             try:
-                following = None if until is not None and until(rows) else next_request(rows.page)
+                following = None if until is not None and until(rows) else rows.page.following
                 holds = hold is not None and hold(rows)
             except Exception as error:  # noqa: BLE001 (else the consumer would wait for ever)
                 return request, error

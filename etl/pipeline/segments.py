@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from etl.errors import GatewayError, OrderIgnored, SuspiciousScan
-from etl.extract import next_request
 from etl.load import Boundary, find_boundary, find_neighbour
 from etl.pipeline import known_gaps, order
 from etl.pipeline.ending import Ending
@@ -122,7 +121,7 @@ class Segments:
         """A page behind a known job shows another known job that stands behind it."""
         assert segment.start is not None
         known = self.run.store.known([row.job_id for row in rows.jobs])
-        if not rows.jobs and segment.end is None and next_request(rows.page) is None:
+        if not rows.jobs and segment.end is None and rows.page.following is None:
             return True  # behind the newest job there may be nothing
         return any(k.list_position > segment.start.position for k in known.values())
 

@@ -7,7 +7,6 @@ lies between is a coverage gap. Nothing is unlisted because the window moved on:
 from __future__ import annotations
 
 from etl.errors import GatewayError, OrderIgnored
-from etl.extract import next_cursor
 from etl.load import Gap, newest_known
 from etl.log import get_logger
 from etl.pipeline.page_checks import backwards
@@ -33,7 +32,7 @@ def _pages_again(run: Run, head: PageRows) -> bool:
         return False
     ids = [row.job_id for row in head.jobs]
     try:
-        behind = run.pages.peek(run.request("desc", next_cursor(head.page) or ids[-1])) if ids else head
+        behind = run.pages.peek(run.request("desc", head.page.leads_to or ids[-1])) if ids else head
     except GatewayError:
         return False
     if not behind.jobs or not set(ids).isdisjoint(row.job_id for row in behind.jobs):
@@ -51,7 +50,7 @@ def found_window(run: Run) -> bool:
     try:
         head = run.pages.peek(run.request("desc"))
         ids = [row.job_id for row in head.jobs]
-        cursors = [next_cursor(head.page), *ids[:1]]
+        cursors = [head.page.leads_to, *ids[:1]]
         window = len(ids) > 1 and all(
             _begins_again(ids, run.pages.peek(run.request("desc", cursor))) for cursor in cursors
         )

@@ -17,7 +17,7 @@ from etl.check import Probe
 from etl.config import Config, Source
 from etl.db.engine import make_engine
 from etl.errors import EtlError
-from etl.extract import GatewayClient, next_cursor
+from etl.extract import GatewayClient
 from etl.extract.provider_bytes import native_id
 from etl.observer import Silent
 from etl.recording.tape import Tape
@@ -89,7 +89,7 @@ class Recorder:
             if page is None:
                 return False
             self._note_ids(page)
-            cursor = next_cursor(page)
+            cursor = page.leads_to
             if cursor is None or cursor == after or page.has_more is False:
                 return True
             after = cursor

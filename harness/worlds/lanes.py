@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from etl.extract import next_request
 from etl.pipeline.read_ahead import Event, Fetch, Test
 from etl.records import PageRequest
 
@@ -122,7 +121,7 @@ class Lanes:
             self._put(lane, Event(lane.name, request, error=error))
             return
         self._events.append((lane, Event(lane.name, request, rows)))
-        following = None if lane.until is not None and lane.until(rows) else next_request(rows.page)
+        following = None if lane.until is not None and lane.until(rows) else rows.page.following
         lane.holding = lane.hold is not None and lane.hold(rows)
         lane.following = None if following == request else following
         lane.last = request

@@ -12,7 +12,6 @@ import pytest
 
 from etl.config import Secret, Source
 from etl.errors import GatewayError
-from etl.extract import next_request
 from etl.extract.http import Transport
 from etl.records import PageRequest, RawPage
 from etl.simulator import World
@@ -92,7 +91,7 @@ def test_one_stop_rule_reads_every_shape_to_its_end(
     while request is not None:
         page = c.gateway.page(request)
         seen += page.items
-        request = next_request(page)
+        request = page.following
     assert len(seen) == len(set(seen)) == 200
 
 

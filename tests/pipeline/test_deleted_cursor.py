@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from etl.extract import GatewayClient, next_cursor
+from etl.extract import GatewayClient
 from etl.records import PageRequest, RawPage
 from etl.simulator import World
 from tests.support.rig import Rig, rig
@@ -22,7 +22,7 @@ def delete_behind(r: Rig, monkeypatch: pytest.MonkeyPatch, pages: int) -> list[s
         page = ask(self, request, **how)
         seen += 1
         if seen == pages:
-            deleted.append(str(next_cursor(page)))
+            deleted.append(str(page.leads_to))
             r.world.delete(deleted[0])
         return page
 
