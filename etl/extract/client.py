@@ -32,8 +32,6 @@ from etl.extract.server_kind import BIFROSTS, ServerKind
 from etl.log import Redactor, get_logger
 from etl.records import PageRequest, RawPage
 
-#: What the page log says of a page that came through the passthrough: its answers carry no extra_fields.
-_PASSED_THROUGH = b'{"request_type":"passthrough"}'
 #: Begins the ids of our own reads by id, so that they are known again in the gateway's log.
 OWN_REQUEST = "bifrost-etl-"
 #: From 1.5.1 on a gateway gives raw answers only where its configuration lets a request ask for them.
@@ -142,11 +140,7 @@ class GatewayClient:
         """
         query = _list_query(request, after)
         reply, envelope, tried = self._ask_list(provider_bytes.PATH, query, None)
-        envelope.items = [provider_bytes.with_listed_ids(item) for item in envelope.items]
-        for name in ("first_id", "last_id"):
-            if isinstance(found := envelope.fields.get(name), str) and found:
-                envelope.fields[name] = provider_bytes.listed_id(found)
-        envelope.extra_fields = _PASSED_THROUGH
+        provider_bytes.dress_as_listed(envelope)
         page = self._make_page(request, reply, envelope, tried)
         more = page.has_more if page.has_more is not None else len(page.items) >= request.limit
         return replace(page, has_more=more)
@@ -155,7 +149,7 @@ class GatewayClient:
         """One job as the provider sends it, with its ids as listed. Raises GatewayError."""
         (reply, body, _), tried = self._read_job(provider_bytes.PATH, native, {}, job_id)
         return self._make_job_page(
-            job_id, reply, provider_bytes.with_listed_ids(body), _PASSED_THROUGH, tried
+            job_id, reply, provider_bytes.with_listed_ids(body), provider_bytes.EXTRA_FIELDS, tried
         )
 
     def _ask_list(

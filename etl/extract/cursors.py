@@ -19,7 +19,7 @@ from etl.records import RawPage
 
 #: Pages whose `last_id` is remembered: those that a run may come back to.
 REMEMBERED = 1000
-Ask = Callable[[str | None], RawPage]
+AskBehind = Callable[[str | None], RawPage]
 
 
 class Named(NamedTuple):
@@ -39,7 +39,7 @@ class Cursors:
         self._names: OrderedDict[str, Named] = OrderedDict()
         self._lock = threading.Lock()
 
-    def follow(self, cursor: str | None, ask: Ask) -> RawPage:
+    def follow(self, cursor: str | None, ask: AskBehind) -> RawPage:
         """The page behind the cursor: `ask` gets the cursor under the name that the list understands."""
         other = None if cursor is None or self.useless else self._names.get(cursor)
         if other is None or cursor is None:
@@ -51,7 +51,7 @@ class Cursors:
         self._note(page)
         return page
 
-    def _try_both(self, cursor: str, other: Named, ask: Ask) -> RawPage:
+    def _try_both(self, cursor: str, other: Named, ask: AskBehind) -> RawPage:
         """Behind the item's id, and where the list does not go on there, behind its other name."""
         try:
             page = ask(cursor)
@@ -61,7 +61,7 @@ class Cursors:
             return found
         return (self._by_other_name(other, ask) or page) if self._passed_over(page) else page
 
-    def _by_other_name(self, other: Named, ask: Ask) -> RawPage | None:
+    def _by_other_name(self, other: Named, ask: AskBehind) -> RawPage | None:
         """The page behind it, if the list goes on there, and what it calls its ends are cursors indeed."""
         try:
             page = ask(other.last)
@@ -91,7 +91,7 @@ class Cursors:
         return not ids or ids[0] in found.ids or page.request.after in ids
 
 
-def _proves_cursor(other: Named, ask: Ask) -> bool:
+def _proves_cursor(other: Named, ask: AskBehind) -> bool:
     """Behind what the page calls its first item stands its second one: these names are cursors."""
     if other.first is None or other.first == other.last or len(other.ids) < 2:
         return True

@@ -10,10 +10,12 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
-from etl.extract.decode import decode_members
+from etl.extract.decode import Envelope, decode_members
 
 #: Where it is, below base_url; it leads to the provider named here, whatever else the gateway serves.
 PATH, PROVIDER = "/openai_passthrough/v1/videos", "openai"
+#: What the page log says of a page that came this way: its answers carry no extra_fields.
+EXTRA_FIELDS = b'{"request_type":"passthrough"}'
 _IDS = ("id", "remixed_from_video_id")
 _LISTED = frozenset(
     {"id", "object", "model", "status", "created_at", "completed_at", "expires_at", "prompt", "progress"}
@@ -30,6 +32,15 @@ def native_id(listed: str) -> str | None:
 
 def listed_id(native: str) -> str:
     return f"{quote(native, safe='')}:{PROVIDER}"
+
+
+def dress_as_listed(page: Envelope) -> None:
+    """The page's jobs and ends get the ids by which the gateway lists them."""
+    page.items = [with_listed_ids(item) for item in page.items]
+    for name in ("first_id", "last_id"):
+        if isinstance(found := page.fields.get(name), str) and found:
+            page.fields[name] = listed_id(found)
+    page.extra_fields = EXTRA_FIELDS
 
 
 def with_listed_ids(item: bytes) -> bytes:
