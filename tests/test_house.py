@@ -39,6 +39,7 @@ AT_HOME = {
     "alembic": {"schema", "migrations"},
     "psycopg": {"db", "schema", "load"},
     "pymysql": {"db", "load"},
+    "jinja2": {"analytics"},
     "starlette": {"web"},
     "uvicorn": {"web"},
     "prometheus_client": {"web"},

@@ -219,60 +219,21 @@ def _escape_markdown(text: str) -> str:
     return "".join(f"\\{c}" if c in "\\`*[]|#!~" else c for c in flat).replace("_", "\\_")
 
 
-_STYLE = (
-    ":root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:90rem;"
-    "padding:0 1rem}table{border-collapse:collapse;display:block;overflow-x:auto}th,td{padding:.3rem .7rem;"
-    "border-bottom:1px solid #8884;text-align:left;vertical-align:top;overflow-wrap:anywhere}"
-    "td.n,th.n{text-align:right;white-space:nowrap}td.k{white-space:nowrap}"
-)
-
-
 def to_html(document: Document) -> str:
     """One file without scripts, pictures or links."""
-    body = [
-        f"<h1>{_escape_html(document.title)}</h1>",
-        *(f"<p>{_escape_html(line)}</p>" for line in document_notes(document)),
-    ]
-    for table in document.tables:
-        if len(document.tables) > 1:
-            body.append(f"<h2>{_escape_html(table.title)}</h2>")
-        body.append(_html_table(table, document.zone) if table.rows else "<p>Nothing.</p>")
-    policy = "default-src 'none'; style-src 'unsafe-inline'"
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{_escape_html(document.title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        + "\n".join(body)
-        + "\n</body>\n</html>\n"
-    )
+    from etl.analytics.templates import open_templates  # only for who wants HTML
+
+    tables = [(table, _cell_classes(table), _table_texts(table, document.zone)) for table in document.tables]
+    template = open_templates(Path(__file__).parent).get_template("report.html")
+    page = template.render(title=document.title, notes=document_notes(document), tables=tables)
+    return make_visible(page) + "\n"
 
 
-def _escape_html(text: str) -> str:
-    """Text that HTML shows as it is; control characters are not allowed there."""
-    return html.escape(make_visible(text))
-
-
-def _cell_class(column: Column, rows: Sequence[Sequence[Any]], position: int) -> str:
+def _cell_classes(table: Table) -> list[str]:
     """Numbers stand to the right; numbers, ids and instants are never broken into lines."""
-    if is_number(column, rows, position):
-        return ' class="n"'
-    return ' class="k"' if column.kind in ("instant", "day") or column.name.endswith("_id") else ""
-
-
-def _html_table(table: Table, zone: str) -> str:
-    marks = [_cell_class(c, table.rows, i) for i, c in enumerate(table.columns)]
-    head = "".join(
-        f'<th scope="col"{mark} title="{_escape_html(c.comment)}">{_escape_html(c.name)}</th>'
-        for mark, c in zip(marks, table.columns, strict=True)
-    )
-    rows = (
-        "<tr>"
-        + "".join(f"<td{mark}>{_escape_html(text)}</td>" for mark, text in zip(marks, row, strict=True))
-        + "</tr>"
-        for row in _table_texts(table, zone)
-    )
-    return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n" + "\n".join(rows) + "\n</tbody>\n</table>"
+    whole = [c.kind in ("instant", "day") or c.name.endswith("_id") for c in table.columns]
+    right = [is_number(c, table.rows, i) for i, c in enumerate(table.columns)]
+    return ["n" if number else "k" if kept else "" for number, kept in zip(right, whole, strict=True)]
 
 
 def text_bars(values: Sequence[Any], width: int = 20) -> list[str]:

@@ -5,44 +5,21 @@ from __future__ import annotations
 import hashlib
 import time
 from base64 import b64encode
-from html import escape
-from urllib.parse import parse_qs, quote, urlsplit
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from etl.analytics.templates import open_templates
 from etl.web import sessions
 from etl.web.auth import address_of, retry_after, token_matches
 from etl.web.throttle import Throttle
 
-# Nothing is loaded: who has no token sees this page and no file of ours.
-_STYLE = (
-    ":root{color-scheme:light dark;--back:#f6f7fa;--panel:#fff;--ink:#181c2a;--dim:#566080;--edge:#9aa5bf;"
-    "--accent:#4338ca;--on:#fff;--bad:#b42318}"
-    "@media(prefers-color-scheme:dark){:root{--back:#0e1118;--panel:#161a24;--ink:#e6e9f2;--dim:#9ba6c2;"
-    "--edge:#566078;--accent:#a9b4ff;--on:#161a24;--bad:#ff9d94}}"
-    "*{box-sizing:border-box}body{margin:0;min-height:100vh;display:grid;place-items:center;padding:1rem;"
-    "background:var(--back);color:var(--ink);font:15px/1.5 system-ui,sans-serif}"
-    "main{width:min(24rem,100%);background:var(--panel);border:1px solid var(--edge);border-radius:12px;"
-    "padding:1.6rem}h1{font-size:1.2rem;margin:0 0 .3rem}p{margin:0 0 1rem;color:var(--dim)}"
-    "p.bad{color:var(--bad);font-weight:600}label{display:block;font-weight:550;margin-bottom:.3rem}"
-    "input,button{font:inherit;width:100%;padding:.5rem .7rem;border-radius:8px;border:1px solid var(--edge)}"
-    "input{background:var(--back);color:var(--ink);margin-bottom:.8rem}"
-    "button{background:var(--accent);color:var(--on);border:0;font-weight:600;cursor:pointer}"
-    ":focus-visible{outline:2px solid var(--accent);outline-offset:2px}"
-)
-_PAGE = """<!doctype html>
-<html lang="en">
-<head><meta charset="utf-8"><title>Sign in · bifrost-etl</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark"><style>{style}</style></head>
-<body><main><h1>Bifrost videos</h1>
-<p{tone}>{said}</p>
-<form method="post" action="/login{where}">
-<label for="token">Token</label>
-<input id="token" type="password" name="token" autocomplete="current-password" required autofocus>
-<button>Sign in</button></form></main></body></html>
-"""
+_HERE = Path(__file__).parent
+#: Stands in the page itself: who has no token is given no other file of ours.
+_STYLE = (_HERE / "login.css").read_text(encoding="utf-8")
+_PAGES = open_templates(_HERE)
 _DIGEST = b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 _HEADERS = {
     "Content-Security-Policy": (
@@ -94,9 +71,8 @@ def own_address(address: str) -> str:
 
 
 def _login_form(said: str, wanted: str, status: int = 200) -> Response:
-    where = "" if wanted == "/" else f"?next={quote(wanted, safe='')}"
-    tone = ' class="bad" role="alert"' if status != 200 else ""
-    page = _PAGE.format(style=_STYLE, said=escape(said), tone=tone, where=where)
+    form = _PAGES.get_template("login.html")
+    page = form.render(style=_STYLE, said=said, wanted=wanted, failed=status != 200)
     return HTMLResponse(page, status, headers=_HEADERS)
 
 

@@ -11,7 +11,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -22,6 +21,7 @@ from etl.analytics.connections import has_schema
 from etl.analytics.filters import Filter
 from etl.analytics.jobs import Choice, recent_names
 from etl.analytics.read_only import reading_engine
+from etl.analytics.templates import open_templates
 from etl.config import Reporting
 from etl.db.engine import Engine
 from etl.errors import ConfigError
@@ -73,13 +73,7 @@ class Desk:
         self._open: tuple[str, Engine] | None = None
         self.kept = AnswerCache()
         self.pages, self.files = PageLimiter(), PageLimiter(at_work=4, in_line=0)
-        self._pages = Environment(
-            loader=FileSystemLoader(_HERE / "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
+        self._pages = open_templates(_HERE / "templates")
         self._pages.globals |= {
             "version": __version__,
             "mark": _static_mark(),
@@ -91,8 +85,8 @@ class Desk:
             "money": show_money,
             "short": short_id,
             "short_time": short_time,
+            "clipped": clip_text,
         }
-        self._pages.filters["clipped"] = clip_text
 
     def engine(self, state: ServiceState) -> Engine:
         """Raises NothingYet, StorageError."""
