@@ -56,6 +56,11 @@ class EtlError(Exception):
         return _revive_error, (type(self), self.args, dict(self.__dict__), why)
 
 
+def hint_of(error: BaseException | None) -> str | None:
+    """What to do about it, where the error says so."""
+    return error.hint if isinstance(error, EtlError) else None
+
+
 def _revive_error(
     kind: type[EtlError], args: tuple[Any, ...], state: dict[str, Any], why: str | None
 ) -> EtlError:

@@ -47,6 +47,16 @@ def parse_length(text: str) -> float:
     return seconds
 
 
+def span_text(seconds: float) -> str:
+    """`42s`, `12m`, `3h 10m`, `5d 2h`: two units at most, whole ones."""
+    whole = int(seconds)
+    for unit, size, part, smaller in (("d", 86400, "h", 3600), ("h", 3600, "m", 60), ("m", 60, "s", 1)):
+        if whole >= size:
+            rest = whole % size // smaller
+            return f"{whole // size:,}{unit}" + (f" {rest}{part}" if rest else "")
+    return f"{whole}s"
+
+
 def parse_moment(text: str, now: datetime, zone: str, *, end: bool = False) -> datetime:
     """The instant (UTC) that `text` means to someone in `zone`; a day is its start or, with `end`, its end.
 

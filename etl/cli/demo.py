@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from etl.cli.errors import INTERRUPTED
+from etl.cli.errors import INTERRUPTED, exit_code
 from etl.cli.output import DIM, GOOD, on_terminal, print_line, program_name, show_number
 from etl.cli.settings import CommandSettings, ConfigFile
 
@@ -149,7 +149,7 @@ def _run_tick(app: App, tick: int, ended: list[RunResult], settings: CommandSett
     from etl.analytics.status import read_status
     from etl.cli import results
 
-    code = results.exit_code(ended)
+    code = exit_code(ended)
     if code:
         results.show_results(ended, settings.redact, as_json=False)
         return code

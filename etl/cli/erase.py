@@ -85,9 +85,9 @@ def _make_selection(
     from etl.load.erase_selection import ErasureSelection
 
     if not any((jobs, words, sources, *owners.values())):
-        raise ConfigError("Nothing says what to erase", hint="for example --job ID or --prompt-match TEXT")
+        raise ConfigError("nothing says what to erase", hint="for example --job ID or --prompt-match TEXT")
     if any(not text.strip() for text in (*(words or ()), *(jobs or ()))):
-        raise ConfigError("An empty text would match every job", hint="to erase a whole source, use --source")
+        raise ConfigError("an empty text would match every job", hint="to erase a whole source, use --source")
     given = {kind: tuple(values or ()) for kind, values in owners.items()}
     chosen = tuple(find_source_ids(engine, sources or ()))
     return ErasureSelection(tuple(jobs or ()), tuple(words or ()), given, chosen)
@@ -95,7 +95,7 @@ def _make_selection(
 
 def _ask_first(found: Erased) -> None:
     if not sys.stdin.isatty():
-        raise ConfigError("An erasure cannot be undone", hint="count with --dry-run, then add --yes")
+        raise ConfigError("an erasure cannot be undone", hint="count with --dry-run, then add --yes")
     if not ask_consent(f"Erase the texts of {count_noun(found.jobs, 'job')}? It cannot be undone."):
         print_line("nothing was erased")
         raise typer.Exit(1)

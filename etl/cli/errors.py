@@ -6,11 +6,15 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from etl.cli.settings import CommandSettings
+    from etl.feed.delivery import FeedResult
+    from etl.records import RunResult
+
+Redact = Callable[[str], str]
 
 #: What SQLAlchemy puts around a driver's own words.
 _TRIMMINGS = re.compile(r"^\([\w.]+\) | \[SQL parameters hidden .*| \(Background on this error .*")
@@ -61,6 +65,45 @@ def _report_error(exc: Exception, settings: CommandSettings) -> int:
             make_visible(settings.redact("".join(traceback.format_exception(exc)))), file=sys.stderr, end=""
         )
     return USAGE if isinstance(exc, ConfigError) else FAILED
+
+
+def exit_code(results: Sequence[RunResult | FeedResult]) -> int:
+    """0 unless a run or delivery failed, was stopped, or left something unread; a source that another process
+    is writing is no failure. 3 when some failed and others did not, or a part was read and a part was not."""
+    from etl.records import RunResult
+
+    if any(result.status == "interrupted" for result in results):
+        return INTERRUPTED
+    failed = sum(result.status == "failed" for result in results)
+    blind = [result for result in results if isinstance(result, RunResult) and result.blind]
+    if not failed and not blind:
+        return 0
+    nothing = failed + sum(result.counts.jobs_seen == 0 for result in blind)
+    return FAILED if nothing == len(results) else PARTLY
+
+
+def error_document(error: BaseException | None, redact: Redact) -> dict[str, str | None] | None:
+    """An error in the JSON of every command: its class, its message with what caused it, what to do."""
+    from etl.errors import hint_of
+
+    if error is None:
+        return None
+    hint = hint_of(error)
+    return {
+        "class": type(error).__name__,
+        "message": redact(": ".join((str(error), *_explain_causes(error)))),
+        "hint": hint and redact(hint),
+    }
+
+
+def print_error(name: str, error: BaseException, redact: Redact) -> None:
+    """What went wrong with the source or destination of this name, to stderr."""
+    from etl.cli.output import print_line
+
+    first, *more = explain_error(error)
+    print_line(f"{name}: {redact(first)}", stream=sys.stderr)
+    for line in more:
+        print_line(redact(line), stream=sys.stderr)
 
 
 def explain_error(exc: BaseException) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from etl.cli.completion import complete_destination
+from etl.cli.errors import Redact, error_document, exit_code, print_error
 from etl.cli.settings import CommandSettings, ConfigFile, Json
 
 if TYPE_CHECKING:
@@ -74,9 +75,7 @@ def command(
     raise typer.Exit(_deliver_changes(loaded, names, settings.redact, as_json=json))
 
 
-def _deliver_changes(
-    config: Config, names: Sequence[str], redact: Callable[[str], str], *, as_json: bool
-) -> int:
+def _deliver_changes(config: Config, names: Sequence[str], redact: Redact, *, as_json: bool) -> int:
     from etl.analytics.connections import open_filled_database
     from etl.cli.signals import stop_on_signals
     from etl.feed.delivery import deliver_to_all
@@ -90,7 +89,7 @@ def _deliver_changes(
     else:
         for result in results:
             show_one(result, redact)
-    return _exit_code(results)
+    return exit_code(results)
 
 
 def print_batch(destination: str, table: str, rows: int) -> None:
@@ -98,55 +97,27 @@ def print_batch(destination: str, table: str, rows: int) -> None:
     print(f"{destination}: {table} {rows:,} rows", file=sys.stderr, flush=True)
 
 
-def delivery_document(result: FeedResult, redact: Callable[[str], str]) -> dict[str, Any]:
+def delivery_document(result: FeedResult, redact: Redact) -> dict[str, Any]:
     return {
         "destination": result.destination,
         "status": result.status,
         "rows": result.rows,
-        "error": _error_document(result.error, redact),
+        "error": error_document(result.error, redact),
     }
 
 
-def _error_document(error: Exception | None, redact: Callable[[str], str]) -> dict[str, str | None] | None:
-    if error is None:
-        return None
-    hint = getattr(error, "hint", None)
-    return {
-        "class": type(error).__name__,
-        "message": redact(_error_text(error)),
-        "hint": hint and redact(hint),
-    }
-
-
-def _error_text(error: Exception) -> str:
-    cause = f": {error.__cause__}" if error.__cause__ is not None else ""
-    return f"{error}{cause}"
-
-
-def show_one(result: FeedResult, redact: Callable[[str], str]) -> None:
+def show_one(result: FeedResult, redact: Redact) -> None:
     from etl.cli.output import BAD, GOOD, print_line
 
     rows = ", ".join(f"{count:,} {table}" for table, count in result.rows.items())
     rows = rows or _NO_ROWS[result.status]
     print_line(f"{result.destination}: {result.status}, {rows}", BAD if result.error else GOOD)
     if result.error is not None:
-        print_line(f"  {redact(_error_text(result.error))}", stream=sys.stderr)
-        hint = getattr(result.error, "hint", None)
-        if hint:
-            print_line(f"  hint: {redact(hint)}", stream=sys.stderr)
-
-
-def _exit_code(results: Sequence[FeedResult]) -> int:
-    from etl.cli.errors import FAILED, INTERRUPTED, PARTLY
-
-    failed = sum(result.status == "failed" for result in results)
-    if any(result.status == "interrupted" for result in results):
-        return INTERRUPTED
-    return 0 if not failed else FAILED if failed == len(results) else PARTLY
+        print_error(result.destination, result.error, redact)
 
 
 def _show_destinations(
-    config: Config, names: Sequence[str], redact: Callable[[str], str], *, deep: bool, as_json: bool
+    config: Config, names: Sequence[str], redact: Redact, *, deep: bool, as_json: bool
 ) -> int:
     from etl.analytics.connections import open_filled_database
     from etl.feed.delivery import choose_destinations
@@ -164,7 +135,7 @@ def _show_destinations(
     return int(any(standing.is_wrong for standing in found))
 
 
-def _destination_document(standing: DestinationStatus, redact: Callable[[str], str]) -> dict[str, Any]:
+def _destination_document(standing: DestinationStatus, redact: Redact) -> dict[str, Any]:
     lags = [
         {
             "source": lag.source,
@@ -175,7 +146,7 @@ def _destination_document(standing: DestinationStatus, redact: Callable[[str], s
         }
         for lag in standing.lags
     ]
-    error = _error_document(standing.error, redact)
+    error = error_document(standing.error, redact)
     tables = [asdict(table) for table in standing.tables]
     return {"destination": standing.destination, "sources": lags, "tables": tables, "error": error}
 
@@ -215,18 +186,15 @@ def _describe_comparison(state: TableState) -> str:
     return "; ".join(said) or "equal"
 
 
-def _show_lags(found: Sequence[DestinationStatus], redact: Callable[[str], str]) -> None:
+def _show_lags(found: Sequence[DestinationStatus], redact: Redact) -> None:
     from datetime import timedelta
 
-    from etl.cli.output import print_line, print_table, show_number, show_span
+    from etl.cli.output import print_table, show_number, show_span
 
     rows = []
     for standing in found:
         if standing.error is not None:
-            print_line(f"{standing.destination}: {redact(_error_text(standing.error))}", stream=sys.stderr)
-            hint = getattr(standing.error, "hint", None)
-            if hint:
-                print_line(f"  hint: {redact(hint)}", stream=sys.stderr)
+            print_error(standing.destination, standing.error, redact)
         for lag in standing.lags:
             age = _age_seconds(lag.oldest_pending)
             behind = "up to date" if age is None else show_span(timedelta(seconds=age))

@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from etl.times import span_text
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -121,14 +123,7 @@ def moment_text(moment: datetime | None) -> str:
 
 def show_span(length: timedelta | None) -> str:
     """`42s`, `12m`, `3h 10m`, `5d 2h`; a dash when unknown."""
-    if length is None:
-        return "-"
-    seconds = max(0, int(length.total_seconds()))
-    for unit, size, part, smaller in (("d", 86400, "h", 3600), ("h", 3600, "m", 60), ("m", 60, "s", 1)):
-        if seconds >= size:
-            rest = seconds % size // smaller
-            return f"{seconds // size}{unit}" + (f" {rest}{part}" if rest else "")
-    return f"{seconds}s"
+    return "-" if length is None else span_text(max(0.0, length.total_seconds()))
 
 
 def show_number(value: int | None) -> str:

@@ -1,22 +1,20 @@
-"""How runs ended: a line per source, or the JSON document, and the exit code."""
+"""How runs ended: a line per source, or the JSON document."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from etl.cli import feed
-from etl.cli.errors import FAILED, INTERRUPTED, PARTLY, explain_error
+from etl.cli.errors import Redact, error_document, exit_code, print_error
 from etl.cli.output import BAD, DIM, GOOD, WARN, count_noun, print_line, say_json, show_instant, show_span
-from etl.errors import EtlError, SourceRetired
+from etl.errors import SourceRetired
 from etl.records import RunResult
 
 if TYPE_CHECKING:
     from etl.feed.delivery import FeedResult
 
-Redact = Callable[[str], str]
 _MARKS = {
     "ok": ("✓", GOOD),
     "blind": ("!", WARN),
@@ -45,20 +43,6 @@ def show_results(
     return exit_code([*results, *delivered])
 
 
-def exit_code(results: Sequence[RunResult | FeedResult]) -> int:
-    """0 unless a run failed, was stopped, or left something unread; a source that another process is writing
-    is no failure. 3 when some sources failed and others did not, or something was read and something is not.
-    """
-    if any(result.status == "interrupted" for result in results):
-        return INTERRUPTED
-    failed = sum(result.status == "failed" for result in results)
-    blind = [result for result in results if isinstance(result, RunResult) and result.blind]
-    if not failed and not blind:
-        return 0
-    nothing = failed + sum(result.counts.jobs_seen == 0 for result in blind)
-    return FAILED if nothing == len(results) else PARTLY
-
-
 def result_document(result: RunResult, redact: Redact) -> dict[str, Any]:
     """The stable JSON form of a result; counts are named as the columns of `sync_runs`."""
     return {
@@ -72,16 +56,7 @@ def result_document(result: RunResult, redact: Redact) -> dict[str, Any]:
         "gaps": result.gaps,
         "gaps_opened": result.gaps_opened,
         "gaps_closed": result.gaps_closed,
-        "error": None if result.error is None else _error_document(result.error, redact),
-    }
-
-
-def _error_document(error: Exception, redact: Redact) -> dict[str, str | None]:
-    hint = error.hint if isinstance(error, EtlError) else None
-    return {
-        "class": type(error).__name__,
-        "message": redact(str(error)),
-        "hint": hint and redact(hint),
+        "error": error_document(result.error, redact),
     }
 
 
@@ -91,11 +66,7 @@ def _show_one(result: RunResult, redact: Redact) -> None:
     if result.gaps:
         print_line("  what is listed there is not stored: `bifrost-etl gaps` says where and why", WARN)
     if result.error is not None and result.status == "failed":
-        for line in explain_error(result.error):
-            print_line(
-                f"{result.source}: {redact(line)}" if line.startswith("error") else redact(line),
-                stream=sys.stderr,
-            )
+        print_error(result.source, result.error, redact)
 
 
 def summarise_result(result: RunResult) -> str:

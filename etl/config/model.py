@@ -236,15 +236,15 @@ class Config(Struct, frozen=True, kw_only=True):
         secret that is missing: who chooses sources asks their gateways.
         """
         if not self.sources:
-            hint = "Set BIFROST_BASE_URL, BIFROST_API_KEY and BIFROST_PROVIDER, or run: bifrost-etl init"
-            raise ConfigError(f"No source is configured ({self.origin})", hint=hint)
+            hint = "set BIFROST_BASE_URL, BIFROST_API_KEY and BIFROST_PROVIDER, or run: bifrost-etl init"
+            raise ConfigError(f"no source is configured ({self.origin})", hint=hint)
         known = [source.name for source in self.sources]
         for name in names:
             if name not in known:
                 raise unknown_name("source", name, known)
         chosen = tuple(s for s in self.sources if (s.name in names if names else s.enabled))
         if not chosen:
-            raise ConfigError("Every source is switched off (enabled: false)", hint="Name one to run it")
+            raise ConfigError("every source is switched off (enabled: false)", hint="name one to run it")
         require_secrets(self.origin, *chosen)
         return chosen
 

@@ -17,8 +17,8 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> ConfigError:
     names = list(known)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if near:
-        return ConfigError(f"There is no {kind} {name!r}", hint=f"did you mean {near[0]}?")
+        return ConfigError(f"there is no {kind} {name!r}", hint=f"did you mean {near[0]}?")
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
     return ConfigError(
-        f"There is no {kind} {name!r}", hint=f"{kind}s: {', '.join(names[:_LISTED]) or 'none yet'}{more}"
+        f"there is no {kind} {name!r}", hint=f"{kind}s: {', '.join(names[:_LISTED]) or 'none yet'}{more}"
     )

@@ -11,6 +11,7 @@ from typing import Literal
 import sqlalchemy as sa
 
 from etl.config import Config, Destination, require_secrets
+from etl.config.nearest import unknown_name
 from etl.errors import ConfigError
 from etl.feed import changes, corrections, watermarks
 from etl.feed.changes import ChangeBatch
@@ -66,7 +67,7 @@ def choose_destinations(config: Config, names: Sequence[str] = ()) -> tuple[Dest
         )
     for name in names:
         if name not in known:
-            raise ConfigError(f"there is no destination {name!r}", hint=f"destinations: {', '.join(known)}")
+            raise unknown_name("destination", name, known)
     return tuple(known[name] for name in names) or tuple(known.values())
 
 

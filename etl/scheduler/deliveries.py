@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from etl.config import Destination, Schedule, next_fire
+from etl.errors import hint_of
 from etl.feed.delivery import FeedResult
 from etl.feed.process import Apart
 from etl.feed.watermarks import Mark
@@ -205,7 +206,7 @@ class DestinationWorker(threading.Thread):
             self._log.info("feed_finished", **facts)
             return
         text = work.app.redact(": ".join(str(e) for e in (result.error, result.error.__cause__) if e))
-        hint = getattr(result.error, "hint", None)
+        hint = hint_of(result.error)
         self._log.error("feed_failed", error=type(result.error).__name__, message=text, hint=hint, **facts)
 
     def _next_moment(self, result: FeedResult, failures: int, begun: datetime) -> datetime | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from etl.errors import DatabaseBusy, DatabaseUnavailable, SuspiciousScan
+from etl.errors import DatabaseBusy, DatabaseUnavailable, SuspiciousScan, hint_of
 from etl.load.source_health import Health
 from etl.records import RunResult
 
@@ -93,7 +93,7 @@ def _is_away(result: RunResult, after: Health | None) -> bool:
 
 def explain_failure(result: RunResult) -> str:
     """The error, and what to do about it."""
-    hint = getattr(result.error, "hint", None)
+    hint = hint_of(result.error)
     text = f"{type(result.error).__name__}: {result.error}"
     return f"{text}\nWhat to do: {hint}" if hint else text
 

@@ -170,7 +170,7 @@ _GAUGES: dict[str, tuple[str, Callable[[SourceStatus, datetime], float | None]]]
         lambda s, now: _seconds_since(s.reconciled_at, now),
     ),
     "stored_jobs": ("Jobs stored, all ever seen.", lambda s, now: s.jobs),
-    "open_jobs": ("Jobs that are neither completed nor failed.", lambda s, now: s.open_jobs),
+    "open_jobs": ("Listed jobs that may still change.", lambda s, now: s.open_jobs),
     "oldest_open_job_age_seconds": (
         "Age of the oldest unfinished job.",
         lambda s, now: _seconds_since(s.oldest_open_at, now),

@@ -116,7 +116,7 @@ def test_sources_models_and_limits(world):
     short = run_report(world, "jobs", Filter(NOW, limit=3))
     assert (len(short.rows), short.cut) == (3, True)
     assert not run_report(world, "jobs", Filter(NOW, limit=12)).cut
-    with pytest.raises(ConfigError, match="There is no source 'c'"):
+    with pytest.raises(ConfigError, match="there is no source 'c'"):
         check_sources(world, ("a", "c"))
     with pytest.raises(ConfigError, match="no report 'costs'"):
         run_report(world, "costs", WEEK)

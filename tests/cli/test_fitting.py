@@ -65,9 +65,9 @@ def _screen(command: Command, width: str, *arguments: str) -> str:
 def test_an_unknown_model_and_an_unknown_source_are_answered_alike(mirrored: Command):
     model = mirrored("report", "models", "--model", "sora-9")
     assert model.code == 2
-    assert "There is no model 'sora-9'" in model.err and "did you mean sora-2?" in model.err
+    assert "there is no model 'sora-9'" in model.err and "did you mean sora-2?" in model.err
     source = mirrored("report", "models", "--source", "nowhere")
     assert (
-        source.code == 2 and "There is no source 'nowhere'" in source.err and "sources: default" in source.err
+        source.code == 2 and "there is no source 'nowhere'" in source.err and "sources: default" in source.err
     )
     assert mirrored("report", "models", "--model", "sora-2").code == 0

@@ -167,7 +167,7 @@ def test_an_unknown_job_names_the_nearest(filled: sa.Engine):
     assert caught.value.hint is not None and caught.value.hint.startswith("nearest: a2")
     with pytest.raises(ConfigError, match="no job 'a2'"):
         read_history(filled, "a2", source="b")
-    with pytest.raises(ConfigError, match="There is no source 'c'"):
+    with pytest.raises(ConfigError, match="there is no source 'c'"):
         read_history(filled, "a2", source="c")
 
 

@@ -75,10 +75,10 @@ def test_a_terminal_gets_bars(asked):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("report", "costs"), "There is no report 'costs'"),
+        (("report", "costs"), "there is no report 'costs'"),
         (("report", "--since", "soon"), "no date, time or length of time"),
         (("report", "--since", "2026-05-02", "--until", "2026-05-01"), "the range is empty"),
-        (("report", "--source", "c"), "There is no source 'c'"),
+        (("report", "--source", "c"), "there is no source 'c'"),
         (("report", "--format", "pdf"), "no format 'pdf'"),
         (("report", "jobs", "--format", "parquet"), "needs a name"),
         (("report", "--format", "csv"), "a csv file holds one table"),

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from etl.cli.errors import exit_code
 from etl.cli.output import make_printable, print_table, show_span
 from etl.cli.progress import Plain
-from etl.cli.results import exit_code, result_document, show_results, summarise_result
+from etl.cli.results import result_document, show_results, summarise_result
 from etl.cli.status import parse_age
 from etl.errors import ConfigError, Unauthorized
 from etl.records import Counts, RunResult

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from etl.cli.results import exit_code
+from etl.cli.errors import exit_code
 from etl.simulator import World
 from tests.support.rig import Rig, rig
 

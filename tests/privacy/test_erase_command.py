@@ -84,7 +84,7 @@ def test_what_says_nothing_or_too_much_is_refused(
     assert main(["erase", *options, "--yes"]) == 2
     assert prompts(folder) == [WORDS] * 4
     if options and options[0] == "--source":
-        assert "There is no source 'defualt'" in capsys.readouterr().err
+        assert "there is no source 'defualt'" in capsys.readouterr().err
 
 
 def test_destinations_that_hold_earlier_versions_are_named(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-_UNITS = (("d", 86400, "h", 3600), ("h", 3600, "m", 60), ("m", 60, "s", 1))
+from etl.times import span_text
 
 
 def short_id(job_id: str) -> str:
@@ -26,12 +26,9 @@ def show_seconds(seconds: float | None) -> str:
     """`8s`, `1m 42s`, `3h 10m`, `5d 2h`."""
     if seconds is None:
         return "–"
-    sign, whole = "-" if seconds < 0 else "", round(abs(seconds))
-    if whole < 60:
-        return f"{seconds:.3g}s" if abs(seconds) < 10 else f"{sign}{whole}s"
-    unit, size, part, smaller = next(row for row in _UNITS if whole >= row[1])
-    rest = whole % size // smaller
-    return f"{sign}{whole // size:,}{unit}" + (f" {rest}{part}" if rest else "")
+    if abs(seconds) < 10:
+        return f"{seconds:.3g}s"
+    return ("-" if seconds < 0 else "") + span_text(round(abs(seconds)))
 
 
 def short_time(moment: datetime, zone: str) -> str:
