@@ -21,7 +21,7 @@ class Filter:
     and providers.
 
     `now` is what "open for" and "expires in" count from; `zone` cuts the days; `currency` is that of sums.
-    `limit` rows at most; None for all. `by` is what the report `spend` adds up by.
+    `limit` rows at most; None for all. `by` is what a report is added up by, parted by commas.
     """
 
     now: datetime
@@ -34,7 +34,7 @@ class Filter:
     limit: int | None = None
     statuses: tuple[str, ...] = ()
     providers: tuple[str, ...] = ()
-    by: str = "team"
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

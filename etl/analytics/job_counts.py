@@ -51,26 +51,28 @@ def _sum_jobs(d: Dialect, jobs: str) -> str:
 def sum_counts(keys: str, made: str = "") -> Callable[[Dialect, Scope], str]:
     """`daily_jobs`, added up by `keys`, of which one is `made` of its columns."""
     source = f"SELECT d.*, {made} FROM ({{days}}) d" if made else "{days}"
+    return lambda d, scope: sum_outcomes(d, keys, source.format(days=DAILY_JOBS.sql(d, scope)))
+
+
+def sum_outcomes(d: Dialect, keys: str, rows: str) -> str:
+    """COUNTS by `keys` of `rows`: they have those, jobs, outcome, seconds, cost, currency, uncosted_jobs."""
 
     def ended(outcome: str) -> str:
         return f"SUM(CASE WHEN outcome = '{outcome}' THEN jobs ELSE 0 END)"
 
-    def sql(d: Dialect, scope: Scope) -> str:
-        counts = ", ".join(f"{ended(outcome)} AS {name}" for name, outcome in _PARTS.items())
-        sums = ", ".join(f"{_sum_jobs(d, name)} AS {name}" for name in ("jobs", *_PARTS))
-        rate = "SUM(failed) * 1.0 / NULLIF(SUM(completed) + SUM(failed), 0)"
-        by = f"{keys}, " if keys else ""
-        return f"""
+    counts = ", ".join(f"{ended(outcome)} AS {name}" for name, outcome in _PARTS.items())
+    sums = ", ".join(f"{_sum_jobs(d, name)} AS {name}" for name in ("jobs", *_PARTS))
+    rate = "SUM(failed) * 1.0 / NULLIF(SUM(completed) + SUM(failed), 0)"
+    by = f"{keys}, " if keys else ""
+    return f"""
 SELECT {by}{sums}, {d.rounded(rate, 4)} AS failure_rate, SUM(seconds) AS seconds,
   {sum_in_one_currency(d, "cost")}, {_sum_jobs(d, "uncosted_jobs")} AS uncosted_jobs
 FROM (
   SELECT {by}currency, SUM(jobs) AS jobs, {counts},
-    SUM(CASE WHEN status = 'completed' THEN seconds END) AS seconds, {d.sum_of_money("cost")} AS cost,
+    SUM(CASE WHEN outcome = 'completed' THEN seconds END) AS seconds, {d.sum_of_money("cost")} AS cost,
     SUM(uncosted_jobs) AS uncosted_jobs
-  FROM ({source.format(days=DAILY_JOBS.sql(d, scope))}) q GROUP BY {by}currency
+  FROM ({rows}) q GROUP BY {by}currency
 ) r{f" GROUP BY {keys}" if keys else ""}"""
-
-    return sql
 
 
 def sum_by_span(span: str, d: Dialect, scope: Scope) -> str:

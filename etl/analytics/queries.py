@@ -21,7 +21,7 @@ from etl.analytics.filters import (
     now_parameter,
 )
 from etl.analytics.ranges import local_day, local_hour
-from etl.analytics.reports import REPORTS, Report, spend_by
+from etl.analytics.reports import REPORTS, Report, report_by
 from etl.config.nearest import unknown_name
 from etl.db.engine import storage_errors
 from etl.schema.tables import coverage_gaps, sources, video_jobs
@@ -59,7 +59,7 @@ def run_report(engine: sa.Engine, name: str, chosen: Filter) -> Table:
     """The report `name`. Raises ConfigError for an unknown one, StorageError."""
     if name not in REPORTS:
         raise unknown_name("report", name, REPORTS)
-    report = spend_by(chosen.by) if name == "spend" else REPORTS[name]
+    report = report_by(name, chosen.by) if chosen.by else REPORTS[name]
     with storage_errors(), engine.connect() as conn:
         statement = _report_statement(conn, report, chosen)
         rows = list(conn.execute(statement))

@@ -13,16 +13,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from etl.analytics.filters import JOB_COLUMNS, FilteredColumns
+from etl.analytics.grouped import GROUPED
 from etl.analytics.job_counts import COUNTS, sum_by_hour, sum_by_span, sum_counts, sum_in_one_currency
-from etl.analytics.spend import (
-    BY,
-    RECONCILE_COLUMNS,
-    SPANS,
-    SPEND_COLUMNS,
-    reconcile_cost,
-    spend_report,
-    split_dimensions,
-)
+from etl.analytics.spend import BY, RECONCILE_COLUMNS, SPANS, key_columns, reconcile_cost, split_dimensions
+from etl.errors import ConfigError
 from etl.schema.views.aggregates import CACHE_DAILY, DAILY_JOBS, FAILURES, LATENCY
 from etl.schema.views.columns import Column, Scope, View
 from etl.schema.views.dialects import Dialect
@@ -239,20 +233,22 @@ REPORTS = {
 }
 
 
-def spend_by(by: str) -> Report:
-    """Who spent what, by some of `BY`, which commas part. Raises ConfigError for anything else."""
-    names = split_dimensions(by)
-    known = {column.name: column for column in JOB_FACTS.columns}
-    known |= {name: Column(name, "day", f"First day of the {name}, in the time zone.") for name in SPANS}
-    known["hour"] = Column("hour", "instant", "Start of the hour of creation.")
-    columns = (*(known[BY[name]] for name in names), *SPEND_COLUMNS)
-    keys = ", ".join(sorted((BY[name] for name in names), key=lambda key: key not in SPANS))
-    first = f"{keys}" if set(names) & set(SPANS) else f"COALESCE(cost, 0) DESC, jobs DESC, {keys}"
-    title = f"Spend by {' and '.join(name.replace('-', ' ') for name in names)}"
-    return Report("spend", title, columns, spend_report(names), first, chart="cost")
+def report_by(name: str, by: str) -> Report:
+    """A report of GROUPED by some of `BY`, which commas part. Raises ConfigError for anything else."""
+    if name not in GROUPED:
+        hint = f"--by goes with {', '.join(GROUPED)}"
+        raise ConfigError(f"the report {name} is not added up by anything", hint=hint)
+    grouped, names = GROUPED[name], split_dimensions(by)
+    spans = [BY[n] for n in names if n in SPANS]
+    others = [BY[n] for n in names if n not in SPANS]
+    keys = ", ".join([*spans, *others])
+    title = f"{grouped.title} by {' and '.join(n.replace('-', ' ') for n in names)}"
+    order = (keys, *grouped.then) if spans else (*grouped.first, keys, *grouped.then)
+    columns = (*key_columns(names), *grouped.columns)
+    return Report(name, title, columns, grouped.sql(names), ", ".join(order), chart=grouped.chart)
 
 
-REPORTS["spend"] = spend_by("team")
+REPORTS["spend"] = report_by("spend", "team")
 
 #: What `report` shows without a name.
 SUMMARY = ("totals", "models", "failures", "latency", "open", "freshness")

@@ -74,8 +74,9 @@ RECONCILE_COLUMNS = (
 
 
 def split_dimensions(by: str) -> tuple[str, ...]:
-    """The dimensions of `--by`, which commas part. Raises ConfigError for one that is not in `BY`."""
-    names = tuple(name.strip() for name in by.split(","))
+    """The dimensions of `--by`, which commas part; `virtual_key` is virtual-key. Raises ConfigError for one
+    that is not in `BY`."""
+    names = tuple(name.strip().replace("_", "-") for name in by.split(","))
     for name in names:
         if name not in BY:
             raise ConfigError(f"--by {name}: nothing is added up by that", hint=f"one of: {', '.join(BY)}")
@@ -118,7 +119,7 @@ FROM (
 def _spend_of_jobs(d: Dialect, scope: Scope, names: tuple[str, ...]) -> str:
     settled = "settled_cost IS NOT NULL"
     keys = ", ".join(BY[name] for name in names)
-    made = ", ".join(f"{_key_of_job(d, scope, name)} AS {BY[name]}" for name in names)
+    made = keys_of_jobs(d, scope, names)
     return f"""SELECT {keys}, spent_in, COUNT(*) AS jobs, SUM(completed) AS completed, SUM(failed) AS failed,
     SUM(clip) AS seconds, {d.sum_of_money("spent")} AS cost, SUM(is_settled) AS settled_jobs,
     SUM(CASE WHEN completed = 1 AND spent IS NULL THEN 1 ELSE 0 END) AS uncosted_jobs,
@@ -149,6 +150,19 @@ def _spend_of_requests(d: Dialect, scope: Scope, names: tuple[str, ...]) -> str:
       WHERE r.job_id IS NULL AND r.request_type IN ('video_generation', 'video_remix') AND NOT {READ_TWICE}
     ) j WHERE {scope.where}
   ) q GROUP BY {keys}"""
+
+
+def keys_of_jobs(d: Dialect, scope: Scope, names: tuple[str, ...]) -> str:
+    """The dimensions as columns of job_facts f."""
+    return ", ".join(f"{_key_of_job(d, scope, name)} AS {BY[name]}" for name in names)
+
+
+def key_columns(names: tuple[str, ...]) -> tuple[Column, ...]:
+    known = {column.name: column for column in JOB_FACTS.columns}
+    known |= {name: Column(name, "day", f"First day of the {name}, in the time zone.") for name in SPANS}
+    known["day"] = Column("day", "day", "Day of creation, in the time zone.")
+    known["hour"] = Column("hour", "instant", "Start of the hour of creation.")
+    return tuple(known[BY[name]] for name in names)
 
 
 def _key_of_job(d: Dialect, scope: Scope, name: str) -> str:

@@ -68,7 +68,7 @@ def command(
         str | None,
         typer.Option(
             metavar="WHAT",
-            help="With spend: team, customer, virtual-key, user, business-unit, model, provider, source, "
+            help="With totals, cost, failures, latency, spend: team, customer, virtual-key, user, business-unit, model, provider, source, "
             "status, size, hour, day, week or month; several with commas, as in team,model.",
             show_default="team",
         ),
@@ -157,12 +157,14 @@ def _make_filter(
 def _added_up_by(chosen: Filter, name: str | None, by: str | None) -> Filter:
     from dataclasses import replace
 
+    from etl.analytics.grouped import GROUPED
     from etl.analytics.spend import split_dimensions
 
     if by is None:
         return chosen
-    if name != "spend":
-        raise ConfigError("--by goes with the report spend", hint="bifrost-etl report spend --by team")
+    if name not in GROUPED:
+        hint = "bifrost-etl report spend --by team"
+        raise ConfigError(f"--by goes with the reports {', '.join(GROUPED)}", hint=hint)
     return replace(chosen, by=",".join(split_dimensions(by)))
 
 
