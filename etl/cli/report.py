@@ -68,9 +68,10 @@ def command(
         str | None,
         typer.Option(
             metavar="WHAT",
-            help="With totals, cost, failures, latency, spend: team, customer, virtual-key, user, business-unit, model, provider, source, "
-            "status, size, hour, day, week or month; several with commas, as in team,model.",
-            show_default="team",
+            help="With totals, cost, failures, latency, spend: team, customer, virtual-key, user, "
+            "business-unit, model, provider, source, status, size, hour, day, week or month; several with "
+            "commas, as in team,model.",
+            show_default="team, of spend",
         ),
     ] = None,
     format: FormatOption = "table",
