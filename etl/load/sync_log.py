@@ -49,19 +49,6 @@ _DRIFT = bulk.Merge(
 )
 
 
-#: So many pages back is looked for the longest.
-_RECENT = 50
-
-
-def longest_page(conn: sa.Connection, source_id: int) -> int:
-    """Items on the longest of the source's recent pages; 0 without any."""
-    c = list_pages.c
-    recent = (
-        sa.select(c["items"]).where(c.source_id == source_id).order_by(c.id.desc()).limit(_RECENT).subquery()
-    )
-    return int(conn.scalar(sa.select(sa.func.max(recent.c["items"]))) or 0)
-
-
 def log_pages(
     conn: sa.Connection,
     source_id: int,

@@ -21,6 +21,9 @@ from etl.pipeline.trouble import POISON
 from etl.pipeline.walk import Steering, walk_list
 from etl.records import PageRequest, PageRows
 
+#: The smallest number of jobs per page that a gateway caps its limit at.
+LEAST_CAP = 2
+
 
 def tick(run: Run) -> None:
     """Bring the source up to date. Raises GatewayError, StorageError, LeaseLost, Stopped."""
@@ -87,10 +90,11 @@ def _has_witness(run: Run, first: PageRows) -> bool:
 
 def _walk(run: Run, first: PageRows) -> None:
     run.lane("tick", "asc")
-    behind = _behind_unsaid_end(run, first)
+    over = _nothing_new(run, first)
     _take(run, first)
-    _read_on(run, first.page.following or behind)
-    _doubt_full_end(run)
+    if not over:
+        _read_on(run, first.page.following)
+        _doubt_full_end(run)
 
 
 def _read_on(run: Run, request: PageRequest | None) -> None:
@@ -101,41 +105,19 @@ def _read_on(run: Run, request: PageRequest | None) -> None:
 class _FromFrontier(Steering):
     """Oldest first, to the end of the list."""
 
-    _behind: PageRequest | None = None
-
     def take_page(self, rows: PageRows) -> None:
-        self._behind = _behind_unsaid_end(self.run, rows)
         _take(self.run, rows)
 
     def pass_poison(self, request: PageRequest, error: GatewayError) -> PageRequest | None:
         return isolate(self.run, self.lane, request, error)
 
-    def doubt_end(self) -> PageRequest | None:
-        behind, self._behind = self._behind, None
-        return behind
-
-
-def _behind_unsaid_end(run: Run, rows: PageRows) -> PageRequest | None:
-    """What to ask behind a page that seems to be the last one by its length alone, where more stands there.
-
-    A gateway without `has_more` may have begun to cap pages at fewer jobs than before. Nothing is asked when
-    the page shows only settled jobs up to the newest one known.
-    """
-    page, ids = rows.page, [row.job_id for row in rows.jobs]
-    if page.has_more is not None or not ids or not page.ends or _nothing_new(run, rows):
-        return None
-    request = replace(page.request, after=rows.page.leads_to)
-    try:
-        more = run.first(request)
-    except (DeadCursor, NotFound):
-        return None
-    except POISON:
-        return request
-    return request if any(row.job_id not in ids for row in more.jobs) or more.rejects else None
-
 
 def _nothing_new(run: Run, rows: PageRows) -> bool:
+    """Of a page that does not say whether more follows: settled jobs up to the newest one known, and so few
+    that no gateway caps its pages there. Then nothing is asked behind it."""
     ids, ground = [row.job_id for row in rows.jobs], run.state.complete_run_id or 0
+    if rows.page.has_more is not None or rows.rejects or not 0 < len(rows.page.items) < LEAST_CAP:
+        return False
     known, source_id = run.store.known(ids), run.store.source_id
     newest = run.store.read(lambda conn: newest_known(conn, source_id, ground))
     settled = all(row.settled and row.job_id in known for row in rows.jobs)

@@ -94,9 +94,9 @@ class Guard:
     def _check_cursor(self, rows: PageRows) -> None:
         following = rows.page.following
         if following is None or following.after is None:
-            if rows.page.items and rows.page.has_more:
+            if rows.page.items and not rows.page.ends:
                 raise PagingError(
-                    f"the page {_after(rows)} says that more follows, but nothing on it has an id",
+                    f"the page {_after(rows)} is not the last one, but nothing on it has an id",
                     hint="the gateway's items are no jobs, or it names them differently; run `check`",
                 )
             return

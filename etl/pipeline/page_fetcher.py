@@ -9,7 +9,7 @@ from dataclasses import replace
 from etl.config import Source
 from etl.errors import DeadCursor, NotFound, StalePage, Unparseable, Unsupported
 from etl.extract import GatewayClient
-from etl.load import Store, sync_log
+from etl.load import Store
 from etl.pipeline.accounts import Accounts
 from etl.pipeline.passthrough import Passthrough
 from etl.records import PageRequest, PageRows, RawPage
@@ -17,6 +17,8 @@ from etl.transform import Options, transform_page
 
 #: How often a page from the gateway's cache is asked for again, each time with another limit.
 CACHE_RETRIES = 3
+#: Jobs that a page may hold.
+MOST = 100
 
 
 class PageFetcher:
@@ -35,13 +37,13 @@ class PageFetcher:
         self.passthrough = Passthrough(source, gateway, store, self._transform)
         self.accounts = Accounts(source, gateway, store.known, self.peek)
         self._lock = threading.Lock()
-        self._longest: int | None = None  # of the pages that do not say whether more follows; None: not asked
+        self._longest = 0  # of this run's pages that do not say whether more follows
 
     def fetch(self, request: PageRequest, *, attempts: int | None = None) -> PageRows:
         """One page that the gateway itself answered; pages from its cache are logged and asked for again."""
         for shrink in range(CACHE_RETRIES + 1):
             limit = request.limit - shrink if request.limit > shrink else request.limit + shrink
-            rows = self._own_page(replace(request, limit=limit), attempts)
+            rows = self._page_that_leads_on(replace(request, limit=limit), attempts)
             if not rows.stale:
                 return replace(rows, ready=self._store.ready(rows))
             self._distrust(rows)
@@ -49,6 +51,17 @@ class PageFetcher:
             f"the gateway's cache answered {CACHE_RETRIES + 1} times for the page after {request.after!r}",
             hint="switch the gateway's semantic cache off for this key; a cached list is out of date",
         )
+
+    def _page_that_leads_on(self, request: PageRequest, attempts: int | None) -> PageRows:
+        """A page on which nothing has an id is asked for again, longer: nothing could be asked behind it."""
+        rows, asked = self._own_page(request, attempts), request
+        while rows.page.items and rows.page.leads_to is None and not rows.page.ends and asked.limit < MOST:
+            self._distrust(rows)
+            asked = replace(asked, limit=min(MOST, 4 * asked.limit))
+            rows = self._own_page(asked, attempts)
+        if asked is request or rows.page.ends:
+            return rows
+        return replace(rows, page=replace(rows.page, request=request))
 
     def _page(self, request: PageRequest, attempts: int | None) -> PageRows:
         """As the list shows it, or as the provider sends it where the gateway cannot decode a job of it."""
@@ -109,13 +122,10 @@ class PageFetcher:
         return replace(rows, page=replace(page, items=(b"",) * len(page.items)))
 
     def _with_full(self, page: RawPage) -> RawPage:
-        """Where only its length says whether more follows: a gateway may cap the limit unsaid, so a page is
-        full that is as long as the longest one known."""
+        """Where only its length says whether more follows: a gateway may cap the limit unsaid, today at fewer
+        jobs than yesterday, so a page is full that is as long as the longest one of this run."""
         if page.has_more is not None or not page.items:
             return page
         with self._lock:
-            if self._longest is None:
-                source_id = self._store.source_id
-                self._longest = self._store.read(lambda conn: sync_log.longest_page(conn, source_id))
             self._longest = max(self._longest, len(page.items))
             return replace(page, full=min(self._longest, page.request.limit))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 
+from harness.worlds import wild
 from harness.worlds.world import DAY, Action, Character, Job, Outage, Settings, World
 
 LIES = (
@@ -47,6 +48,8 @@ def draw(seed: int) -> World:
         since = rng.uniform(0, days * DAY)
         length = rng.choice((5.0, 600.0, 7200.0))
         world.outages.append(Outage(since, since + length, rng.choice(TROUBLES)))
+    if seed >= wild.FIRST:
+        wild.make_wild(world)
     return world
 
 

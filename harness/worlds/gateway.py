@@ -6,6 +6,7 @@ It answers with status, headers and bytes, or with the way the connection ends, 
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 from collections.abc import Callable
@@ -13,50 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from harness.worlds import passthrough
+from harness.worlds.answers import NO_BY_ID, PROVIDER, TROUBLES, Answer, Item, Refusal, Sent, error
 from harness.worlds.world import START, Job, World
 
-Item = Any
-_PROVIDER = "openai"
 _FEW = 20  # of a list that ignores its cursor
-
-
-@dataclass
-class Answer:
-    """What came over the wire for one request. `ending`: body | cut | reset | timeout | refused."""
-
-    status: int
-    body: bytes
-    kind: str = "application/json"
-    ending: str = "body"
-
-
-@dataclass
-class Sent:
-    """The log's entry of one answer. `items` are the jobs as sent, where it is a page or a job."""
-
-    at: float
-    path: str
-    query: dict[str, str]
-    status: int
-    ending: str
-    items: list[Item] | None = None
-    lies: tuple[str, ...] = ()
-    trouble: str | None = None
-    poisoned: bool = False
-    cached: bool = False
-    size: int = 0
-
-    @property
-    def honest(self) -> bool:
-        return not self.lies and self.trouble is None
-
-
-class Refusal(Exception):
-    """An answer with an error."""
-
-    def __init__(self, status: int, message: str, kind: str | None = None) -> None:
-        super().__init__(message)
-        self.status, self.kind = status, kind
 
 
 @dataclass
@@ -70,6 +32,9 @@ class Gateway:
 
     def __init__(self, world: World) -> None:
         self.world, self.character = world, world.character
+        self.cap = world.character.cap
+        self.polled: dict[str, float] = {}  # when each job was last read by id
+        self.pin: str | None = None
         self.now = 0.0
         self.calm = False
         self.log: list[Sent] = []
@@ -86,7 +51,7 @@ class Gateway:
 
     def id_of(self, job: Job) -> str:
         suffixed = self.character.dialect in ("bifrost", "bifrost2", "reference")
-        return f"{job.name}:{_PROVIDER}" if suffixed else job.name
+        return f"{job.name}:{PROVIDER}" if suffixed else job.name
 
     def is_listed(self, job: Job, at: float) -> bool:
         """By time and retention alone; a window is the list's affair."""
@@ -100,6 +65,12 @@ class Gateway:
         window = self.character.window
         return jobs if window is None else jobs[-window:]
 
+    def order_of(self, asked: str) -> str:
+        """In which order it lists when asked for this one."""
+        if self.character.ignores_after:
+            return "desc"
+        return asked if self.character.order == "both" else self.character.order
+
     def is_poison(self, job: Job, at: float) -> bool:
         return job.poison is not None and job.poison <= at and (job.cured is None or at < job.cured)
 
@@ -107,6 +78,8 @@ class Gateway:
         """The item that a page shows of it at that time."""
         if job.odd is not None:
             return _odd(job)
+        if self.character.moves_by_id:
+            at = min(at, self.polled.get(job.name, job.born))
         item = self._contract(job, at)
         for moment, name, value in job.edits:
             if moment <= at:
@@ -131,7 +104,8 @@ class Gateway:
 
     # --- what is said ---------------------------------------------------------------------------
 
-    def answer(self, target: str) -> Answer:
+    def answer(self, target: str, pin: str | None = None) -> Answer:
+        self.pin = pin
         split = urlsplit(target)
         query = {name: values[-1] for name, values in parse_qs(split.query).items()}
         self.now += self.character.latency + 0.001
@@ -147,6 +121,8 @@ class Gateway:
         try:
             if sent.path == "/v1/videos":
                 return self._list(rng, sent)
+            if sent.path.startswith(passthrough.PATH):
+                return passthrough.answer(self, sent)
             return self._one(sent)
         except Refusal as refusal:
             sent.poisoned = "unmarshal" in str(refusal)
@@ -165,6 +141,9 @@ class Gateway:
             whole = self._answered(rng, sent)
             sent.items = None
             return Answer(whole.status, whole.body[: len(whole.body) // 2], whole.kind, "cut")
+        if found == "gzip_cut":
+            whole, sent.items = self._answered(rng, sent), None
+            return Answer(whole.status, gzip.compress(whole.body)[:-9], whole.kind, zipped=True)
         return TROUBLES[found]()
 
     def _drawn(self, rng: random.Random) -> str | None:
@@ -177,13 +156,15 @@ class Gateway:
     def _one(self, sent: Sent) -> Answer:
         how = self.character.by_id
         if how != "right":
-            raise _NO_BY_ID[how]
+            raise NO_BY_ID[how]
         job_id = sent.path.removeprefix("/v1/videos/")
         job = self._by_id.get(job_id)
-        if job is None or job.stranger or job.odd or not self.is_listed(job, self.now):
+        strangers = self._is_strangers_turn(sent)
+        if job is None or job.stranger != strangers or job.odd or not self.is_listed(job, self.now):
             raise Refusal(404, "video not found")
         if self.is_poison(job, self.now):
             raise Refusal(500, "failed to unmarshal response from provider API")
+        self.polled[job.name] = self.now
         item = {name: value for name, value in self.shown(job, self.now).items() if value}
         sent.items = [item]
         return Answer(200, json.dumps(item).encode())
@@ -194,17 +175,16 @@ class Gateway:
         lie = self._lie(rng)
         sent.lies = (lie,) if lie else ()
         query = sent.query
-        strangers = lie == "other_account"
+        strangers = lie == "other_account" or self._is_strangers_turn(sent)
+        if self.character.ties == "moving" and not self.calm:
+            self._move_ties(rng, sent)
         jobs = self.listed(self.now, strangers=strangers)
         order = query.get("order", "desc")
         if lie == "order_ignored":
             order = "asc" if order == "desc" else "desc"
-        if self.character.order != "both":
-            order = self.character.order
-        if self.character.ignores_after:
-            order = "desc"
+        order = self.order_of(order)
         jobs = jobs if order == "asc" else jobs[::-1]
-        limit = min(int(query.get("limit") or 20), self.character.cap or 100)
+        limit = min(int(query.get("limit") or 20), self.cap or 100)
         after = None if lie == "cursor_ignored" or self.character.ignores_after else query.get("after")
         if self.character.ignores_after:
             limit = min(limit, _FEW)
@@ -212,6 +192,17 @@ class Gateway:
         if self.character.ignores_after:
             page.more = False
         return self._said(rng, sent, page, lie)
+
+    def _is_strangers_turn(self, sent: Sent) -> bool:
+        if not self.character.alternates or self.pin == "a" or len(self.log) % 2:
+            return False
+        sent.lies = ("other_account",)
+        return True
+
+    def _move_ties(self, rng: random.Random, sent: Sent) -> None:
+        """The order within each second is another one at each request."""
+        self._order.sort(key=lambda job: (int(job.born), rng.random()))
+        sent.lies = (*sent.lies, "moved")
 
     def _lie(self, rng: random.Random) -> str | None:
         if self.calm:
@@ -231,7 +222,7 @@ class Gateway:
 
     def _start(self, jobs: list[Job], order: str, after: str) -> int:
         """Where the page behind a cursor begins; -1: nowhere. Ids work without their suffix too."""
-        native = after.removesuffix(f":{_PROVIDER}")
+        native = after.removesuffix(f":{PROVIDER}")
         for index, job in enumerate(jobs):
             if native in (job.name, _odd_id(job)):
                 return index + 1
@@ -263,6 +254,9 @@ class Gateway:
             sent.cached = True
         elif lie in ("false_end", "empty", "null_data"):
             items, more = items[: rng.randint(0, len(items)) if lie == "false_end" else 0], False
+        elif lie == "hollow" and page.jobs:
+            sent.items = []
+            return Answer(200, json.dumps(self._envelope([], True, items[-1], lie)).encode())
         elif lie == "more":
             more = not more
             sent.lies = ("more" if more else "less",)
@@ -290,9 +284,10 @@ class Gateway:
             if how != "absent":
                 body[name] = None if how == "null" else value
         if character.dialect in ("bifrost", "bifrost2"):
-            extra: dict[str, Any] = {"request_type": "video_list", "provider": _PROVIDER, "latency": 12}
+            extra: dict[str, Any] = {"request_type": "video_list", "provider": PROVIDER, "latency": 12}
             if character.dialect == "bifrost2":
-                extra["routing_info"] = {"provider": _PROVIDER, "key": "b" if lie == "other_account" else "a"}
+                other = lie == "other_account" or "other_account" in self.log[-1].lies
+                extra["routing_info"] = {"provider": PROVIDER, "key": "b" if other else "a"}
             body["extra_fields"] = extra
         if lie == "cached":
             body.setdefault("extra_fields", {})["cache_debug"] = {"cache_hit": True, "hit_type": "direct"}
@@ -320,32 +315,3 @@ def _odd_id(job: Job) -> str:
 
 def _id_of(item: Item) -> str | None:
     return item.get("id") if isinstance(item, dict) else None
-
-
-def error(status: int, message: str) -> Answer:
-    body = {"is_bifrost_error": False, "error": {"message": message}, "extra_fields": {"provider": _PROVIDER}}
-    return Answer(status, json.dumps(body).encode())
-
-
-_HTML = b"<html><body>bifrost</body></html>"
-_NO_BY_ID = {
-    "404": Refusal(404, "not found", "text/plain"),
-    "html": Refusal(200, "<html></html>", "text/html"),
-    "403": Refusal(403, "videos cannot be retrieved with this key"),
-}
-TROUBLES: dict[str, Callable[[], Answer]] = {
-    "500": lambda: error(500, "internal error"),
-    "502": lambda: Answer(502, _HTML, "text/html"),
-    "503": lambda: error(503, "unavailable"),
-    "504": lambda: error(504, "request_timed_out"),
-    "429": lambda: error(429, "rate_limited"),
-    "401": lambda: error(401, "Unauthorized"),
-    "transient_400": lambda: error(400, "request dropped: queue is full"),
-    "empty_response": lambda: error(500, "empty response received from provider"),
-    "html": lambda: Answer(200, _HTML, "text/html"),
-    "garbage": lambda: Answer(200, b'{"object":"list","data":[{"id":'),
-    "empty_body": lambda: Answer(200, b""),
-    "reset": lambda: Answer(0, b"", ending="reset"),
-    "timeout": lambda: Answer(0, b"", ending="timeout"),
-    "refused": lambda: Answer(0, b"", ending="refused"),
-}

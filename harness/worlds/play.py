@@ -43,6 +43,8 @@ def _act(played: Played, process: Process, action: Action, product: Product) -> 
     """
     gateway = played.gateway
     gateway.now += action.wait
+    process.ahead = process.ahead if action.clock is None else action.clock
+    gateway.cap = gateway.cap if action.cap is None else action.cap
     since, first = gateway.now, len(gateway.log)
     result = process.run(action.kind, kill=action.kill, stop=action.stop)
     if gateway.calm and result is not None and isinstance(result.error, SuspiciousScan):

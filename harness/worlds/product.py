@@ -48,14 +48,14 @@ class Endless(BaseException):
 
 
 class Fate:
-    """What becomes of the run under way. `kill` is (request | before | after, n), `stop` a request."""
+    """What becomes of the run under way: see `world.Action`."""
 
     def __init__(self) -> None:
         self.begin(None, None)
 
     def begin(self, kill: tuple[str, int] | None, stop: int | None) -> None:
         self.kill, self.stop_at = kill, stop
-        self.dead, self.requests, self.commits = False, 0, 0
+        self.dead, self.requests, self.commits, self.statements = False, 0, 0, 0
         self.stop = threading.Event()
 
     def requested(self, _number: int) -> None:
@@ -75,8 +75,8 @@ class Fate:
             self._die_if("after", self.commits)
 
     def executing(self, *_: Any) -> None:
-        if self.dead:
-            raise Killed
+        self.statements += 1
+        self._die_if("statement", self.statements)
 
     def _die_if(self, what: str, number: int) -> None:
         if self.dead or self.kill == (what, number):
@@ -128,6 +128,7 @@ class Process:
     ) -> None:
         self.engine, self.fate, self.gateway, self.rng = engine, fate, gateway, rng
         self.requests = 0  # of the last run
+        self.ahead = 0.0  # our clock, of the true one
         gateway.on_request = self._requested
         self._store: Store | None = None
         self._renewed = 0.0
@@ -152,7 +153,7 @@ class Process:
         )
 
     def clock(self) -> datetime:
-        return datetime.fromtimestamp(START, UTC) + timedelta(seconds=self.gateway.now)
+        return datetime.fromtimestamp(START, UTC) + timedelta(seconds=self.gateway.now + self.ahead)
 
     def sleep(self, seconds: float) -> None:
         self.gateway.now += seconds

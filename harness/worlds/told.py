@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from etl.records import RunResult
-from harness.worlds.gateway import Gateway, Item, Sent
+from harness.worlds.answers import Item, Sent
+from harness.worlds.gateway import Gateway
 from harness.worlds.world import World
 
 

@@ -16,13 +16,13 @@ from typing import Any
 from etl.errors import EtlError, LeaseLost
 from harness.worlds.gateway import Gateway
 from harness.worlds.told import Played, Told
-from harness.worlds.world import Job
+from harness.worlds.world import Job, World
 
 FIELDS = "status, prompt, size, seconds, created_at, completed_at, expires_at, error_code, error_message"
 #: Lies about what is listed; the other ones only dress the truth.
 HARMFUL = {
     *("false_end", "empty", "null_data", "less", "repeat", "cursor_ignored", "order_ignored"),
-    *("other_account", "dropped"),
+    *("other_account", "dropped", "hollow", "moved"),
 }
 State = tuple[Any, ...]
 Row = sqlite3.Row
@@ -78,6 +78,7 @@ def after_run(played: Played, conn: sqlite3.Connection) -> list[str]:
     said = list(_ending(played, told))
     if told.status == "ok":
         said += _green(played, told, stored)
+        said += _no_false_unlist(played, told, stored)
     said += _counts(told, stored)
     return said
 
@@ -140,6 +141,21 @@ def _green(played: Played, told: Told, stored: Stored) -> Iterator[str]:
         yield from _no_longer_listed(played, told, stored)
 
 
+def _no_false_unlist(played: Played, told: Told, stored: Stored) -> Iterator[str]:
+    """Whatever order jobs of one second come in, and whoever else answers."""
+    character = played.gateway.character
+    if character.ties != "moving" and not character.alternates:
+        return
+    if any(HARMFUL - {"moved", "other_account"} & set(sent.lies) for sent in played.gateway.log):
+        return
+    for job in _steady(played.gateway, told):
+        row = stored.jobs.get(played.gateway.id_of(job))
+        if row is not None and row["unlisted_at"] is not None and job.gone is None:
+            yield f"false unlist: {row['job_id']} ({row['unlisted_reason']}) was listed all the time"
+        if row is None and character.alternates and not _is_covered(played.gateway, job, stored):
+            yield f"blind: {job.name} is not stored, two accounts answer, and the {told.kind} was ok"
+
+
 def _is_full(played: Played, told: Told) -> bool:
     """It read the whole list itself: a first load that goes on where another run stopped has not."""
     kind = told.result and told.result.kind
@@ -190,16 +206,25 @@ def states(gateway: Gateway, job: Job, told: Told) -> list[State]:
 
 def _is_due(played: Played, told: Told, job: Job, *, full: bool) -> bool:
     """Its present state must be known: a full scan shows every job, a tick those that were open."""
+    if played.gateway.character.moves_by_id:
+        return False  # a bounded number is read by id
     if played.gateway.is_poison(job, told.since) or played.gateway.is_poison(job, told.until):
         return False
     if full:
         return True
-    if told.until - job.born + abs(played.gateway.character.skew) > 0.9 * played.world.settings.patience:
+    if (
+        told.until - job.born + abs(played.gateway.character.skew) + _clock_errs(played.world)
+        > 0.9 * played.world.settings.patience
+    ):
         return False
     if job.gone is not None and job.gone < told.until:
         return False
     last = played.last_sent(told).get(played.gateway.id_of(job))
     return last is None or state_of(last)[0] in ("queued", "in_progress")
+
+
+def _clock_errs(world: World) -> float:
+    return max((abs(action.clock or 0.0) for action in world.actions), default=0.0)
 
 
 def _is_covered(gateway: Gateway, job: Job, stored: Stored) -> bool:
@@ -371,7 +396,7 @@ def _calm_runs(played: Played) -> Iterator[str]:
 def _order(played: Played, stored: Stored) -> Iterator[str]:
     """Positions give the gateway's order."""
     gateway, last = played.gateway, played.runs[-1]
-    if gateway.world.lies or any(sent.poisoned for sent in gateway.log):
+    if gateway.world.lies or gateway.character.ties == "moving" or any(sent.poisoned for sent in gateway.log):
         return
     steady = [job for job in _steady(gateway, last) if gateway.id_of(job) in stored.jobs]
     if gateway.character.order != "both" and len({int(job.born) for job in steady if job.dated}) < 2:

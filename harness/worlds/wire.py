@@ -10,7 +10,8 @@ from typing import Any
 
 from urllib3 import HTTPResponse, exceptions
 
-from harness.worlds.gateway import Answer, Gateway
+from harness.worlds.answers import Answer
+from harness.worlds.gateway import Gateway
 
 
 class Pool:
@@ -20,12 +21,17 @@ class Pool:
         self._gateway = gateway
 
     def urlopen(self, _method: str, target: str, **_options: Any) -> HTTPResponse:
-        answer = self._gateway.answer(target)
+        pin = _options.get("headers", {}).get("x-bf-api-key")
+        answer = self._gateway.answer(target, pin)
         if answer.ending in _ENDINGS:
             raise _ENDINGS[answer.ending](self)
         return HTTPResponse(
             body=io.BytesIO(answer.body),
-            headers={"Content-Type": answer.kind, "Content-Length": str(_promised(answer))},
+            headers={
+                "Content-Type": answer.kind,
+                "Content-Length": str(_promised(answer)),
+                **({"Content-Encoding": "gzip"} if answer.zipped else {}),
+            },
             status=answer.status,
             preload_content=False,
             decode_content=False,

@@ -17,10 +17,13 @@ class Character:
     """What kind of gateway it is. Each default is the plain one, which shrinking tries first.
 
     dialect: bifrost (suffixed ids, extra_fields) | bifrost2 (routing_info) | openai | reference (no status).
-    order: both | desc | asc: the only one it lists in. ties: sequence | id, within a second.
+    order: both | desc | asc: the only one it lists in. ties: sequence | id | moving (anew for each page,
+    while the disorder lasts), within a second.
     dead_cursor: 400 | 404 | 410 | 422 | empty | first_page | exact, where `after` names no listed job.
     has_more, last_id: right | absent | null. by_id: right | 404 | html | 403.
-    window: it lists its newest so many only. ignores_after: every page is the newest one.
+    window: it lists its newest so many only. ignores_after: every page is the newest one. alternates: every
+    other answer is another account's. passthrough: none | right | list_only: the provider's own bytes, and
+    whether single jobs are among them. moves_by_id: a listed status is that of the last read by id.
     """
 
     dialect: str = "bifrost"
@@ -31,6 +34,9 @@ class Character:
     retention: float | None = None
     window: int | None = None
     ignores_after: bool = False
+    alternates: bool = False
+    passthrough: str = "none"
+    moves_by_id: bool = False
     has_more: str = "right"
     last_id: str = "right"
     by_id: str = "right"
@@ -62,13 +68,16 @@ class Job:
 
 @dataclass
 class Action:
-    """After `wait` seconds: sync or reconcile. `kill` is (request | before | after, n): at the n-th request,
-    before the n-th commit, after it. `stop` asks for an end at the n-th request."""
+    """After `wait` seconds: sync or reconcile. `kill` is (request | before | after | statement, n): at the
+    n-th request, before the n-th commit, after it, at the n-th statement. `stop` asks for an end at the n-th
+    request. From then on our clock is so far ahead (`clock`), and pages hold at most `cap` jobs (0: any)."""
 
     wait: float
     kind: str = "sync"
     kill: tuple[str, int] | None = None
     stop: int | None = None
+    clock: float | None = None
+    cap: int | None = None
 
 
 @dataclass
