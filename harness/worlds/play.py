@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from etl.errors import SuspiciousScan
-from harness.worlds import verdict
+from harness.worlds import end, verdict
 from harness.worlds.gateway import Gateway
 from harness.worlds.product import LEASE, Process, Product, replaced
 from harness.worlds.told import Played, Told
@@ -25,7 +25,7 @@ def play(world: World, product: Product) -> Played:
                 return played
         if _calm(played, process, product):
             with product.reading() as conn:
-                played.findings += verdict.at_the_end(played, conn)
+                played.findings += end.at_the_end(played, conn)
     return played
 
 

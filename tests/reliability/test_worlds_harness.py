@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.worlds import kept, verdict
+from harness.worlds import end, kept, verdict
 from harness.worlds.draw import draw
 from harness.worlds.play import play
 from harness.worlds.product import Product
@@ -79,7 +79,7 @@ def test_the_verdict_notices(product: Product, kind: str) -> None:
     assert played.findings == []
     with product.reading() as conn:
         _spoil(conn, DAMAGE[kind])
-        found = verdict.after_run(played, conn) + verdict.at_the_end(played, conn)
+        found = verdict.after_run(played, conn) + end.at_the_end(played, conn)
     assert kind in {finding.partition(":")[0] for finding in found}
 
 
