@@ -146,7 +146,8 @@ class Probe:
     def _check_limit(self, ids: list[str]) -> Finding:
         if len(ids) > LIMIT:
             said = f"asked for {LIMIT} jobs, got {len(ids)}: the gateway ignores limit"
-            return self._make_finding("limit", False, said, _UNLIMITED)
+            known = self._is_known_to_show_one_page()
+            return self._make_finding("limit", None if known else False, said, None if known else _UNLIMITED)
         good = True if len(ids) == LIMIT else None
         return self._make_finding(
             "limit", good, "honoured" if good else f"not checked: {_count_of_jobs(len(ids))} listed"
@@ -189,13 +190,20 @@ class Probe:
             )
         second = _job_ids(self._read_page("asc", after=following.after))
         if set(second) & set(ids):
-            good = None if self._source.window == "always" else False  # somebody knows
-            return self._make_finding("cursor", good, "ignored: the second page repeats the first", _UNPAGED)
+            said = "ignored: the second page repeats the first"
+            if self._is_known_to_show_one_page():
+                return self._make_finding("cursor", None, said, _OVERLAP)
+            return self._make_finding("cursor", False, said, _UNPAGED)
         if not second and first.page.has_more:
             return self._make_finding(
                 "cursor", False, "the second page is empty, though more was promised", _UNPAGED
             )
         return self._make_finding("cursor", True, "honoured: the second page continues the first")
+
+    def _is_known_to_show_one_page(self) -> bool:
+        """Somebody said so, or it is what such a server does: no fault to be mended before a sync."""
+        kind = self._gateway.kind.seen or self._source.profile
+        return self._source.window == "always" or PROFILES[kind].one_page
 
     # clock, cache
 
@@ -225,9 +233,8 @@ class Probe:
         )
 
 
-_UNPAGED = (
-    "only the newest page can be read: sync so often that pages overlap, and set `window: always` if you know"
-)
+_OVERLAP = "only the newest page can be read: sync so often that pages overlap"
+_UNPAGED = f"{_OVERLAP}, and set `window: always` if you know"
 _UNLIMITED = f"no harm where the cursor is honoured; otherwise {_UNPAGED}"
 _PIN = (
     "the provider has several keys: make one source for each, pinned with key_name (see `bifrost-etl init`)"

@@ -123,6 +123,19 @@ def test_a_litellm_proxy_is_asked_for_its_provider_in_a_header(command: Command)
         assert len(stored(command.folder)) == 17
 
 
+def test_a_litellm_proxy_with_more_than_a_page_is_no_fault(command: Command) -> None:
+    """It shows its newest page only, which nobody can mend: what is deployed behind `check` may go on."""
+    server = LiteLLM(headers={"x-litellm-version": "1.108.7"})
+    server.make(45, time.time() - HOUR)
+    with serving(server):
+        configure(command, server, ", provider: azure")
+        said = run(command, "check")
+        assert "– cursor: ignored" in said and "sync so often that pages overlap" in said
+        run(command, "sync")
+        assert len(stored(command.folder)) == 20
+        assert "window, accepted" in run(command, "gaps")
+
+
 @pytest.mark.parametrize("cap", [7, 20, 50])
 def test_a_silent_cap_is_ordinary(command: Command, cap: int) -> None:
     server = OpenAI(cap=cap)
