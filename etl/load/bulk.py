@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import chain, islice
 from typing import Any, NamedTuple, TypeVar
@@ -13,6 +12,7 @@ import sqlalchemy as sa
 
 from etl.db.types import JsonText
 from etl.load import bulk_mysql, bulk_postgres
+from etl.load.sql_values import storable_text
 
 Row = Sequence[Any]
 _T = TypeVar("_T")
@@ -37,7 +37,7 @@ def insert_rows(conn: sa.Connection, table: sa.Table, columns: tuple[str, ...], 
 
 def prepare_rows(dialect: str, table: sa.Table, columns: tuple[str, ...], rows: Sequence[Row]) -> list[Any]:
     """Rows of these columns, as far along as they can be without a connection: for `insert_ready`. Their
-    times are made by `write_instants`."""
+    times are made by `sql_values.write_instants`."""
     if dialect == "postgresql":
         return bulk_postgres.copyable_rows(table, columns, rows, timed=True)
     return _as_tuples(rows) if dialect == "sqlite" else bulk_mysql.json_lines(rows)
@@ -177,54 +177,6 @@ def _storable_ids(ids: Sequence[str]) -> Sequence[str]:
 
 def _ids_as_json(ids: Sequence[str]) -> str:
     return msgspec.json.encode(ids).decode()
-
-
-def moment_literal(at: datetime) -> str:
-    """An instant as every database reads it in the text of a statement."""
-    return f"'{_instant_text(at)}'"
-
-
-def as_binary(dialect: str, data: bytes | None) -> Any:
-    """Bytes as rows for `merge_rows` hold them."""
-    if data is None or dialect == "sqlite":
-        return data
-    return f"\\x{data.hex()}" if dialect == "postgresql" else bulk_mysql.Literal(f"X'{data.hex()}'")
-
-
-def storable_text(text: str | None) -> str | None:
-    """The text as every database takes it: cursors and messages come from the gateway unseen."""
-    return None if text is None else text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
-
-
-def instant_writer(dialect: str) -> Callable[[datetime], Any]:
-    """An instant as rows for this database hold it; on SQLite its text, as stored."""
-    return _as_is if dialect == "postgresql" else _instant_text
-
-
-def write_instants(dialect: str, moments: Sequence[datetime | None]) -> Sequence[Any]:
-    """Many at once, for `prepare_rows`."""
-    return bulk_postgres.copyable_instants(moments) if dialect == "postgresql" else _instant_texts(moments)
-
-
-def _as_is(moment: datetime) -> datetime:
-    return moment
-
-
-def _instant_text(moment: datetime) -> str:
-    # Fixed width, so that SQLite's text sorts as time; what SQLAlchemy's own type writes.
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
-
-
-def _instant_texts(moments: Sequence[datetime | None]) -> Sequence[str | None]:
-    """As JSON's texts, in a third of the time of writing each, as long as they are whole seconds of UTC:
-    those that a gateway sends are."""
-    text = msgspec.json.encode(moments)
-    if text.count(b'Z"') + moments.count(None) < len(moments) or b"." in text:
-        return [None if moment is None else _instant_text(moment) for moment in moments]
-    return _decode_texts(text.replace(b"T", b" ").replace(b'Z"', b'.000000"'))
-
-
-_decode_texts = msgspec.json.Decoder(list[str | None]).decode
 
 
 def _as_tuples(rows: Iterable[Row]) -> list[tuple[Any, ...]]:

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from etl.db.engine import write_transaction
 from etl.load import bulk, lookup
 from etl.load.placing import Lane
+from etl.load.sql_values import storable_text
 from etl.schema.tables import coverage_gaps, video_jobs
 
 #: `unreadable`: the gateway fails on every page that holds this stretch. `interrupted`: a walk from the
@@ -162,7 +163,7 @@ class GapBook:
     def _record_gap(self, gap: Gap) -> None:
         """Write the gap, or move the ends of the one that it is a new sight of."""
         values = {name: getattr(gap, name) for name in gap.__slots__ if name != "accepted"}
-        values = {name: bulk.storable_text(v) if isinstance(v, str) else v for name, v in values.items()}
+        values = {name: storable_text(v) if isinstance(v, str) else v for name, v in values.items()}
         values |= {"run_id": self._run_id, "probed_at": self._now}
         for name, job_id in (("gap_from", gap.last_known_job_id), ("gap_until", gap.oldest_listed_job_id)):
             values[name] = values[name] or _created_at(self._conn, self._source_id, job_id)

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from etl.load import bulk
+from etl.load.sql_values import storable_text
 from etl.records import Counts, RunKind
 from etl.schema.tables import sync_runs
 
@@ -73,14 +74,14 @@ def update_run(conn: sa.Connection, run_id: int, kind: RunKind, counts: Counts) 
 def close_run(conn: sa.Connection, run_id: int, token: int | None, how: RunEnd, at: datetime) -> None:
     """End a run whose last commit failed: its counts stay what they were at the commit before."""
     ours = (sync_runs.c.id == run_id, sync_runs.c.lease_token == token, sync_runs.c.status == "running")
-    values = {name: bulk.storable_text(text) for name, text in asdict(how).items()}
+    values = {name: storable_text(text) for name, text in asdict(how).items()}
     conn.execute(sa.update(sync_runs).where(*ours).values(finished_at=at, **values))
 
 
 def end_run(
     conn: sa.Connection, run_id: int, kind: RunKind, counts: Counts, how: RunEnd, at: datetime
 ) -> None:
-    said = {name: bulk.storable_text(text) for name, text in asdict(how).items()}
+    said = {name: storable_text(text) for name, text in asdict(how).items()}
     values = {"kind": kind, "finished_at": at, **said, **asdict(counts)}
     conn.execute(_set_columns(*values), {"run": run_id, **values})
 

@@ -15,6 +15,7 @@ from etl.db.types import UtcDateTime
 from etl.errors import CommitLost, SourceRetired
 from etl.load import bulk, lookup
 from etl.load.learned import Learned, from_text
+from etl.load.sql_values import storable_text
 from etl.schema.tables import leases, sources, sync_runs, sync_state, video_jobs
 
 #: A job may appear so long after jobs that the list places behind it: they share its second, or a gateway
@@ -165,7 +166,7 @@ def _storable_cursors(found: Any) -> Any:
         return {name: _storable_cursors(value) for name, value in found.items()}
     if isinstance(found, list):
         return [_storable_cursors(value) for value in found]
-    return bulk.storable_text(found) if isinstance(found, str) else found
+    return storable_text(found) if isinstance(found, str) else found
 
 
 def last_commit(conn: sa.Connection, source_id: int) -> str | None:

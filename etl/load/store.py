@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from etl.db.engine import read_transaction, storage_errors, write_transaction
 from etl.errors import DatabaseBusy, DatabaseUnavailable, DuplicateRow, StorageError
-from etl.load import gaps, job_details, job_requests, lookup, runs, sync_log, twins, upsert
+from etl.load import gaps, job_details, job_requests, job_rows, lookup, runs, sync_log, twins
 from etl.load.batch import KEEP, CommitBatch, CommittedRun
 from etl.load.gaps import OpenGap
 from etl.load.lease import Lease
@@ -105,7 +105,7 @@ class Store:
         dialect = self.engine.dialect.name
         if self.kind == "reconcile" or dialect == "sqlite":
             return {}
-        return upsert.ready_rows(dialect, self.source_id, page)
+        return job_rows.ready_rows(dialect, self.source_id, page)
 
     def known(self, ids: Sequence[str]) -> dict[str, Known]:
         """What is stored of these jobs."""

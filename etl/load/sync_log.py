@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from etl.load import bulk
 from etl.load.drift import bound_fields
 from etl.load.erasures import find_erased_jobs, has_erasures, pages_with_erased_jobs
+from etl.load.sql_values import as_binary, instant_writer, storable_text
 from etl.records import CacheLookup, PageRows, Reject, Unknown
 from etl.schema.tables import cache_lookups, list_pages, rejected_items, unknown_fields
 
@@ -58,7 +59,7 @@ def log_pages(
 ) -> None:
     """One row per page, and one per cache lookup."""
     marked = [(page, True) for page in pages] + [(page, False) for page in distrusted]
-    time = bulk.instant_writer(conn.dialect.name)
+    time = instant_writer(conn.dialect.name)
     for place in pages_with_erased_jobs(conn, [page for page, _ in marked]):
         page, ok = marked[place]
         marked[place] = (replace(page, facts=replace(page.facts, raw_request=None, raw_response=None)), ok)
@@ -84,12 +85,12 @@ def _page_row(source_id: int, run_id: int, rows: PageRows, accepted: bool, at: A
     """In the order of _PAGE; `at` is `received_at` as this database's rows hold it."""
     page, facts, request = rows.page, rows.facts, rows.page.request
     return (
-        source_id, run_id, bulk.storable_text(request.after), request.order, request.limit,
-        bulk.storable_text(page.first_id), bulk.storable_text(page.last_id), page.has_more, len(page.items),
+        source_id, run_id, storable_text(request.after), request.order, request.limit,
+        storable_text(page.first_id), storable_text(page.last_id), page.has_more, len(page.items),
         page.http_status, page.attempts, round(page.duration * 1000, 3), page.size, at, accepted,
         facts.request_type, facts.provider, facts.model_requested, facts.model_deployment, facts.latency_ms,
         facts.chunk_index, facts.raw_request, facts.raw_response, facts.extra,
-        bulk.storable_text(facts.account),
+        storable_text(facts.account),
     )  # fmt: skip
 
 
@@ -122,12 +123,12 @@ def _reject_row(
 ) -> tuple[Any, ...]:
     """In the order of _REJECTS."""
     reject, cursor, first = sights[0]
-    time = bulk.instant_writer(dialect)
+    time = instant_writer(dialect)
     return (
         source_id, run_id, time(first),
-        bulk.storable_text(reject.reason), bulk.as_binary(dialect, reject.payload), digest, reject.position,
-        bulk.storable_text(cursor), reject.job_id, bulk.storable_text(reject.after_id),
-        bulk.storable_text(reject.before_id), time(sights[-1][2]), len(sights),
+        storable_text(reject.reason), as_binary(dialect, reject.payload), digest, reject.position,
+        storable_text(cursor), reject.job_id, storable_text(reject.after_id),
+        storable_text(reject.before_id), time(sights[-1][2]), len(sights),
     )  # fmt: skip
 
 
@@ -147,12 +148,12 @@ def log_drift(conn: sa.Connection, source_id: int, pages: Sequence[PageRows]) ->
         total.update(page.unknown)
     if not total:
         return
-    time = bulk.instant_writer(conn.dialect.name)
+    time = instant_writer(conn.dialect.name)
     moments = [page.page.received_at for page in pages]
     first, last = time(min(moments)), time(max(moments))
     found = Counter[tuple[str | None, str]]()
     for unknown, count in total.items():
-        found[bulk.storable_text(unknown.path), unknown.type] += count
+        found[storable_text(unknown.path), unknown.type] += count
     named = sorted(bound_fields(conn, source_id, found).items(), key=str)
     rows = [(source_id, path, kind, first, last, count) for (path, kind), count in named]
     bulk.merge_rows(conn, unknown_fields, _DRIFT, rows)

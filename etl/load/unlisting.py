@@ -10,11 +10,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from etl.errors import SuspiciousScan
-from etl.load import bulk
+from etl.load import bulk, sql_values
+from etl.load.job_rows import JOB_KEY, VERSION_COLUMNS, stored_row
 from etl.load.lookup import by_suspicion, is_placed
 from etl.load.positions import UNPLACED
 from etl.load.totals import Totals
-from etl.load.upsert import JOB_KEY, VERSION_COLUMNS, stored_row
 from etl.records import TRACKED, Counts, as_utc
 from etl.schema.tables import sync_runs, video_job_versions, video_jobs
 
@@ -38,7 +38,7 @@ def suspect_jobs(conn: sa.Connection, source_id: int, run_id: int, missing: Sequ
 
 def mark_reread(conn: sa.Connection, source_id: int, ids: Sequence[str], at: datetime) -> None:
     """Remember when these jobs were last read by id."""
-    _set_suspicion(conn, source_id, ids, f"reread_at = {bulk.moment_literal(at)}")
+    _set_suspicion(conn, source_id, ids, f"reread_at = {sql_values.moment_literal(at)}")
 
 
 def _set_suspicion(conn: sa.Connection, source_id: int, ids: Sequence[str], what: str) -> None:
@@ -182,7 +182,7 @@ def unlist_jobs(
 def _unlist_rows(
     conn: sa.Connection, rows: list[Any], reasons: dict[str, str], run_id: int, at: datetime
 ) -> int:
-    time = bulk.instant_writer(conn.dialect.name)
+    time = sql_values.instant_writer(conn.dialect.name)
     updates, versions = [], []
     for row in rows:
         key, reason = (row["source_id"], row["job_id"]), reasons[row["job_id"]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -10,35 +10,20 @@ from typing import Any, NamedTuple
 import msgspec
 import sqlalchemy as sa
 
-from etl.load import bulk
+from etl.load import bulk, sql_values
 from etl.load.erasures import find_erased_jobs, has_erasures, mark_erased_jobs
+from etl.load.job_rows import INSERTED, JOB_KEY, VERSION_COLUMNS, make_ready, stored_row, tracked_values
 from etl.load.lookup import Known
 from etl.load.observed import Observed, Sight, observe_changes
 from etl.load.totals import Totals
 from etl.load.twins import find_twins, mark_twins
-from etl.records import TRACKED, Counts, JobRow, Op, PageRows
+from etl.records import TRACKED, Counts, JobRow, Op
 from etl.schema.tables import video_job_versions, video_jobs
 from etl.transform.erasing import erase_row
 
-JOB_KEY = ("source_id", "job_id")
-_READY = (*JOB_KEY, *TRACKED, "settled", "content_hash", "version", "first_seen_at", "last_changed_at")
-_INSERT = (*_READY, "list_position", "first_run_id")
 _UPDATE = (*TRACKED, "settled", "content_hash", "version", "last_changed_at", "list_position")
 _SET = (*_UPDATE, *Observed._fields)
 _CLEARED = ("unlisted_at", "unlisted_reason", "suspect_run_id")
-VERSION_COLUMNS = (
-    *JOB_KEY,
-    "version",
-    "op",
-    "valid_from",
-    "changed_fields",
-    *TRACKED,
-    "unlisted_reason",
-    "run_id",
-)
-_FIRST, _LAST = 1, 1 + len(TRACKED)  # where the tracked columns stand in a JobRow
-_CREATED = JobRow._fields.index("created_at")  # completed_at and expires_at follow
-_TIMES = _CREATED + 3
 #: What a version says that its job says otherwise, at the moment of its insert.
 _AT_INSERT = {
     "version": "1",
@@ -58,7 +43,7 @@ class Seen(NamedTuple):
     """One job on one page: where it stands, when the page came, and what is known of it.
 
     `partial` marks an answer by id, which leaves out zero values: what it does not say has not changed.
-    `ready` is what `ready_rows` made of it, if it was asked.
+    `ready` is what `job_rows.ready_rows` made of it, if it was asked.
     """
 
     row: JobRow
@@ -107,7 +92,7 @@ class JobWriter:
         self._history_progress = history_progress
         self._alone = alone
         self._first = first
-        self._time = bulk.instant_writer(conn.dialect.name)
+        self._time = sql_values.instant_writer(conn.dialect.name)
 
     def write(self, seen: Sequence[Seen], counts: Counts) -> None:
         """Write jobs, each at most once in `seen`, and count what became of them."""
@@ -202,7 +187,7 @@ class JobWriter:
             plan.came.append(row)
         at = self._time(sight.at)
         tracked, key, version = (
-            _tracked_values(row, self._time),
+            tracked_values(row, self._time),
             (self._source_id, row.job_id),
             known.version + 1,
         )
@@ -248,7 +233,7 @@ class JobWriter:
             (made, job.position, self._run_id)
             for made, job in zip(self._prepare_rows(jobs), jobs, strict=True)
         ]
-        bulk.insert_ready(self._conn, video_jobs, _INSERT, rows)
+        bulk.insert_ready(self._conn, video_jobs, INSERTED, rows)
         which, ids = new or self._where_inserted(jobs)
         order = "rowid" if new else "list_position"
         # An error rolls all back anyway, so SQLite need not keep every page as it was before the statement:
@@ -260,7 +245,7 @@ class JobWriter:
 
     def _prepare_rows(self, jobs: list[Seen]) -> list[Any]:
         late = [(job.row, job.at) for job in jobs if job.ready is None]
-        made = iter(_made_ready(self._conn.dialect.name, self._source_id, late))
+        made = iter(make_ready(self._conn.dialect.name, self._source_id, late))
         return [next(made) if job.ready is None else job.ready for job in jobs]
 
     def _where_inserted(self, jobs: list[Seen]) -> tuple[str, tuple[str, ...]]:
@@ -289,38 +274,6 @@ def _sight_of(job: Seen, old: Any) -> Sight:
         row = row._replace(**{n: old[n] for n in TRACKED if getattr(row, n) is None})
         row = row._replace(created_at=old["created_at"] or row.created_at)
     return Sight(old, row, max(job.at, old["last_changed_at"]), job.partial)
-
-
-def ready_rows(dialect: str, source_id: int, page: PageRows) -> dict[str, Any]:
-    """By id: each job of a page as its row, but for its place. Made by the thread that read the page, while
-    another one waits for the database: a tenth of a first load."""
-    jobs = [(row, page.page.received_at) for row in page.jobs]
-    return dict(zip((row.job_id for row in page.jobs), _made_ready(dialect, source_id, jobs), strict=True))
-
-
-def _made_ready(dialect: str, source_id: int, jobs: Sequence[tuple[JobRow, datetime]]) -> list[Any]:
-    sights = list({at for _, at in jobs})  # a page's jobs share their time
-    seen = dict(zip(sights, bulk.write_instants(dialect, sights), strict=True))
-    own = [time for row, _ in jobs for time in (row.created_at, row.completed_at, row.expires_at)]
-    times = iter(bulk.write_instants(dialect, own))
-    rows = [
-        (
-            source_id, row[0], *row[_FIRST:_CREATED], *three, *row[_TIMES:_LAST],
-            row.settled, row.content_hash, 1, seen[at], seen[at],
-        )
-        for (row, at), three in zip(jobs, zip(times, times, times, strict=True), strict=True)
-    ]  # fmt: skip
-    return bulk.prepare_rows(dialect, video_jobs, _READY, rows)
-
-
-def _tracked_values(row: JobRow, time: Callable[[datetime], Any]) -> tuple[Any, ...]:
-    created, completed, expires = row.created_at, row.completed_at, row.expires_at
-    own = (created and time(created), completed and time(completed), expires and time(expires))
-    return row[_FIRST:_CREATED] + own + row[_TIMES:_LAST]
-
-
-def stored_row(stored: Any) -> JobRow:
-    return JobRow(**{name: stored[name] for name in JobRow._fields})
 
 
 def _same_meaning(new: Any, old: Any) -> bool:

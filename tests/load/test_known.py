@@ -8,9 +8,10 @@ import pytest
 import sqlalchemy as sa
 
 from etl.db.engine import write_transaction
+from etl.load.job_rows import ready_rows
 from etl.load.lookup import Known, known_jobs, known_on_the_way
 from etl.load.unlisting import unlist_jobs
-from etl.load.upsert import JobWriter, Seen, ready_rows
+from etl.load.upsert import JobWriter, Seen
 from etl.records import Counts, JobRow, Order, PageFacts, PageRequest, PageRows, RawPage
 from etl.schema.tables import video_jobs
 from tests.load.test_jobs import _NOW, _TEXTS, _job, _stored, run

@@ -25,7 +25,7 @@ from etl.analytics.templates import open_templates
 from etl.config import Reporting
 from etl.db.engine import Engine
 from etl.errors import ConfigError
-from etl.load.bulk import storable_text
+from etl.load.sql_values import storable_text
 from etl.log import make_visible
 from etl.version import __version__
 from etl.web.cache import AnswerCache
