@@ -16,26 +16,19 @@ import sqlalchemy as sa
 
 from etl.db.engine import read_transaction, storage_errors, write_transaction
 from etl.errors import DatabaseBusy, DatabaseUnavailable, DuplicateRow, StorageError
-from etl.load import gaps, job_details, job_requests, job_rows, lookup, runs, sync_log, twins
-from etl.load.batch import KEEP, CommitBatch, CommittedRun
+from etl.load import gaps, job_rows, lookup, runs
+from etl.load.batch import CommitBatch, CommittedRun
+from etl.load.batch_writer import BatchWriter, RunFacts
 from etl.load.gaps import OpenGap
 from etl.load.lease import Lease
-from etl.load.lookup import Found, Known
-from etl.load.placing import Lane, place_lane
-from etl.load.positions import UNPLACED
+from etl.load.lookup import Known
 from etl.load.runs import RunEnd
 from etl.load.state import (
-    CREDIBLE,
-    UNTROUBLED,
-    LookBack,
     SyncState,
-    advance_frontier,
     last_commit,
     read_state,
-    write_state,
 )
-from etl.load.unlisting import conclude_scan, forget_suspects, mark_reread, suspect_jobs, unlist_jobs
-from etl.load.upsert import JobWriter, Seen
+from etl.load.unlisting import forget_suspects
 from etl.records import PageRows, RunKind
 
 _T = TypeVar("_T")
@@ -170,9 +163,7 @@ class Store:
                 if run_id is not None:
                     return  # its lease is gone, and the next run closes it
                 token = self.lease.write(conn, last=True)
-                run_id = runs.begin_run(
-                    conn, self.source_id, self.kind, self.started_at, self.lease.holder, token
-                )
+                run_id = self._begin_run(conn, token)
             assert run_id is not None
             runs.close_run(conn, run_id, token, how, self.clock())
             self.lease.release(conn)
@@ -208,147 +199,19 @@ class Store:
     def _apply_batch(self, conn: sa.Connection, batch: CommitBatch, now: CommittedRun, mark: str) -> None:
         token = self.lease.write(conn, last=batch.end is not None)
         if now.run_id is None:
-            now.run_id = runs.begin_run(
-                conn, self.source_id, self.kind, self.started_at, self.lease.holder, token
-            )
-        first = self.kind == "first"
-        how = {"history_progress": self.history_progress, "alone": self._untouched, "first": first}
-        writer = JobWriter(conn, self.source_id, now.run_id, **how)
-        self._write_pages(conn, batch, now, writer)
-        self._write_single_jobs(conn, batch, now, writer)
-        if batch.log is not None:
-            job_requests.write_requests(conn, self.source_id, now.run_id, batch.log, self.clock())
-            suspect_jobs(conn, self.source_id, now.run_id, batch.log.suspects)
-        if batch.details is not None:
-            job_details.write_details(conn, self.source_id, now.run_id, batch.details, self.clock())
-        if batch.scan is not None:
-            conclude_scan(conn, self.source_id, now.run_id, batch.scan, now.counts, self.clock())
-        if batch.complete and self.kind != "incremental":
-            twins.look_again(conn, self.source_id)
-        self._write_state(conn, batch, now, mark)
-        self._write_run(conn, batch, now)
-
-    def _write_pages(
-        self, conn: sa.Connection, batch: CommitBatch, now: CommittedRun, writer: JobWriter
-    ) -> None:
-        assert now.run_id is not None
-        pages = [page for _, page in batch.pages]
-        now.counts.pages += len(pages) + len(batch.distrusted)
-        now.counts.requests = max(now.counts.requests, batch.requests)
-        now.counts.retries = max(now.counts.retries, batch.retries)
-        sync_log.log_pages(conn, self.source_id, now.run_id, pages, batch.distrusted)
-        sync_log.log_drift(conn, self.source_id, pages)
-        rejects = [(r, p.page.request.after, p.page.received_at) for p in pages for r in p.rejects]
-        sync_log.log_rejects(conn, self.source_id, now.run_id, [*rejects, *batch.rejects])
-        now.counts.jobs_rejected += len(rejects)
-        now.counts.jobs_seen += sum(len(page.page.items) for page in pages)
-        for name, lane_pages in _by_lane(batch.pages).items():
-            now.lanes[name].follow(lane_pages)
-            self._write_lane(conn, now, writer, now.lanes[name], lane_pages)
-
-    def _write_lane(
-        self, conn: sa.Connection, now: CommittedRun, writer: JobWriter, lane: Lane, pages: list[PageRows]
-    ) -> None:
-        assert now.run_id is not None
-        found = self._known_of(conn, lane, pages)
-        placed = place_lane(conn, self.source_id, lane, pages, found)
-        now.counts.jobs_unchanged += placed.unchanged + sum(page.duplicates for page in pages)
-        writer.write(placed.seen, now.counts)
-        suspect_jobs(conn, self.source_id, now.run_id, placed.missing)
-
-    def _known_of(self, conn: sa.Connection, lane: Lane, pages: list[PageRows]) -> Found:
-        """What is stored of the pages' jobs; a lane begins where its first cursor stands."""
-        after = pages[0].page.request.after
-        cursor = [] if lane.started or after is None else [after]
-        ids = [] if self._untouched else list({row.job_id for page in pages for row in page.jobs})
-        if self.kind != "reconcile":
-            found = lookup.known_jobs(conn, self.source_id, ids + cursor)
-            lane.begin(after, found)
-            return Found(found)
-        lane.begin(after, lookup.known_jobs(conn, self.source_id, cursor))
-        if lane.edge is None:
-            return Found(lookup.known_jobs(conn, self.source_id, ids))
-        return lookup.known_on_the_way(conn, self.source_id, lane.edge, lane.order, ids)
-
-    def _write_single_jobs(
-        self, conn: sa.Connection, batch: CommitBatch, now: CommittedRun, writer: JobWriter
-    ) -> None:
-        assert now.run_id is not None
-        found = [] if batch.log is None else batch.log.found
-        singles = [*batch.by_id, *found]
-        rows = {row.job_id: (row, p.page.received_at) for p in singles for row in p.jobs}
-        known = lookup.known_jobs(conn, self.source_id, list(rows))
-        new = {row.job_id for p in found for row in p.jobs}.difference(known)
-        rejects = [(r, None, p.page.received_at) for p in singles for r in p.rejects]
-        sync_log.log_rejects(conn, self.source_id, now.run_id, rejects)
-        now.counts.jobs_rejected += len(rejects)
-        now.counts.jobs_seen += len(known) + len(new) + len(rejects)
-        seen = [
-            Seen(row, known[i].list_position, at, known[i], True)
-            for i, (row, at) in rows.items()
-            if i in known
-        ]
-        seen += [Seen(row, UNPLACED, at, None) for i, (row, at) in rows.items() if i in new]
-        writer.write(seen, now.counts)
-        mark_reread(conn, self.source_id, batch.reread, self.clock())
-        now.counts.jobs_unlisted += unlist_jobs(
-            conn, self.source_id, now.run_id, [(job_id, "not_found") for job_id in batch.gone], self.clock()
+            now.run_id = self._begin_run(conn, token)
+        facts = RunFacts(
+            self.source_id,
+            now.run_id,
+            self.kind,
+            self.started_at,
+            self.clock,
+            self.patience,
+            self.page_size,
+            self.history_progress,
+            self._untouched,
         )
+        BatchWriter(conn, facts, batch, now).write(mark)
 
-    def _write_state(self, conn: sa.Connection, batch: CommitBatch, now: CommittedRun, mark: str) -> None:
-        """The frontier moves, and the source is complete, only where nothing unread lies below what is
-        stored: what a walk has left out is in the checkpoint, or is a recorded gap."""
-        state, more = now.state, {}
-        before = state.checkpoint
-        if batch.checkpoint is not KEEP:
-            state.checkpoint = batch.checkpoint
-        floating = [lane for lane in now.lanes.values() if lane.floats]
-        if batch.complete and not floating:
-            state.complete_run_id, state.complete_at = now.run_id, self.clock()
-            if self.kind == "reconcile":
-                state.reconciled_at = state.complete_at
-            state.checkpoint = None
-        state.checkpoint = gaps.with_holes(state.checkpoint, floating)
-        self._write_gaps(conn, batch, now, before)
-        if state.checkpoint is None:
-            back = LookBack(self.started_at, max(1, self.page_size // 2))
-            more = advance_frontier(conn, self.source_id, state, self.clock(), self.patience, back)
-        if batch.end is not None:
-            state.trouble = batch.trouble
-            more |= UNTROUBLED if batch.end.status == "ok" else {}
-        if batch.log is not None:
-            more |= job_requests.state_columns(batch.log)
-        latest = self.clock() + CREDIBLE  # a job of later says nothing of freshness
-        shown = [page for _, page in batch.pages] + ([] if batch.log is None else batch.log.found)
-        times = (row.created_at for page in shown for row in page.jobs)
-        newest = [moment for moment in times if moment is not None and moment <= latest]
-        write_state(conn, self.source_id, state, mark=mark, newest=max(newest, default=None), **more)
-
-    def _write_gaps(
-        self, conn: sa.Connection, batch: CommitBatch, now: CommittedRun, before: dict[str, Any] | None
-    ) -> None:
-        state = now.state
-        assert now.run_id is not None
-        book = gaps.GapBook(conn, self.source_id, now.run_id, self.clock(), now.gaps, now.met)
-        lanes = [now.lanes[name] for name in dict.fromkeys(name for name, _ in batch.pages)]
-        book.close_read(lanes)
-        book.note(batch.gaps, batch.probed)
-        if state.checkpoint is None:
-            book.joined(everything=batch.complete and self.kind == "reconcile")
-        elif state.complete_run_id is not None and state.checkpoint != before:
-            book.hold(state.checkpoint.get("below", []), state.complete_run_id)
-        now.gaps = book.present()
-
-    def _write_run(self, conn: sa.Connection, batch: CommitBatch, now: CommittedRun) -> None:
-        assert now.run_id is not None
-        if batch.end is None:
-            runs.update_run(conn, now.run_id, self.kind, now.counts)
-        else:
-            runs.end_run(conn, now.run_id, self.kind, now.counts, batch.end, self.clock())
-
-
-def _by_lane(pages: Sequence[tuple[str, PageRows]]) -> dict[str, list[PageRows]]:
-    lanes: dict[str, list[PageRows]] = {}
-    for name, page in pages:
-        lanes.setdefault(name, []).append(page)
-    return lanes
+    def _begin_run(self, conn: sa.Connection, token: int) -> int:
+        return runs.begin_run(conn, self.source_id, self.kind, self.started_at, self.lease.holder, token)
