@@ -1,4 +1,4 @@
-"""One batch in one transaction: pages and their jobs, jobs read one by one, gaps, state, the run's own row."""
+"""One batch in one transaction: pages and their jobs, jobs read one by one, gaps, state, the run's row."""
 
 from __future__ import annotations
 
