@@ -245,6 +245,32 @@ def test_functions_can_be_searched_for():
     assert sum("_" not in name for name in names) / len(names) < 0.3
 
 
+def test_where_things_are():
+    """Every answer of docs/architecture.md names a file that has what is named."""
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    rows = [
+        line for line in page.partition("## Where is")[2].partition("\n## ")[0].splitlines() if "`: `" in line
+    ]
+    answers = re.findall(r"`([\w/]+\.py)`: `([\w.]+)`", "\n".join(rows))
+    assert len(rows) >= 20
+    assert [(file, name) for file, name in answers if name not in _defined(ROOT / "etl" / file)] == []
+
+
+def _defined(path: Path) -> set[str]:
+    """Functions and classes of a file, and methods by their class."""
+    if not path.exists():
+        return set()
+    tree = ast.parse(path.read_text())
+    defined = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    methods = {
+        f"{node.name}.{item.name}"
+        for node in defined
+        for item in node.body
+        if isinstance(node, ast.ClassDef) and isinstance(item, ast.FunctionDef)
+    }
+    return {node.name for node in defined} | methods
+
+
 def test_only_doors_print():
     talkers = [
         name
