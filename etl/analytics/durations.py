@@ -16,7 +16,7 @@ from etl.analytics.jobs import Choice, conditions_of, seconds_taken
 from etl.analytics.queries import Table, as_table, days_of, hours_of
 from etl.db.engine import storage_errors
 from etl.schema.views.columns import Column
-from etl.schema.views.dialects import Dialect, make_dialect
+from etl.schema.views.dialects import Dialect, make_dialect, nearest_rank
 from etl.schema.views.job_facts import RENDERED
 
 _RANKS = (50, 90, 99)
@@ -84,7 +84,7 @@ def _seen_duration(d: Dialect, bucket: str, where: str, start: str, end: str) ->
 
 
 def _rank_percentiles(part: str, inner: str) -> str:
-    ranks = ", ".join(f"MIN(CASE WHEN until * 100 >= n * {n} THEN took END) AS p{n}" for n in _RANKS)
+    ranks = ", ".join(f"{nearest_rank(n, 'took')} AS p{n}" for n in _RANKS)
     return f"""
 SELECT bucket, '{part}' AS part, MAX(n) AS jobs, {ranks} FROM (
   SELECT bucket, took, SUM(jobs) OVER (PARTITION BY bucket) AS n,

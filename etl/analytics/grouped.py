@@ -11,7 +11,7 @@ from etl.analytics.job_counts import COUNTS, sum_in_one_currency, sum_outcomes
 from etl.analytics.spend import BY, SPEND_COLUMNS, keys_of_jobs, spend_report
 from etl.schema.views.aggregates import LATENCY
 from etl.schema.views.columns import Column, Scope
-from etl.schema.views.dialects import Dialect
+from etl.schema.views.dialects import Dialect, nearest_rank
 from etl.schema.views.job_facts import JOB_FACTS, failure_class
 
 Sql = Callable[[Dialect, Scope], str]
@@ -96,9 +96,7 @@ FROM (
 def _rank_durations(names: tuple[str, ...]) -> Sql:
     """Percentiles by nearest rank. Lengths of time are few: equal ones are counted first."""
     keys = _keys_of(names)
-    ranks = ", ".join(
-        f"MIN(CASE WHEN until * 100 >= n * {n} THEN total END) AS p{n}" for n in (50, 90, 95, 99)
-    )
+    ranks = ", ".join(f"{nearest_rank(n, 'total')} AS p{n}" for n in (50, 90, 95, 99))
     known = "outcome = 'completed' AND total_seconds >= 0"
     return lambda d, scope: (
         f"""

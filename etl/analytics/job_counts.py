@@ -11,6 +11,7 @@ from etl.schema.views.aggregates import DAILY_JOBS
 from etl.schema.views.columns import Column, Scope
 from etl.schema.views.dialects import Dialect
 
+FAILURE_RATE = Column("failure_rate", "ratio", "failed / (completed + failed).")
 COUNTS = (
     Column("jobs", "integer", "Jobs created."),
     Column("completed", "integer", "Of these completed."),
@@ -18,7 +19,7 @@ COUNTS = (
     Column("stopped", "integer", "Of these cancelled, expired, rejected or otherwise ended."),
     Column("unfinished", "integer", "Of these listed, and not at an end yet."),
     Column("vanished", "integer", "Of these no longer listed before an end was seen."),
-    Column("failure_rate", "ratio", "failed / (completed + failed)."),
+    FAILURE_RATE,
     Column("seconds", "seconds", "Length of the completed clips."),
     Column("cost", "money", "What they cost, in the reporting currency; null when nothing is priced in it."),
     Column("other_costs", "amounts", "What they cost besides, in each other currency; null when nothing."),
@@ -34,6 +35,11 @@ _PARTS = {
     "unfinished": "open",
     "vanished": "vanished",
 }
+
+
+def failure_rate(d: Dialect) -> str:
+    """Over rows that count jobs `completed` and `failed`; null where none ended."""
+    return d.rounded("SUM(failed) * 1.0 / NULLIF(SUM(completed) + SUM(failed), 0)", 4)
 
 
 def sum_in_one_currency(d: Dialect, cost: str) -> str:
@@ -62,10 +68,9 @@ def sum_outcomes(d: Dialect, keys: str, rows: str) -> str:
 
     counts = ", ".join(f"{ended(outcome)} AS {name}" for name, outcome in _PARTS.items())
     sums = ", ".join(f"{_sum_jobs(d, name)} AS {name}" for name in ("jobs", *_PARTS))
-    rate = "SUM(failed) * 1.0 / NULLIF(SUM(completed) + SUM(failed), 0)"
     by = f"{keys}, " if keys else ""
     return f"""
-SELECT {by}{sums}, {d.rounded(rate, 4)} AS failure_rate, SUM(seconds) AS seconds,
+SELECT {by}{sums}, {failure_rate(d)} AS failure_rate, SUM(seconds) AS seconds,
   {sum_in_one_currency(d, "cost")}, {_sum_jobs(d, "uncosted_jobs")} AS uncosted_jobs
 FROM (
   SELECT {by}currency, SUM(jobs) AS jobs, {counts},

@@ -25,6 +25,7 @@ from etl.schema.views.job_facts import (
     STALLED,
     cost_of_job,
     failure_class,
+    is_open,
     price_of_job,
 )
 
@@ -84,7 +85,6 @@ GREATEST_FIRST = frozenset(
     ("progress", "seconds", "created_at", "completed_at", "expires_at", "total_seconds", "cost", "versions")
 )
 _NEWEST = "j.created_at DESC, j.source_id, j.job_id"
-_OPEN = "{unset} AND j.unlisted_at IS NULL"
 
 
 #: Some databases know the small letter of every capital, others only of A to Z.
@@ -260,7 +260,7 @@ def _choice_conditions(d: Dialect, choice: Choice) -> tuple[list[str], dict[str,
             "has_ascii": f"%{_lowered(literal)}%",
         }
     if choice.only not in ("", "unpriced"):
-        conditions.append(_OPEN.format(unset=d.unset("j.settled")))
+        conditions.append(is_open(d))
         age = {"late": LATE, "stalled": STALLED}.get(choice.only)
         if age is not None:
             conditions.append("j.created_at < :born_before")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from etl.analytics.job_counts import FAILURE_RATE, failure_rate
 from etl.errors import ConfigError
 from etl.schema.views.columns import Column, Scope
 from etl.schema.views.dialects import Dialect
@@ -43,7 +44,7 @@ SPEND_COLUMNS = (
     Column("jobs", "integer", "Jobs created."),
     Column("completed", "integer", "Of these completed."),
     Column("failed", "integer", "Of these failed."),
-    Column("failure_rate", "ratio", "failed / (completed + failed)."),
+    FAILURE_RATE,
     Column("seconds", "seconds", "Length of the completed clips."),
     Column("cost", "money", "What they cost, in the reporting currency: settled, or else by the price book."),
     Column("other_costs", "amounts", "The same in each other currency; null when nothing."),
@@ -93,7 +94,7 @@ def spend_report(names: tuple[str, ...]) -> Callable[[Dialect, Scope], str]:
         return f"""
 SELECT {keys}, {d.whole("SUM(jobs)")} AS jobs, {d.whole("SUM(completed)")} AS completed,
   {d.whole("SUM(failed)")} AS failed,
-  {d.rounded("SUM(failed) * 1.0 / NULLIF(SUM(completed) + SUM(failed), 0)", 4)} AS failure_rate,
+  {failure_rate(d)} AS failure_rate,
   SUM(seconds) AS seconds,
   {d.sum_of_money("CASE WHEN spent_in = :currency THEN cost END")} AS cost,
   {d.amounts("spent_in", "CASE WHEN spent_in <> :currency THEN cost END")} AS other_costs,

@@ -14,7 +14,7 @@ from functools import partial
 
 from etl.schema.views.columns import Column, Scope, View
 from etl.schema.views.details import DETAIL_JOIN, FILTERED
-from etl.schema.views.dialects import Dialect
+from etl.schema.views.dialects import Dialect, nearest_rank
 from etl.schema.views.job_facts import COUNTED, failure_class, outcome_sql
 from etl.schema.views.pricing import job_cost, join_prices
 
@@ -179,7 +179,7 @@ def _latency_sql(d: Dialect, scope: Scope) -> str:
     whole = scope if scope.whole else replace(scope, kept=None)
     durations = _totals_or_jobs(whole, partial(_durations_kept, d), partial(_durations_counted, d))
     percentiles = ", ".join(
-        f"MIN(CASE WHEN t.until * 100 >= t.n * {n} THEN t.total END) AS p{n}" for n in (50, 90, 95, 99)
+        f"{nearest_rank(n, 't.total', 't.until', 't.n')} AS p{n}" for n in (50, 90, 95, 99)
     )
     # Lengths of time are few: counting equal ones first leaves little to rank.
     return f"""

@@ -200,6 +200,11 @@ _NOW = {
 }
 
 
+def nearest_rank(share: int, value: str, until: str = "until", n: str = "n") -> str:
+    """The least value that `share` of 100 do not exceed; `until` counts those up to a row, `n` all of them."""
+    return f"MIN(CASE WHEN {until} * 100 >= {n} * {share} THEN {value} END)"
+
+
 def make_dialect(name: str, now: str | None = None) -> Dialect:
     """The snippets for SQLAlchemy's dialect `name`. `now` (SQL) replaces the database's clock."""
     family = "mysql" if name == "mariadb" else name

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from etl.schema.views.columns import Column, Scope, View
 from etl.schema.views.dialects import Dialect
+from etl.schema.views.job_facts import is_open
 
 
 def _freshness_sql(d: Dialect, scope: Scope) -> str:
@@ -19,7 +20,7 @@ SELECT s.name AS source, s.base_url, s.provider, t.complete_at,
   t.newest_job_at, t.reconciled_at, r.id AS last_run_id, r.kind AS last_run_kind, r.status AS last_run_status,
   r.started_at AS last_run_started_at, r.finished_at AS last_run_finished_at, r.error_class AS last_error,
   COALESCE(t.failures, 0) AS failures, t.disabled_at, t.disabled_reason,
-  {count("video_jobs", f" AND {d.unset('x.settled')} AND x.unlisted_at IS NULL")} AS open_jobs,
+  {count("video_jobs", f" AND {is_open(d, 'x')}")} AS open_jobs,
   {count("rejected_items")} AS rejects, {count("coverage_gaps")} AS gaps
 FROM sources s
 LEFT JOIN sync_state t ON t.source_id = s.id

@@ -120,6 +120,11 @@ def cost_of_job(d: Dialect) -> str:
 COUNTED = "j.twin_source_id IS NULL"
 
 
+def is_open(d: Dialect, t: str = "j") -> str:
+    """A condition, as the index of open jobs has it: listed, and not at an end yet."""
+    return f"{d.unset(f'{t}.settled')} AND {t}.unlisted_at IS NULL"
+
+
 def outcome_sql(t: str = "j") -> str:
     """What became of a job: `etl.records.decide_outcome`, in SQL."""
     return (

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from etl.schema.views.columns import Column, Scope, View
 from etl.schema.views.dialects import Dialect
-from etl.schema.views.job_facts import COUNTED, LATE, STALLED, cost_of_job, price_of_job
+from etl.schema.views.job_facts import COUNTED, LATE, STALLED, cost_of_job, is_open, price_of_job
 
 #: An open job's expected finish comes from the completed ones among this many of the newest jobs.
 COMPARED = 20_000
@@ -49,7 +49,7 @@ WITH recent AS (
 ), o AS (
   SELECT {_JOB_SQL}, j.status, j.progress, j.prompt, j.created_at, j.first_seen_at
   FROM video_jobs j JOIN sources s ON s.id = j.source_id
-  WHERE {d.unset("j.settled")} AND j.unlisted_at IS NULL AND {COUNTED} AND {scope.where}
+  WHERE {is_open(d)} AND {COUNTED} AND {scope.where}
 )
 SELECT o.source, o.job_id, o.provider, o.model, o.size, o.seconds, o.status, o.progress, o.prompt,
   o.created_at, o.first_seen_at, {age} AS age_seconds, {expected} AS expected_seconds,
