@@ -201,7 +201,7 @@ _NOW = {
 
 
 def nearest_rank(share: int, value: str, until: str = "until", n: str = "n") -> str:
-    """The least value that `share` of 100 do not exceed; `until` counts those up to a row, `n` all of them."""
+    """The least value that `share` of 100 do not exceed; `until` counts those up to a row, `n` all."""
     return f"MIN(CASE WHEN {until} * 100 >= {n} * {share} THEN {value} END)"
 
 
