@@ -40,7 +40,7 @@ class Destination(Struct, frozen=True, kw_only=True):
     cron: Cron | None = None
     timezone: TimeZone = "UTC"
     after_sync: bool = False
-    keep_replaced: PositiveDuration = 3600.0
+    keep_replaced: PositiveDuration = 600.0
     mask: Mask = Mask()
 
     @property

@@ -184,6 +184,7 @@ class Retention(Struct, frozen=True, kw_only=True):
     page_log: PositiveDuration | None = None
     runs: PositiveDuration | None = None
     rejects: PositiveDuration | None = None
+    requests: PositiveDuration | None = None
     versions: PositiveDuration | None = None
 
 

@@ -15,7 +15,7 @@ from etl.config.nearest import unknown_name
 from etl.errors import ConfigError
 from etl.feed import changes, corrections, watermarks
 from etl.feed.changes import ChangeBatch
-from etl.feed.lag import find_lowest_marks, name_destination
+from etl.feed.lag import find_lowest_marks, missing_files_error, name_destination
 from etl.feed.locks import only_one
 from etl.feed.masking import mask_rows
 from etl.feed.shaping import behind_marks, shape_rows
@@ -128,8 +128,14 @@ class _Delivery:
         self._flush_parts()
         if done:
             self._try_upkeep()
+            self._look_for_files()
         self.reached = {name: find_lowest_marks(found.values()) for name, found in marks.items()}
         return done
+
+    def _look_for_files(self) -> None:
+        """What is new was delivered; what was there before may be lost, and nothing else would tell."""
+        if gone := self.sink.missing_files():
+            raise missing_files_error(self.destination, gone)
 
     def _try_upkeep(self) -> None:
         """Its failure is no failure of the delivery, and the next one tries again."""

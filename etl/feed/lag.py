@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -82,6 +82,12 @@ def name_destination(destination: Destination, error: Exception) -> Exception:
     )
     told.__cause__ = error
     return told
+
+
+def missing_files_error(destination: Destination, gone: Sequence[str]) -> EtlError:
+    """Files that a destination's own tables name."""
+    more = f" and {len(gone) - 1} more are gone" if len(gone) > 1 else " is gone"
+    return EtlError(f"feed destination {destination.name!r}: {gone[0]}{more}", hint=_DAMAGED)
 
 
 def lowest_marks(engine: sa.Engine, sink: Sink, stream: Stream) -> dict[int, Mark]:

@@ -1,4 +1,4 @@
-"""Remove what is old: page logs, runs, rejects and superseded versions, in small transactions.
+"""Remove what is old: page logs, runs, rejects, requests and superseded versions, in small transactions.
 
 What stays, whatever its age: rows that a configured feed destination does not have yet, the newest version
 of every job, the newest row of every source in each table that the feed reads (it proves to a destination
@@ -8,8 +8,8 @@ that this is the history it knows), and runs that other rows or an unfinished wa
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -19,7 +19,7 @@ from etl.db.engine import storage_errors, write_transaction
 from etl.feed.lag import find_lowest_marks, name_destination
 from etl.feed.prune_months import prune_months
 from etl.feed.sinks.registry import open_sink
-from etl.feed.tables import LOOKUPS, PAGES, RUNS, VERSIONS, Stream, target_tables
+from etl.feed.tables import LOOKUPS, PAGES, REQUESTS, RUNS, VERSIONS, Stream, target_tables
 from etl.feed.watermarks import Marks
 from etl.schema.tables import (
     coverage_gaps,
@@ -38,11 +38,13 @@ PruneWatch = Callable[[str, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Rows of one table that may go: those that fulfil `where`, in the order of `key`."""
+    """Rows of one table that may go: those that fulfil `where`, in the order of `key`. `is_shared`: no two
+    sources share a key."""
 
     table: sa.Table
     key: sa.Column[int]
     where: tuple[sa.ColumnElement[bool], ...]
+    is_shared: bool = True
 
 
 def prune_tables(
@@ -82,12 +84,15 @@ def plan_tasks(retention: Retention, limits: Mapping[str, Marks] | None, now: da
         made.append(_plan_versions(now - timedelta(seconds=retention.versions), limits))
     if retention.page_log is not None:
         edge = now - timedelta(seconds=retention.page_log)
-        pages = _plan_page_log(PAGES, "received_at", edge, limits)
-        made += [_plan_page_log(LOOKUPS, "looked_up_at", edge, limits), pages]
+        pages = _plan_log(PAGES, "received_at", edge, limits)
+        made += [_plan_log(LOOKUPS, "looked_up_at", edge, limits), pages]
     if retention.rejects is not None:
         edge = now - timedelta(seconds=retention.rejects)
         columns = rejected_items.c
         made.append(Task(rejected_items, columns.id, (columns.last_seen_at < edge,)))
+    if retention.requests is not None:
+        edge = now - timedelta(seconds=retention.requests)
+        made.append(replace(_plan_log(REQUESTS, "requested_at", edge, limits), is_shared=False))
     if retention.runs is not None:
         made.append(_plan_runs(now - timedelta(seconds=retention.runs), limits, pages))
     return made
@@ -125,7 +130,7 @@ def _prune_whole_months(
     return prune_months(engine, edge, lambda part: _plan_versions(edge, limits, part).where, stop)
 
 
-def _plan_page_log(stream: Stream, at: str, edge: datetime, limits: Mapping[str, Marks] | None) -> Task:
+def _plan_log(stream: Stream, at: str, edge: datetime, limits: Mapping[str, Marks] | None) -> Task:
     table, key = stream.table, stream.table.c[stream.key]
     return Task(table, key, (table.c[at] < edge, _not_newest(stream), *_passed_by_all(stream, limits)))
 
@@ -171,7 +176,7 @@ def _read_delivered_marks(destination: Destination) -> dict[str, Marks]:
                 stream.name: find_lowest_marks(
                     sink.marks(name) for name in target_tables(stream, state=sink.keeps_state)
                 )
-                for stream in (VERSIONS, PAGES, LOOKUPS, RUNS)
+                for stream in (VERSIONS, REQUESTS, PAGES, LOOKUPS, RUNS)
             }
         finally:
             sink.close()
@@ -194,17 +199,26 @@ def _count_rows(engine: sa.Engine, task: Task) -> int:
 def _remove_rows(engine: sa.Engine, task: Task, stop: threading.Event, watch: PruneWatch | None) -> int:
     """By key upwards, so that every transaction looks only at rows that no earlier one looked at."""
     done = after = 0
+    query = sa.select(task.table.c.source_id, task.key).order_by(task.key).limit(BATCH)
     while not stop.is_set():
-        query = sa.select(task.key).where(task.key > after, *task.where).order_by(task.key).limit(BATCH)
         with storage_errors(), engine.connect() as conn:
-            keys = list(conn.scalars(query))
+            keys = [(row[0], row[1]) for row in conn.execute(query.where(task.key >= after, *task.where))]
         if not keys:
             break
-        with write_transaction(
-            engine
-        ) as conn:  # what may go once may always go (a reject seen again meanwhile is written anew)
-            done += conn.execute(sa.delete(task.table).where(task.key.in_(keys))).rowcount
-        after = keys[-1]
+        # What may go once may always go (a reject seen again meanwhile is written anew).
+        with write_transaction(engine) as conn:
+            gone = sum(conn.execute(each).rowcount for each in _deletions(task, keys))
+        done, after = done + gone, keys[-1][1] + (0 if gone else 1)
         if watch is not None:
             watch(str(task.table.name), done)
     return done
+
+
+def _deletions(task: Task, keys: Sequence[tuple[int, int]]) -> Iterator[sa.Delete]:
+    delete = sa.delete(task.table)
+    if task.is_shared:
+        yield delete.where(task.key.in_([key for _, key in keys]))
+        return
+    for source in sorted({source for source, _ in keys}):
+        mine = [key for owner, key in keys if owner == source]
+        yield delete.where(task.table.c.source_id == source, task.key.in_(mine))

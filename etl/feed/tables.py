@@ -114,6 +114,16 @@ CHANGED = {
 }
 
 
+#: Columns, besides keys, by which readers and we look for rows.
+_JOBS = dict.fromkeys((STATE, VERSIONS.name), ("job_id", "created_at"))
+_LOOKED_FOR = {name: (DAYS[name], CHANGED[name], *_JOBS.get(name, ())) for name in DAYS}
+
+
+def ranged_columns(table: str) -> list[str]:
+    """Columns of which a lake knows each file's lowest and highest value."""
+    return sorted({*KEYS.get(table, ("id",)), *_LOOKED_FOR.get(table, ())})
+
+
 def target_tables(stream: Stream, *, state: bool) -> tuple[str, ...]:
     """The destination's tables that a stream fills."""
     return (stream.name, STATE) if state and stream is VERSIONS else (stream.name,)

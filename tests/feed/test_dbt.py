@@ -24,6 +24,7 @@ from etl.db.engine import make_engine, write_transaction
 from etl.feed import delivery
 from etl.load.job_requests import LogBatch, write_requests
 from etl.log_records import LogRow
+from etl.schema.tables import job_details
 from etl.simulator import World
 from tests.conftest import require_module, unavailable
 from tests.support.databases import Server
@@ -47,7 +48,7 @@ PAIRS = {
         "queue_error_seconds render_error_seconds outcome price_unit "
         "is_terminal is_unlisted versions error_code error_message price currency cost cost_state "
         "virtual_key team customer user_name business_unit key_name owner_source settled_cost "
-        "settled_cost_source",
+        "settled_cost_source reported_cost outputs variants filtered_outputs filter_reasons",
     ),
     "fct_video_job_changes": (
         "job_history",
@@ -59,8 +60,8 @@ PAIRS = {
     ),
     "daily_failures": (
         "failures",
-        "day source provider model size class error_code error_message jobs wasted_seconds would_be_cost "
-        "currency last_created_at",
+        "day source provider model size class error_code error_message filter_reasons jobs wasted_seconds "
+        "would_be_cost currency last_created_at",
     ),
     "daily_cache_lookups": (
         "cache_daily",
@@ -79,6 +80,16 @@ PAIRS = {
         "remix_jobs",
         "source root_job_id job_id remixed_from_job_id depth is_cycle status seconds created_at cost "
         "currency",
+    ),
+    "remix_trees": (
+        "remix_trees",
+        "source root_job_id is_orphan is_cycle jobs depth seconds cost currency uncosted_jobs "
+        "first_created_at last_created_at",
+    ),
+    "sync_freshness": (
+        "sync_freshness",
+        "source base_url provider newest_job_at last_run_id last_run_kind last_run_status "
+        "last_run_started_at last_run_finished_at last_error failures open_jobs rejects gaps",
     ),
     "open_jobs": ("open_jobs", "source job_id provider model size seconds status created_at first_seen_at"),
     "expiring_assets": (
@@ -106,6 +117,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
         r.world.advance(60)
         r.ok()
         add_requests(r)
+        add_details(r)
         assert r.rows("cache_lookups") and r.rows("video_job_versions", op="unlist")
         assert r.rows("video_job_versions", version=3)
         yield r
@@ -130,6 +142,17 @@ def add_requests(r: Rig) -> None:
             )
     with write_transaction(r.app.engine) as conn:
         write_requests(conn, 1, 1, LogBatch(rows=rows), at)
+
+
+def add_details(r: Rig) -> None:
+    """As reads by id would tell: what the content filter kept back, and what the provider charges."""
+    with write_transaction(r.app.engine) as conn:
+        for n, row in enumerate(r.rows("video_jobs", settled=True)[:40], start=1):
+            same = {"source_id": 1, "job_id": row["job_id"], "queued_at": row["first_seen_at"], "run_id": 1}
+            told = {"outcome": "read", "read_at": row["first_seen_at"], "reads_left": 0, "detail_seq": n}
+            told |= {"outputs": n % 3, "filtered_outputs": n % 2 or None, "reported_cost": Decimal(n) / 8}
+            told["filter_reasons"] = "a face" if n % 4 == 0 else None
+            conn.execute(sa.insert(job_details).values(**same, **told))
 
 
 def test_on_duckdb(world: Rig, tmp_path: Path):

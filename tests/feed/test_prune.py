@@ -112,3 +112,27 @@ def test_old_rejects_go(engine, writer):
             values = {**row, "payload_hash": str(n), "rejected_at": writer.at, "last_seen_at": at}
             conn.execute(sa.insert(rejected_items), values)
     assert prune_tables(engine, Retention(rejects=DAY), now=writer.at) == {"rejected_items": 1}
+
+
+def test_old_requests_go_source_by_source(engine, writer, monkeypatch, tmp_path):
+    """Sources number their rows by themselves: one's old rows have the keys of another one's young ones."""
+    monkeypatch.setattr(etl.feed.prune, "BATCH", 4)
+    late = Writer(engine, add_source(engine, "b"))
+    late.at = writer.at - timedelta(hours=1)
+    for _ in range(5):
+        late.step(new=1, changes=0)
+    target = destination("duckdb", tmp_path)
+    assert delivery.deliver_to_one(engine, target).status == "ok"
+    retention = Retention(requests=DAY)
+    before = {(row["source_id"], row["request_id"]) for row in stored(engine, "job_requests")}
+    assert len(before) == 15
+    counted = prune_tables(engine, retention, [target], now=writer.at, dry_run=True)
+    assert counted == {"job_requests": 8} == prune_tables(engine, retention, [target], now=writer.at)
+    left = stored(engine, "job_requests")
+    assert [row["source_id"] for row in left].count(2) == 5
+    assert {row["source_id"] for row in left} == {1, 2}
+    assert prune_tables(engine, retention, [target], now=writer.at) == {"job_requests": 0}
+    assert len(held("duckdb", tmp_path, "job_requests")) == 15  # what was delivered stays there
+    writer.step()
+    assert delivery.deliver_to_one(engine, target).status == "ok"
+    assert len(held("duckdb", tmp_path, "job_requests")) == 16

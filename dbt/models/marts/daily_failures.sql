@@ -7,6 +7,7 @@ select
     failure_class,
     error_code,
     error_message,
+    filter_reasons,
     count(*) as jobs,
     sum(seconds) as wasted_seconds,
     sum({{ cost('seconds', 'price', 'price_unit') }}) as would_be_cost,
@@ -14,4 +15,5 @@ select
     max(created_at) as last_created_at
 from {{ ref('fct_video_jobs') }}
 where status = 'failed'
-group by created_day, source, provider, model, size, failure_class, error_code, error_message, currency
+group by
+    created_day, source, provider, model, size, failure_class, error_code, error_message, filter_reasons, currency

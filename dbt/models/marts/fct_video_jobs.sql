@@ -34,9 +34,16 @@ select
     jobs.version as versions,
     jobs.error_code,
     jobs.error_message,
-    case when jobs.status = 'failed'
-        then {{ failure_class('jobs.error_code', 'jobs.error_message') }}
+    case
+        when jobs.status = 'failed' and (details.filtered_outputs > 0 or details.filter_reasons is not null)
+            then 'moderation'
+        when jobs.status = 'failed' then {{ failure_class('jobs.error_code', 'jobs.error_message') }}
     end as failure_class,
+    details.reported_cost,
+    details.outputs,
+    details.variants,
+    details.filtered_outputs,
+    details.filter_reasons,
     prices.price,
     prices.unit as price_unit,
     prices.currency,
@@ -91,6 +98,8 @@ left join (
     group by own.source_id
 ) as readers
     on readers.source_id = jobs.source_id
+left join {{ ref('stg_bifrost__job_details') }} as details
+    on details.source_id = jobs.source_id and details.job_id = jobs.job_id
 {% for alias, role in [('made', 'made'), ('ended', 'settled'), ('polled', 'polled')] -%}
 left join {{ ref('stg_bifrost__job_requests') }} as {{ alias }}
     on {{ alias }}.source_id = coalesce(readers.reader_id, jobs.source_id)

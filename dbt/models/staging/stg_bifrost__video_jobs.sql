@@ -1,4 +1,5 @@
-{# Two keys of one account list the same jobs: the source that saw a job first counts it. #}
+{# Two keys of one account list the same jobs, and one source counts each: `twin_source_id` says which. Until it
+   has been told, the source that saw a job first counts it. #}
 select
     {{ dbt.concat([dbt.cast('source_id', dbt.type_string()), "':'", 'job_id']) }} as job_key,
     source_id,
@@ -32,9 +33,10 @@ select
     first_seen_within,
     started_seen_within,
     ended_seen_within,
+    twin_source_id,
     row_number() over (
         partition by gateways.base_url, coalesce(jobs.provider, ''), jobs.job_id
-        order by jobs.first_seen_at, jobs.source_id
+        order by case when jobs.twin_source_id is null then 0 else 1 end, jobs.first_seen_at, jobs.source_id
     ) = 1 as is_counted
 from {{ source('bifrost', 'video_jobs') }} as jobs
 inner join {{ source('bifrost', 'sources') }} as gateways

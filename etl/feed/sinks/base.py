@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+from urllib.parse import unquote, urlsplit
 
 from etl.config import Destination
 from etl.errors import ConfigError, EtlError
@@ -54,6 +56,11 @@ class Sink(Protocol):
         """Put these rows in the place of those of their keys that are there; marks stay as they are."""
         ...
 
+    def missing_files(self) -> list[str]:
+        """Files that tables name whose marks were asked for, and that are gone; as far as a look at names
+        tells, on a disk of ours."""
+        ...
+
     def upkeep(self) -> None:
         """Keep what is there small and fast to read: now and then, as the destination itself tells when.
         Takes away nothing that a reader may still use (`keep_replaced`)."""
@@ -94,6 +101,14 @@ def comment_statements(place: str, fields: pa.Schema, quote: Callable[[str], str
 
 def _bytes_literal(text: bytes) -> str:
     return "'" + text.decode().replace("'", "''") + "'"
+
+
+def local_folder(url: str) -> Path | None:
+    """The folder that a URL or a path names; None when it is in an object store."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("", "file"):
+        return None
+    return Path(unquote(parts.path) if parts.scheme else url).expanduser()
 
 
 def required_url(destination: Destination) -> str:

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Any
+from urllib.parse import unquote
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import TableNotFoundError
 
 from etl.config import Destination
-from etl.feed.sinks.base import Part, Written, required_url
+from etl.feed.sinks.base import Part, Written, local_folder, required_url
 from etl.feed.sinks.delta_upkeep import (
-    COMPRESSED,
     is_due,
     is_quiet,
     keep_up,
@@ -26,10 +26,13 @@ from etl.feed.sinks.delta_upkeep import (
     only_next,
     properties,
     target_size,
+    written_as,
 )
 from etl.feed.tables import DAYS, KEYS, REPLACED
 from etl.feed.watermarks import WHOLE, Mark
 
+#: How much smaller rows are in a file than in memory, at least.
+_SHRINKS = 4
 #: What deltalake reads, and pyarrow cannot compute with.
 _PLAIN = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
 
@@ -86,9 +89,20 @@ class DeltaTables:
     def replace(self, table: str, rows: pa.Table) -> None:
         found = self._open_table(table)
         assert found is not None
-        _merge_rows(found, table, rows, only_next(), insert=False)
+        _merge_rows(found, table, rows, only_next(note_change()), insert=False)
         self._due.add(table)
         self._delivered.add(table)
+
+    def missing_files(self) -> list[str]:
+        if (root := local_folder(self._root)) is None:
+            return []
+        named = (
+            root / name / unquote(path)
+            for name in self._asked
+            if (found := self._open_table(name)) is not None
+            for path in pa.table(found.get_add_actions())["path"].to_pylist()
+        )
+        return [str(path) for path in named if not path.exists()]
 
     def upkeep(self) -> None:
         for name, table in self._asked.items():
@@ -115,7 +129,8 @@ class DeltaTables:
 
     def _write_part(self, part: Part, found: DeltaTable | None, commit: CommitProperties) -> None:
         described = part.rows.schema.metadata or {}
-        new: dict[str, Any] = {"configuration": properties(part.table, self._keep)}
+        size = part.rows.nbytes // _SHRINKS
+        new: dict[str, Any] = {"configuration": properties(part.table, self._keep, size)}
         if comment := described.get(b"comment"):
             new["description"] = comment.decode()
         write_deltalake(
@@ -124,8 +139,8 @@ class DeltaTables:
             mode="overwrite" if part.whole else "append",
             schema_mode="overwrite" if part.whole else "merge",
             storage_options=self._options,
-            target_file_size=target_size(part.table),
-            writer_properties=COMPRESSED,
+            target_file_size=target_size(part.table, size),
+            writer_properties=written_as(part.table),
             commit_properties=commit,
             **(new if found is None else {}),
         )
@@ -151,7 +166,7 @@ def _merge_rows(
         source_alias="new",
         target_alias="held",
         merge_schema=True,
-        writer_properties=COMPRESSED,
+        writer_properties=written_as(table),
         commit_properties=commit,
     )
     merger = merger.when_matched_update_all()

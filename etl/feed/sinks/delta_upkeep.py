@@ -1,59 +1,77 @@
 """What keeps a Delta table small: few files, a short log, and nothing on disk that nobody may still read.
 
 Every fourth delivery of a table cleans it up, and the first one with nothing new once what was replaced may
-go. How many deliveries there were, when the last change was and which one was cleaned up after stands in the
-table, as Delta's application transactions. The table's own history would tell as well, but deltalake lets no
-other thread run while it reads that: a slow store would stop the service's heartbeats.
+go. Files are joined step by step, as soon as there are enough of about one size: each row is written anew as
+often as there are steps, not as often as there are deliveries. How many deliveries there were, when the last
+change was and which one was cleaned up after stands in the table, as Delta's application transactions. The
+table's own history would tell as well, but deltalake lets no other thread run while it reads that: a slow
+store would stop the service's heartbeats.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import pyarrow as pa
-import pyarrow.compute as pc
-from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties
+from deltalake import ColumnProperties, CommitProperties, DeltaTable, Transaction, WriterProperties
 
-from etl.feed.tables import REPLACED
+from etl.feed.tables import REPLACED, ranged_columns
 
 #: Deliveries between two clean-ups, while a table is larger than `_LITTLE`; a little state is cleaned up each
 #: time, because most of it is written anew by every change.
 _EVERY, _LITTLE = 4, 2 * 2**20
+#: Deliveries between two checkpoints of the log.
+_CHECKPOINT = 8
 _KIB = 1024
 _APP = "bifrost-etl"
 #: When rows were last written or joined, and which of these changes was cleaned up after: ms since 1970, UTC.
 _CHANGED, _CLEANED = "changed_at", "cleaned_up"
 #: Joining small files writes all of one again that is smaller than this: it bounds what a delivery costs.
 _LARGE = 2_048 * _KIB
-#: A change of state writes the file anew that held the job: small files bound what five changes cost.
-_TARGET = dict.fromkeys(REPLACED, 256 * _KIB)
+#: A change of state writes the file anew that held the job: small files bound what five changes cost. There
+#: are some thirty of them, until they are as large as the second size.
+_STATE_FILES, _STATE_SIZES = 32, (64 * _KIB, 256 * _KIB)
+#: So many files of one step are joined, and a step is so many times as large as the one below.
+_STEP_FILES, _STEP, _LOWEST = 6, 8, 32 * _KIB
 #: Quiet tables are looked at for so long after `keep_replaced`: then everything has been taken away.
 _QUIET_SECONDS = 3_600
-COMPRESSED = WriterProperties(compression="ZSTD")
 
 
-def target_size(table: str) -> int:
-    """Bytes of a data file."""
-    return _TARGET.get(table, _LARGE)
+def written_as(table: str) -> WriterProperties:
+    """How data files are written. What their footers say of columns by which nobody looks for rows would be
+    most of a small file, and of the log."""
+    ranges = dict.fromkeys(ranged_columns(table), ColumnProperties(statistics_enabled="CHUNK"))
+    plain = ColumnProperties(statistics_enabled="NONE")
+    return WriterProperties(compression="ZSTD", default_column_properties=plain, column_properties=ranges)
 
 
-def properties(table: str, keep: float) -> dict[str, str]:
-    """What a table of ours is set to."""
+def target_size(table: str, held: int) -> int:
+    """Bytes of a data file, in a table of so many."""
+    if table not in REPLACED:
+        return _LARGE
+    size, largest = _STATE_SIZES
+    while size < largest and size * _STATE_FILES < held:
+        size *= 2
+    return size
+
+
+def properties(table: str, keep: float, held: int = 0) -> dict[str, str]:
+    """What a table of ours is set to, that holds so many bytes."""
     kept = f"interval {math.floor(keep)} seconds"
     return {
         "delta.logRetentionDuration": kept,
         "delta.deletedFileRetentionDuration": kept,
-        "delta.targetFileSize": str(target_size(table)),
+        "delta.targetFileSize": str(target_size(table, held)),
+        "delta.dataSkippingStatsColumns": ",".join(ranged_columns(table)),
     }
 
 
 def is_due(name: str, table: DeltaTable, deliveries: int) -> bool:
     """Whether the delivery of this number is one that cleans up."""
-    if deliveries % _EVERY == 0:
-        return True
-    return name in REPLACED and int(pc.sum(_sizes(table)).as_py() or 0) < _LITTLE
+    return deliveries % _EVERY == 0 or (name in REPLACED and sum(_file_sizes(table)) < _LITTLE)
 
 
 def is_quiet(table: DeltaTable, keep: float, now: Callable[[], float] = time.time) -> bool:
@@ -81,17 +99,36 @@ def note_change(now: Callable[[], float] = time.time) -> list[Transaction]:
 def keep_up(name: str, table: DeltaTable, keep: float) -> None:
     """Small files become large ones, and what was replaced more than `keep` seconds ago goes."""
     cleaned = noted_version(table, _CHANGED) if is_quiet(table, keep) else None
-    _set_properties(table, properties(name, keep))
-    table.optimize.compact(
-        target_size=target_size(name),
-        writer_properties=COMPRESSED,
-        commit_properties=only_next(note_change()),
-    )
+    sizes = _file_sizes(table)
+    target = target_size(name, sum(sizes))
+    _set_properties(table, properties(name, keep, sum(sizes)))
+    if joined := target if cleaned else size_to_join(sizes, target):
+        table.optimize.compact(
+            target_size=joined, writer_properties=written_as(name), commit_properties=only_next(note_change())
+        )
     # Full: a checkpoint may have forgotten what was replaced. What the property keeps stays.
     noted = CommitProperties(app_transactions=note_versions(**{_CLEANED: cleaned}) if cleaned else None)
-    table.vacuum(dry_run=False, enforce_retention_duration=False, full=True, commit_properties=noted)
-    table.create_checkpoint()
-    table.cleanup_metadata()
+    vacuum = partial(table.vacuum, enforce_retention_duration=False, full=True, commit_properties=noted)
+    if cleaned or vacuum(dry_run=True):
+        vacuum(dry_run=False)
+    if cleaned or (noted_version(table, "deliveries") or 0) % _CHECKPOINT == 0:
+        table.create_checkpoint()
+        table.cleanup_metadata()
+
+
+def size_to_join(sizes: Sequence[int], target: int) -> int | None:
+    """Up to which size files are to be joined now: that of the highest step that has enough of them. None:
+    of no size are there enough."""
+    steps = [target]
+    while steps[-1] // _STEP >= _LOWEST:
+        steps.append(steps[-1] // _STEP)
+    for step in steps:
+        # What fills half of the largest size is not written again.
+        upper = step // 2 if step == target else step
+        lower = step // _STEP if step != steps[-1] else 0
+        if sum(lower <= size < upper for size in sizes) >= _STEP_FILES:
+            return step
+    return None
 
 
 def only_next(noted: list[Transaction] | None = None) -> CommitProperties:
@@ -99,8 +136,9 @@ def only_next(noted: list[Transaction] | None = None) -> CommitProperties:
     return CommitProperties(app_transactions=noted, max_commit_retries=0)
 
 
-def _sizes(table: DeltaTable) -> pa.ChunkedArray:
-    return pa.table(table.get_add_actions())["size_bytes"]
+def _file_sizes(table: DeltaTable) -> list[int]:
+    sizes: list[int] = pa.table(table.get_add_actions())["size_bytes"].to_pylist()
+    return sizes
 
 
 def _set_properties(table: DeltaTable, wanted: dict[str, str]) -> None:

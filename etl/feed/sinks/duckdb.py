@@ -124,6 +124,9 @@ class DuckDb:
             self._append_rows(cursor, table, rows)
             cursor.commit()
 
+    def missing_files(self) -> list[str]:
+        return []
+
     def upkeep(self) -> None:
         """Nothing piles up."""
 

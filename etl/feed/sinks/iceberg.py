@@ -23,7 +23,7 @@ from pyiceberg.table import Table, Transaction
 from etl.config import Destination
 from etl.errors import ConfigError
 from etl.feed import watermarks
-from etl.feed.sinks.base import Part, Written, required_url
+from etl.feed.sinks.base import Part, Written, local_folder, required_url
 from etl.feed.sinks.iceberg_upkeep import keep_up, table_properties
 from etl.feed.tables import DAYS, KEYS, REPLACED
 from etl.feed.watermarks import Mark
@@ -114,6 +114,11 @@ class IcebergTables:
             _delete_rows(changes, table, rows)
             changes.append(rows)
         self._touched.add(table)
+
+    def missing_files(self) -> list[str]:
+        tables = [self._catalog.load_table(f"{self._namespace}.{name}") for name in self._asked]
+        named = (local_folder(task.file.file_path) for found in tables for task in found.scan().plan_files())
+        return [str(path) for path in named if path is not None and not path.exists()]
 
     def upkeep(self) -> None:
         for name, found in self._asked.items():

@@ -20,7 +20,7 @@ from pyiceberg.io.pyarrow import PyArrowFileIO
 from pyiceberg.manifest import DataFile, ManifestFile
 from pyiceberg.table import Table
 
-from etl.feed.tables import CHANGED, REPLACED
+from etl.feed.tables import CHANGED, REPLACED, ranged_columns
 
 #: Files added since the last joining that make another one due, and snapshots that are expired at once.
 _MANY, _EXPIRED = 8, 4
@@ -33,6 +33,8 @@ _PROPERTIES = {
     "commit.retry.num-retries": "0",  # tried again on top of another feed's commit, rows would double
     "commit.manifest-merge.enabled": "true",
     "commit.manifest.min-count-to-merge": str(_MANY),
+    # What manifests say of columns by which nobody looks for rows would be most of them.
+    "write.metadata.metrics.default": "none",
     "write.metadata.delete-after-commit.enabled": "true",
     # A delivery and its clean-up make three: whoever asked the catalogue before them still finds the file.
     "write.metadata.previous-versions-max": "3",
@@ -44,7 +46,8 @@ _where: Any = expressions
 
 def table_properties(table: str) -> dict[str, str]:
     """What a table of ours is set to."""
-    return {**_PROPERTIES, **(_STATE if table in REPLACED else {})}
+    ranges = {f"write.metadata.metrics.column.{name}": "truncate(16)" for name in ranged_columns(table)}
+    return {**_PROPERTIES, **ranges, **(_STATE if table in REPLACED else {})}
 
 
 def keep_up(table: Table, keep: timedelta, *, is_quiet: bool = False, now: datetime | None = None) -> None:

@@ -61,8 +61,10 @@ class ParquetFiles:
     def __init__(self, store: pafs.FileSystem, root: str) -> None:
         self._store, self._root = store, root
         self._written = Written()
+        self._asked: set[str] = set()
 
     def marks(self, table: str) -> dict[int, Mark]:
+        self._asked.add(table)
         return self._written.note(table, self._file_marks(table))
 
     def deliver(self, parts: Sequence[Part]) -> None:
@@ -91,6 +93,15 @@ class ParquetFiles:
             path = self._part_path(table, number)
             if self._is_there(path):
                 self._replace_in_file(path, ("source_id", CHANGED[table]), rows)
+
+    def missing_files(self) -> list[str]:
+        """They are numbered without a gap. Where the newest is gone, marks are those of the one before."""
+        gone: list[str] = []
+        for table in self._asked:
+            there = self._numbers(table)
+            lost = set(range(1, max(there, default=0))) - there
+            gone += [self._part_path(table, number) for number in sorted(lost)]
+        return gone
 
     def upkeep(self) -> None:
         """Nothing piles up."""
@@ -158,9 +169,12 @@ class ParquetFiles:
         return f"{self._root}/{table}/{table}.parquet"
 
     def _newest_number(self, table: str) -> int:
+        return max(self._numbers(table), default=0)
+
+    def _numbers(self, table: str) -> set[int]:
         folder = pafs.FileSelector(f"{self._root}/{table}", allow_not_found=True)
         names = (info.base_name.removesuffix(".parquet") for info in self._store.get_file_info(folder))
-        return max((int(name) for name in names if name.isdigit()), default=0)
+        return {int(name) for name in names if name.isdigit()}
 
     def _part_path(self, table: str, number: int) -> str:
         return f"{self._root}/{table}/{number:012d}.parquet"
