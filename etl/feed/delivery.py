@@ -127,15 +127,12 @@ class _Delivery:
         done = all(self._deliver_stream(s, marks[s.name], low[s.name], bounds.upper[s.name]) for s in streams)
         self._flush_parts()
         if done:
+            gone = self.sink.missing_files()
             self._try_upkeep()
-            self._look_for_files()
+            if gone:  # what is new was delivered, and nothing else would tell of what was lost
+                raise missing_files_error(self.destination, gone)
         self.reached = {name: find_lowest_marks(found.values()) for name, found in marks.items()}
         return done
-
-    def _look_for_files(self) -> None:
-        """What is new was delivered; what was there before may be lost, and nothing else would tell."""
-        if gone := self.sink.missing_files():
-            raise missing_files_error(self.destination, gone)
 
     def _try_upkeep(self) -> None:
         """Its failure is no failure of the delivery, and the next one tries again."""

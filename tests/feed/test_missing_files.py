@@ -30,8 +30,8 @@ def test_a_file_that_is_gone_is_missed(engine: sa.Engine, tmp_path: Path, kind: 
     files = DATA[kind](tmp_path / kind)
     assert len(files) >= 2
     files[0].unlink()
-    for new in (0, 1):
-        writer.step(new=new, changes=0)
+    for _ in range(2):
+        writer.step(new=0, changes=0)
         result = delivery.deliver_to_one(engine, target)
         assert result.status == "failed" and files[0].name in str(result.error)
         assert "restore it, or drop that table" in str(getattr(result.error, "hint", ""))

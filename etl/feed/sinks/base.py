@@ -57,7 +57,7 @@ class Sink(Protocol):
         ...
 
     def missing_files(self) -> list[str]:
-        """Files that tables name whose marks were asked for, and that are gone; as far as a look at names
+        """Files that are gone and that tables name which got nothing this time; as far as a look at names
         tells, on a disk of ours."""
         ...
 

@@ -98,8 +98,8 @@ class DeltaTables:
             return []
         named = (
             root / name / unquote(path)
-            for name in self._asked
-            if (found := self._open_table(name)) is not None
+            for name, found in self._asked.items()
+            if name not in self._delivered
             for path in pa.table(found.get_add_actions())["path"].to_pylist()
         )
         return [str(path) for path in named if not path.exists()]

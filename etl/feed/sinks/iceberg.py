@@ -116,7 +116,7 @@ class IcebergTables:
         self._touched.add(table)
 
     def missing_files(self) -> list[str]:
-        tables = [self._catalog.load_table(f"{self._namespace}.{name}") for name in self._asked]
+        tables = [found for name, found in self._asked.items() if name not in self._touched]
         named = (local_folder(task.file.file_path) for found in tables for task in found.scan().plan_files())
         return [str(path) for path in named if path is not None and not path.exists()]
 

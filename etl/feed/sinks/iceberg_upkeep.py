@@ -23,7 +23,7 @@ from pyiceberg.table import Table
 from etl.feed.tables import CHANGED, REPLACED, ranged_columns
 
 #: Files added since the last joining that make another one due, and snapshots that are expired at once.
-_MANY, _EXPIRED = 8, 4
+_MANY, _EXPIRED = 5, 4
 #: A little state has its snapshots expired each time: most of it is written anew by every change.
 _LITTLE = 2 * 2**20
 #: Smaller files are joined; so many rows are held in memory for it.
