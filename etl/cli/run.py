@@ -200,10 +200,10 @@ def _reload_config(service: Service, settings: CommandSettings, metrics: Metrics
     settings.start_logging(fresh, fresh.service.log_level)
     service.reload(work)
     get_logger("service").info("reloaded", sources=_source_names(fresh), config=fresh.origin)
-    fixed = ("host", "port", "token", "allow_remote")
+    fixed = ("host", "port", "path", "token", "allow_remote")
     if any(getattr(fresh.service, key) != getattr(old.service, key) for key in fixed):
         get_logger("service").warning(
-            "restart_needed", why="service.host, port and token are read at the start"
+            "restart_needed", why="service.host, port, path and token are read at the start"
         )
 
 

@@ -29,6 +29,7 @@ from etl.config.values import (
     Money,
     PositiveDuration,
     TimeZone,
+    WebPath,
 )
 from etl.errors import ConfigError
 
@@ -123,6 +124,7 @@ class ServiceConfig(Struct, frozen=True, kw_only=True):
     host: NonEmptyText = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535)] = 9464
     allow_remote: bool = False
+    path: WebPath = ""
     token: HeaderSecret | None = None
     log_format: Literal["auto", "console", "json"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"

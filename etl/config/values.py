@@ -165,6 +165,18 @@ def existing_file(value: Any) -> Path:
     return path
 
 
+#: A path below which a proxy shows pages; no `..` in it.
+WEB_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)+")
+
+
+def parse_web_path(value: Any) -> str:
+    """Such a path without a slash at its end; empty for none."""
+    text = value.rstrip("/") if isinstance(value, str) else None
+    if text is None or (text and not WEB_PATH.fullmatch(text)):
+        raise ValueError
+    return text
+
+
 def parse_name(value: Any) -> str:
     """A short name that can stand in a table, a metric and a command line."""
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
@@ -198,4 +210,5 @@ PlaceUrl = Annotated[SecretUrl, ParsedBy(parse_place)]
 HiddenText = Annotated[Secret, ParsedBy(parse_secret)]
 HeaderSecret = Annotated[Secret, ParsedBy(header_secret)]
 ExistingFile = Annotated[Path, ParsedBy(existing_file)]
+WebPath = Annotated[str, ParsedBy(parse_web_path, "a path such as /videos, or nothing")]
 Name = Annotated[str, ParsedBy(parse_name, "1 to 64 letters, digits, dots, dashes or underscores")]

@@ -16,6 +16,7 @@ from starlette.routing import BaseRoute, Route
 
 from etl.web import health, login
 from etl.web.auth import AuthMiddleware
+from etl.web.below_path import BelowPath, outside
 from etl.web.state import ServiceState
 from etl.web.throttle import Throttle
 
@@ -50,7 +51,7 @@ def build_app(
         also_open=frozenset({"/login", *open_paths}),
         throttle=throttle,
     )
-    app = Starlette(routes=routes, middleware=[guard])
+    app = Starlette(routes=routes, middleware=[Middleware(BelowPath, path=state.service.path), guard])
     app.state.service = state
     app.state.throttle = throttle
     app.state.probes = asyncio.Semaphore(_PROBES)
@@ -85,4 +86,4 @@ async def _answer_probe(request: Request, ask: Callable[[], T]) -> T:
 
 
 async def _answer_index(request: Request) -> Response:
-    return RedirectResponse("/readyz")
+    return RedirectResponse(outside(request.scope, "/readyz"))

@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from etl.web import sessions
+from etl.web.below_path import outside
 from etl.web.throttle import Throttle
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -60,7 +61,8 @@ class AuthMiddleware:
         if bearer is not None:
             return self._judge_token(bearer, self._token, address_of(scope))
         if "text/html" in headers.get("accept", ""):  # a person with a browser
-            return RedirectResponse(f"/login{_back_to(scope)}", 303, headers={"Cache-Control": "no-store"})
+            form = outside(scope, f"/login{_back_to(scope)}")
+            return RedirectResponse(form, 303, headers={"Cache-Control": "no-store"})
         return _unauthorized_response()
 
     def _judge_token(self, shown: str, token: str, address: str) -> Response | None:

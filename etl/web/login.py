@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from etl.analytics.templates import open_templates
 from etl.web import sessions
 from etl.web.auth import address_of, retry_after, token_matches
+from etl.web.below_path import html_outside, outside
 from etl.web.throttle import Throttle
 
 _HERE = Path(__file__).parent
@@ -38,28 +39,30 @@ async def answer_login(request: Request) -> Response:
     a few hours."""
     wanted = own_address(request.query_params.get("next", ""))
     if request.method != "POST":
-        return _login_form("Show the token of the service: service.token in its configuration.", wanted)
+        said = "Show the token of the service: service.token in its configuration."
+        return _login_form(request, said, wanted)
     throttle: Throttle = request.app.state.throttle
     address = address_of(request.scope)
     shown = await _typed_token(request)  # before the throttle is asked: meanwhile others are answered
     if wait := throttle.wait(address):
-        answer = _login_form("Too many wrong tokens were shown. Wait a minute.", wanted, 429)
+        answer = _login_form(request, "Too many wrong tokens were shown. Wait a minute.", wanted, 429)
         answer.headers.update(retry_after(wait))
         return answer
     token = request.app.state.service.service.token.reveal()
     if not token_matches(shown, token):
         throttle.failed(address)
-        return _login_form("That is not the token.", wanted, 403)
+        return _login_form(request, "That is not the token.", wanted, 403)
     throttle.succeeded(address)
     return _signed_in(request, token, wanted)
 
 
 def _signed_in(request: Request, token: str, wanted: str) -> Response:
-    answer = RedirectResponse(wanted, 303)
+    answer = RedirectResponse(outside(request.scope, wanted), 303)
     # Whoever lies in this header only makes a cookie of his own stricter.
     secure = "https" in (request.url.scheme, request.headers.get("x-forwarded-proto", ""))
     value = sessions.issue_cookie(token, time.time())
-    answer.set_cookie(sessions.COOKIE, value, httponly=True, samesite="strict", secure=secure)
+    path = outside(request.scope, "") or "/"
+    answer.set_cookie(sessions.COOKIE, value, path=path, httponly=True, samesite="strict", secure=secure)
     return answer
 
 
@@ -70,10 +73,10 @@ def own_address(address: str) -> str:
     return address if inside and parts.path != "/login" else "/"
 
 
-def _login_form(said: str, wanted: str, status: int = 200) -> Response:
+def _login_form(request: Request, said: str, wanted: str, status: int = 200) -> Response:
     form = _PAGES.get_template("login.html")
     page = form.render(style=_STYLE, said=said, wanted=wanted, failed=status != 200)
-    return HTMLResponse(page, status, headers=_HEADERS)
+    return HTMLResponse(html_outside(request.scope, page), status, headers=_HEADERS)
 
 
 async def _typed_token(request: Request) -> str:

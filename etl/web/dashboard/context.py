@@ -28,6 +28,7 @@ from etl.errors import ConfigError
 from etl.load.sql_values import storable_text
 from etl.log import make_visible
 from etl.version import __version__
+from etl.web.below_path import html_outside
 from etl.web.cache import AnswerCache
 from etl.web.dashboard.cells import Setting
 from etl.web.dashboard.filters import PageQuery
@@ -104,9 +105,8 @@ class Desk:
             raise NothingYet
         return engine
 
-    def page(self, template: str, values: Mapping[str, Any], status: int = 200) -> Response:
-        text = make_visible(self._pages.get_template(template).render(values))
-        return HTMLResponse(text, status, headers=HEADERS)
+    def render(self, template: str, values: Mapping[str, Any]) -> str:
+        return make_visible(self._pages.get_template(template).render(values))
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,8 @@ class Call:
         }
 
     def page(self, template: str, values: Mapping[str, Any], status: int = 200) -> Response:
-        return self.desk.page(template, values, status)
+        text = html_outside(self.request.scope, self.desk.render(template, values))
+        return HTMLResponse(text, status, headers=HEADERS)
 
 
 def _parameters(request: Request) -> QueryParams:

@@ -22,6 +22,7 @@ from etl.analytics.budgets import budget_table
 from etl.analytics.cancellation import Abandoned
 from etl.errors import ConfigError, EtlError, SchemaMismatch
 from etl.log import get_logger
+from etl.web.below_path import outside
 from etl.web.dashboard import downloads
 from etl.web.dashboard.cells import make_grid
 from etl.web.dashboard.context import HEADERS, STATIC, Call, Desk, Missing, NothingYet, state_of
@@ -199,7 +200,7 @@ def _job_page(call: Call) -> Response:
         everywhere = replace(call.query, text=text, since=EVERYTHING)
         if not jobs.count_jobs(call.engine, everywhere.choice(call.state.clock(), call.reporting)):
             raise
-        return RedirectResponse(everywhere.url("/jobs"), 303, HEADERS)
+        return RedirectResponse(outside(call.request.scope, everywhere.url("/jobs")), 303, HEADERS)
 
 
 def _table_page(call: Call) -> Response:
