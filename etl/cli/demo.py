@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -48,12 +48,18 @@ def command(
     pause: Annotated[
         float | None, typer.Option(metavar="SECONDS", min=0, help="Real time between two ticks.")
     ] = None,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Then go on as a service, with the dashboard, until Ctrl-C.")
+    ] = False,
     config: ConfigFile = None,
 ) -> None:
     """See it work, in a minute: first load, a few ticks, and what is then in the database.
 
     Starts a simulated gateway on this machine and mirrors it into a SQLite file. With --config,
     BIFROST_ETL_CONFIG or BIFROST_BASE_URL it does the same with your gateway and your database.
+
+    --serve leaves it alive: jobs are made and finish, syncs follow them, and the dashboard shows it. On a
+    terminal it opens a browser.
     """
     settings = ctx.ensure_object(CommandSettings)
     settings.choose(config)
@@ -63,9 +69,11 @@ def command(
     with stop_on_signals() as stop:
         if _has_gateway(settings):
             code = _play_real(settings, stop, REAL_PAUSE if pause is None else pause)
+            if code == 0 and serve:
+                _go_on(settings, settings.load())
         else:
             shown = SHOW_PAUSE if on_terminal() else 0.0
-            code = _play_simulated(settings, folder, stop, shown if pause is None else pause)
+            code = _play_simulated(settings, folder, stop, shown if pause is None else pause, serve=serve)
     raise typer.Exit(code)
 
 
@@ -74,7 +82,9 @@ def _has_gateway(settings: CommandSettings) -> bool:
     return settings.config_file is not None or any(settings.environ.get(name) for name in named)
 
 
-def _play_simulated(settings: CommandSettings, folder: Path, stop: Event, pause: float) -> int:
+def _play_simulated(
+    settings: CommandSettings, folder: Path, stop: Event, pause: float, *, serve: bool
+) -> int:
     from etl.cli import demo_world
 
     path, database = demo_world.prepare_folder(folder)
@@ -93,9 +103,28 @@ def _play_simulated(settings: CommandSettings, folder: Path, stop: Event, pause:
 
         scene = Scene(f"{STEP // 60} simulated minutes between ticks", before_tick, clock, JOBS)
         code = _play_story(settings, settings.load(path), scene, stop)
-    if code == 0:
-        _next_steps(path, database)
+        if code == 0:
+            _next_steps(path, database)
+            if serve:
+                _go_on(settings, settings.load(path))
     return code
+
+
+def _go_on(settings: CommandSettings, config: Config) -> NoReturn:
+    """The service on the same configuration; the simulated gateway ends when this process does."""
+    from etl.cli.run import run_service
+
+    def show(address: str) -> None:
+        _print_heading(f"It goes on: {address}")
+        print_line("  Ctrl-C ends it", DIM)
+        sys.stdout.flush()
+        if on_terminal():
+            import webbrowser
+
+            webbrowser.open(address)
+
+    settings.start_logging(config, config.service.log_level)
+    run_service(config, settings, opened=show)
 
 
 def _play_real(settings: CommandSettings, stop: Event, pause: float) -> int:
@@ -193,6 +222,7 @@ def _next_steps(config: Path, database: Path) -> None:
     print_line(f"  {us} --config {config} status")
     print_line(f"  {us} --config {config} report")
     print_line(f"  {us} --config {config} dashboard --open")
+    print_line(f"  {us} demo --serve      # alive, with its dashboard, until Ctrl-C")
     print_line()
     print_line(f"  With your gateway:  {us} init && {us} check && {us} sync", GOOD)
 

@@ -21,6 +21,10 @@ sources:
     base_url: {base_url}
     provider: openai
     api_key: {token}
+    schedule: {{every: 5s}}
+service:
+  port: 0              # any free one
+  log_level: warning
 """
 
 

@@ -64,7 +64,7 @@ def command(
         settings.start_logging(loaded)
         raise typer.Exit(_run_once(loaded, settings, as_json=json))
     settings.start_logging(loaded, loaded.service.log_level)
-    _run_service(loaded, settings)
+    run_service(loaded, settings)
 
 
 def _require_settings(config: Config, *, once: bool = False) -> None:
@@ -90,8 +90,10 @@ def _run_once(config: Config, settings: CommandSettings, *, as_json: bool) -> in
         return results.show_results(ended, settings.redact, as_json=as_json, delivered=delivered)
 
 
-def _run_service(config: Config, settings: CommandSettings) -> NoReturn:
-    """Until a signal, which ends the process."""
+def run_service(
+    config: Config, settings: CommandSettings, opened: Callable[[str], None] = lambda address: None
+) -> NoReturn:
+    """Until a signal, which ends the process. `opened` gets the address of its pages."""
     from etl.log import get_logger
     from etl.scheduler import BREAKER_AFTER, Service
     from etl.web.app import build_app
@@ -120,6 +122,7 @@ def _run_service(config: Config, settings: CommandSettings) -> NoReturn:
             config=config.origin,
             pid=os.getpid(),
         )
+        opened(f"{web.url}/")
         while (number := inbox.get()) not in _STOPS:
             _reload_config(service, settings, metrics)
         timeout = service.work.app.config.service.shutdown_timeout

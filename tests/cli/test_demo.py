@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import sqlite3
 import urllib.error
 import urllib.request
@@ -11,6 +12,7 @@ import pytest
 
 from etl.simulator import Simulator
 from tests.support.command import Command
+from tests.support.running import until
 
 pytestmark = pytest.mark.slow
 
@@ -66,3 +68,24 @@ def test_demo_with_a_real_gateway(configured: Command, gateway: Simulator):
     assert "250 new" in done.out
     assert not (configured.folder / "demo").exists()
     assert configured("status", "--json").json["sources"][0]["jobs"] >= 250
+
+
+def test_a_demo_that_is_served_lives_until_it_is_told_to_stop(command: Command):
+    """Its gateway makes jobs, its dashboard shows them; nothing of it is left running."""
+    with command.start("demo", "--serve") as served:
+        assert served.stdout is not None
+        told = iter(served.stdout.readline, "")
+        gateway = next(found[0] for line in told if (found := re.search(r"http://127\.0\.0\.1:\d+", line)))
+        address = next(line.split()[-1] for line in told if "It goes on" in line)
+
+        def newest_run() -> int:
+            page = urllib.request.urlopen(f"{address}tables/runs", timeout=60).read().decode()
+            return max(map(int, re.findall(r"pages\?run=(\d+)", page)), default=0)
+
+        begun = newest_run()
+        until(lambda: newest_run() > begun, "a tick of the service")
+        served.send_signal(signal.SIGINT)
+        assert served.wait(timeout=60) == 0, served.stderr.read() if served.stderr else ""
+        for gone in (f"{gateway}/health", address):
+            with pytest.raises(urllib.error.URLError):
+                urllib.request.urlopen(gone, timeout=5)
