@@ -50,7 +50,9 @@ SPEND_COLUMNS = (
     Column("other_costs", "amounts", "The same in each other currency; null when nothing."),
     Column("settled_jobs", "integer", "Jobs whose cost the gateway's log says."),
     Column("uncosted_jobs", "integer", "Completed jobs without any cost."),
-    Column("average_seconds", "seconds", "Mean time from creation to completion."),
+    Column(
+        "average_seconds", "seconds", "Mean time from creation to completion, where that is not before it."
+    ),
     Column(
         "refused_requests", "integer", "Requests that the gateway or provider refused: no job came of them."
     ),
@@ -130,7 +132,8 @@ def _spend_of_jobs(d: Dialect, scope: Scope, names: tuple[str, ...]) -> str:
       COALESCE(settled_cost, cost) AS spent, CASE WHEN {settled} THEN 1 ELSE 0 END AS is_settled,
       CASE WHEN outcome = 'completed' THEN 1 ELSE 0 END AS completed,
       CASE WHEN outcome = 'failed' THEN 1 ELSE 0 END AS failed,
-      CASE WHEN outcome = 'completed' THEN seconds END AS clip, total_seconds AS took
+      CASE WHEN outcome = 'completed' THEN seconds END AS clip,
+      CASE WHEN total_seconds >= 0 THEN total_seconds END AS took
     FROM ({JOB_FACTS.sql(d, scope)}) f
   ) q GROUP BY {keys}, spent_in"""
 
