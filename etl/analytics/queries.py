@@ -20,7 +20,7 @@ from etl.analytics.filters import (
     filter_values,
     now_parameter,
 )
-from etl.analytics.ranges import local_day, local_hour
+from etl.analytics.ranges import local_day, local_hour, on_another_day
 from etl.analytics.reports import REPORTS, Report, report_by
 from etl.config.nearest import unknown_name
 from etl.db.engine import storage_errors
@@ -114,11 +114,18 @@ def _report_statement(conn: sa.Connection, report: Report, chosen: Filter) -> sa
     where = " AND ".join(["1 = 1", *conditions.values()])
     which = " AND ".join(["1 = 1", *(sql for name, sql in conditions.items() if name not in RANGE)])
     whole = chosen.since is None and chosen.until is None
-    kept = _split_counted_days(d, chosen) if report.zoned is False or chosen.zone == "UTC" else None
-    scope = Scope(where, days_of(conn, d, chosen), hours_of(conn, d, chosen), whole, which, kept)
+    kept, moved = _split_counted_days(d, chosen), _moved_days(conn, d, chosen) if report.zoned else None
+    scope = Scope(where, days_of(conn, d, chosen), hours_of(conn, d, chosen), whole, which, kept, moved)
     order = f" ORDER BY {report.order}" if report.order else ""
     limit = "" if chosen.limit is None else f" LIMIT {int(chosen.limit) + 1}"
     return bind_values(f"SELECT * FROM ({report.sql(d, scope)}) report{order}{limit}", filter_values(chosen))
+
+
+def _moved_days(conn: sa.Connection, d: Dialect, chosen: Filter) -> str | None:
+    """SQL for: the reporting time zone puts job j on another day than UTC does."""
+    if chosen.zone == "UTC":
+        return None
+    return on_another_day(d, "j.created_at", chosen.zone, *_range_ends(conn, chosen))
 
 
 def _split_counted_days(d: Dialect, chosen: Filter) -> CountedDays | None:

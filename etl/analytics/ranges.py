@@ -31,6 +31,20 @@ def local_day(d: Dialect, column: str, zone: str, since: datetime, until: dateti
     )
 
 
+def on_another_day(d: Dialect, column: str, zone: str, since: datetime, until: datetime) -> str | None:
+    """A condition that holds where the day of `column` in `zone` is not UTC's, for instants from `since` to
+    `until`; None where it never is. The time of day rules most out before the offsets are looked at."""
+    ahead = {offset for _, offset in _offset_stretches(ZoneInfo(zone), since, until)}
+    near = []
+    if (most := max(ahead, default=0)) > 0:
+        near.append(f"{d.clock(column)} >= {d.time_of_day(86_400 - most)}")
+    if (least := min(ahead, default=0)) < 0:
+        near.append(f"{d.clock(column)} < {d.time_of_day(-least)}")
+    if not near:
+        return None
+    return f"({' OR '.join(near)}) AND {local_day(d, column, zone, since, until)} <> {d.day(column)}"
+
+
 def local_hour(d: Dialect, column: str, zone: str, since: datetime, until: datetime) -> str:
     """The UTC text of the instant at which the hour of `column` begins on the clocks of `zone`.
 

@@ -16,7 +16,7 @@ from etl.analytics.queries import convert_value, run_report
 from etl.analytics.reports import REPORTS
 from etl.analytics.spend import BY, SPANS
 from etl.schema.views import create
-from tests.analytics import independent_sql as theirs
+from tests.analytics import independent_sql
 from tests.analytics.independent_world import NOW, RANGES, ZONES, Mirrored, agree, mirror
 from tests.conftest import DATABASES
 
@@ -42,15 +42,15 @@ def ranges(chosen: Filter, name: str = "") -> Iterator[tuple[Filter, str]]:
         else:
             start, end = (datetime.fromisoformat(text).replace(tzinfo=UTC) for text in (since, until))
             where = f"created >= '{since}Z' AND created < '{until}Z'"
-            yield replace(chosen, since=start, until=end), "true" if name in theirs.OF_NOW else where
+            yield replace(chosen, since=start, until=end), "true" if name in independent_sql.OF_NOW else where
 
 
 def compare(mirrored: Mirrored, name: str, chosen: Filter, where: str, sql: str) -> None:
     table = run_report(mirrored.engine, name, chosen)
     known = [column.name for column in table.columns]
-    names = theirs.COMPARED.get(name, " ".join(known)).split()
+    names = independent_sql.COMPARED.get(name, " ".join(known)).split()
     places = [known.index(each) for each in names]
-    mirrored.raw.execute(theirs.chosen_jobs(where))
+    mirrored.raw.execute(independent_sql.chosen_jobs(where))
     rows = mirrored.raw.execute(sql.replace("{zone}", chosen.zone)).fetchall()
     agree([tuple(row[place] for place in places) for row in table.rows], rows)
 
@@ -68,41 +68,49 @@ def test_the_world_holds_what_is_tricky(mirrored: Mirrored) -> None:
 
 
 def test_nothing_is_left_out() -> None:
-    assert {*theirs.REPORTS, "spend"} == set(REPORTS)
-    assert set(theirs.VIEWS) == set(theirs.VIEW_COLUMNS) == {view.name for view in create.VIEWS}
+    assert {*independent_sql.REPORTS, "spend"} == set(REPORTS)
+    assert (
+        set(independent_sql.VIEWS)
+        == set(independent_sql.VIEW_COLUMNS)
+        == {view.name for view in create.VIEWS}
+    )
 
 
 @pytest.mark.parametrize("zone", ZONES)
-@pytest.mark.parametrize("name", theirs.REPORTS)
+@pytest.mark.parametrize("name", independent_sql.REPORTS)
 def test_reports_agree_with_the_raw_pages(mirrored: Mirrored, name: str, zone: str) -> None:
     for chosen, where in ranges(Filter(NOW, zone=zone), name):
-        compare(mirrored, name, chosen, where, theirs.REPORTS[name])
+        compare(mirrored, name, chosen, where, independent_sql.REPORTS[name])
 
 
-@pytest.mark.parametrize("name", sorted(set(theirs.REPORTS) - theirs.OF_NO_MODEL))
+@pytest.mark.parametrize("name", sorted(set(independent_sql.REPORTS) - independent_sql.OF_NO_MODEL))
 def test_reports_of_some_models_and_statuses_agree(mirrored: Mirrored, name: str) -> None:
     chosen = Filter(NOW, zone="America/New_York", models=("sora-2", "veo_3"))
     for some, where in ranges(chosen, name):
-        compare(mirrored, name, some, f"{where} AND model IN ('sora-2', 'veo_3')", theirs.REPORTS[name])
+        compare(
+            mirrored, name, some, f"{where} AND model IN ('sora-2', 'veo_3')", independent_sql.REPORTS[name]
+        )
         ended = replace(some, statuses=("completed", "failed"))
         also = f"{where} AND model IN ('sora-2', 'veo_3') AND status IN ('completed', 'failed')"
-        compare(mirrored, name, ended, also, theirs.REPORTS[name])
+        compare(mirrored, name, ended, also, independent_sql.REPORTS[name])
 
 
 @pytest.mark.parametrize(("by", "zone"), SPENDING)
 def test_spend_agrees_with_pages_and_log(mirrored: Mirrored, by: str, zone: str) -> None:
     for chosen, where in ranges(Filter(NOW, zone=zone, by=by)):
-        compare(mirrored, "spend", chosen, where, theirs.spend_sql([BY[name] for name in by.split(",")]))
+        compare(
+            mirrored, "spend", chosen, where, independent_sql.spend_sql([BY[name] for name in by.split(",")])
+        )
 
 
-@pytest.mark.parametrize("name", theirs.VIEWS)
+@pytest.mark.parametrize("name", independent_sql.VIEWS)
 def test_views_agree_with_the_raw_pages(mirrored: Mirrored, name: str) -> None:
     kinds = {c.name: c.kind for view in create.VIEWS if view.name == name for c in view.columns}
-    names = theirs.VIEW_COLUMNS[name].split()
+    names = independent_sql.VIEW_COLUMNS[name].split()
     with mirrored.engine.connect() as conn:
         rows = conn.execute(sa.text(f"SELECT {', '.join(names)} FROM {name}")).fetchall()
     ours: list[tuple[Any, ...]] = [
         tuple(convert_value(kinds[n], v) for n, v in zip(names, row, strict=True)) for row in rows
     ]
-    mirrored.raw.execute(theirs.chosen_jobs("true"))
-    agree(ours, mirrored.raw.execute(theirs.VIEWS[name]).fetchall())
+    mirrored.raw.execute(independent_sql.chosen_jobs("true"))
+    agree(ours, mirrored.raw.execute(independent_sql.VIEWS[name]).fetchall())

@@ -39,6 +39,9 @@ def _day_columns(d: Dialect, scope: Scope) -> str:
     return f"{scope.day('j.created_at')} AS day, {d.day('j.created_at')} AS utc_day"
 
 
+_COMPLETE = "(SELECT complete FROM totals)"
+
+
 def _totals_or_jobs(scope: Scope, kept: Callable[[str], str], counted: Callable[[Scope], str]) -> str:
     """What the totals say of whole days, while they are complete, with the jobs of the rest; else all jobs
     are counted now: somebody may have written or deleted some by hand."""
@@ -49,7 +52,7 @@ def _totals_or_jobs(scope: Scope, kept: Callable[[str], str], counted: Callable[
         " - (SELECT COUNT(*) FROM video_jobs WHERE twin_source_id IS NOT NULL)"
         " AND NOT EXISTS (SELECT 1 FROM daily_totals WHERE jobs < 0)"
     )
-    yes, no = (f"(SELECT complete FROM totals) = {flag}" for flag in (1, 0))
+    yes, no = (f"{_COMPLETE} = {flag}" for flag in (1, 0))
     parts = [kept(f"{scope.which} AND {scope.kept.days} AND {yes}"), counted(scope.only(no))]
     if scope.kept.edges is not None:
         parts.append(counted(scope.only(f"({scope.kept.edges}) AND {yes}")))
@@ -77,8 +80,34 @@ def _days_counted(d: Dialect, scope: Scope) -> str:
   GROUP BY 1, 2, {_KIND}, {outcome_sql()}"""
 
 
+def _days_moved(d: Dialect, scope: Scope) -> str:
+    """Jobs that the totals have on the UTC day, taken from there and put on the time zone's."""
+    assert scope.kept is not None
+    inside = "" if scope.kept.edges is None else f" AND NOT ({scope.kept.edges})"
+    moved = _days_counted(d, scope.only(f"{_COMPLETE} = 1{inside} AND {scope.moved}"))
+    kind = _KIND.replace("j.", "m.")
+    return f"""
+  SELECT CASE WHEN sign = 1 THEN m.day ELSE m.utc_day END AS day, m.utc_day, {kind}, m.outcome,
+    m.jobs * sign AS jobs
+  FROM ({moved}) m CROSS JOIN (SELECT 1 AS sign UNION ALL SELECT -1) signs"""
+
+
+def _local_days(d: Dialect, scope: Scope) -> str:
+    """Of a time zone whose days are not UTC's: from the totals all the same, with what differs put right."""
+    kind = _KIND.replace("j.", "u.")
+    days = _totals_or_jobs(scope, _days_kept, partial(_days_counted, d))
+    return f"""
+  SELECT u.day, u.utc_day, {kind}, u.outcome, {d.whole("SUM(u.jobs)")} AS jobs
+  FROM ({days}
+  UNION ALL {_days_moved(d, scope)}) u
+  GROUP BY u.day, u.utc_day, {kind}, u.outcome HAVING SUM(u.jobs) <> 0"""
+
+
 def _daily_jobs(d: Dialect, scope: Scope) -> str:
-    groups = _totals_or_jobs(scope, _days_kept, partial(_days_counted, d))
+    if scope.kept is None or scope.moved is None:
+        groups = _totals_or_jobs(scope, _days_kept, partial(_days_counted, d))
+    else:
+        groups = _local_days(d, scope)
     return f"""
 SELECT day, source, provider, model, size, status, outcome, {d.whole("SUM(jobs)")} AS jobs,
   SUM(seconds * jobs) AS seconds, {d.sum_of_money("cost", "jobs")} AS cost, currency,

@@ -41,6 +41,7 @@ class Scope:
 
     The view itself reads all, by UTC days. A report puts in its range, which an index answers, and its
     time zone. `whole`: all times. `kept`: totals by UTC days will do, and `which` is `where` without times.
+    `moved` holds for the jobs that the time zone's clocks put on another day than UTC's; None: for none.
     """
 
     where: str
@@ -49,6 +50,7 @@ class Scope:
     whole: bool = False
     which: str = _ALL
     kept: CountedDays | None = None
+    moved: str | None = None
 
     @property
     def unbounded(self) -> bool:

@@ -82,6 +82,18 @@ class Dialect:
             f"CAST({day} AS DATETIME(6))",
         )
 
+    def clock(self, moment: str) -> str:
+        """The UTC time of day."""
+        return self._pick(
+            f"substr({moment}, 12, 8)", f"CAST({moment} AT TIME ZONE 'UTC' AS time)", f"TIME({moment})"
+        )
+
+    def time_of_day(self, seconds: int) -> str:
+        """A constant to compare with `clock`: so many seconds after midnight."""
+        hours, rest = divmod(seconds, 3600)
+        text = f"'{hours:02}:{rest // 60:02}:{rest % 60:02}'"
+        return self._pick(text, f"TIME {text}", f"TIME {text}")
+
     def hour(self, moment: str) -> str:
         """The UTC hour, 0 to 23."""
         return self._pick(
