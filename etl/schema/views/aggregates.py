@@ -93,14 +93,21 @@ def _days_moved(d: Dialect, scope: Scope) -> str:
 
 
 def _local_days(d: Dialect, scope: Scope) -> str:
-    """Of a time zone whose days are not UTC's: from the totals all the same, with what differs put right."""
+    """Of a time zone whose days are not UTC's: from the totals all the same, with what differs put right.
+
+    Less than no job tells of jobs that somebody has moved by hand: then all are counted."""
     kind = _KIND.replace("j.", "u.")
     days = _totals_or_jobs(scope, _days_kept, partial(_days_counted, d))
+    wrong = "(SELECT COUNT(*) FROM cells WHERE jobs < 0)"
+    counted = _days_counted(d, scope.only(f"{wrong} > 0"))
     return f"""
-  SELECT u.day, u.utc_day, {kind}, u.outcome, {d.whole("SUM(u.jobs)")} AS jobs
-  FROM ({days}
-  UNION ALL {_days_moved(d, scope)}) u
-  GROUP BY u.day, u.utc_day, {kind}, u.outcome HAVING SUM(u.jobs) <> 0"""
+  WITH cells AS (
+    SELECT u.day, u.utc_day, {kind}, u.outcome, {d.whole("SUM(u.jobs)")} AS jobs
+    FROM ({days}
+    UNION ALL {_days_moved(d, scope)}) u
+    GROUP BY u.day, u.utc_day, {kind}, u.outcome HAVING SUM(u.jobs) <> 0)
+  SELECT * FROM cells WHERE {wrong} = 0
+  UNION ALL {counted}"""
 
 
 def _daily_jobs(d: Dialect, scope: Scope) -> str:
