@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from etl.feed.export import Manifest
     from etl.feed.export_formats import Format
     from etl.feed.lag import DestinationStatus
-    from etl.records import Progress, RunResult
+    from etl.observer import Observer
+    from etl.records import RunResult
 
 Settings = str | os.PathLike[str] | Config | None
 
@@ -37,7 +38,7 @@ def sync(
     config: Settings = None,
     names: Sequence[str] = (),
     *,
-    progress: Progress | None = None,
+    progress: Observer | None = None,
     stop: Event | None = None,
 ) -> list[RunResult]:
     """Bring sources (all enabled ones, if none is named) up to date, side by side; a result for each.
@@ -54,7 +55,7 @@ def reconcile(
     names: Sequence[str] = (),
     *,
     accept_suspicious: bool = False,
-    progress: Progress | None = None,
+    progress: Observer | None = None,
     stop: Event | None = None,
 ) -> list[RunResult]:
     """Compare everything listed with everything stored, and mark what is no longer listed; as `sync`."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from etl.config import Config, Source
 from etl.db.engine import make_engine
 from etl.observer import Observer, Silent
-from etl.records import Progress, RunKind, RunResult, never_began
+from etl.records import RunKind, RunResult, never_began
 from etl.schema.migrate import ensure_schema
 from etl.worker import Worker, utc_now
 
@@ -33,7 +33,6 @@ class App:
         clock: Callable[[], datetime] = utc_now,
         sleep: Callable[[float], None] | None = None,
         rng: random.Random | None = None,
-        observer: Observer | None = None,
     ) -> None:
         self.config, self._clock = config, clock
         # A run has at most one transaction open, its heartbeat now and then another, the page three.
@@ -42,7 +41,7 @@ class App:
             pool_size=min(config.parallel, max(1, len(config.sources))) + 3,
             idle_transaction_timeout=config.lease.seconds,
         )
-        self.worker = Worker(config, self.engine, clock=clock, sleep=sleep, rng=rng, observer=observer)
+        self.worker = Worker(config, self.engine, clock=clock, sleep=sleep, rng=rng)
         self.redact = self.worker.redact
         self._fleet: Fleet | None = None
         self._lock = threading.Lock()
@@ -77,7 +76,7 @@ class App:
         self,
         names: Sequence[str] = (),
         *,
-        progress: Progress | None = None,
+        progress: Observer | None = None,
         stop: threading.Event | None = None,
     ) -> list[RunResult]:
         """Bring the named sources (all enabled ones, if none is named) up to date, side by side.
@@ -91,7 +90,7 @@ class App:
         self,
         names: Sequence[str] = (),
         *,
-        progress: Progress | None = None,
+        progress: Observer | None = None,
         accept_suspicious: bool = False,
         stop: threading.Event | None = None,
     ) -> list[RunResult]:
@@ -113,7 +112,7 @@ class App:
         self,
         names: Sequence[str],
         kind: RunKind,
-        progress: Progress | None,
+        progress: Observer | None,
         stop: threading.Event | None,
         *,
         accept_suspicious: bool = False,
@@ -138,7 +137,7 @@ class App:
         source: Source,
         kind: RunKind,
         *,
-        progress: Progress,
+        progress: Observer,
         stop: threading.Event,
         accept_suspicious: bool = False,
     ) -> RunResult:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple
 
 Order = Literal["asc", "desc"]
 RunKind = Literal["incremental", "first", "reconcile"]
@@ -286,12 +286,3 @@ def never_began(
 ) -> RunResult:
     """The result of a run that stored nothing, not even that it began."""
     return RunResult(source, kind, status, None, begun, ended, Counts(), error)
-
-
-class Progress(Protocol):
-    """Told about a run while it goes on, from the thread that runs it."""
-
-    def started(self, source: str, kind: RunKind) -> None: ...
-    def advanced(self, source: str, counts: Counts) -> None: ...
-    def waiting(self, source: str, why: str, seconds: float) -> None: ...
-    def finished(self, result: RunResult) -> None: ...

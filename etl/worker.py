@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
 from etl.config import Config, Source
 from etl.db.engine import Engine, read_transaction, write_transaction
@@ -15,9 +16,9 @@ from etl.extract import GatewayClient
 from etl.load import Lease, Store, find_source, register_source, worker_name
 from etl.load.source_health import REFUSALS, count_refusals, note_failure
 from etl.log import Redactor, get_logger
-from etl.observer import Observer, Unwatched, WatchedGateway, WatchedStore
+from etl.observer import Observer, Silent
 from etl.pipeline.sync import Stopped, sync_source
-from etl.records import Progress, RunKind, RunResult, never_began
+from etl.records import RunKind, RunResult, never_began
 from etl.schema.partitions import make_ahead
 from etl.transform.privacy import scrub_message
 
@@ -38,43 +39,41 @@ class Worker:
         clock: Callable[[], datetime] = utc_now,
         sleep: Callable[[float], None] | None = None,
         rng: random.Random | None = None,
-        observer: Observer | None = None,
     ) -> None:
         self.config, self.engine, self._clock, self._sleep = config, engine, clock, sleep
         self._rng = rng or random.Random()  # noqa: S311 (jitter, not secrets)
-        self.observer = observer or Unwatched()
         self.redact = Redactor(config.secrets())
 
     def gateway(
         self,
         source: Source,
         *,
-        progress: Progress | None = None,
+        progress: Observer | None = None,
         stop: threading.Event | None = None,
         store: Store | None = None,
     ) -> GatewayClient:
         """A client for one source; waits end early when `stop` is set. `store` tells its logs the run."""
 
+        told = progress or Silent()
+
         def on_retry(error: GatewayError, wait: float) -> None:
             run = None if store is None else store.committed.run_id
             get_logger("extract").warning("retry", source=source.name, run=run, error=str(error), wait=wait)
-            self.observer.retried(source.name, error)
-            if progress is not None:
-                progress.waiting(source.name, str(error), wait)
+            told.waiting(source.name, error, wait)
 
         def redact(text: str) -> str:
             return scrub_message(self.redact(text), source.prompts)
 
         source = source.renewed()  # a key's file may have been replaced since the last run
 
-        return WatchedGateway(
+        return GatewayClient(
             source,
-            observer=self.observer,
             clock=self._clock,
             monotonic=time.monotonic,
             sleep=self._make_nap(stop),
             rng=self._rng,
             on_retry=on_retry,
+            on_answer=partial(told.requested, source.name),
             redact=redact,
         )
 
@@ -83,7 +82,7 @@ class Worker:
         source: Source,
         kind: RunKind,
         *,
-        progress: Progress,
+        progress: Observer,
         stop: threading.Event,
         accept_suspicious: bool = False,
         job: str | None = None,
@@ -110,7 +109,7 @@ class Worker:
         self,
         source: Source,
         store: Store,
-        progress: Progress,
+        progress: Observer,
         stop: threading.Event,
         *,
         accept_suspicious: bool,
@@ -177,12 +176,10 @@ class Worker:
 
     def _open_store(self, source: Source, kind: RunKind, stop: threading.Event, job: str | None) -> Store:
         source_id = self._register_source(source)
-        return WatchedStore(
+        return Store(
             self.engine,
             source_id,
             Lease(source_id, worker_name(), self.config.lease.seconds, job=job),
-            source=source.name,
-            observer=self.observer,
             kind=kind,
             clock=self._clock,
             sleep=self._make_nap(stop),

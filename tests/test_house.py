@@ -24,11 +24,11 @@ FLOORS = {
     **dict.fromkeys(("app", "recording"), 7),
     "cluster": 6,
     "worker": 5,
-    **dict.fromkeys(("pipeline", "check", "observer"), 4),
+    **dict.fromkeys(("pipeline", "check"), 4),
     **dict.fromkeys(("load", "analytics", "feed", "migrations"), 3),
     **dict.fromkeys(("extract", "transform", "schema"), 2),
     **dict.fromkeys(("db", "config"), 1),
-    "errors": 0,
+    **dict.fromkeys(("errors", "observer"), 0),
     **dict.fromkeys(("records", "log_records", "json_parts", "log", "times", "spreadsheets", "version"), -1),
 }
 AT_HOME = {

@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from etl.cli.output import count_noun, make_console, make_printable, on_terminal, show_number
-from etl.records import Counts, Progress, RunKind, RunResult
+from etl.observer import Observer, Silent
+from etl.records import Counts, RunKind, RunResult
 
 if TYPE_CHECKING:
     import rich.progress
@@ -25,7 +26,7 @@ PLAIN_EVERY, WORTH_A_LINE = 10.0, 1.0
 @contextmanager
 def show_progress(
     redact: Callable[[str], str], *, expected: int | None = None, keep: bool = False
-) -> Iterator[Progress]:
+) -> Iterator[Observer]:
     """The progress that suits stderr. `expected` jobs make a bar that fills; `keep` leaves it there."""
     if not on_terminal(sys.stderr):
         yield Plain(redact)
@@ -53,7 +54,7 @@ def _make_bars(keep: bool) -> rich.progress.Progress:
     )
 
 
-class Moving:
+class Moving(Silent):
     """One line per source, drawn by Rich. The length of a list is not known before its end."""
 
     def __init__(
@@ -67,16 +68,16 @@ class Moving:
         task = self._bars.add_task(name, total=self._expected, jobs=0, pages=0, rate=0.0, note="")
         self._tasks[source] = task, time.monotonic()
 
-    def advanced(self, source: str, counts: Counts) -> None:
+    def advanced(self, source: str, counts: Counts, seconds: float) -> None:
         task, began = self._tasks[source]
         rate = counts.jobs_seen / max(time.monotonic() - began, 0.001)
         self._update(
             task, completed=counts.jobs_seen, jobs=counts.jobs_seen, pages=counts.pages, rate=rate, note=""
         )
 
-    def waiting(self, source: str, why: str, seconds: float) -> None:
+    def waiting(self, source: str, error: Exception, seconds: float) -> None:
         if source in self._tasks:
-            note = make_printable(self._redact(f"waiting {seconds:.0f}s: {why}"))
+            note = make_printable(self._redact(f"waiting {seconds:.0f}s: {error}"))
             self._update(self._tasks[source][0], note=note)
 
     def finished(self, result: RunResult) -> None:
@@ -90,7 +91,7 @@ class Moving:
         self._bars.update(task, **fields)  # type: ignore[arg-type]
 
 
-class Plain:
+class Plain(Silent):
     """Lines for a log file: waits, and every ten seconds how far a long run has come."""
 
     def __init__(self, redact: Callable[[str], str], now: Callable[[], float] = time.monotonic) -> None:
@@ -101,7 +102,7 @@ class Plain:
     def started(self, source: str, kind: RunKind) -> None:
         self._said[source] = self._now()
 
-    def advanced(self, source: str, counts: Counts) -> None:
+    def advanced(self, source: str, counts: Counts, seconds: float) -> None:
         now = self._now()
         if now - self._said.get(source, now) >= PLAIN_EVERY:
             self._said[source] = now
@@ -109,9 +110,9 @@ class Plain:
                 f"{source}: {count_noun(counts.jobs_seen, 'job')}, {show_number(counts.pages)} pages so far"
             )
 
-    def waiting(self, source: str, why: str, seconds: float) -> None:
+    def waiting(self, source: str, error: Exception, seconds: float) -> None:
         if seconds >= WORTH_A_LINE:
-            self._print(f"{source}: waiting {seconds:.0f}s: {why}")
+            self._print(f"{source}: waiting {seconds:.0f}s: {error}")
 
     def finished(self, result: RunResult) -> None:
         self._said.pop(result.source, None)

@@ -138,7 +138,7 @@ def _make_work(config: Config, metrics: Metrics, memory: Memory | None = None) -
     from etl.scheduler import Work
     from etl.scheduler.notify import Notifier
 
-    app = App(config, observer=metrics)
+    app = App(config)
     return Work(app, Notifier(config.notify, app.redact, memory=memory))
 
 

@@ -14,10 +14,12 @@ from typing import Any
 
 import msgspec
 
+from etl import errors
 from etl.config import Config, Dask, DatabaseConfig, SecretUrl, Source
 from etl.errors import ConfigError, EtlError
 from etl.log import get_logger
-from etl.records import Counts, Progress, RunKind, RunResult
+from etl.observer import Observer
+from etl.records import Counts, RunKind, RunResult
 
 #: Seconds to reach the scheduler, and to see its first worker.
 CONNECT = 15
@@ -31,7 +33,7 @@ class Fleet:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._topic = f"bifrost-etl-{secrets.token_hex(4)}"
-        self._watching: dict[str, tuple[str, Progress, threading.Event]] = {}
+        self._watching: dict[str, tuple[str, Observer, threading.Event]] = {}
         self._asking = threading.Lock()
         self._idle = threading.Condition()
         self._closing = False
@@ -44,7 +46,7 @@ class Fleet:
         source: Source,
         kind: RunKind,
         *,
-        progress: Progress,
+        progress: Observer,
         stop: threading.Event,
         accept_suspicious: bool = False,
     ) -> RunResult:
@@ -126,9 +128,10 @@ class Fleet:
         if facts["what"] == "started":
             progress.started(name, facts["kind"])
         elif facts["what"] == "advanced":
-            progress.advanced(name, Counts(**facts["counts"]))
+            progress.advanced(name, Counts(**facts["counts"]), facts["seconds"])
         else:
-            progress.waiting(name, facts["why"], facts["seconds"])
+            error = getattr(errors, facts["error"], EtlError)
+            progress.waiting(name, error(facts["why"]), facts["seconds"])
 
 
 def _config_for_source(config: Config, source: Source) -> Config:

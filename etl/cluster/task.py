@@ -159,7 +159,7 @@ def _portable_error(error: Exception, redact: Callable[[str], str]) -> EtlError:
 
 
 class _Telling:
-    """Progress, told to the caller through Dask's event topics."""
+    """An observer: what it is told goes to the caller through Dask's event topics."""
 
     def __init__(self, order: RunOrder, redact: Callable[[str], str]) -> None:
         from distributed import get_worker
@@ -169,11 +169,14 @@ class _Telling:
     def started(self, source: str, kind: RunKind) -> None:
         self._tell("started", kind=kind)
 
-    def advanced(self, source: str, counts: Counts) -> None:
-        self._tell("advanced", counts=asdict(counts))
+    def requested(self, source: str, seconds: float) -> None:
+        """Too many to tell."""
 
-    def waiting(self, source: str, why: str, seconds: float) -> None:
-        self._tell("waiting", why=self._redact(why), seconds=seconds)
+    def waiting(self, source: str, error: Exception, seconds: float) -> None:
+        self._tell("waiting", error=type(error).__name__, why=self._redact(str(error)), seconds=seconds)
+
+    def advanced(self, source: str, counts: Counts, seconds: float) -> None:
+        self._tell("advanced", counts=asdict(counts), seconds=seconds)
 
     def finished(self, result: RunResult) -> None:
         """The result itself says so."""

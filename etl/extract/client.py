@@ -42,7 +42,8 @@ JobAnswer = tuple[Reply, bytes, dict[str, bytes]]
 class GatewayClient:
     """A client for one source. Thread-safe; close it, or use it as a context manager.
 
-    clock: our time, UTC. monotonic, sleep: seconds. on_retry(error, seconds) is told before each wait.
+    clock: our time, UTC. monotonic, sleep: seconds. on_retry(error, seconds) is told before each
+    wait, on_answer(seconds) of each page and job.
     `requests` and `retries` count what was sent. `redact` masks secrets in errors; pages stay as they came.
     """
 
@@ -55,6 +56,7 @@ class GatewayClient:
         sleep: Callable[[float], None] = time.sleep,
         rng: random.Random,
         on_retry: Callable[[GatewayError, float], None] | None = None,
+        on_answer: Callable[[float], None] | None = None,
         redact: Callable[[str], str],
     ) -> None:
         self.source, self._clock, self._redact = source, clock, redact
@@ -63,7 +65,7 @@ class GatewayClient:
         self.key: str | None = None  # pins every request from now on, where the source pins none
         self._noticed = False
         self._lock = threading.Lock()
-        self._on_retry = on_retry
+        self._on_retry, self._on_answer = on_retry, on_answer
         self._logs: LogClient | None = None
         self._transport = Transport(source, monotonic=monotonic)
         self.kind = ServerKind(source, self._ask_as)
@@ -120,7 +122,14 @@ class GatewayClient:
 
     def page(self, request: PageRequest, *, attempts: int | None = None) -> RawPage:
         """One page of the list. Raises GatewayError; retriable failures only after their retries."""
-        return self.cursors.follow(request.after, lambda after: self._ask_page(request, after, attempts))
+        return self._told(
+            self.cursors.follow(request.after, lambda after: self._ask_page(request, after, attempts))
+        )
+
+    def _told(self, page: RawPage) -> RawPage:
+        if self._on_answer is not None:
+            self._on_answer(page.duration)
+        return page
 
     def _ask_page(self, request: PageRequest, after: str | None, attempts: int | None) -> RawPage:
         ask = partial(self._list_page, request, after)
@@ -169,7 +178,7 @@ class GatewayClient:
     def job(self, job_id: str, *, key: str | None = None) -> RawPage:
         """One job as a page of one item; NotFound when the gateway has none of that id. `key` pins it."""
         (reply, body, cut), tried = self._read_listed_job(job_id, key)
-        return self._make_job_page(job_id, reply, body, cut.get("extra_fields"), tried)
+        return self._told(self._make_job_page(job_id, reply, body, cut.get("extra_fields"), tried))
 
     def whole_job(self, job_id: str, *, key: str | None = None) -> bytes:
         """As `job`, with all that the answer holds: links to media, or the media itself, among it."""

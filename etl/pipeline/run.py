@@ -21,11 +21,12 @@ from etl.errors import (
 from etl.extract import GatewayClient
 from etl.load import KEEP, CommitBatch, Gap, Lane, LogBatch, RunEnd, Store, SyncState, unlisting
 from etl.log import EchoMask
+from etl.observer import Observer
 from etl.pipeline import read_ahead
 from etl.pipeline.page_checks import Guard
 from etl.pipeline.page_fetcher import PageFetcher
 from etl.pipeline.trouble import Budget, note_trouble
-from etl.records import Order, PageRequest, PageRows, Progress
+from etl.records import Order, PageRequest, PageRows
 from etl.transform import Options
 
 #: Pages per transaction at most, and seconds: large enough that commits cost little (each one about as much
@@ -44,7 +45,7 @@ class Run:
     """Shared by the walks of one run. `stop` asks for an early, clean end."""
 
     def __init__(
-        self, source: Source, gateway: GatewayClient, store: Store, progress: Progress, stop: threading.Event
+        self, source: Source, gateway: GatewayClient, store: Store, progress: Observer, stop: threading.Event
     ) -> None:
         self.source, self.gateway, self.store, self.progress = source, gateway, store, progress
         self.batch = CommitBatch()
@@ -215,10 +216,11 @@ class Run:
         with self._lock:
             batch, self.batch = self.batch, CommitBatch()
         batch.requests, batch.retries = self.gateway.requests, self.gateway.retries
+        begun = time.monotonic()
         self.store.commit(batch)
         self.pending.clear()
         self._flushed = time.monotonic()
-        self.progress.advanced(self.source.name, self.store.committed.counts)
+        self.progress.advanced(self.source.name, self.store.committed.counts, self._flushed - begun)
 
     def end(self, error: Exception | None, redact: Callable[[str], str]) -> None:
         """The last commit: what is gathered, the run's end, and the lease's release, together."""

@@ -12,6 +12,7 @@ from etl.errors import EtlError, LeaseHeld, LeaseLost, RepeatedPage
 from etl.extract import GatewayClient
 from etl.load import Store
 from etl.log import get_logger
+from etl.observer import Observer
 from etl.pipeline import known_gaps
 from etl.pipeline.details import read_ended_jobs
 from etl.pipeline.first_load import first_load
@@ -22,7 +23,7 @@ from etl.pipeline.reconcile import reconcile
 from etl.pipeline.reread import reread
 from etl.pipeline.run import Run, Stopped, how_it_ended, is_unexpected
 from etl.pipeline.window import found_window, is_window, read_window
-from etl.records import Progress, RunKind, RunResult
+from etl.records import RunKind, RunResult
 
 __all__ = ["Stopped", "sync_source"]
 
@@ -32,7 +33,7 @@ def sync_source(
     gateway: GatewayClient,
     store: Store,
     *,
-    progress: Progress,
+    progress: Observer,
     stop: threading.Event,
     redact: Callable[[str], str],
     accept_suspicious: bool = False,

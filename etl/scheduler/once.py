@@ -11,12 +11,13 @@ from etl.config import Source
 from etl.errors import EtlError
 from etl.feed.delivery import DeliveryWatch, FeedResult, deliver_to_all
 from etl.load.source_health import Health, read_health
-from etl.records import Progress, RunResult, never_began
+from etl.observer import Observer
+from etl.records import RunResult, never_began
 from etl.scheduler.schedule import is_disabled, reconcile_verdict
 from etl.worker import utc_now
 
 
-def run_once(app: App, *, progress: Progress, stop: threading.Event) -> list[RunResult]:
+def run_once(app: App, *, progress: Observer, stop: threading.Event) -> list[RunResult]:
     """Sync every enabled source side by side, and reconcile those whose schedule says so.
 
     A disabled source is not asked: its result is a failure that says why. Raises ConfigError and
@@ -37,7 +38,7 @@ def deliver_once(app: App, *, watch: DeliveryWatch, stop: threading.Event) -> li
 
 
 def _round_of_source(
-    app: App, source: Source, progress: Progress, stop: threading.Event
+    app: App, source: Source, progress: Observer, stop: threading.Event
 ) -> Iterator[RunResult]:
     begun = utc_now()
     try:

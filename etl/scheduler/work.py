@@ -7,11 +7,12 @@ from typing import Protocol
 
 from etl.app import App
 from etl.feed import FeedResult
-from etl.records import Progress, RunResult
+from etl.observer import Observer
+from etl.records import RunResult
 from etl.scheduler.notify import Notifier
 
 
-class Telemetry(Progress, Protocol):
+class Telemetry(Observer, Protocol):
     """What the service tells its metrics."""
 
     def ended(self, result: RunResult) -> None: ...

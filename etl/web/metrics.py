@@ -57,24 +57,23 @@ class Metrics:
     def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
         return Histogram(f"bifrost_etl_{name}", text, ("source",), buckets=buckets, registry=self.registry)
 
-    # What an App's observer is told.
+    # What a run tells.
 
     def requested(self, source: str, seconds: float) -> None:
         self._latency.labels(source).observe(seconds)
 
-    def stored(self, source: str, seconds: float) -> None:
-        self._batch.labels(source).observe(seconds)
-
-    def retried(self, source: str, error: Exception) -> None:
+    def waiting(self, source: str, error: Exception, seconds: float) -> None:
         self._retries.labels(source, type(error).__name__).inc()
-
-    # What a run's progress is told.
 
     def started(self, source: str, kind: RunKind) -> None:
         with self._lock:
             self._seen[source] = Counts()
 
-    def advanced(self, source: str, counts: Counts) -> None:
+    def advanced(self, source: str, counts: Counts, seconds: float) -> None:
+        self._batch.labels(source).observe(seconds)
+        self._add_counts(source, counts)
+
+    def _add_counts(self, source: str, counts: Counts) -> None:
         with self._lock:
             before = self._seen.get(source, Counts())
             self._seen[source] = counts
@@ -84,10 +83,8 @@ class Metrics:
             grown = getattr(counts, f"jobs_{name}") - getattr(before, f"jobs_{name}")
             self._jobs.labels(source, name).inc(max(0, grown))
 
-    def waiting(self, source: str, why: str, seconds: float) -> None: ...
-
     def finished(self, result: RunResult) -> None:
-        self.advanced(result.source, result.counts)
+        self._add_counts(result.source, result.counts)
 
     # What the service tells.
 

@@ -14,7 +14,7 @@ from etl.cli.output import make_printable, print_table, show_span
 from etl.cli.progress import Plain
 from etl.cli.results import result_document, show_results, summarise_result
 from etl.cli.status import parse_age
-from etl.errors import ConfigError, Unauthorized
+from etl.errors import ConfigError, GatewayError, Unauthorized
 from etl.records import Counts, RunResult
 
 START = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -106,9 +106,9 @@ def test_plain_progress_speaks_every_ten_seconds(capsys: pytest.CaptureFixture[s
     progress = Plain(lambda text: text.replace("hush", "****"), now=lambda: next(clock))
     progress.started("a", "first")
     for _ in range(3):
-        progress.advanced("a", Counts(pages=5, jobs_seen=500))
-    progress.waiting("a", "answer 429 hush", 0.2)
-    progress.waiting("a", "answer 429 hush", 8.0)
+        progress.advanced("a", Counts(pages=5, jobs_seen=500), 0.1)
+    progress.waiting("a", GatewayError("answer 429 hush"), 0.2)
+    progress.waiting("a", GatewayError("answer 429 hush"), 8.0)
     assert capsys.readouterr().err.splitlines() == [
         "a: 500 jobs, 5 pages so far",
         "a: waiting 8s: answer 429 ****",

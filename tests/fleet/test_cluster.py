@@ -69,10 +69,12 @@ class Watching:
     def started(self, source: str, kind: str) -> None:
         self.stored[source] = 0
 
-    def advanced(self, source: str, counts: Any) -> None:
+    def advanced(self, source: str, counts: Any, seconds: float) -> None:
         self.stored[source] = counts.jobs_inserted
 
-    def waiting(self, source: str, why: str, seconds: float) -> None: ...
+    def waiting(self, source: str, error: Exception, seconds: float) -> None: ...
+
+    def requested(self, source: str, seconds: float) -> None: ...
 
     def finished(self, result: RunResult) -> None:
         self.stored.pop(result.source, None)

@@ -35,7 +35,7 @@ class After(Silent):
         self.acts = {int(number.removeprefix("commit_")): act for number, act in acts.items()}
         self.commits = 0
 
-    def advanced(self, source: str, counts: Counts) -> None:
+    def advanced(self, source: str, counts: Counts, seconds: float) -> None:
         self.commits += 1
         self.acts.get(self.commits, lambda: None)()
 

@@ -146,7 +146,7 @@ def test_metrics_can_be_parsed_and_count_what_runs_did(site: Site, made: Rig):
     now = datetime.now(UTC)
     result = RunResult("main", "first", "ok", 1, now, now, at_the_end)
     site.metrics.started("main", "first")
-    site.metrics.advanced("main", so_far)
+    site.metrics.advanced("main", so_far, 0.1)
     site.metrics.finished(result)
     site.metrics.ended(result)
     site.metrics.retried("main", TimeoutError())
