@@ -122,14 +122,7 @@ class GatewayClient:
 
     def page(self, request: PageRequest, *, attempts: int | None = None) -> RawPage:
         """One page of the list. Raises GatewayError; retriable failures only after their retries."""
-        return self._told(
-            self.cursors.follow(request.after, lambda after: self._ask_page(request, after, attempts))
-        )
-
-    def _told(self, page: RawPage) -> RawPage:
-        if self._on_answer is not None:
-            self._on_answer(page.duration)
-        return page
+        return self.cursors.follow(request.after, lambda after: self._ask_page(request, after, attempts))
 
     def _ask_page(self, request: PageRequest, after: str | None, attempts: int | None) -> RawPage:
         ask = partial(self._list_page, request, after)
@@ -178,7 +171,7 @@ class GatewayClient:
     def job(self, job_id: str, *, key: str | None = None) -> RawPage:
         """One job as a page of one item; NotFound when the gateway has none of that id. `key` pins it."""
         (reply, body, cut), tried = self._read_listed_job(job_id, key)
-        return self._told(self._make_job_page(job_id, reply, body, cut.get("extra_fields"), tried))
+        return self._make_job_page(job_id, reply, body, cut.get("extra_fields"), tried)
 
     def whole_job(self, job_id: str, *, key: str | None = None) -> bytes:
         """As `job`, with all that the answer holds: links to media, or the media itself, among it."""
@@ -269,6 +262,8 @@ class GatewayClient:
 
     def _make_page(self, request: PageRequest, reply: Reply, envelope: Envelope, tried: int) -> RawPage:
         self._notice(envelope.extra_fields)
+        if self._on_answer is not None:
+            self._on_answer(reply.seconds)
         page = make_page(request, reply, envelope, tried, self._clock())
         return replace(page, apart=True) if self.cursors.apart else page
 

@@ -147,9 +147,10 @@ def test_metrics_can_be_parsed_and_count_what_runs_did(site: Site, made: Rig):
     result = RunResult("main", "first", "ok", 1, now, now, at_the_end)
     site.metrics.started("main", "first")
     site.metrics.advanced("main", so_far, 0.1)
+    site.metrics.requested("main", 0.2)
     site.metrics.finished(result)
     site.metrics.ended(result)
-    site.metrics.retried("main", TimeoutError())
+    site.metrics.waiting("main", TimeoutError(), 0.5)
     code, text, headers = site.get("/metrics")
     assert code == 200 and headers["Content-Type"].startswith("text/plain")
     found = {
@@ -162,6 +163,8 @@ def test_metrics_can_be_parsed_and_count_what_runs_did(site: Site, made: Rig):
     assert found["bifrost_etl_jobs_total", "inserted", "main"] == 12
     assert found["bifrost_etl_runs_total", "first", "main", "ok"] == 1
     assert found["bifrost_etl_retries_total", "TimeoutError", "main"] == 1
+    assert found["bifrost_etl_batch_seconds_sum", "main"] == 0.1
+    assert found["bifrost_etl_request_seconds_sum", "main"] == 0.2
     assert found["bifrost_etl_stored_jobs", "main"] == 40
     assert found["bifrost_etl_database_up",] == 1
     assert not [key for key in found if key[0].endswith("_created")]
