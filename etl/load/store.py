@@ -177,6 +177,14 @@ class Store:
                 self.lease.write(conn)
                 forget_suspects(conn, self.source_id, run_id)
 
+    def suspect(self, ids: Sequence[str], *, again: bool = True) -> None:
+        """Remember that this run did not see these jobs; `again=False` takes it back."""
+        run_id = self.committed.run_id
+        if ids and run_id is not None and self.lease.held:
+            with write_transaction(self.engine) as conn:
+                self.lease.write(conn)
+                suspect_jobs(conn, self.source_id, run_id if again else None, ids)
+
     def renew(self) -> None:
         """Renew a lease that is held, between commits. Raises LeaseLost."""
 

@@ -31,9 +31,9 @@ class Scan:
     empty: bool = False
 
 
-def suspect_jobs(conn: sa.Connection, source_id: int, run_id: int, missing: Sequence[str]) -> None:
-    """Remember that this run passed these jobs' places and did not see them."""
-    _set_suspicion(conn, source_id, missing, f"suspect_run_id = {run_id}")
+def suspect_jobs(conn: sa.Connection, source_id: int, run_id: int | None, missing: Sequence[str]) -> None:
+    """Remember that this run passed these jobs' places and did not see them; None takes that back."""
+    _set_suspicion(conn, source_id, missing, f"suspect_run_id = {'NULL' if run_id is None else run_id}")
 
 
 def mark_reread(conn: sa.Connection, source_id: int, ids: Sequence[str], at: datetime) -> None:
@@ -66,7 +66,7 @@ def _runs_since(source_id: int, complete_run_id: int | None) -> tuple[sa.ColumnE
 
 def count_suspects(conn: sa.Connection, source_id: int, run_id: int, strange: Sequence[int] = ()) -> int:
     """How many listed jobs this run passed and did not see, but for those first seen by `strange` runs."""
-    return _count_jobs(conn, strange, *_suspect_conditions(source_id, run_id))
+    return _count_jobs(conn, strange, *suspect_conditions(source_id, run_id))
 
 
 def count_still_listed(conn: sa.Connection, source_id: int, strange: Sequence[int] = ()) -> int:
@@ -90,7 +90,7 @@ def _count_jobs(conn: sa.Connection, strange: Sequence[int], *where: sa.ColumnEl
 def forget_suspects(conn: sa.Connection, source_id: int, run_id: int) -> None:
     """Nobody is suspected by this run any more."""
     conn.execute(
-        sa.update(video_jobs).where(*_suspect_conditions(source_id, run_id)).values(suspect_run_id=None)
+        sa.update(video_jobs).where(*suspect_conditions(source_id, run_id)).values(suspect_run_id=None)
     )
 
 
@@ -124,7 +124,7 @@ def conclude_scan(
     conn: sa.Connection, source_id: int, run_id: int, scan: Scan, counts: Counts, at: datetime
 ) -> None:
     """Mark what the scan proves: suspects are missing, all that is older than the oldest listed aged out."""
-    missing = sa.select(_job.job_id).where(*_suspect_conditions(source_id, run_id))
+    missing = sa.select(_job.job_id).where(*suspect_conditions(source_id, run_id))
     counts.jobs_unlisted += _unlist_all(conn, source_id, run_id, missing, "missing", at)
     if scan.empty:
         everything = sa.select(_job.job_id).where(
@@ -141,7 +141,7 @@ def conclude_scan(
         counts.jobs_unlisted += _unlist_all(conn, source_id, run_id, older, "aged_out", at)
 
 
-def _suspect_conditions(source_id: int, run_id: int) -> tuple[sa.ColumnElement[bool], ...]:
+def suspect_conditions(source_id: int, run_id: int) -> tuple[sa.ColumnElement[bool], ...]:
     """Never one that came to light in this run: it was listed, whatever place it was given."""
     suspected = (by_suspicion(source_id), _job.suspect_run_id == run_id, _job.unlisted_at.is_(None))
     return (*suspected, _job.first_run_id != run_id)

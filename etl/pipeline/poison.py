@@ -79,7 +79,7 @@ def isolate(run: Run, lane: str, request: PageRequest, error: GatewayError) -> P
     if above is None:
         read_from_above(run, low, error)
         return None
-    record(run, low, above[0], error)
+    close_in(run, low, above[0], error)
     run.lane(lane, "asc")  # anew: its first cursor says where it stands
     return run.request("asc", above[0])
 
@@ -98,6 +98,22 @@ def read_from_above(run: Run, low: str | None, error: GatewayError) -> None:
         record(run, low, descent.high, error)
     run.join("above")
     run.commit_if_due(None)
+
+
+def close_in(run: Run, low: str | None, high: str, error: GatewayError) -> None:
+    """Between the last job read and the next known one there may stand more than the record, where a walk was
+    cut short: read down to it."""
+    one_way = run.lists_newest_first or run.lists_oldest_first
+    if one_way or not _reads(run, PageRequest(high, "desc", 1), error, times=1):
+        record(run, low, high, error)
+        return
+    run.lane("above", "desc", bounded=True, watch=False)
+    descent = _DownToRecord(run, "above", "desc")
+    descent.low, descent.high = low, high
+    walk_list(descent, run.request("desc", high))
+    run.join("above")
+    if not descent.met:
+        record(run, low, descent.high, error)
 
 
 def show_from_above(run: Run, job_id: str, error: GatewayError) -> None:

@@ -10,7 +10,7 @@ from etl.load import Boundary, find_boundary, find_neighbour
 from etl.pipeline import known_gaps, order
 from etl.pipeline.ending import Ending
 from etl.pipeline.page_checks import backwards, wholly_after
-from etl.pipeline.poison import behind, narrow, read_from_above, record, show_from_above
+from etl.pipeline.poison import behind, close_in, narrow, read_from_above, record, show_from_above
 from etl.pipeline.read_ahead import Readers
 from etl.pipeline.run import Run
 from etl.records import PageRequest, PageRows
@@ -189,8 +189,10 @@ class Segments:
         above = behind(run, low, error)
         if above is None and segment.end is None:
             read_from_above(run, low, error)  # what is new stands behind the record
+        elif above is None:
+            record(run, low, None, error)
         else:
-            record(run, low, above[0] if above else None, error)
+            close_in(run, low, above[0], error)
         return above
 
     def end_lane(self, name: str) -> None:

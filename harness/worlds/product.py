@@ -152,8 +152,11 @@ class Process:
             sources=(source,), database=DatabaseConfig(url=url), lease=LeaseConfig(seconds=LEASE)
         )
 
+    def true_time(self) -> datetime:
+        return datetime.fromtimestamp(START, UTC) + timedelta(seconds=self.gateway.now)
+
     def clock(self) -> datetime:
-        return datetime.fromtimestamp(START, UTC) + timedelta(seconds=self.gateway.now + self.ahead)
+        return self.true_time() + timedelta(seconds=self.ahead)
 
     def sleep(self, seconds: float) -> None:
         self.gateway.now += seconds
@@ -205,7 +208,7 @@ def replaced(gateway: Gateway, settings: Settings, process: Process, rng: random
     seams = (
         (http.Transport, "_open_pool", lambda _self: (pool, "")),
         (read_ahead, "Readers", chooser.readers),
-        (lease, "database_now", lambda _conn: process.clock()),
+        (lease, "database_now", lambda _conn: process.true_time()),
         (sync, "heartbeat", process.heartbeat),
         (sync, "log_copied", lambda _engine: contextlib.nullcontext()),
         (run, "PAGES_PER_BATCH", settings.batch),

@@ -21,7 +21,7 @@ def make_wild(world: World) -> None:
 
 def _moving_ties(world: World, rng: random.Random) -> None:
     """Jobs of one second come in another order at each request."""
-    world.character.ties = "moving"
+    world.character.ties, world.character.window = "moving", None
     _crowd(world, rng)
 
 

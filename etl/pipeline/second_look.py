@@ -1,0 +1,76 @@
+"""Jobs of one second: a gateway may give them another order at each request, and then a scan that turns a
+page among them passes one unseen. It is looked for once more, on one page that shows its whole second."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from etl.errors import DeadCursor, GatewayError, NotFound
+from etl.load import ties
+from etl.pipeline.run import Run
+from etl.records import PageRequest, PageRows
+
+#: Jobs that a page may hold; known jobs beside a second that are tried as a cursor.
+MOST, CURSORS = 100, 3
+#: Seconds that one scan looks at again.
+SECONDS = 200
+
+
+def look_again(run: Run, oldest: int | None) -> int | None:
+    """Take back what was suspected and is shown, or cannot be said. Returns the position below which all has
+    aged out: jobs of the oldest one's own second are looked for as well."""
+    store, run_id = run.store, run.store.committed.run_id or 0
+    place = _suspect_below(run, oldest)
+    found = store.read(lambda conn: ties.suspected_seconds(conn, store.source_id, run_id, SECONDS))
+    for moment in found:
+        _look_at(run, run_id, moment)
+    if found:
+        run.flush()
+    return place
+
+
+def _suspect_below(run: Run, oldest: int | None) -> int | None:
+    if oldest is None:
+        return None
+    store = run.store
+    below = store.read(lambda conn: ties.below_in_its_second(conn, store.source_id, oldest))
+    if below:
+        store.suspect([job_id for job_id, _ in below])
+    return min((place for _, place in below), default=oldest)
+
+
+def _look_at(run: Run, run_id: int, moment: datetime) -> None:
+    store = run.store
+    suspects = store.read(lambda conn: ties.suspects_of(conn, store.source_id, run_id, moment))
+    rows = _page_around(run, moment)
+    shown = set() if rows is None else {row.job_id for row in rows.jobs}.intersection(suspects)
+    if rows is not None and shown:
+        jobs = tuple(row for row in rows.jobs if row.job_id in shown)
+        run.batch.by_id.append(replace(rows, jobs=jobs, rejects=(), duplicates=0))
+    if rows is None or not _passes(rows, moment, newest_first=run.lists_newest_first):
+        store.suspect([job_id for job_id in suspects if job_id not in shown], again=False)
+
+
+def _page_around(run: Run, moment: datetime) -> PageRows | None:
+    """The page that begins with this second; None where it cannot be had."""
+    store, down = run.store, run.lists_newest_first
+    beside = store.read(
+        lambda conn: ties.jobs_beside(conn, store.source_id, moment, newer=down, limit=CURSORS)
+    )
+    cursors: list[str | None] = [*beside]
+    for cursor in cursors or [None]:
+        try:
+            return run.pages.fetch(PageRequest(cursor, "desc" if down else "asc", MOST))
+        except (DeadCursor, NotFound):
+            continue
+        except GatewayError:
+            return None
+    return None
+
+
+def _passes(rows: PageRows, moment: datetime, *, newest_first: bool) -> bool:
+    """The page shows what stands behind the whole second."""
+    times = [row.created_at for row in rows.jobs if row.created_at is not None]
+    beyond = any(time < moment for time in times) if newest_first else any(time > moment for time in times)
+    return beyond or rows.page.ends
