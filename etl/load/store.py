@@ -28,7 +28,7 @@ from etl.load.state import (
     last_commit,
     read_state,
 )
-from etl.load.unlisting import forget_suspects
+from etl.load.unlisting import forget_suspects, suspect_jobs
 from etl.records import PageRows, RunKind
 
 _T = TypeVar("_T")
