@@ -16,8 +16,9 @@ import sqlalchemy as sa
 
 from etl.analytics.filters import Filter
 from etl.analytics.forecast import TRAILING, Forecast, find_period, forecast_period
-from etl.analytics.queries import Table, oldest_job_at, read_amounts, run_report, show_amounts
+from etl.analytics.queries import Table, oldest_job_at, run_report
 from etl.analytics.spend import BY
+from etl.analytics.sums import read_amounts, show_amounts
 from etl.config import SpendBudget
 from etl.schema.views.columns import Column
 

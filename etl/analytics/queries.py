@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 # ruff: noqa: S608 (SQL is put together from our own snippets; values come as parameters)
 from dataclasses import dataclass, replace
@@ -22,6 +22,7 @@ from etl.analytics.filters import (
 )
 from etl.analytics.ranges import local_day, local_hour, on_another_day
 from etl.analytics.reports import REPORTS, Report, report_by
+from etl.analytics.sums import sum_rows
 from etl.config.nearest import unknown_name
 from etl.db.engine import storage_errors
 from etl.schema.tables import coverage_gaps, sources, video_jobs
@@ -34,7 +35,8 @@ _DAY, _MICROSECOND = timedelta(days=1), timedelta(microseconds=1)
 @dataclass(frozen=True, slots=True)
 class Table:
     """A report's answer. Values are str, int, float, Decimal (money), bool, date, datetime (UTC), None.
-    `cut`: more exist."""
+    `cut`: more exist. `totals` are lines under it: of all rows, those that are cut included. `currency` is
+    that of money of which no column says another."""
 
     name: str
     title: str
@@ -43,6 +45,8 @@ class Table:
     chart: str | None = None
     cut: bool = False
     ranged: bool = True
+    totals: tuple[tuple[Any, ...], ...] = ()
+    currency: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +67,16 @@ def run_report(engine: sa.Engine, name: str, chosen: Filter) -> Table:
     with storage_errors(), engine.connect() as conn:
         statement = _report_statement(conn, report, chosen)
         rows = list(conn.execute(statement))
+    table = with_sums(as_table(name, report.title, report.columns, rows), chosen)
     cut = chosen.limit is not None and len(rows) > chosen.limit
-    table = as_table(name, report.title, report.columns, rows[: chosen.limit])
-    return replace(table, chart=report.chart, cut=cut, ranged=report.filtered.time is not None)
+    shown, totals = table.rows[: chosen.limit], () if cut and not report.whole else table.totals
+    ranged = report.filtered.time is not None
+    return replace(table, rows=shown, totals=totals, chart=report.chart, cut=cut, ranged=ranged)
+
+
+def with_sums(table: Table, chosen: Filter) -> Table:
+    """The table with the line under it."""
+    return replace(table, totals=sum_rows(table.columns, table.rows), currency=chosen.currency)
 
 
 def find_unseen_periods(engine: sa.Engine, chosen: Filter) -> list[UnseenPeriod]:
@@ -117,7 +128,7 @@ def _report_statement(conn: sa.Connection, report: Report, chosen: Filter) -> sa
     kept, moved = _split_counted_days(d, chosen), _moved_days(conn, d, chosen) if report.zoned else None
     scope = Scope(where, days_of(conn, d, chosen), hours_of(conn, d, chosen), whole, which, kept, moved)
     order = f" ORDER BY {report.order}" if report.order else ""
-    limit = "" if chosen.limit is None else f" LIMIT {int(chosen.limit) + 1}"
+    limit = "" if chosen.limit is None or report.whole else f" LIMIT {int(chosen.limit) + 1}"
     return bind_values(f"SELECT * FROM ({report.sql(d, scope)}) report{order}{limit}", filter_values(chosen))
 
 
@@ -175,27 +186,6 @@ def as_table(name: str, title: str, columns: tuple[Column, ...], rows: Iterable[
         for row in rows
     )
     return Table(name, title, columns, tuple(read))
-
-
-def add_amounts(texts: Iterable[str | None]) -> str | None:
-    """Sums of money in several currencies, each currency by itself; None when there is nothing."""
-    return show_amounts(read_amounts(texts))
-
-
-def read_amounts(texts: Iterable[str | None]) -> dict[str, Decimal]:
-    """By currency the sum of what these texts say."""
-    sums: dict[str, Decimal] = {}
-    for part in (part for text in texts if text for part in text.split(", ")):
-        currency, _, amount = part.partition(" ")
-        sums[currency] = sums.get(currency, Decimal(0)) + Decimal(amount)
-    return sums
-
-
-def show_amounts(sums: Mapping[str, Decimal]) -> str | None:
-    """As a column of amounts has it."""
-    return (
-        ", ".join(f"{currency} {amount.normalize():f}" for currency, amount in sorted(sums.items())) or None
-    )
 
 
 def convert_value(kind: ValueKind, item: Any) -> Any:

@@ -20,6 +20,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from etl.analytics.queries import Table
+from etl.analytics.sums import money_currency
 from etl.errors import ConfigError
 from etl.log import make_visible, visible_json
 from etl.schema.views.columns import Column, ValueKind
@@ -67,9 +68,18 @@ def to_csv(document: Document) -> str:
     table = one_table(document, "csv")
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([spreadsheet_safe(column.name) for column in table.columns])
-    writer.writerows([_spreadsheet_cell(value) for value in row] for row in table.rows)
+    money = [table.currency] if table_currency(table) else []
+    writer.writerow(
+        [*(spreadsheet_safe(column.name) for column in table.columns), *(["currency"] * len(money))]
+    )
+    writer.writerows([*(_spreadsheet_cell(value) for value in row), *money] for row in table.rows)
     return out.getvalue()
+
+
+def table_currency(table: Table) -> str | None:
+    """The currency of the table's money, where there is some and no column tells."""
+    found = {money_currency(column, table.columns, table.currency) for column in table.columns}
+    return table.currency if table.currency in found else None
 
 
 def _spreadsheet_cell(value: Any) -> Any:
@@ -89,8 +99,9 @@ def shortest_number(value: float | Decimal) -> str:
 def to_json(document: Document) -> str:
     tables = {
         table.name: {
-            "columns": [{"name": c.name, "kind": c.kind, "comment": c.comment} for c in table.columns],
-            "rows": [dict(zip((c.name for c in table.columns), row, strict=True)) for row in table.rows],
+            "columns": [describe_column(table, c) for c in table.columns],
+            "rows": [_named(table, row) for row in table.rows],
+            "totals": [_named(table, row) for row in table.totals],
             "cut": table.cut,
         }
         for table in document.tables
@@ -105,6 +116,17 @@ def to_json(document: Document) -> str:
         "tables": tables,
     }
     return visible_json(json.dumps(whole, ensure_ascii=False, indent=2, default=plain_json)) + "\n"
+
+
+def describe_column(table: Table, column: Column) -> dict[str, str]:
+    """As JSON says it; money with its currency, unless a column of its own tells."""
+    currency = money_currency(column, table.columns, table.currency)
+    told = {"name": column.name, "kind": column.kind, "comment": column.comment}
+    return told | ({"currency": currency} if currency else {})
+
+
+def _named(table: Table, row: Sequence[Any]) -> dict[str, Any]:
+    return dict(zip((column.name for column in table.columns), row, strict=True))
 
 
 def plain_json(value: Any) -> Any:
@@ -171,6 +193,25 @@ def _show_money(value: float | Decimal) -> str:
     return f"{whole}.{parts.rstrip('0').ljust(2, '0')}"
 
 
+def heading_of(table: Table, column: Column) -> str:
+    """Its name; money with its currency, unless a column of its own tells."""
+    currency = money_currency(column, table.columns, table.currency)
+    return f"{column.name} ({currency})" if currency else column.name
+
+
+def total_texts(table: Table, zone: str) -> list[list[str]]:
+    """The lines under a table, in words: "total" where there is room, nothing where nothing adds up."""
+    kinds = [column.kind for column in table.columns]
+    lines = [
+        ["" if v is None else show_value(v, kind, zone) for v, kind in zip(row, kinds, strict=True)]
+        for row in table.totals
+    ]
+    for line in lines:
+        if "" in line:
+            line[line.index("")] = "total"
+    return lines
+
+
 def is_number(column: Column, rows: Sequence[Sequence[Any]], position: int) -> bool:
     """Whether a column is set flush right."""
     if column.kind != "any":
@@ -203,7 +244,12 @@ def to_markdown(document: Document) -> str:
             parts.append(f"## {_escape_markdown(table.title)}")
         rows = [[_escape_markdown(text) for text in row] for row in _table_texts(table, document.zone)]
         rule = ["---:" if is_number(c, table.rows, i) else "---" for i, c in enumerate(table.columns)]
-        grid = [[_escape_markdown(column.name) for column in table.columns], rule, *rows]
+        head = [_escape_markdown(heading_of(table, column)) for column in table.columns]
+        sums = [
+            [f"**{_escape_markdown(t)}**" if t else "" for t in line]
+            for line in total_texts(table, document.zone)
+        ]
+        grid = [head, rule, *rows, *sums]
         parts.append("\n".join(f"| {' | '.join(row)} |" for row in grid) if rows else "Nothing.")
     return "\n\n".join(parts) + "\n"
 
@@ -223,7 +269,16 @@ def to_html(document: Document) -> str:
     """One file without scripts, pictures or links."""
     from etl.analytics.templates import open_templates  # only for who wants HTML
 
-    tables = [(table, _cell_classes(table), _table_texts(table, document.zone)) for table in document.tables]
+    tables = [
+        (
+            table,
+            _cell_classes(table),
+            [heading_of(table, column) for column in table.columns],
+            _table_texts(table, document.zone),
+            total_texts(table, document.zone),
+        )
+        for table in document.tables
+    ]
     template = open_templates(Path(__file__).parent).get_template("report.html")
     page = template.render(title=document.title, notes=document_notes(document), tables=tables)
     return make_visible(page) + "\n"

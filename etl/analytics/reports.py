@@ -25,6 +25,9 @@ from etl.schema.views.job_facts import JOB_FACTS
 from etl.schema.views.open_jobs import EXPIRING, OPEN_JOBS
 from etl.schema.views.remixes import DUPLICATES, REMIX_TREES
 
+#: Their rows are jobs, or nearly as many: only as many are read as are shown.
+_LISTS = ("jobs", "open", "expiring", "remixes", "duplicates", "freshness")
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -39,6 +42,11 @@ class Report:
     filtered: FilteredColumns = JOB_COLUMNS
     chart: str | None = None
     zoned: bool = True
+
+    @property
+    def whole(self) -> bool:
+        """Its rows are sums, so there are few: all are read, and added up, however many are shown."""
+        return self.name not in _LISTS
 
 
 def _columns_of(view: View, *names: str) -> tuple[Column, ...]:

@@ -85,7 +85,7 @@ def command(
     time, in the reporting time zone. --source and --model may be given more than once.
 
     --format json prints {"title", "since", "until", "timezone", "made_at", "notes": […], "tables": {NAME:
-    {"columns": [{name, kind, comment}], "rows": [{…}], "cut"}}}.
+    {"columns": [{name, kind, comment, currency}], "rows": [{…}], "totals": [{…}], "cut"}}}.
     """
     if names:
         _list_reports()

@@ -68,18 +68,20 @@ def show_document(document: Document) -> None:
 
 
 def show_table(each: Table, zone: str) -> None:
-    from etl.analytics.rendering import is_number, show_value, text_bars
+    from etl.analytics.rendering import heading_of, is_number, show_value, text_bars, total_texts
 
     if not each.rows:
         print_line("nothing in this range" if each.ranged else "nothing", DIM)
         return
     columns = [i for i, _ in enumerate(each.columns) if any(row[i] is not None for row in each.rows)]
-    headings = [each.columns[i].name for i in columns]
+    headings = [heading_of(each, each.columns[i]) for i in columns]
     cells = [[show_value(row[i], each.columns[i].kind, zone) for i in columns] for row in each.rows]
+    sums = [[line[i] for i in columns] for line in total_texts(each, zone)]
     right = [n for n, i in enumerate(columns) if is_number(each.columns[i], each.rows, i)]
     if each.chart is not None and on_terminal() and len(each.rows) > 1:
         place = next(i for i, column in enumerate(each.columns) if column.name == each.chart)
         drawn = text_bars([row[place] for row in each.rows])
         headings.append("")
         cells = [[*row, bar] for row, bar in zip(cells, drawn, strict=True)]
-    print_table(headings, cells, right=right)
+        sums = [[*line, ""] for line in sums]
+    print_table(headings, [*cells, *sums], right=right)

@@ -15,7 +15,8 @@ import sqlalchemy as sa
 from etl.analytics.filters import Filter
 from etl.analytics.focus import VERSIONS, focus_columns
 from etl.analytics.focus_file import export_focus
-from etl.analytics.queries import read_amounts, run_report
+from etl.analytics.queries import run_report
+from etl.analytics.sums import read_amounts
 from etl.db.engine import write_transaction
 from etl.errors import ConfigError
 from etl.schema.tables import job_requests, prices, video_jobs

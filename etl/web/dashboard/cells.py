@@ -8,6 +8,7 @@ from typing import Any
 
 from etl.analytics.queries import Table
 from etl.analytics.rendering import is_number, show_value
+from etl.analytics.sums import LOG_MONEY, money_currency
 from etl.schema.views.columns import Column
 from etl.web.dashboard.filters import PageQuery
 from etl.web.dashboard.formatting import clip_text, short_id, short_time, show_money, show_seconds
@@ -87,6 +88,7 @@ class Grid:
     headings: tuple[Heading, ...]
     rows: tuple[tuple[Cell, ...], ...]
     cut: bool
+    totals: tuple[tuple[Cell, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +129,33 @@ def make_grid(
         known = dict(zip(names, row, strict=True)) | {"": (table.name, whole)}
         drawn.append(tuple(_make_cell(table.columns[place], known, setting) for place in places))
     cut = table.cut or (rows is not None and len(table.rows) > rows)
-    return Grid(
-        table.name, table.title, tuple(_column_heading(table, p, setting) for p in places), tuple(drawn), cut
-    )
+    headings = tuple(_column_heading(table, place, setting) for place in places)
+    sums = tuple(_total_cells(table, line, places, setting) for line in table.totals)
+    return Grid(table.name, table.title, headings, tuple(drawn), cut, sums)
+
+
+def _total_cells(
+    table: Table, line: tuple[Any, ...], places: list[int], setting: Setting
+) -> tuple[Cell, ...]:
+    """The line under a table: texts without links."""
+    known = dict(zip((column.name for column in table.columns), line, strict=True))
+    found = [_total_cell(table.columns[place], known, setting) for place in places]
+    free = next((n for n, cell in enumerate(found) if not cell.text), None)
+    if free is not None:
+        found[free] = Cell("total")
+    return tuple(found)
+
+
+def _total_cell(column: Column, line: Mapping[str, Any], setting: Setting) -> Cell:
+    value = line[column.name]
+    if value is None:
+        return Cell("")
+    if column.kind == "money":
+        own = money_currency(column, (), setting.currency) or ""
+        return Cell(show_money(value, str(line.get("currency") or own)), "number")
+    if column.kind == "seconds":
+        return Cell(show_seconds(value), "number")
+    return Cell(str(show_value(value, column.kind)), "number" if column.kind != "text" else "text")
 
 
 def _constant_columns(table: Table, names: list[str], name: str) -> tuple[str, ...]:
@@ -192,7 +218,7 @@ def _make_cell(column: Column, row: Mapping[str, Any], setting: Setting) -> Cell
 
 def _money_cell(name: str, value: Any, row: Mapping[str, Any], setting: Setting) -> Cell:
     """Always with its currency. What has no price says so: it is not free."""
-    missing = row.get("uncosted_jobs") or 0
+    missing = (row.get("uncosted_jobs") or 0) if name in ("cost", "spent") else 0
     unpriced = missing or row.get("cost_state") in ("unpriced", "unknown") or row.get("completed_at")
     unpriced = unpriced or (name == "avoidable_cost" and row["avoidable_jobs"])
     model = row.get("model")
@@ -203,7 +229,7 @@ def _money_cell(name: str, value: Any, row: Mapping[str, Any], setting: Setting)
         return Cell(
             "unpriced", "number", link if missing else "", "no price or no length is known", tone="warn"
         )
-    currency = str(row.get("currency") or setting.currency)
+    currency = str(row.get("currency") or ("USD" if name in LOG_MONEY else setting.currency))
     note = f"+ {missing:,} unpriced" if missing else ""
     return Cell(
         show_money(value, currency),

@@ -12,6 +12,7 @@ from etl.analytics import durations, queries
 from etl.analytics.filters import Filter
 from etl.analytics.queries import Table
 from etl.analytics.rendering import show_value
+from etl.analytics.sums import add_amounts, sum_rows
 from etl.db.engine import Engine
 from etl.web.dashboard.charts import (
     Chart,
@@ -79,9 +80,8 @@ def _group_rows(usage: Table, name: str, keys: tuple[str, ...]) -> Table:
     for row in _rows_as_dicts(usage):
         groups.setdefault(tuple(row[key] for key in keys), []).append(row)
     rows = [dict(zip(keys, group, strict=True)) | _sum_rows(found) for group, found in groups.items()]
-    return replace(
-        usage, name=name, columns=tuple(kept), rows=tuple(tuple(r[c.name] for c in kept) for r in rows)
-    )
+    found = tuple(tuple(r[c.name] for c in kept) for r in rows)
+    return replace(usage, name=name, columns=tuple(kept), rows=found, totals=sum_rows(kept, found))
 
 
 def _sum_rows(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def _sum_rows(rows: list[dict[str, Any]]) -> dict[str, Any]:
     for name in ("jobs", *STATES, "seconds", "cost", "uncosted_jobs"):
         known = [row[name] for row in rows if row[name] is not None]
         found[name] = sum(known) if known else None
-    found["other_costs"] = queries.add_amounts(row["other_costs"] for row in rows)
+    found["other_costs"] = add_amounts([row["other_costs"] for row in rows])
     ended = found["completed"] + found["failed"]
     return found | {"failure_rate": found["failed"] / ended if ended else None}
 
@@ -141,7 +141,7 @@ def _overview_notes(
         notes.append(
             f"{len(gaps) - _GAPS:,} more coverage gaps in this range: `bifrost-etl status` lists them."
         )
-    others = queries.add_amounts(row["other_costs"] for row in _rows_as_dicts(volume))
+    others = add_amounts([row["other_costs"] for row in _rows_as_dicts(volume)])
     if others:
         notes.append(f"Also spent, in other currencies: {others}.")
     missing = int(sums.get("uncosted_jobs", 0))
