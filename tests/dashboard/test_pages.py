@@ -154,7 +154,8 @@ def test_every_table_is_a_file(site: Site, name: str):
     whole = site.get(f"/tables/{name}.json?since=all").json["tables"][name]
     answer = site.get(f"/tables/{name}.csv?since=all")
     lines = list(csv.reader(io.StringIO(answer.text)))
-    assert lines[0] == [column["name"] for column in whole["columns"]]
+    names = [column["name"] for column in whole["columns"]]
+    assert lines[0] in (names, [*names, "currency"])  # of money whose currency no column tells
     assert len(lines) == len(whole["rows"]) + 1
     assert f'filename="{name}.csv"' in answer.headers["Content-Disposition"]
 

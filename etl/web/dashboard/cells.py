@@ -12,7 +12,7 @@ from etl.analytics.sums import LOG_MONEY, money_currency
 from etl.schema.views.columns import Column
 from etl.web.dashboard.filters import PageQuery
 from etl.web.dashboard.formatting import clip_text, short_id, short_time, show_money, show_seconds
-from etl.web.dashboard.links import drill_link, hour_of, job_url, tree_url
+from etl.web.dashboard.links import UNFILTERED, drill_link, hour_of, job_url, span_of, tree_url
 
 _IDS = {"job_id", "root_job_id", "remixed_from_job_id", "after_id", "before_id"}
 _LONG = {"prompt", "error_message", "payload", "reason", "last_error", "last_error_message"}
@@ -209,7 +209,7 @@ def _make_cell(column: Column, row: Mapping[str, Any], setting: Setting) -> Cell
     if column.kind == "flag":
         return Cell("yes" if value else "", "flag")
     if column.kind == "day":
-        return Cell(str(value), "text", setting.query.url("/jobs", since=str(value), until=str(value)))
+        return Cell(str(value), "text", setting.query.url("/jobs", **span_of(name, value)))
     if column.kind in ("integer", "number", "seconds", "ratio"):
         text = show_seconds(value) if column.kind == "seconds" else show_value(value, column.kind)
         return Cell(text, "number", drill_link(name, row, setting.query), share=_share_of_whole(name, row))
@@ -223,6 +223,7 @@ def _money_cell(name: str, value: Any, row: Mapping[str, Any], setting: Setting)
     unpriced = unpriced or (name == "avoidable_cost" and row["avoidable_jobs"])
     model = row.get("model")
     link = setting.query.url("/jobs", only="unpriced", **({"model": (model,)} if model else {}))
+    link = "" if row.keys() & UNFILTERED else link
     if value is None:
         if not unpriced:
             return Cell("–", "none")

@@ -50,7 +50,8 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """`ticks` are the values at the top, in the middle and at the foot; `below` the labels of time."""
+    """`ticks` are the values at the top, in the middle and at the foot; `below` the labels of time; `names`
+    what the parts are called, where that is not their colour's name."""
 
     title: str
     rest: str
@@ -60,6 +61,7 @@ class Chart:
     parts: tuple[str, ...] = ()
     lines: tuple[Line, ...] = ()
     empty: bool = False
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

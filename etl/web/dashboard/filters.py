@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from starlette.datastructures import QueryParams
 
 from etl.analytics.filters import Filter
+from etl.analytics.grouped import GROUPED
 from etl.analytics.jobs import SORTS, Choice, Only
 from etl.analytics.ranges import parse_moment
 from etl.config import Reporting
@@ -42,6 +43,7 @@ class PageQuery:
     slower: str = ""
     text: str = ""
     sort: str = ""
+    by: str = ""
     page: int = 1
 
     @staticmethod
@@ -67,12 +69,15 @@ class PageQuery:
             slower=one("slower"),
             text=one("text"),
             sort=SLOWEST if one("sort") == "slowest" else one("sort"),  # as addresses of before had it
+            by=one("by"),
             page=min(_LAST_PAGE, max(1, number)),
         )
 
     def url(self, path: str, **changes: Any) -> str:
         """The address of `path` with the same range and filters, but for `changes`."""
         forgotten = {"page": 1} | ({} if path.startswith("/jobs") else dict.fromkeys(_DRILL, ""))
+        if path.removeprefix("/tables/").partition(".")[0] not in GROUPED:
+            forgotten["by"] = ""
         there = replace(self, **(forgotten | changes))
         pairs = {field.name: getattr(there, field.name) for field in fields(there)}
         pairs["since"] = "" if there.since == DEFAULT else there.since

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,7 +12,9 @@ from etl.web.dashboard.filters import SLOWEST, PageQuery
 
 def drill_link(name: str, row: Mapping[str, Any], query: PageQuery) -> str:
     table = row[""][0]
-    if table in ("models", "cost", "latency", "daily", "hourly") and name in _COUNTS | _RANKS:
+    if row.keys() & UNFILTERED:  # a list of jobs cannot be narrowed by these
+        return ""
+    if table in ("models", "cost", "latency", "daily", "hourly", "totals") and name in _COUNTS | _RANKS:
         return _counted_jobs_link(name, row, query)
     if name == "model" and row["model"]:
         return query.url("/jobs", model=(row["model"],))
@@ -28,6 +30,8 @@ def drill_link(name: str, row: Mapping[str, Any], query: PageQuery) -> str:
 
 
 _COUNTS = {"jobs", "completed", "failed"}
+#: What tables can be added up by, and jobs cannot be filtered by.
+UNFILTERED = {"team", "customer", "virtual_key", "user_name", "business_unit", "average_seconds"}
 
 
 _RANKS = {"p50", "p90", "p95", "p99", "slowest"}
@@ -40,11 +44,20 @@ def _counted_jobs_link(name: str, row: Mapping[str, Any], query: PageQuery) -> s
         changes |= {"since": str(row["day"]), "until": str(row["day"])}
     if row.get("hour"):
         changes |= hour_of(row["hour"])
+    for span in ("week", "month"):
+        if row.get(span):
+            changes |= span_of(span, row[span])
     if name in _RANKS:
         changes |= {"slower": f"{row[name]:g}", "sort": SLOWEST}
     elif name != "jobs" or row[""][0] in ("latency", "cost"):
         changes["status"] = ("failed",) if name == "failed" else ("completed",)
     return query.url("/jobs", **changes)
+
+
+def span_of(span: str, first: date) -> dict[str, str]:
+    """A week, a month or a day as an address has it, which counts its last day whole."""
+    after = {"week": first + timedelta(days=7), "month": (first + timedelta(days=31)).replace(day=1)}
+    return {"since": str(first), "until": str(after.get(span, first + timedelta(days=1)) - timedelta(days=1))}
 
 
 def hour_of(start: datetime) -> dict[str, str]:

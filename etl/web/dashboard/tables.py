@@ -10,11 +10,15 @@ from urllib.parse import urlencode
 
 from etl.analytics import durations, queries, run_log
 from etl.analytics.budgets import budget_table, read_budgets
+from etl.analytics.grouped import GROUPED
 from etl.analytics.queries import Table
 from etl.analytics.remix_tree import read_tree
+from etl.analytics.spend import BY, split_dimensions
 from etl.errors import ConfigError
 from etl.web.dashboard.cells import make_grid
+from etl.web.dashboard.charts import Chart
 from etl.web.dashboard.context import Call, Missing
+from etl.web.dashboard.cost_chart import cost_charts
 from etl.web.dashboard.formatting import show_money
 from etl.web.dashboard.overview import pace_charts
 from etl.web.dashboard.table_specs import TABLE_SPECS, TableSpec
@@ -75,7 +79,8 @@ def _query_table(call: Call, name: str, limit: int | None) -> Table:
         return budget_table(read_budgets(call.engine, call.state.app().config.budgets, call.of_now()))
     if name in run_log.LOGS:
         return run_log.read_log(call.engine, name, call.query.source, run=run_of(call), limit=limit)
-    table = queries.run_report(call.engine, name, call.chosen(limit))
+    chosen = replace(call.chosen(limit), by=call.query.by if name in GROUPED else "")
+    table = queries.run_report(call.engine, name, chosen)
     return replace(table, ranged=table.ranged or name == "open")
 
 
@@ -96,17 +101,45 @@ def table_values(call: Call, view: TableSpec, table: Table) -> dict[str, Any]:
     """What the page of one table shows."""
     few = view.few if view.name in ("tree", "open", "models", "daily", "hourly", "budgets") else ()
     path = "" if view.name in (*_IN_OWN_ORDER, "pages") else f"/tables/{view.name}"
-    drawn = make_grid(table, call.setting(unfold=True, sort_path=path), only=few, first=view.few)
-    charts = pace_charts(table, call.chosen(), call.query) if view.name == "pace" else []
+    drawn = make_grid(
+        table,
+        call.setting(unfold=True, sort_path=path),
+        only=few,
+        first=(*_key_names(call, view.name), *view.few),
+    )
+    charts = _charts_of(call, view.name, table)
     depths = [row[0] for row in table.rows] if view.name == "tree" else []
     view = replace(view, about=_describe_tree(table)) if view.name == "tree" else view
     values = {"page": view.name, "view": view, "run": run_of(call), "charts": charts, "depths": depths}
     return values | {
+        "by": _by_links(call, view.name),
         "cut": table.cut,
         "ranged": table.ranged,
         "grid": drawn,
         "file": _file_address(call, view),
     }
+
+
+def _key_names(call: Call, name: str) -> tuple[str, ...]:
+    """The columns that the table is added up by."""
+    if name not in GROUPED or not call.query.by:
+        return ()
+    return tuple(BY[one] for one in split_dimensions(call.query.by))
+
+
+def _by_links(call: Call, name: str) -> list[tuple[str, str, bool]]:
+    """What else the table can be added up by: its name, its address, and whether it is so now."""
+    if name not in GROUPED:
+        return []
+    now = call.query.by.replace("_", "-") or ("team" if name == "spend" else "")
+    links = [(one.replace("-", " "), call.query.url(f"/tables/{name}", by=one), one == now) for one in BY]
+    return links if name == "spend" else [("all", call.query.url(f"/tables/{name}", by=""), not now), *links]
+
+
+def _charts_of(call: Call, name: str, table: Table) -> list[Chart]:
+    if name == "pace":
+        return pace_charts(table, call.chosen(), call.query)
+    return cost_charts(call.engine, name, call.chosen(), call.query) if name in ("cost", "spend") else []
 
 
 def _describe_tree(table: Table) -> str:
