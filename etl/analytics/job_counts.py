@@ -87,5 +87,13 @@ def sum_by_span(span: str, d: Dialect, scope: Scope) -> str:
 
 
 def sum_by_hour(d: Dialect, scope: Scope) -> str:
-    hours = replace(scope, day=scope.hour, kept=None)
-    return f"SELECT day AS hour, {', '.join(c.name for c in COUNTS)} FROM ({sum_counts('day')(d, hours)}) q"
+    return _sum_by_moment("hour", replace(scope, day=scope.hour, kept=None), d)
+
+
+def sum_by_minute(d: Dialect, scope: Scope) -> str:
+    return _sum_by_moment("minute", replace(scope, day=d.minutes, kept=None), d)
+
+
+def _sum_by_moment(name: str, scope: Scope, d: Dialect) -> str:
+    counts = ", ".join(column.name for column in COUNTS)
+    return f"SELECT day AS {name}, {counts} FROM ({sum_counts('day')(d, scope)}) q"

@@ -67,11 +67,19 @@ def run_report(engine: sa.Engine, name: str, chosen: Filter) -> Table:
     with storage_errors(), engine.connect() as conn:
         statement = _report_statement(conn, report, chosen)
         rows = list(conn.execute(statement))
-    table = with_sums(as_table(name, report.title, report.columns, rows), chosen)
+    columns = tuple(_in_zone(column, chosen.zone) for column in report.columns)
+    table = with_sums(as_table(name, report.title, columns, rows), chosen)
     cut = chosen.limit is not None and len(rows) > chosen.limit
     shown, totals = table.rows[: chosen.limit], () if cut and not report.whole else table.totals
     ranged = report.filtered.time is not None
     return replace(table, rows=shown, totals=totals, chart=report.chart, cut=cut, ranged=ranged)
+
+
+def _in_zone(column: Column, zone: str) -> Column:
+    """A view's days are UTC's; a report's are those of its zone, and say so."""
+    if column.kind != "day":
+        return column
+    return replace(column, comment=f"{column.comment.replace(' (UTC)', '').rstrip('.')} ({zone}).")
 
 
 def with_sums(table: Table, chosen: Filter) -> Table:

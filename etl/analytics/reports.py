@@ -14,7 +14,14 @@ from functools import partial
 
 from etl.analytics.filters import JOB_COLUMNS, FilteredColumns
 from etl.analytics.grouped import GROUPED
-from etl.analytics.job_counts import COUNTS, sum_by_hour, sum_by_span, sum_counts, sum_in_one_currency
+from etl.analytics.job_counts import (
+    COUNTS,
+    sum_by_hour,
+    sum_by_minute,
+    sum_by_span,
+    sum_counts,
+    sum_in_one_currency,
+)
 from etl.analytics.spend import BY, RECONCILE_COLUMNS, SPANS, key_columns, reconcile_cost, split_dimensions
 from etl.errors import ConfigError
 from etl.schema.views.aggregates import CACHE_DAILY, DAILY_JOBS, FAILURES, LATENCY
@@ -125,6 +132,15 @@ REPORTS = {
             sum_by_hour,
             "hour",
             chart="jobs",
+        ),
+        Report(
+            "minutely",
+            "Jobs by minute",
+            (Column("minute", "instant", "Start of the minute of creation, gateway's clock."), *COUNTS),
+            sum_by_minute,
+            "minute",
+            chart="jobs",
+            zoned=False,
         ),
         Report(
             "models",

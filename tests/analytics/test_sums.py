@@ -93,3 +93,12 @@ def test_log_money_is_in_dollars_whatever_is_reported_in():
     table = Table("spend", "", columns, (("a", Decimal(1), Decimal(2)),), currency="EUR")
     assert "cost (EUR)" in to_html(Document("t", (table,)))
     assert "unnamed_cost (USD)" in to_html(Document("t", (table,)))
+
+
+def test_a_days_comment_says_the_zone_that_cut_it(world):
+    for zone in ("UTC", "Europe/Berlin"):
+        for name, by in (("daily", ""), ("weekly", ""), ("spend", "day"), ("cost", "week")):
+            table = run_report(world, name, replace(WEEK, zone=zone, by=by))
+            (day,) = (column for column in table.columns if column.kind == "day")
+            assert day.comment.endswith(f"({zone})."), day.comment
+            assert zone == "UTC" or "UTC" not in day.comment

@@ -110,6 +110,14 @@ class Dialect:
             f"SUBSTR({moment}, 1, 13)",
         )
 
+    def minutes(self, moment: str) -> str:
+        """The UTC minute with its day, as text: 2026-01-31 14:05. All zones have the same minutes."""
+        return self._pick(
+            f"substr({moment}, 1, 16)",
+            f"substr(CAST({moment} AT TIME ZONE 'UTC' AS text), 1, 16)",
+            f"SUBSTR({moment}, 1, 16)",
+        )
+
     def hour_past(self, moment: str, past: int) -> str:
         """The start of its hour, of hours that begin so long before UTC's (s), as text: 2026-01-31 14:30."""
         moved, rest = self.shifted(moment, past), "substr('00:00:00', 3)"

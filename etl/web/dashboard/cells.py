@@ -12,7 +12,7 @@ from etl.analytics.sums import LOG_MONEY, money_currency
 from etl.schema.views.columns import Column
 from etl.web.dashboard.filters import PageQuery
 from etl.web.dashboard.formatting import clip_text, short_id, short_time, show_money, show_seconds
-from etl.web.dashboard.links import UNFILTERED, drill_link, hour_of, job_url, span_of, tree_url
+from etl.web.dashboard.links import UNFILTERED, drill_link, hour_of, job_url, minute_of, span_of, tree_url
 
 _IDS = {"job_id", "root_job_id", "remixed_from_job_id", "after_id", "before_id"}
 _LONG = {"prompt", "error_message", "payload", "reason", "last_error", "last_error_message"}
@@ -269,8 +269,9 @@ def _instant_cell(name: str, value: Any, row: Mapping[str, Any], setting: Settin
         text, tone = (
             (f"in {show_seconds(left)}", "") if left >= 0 else (f"{show_seconds(-left)} overdue", "warn")
         )
-    if name == "hour":
-        return Cell(text, "text", setting.query.url("/jobs", **hour_of(value)), whole)
+    if name in ("hour", "minute"):
+        span = hour_of(value) if name == "hour" else minute_of(value)
+        return Cell(text, "text", setting.query.url("/jobs", **span), whole)
     return Cell(text, "instant", title=whole, value=value, tone=tone)
 
 

@@ -21,6 +21,7 @@ from etl.analytics.connections import has_schema
 from etl.analytics.filters import Filter
 from etl.analytics.jobs import Choice, recent_names
 from etl.analytics.read_only import reading_engine
+from etl.analytics.rendering import show_value
 from etl.analytics.templates import open_templates
 from etl.config import Reporting
 from etl.db.engine import Engine
@@ -174,6 +175,7 @@ class Call:
             "query": self.query,
             "now": self.state.clock(),
             "zone": self.reporting.timezone,
+            "began": show_value(self.chosen().since, "instant", self.reporting.timezone)[:16],
             "choices": [
                 ("source", "Source", self.source_names),
                 ("provider", "Provider", sorted(providers)),

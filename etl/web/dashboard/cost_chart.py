@@ -10,10 +10,11 @@ from etl.analytics.filters import Filter
 from etl.analytics.queries import Table, run_report
 from etl.analytics.spend import BY, SPANS, split_dimensions
 from etl.db.engine import Engine
+from etl.web.dashboard.buckets import is_hourly
 from etl.web.dashboard.charts import Chart, Scale, draw_bars, round_number
 from etl.web.dashboard.filters import PageQuery
 from etl.web.dashboard.formatting import show_money
-from etl.web.dashboard.time_axis import is_hourly, make_slots
+from etl.web.dashboard.time_axis import make_slots
 
 #: So many are drawn by name, the others as one.
 _NAMED = 5

@@ -11,12 +11,14 @@ from urllib.parse import urlencode
 
 from starlette.datastructures import QueryParams
 
+from etl import times
 from etl.analytics.filters import Filter
 from etl.analytics.grouped import GROUPED
 from etl.analytics.jobs import SORTS, Choice, Only
 from etl.analytics.ranges import parse_moment
 from etl.config import Reporting
 from etl.errors import ConfigError
+from etl.web.dashboard.buckets import start_of_bar
 
 DEFAULT = "7d"
 EVERYTHING = "all"
@@ -111,9 +113,12 @@ class PageQuery:
         return {name: getattr(self, name) for name in _DRILL if getattr(self, name)}
 
     def chosen(self, now: datetime, reporting: Reporting, limit: int | None = None) -> Filter:
-        """For the reports. Raises ConfigError for a range that cannot be read or is empty."""
+        """For the reports. A range that counts back from now begins with a whole minute, hour or day. Raises
+        ConfigError for a range that cannot be read or is empty."""
         zone = reporting.timezone
         start = None if self.since == EVERYTHING else parse_moment(self.since, now, zone)
+        if start is not None and _is_length(self.since):
+            start = start_of_bar(start, now, zone)
         end = parse_moment(self.until, now, zone, end=True) if self.until else None
         if start is not None and end is not None and end <= start:
             raise ConfigError("the range is empty: its end is not after its start")
@@ -133,6 +138,14 @@ class PageQuery:
         chosen, slower = self.chosen(now, reporting), _parse_seconds(self.slower)
         only: Any = self.only
         return Choice(chosen, self.failure, self.code, slower, only, self.text, self.sort)
+
+
+def _is_length(text: str) -> bool:
+    try:
+        times.parse_length(text)
+    except times.NoTime:
+        return False
+    return True
 
 
 def _parse_seconds(text: str) -> float:

@@ -14,7 +14,10 @@ def drill_link(name: str, row: Mapping[str, Any], query: PageQuery) -> str:
     table = row[""][0]
     if row.keys() & UNFILTERED:  # a list of jobs cannot be narrowed by these
         return ""
-    if table in ("models", "cost", "latency", "daily", "hourly", "totals") and name in _COUNTS | _RANKS:
+    if (
+        table in ("models", "cost", "latency", "daily", "hourly", "minutely", "totals")
+        and name in _COUNTS | _RANKS
+    ):
         return _counted_jobs_link(name, row, query)
     if name == "model" and row["model"]:
         return query.url("/jobs", model=(row["model"],))
@@ -44,6 +47,8 @@ def _counted_jobs_link(name: str, row: Mapping[str, Any], query: PageQuery) -> s
         changes |= {"since": str(row["day"]), "until": str(row["day"])}
     if row.get("hour"):
         changes |= hour_of(row["hour"])
+    if row.get("minute"):
+        changes |= minute_of(row["minute"])
     for span in ("week", "month"):
         if row.get(span):
             changes |= span_of(span, row[span])
@@ -58,6 +63,11 @@ def span_of(span: str, first: date) -> dict[str, str]:
     """A week, a month or a day as an address has it, which counts its last day whole."""
     after = {"week": first + timedelta(days=7), "month": (first + timedelta(days=31)).replace(day=1)}
     return {"since": str(first), "until": str(after.get(span, first + timedelta(days=1)) - timedelta(days=1))}
+
+
+def minute_of(start: datetime) -> dict[str, str]:
+    """A minute as an address has it."""
+    return {"since": f"{start:%Y-%m-%dT%H:%MZ}", "until": f"{start + timedelta(minutes=1):%Y-%m-%dT%H:%MZ}"}
 
 
 def hour_of(start: datetime) -> dict[str, str]:

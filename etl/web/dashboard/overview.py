@@ -14,6 +14,7 @@ from etl.analytics.queries import Table
 from etl.analytics.rendering import show_value
 from etl.analytics.sums import add_amounts, sum_rows
 from etl.db.engine import Engine
+from etl.web.dashboard.buckets import is_hourly, is_minutely
 from etl.web.dashboard.charts import (
     Chart,
     Point,
@@ -27,7 +28,7 @@ from etl.web.dashboard.charts import (
 from etl.web.dashboard.filters import SLOWEST, PageQuery
 from etl.web.dashboard.formatting import show_money, show_seconds, show_share
 from etl.web.dashboard.tiles import Tile, tiles_of
-from etl.web.dashboard.time_axis import Slot, is_hourly, make_slots
+from etl.web.dashboard.time_axis import Slot, make_slots
 
 #: Rows of a table on the first page.
 FEW = 8
@@ -66,9 +67,10 @@ def collect_overview(engine: Engine, chosen: Filter, query: PageQuery) -> Overvi
 
 
 def _read_counts(engine: Engine, chosen: Filter) -> tuple[Table, Table]:
-    """By hour or day, and by model. Days and models are read at once: a long range is long to read."""
+    """By minute, hour or day, and by model. Days and models are read at once: a long range takes long."""
     if is_hourly(chosen):
-        return queries.run_report(engine, "hourly", chosen), queries.run_report(engine, "models", chosen)
+        name = "minutely" if is_minutely(chosen) else "hourly"
+        return queries.run_report(engine, name, chosen), queries.run_report(engine, "models", chosen)
     usage = queries.run_report(engine, "usage", chosen)
     return _group_rows(usage, "daily", ("day",)), _group_rows(usage, "models", ("provider", "model"))
 
@@ -164,7 +166,7 @@ def _overview_charts(
 ) -> tuple[Chart, ...]:
     """Of one axis: how many, how many failed, what it cost, and how often the cache helped."""
     rows = {row[volume.columns[0].name]: row for row in _rows_as_dicts(volume) if row[volume.columns[0].name]}
-    axis, currency = make_slots(chosen, rows), chosen.currency
+    axis, currency = make_slots(chosen, rows, minutes=True), chosen.currency
     counts = _add_by_slot(axis, rows, STATES)
     costs = _add_by_slot(axis, rows, ("cost", "uncosted_jobs"))
     ended = [(failed, done + failed) for done, failed, *_ in counts]

@@ -32,6 +32,8 @@ TABLE_SPECS = {
             ("month", "jobs", "completed", "failed", "failure_rate", "cost"), "No jobs in this range."),
         TableSpec("hourly", "By hour", "Jobs by hour of creation.",
             ("hour", "jobs", "completed", "failed", "failure_rate", "cost"), "No jobs in this range."),
+        TableSpec("minutely", "By minute", "Jobs by minute of creation.",
+            ("minute", "jobs", "completed", "failed", "failure_rate", "cost"), "No jobs in this range."),
         TableSpec("models", "Spend by model", "Most expensive first.",
             ("model", "provider", "cost", "jobs", "failure_rate", "failed", "seconds"),
             "No jobs in this range."),

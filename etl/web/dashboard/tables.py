@@ -15,6 +15,7 @@ from etl.analytics.queries import Table
 from etl.analytics.remix_tree import read_tree
 from etl.analytics.spend import BY, split_dimensions
 from etl.errors import ConfigError
+from etl.web.dashboard.buckets import is_hourly
 from etl.web.dashboard.cells import make_grid
 from etl.web.dashboard.charts import Chart
 from etl.web.dashboard.context import Call, Missing
@@ -22,7 +23,6 @@ from etl.web.dashboard.cost_chart import cost_charts
 from etl.web.dashboard.formatting import show_money
 from etl.web.dashboard.overview import pace_charts
 from etl.web.dashboard.table_specs import TABLE_SPECS, TableSpec
-from etl.web.dashboard.time_axis import is_hourly
 
 #: Rows of a table that is shown whole; more are in the files.
 MANY = 500

@@ -1,4 +1,5 @@
-"""The time axis of the charts: hours for short ranges, days for others, each with the address of its jobs."""
+"""The time axis of the charts: minutes or hours for short ranges, days for others, each with the address of
+its jobs. A range that counts back from now begins where a bar does, so that no bar is a part of one."""
 
 from __future__ import annotations
 
@@ -9,15 +10,14 @@ from math import ceil
 from zoneinfo import ZoneInfo
 
 from etl.analytics.filters import Filter
-from etl.web.dashboard.links import hour_of
+from etl.web.dashboard.buckets import is_hourly, is_minutely
+from etl.web.dashboard.links import hour_of, minute_of
 
-#: Ranges up to this length are cut in hours.
-HOURS_UP_TO = timedelta(days=3)
 #: More bars than this are joined, so that each can still be seen.
 MOST = 120
 #: Longer ranges that cannot be joined are drawn from the first to the last day with something in it.
 _ALL_DAYS_UP_TO = timedelta(days=1100)
-_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
+_MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 #: A day, or the start of an hour in UTC: UTC's hours are also those of most clocks.
 SlotKey = date | datetime
 
@@ -35,18 +35,52 @@ class Slot:
     named: bool = True
 
 
-def is_hourly(chosen: Filter) -> bool:
-    return chosen.since is not None and (chosen.until or chosen.now) - chosen.since <= HOURS_UP_TO
-
-
-def make_slots(chosen: Filter, keys: Iterable[SlotKey], *, join: bool = True) -> list[Slot]:
-    """The whole range, also where nothing is; an open beginning is the oldest of `keys`."""
-    found = _hour_slots(chosen) if is_hourly(chosen) else _day_slots(chosen, sorted(set(keys)), join)
+def make_slots(
+    chosen: Filter, keys: Iterable[SlotKey], *, join: bool = True, minutes: bool = False
+) -> list[Slot]:
+    """The whole range, also where nothing is; an open beginning is the oldest of `keys`. `minutes`: where the
+    range is short enough."""
+    if minutes and is_minutely(chosen):
+        found = _minute_slots(chosen)
+    else:
+        found = _hour_slots(chosen) if is_hourly(chosen) else _day_slots(chosen, sorted(set(keys)), join)
     if chosen.since is not None:  # a bar leads to the jobs it counts: a range may begin within a day
-        found[0] = replace(found[0], since=_next_second(chosen.since))
+        found[0] = replace(
+            found[0], since=_next_second(chosen.since), label=_label_of_first(found[0], chosen)
+        )
     if chosen.until is not None:
         found[-1] = replace(found[-1], until=_next_second(chosen.until))
     return found
+
+
+def _label_of_first(slot: Slot, chosen: Filter) -> str:
+    """A bar that the range begins in says that it is a part of one."""
+    assert chosen.since is not None
+    if isinstance(slot.keys[0], datetime):
+        cut = chosen.since > slot.keys[0]
+    else:
+        here = chosen.since.astimezone(ZoneInfo(chosen.zone))
+        cut = here.time() != datetime.min.time() and here.date() == slot.keys[0]
+    here = chosen.since.astimezone(ZoneInfo(chosen.zone))
+    return f"{slot.label}, only from {here:%H:%M}" if cut else slot.label
+
+
+def _minute_slots(chosen: Filter) -> list[Slot]:
+    assert chosen.since is not None
+    zone, first = ZoneInfo(chosen.zone), chosen.since.replace(second=0, microsecond=0)
+    count = max(1, ceil(((chosen.until or chosen.now) - first) / _MINUTE))
+    return [_minute_slot(first + n * _MINUTE, zone, 15 if count > 30 else 5) for n in range(count)]
+
+
+def _minute_slot(start: datetime, zone: ZoneInfo, every: int) -> Slot:
+    here = start.astimezone(zone)
+    return Slot(
+        keys=(start,),
+        **minute_of(start),
+        label=f"{here:%a %d %b %H:%M %Z}",
+        tick=f"{here:%H:%M}",
+        named=here.minute % every == 0,
+    )
 
 
 def _next_second(moment: datetime) -> str:
@@ -68,7 +102,7 @@ def _hour_slot(start: datetime, zone: ZoneInfo, every: int) -> Slot:
     return Slot(
         keys=(start,),
         **hour_of(start),
-        label=f"{here:%a %d %b %H:%M}",
+        label=f"{here:%a %d %b %H:%M %Z}",
         tick=f"{here:%d %b}" if here.hour == 0 else f"{here:%H:%M}",
         named=here.hour % every == 0,
     )
