@@ -121,7 +121,7 @@ def make_grid(
     names = [column.name for column in table.columns]
     hidden = {*setting.hidden, *(_constant_columns(table, names, "provider") if only else ())}
     ordered = only or (*(name for name in first if name in names), *(n for n in names if n not in first))
-    chosen = [name for name in ordered if name not in hidden]
+    chosen = [name for name in dict.fromkeys(ordered) if name not in hidden]
     places = [names.index(name) for name in chosen]
     whole = _sum_of_column(table, names)
     drawn = []
@@ -208,8 +208,10 @@ def _make_cell(column: Column, row: Mapping[str, Any], setting: Setting) -> Cell
         return _instant_cell(name, value, row, setting)
     if column.kind == "flag":
         return Cell("yes" if value else "", "flag")
+    if column.kind == "day" and row[""][0] == "budgets":  # the end of a period, not a day of jobs
+        return Cell(str(value), "day")
     if column.kind == "day":
-        return Cell(str(value), "text", setting.query.url("/jobs", **span_of(name, value)))
+        return Cell(str(value), "day", setting.query.url("/jobs", **span_of(name, value)))
     if column.kind in ("integer", "number", "seconds", "ratio"):
         text = show_seconds(value) if column.kind == "seconds" else show_value(value, column.kind)
         return Cell(text, "number", drill_link(name, row, setting.query), share=_share_of_whole(name, row))

@@ -52,7 +52,7 @@ TABLE_SPECS = {
             ("source", "model", "jobs", "p50", "p90", "p95", "p99", "slowest"), "Nothing was completed.",
             later=True),
         TableSpec("budgets", "Budgets", f"Spent so far, and at the period's end; {METHOD}.",
-            ("budget", "only", "spent", "amount", "used", "forecast", "forecast_used", "last_day"),
+            ("budget", "spent", "used", "amount", "forecast", "forecast_used", "last_day", "only"),
             "No budget is configured."),
         TableSpec("failures", "Failures", "By a class the same for all providers, and the provider's error.",
             ("class", "jobs", "error_code", "error_message", "would_be_cost"),

@@ -132,7 +132,9 @@ def _by_links(call: Call, name: str) -> list[tuple[str, str, bool]]:
     if name not in GROUPED:
         return []
     now = call.query.by.replace("_", "-") or ("team" if name == "spend" else "")
+    several = [(now.replace(",", " and "), call.query.url(f"/tables/{name}"), True)] if "," in now else []
     links = [(one.replace("-", " "), call.query.url(f"/tables/{name}", by=one), one == now) for one in BY]
+    links += several
     return links if name == "spend" else [("all", call.query.url(f"/tables/{name}", by=""), not now), *links]
 
 
