@@ -41,7 +41,7 @@ def parse_length(text: str) -> float:
     elif _NUMBER.fullmatch(low):
         seconds = float(low)
     else:
-        raise NoTime(f"{text!r} is no length of time", LENGTHS)
+        raise NoTime(f"{text!r} is not a length of time", LENGTHS)
     if seconds >= _LONGEST:
         raise NoTime(f"{text!r} is longer than 300 years", LENGTHS)
     return seconds
@@ -66,7 +66,7 @@ def parse_moment(text: str, now: datetime, zone: str, *, end: bool = False) -> d
     try:
         found = _parse_moment(text.strip(), now, ZoneInfo(zone), end)
     except (ValueError, OverflowError):
-        raise NoTime(f"{text!r} is no date, time or length of time", MOMENTS) from None
+        raise NoTime(f"{text!r} is not a date, a time or a length of time", MOMENTS) from None
     first, last = (FIRST, LAST + _ONE) if end else (FIRST - _ONE, LAST)
     return min(max(found, first), last)
 

@@ -171,7 +171,7 @@ def _unknown_job(conn: sa.Connection, job_id: str, ids: Sequence[int]) -> Config
     if conn.scalar(sa.select(video_jobs.c.job_id).where(video_jobs.c.source_id.in_(ids)).limit(1)) is None:
         return UnknownJob(job_id, (), "nothing has been synced yet; run: bifrost-etl sync")
     near = tuple(_nearest_ids(conn, job_id, ids))
-    return UnknownJob(job_id, near, f"nearest: {', '.join(near)}" if near else "no stored id is like it")
+    return UnknownJob(job_id, near, f"nearest: {', '.join(near)}" if near else "no stored id looks like it")
 
 
 def _nearest_ids(conn: sa.Connection, job_id: str, ids: Sequence[int]) -> list[str]:

@@ -48,7 +48,7 @@ def _source_of_job(conn: sa.Connection, job_id: str, source: str | None) -> int:
         if _read_parent(conn, row.id, job_id) is not None:
             return int(row.id)
     if not rows:
-        raise ConfigError(f"the database has no source named {source!r}" if source else "there is no source")
+        raise ConfigError(f"there is no source {source!r}" if source else "no source was ever synced")
     return int(rows[0].id)
 
 

@@ -261,7 +261,7 @@ def report_by(name: str, by: str) -> Report:
     """A report of GROUPED by some of `BY`, which commas part. Raises ConfigError for anything else."""
     if name not in GROUPED:
         hint = f"--by goes with {', '.join(GROUPED)}"
-        raise ConfigError(f"the report {name} is not added up by anything", hint=hint)
+        raise ConfigError(f"the report {name} cannot be grouped", hint=hint)
     grouped, names = GROUPED[name], split_dimensions(by)
     spans = [BY[n] for n in names if n in SPANS]
     others = [BY[n] for n in names if n not in SPANS]

@@ -82,9 +82,9 @@ def split_dimensions(by: str) -> tuple[str, ...]:
     names = tuple(name.strip().replace("_", "-") for name in by.split(","))
     for name in names:
         if name not in BY:
-            raise ConfigError(f"--by {name}: nothing is added up by that", hint=f"one of: {', '.join(BY)}")
+            raise ConfigError(f"--by {name}: nothing can be grouped by that", hint=f"one of: {', '.join(BY)}")
     if len(set(names)) < len(names):
-        raise ConfigError(f"--by {by}: the same thing twice", hint="name each once, for example team,model")
+        raise ConfigError(f"--by {by} names the same thing twice", hint="name it once")
     return names
 
 

@@ -55,7 +55,7 @@ def require_question(text: str, family: str) -> None:
     word = re.match(r"[\s(]*(\w*)", _after_comments(text, family))
     if word is None or word[1].lower() not in QUESTIONS:
         raise ConfigError(
-            "only questions are run here: this database is opened to read",
+            "only statements that read are run here: the database is open read-only",
             hint=f"a statement begins with {', '.join(w.upper() for w in QUESTIONS)}",
         )
     for phrase in _PHRASES["mysql" if family == "mariadb" else family]:
@@ -74,7 +74,7 @@ def require_only_reading_calls(connection: sa.Connection, text: str) -> None:
 def _refuse_hidden_words(text: str, family: str) -> None:
     if family in ("mysql", "mariadb") and (found := re.search(r"/\*M?!", text, re.I)):
         raise ConfigError(
-            f"{found[0]} … */ is no comment here: the server executes what stands in it",
+            f"{found[0]} … */ is not a comment: the server executes what is in it",
             hint="leave it out; a plain comment is /* … */",
         )
     if family == "postgresql" and re.search(r"\bU&\"", text, re.I):

@@ -51,8 +51,12 @@ def _found(status: SourceStatus, age: float | None, limit: float) -> tuple[State
     if age > limit:
         return "stale", "stale"
     if gaps := status.open_gaps:
-        return "incomplete", f"{len(gaps)} stretches of the list are not read: {gaps[0].reason}"
+        return "incomplete", f"{_count_stretches(len(gaps))} not read: {gaps[0].reason}"
     return ("failing" if status.failures else "ok"), None
+
+
+def _count_stretches(count: int) -> str:
+    return "a stretch of the list is" if count == 1 else f"{count:,} stretches of the list are"
 
 
 def judge_all(

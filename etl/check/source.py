@@ -25,7 +25,7 @@ LIMIT = 2
 SAMPLES, SAMPLES_PINNED = 7, 2
 #: Seconds by which the gateway's clock may differ; its Date header counts whole seconds.
 SKEW = 30.0
-WORD_FOR_KEY = "use a long random key; a header that is no secret is better sent by the proxy in front"
+WORD_FOR_KEY = "use a long random key; let the proxy in front send headers that are not secret"
 
 
 class Probe:
@@ -67,9 +67,9 @@ class Probe:
             theirs = {row.job_id for page in other._pages for row in page.jobs}
             if self._source.base_url == other._source.base_url and ours & theirs:
                 name = other._source.name
-                detail = f"lists the same jobs as {name}: all is read twice, and counted once"
+                detail = f"lists the same jobs as {name}: everything is read twice and counted once"
                 yield self._make_finding(
-                    "jobs of its own", False, detail, "two keys of one account: one source will do"
+                    "jobs of its own", False, detail, "both keys belong to one account: one source is enough"
                 )
 
     def _raw_payloads(self, first: PageRows) -> Iterator[Finding]:
@@ -95,7 +95,7 @@ class Probe:
         except GatewayError as exc:
             if exc.status is None:
                 return self._make_finding(
-                    "gateway", False, str(exc), exc.hint or "is base_url right, and is it running?"
+                    "gateway", False, str(exc), exc.hint or "is base_url right, and is the gateway running?"
                 )
             return self._make_finding(
                 "gateway", None, f"answers, but /health says {exc.status}; not every gateway has it"
@@ -104,7 +104,7 @@ class Probe:
 
     def _plain_secrets(self) -> Iterator[Finding]:
         if plain := self._source.plain_secrets():
-            detail = f"{', '.join(plain)}: could be an ordinary word; masked in messages, not in stored data"
+            detail = f"{', '.join(plain)}: could be an ordinary word: masked in messages, not in stored data"
             yield self._make_finding("secrets", None, detail, WORD_FOR_KEY)
 
     def _explain_refusal(self, exc: GatewayError) -> Iterator[Finding]:
@@ -218,7 +218,7 @@ class Probe:
         if abs(skew) <= SKEW:
             return self._make_finding("clock", True, "the gateway's agrees with ours")
         which = "ahead of" if skew > 0 else "behind"
-        hint = "set both machines' clocks by NTP: ages and durations compare the two"
+        hint = "synchronise both clocks (NTP): ages and durations compare the two"
         return self._make_finding("clock", False, f"the gateway's is {abs(skew):.0f}s {which} ours", hint)
 
     def _check_cache(self) -> Finding:

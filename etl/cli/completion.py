@@ -1,6 +1,6 @@
 """What the shell offers after Tab: names from the configuration, reports, formats, ids of stored jobs.
 
-Whatever goes wrong offers nothing: the line that is being typed is no place for an error.
+Whatever goes wrong offers nothing: a line that is being typed is not the place for an error.
 """
 
 from __future__ import annotations

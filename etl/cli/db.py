@@ -64,7 +64,8 @@ def current(ctx: typer.Context, config: ConfigFile = None) -> None:
     from etl.schema import migrate
 
     with connect_database(_load_config(ctx, config)) as engine:
-        print(f"database {migrate.current_revision(engine) or 'empty'}, program {migrate.head_revision()}")
+        found = migrate.current_revision(engine) or "empty"
+        print(f"database: {found}; this program: {migrate.head_revision()}")
 
 
 @command.command()
@@ -80,11 +81,10 @@ def check(ctx: typer.Context, config: ConfigFile = None) -> None:
     with connect_database(_load_config(ctx, config)) as engine:
         migrate.check_schema(engine)
         require_declared(engine)
-        print(f"ok: {migrate.head_revision()}")
         _check_totals(engine)
+        print(f"ok: revision {migrate.head_revision()}, as this program needs")
         if (shape := partitions.describe_months(engine)) is not None:
             print(f"history stands in months: {shape}")
-        _check_totals(engine)
 
 
 def _check_totals(engine: Engine) -> None:
@@ -97,13 +97,13 @@ def _check_totals(engine: Engine) -> None:
     if found:
         raise StorageError(
             f"the totals differ from the jobs in {len(found):,} places",
-            hint="jobs were changed by hand? run: bifrost-etl db recount",
+            hint="were jobs changed by hand? run: bifrost-etl db recount",
         )
 
 
 @command.command()
 def recount(ctx: typer.Context, config: ConfigFile = None) -> None:
-    """Count all jobs anew. Only needed after jobs were written or deleted by hand: views are slow until then.
+    """Count all jobs again. Only needed after jobs were changed by hand; until then views are slow.
 
     Syncs of a source wait while its jobs are counted, some seconds for a million.
     """

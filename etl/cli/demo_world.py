@@ -37,7 +37,7 @@ def prepare_folder(folder: Path) -> tuple[Path, Path]:
     ours = config.is_file() and config.read_text(encoding="utf-8", errors="replace").startswith(_MARK)
     taken = [path for path in (config, database) if path.exists()]
     if taken and not ours:
-        raise ConfigError(f"{taken[0]} exists and is not a demo's", hint="give another folder: --folder DIR")
+        raise ConfigError(f"{taken[0]} exists and is not a demo's", hint="choose another --folder")
     for path in (database, Path(f"{database}-wal"), Path(f"{database}-shm")):
         path.unlink(missing_ok=True)
     try:
@@ -45,7 +45,7 @@ def prepare_folder(folder: Path) -> tuple[Path, Path]:
         config.write_text(_MARK, encoding="utf-8")
     except OSError as exc:
         raise ConfigError(
-            f"cannot write to {folder}: {exc.strerror}", hint="give another folder: --folder DIR"
+            f"cannot write to {folder}: {exc.strerror}", hint="choose another folder: --folder DIR"
         ) from exc
     return config, database
 
@@ -87,7 +87,7 @@ def _read_address(child: subprocess.Popen[str]) -> str:
     assert child.stdout is not None
     line = child.stdout.readline()
     if not line.startswith("listening on "):
-        raise EtlError("the simulated gateway did not start", hint="see what it says: bifrost-etl simulate")
+        raise EtlError("the simulated gateway did not start", hint="to see why, run: bifrost-etl simulate")
     return line.removeprefix("listening on ").strip()
 
 

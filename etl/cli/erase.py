@@ -85,7 +85,7 @@ def _make_selection(
     from etl.load.erase_selection import ErasureSelection
 
     if not any((jobs, words, sources, *owners.values())):
-        raise ConfigError("nothing says what to erase", hint="for example --job ID or --prompt-match TEXT")
+        raise ConfigError("nothing was chosen to erase", hint="for example --job ID or --prompt-match TEXT")
     if any(not text.strip() for text in (*(words or ()), *(jobs or ()))):
         raise ConfigError("an empty text would match every job", hint="to erase a whole source, use --source")
     given = {kind: tuple(values or ()) for kind, values in owners.items()}

@@ -153,7 +153,7 @@ class _ExportProgress:
 def _parse_format(kind: str) -> Format:
     formats: dict[str, Format] = {"parquet": "parquet", "csv": "csv", "jsonl": "jsonl"}
     if kind not in formats:
-        raise ConfigError(f"no format {kind!r}", hint=f"one of: {', '.join(formats)}, focus")
+        raise ConfigError(f"there is no format {kind!r}", hint=f"one of: {', '.join(formats)}, focus")
     return formats[kind]
 
 

@@ -43,7 +43,7 @@ def command(
 ) -> None:
     """Deliver every change to the configured destinations, exactly once in effect.
 
-    Can be stopped or killed at any moment; the next one goes on where the destination says that it is.
+    It can be stopped or killed at any moment; the next delivery goes on where the destination says it is.
     `feed status [DESTINATION...]` delivers nothing and shows how far behind each destination is, and whether
     its tables hold what was delivered: rows, and a sum for every day (UTC). `feed verify` compares every
     column of every row, which takes about as long as a delivery of everything.
@@ -53,7 +53,7 @@ def command(
     sources: [{source, delivered_to, pending, oldest_pending, lag_seconds}], tables: [{table, rows, expected,
     missing, doubled, changed, pruned, days, waits}], error}]}.
 
-    Exit codes: 0 done (also when another process is at it), 1 failed or not equal, 2 wrong usage or
+    Exit codes: 0 done (also when another process is delivering), 1 failed or not equal, 2 wrong usage or
     configuration, 3 some destinations failed and others did not, 130 interrupted.
     """
     settings = ctx.ensure_object(CommandSettings)

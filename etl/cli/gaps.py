@@ -24,7 +24,7 @@ def command(
     sources: Sources = None,
     accept: Annotated[
         list[int] | None,
-        typer.Option(metavar="NUMBER", help="This one is known to be lost: do not count it any more."),
+        typer.Option(metavar="NUMBER", help="Accept that this gap is lost: it no longer counts."),
     ] = None,
     config: ConfigFile = None,
     json: Json = False,

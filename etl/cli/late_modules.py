@@ -31,7 +31,7 @@ class _StandIn(ModuleType):
 
 
 def postpone_imports(arguments: list[str]) -> None:
-    """For the commands that are over in a moment."""
+    """Stand-ins for those modules, when the command is one of _BRIEF."""
     if not _BRIEF.intersection(arguments):
         return
     _stand_in("asyncio").iscoroutine = _is_coroutine  # type: ignore[attr-defined] # SQLAlchemy takes it along

@@ -91,7 +91,7 @@ def _draw_table(headings: Sequence[str], cells: Sequence[Sequence[str]], right: 
         drawn.add_row(*(Text(row[column]) for column in fitted.columns))
     target.print(drawn, soft_wrap=False)
     if fitted.left_out:
-        print_line(f"not shown for want of width: {', '.join(fitted.left_out)}", DIM)
+        print_line(f"left out because the terminal is too narrow: {', '.join(fitted.left_out)}", DIM)
 
 
 def make_printable(text: str) -> str:

@@ -30,7 +30,7 @@ def group() -> None:
 
 @command.command("list")
 def list_prices(ctx: typer.Context, config: ConfigFile = None) -> None:
-    """Print the book, the strongest first."""
+    """Print the price book, the price that wins first."""
     loaded = ctx.ensure_object(CommandSettings).load(config)
 
     from etl.analytics.connections import open_filled_database
@@ -82,7 +82,7 @@ def import_file(
 
 @command.command()
 def apply(ctx: typer.Context, config: ConfigFile = None) -> None:
-    """Make the configuration's prices, and this program's published ones, those of the database.
+    """Put the configuration's prices in force, and this program's published ones.
 
     `sync` and `run` do so by themselves, as long as any price is configured. Imported prices stay.
     """
@@ -98,9 +98,9 @@ def apply(ctx: typer.Context, config: ConfigFile = None) -> None:
 
 @command.command()
 def check(ctx: typer.Context, config: ConfigFile = None) -> None:
-    """List what was completed without a price, and what the gateway's log says it costs.
+    """List completed jobs without a price, by model and size.
 
-    Exits 1 when there is anything."""
+    Also what the gateway's log says such jobs cost. Exits 1 when there are any."""
     loaded = ctx.ensure_object(CommandSettings).load(config)
     rows = _read_unpriced(loaded)
     if not rows:
@@ -123,7 +123,7 @@ def propose(
     write: Annotated[bool, typer.Option("--apply", help="Add those that are sure to the book.")] = False,
     config: ConfigFile = None,
 ) -> None:
-    """Propose prices for what has none, from what its jobs cost by the gateway's log.
+    """Propose missing prices from the gateway's log.
 
     The price is the median per second, or per clip where the clips agree better; LOW and HIGH are the
     cheapest and the dearest. It is sure when three jobs or more lie within a tenth of it. Written ones count

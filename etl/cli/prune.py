@@ -82,7 +82,8 @@ def _merge_retention(configured: Retention, given: dict[str, str | None]) -> Ret
             ages[name] = positive_duration(text)
         except ValueError:
             option = f"--{name.replace('_', '-')}"
-            raise ConfigError(f"{option}: {text!r} is no duration", hint="for example 90d or 12h") from None
+            said = f"{option}: {text!r} is not a length of time"
+            raise ConfigError(said, hint="for example 90d or 12h") from None
     merged = msgspec.structs.replace(configured, **ages)
     if all(age is None for age in msgspec.structs.astuple(merged)):
         raise ConfigError(

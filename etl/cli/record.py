@@ -89,7 +89,8 @@ def _choose_source(config: Config, name: str | None) -> Source:
     chosen = config.choose([name] if name else ())
     if len(chosen) != 1:
         names = ", ".join(source.name for source in chosen)
-        raise ConfigError(f"which source? There are {len(chosen)}: {names}", hint="say --source NAME")
+        said = f"a recording is of one source, and there are {len(chosen)}: {names}"
+        raise ConfigError(said, hint="add --source NAME")
     return chosen[0]
 
 

@@ -26,7 +26,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "sync": "Bring sources up to date, once.",
         "reconcile": "Compare everything listed with everything stored.",
         "run": "The service: schedules, health, metrics.",
-        "notify": "Send a test message to whom the service tells of failures.",
+        "notify": "Send a test message to everybody who is told of failures.",
     },
     "Look": {
         "status": "How fresh and how complete each source is.",
@@ -42,7 +42,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "export": "Write the mirror as Parquet, CSV or JSON lines.",
     },
     "Maintain": {
-        "source": "Make an archive of a source whose upstream is gone, or ask it again.",
+        "source": "Retire a source whose upstream is gone, or ask it again.",
         "erase": "Remove a person's prompts; keep the jobs and what they cost.",
         "prune": "Remove what is older than the configured retention.",
         "db": "Create, upgrade and inspect the database's tables.",

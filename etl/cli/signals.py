@@ -31,7 +31,7 @@ def hold_hangups() -> None:
 
 
 def held_hangups() -> list[int]:
-    """What came meanwhile, once."""
+    """The signals that came since `hold_hangups`; each is returned once."""
     came = list(_held)
     _held.clear()
     return came

@@ -26,7 +26,7 @@ SourceName = Annotated[
 
 @command.callback()
 def group() -> None:
-    """Make an archive of a source whose upstream is gone, or ask it again."""
+    """Retire a source whose upstream is gone, or ask it again."""
 
 
 @command.command()
@@ -38,7 +38,7 @@ def retire(
     ] = None,
     config: ConfigFile = None,
 ) -> None:
-    """Make an archive of a source: it is not asked any more, and nobody is alarmed.
+    """Make a source an archive: never asked again, no alarms.
 
     Nothing is marked as no longer listed. Reports, feed and dashboard go on with what is stored.
     """

@@ -137,7 +137,7 @@ def _print_remarks(name: str, status: SourceStatus | None, configured: bool, sta
         )
     for other, jobs in status.twins.items():
         seen = f"{count_noun(jobs, 'job')} also seen through {other}, each counted once"
-        print_line(f"{name}: {seen}: one key will do", WARN)
+        print_line(f"{name}: {seen}: one source is enough", WARN)
     for gap in status.open_gaps:
         print_line(f"{name}: not read: {gap_text(gap)}", WARN)
 

@@ -21,7 +21,7 @@ def command(
     jobs_rejected, jobs_unlisted, gaps, gaps_opened, gaps_closed, error: null or {class, message, hint}}]}.
     `gaps` counts the stretches of the list that are not read and not accepted: see `bifrost-etl gaps`.
 
-    Exit codes: 0 done (also when another process is at it), 1 failed, or nothing was read, 2 wrong usage or
+    Exit codes: 0 done (also when another process is syncing), 1 failed, or nothing was read, 2 wrong usage or
     configuration, 3 some sources failed and others did not, or a part of a list could not be read, 130
     interrupted.
     """

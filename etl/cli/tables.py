@@ -20,11 +20,11 @@ def check_output(form: str, output: Path | None) -> None:
     from etl.analytics.rendering import FORMATS
 
     if form not in FORMATS:
-        raise ConfigError(f"no format {form!r}", hint=f"one of: {', '.join(FORMATS)}")
+        raise ConfigError(f"there is no format {form!r}", hint=f"one of: {', '.join(FORMATS)}")
     if form == "parquet" and output is None:
         raise ConfigError("a Parquet file needs a name", hint="add --output FILE.parquet")
     if form == "table" and output is not None:
-        raise ConfigError("a table is for reading here", hint="choose a --format for the file")
+        raise ConfigError("--format table is for the terminal", hint="choose another one, such as csv")
 
 
 def write_document(document: Document, form: str, output: Path | None) -> None:

@@ -29,7 +29,7 @@ def key_from_command(command: str) -> str:
     try:
         key = done.stdout.decode().strip()
     except UnicodeDecodeError:
-        raise _command_failed("printed what is no UTF-8 text") from None
+        raise _command_failed("printed something that is not UTF-8 text") from None
     if not key or not key.isascii() or not key.isprintable():
         raise _command_failed("printed no key: one line of plain characters is expected")
     return key

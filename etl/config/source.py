@@ -76,7 +76,7 @@ class Schedule(Struct, frozen=True, kw_only=True):
 
     @property
     def usual_interval(self) -> float:
-        """The interval to reckon with."""
+        """Seconds between two syncs, or a stand-in for them where cron decides."""
         return self.every if self.every is not None else _CRON_INTERVAL
 
     def slowest_interval(self, now: datetime) -> float:

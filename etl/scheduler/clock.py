@@ -1,4 +1,4 @@
-"""Notices that the machine's clock was put forward or back, while timers sleep by it."""
+"""Notices that the machine's clock was set forward or back while timers sleep by it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LOOK = 1.0
 
 
 class JumpDetector:
-    """Compares the wall clock with the monotonic one, which nobody puts."""
+    """Compares the wall clock with the monotonic one, which cannot be set."""
 
     def __init__(
         self,
@@ -26,11 +26,11 @@ class JumpDetector:
         self._began = self._start()
 
     def _start(self) -> datetime:
-        """What the wall clock would have shown when the monotonic one stood at nothing."""
+        """What the wall clock would have shown when the monotonic one showed 0."""
         return self._wall() - timedelta(seconds=self._monotonic())
 
     def jumped(self) -> timedelta:
-        """By how much the clock was put since the last call; nothing when that is less than JUMP."""
+        """How far the clock was set forward or back since the last call; 0 when that is less than JUMP."""
         began = self._start()
         jump = began - self._began
         if abs(jump) < JUMP:

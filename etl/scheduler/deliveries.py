@@ -83,7 +83,7 @@ class Feeds:
             worker.leave(at_once=True)
 
     def clock_jumped(self, jump: timedelta) -> None:
-        """The clock was put by so much."""
+        """The clock was set forward by this much, or back."""
         for worker in self._all_workers():
             worker.clock_jumped(jump)
 

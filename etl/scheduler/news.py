@@ -52,7 +52,7 @@ def judge_run(
         title = f"{source} is refused, and disabled until its settings change"
         return News("failure", source, title, text)
     if isinstance(result.error, SuspiciousScan):
-        return News("failure", source, f"{source}: a reconcile looks wrong; nothing was marked", text)
+        return News("failure", source, f"{source}: a reconcile looked wrong, so nothing was marked", text)
     if failed == FAILURES:
         return News("failure", source, f"{source} failed {FAILURES} times in a row", text)
     return None
@@ -66,7 +66,7 @@ def judge_gaps(result: RunResult) -> list[News]:
         news.append(News("gap", source, f"{source}: a part of the list cannot be read", text))
     if result.gaps_closed:
         left = f"Coverage gaps left: {result.gaps}." if result.gaps else "Nothing is missing any more."
-        news.append(News("gap_closed", source, f"{source}: what was missing is read", left))
+        news.append(News("gap_closed", source, f"{source}: what was missing has been read", left))
     return news
 
 

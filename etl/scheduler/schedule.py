@@ -126,8 +126,8 @@ def _barred_run(health: Health, source: Source, now: datetime) -> Verdict | None
 
 
 def is_disabled(health: Health, source: Source, now: datetime) -> bool:
-    """The gateway refused these settings again and again. Once in a while it is asked all the same: who put
-    it right there need not tell us."""
+    """The gateway refused these settings again and again. Once an hour it is asked all the same, in case it
+    was put right."""
     if health.disabled_at is None or health.config_hash != source.fingerprint():
         return False
     since = _age_seconds(health.last_started, now)

@@ -82,7 +82,7 @@ class Service:
         follow_clock(self.stopping, self.clock_jumped)
 
     def clock_jumped(self, jump: timedelta) -> None:
-        """The clock was put: what is waited for stays as far away; cron lines mean the new time."""
+        """The clock was set: what is waited for stays as far away; cron lines mean the new time."""
         self._log.warning("clock_jumped", seconds=round(jump.total_seconds(), 1))
         for job in self._scheduler.get_jobs():
             moment = utc_now()

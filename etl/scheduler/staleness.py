@@ -19,7 +19,7 @@ class StaleWatch:
         self._began: datetime | None = None
 
     def learn(self, completed: Mapping[str, datetime | None]) -> None:
-        """None: not complete yet. Its failures are told, and its first load takes what it takes."""
+        """When each source was last complete; None while its first load runs, which may take any time."""
         self._completed.update(completed)
 
     def look(self, limits: Mapping[str, float], max_age: float, moment: datetime) -> list[News]:

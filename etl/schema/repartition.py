@@ -82,12 +82,12 @@ def unpartition_history(engine: sa.Engine) -> int:
 def _reshape_transaction(engine: sa.Engine, *, partitioned: bool) -> Iterator[sa.Connection]:
     if engine.dialect.name != "postgresql":
         raise ConfigError(
-            "only PostgreSQL keeps history in months", hint="other databases: `bifrost-etl prune`"
+            "only PostgreSQL can keep history in months", hint="elsewhere, use bifrost-etl prune"
         )
     check_schema(engine)
     with write_transaction(engine) as conn, exclude_migrations(conn):
         if is_partitioned(conn) != partitioned:
-            raise ConfigError(f"history stands in {'one table' if partitioned else 'months'} already")
+            raise ConfigError(f"history is already kept in {'one table' if not partitioned else 'months'}")
         _bind_views(
             conn, _views_of_table(conn)
         )  # locks them before the table, as queries do: nobody waits in a circle

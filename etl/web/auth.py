@@ -85,7 +85,7 @@ def _unauthorized_response() -> Response:
 
 
 def address_of(scope: Scope) -> str:
-    """Who asks; a proxy on this machine says for whom it does."""
+    """The client's address; for a proxy on this machine, the one that it asks for."""
     return scope["client"][0] if scope.get("client") else ""
 
 
@@ -99,7 +99,7 @@ def token_matches(shown: str, token: str) -> bool:
 
 
 def _back_to(scope: Scope) -> str:
-    """Who has signed in comes back to the page that was asked for."""
+    """A query that brings whoever signs in back to the page that was asked for."""
     asked = scope["path"] + (f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else "")
     return "" if asked == "/" else f"?next={quote(asked, safe='')}"
 

@@ -58,7 +58,7 @@ async def answer_login(request: Request) -> Response:
 
 def _signed_in(request: Request, token: str, wanted: str) -> Response:
     answer = RedirectResponse(outside(request.scope, wanted), 303)
-    # Whoever lies in this header only makes a cookie of his own stricter.
+    # A forged header only makes the forger's own cookie stricter.
     secure = "https" in (request.url.scheme, request.headers.get("x-forwarded-proto", ""))
     value = sessions.issue_cookie(token, time.time())
     path = outside(request.scope, "") or "/"

@@ -77,5 +77,5 @@ def _listen_on(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise ConfigError(
             f"cannot listen on {host}:{port}: {error.strerror or error}",
-            hint="another service on this machine? Set service.port, or 0 for any free one",
+            hint="does another service use this port? Set service.port; 0 takes any free one",
         ) from None

@@ -166,7 +166,7 @@ def test_times_as_people_say_them(text, end, meant):
 
 @pytest.mark.parametrize("text", ["soon", "", "2026-13-01", "7y", "-3d", "999999w"])
 def test_what_is_no_time(text):
-    with pytest.raises(ConfigError, match="no date, time or length"):
+    with pytest.raises(ConfigError, match="not a date, a time or a length"):
         parse_moment(text, NOW, "UTC")
 
 

@@ -76,7 +76,7 @@ def test_a_terminal_gets_bars(asked):
     ("arguments", "said"),
     [
         (("report", "costs"), "there is no report 'costs'"),
-        (("report", "--since", "soon"), "no date, time or length of time"),
+        (("report", "--since", "soon"), "not a date, a time or a length of time"),
         (("report", "--since", "2026-05-02", "--until", "2026-05-01"), "the range is empty"),
         (("report", "--source", "c"), "there is no source 'c'"),
         (("report", "--format", "pdf"), "no format 'pdf'"),
@@ -84,7 +84,7 @@ def test_a_terminal_gets_bars(asked):
         (("report", "--format", "csv"), "a csv file holds one table"),
         (("report", "jobs", "--format", "csv", "--output", "no/such/folder.csv"), "cannot be written"),
         (("prices", "import", "none.csv"), "cannot be read"),
-        (("sql", "DELETE FROM video_jobs"), "only questions are run here"),
+        (("sql", "DELETE FROM video_jobs"), "only statements that read are run here"),
     ],
 )
 def test_wrong_usage_is_said_and_exits_2(asked, arguments, said):

@@ -75,6 +75,6 @@ def test_an_export_includes_the_day_that_it_ends_with():
 
 @pytest.mark.parametrize("text", ["", "soon", "31.01.2026", "2026-02-30", "2026-13-01", "7", "yesterdays"])
 def test_what_is_no_moment_is_refused_with_what_is_one(text):
-    with pytest.raises(ConfigError, match="no date, time or length") as found:
+    with pytest.raises(ConfigError, match="not a date, a time or a length") as found:
         parse_moment(text, NOW, "UTC")
     assert "yesterday" in str(found.value.hint)

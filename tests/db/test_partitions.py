@@ -233,6 +233,6 @@ def test_the_command(engine: sa.Engine, engine_url: str, writer: Writer, tmp_pat
     assert done.code == 0 and "versions moved; history stands in " in done.out, done.all
     assert command("db", "recount").code == 0  # the rows were written by hand
     assert "history stands in months: " in command("db", "check").out
-    with pytest.raises(ConfigError, match="in months already"):
+    with pytest.raises(ConfigError, match="kept in months"):
         repartition.partition_history(engine, NOW)
     assert command("db", "partition", "--undo").out.endswith("history stands in one table\n")

@@ -73,10 +73,10 @@ def test_one_broken_destination_stops_no_other(command):
     [
         (("feed", "nowhere"), "destinations: lake, broken"),
         (("export", "out", "--format", "xml"), "one of: parquet, csv, jsonl"),
-        (("export", "out", "--since", "soon"), "no date"),
+        (("export", "out", "--since", "soon"), "not a date"),
         (("export", "out", "--table", "leases"), "one of: video_jobs"),
         (("prune",), "no retention is configured"),
-        (("prune", "--runs", "old"), "no duration"),
+        (("prune", "--runs", "old"), "not a length of time"),
     ],
 )
 def test_wrong_usage_is_explained(command, arguments, said):

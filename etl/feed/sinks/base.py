@@ -84,7 +84,7 @@ class Written:
         if self._marks[table] != marks:
             raise EtlError(
                 f"another feed has written to {table} at the same time",
-                hint="deliver again: nothing was written twice. Let one destination only name this place",
+                hint="deliver again: nothing was written twice. Only one destination may name this place",
             )
 
 

@@ -106,7 +106,8 @@ def keep_up(name: str, table: DeltaTable, keep: float) -> None:
         table.optimize.compact(
             target_size=joined, writer_properties=written_as(name), commit_properties=only_next(note_change())
         )
-    # Full: a checkpoint may have forgotten what was replaced. What the property keeps stays.
+    # Full: a checkpoint may not know any more which files were replaced. Files younger than the table's
+    # retention property stay.
     noted = CommitProperties(app_transactions=note_versions(**{_CLEANED: cleaned}) if cleaned else None)
     vacuum = partial(table.vacuum, enforce_retention_duration=False, full=True, commit_properties=noted)
     if cleaned or vacuum(dry_run=True):

@@ -83,7 +83,7 @@ def _refuse_dependents(connection: sa.Connection) -> None:
         return
     kept = " ".join(f"-t {name}" for name in names)
     raise SchemaMismatch(
-        f"{len(names)} views of yours stand on views that have to be made anew: {', '.join(names)}",
+        f"{len(names)} of your views depend on views that must be created again: {', '.join(names)}",
         hint=f"save them (pg_dump --schema-only {kept}), drop them, upgrade, and create them again",
     )
 

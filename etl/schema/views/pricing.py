@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from etl.schema.views.dialects import Dialect
 
-#: Before every price and behind every job.
+#: Instants before any price and after any job: where a price has no end, or there is none.
 _FIRST, _LAST = datetime(1000, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
 
 _SHORTER = "CASE WHEN {t}.width < {t}.height THEN {t}.width ELSE {t}.height END"

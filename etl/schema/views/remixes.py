@@ -44,7 +44,7 @@ WITH RECURSIVE climb AS (
 )"""
 
 
-#: A climb comes to its own beginning, or to no end.
+#: A chain of parents that leads back to its own beginning, or is longer than is followed.
 _ROUND = f"(depth = {DEEPEST} OR ancestor = job_id)"
 _ENDS = f"""
   SELECT source_id, job_id, depth, inside, CASE WHEN {_ROUND} THEN smallest ELSE ancestor END AS root,

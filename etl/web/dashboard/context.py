@@ -165,7 +165,7 @@ class Call:
         given = self.parameters
         job_id = given.get("id", "").strip()
         if not job_id:
-            raise ConfigError("no job was named", hint="write its id into the field at the top")
+            raise ConfigError("no job was named", hint="type its id into the search field at the top")
         return job_id, given.get("source") or None
 
     def frame(self) -> dict[str, Any]:

@@ -134,7 +134,7 @@ class PageQuery:
                 f"there is no filter {self.only!r}", hint=f"one of: {', '.join(get_args(Only)[1:])}"
             )
         if self.sort and self.sort.removeprefix("-") not in SORTS:
-            raise ConfigError(f"jobs are not sorted by {self.sort!r}", hint=f"one of: {', '.join(SORTS)}")
+            raise ConfigError(f"jobs cannot be sorted by {self.sort!r}", hint=f"one of: {', '.join(SORTS)}")
         chosen, slower = self.chosen(now, reporting), _parse_seconds(self.slower)
         only: Any = self.only
         return Choice(chosen, self.failure, self.code, slower, only, self.text, self.sort)
@@ -154,5 +154,5 @@ def _parse_seconds(text: str) -> float:
     except ValueError:
         found = float("nan")
     if not isfinite(found) or found < 0:
-        raise ConfigError(f"{text!r} is no number of seconds")
+        raise ConfigError(f"{text!r} is not a number of seconds")
     return found

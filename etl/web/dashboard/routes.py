@@ -127,7 +127,11 @@ def _answer_call(call: Call, handler: PageHandler) -> Response:
 def _message_page(
     call: Call, status: int, what: str, why: str | None = None, hint: str | None = None, **more: Any
 ) -> Response:
-    clean = state_of(call.request).redact
+    def clean(text: str) -> str:
+        """As a sentence of its own: messages begin small, for they follow "error: "."""
+        told = state_of(call.request).redact(text)
+        return told[:1].upper() + told[1:]
+
     values = {"nothing": False, "retry": False, "near": (), **more, "query": call.query, "page": "error"}
     values |= {"what": clean(what), "why": clean(why or ""), "hint": clean(hint or "")}
     small = call.request.url.path.startswith("/part/")

@@ -53,7 +53,7 @@ def sorted_table(table: Table, sort: str, limit: int | None) -> Table:
     names = [column.name for column in table.columns]
     name = sort.removeprefix("-")
     if name not in names:
-        raise ConfigError(f"this table is not sorted by {name!r}", hint=f"one of: {', '.join(names)}")
+        raise ConfigError(f"this table cannot be sorted by {name!r}", hint=f"one of: {', '.join(names)}")
     place = names.index(name)
     known = [row for row in table.rows if row[place] is not None]
     unknown = [row for row in table.rows if row[place] is None]

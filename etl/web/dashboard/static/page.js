@@ -15,7 +15,7 @@
     } catch {
       throw new Error("The service does not answer.");
     }
-    if (answer.redirected || answer.status === 401) throw new Error("Sign in again: load this page anew.");
+    if (answer.redirected || answer.status === 401) throw new Error("Sign in again: reload this page.");
     const text = await answer.text();
     if (answer.ok) return text;
     throw new Error(new DOMParser().parseFromString(text, "text/html").body.textContent.trim().slice(0, 300));
