@@ -87,7 +87,7 @@ def _reshape_transaction(engine: sa.Engine, *, partitioned: bool) -> Iterator[sa
     check_schema(engine)
     with write_transaction(engine) as conn, exclude_migrations(conn):
         if is_partitioned(conn) != partitioned:
-            raise ConfigError(f"history is already kept in {'one table' if not partitioned else 'months'}")
+            raise ConfigError(f"history is already kept in {'one table' if partitioned else 'months'}")
         _bind_views(
             conn, _views_of_table(conn)
         )  # locks them before the table, as queries do: nobody waits in a circle

@@ -238,4 +238,4 @@ def test_a_gap_is_told_when_it_opens_and_when_it_is_read():
     box.notifier.ended(replace(run(at=NOW + timedelta(minutes=5)), gaps=2), FINE, FINE)
     box.notifier.ended(replace(run(at=NOW + timedelta(minutes=9)), gaps_closed=2), FINE, FINE)
     opened, closed = box.titles()
-    assert "a part of the list cannot be read" in opened and "is read" in closed
+    assert "a part of the list cannot be read" in opened and "has been read" in closed
