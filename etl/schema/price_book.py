@@ -93,6 +93,8 @@ def as_book(given: Iterable[Price]) -> dict[PriceKey, tuple[str, Decimal, str]]:
 
 def _check_limits(price: Price) -> None:
     for key, problem in price.problems():
+        if key == "model":  # a warning to who writes %: the book holds it, and it stands for itself
+            continue
         raise ConfigError(f"the {key} of {price.model}: {problem}")
     for name, limit in _LIMITS:
         if len(getattr(price, name)) > limit:

@@ -45,7 +45,7 @@ def test_four_variables_are_enough() -> None:
 def test_without_anything_there_is_a_database_and_choosing_a_source_says_what_to_set() -> None:
     config = load_config(None, {})
     assert config.database.reveal() == "sqlite:///bifrost-etl.db"
-    with pytest.raises(ConfigError, match="No source") as caught:
+    with pytest.raises(ConfigError, match="no source is configured") as caught:
         config.choose()
     assert "BIFROST_BASE_URL" in str(caught.value.hint)
 
