@@ -65,7 +65,7 @@ class Observed:
         self._open = {job["id"] for job in jobs if job["status"] not in SETTLED}
 
     def glance(self) -> None:
-        """As `look`, at the cost of what is new or open; `listed` stays as it was."""
+        """Notice what is new or open, without reading the whole world; `listed` stays as it was."""
         count = self.world.created_count()
         self._open |= {self.world.id_at(index) for index in range(self._count, count)} - self.hidden
         self._count = count

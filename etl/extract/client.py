@@ -174,7 +174,7 @@ class GatewayClient:
         return self._make_job_page(job_id, reply, body, cut.get("extra_fields"), tried)
 
     def whole_job(self, job_id: str, *, key: str | None = None) -> bytes:
-        """As `job`, with all that the answer holds: links to media, or the media itself, among it."""
+        """The whole answer to a read by id, links to media or the media itself included. Raises as `job`."""
         (reply, _, _), _ = self._read_listed_job(job_id, key)
         return reply.body
 

@@ -129,7 +129,8 @@ def _given_extra(extra: bytes) -> bytes | None:
 
 
 def _scan_page(body: bytes) -> Envelope:
-    """The same by hand: cut out `data`, take its elements verbatim, decode the rest leniently."""
+    """A body that msgspec refuses: `data` is cut out, its elements are taken verbatim, the rest is decoded
+    leniently. Elements are cut without recursion, so that one which is nested too deep costs only itself."""
     body = body.removeprefix(b"\xef\xbb\xbf").strip()
     start = _value_start(body, b"data")
     if start is None or body[start : start + 1] != b"[":

@@ -57,7 +57,7 @@ def with_listed_ids(item: bytes) -> bytes:
 
 
 def as_listed(item: bytes) -> bytes:
-    """The same with those fields alone that the gateway's list shows: it drops all others."""
+    """The item with only those fields that the gateway's list shows, as it drops all others."""
     try:
         members = {name: raw for name, raw in decode_members(item).items() if name in _LISTED}
         error = msgspec.json.decode(members.get("error", b"null"))

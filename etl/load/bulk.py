@@ -141,7 +141,7 @@ def of_jobs(conn: sa.Connection, source_id: int, ids: Sequence[str]) -> tuple[st
 def of_jobs_of_several(
     conn: sa.Connection, source_ids: Sequence[int], ids: Sequence[str]
 ) -> tuple[str, tuple[str, ...]]:
-    """As `of_jobs`, in any of these sources.
+    """A WHERE for the jobs of these ids in any of these sources, and its parameters.
 
     One parameter however many ids there are, so that SQLite and PostgreSQL prepare the statement once.
     """

@@ -21,7 +21,7 @@ Field = tuple[str | None, str]
 
 
 def bound_fields(conn: sa.Connection, source_id: int, found: Counter[Field]) -> Counter[Field]:
-    """The same counts under at most LIMIT names of the source, patterns and OTHERS aside."""
+    """The counts, with fields beyond the source's first LIMIT names added up as patterns or OTHERS."""
     columns = unknown_fields.c
     rows = conn.execute(sa.select(columns.path, columns.type).where(columns.source_id == source_id))
     known: set[Field] = {(row.path, row.type) for row in rows}

@@ -26,7 +26,7 @@ class Learned(msgspec.Struct, frozen=True, omit_defaults=True):
     details: tuple[int, int] | None = None
 
     def but(self, **found: Any) -> Learned:
-        """The same, with what was found out since."""
+        """A copy that also holds what was found out since."""
         return msgspec.structs.replace(self, **found)
 
     def as_text(self) -> str | None:

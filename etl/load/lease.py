@@ -148,7 +148,8 @@ class Lease:
         return token
 
     def renew(self, conn: sa.Connection) -> None:
-        """As `write`, but never take it: a renewal may have waited for the commit that gave the lease back.
+        """Renew the lease where it is still ours, and never take it: a renewal may have waited for the
+        commit that gave the lease back.
 
         Raises LeaseLost.
         """

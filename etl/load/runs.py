@@ -86,7 +86,7 @@ def end_run(
     conn.execute(_set_columns(*values), {"run": run_id, **values})
 
 
-@cache  # as _NEWEST
+@cache  # every tick asks it
 def _set_columns(*names: str) -> sa.Update:
     values: dict[str, Any] = {name: sa.bindparam(name) for name in names}
     return sa.update(sync_runs).where(sync_runs.c.id == sa.bindparam("run")).values(values)

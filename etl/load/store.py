@@ -106,6 +106,14 @@ class Store:
         self._untouched = self._untouched and not found
         return found
 
+    def listed_beside(self, place: int, *, above: bool, skip: int = 0) -> tuple[str, int] | None:
+        """Id and position of the nearest listed job above this place, or below it, after `skip` others."""
+        return self.read(
+            lambda conn: lookup.find_neighbour(
+                conn, self.source_id, place, above=above, listed=True, skip=skip
+            )
+        )
+
     def first_run_of(self, job_id: str | None) -> int | None:
         """The run that stored this job first; None when it is not stored."""
         found = self.known([job_id]) if job_id is not None else {}

@@ -84,7 +84,7 @@ class BothEnds:
         return self._old.may_have_met(rows, self._new)
 
     def _new_has_met(self, rows: PageRows) -> bool:
-        """A half that an earlier run began soon meets what that run has stored."""
+        """Always possible in a run that resumes: it soon meets what the run before has stored."""
         return self._new.may_have_met(rows, self._old) or self.run.resumed
 
     @property

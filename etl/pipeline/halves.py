@@ -33,7 +33,8 @@ class Half:
         self.taken = self._nearest(created(rows), default=self.taken)
 
     def may_have_met(self, rows: PageRows, other: Half) -> bool:
-        """In a reader's thread: the other half has probably been reached, so do not read on unasked."""
+        """Whether the other half has probably been reached: then the next page is asked for only once this
+        one was handled. Called in the thread that reads."""
         self._read = self._nearest(created(rows), default=self._read)
         edge = other._read or other.taken
         return self._read is None or edge is None or self._nearest(self._read, edge) == self._read

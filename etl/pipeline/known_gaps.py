@@ -9,14 +9,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from etl.errors import DeadCursor, GatewayError, NotFound
-from etl.load import Gap, OpenGap, count_between, find_neighbour
+from etl.load import Gap, OpenGap, count_between
 from etl.pipeline.run import Run
 from etl.pipeline.trouble import POISON
 from etl.records import Order, PageRequest, PageRows
 
 #: Gaps that a tick probes besides those in its way, those longest not asked for first.
 PROBES = 3
-_END = (1 << 63) - 1  # beyond every position
+#: Beyond every position.
+END = (1 << 63) - 1
 
 
 def unreadable(run: Run) -> list[OpenGap]:
@@ -85,9 +86,9 @@ def _known_before(run: Run, request: PageRequest, target: str) -> int:
         return 0
     source_id = run.store.source_id
     if request.order == "asc":
-        low = -_END if start is None else start
+        low = -END if start is None else start
         return run.store.read(lambda conn: count_between(conn, source_id, low, end + 1))
-    high = _END if start is None else start
+    high = END if start is None else start
     return run.store.read(lambda conn: count_between(conn, source_id, end - 1, high))
 
 
@@ -110,10 +111,7 @@ def _start(run: Run, gap: OpenGap) -> PageRequest:
     beside = None
     if place is not None:
         edge = place - 1 if downwards else place + 1
-        source_id = run.store.source_id
-        beside = run.store.read(
-            lambda conn: find_neighbour(conn, source_id, edge, above=downwards, listed=True)
-        )
+        beside = run.store.listed_beside(edge, above=downwards)
     return PageRequest(None if beside is None else beside[0], "desc" if downwards else "asc", 1)
 
 

@@ -79,7 +79,7 @@ def begins_alike(run: Run, head: PageRows) -> bool:
 
 
 def _found(run: Run, *, is_ignored: bool) -> int:
-    """As `direction`. Where a page ends and the next one begins counts too."""
+    """Which way the list's first pages run, 1, -1 or 0; a step from one page to the next counts too."""
     request, times = run.request("asc"), list[datetime]()
     first: PageRows | None = None
     for _ in range(PAGES):
@@ -117,7 +117,7 @@ def _way_of_few(run: Run, rows: PageRows) -> int:
 
 
 def way_of_beginning(run: Run, error: GatewayError) -> int:
-    """As `find_way`, from as many jobs as can be read before a record that cannot."""
+    """Which way the list runs, 1, -1 or 0, judged by what can be read before a record that cannot."""
     for limit in (6, 3, 2):
         run.narrowing.spend(error)
         try:
@@ -145,7 +145,7 @@ def may_run_down(run: Run, first: PageRows) -> bool:
 
 
 def way_of_ends(rows: PageRows) -> int:
-    """As `find_way`, from both ends of one page, where it is known that `order` is ignored."""
+    """Which way the list runs, 1, -1 or 0, by the ends of one page: enough where `order` is ignored."""
     return _way_of_ends(created(rows))
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from etl.errors import GatewayError, Retriable
 from etl.extract import GatewayClient, provider_bytes
-from etl.load import find_neighbour, newest_known
+from etl.load import newest_known
 from etl.log import get_logger
 from etl.records import PageRequest, PageRows, RawPage
 
@@ -86,10 +86,7 @@ class Passthrough:
         if cursor not in known:
             return None
         place, above = known[cursor].list_position, request.order == "desc"
-        source_id = self._store.source_id
-        found = self._store.read(
-            lambda conn: find_neighbour(conn, source_id, place, above=above, listed=True)
-        )
+        found = self._store.listed_beside(place, above=above)
         return None if found is None else found[0]
 
     def _is_same_account(self) -> bool:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from etl.errors import DeadCursor, GatewayError, NotFound
-from etl.load import Gap, find_neighbour
+from etl.load import Gap
 from etl.pipeline import known_gaps, order
 from etl.pipeline.run import Run
 from etl.pipeline.trouble import POISON, demand_proof
@@ -21,7 +21,6 @@ from etl.records import Order, PageRequest, PageRows, Reject
 
 #: Known jobs tried as a cursor beyond the record before it is given up.
 NEIGHBOURS = 20
-_END = (1 << 63) - 1  # beyond every position
 
 
 def ask(run: Run, request: PageRequest, error: GatewayError) -> PageRows:
@@ -122,7 +121,7 @@ def show_from_above(run: Run, job_id: str, error: GatewayError) -> None:
     place = known_gaps.position(run, job_id)
     if place is None or run.lists_newest_first or run.lists_oldest_first:
         return
-    beyond = _neighbour(run, place, above=True)
+    beyond = run.store.listed_beside(place, above=True)
     try:
         rows = ask(run, PageRequest(None if beyond is None else beyond[0], "desc", 1), error)
     except (*POISON, DeadCursor, NotFound):
@@ -143,18 +142,13 @@ def behind(run: Run, low: str | None, error: GatewayError) -> tuple[str, int] | 
 def _next_known(run: Run, edge: str | None, error: GatewayError, *, above: bool) -> tuple[str, int] | None:
     """Id and position of the first known job behind the record that follows `edge`."""
     place = known_gaps.position(run, edge)
-    place = (-_END if above else _END) if place is None else place
+    place = (-known_gaps.END if above else known_gaps.END) if place is None else place
     for _ in range(NEIGHBOURS):
-        found = _neighbour(run, place, above=above)
+        found = run.store.listed_beside(place, above=above)
         if found is None or _stands_behind(run, found[0], edge, error, above=above):
             return found
         place = found[1]
     return None
-
-
-def _neighbour(run: Run, place: int, *, above: bool) -> tuple[str, int] | None:
-    source_id = run.store.source_id
-    return run.store.read(lambda conn: find_neighbour(conn, source_id, place, above=above, listed=True))
 
 
 def _stands_behind(run: Run, job_id: str, edge: str | None, error: GatewayError, *, above: bool) -> bool:
@@ -273,7 +267,7 @@ def _beside(run: Run, job_id: str | None, order: Order) -> PageRequest | None:
     if place is None:
         return None
     from_above = order == "desc"
-    beyond = _neighbour(run, place, above=from_above)
+    beyond = run.store.listed_beside(place, above=from_above)
     return PageRequest(None if beyond is None else beyond[0], order, 1)
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from etl.errors import DeadCursor, Fatal, GarbledAnswer, GatewayError, NotFound, Unparseable
-from etl.load import count_listed, find_neighbour, jobs_to_reread, long_open
+from etl.load import count_listed, jobs_to_reread, long_open
 from etl.pipeline.run import Run
 from etl.records import Order, PageRequest, PageRows
 
@@ -147,10 +147,7 @@ def _order(run: Run) -> Order:
 
 
 def _neighbour(run: Run, place: int, skip: int = 0) -> tuple[str, int] | None:
-    store, above = run.store, run.lists_newest_first
-    return store.read(
-        lambda conn: find_neighbour(conn, store.source_id, place, above=above, listed=True, skip=skip)
-    )
+    return run.store.listed_beside(place, above=run.lists_newest_first, skip=skip)
 
 
 def _take_from_page(run: Run, job_id: str, rows: PageRows) -> None:

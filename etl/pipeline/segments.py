@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from etl.errors import GatewayError, OrderIgnored, SuspiciousScan
-from etl.load import Boundary, find_boundary, find_neighbour
+from etl.load import Boundary, find_boundary
 from etl.pipeline import known_gaps, order
 from etl.pipeline.ending import Ending
 from etl.pipeline.page_checks import backwards, wholly_after
@@ -130,9 +130,7 @@ class Segments:
         run, store, start = self.run, self.run.store, segment.start
         assert start is not None
         segment.retries += 1
-        lower = store.read(
-            lambda conn: find_neighbour(conn, store.source_id, start.position, above=False, listed=True)
-        )
+        lower = store.listed_beside(start.position, above=False)
         if lower is None or segment.retries > RETRIES:
             if segment.doubted:
                 return  # not from the beginning again: its end stays unproved

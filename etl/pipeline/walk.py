@@ -22,8 +22,8 @@ NEIGHBOURS = 4
 
 
 class Steering:
-    """How one lane is walked. As it stands: to the end of the list, which is believed, and no error is
-    forgiven. `over` ends the walk, or moves it to `jump`."""
+    """How one lane is walked: as it stands here, to the end of the list, which is believed, and every error
+    is raised. Strategies override that. `over` ends the walk, or moves it to `jump` where one is set."""
 
     def __init__(self, run: Run, lane: str, order: Order) -> None:
         self.run, self.lane, self.order = run, lane, order
@@ -36,7 +36,8 @@ class Steering:
         """Before the first request, and again after every jump."""
 
     def nears_end(self, rows: PageRows) -> bool:
-        """In the reader's thread: this page may be the last one needed, so nothing is read on unasked."""
+        """Whether this page may be the last one needed: then the next is asked for only once it was handled.
+        Called in the thread that reads."""
         return False
 
     def take_page(self, rows: PageRows) -> None:
@@ -99,7 +100,7 @@ def _read_stretch(steering: Steering, start: PageRequest) -> PageRequest | None:
 
 
 class LaneSteering(Protocol):
-    """As `Steering`, for several lanes that are read at once."""
+    """How lanes that are read at once are walked: what to do with a page, an error, an end of each."""
 
     def take_page(self, lane: str, rows: PageRows) -> None: ...
     def pass_poison(self, lane: str, request: PageRequest, error: GatewayError) -> None: ...

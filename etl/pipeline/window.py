@@ -18,7 +18,7 @@ _NEVER_SHOWN = "the list shows its newest page only; what is older was never lis
 
 
 def is_window(run: Run) -> bool:
-    """As configured, or as found out by an earlier run."""
+    """The list only ever shows its newest page: so it is configured, or an earlier run has found out."""
     how = run.source.window
     return how == "always" or (how == "auto" and run.state.learned.window)
 

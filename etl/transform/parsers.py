@@ -132,7 +132,7 @@ def parse_dimensions(size: str | None) -> tuple[int | None, int | None]:
     return _split_dimensions(size) if size is not None and len(size) <= 32 else (None, None)
 
 
-@lru_cache(maxsize=256)  # as above
+@lru_cache(maxsize=256)  # a page's jobs repeat a few values
 def _split_dimensions(size: str) -> tuple[int | None, int | None]:
     match = _SIZE.fullmatch(size)
     if not match:

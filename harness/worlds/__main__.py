@@ -65,7 +65,7 @@ class Tally:
 
 
 def judged(world: World, product: Product) -> Played:
-    """As `play`; whatever the product lets escape is a finding."""
+    """Play one world; whatever exception the product lets escape is a finding."""
     try:
         return play(world, product)
     except (Endless, Exception) as error:  # noqa: BLE001 (a finding, with its world)
