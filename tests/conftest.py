@@ -14,7 +14,7 @@ import re
 import shutil
 import signal
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from etl.schema import migrate
 from tests.support.databases import Missing, Server, mariadb_script, mariadb_server, postgres_server
 
 DATABASES = ("sqlite", "postgresql", "mariadb")
+DESTINATIONS = ("filesystem", "duckdb", "delta", "iceberg", "postgres")
 _LEAKS = re.compile(
     r"BIFROST_.*|DATABASE_URL|PG[A-Z]+|MYSQL_.*|(https?|all|no)_proxy|NO_COLOR|FORCE_COLOR", re.I
 )
@@ -40,12 +41,46 @@ _numbers = itertools.count(1)
 LONG = ("feed", "service", "reliability", "fleet", "pipeline", "cli", "dashboard")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--by-turns",
+        action="store_true",
+        help="each test on one of its databases and destinations, always the same",
+    )
+
+
+@pytest.hookimpl(trylast=True)  # slow ones are left out by then
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--by-turns"):
+        keep = {id(item) for item in choose_by_turns(items)}
+        config.hook.pytest_deselected(items=[item for item in items if id(item) not in keep])
+        items[:] = [item for item in items if id(item) in keep]
+
     def rank(item: pytest.Item) -> int:
         folder = item.path.parent.name
         return LONG.index(folder) if folder in LONG else len(LONG)
 
     items.sort(key=rank)
+
+
+def choose_by_turns(items: Sequence[pytest.Item]) -> Iterator[pytest.Item]:
+    """One of those that differ by their database or their destination only; all others."""
+    alike: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        alike.setdefault(_without_kinds(item), []).append(item)
+    for name, same in alike.items():
+        yield same[zlib.crc32(name.encode()) % len(same)]
+
+
+def _without_kinds(item: pytest.Item) -> str:
+    """The test's name, with a star for each kind of database or destination among its parameters."""
+    name, bracket, inside = item.nodeid.partition("[")
+    callspec = getattr(item, "callspec", None)
+    for parameter in ("database", "kind") if callspec is not None else ():
+        kind = callspec.params.get(parameter)
+        if kind in DATABASES or kind in DESTINATIONS:
+            inside = inside.replace(kind, "*", 1)
+    return f"{name}{bracket}{inside}"
 
 
 @pytest.fixture(autouse=True)

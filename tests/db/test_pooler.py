@@ -24,6 +24,7 @@ from etl.simulator import World
 from tests.conftest import unavailable
 from tests.support.databases import PASSWORD, Server
 from tests.support.rig import rig
+from tests.support.whole_commands import whole_commands
 
 POOLER = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
 SETTINGS = ("default_transaction_read_only", "statement_timeout", "lock_timeout", "jit")
@@ -90,6 +91,11 @@ def test_a_mirror_is_filled_and_kept(pooled: str) -> None:
         assert r.reconcile().status == "ok"
         r.assert_equals_gateway()
         r.assert_accounts()
+
+
+@pytest.mark.slow
+def test_whatever_somebody_types_works(pooled: str, tmp_path: Path) -> None:
+    whole_commands(tmp_path, pooled)
 
 
 def test_nothing_stays_with_the_servers_sessions(pooled: str) -> None:

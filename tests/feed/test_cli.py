@@ -32,6 +32,7 @@ feed:
         yield made
 
 
+@pytest.mark.slow
 def test_feed_and_its_status(command):
     before = command("feed", "status", "lake", "--json").json["destinations"][0]
     assert before["sources"][0]["pending"] == 40
@@ -56,6 +57,7 @@ def test_a_destination_is_written_and_read_without_noise(command, tmp_path, argu
     assert [line for line in done.err.splitlines() if not line.startswith("duck: ")] == []
 
 
+@pytest.mark.slow
 def test_one_broken_destination_stops_no_other(command):
     done = command("feed", "--json")
     assert done.code == 3, done.all

@@ -34,6 +34,7 @@ def test_duckdb(engine, tmp_path):
         assert conn.execute(query).fetchall() == [(COLUMN,)]
 
 
+@pytest.mark.slow
 def test_postgresql(engine, postgres):
     url = postgres.create("described")
     feed(engine, Destination(name="pg", type="postgres", url=SecretUrl(url)))

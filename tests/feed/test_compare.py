@@ -77,6 +77,7 @@ def test_all_is_well(engine, writers, tmp_path, kind, deep):
 
 @sqlite
 @pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.slow
 def test_in_postgresql(engine, writers, postgres, deep):
     target = Destination(name="pg", type="postgres", url=SecretUrl(postgres.create("compared")))
     feed(engine, target)

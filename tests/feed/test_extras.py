@@ -33,6 +33,7 @@ print(result.status, result.error, getattr(result.error, "hint", None), result.r
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("kind", sorted(NEEDS))
+@pytest.mark.slow
 def test_a_destination_needs_its_own_extra_only(engine, engine_url, tmp_path, kind):
     Writer(engine, add_source(engine, "a")).step(new=3, changes=0)
     place = destination(kind, tmp_path).url

@@ -14,6 +14,7 @@ from tests.support.feed_history import Writer, add_source
 from tests.support.reading_back import assert_equal, destination
 
 ROOT = Path(__file__).parents[2]
+KILLS = {"filesystem": 8, "duckdb": 5, "delta": 4, "iceberg": 4}
 
 
 def feeder(url: str, kind: str, folder: Path, last: int) -> subprocess.CompletedProcess[str]:
@@ -24,8 +25,9 @@ def feeder(url: str, kind: str, folder: Path, last: int) -> subprocess.Completed
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-@pytest.mark.parametrize(("kind", "kills"), [("filesystem", 8), ("duckdb", 5), ("delta", 4), ("iceberg", 4)])
-def test_killed_anywhere(engine, engine_url, tmp_path, kind, kills):
+@pytest.mark.parametrize("kind", KILLS)
+def test_killed_anywhere(engine, engine_url, tmp_path, kind):
+    kills = KILLS[kind]
     rng = random.Random(f"{kind}-7")
     writers = [Writer(engine, add_source(engine, name), seed) for seed, name in enumerate("ab")]
     for writer in writers:

@@ -86,6 +86,7 @@ def test_they_arrive_from_every_database(odd: sa.Engine, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.slow
 def test_dlt_carries_them(odd: sa.Engine, tmp_path: Path, postgres: Server) -> None:
     url = postgres.create("odd")
     deliver(odd, Destination(name="pg", type="postgres", url=SecretUrl(url)))

@@ -130,6 +130,7 @@ def test_every_file_has_the_same_columns(engine, tmp_path, reader):
 
 
 @lakes
+@pytest.mark.slow
 def test_files_do_not_pile_up(engine: sa.Engine, tmp_path: Path, kind: str) -> None:
     writer = Writer(engine, add_source(engine, "a"))
     writer.step(new=4_000, changes=0)
@@ -178,6 +179,7 @@ def iceberg(folder: Path) -> Table:
     return load_catalog("bifrost", **at).load_table("bifrost.video_jobs")
 
 
+@pytest.mark.slow
 def test_a_reader_of_delta_goes_on_while_deliveries_replace(engine: sa.Engine, tmp_path: Path) -> None:
     writer = Writer(engine, add_source(engine, "a"))
     writer.step(new=20, changes=0)

@@ -108,6 +108,7 @@ def missing(folder: Path, told: StrictGateway) -> int:
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("passthrough", [True, False])
+@pytest.mark.slow
 def test_every_new_job_is_unreadable(tmp_path: Path, version: str, passthrough: bool) -> None:
     told = StrictGateway(version, passthrough, [job(number) for number in range(300)])
     with mirrored(tmp_path, told) as command:
@@ -138,6 +139,7 @@ def test_every_new_job_is_unreadable(tmp_path: Path, version: str, passthrough: 
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("passthrough", [True, False])
+@pytest.mark.slow
 def test_two_unreadable_records_far_apart(tmp_path: Path, version: str, passthrough: bool) -> None:
     told = StrictGateway(version, passthrough, [job(number) for number in range(2000)])
     for number in (100, 1900):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from etl.transform.json_values import MAX_PARTS
 from tests.reliability.raw_gateway import JOBS, answer, job
 from tests.reliability.test_hostile_gateways import facing, file_url, honest
@@ -24,6 +26,7 @@ def test_a_job_with_too_many_members_is_one_reject(file_url: str) -> None:
         assert reject["job_id"] == listed[PLACE]["id"] and "members" in reject["reason"]
 
 
+@pytest.mark.slow
 def test_a_job_that_makes_its_page_too_much_is_a_gap_between_its_neighbours(file_url: str) -> None:
     """The page is asked for in smaller pages until the job stands alone; nobody knows its id."""
     listed = jobs_around(260_000)

@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
 from etl.db.engine import make_engine
@@ -75,6 +76,7 @@ class Frozen:
         self.gateway.__exit__(None, None, None)
 
 
+@pytest.mark.slow
 def test_a_paused_sync_writes_nothing_when_it_wakes(tmp_path: Path, postgres: Server) -> None:
     url = postgres.create("frozen")
     with Frozen(tmp_path / "a", f"sqlite:///{tmp_path}/a/etl.db") as a, Frozen(tmp_path / "b", url) as b:

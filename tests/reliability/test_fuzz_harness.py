@@ -10,6 +10,7 @@ import pytest
 from harness import fuzz
 
 
+@pytest.mark.slow
 def test_random_answers_crash_nothing_and_every_item_is_accounted_for() -> None:
     found = fuzz.try_inputs(range(3000))
     assert found.failures == []

@@ -24,6 +24,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.slow
 def test_one_call_fails_and_the_next_run_sets_it_right(bench: Bench, name: str) -> None:
     bench.take(SCENARIOS[name]())
     assert bench.reference.findings == []

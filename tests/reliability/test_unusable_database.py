@@ -88,6 +88,7 @@ def limited(folder: Path, size: int) -> Done:
     return Done(done.returncode, done.stdout, done.stderr)
 
 
+@pytest.mark.slow
 def test_a_sqlite_file_that_cannot_grow(tmp_path: Path, sim: Simulator) -> None:
     url = f"sqlite:///{tmp_path / 'etl.db'}"
     configure(tmp_path, url, [source(sim, api_key=TOKEN)])
