@@ -154,6 +154,11 @@ def is_known(error: Exception) -> bool:
     return _meaning_of(error) is not None
 
 
+def is_crowded(error: Exception) -> bool:
+    """All connections of the server or the account are taken."""
+    return _meaning_of(error) is _CROWDED
+
+
 def note_place(engine: sa.Engine) -> None:
     """Lets every error of this engine say where it happened."""
     place = place_of(engine)

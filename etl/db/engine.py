@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from etl.db import mysql_urls, postgres, sqlite
-from etl.db.driver_errors import missing_login_package, note_place, place_of, storage_errors
+from etl.db.driver_errors import is_crowded, missing_login_package, note_place, place_of, storage_errors
 from etl.errors import ConfigError
 
 __all__ = [
@@ -69,11 +69,13 @@ def make_engine(
         engine = sa.create_engine(parsed, connect_args=arguments, **options)
         _ping_when_idle(engine)
         postgres.prepare_connections(engine, LOCK_WAIT, idle_transaction_timeout)
+        _connect_patiently(engine)
     else:
         options |= {"connect_args": _mysql_arguments(parsed) | given, "isolation_level": "READ COMMITTED"}
         engine = sa.create_engine(parsed, pool_recycle=3600, **options)
         _ping_when_idle(engine)
         _prepare_mysql(engine, idle_transaction_timeout)
+        _connect_patiently(engine)
     note_place(engine)
     return engine
 
@@ -162,6 +164,24 @@ def _ping_when_idle(engine: sa.Engine) -> None:
             raise sa.exc.DisconnectionError  # the pool tries another one
 
 
+#: Where all connections are taken, one that comes free is waited for: in seconds, between tries.
+_CROWD_WAITS = (0.2, 0.4, 0.8, 1.6, 2.0)
+
+
+def _connect_patiently(engine: sa.Engine) -> None:
+    @sa.event.listens_for(engine, "do_connect")
+    def _connect(dialect: Any, _record: Any, arguments: Any, options: dict[str, Any]) -> Any:
+        for wait in _CROWD_WAITS:
+            try:
+                with missing_login_package():
+                    return dialect.connect(*arguments, **options)
+            except dialect.loaded_dbapi.Error as error:
+                if not is_crowded(error):
+                    raise
+            time.sleep(wait)
+        return dialect.connect(*arguments, **options)
+
+
 def _is_alive(engine: sa.Engine, connection: Any) -> bool:
     try:
         return engine.dialect.do_ping(connection)
@@ -199,10 +219,8 @@ def _prepare_mysql(engine: sa.Engine, idle_transaction_timeout: float) -> None:
     own = f"idle_transaction_timeout = {max(1, round(idle_transaction_timeout))}, max_statement_time = 900"
 
     @sa.event.listens_for(engine, "do_connect")
-    def _connect(dialect: Any, _record: Any, arguments: Any, options: dict[str, Any]) -> Any:
+    def _able_to_load(_dialect: Any, _record: Any, _arguments: Any, options: dict[str, Any]) -> None:
         options["client_flag"] = options.get("client_flag", 0) & ~_MULTI_STATEMENTS | _LOAD_DATA_LOCAL
-        with missing_login_package():
-            return dialect.connect(*arguments, **options)
 
     # Before SQLAlchemy looks at the mode: by a server's ANSI_QUOTES it would quote names as nobody reads them
     # once our mode is set.

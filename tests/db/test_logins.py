@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -94,6 +95,12 @@ def test_a_login_that_no_driver_here_knows() -> None:
     assert "auth_gssapi_client" in str(error) and "caching_sha2_password" in str(error.hint)
 
 
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("etl.db.engine._CROWD_WAITS", ())
+
+
+@pytest.mark.usefixtures("hurried")
 def test_an_account_of_postgresql_without_a_free_connection(postgres: Server) -> None:
     """The server says `too many connections for role "x"`, which is no wrong name."""
     url = postgres.create("crowded")
@@ -104,15 +111,39 @@ def test_an_account_of_postgresql_without_a_free_connection(postgres: Server) ->
     postgres.execute("DROP ROLE crowded")
 
 
-def test_an_account_of_mariadb_without_a_free_connection(mariadb: Server) -> None:
+@pytest.fixture
+def crowded(mariadb: Server) -> Iterator[str]:
+    """The URL of an account that may have one connection."""
     url = mariadb.create("crowded")
     mariadb.execute(f"CREATE USER crowded@'127.0.0.1' IDENTIFIED BY '{PASSWORD}' WITH MAX_USER_CONNECTIONS 1")
     mariadb.execute("GRANT ALL ON crowded.* TO crowded@'127.0.0.1'")
-    url = url.replace("etl:", "crowded:")
-    first = make_engine(url)
-    with read_transaction(first):
-        error = refusal(url)
-    assert isinstance(error, DatabaseUnavailable) and "connections" in str(error.hint)
-    first.dispose()
+    yield url.replace("etl:", "crowded:")
     mariadb.execute("DROP USER crowded@'127.0.0.1'")
     mariadb.drop("crowded")
+
+
+@pytest.mark.usefixtures("hurried")
+def test_an_account_of_mariadb_without_a_free_connection(crowded: str) -> None:
+    first = make_engine(crowded)
+    with read_transaction(first):
+        error = refusal(crowded)
+    assert isinstance(error, DatabaseUnavailable) and "connections" in str(error.hint)
+    first.dispose()
+
+
+def test_a_connection_that_comes_free_is_waited_for(crowded: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = make_engine(crowded), make_engine(crowded)
+    held, waits = first.connect(), []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        held.close()
+        first.dispose()
+        pause(seconds)  # the server takes a moment to notice
+
+    pause = time.sleep
+    monkeypatch.setattr("etl.db.engine.time.sleep", wait)
+    with read_transaction(second) as connection:
+        assert connection.scalar(sa.text("SELECT 1")) == 1
+    assert waits
+    second.dispose()
