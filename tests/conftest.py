@@ -75,10 +75,9 @@ def choose_by_turns(items: Sequence[pytest.Item]) -> Iterator[pytest.Item]:
 def _without_kinds(item: pytest.Item) -> str:
     """The test's name, with a star for each kind of database or destination among its parameters."""
     name, bracket, inside = item.nodeid.partition("[")
-    callspec = getattr(item, "callspec", None)
-    for parameter in ("database", "kind") if callspec is not None else ():
-        kind = callspec.params.get(parameter)
-        if kind in DATABASES or kind in DESTINATIONS:
+    given: dict[str, object] = getattr(getattr(item, "callspec", None), "params", {})
+    for kind in (given.get("database"), given.get("kind")):
+        if isinstance(kind, str) and kind in DATABASES + DESTINATIONS:
             inside = inside.replace(kind, "*", 1)
     return f"{name}{bracket}{inside}"
 
