@@ -25,7 +25,7 @@ _SLOW: Meaning = (DatabaseBusy, "the server ended a statement that took too long
 _READ_ONLY: Meaning = (DatabaseRefused, "the database is read-only: a standby, a mount, or file rights?")
 _BARRED: Meaning = (
     DatabaseRefused,
-    "a standby? Else the role or the database has default_transaction_read_only = on: ALTER ... RESET it",
+    "the database is read-only: a standby? Else ALTER DATABASE ... RESET default_transaction_read_only",
 )
 _RIGHTS: Meaning = (DatabaseRefused, "grant this user the right to create, read and write these tables")
 _LOGIN: Meaning = (DatabaseRefused, "check user and password in the database URL, and who may connect")
