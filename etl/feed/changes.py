@@ -108,7 +108,8 @@ def verify_marks(engine: sa.Engine, stream: Stream, delivered: Marks) -> None:
 def _another_history(stream: Stream, source: int, key: int) -> StorageError:
     return StorageError(
         f"the destination holds {stream.name} of source {source} up to {stream.key} {key}, "
-        "and this database does not have that row: it was restored from a backup, or it is another database",
+        "and this database does not have that row: it was restored from a backup, it is another database, "
+        "or the destination was restored and the row has been pruned here since",
         hint="empty the destination, or name another one (a new url or dataset): it is filled from the start",
     )
 

@@ -103,7 +103,8 @@ def _plan_versions(
 ) -> Task:
     """A version may go when the next one is older than the edge: "as of" questions after it stay right.
 
-    `old` is the whole history or a month's part of it.
+    That of an erasure stays: a destination restored from an old backup must hear of it again. `old` is the
+    whole history or a month's part of it.
     """
     newer = video_job_versions.alias("newer")
     superseded = sa.exists().where(
@@ -112,9 +113,8 @@ def _plan_versions(
         newer.c.version == old.c.version + 1,
         newer.c.valid_from < edge,
     )
-    return Task(
-        old, old.c.change_seq, (old.c.valid_from < edge, superseded, *_passed_by_all(VERSIONS, limits, old))
-    )
+    may = (old.c.valid_from < edge, old.c.op != "erase", superseded)
+    return Task(old, old.c.change_seq, (*may, *_passed_by_all(VERSIONS, limits, old)))
 
 
 def _prune_whole_months(

@@ -127,6 +127,15 @@ def test_what_was_pruned_here_is_erased_there(engine: sa.Engine, tmp_path: Path,
     assert says(kind, tmp_path, WORDS) == []
     assert says(kind, tmp_path, THEIRS)[-1] == "list_pages"  # a raw answer that does not name her job
     assert len(held(kind, tmp_path, "list_pages")) == 4
+    writer.versions[HERS] += 1
+    writer.at, writer.requests, writer.details = LATER, 200, 200
+    writer.step(new=0, changes=6)
+    feed(engine, target)
+    prune_tables(engine, Retention(versions=1.0), [target], now=LATER + timedelta(days=9))
+    with engine.connect() as conn:
+        c = video_job_versions.c
+        left = conn.scalars(sa.select(c.op).where(c.job_id == HERS).order_by(c.change_seq)).all()
+    assert left[0] == "erase", "a destination that is restored must hear of it again"
 
 
 @sqlite

@@ -149,7 +149,10 @@ def copy_place(source: Path, target: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["filesystem", "duckdb", "delta", "iceberg"])
-def test_every_reader_says_the_same(engine: sa.Engine, engine_url: str, tmp_path: Path, kind: str) -> None:
+def test_every_reader_says_the_same(
+    engine: sa.Engine, engine_url: str, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POLARS_ICEBERG_PLANNER", "pyiceberg")  # its own one is another package
     rng, target = random.Random(kind), destination(kind, tmp_path)
     file = Path(str(engine.url.database))
     writers = [Writer(engine, add_source(engine, name), seed) for seed, name in enumerate("abc")]
