@@ -66,8 +66,10 @@ def read_up_to(
         try:
             rows = run.pages.fetch(replace(request, limit=min(left, request.limit)), attempts=1)
         except (*POISON, DeadCursor, NotFound):
+            _begin_anew(run, lane, shown)
             return None
         if not rows.jobs or rows.page.leads_to is None:
+            _begin_anew(run, lane, shown)
             return None
         run.take(lane, rows)
         shown += [row.job_id for row in rows.jobs]
@@ -75,6 +77,12 @@ def read_up_to(
         request = replace(request, after=rows.page.leads_to)
     run.batch.probed.append(gap.id)
     return shown
+
+
+def _begin_anew(run: Run, lane: str, shown: list[str]) -> None:
+    """What was read so far is read again: the lane begins anew, or it would seem to go round in circles."""
+    if shown:
+        run.reopen(lane)
 
 
 def _known_before(run: Run, request: PageRequest, target: str) -> int:

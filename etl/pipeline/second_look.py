@@ -13,6 +13,8 @@ from etl.records import PageRequest, PageRows
 
 #: Jobs that a page may hold; known jobs beside a second that are tried as a cursor.
 MOST, CURSORS = 100, 3
+#: Pages of one second, where they are capped.
+PAGES = 20
 #: Seconds that one scan looks at again.
 SECONDS = 200
 
@@ -42,14 +44,25 @@ def _suspect_below(run: Run, oldest: int | None) -> int | None:
 
 def _look_at(run: Run, run_id: int, moment: datetime) -> None:
     store = run.store
-    suspects = store.read(lambda conn: ties.suspects_of(conn, store.source_id, run_id, moment))
-    rows = _page_around(run, moment)
-    shown = set() if rows is None else {row.job_id for row in rows.jobs}.intersection(suspects)
-    if rows is not None and shown:
-        jobs = tuple(row for row in rows.jobs if row.job_id in shown)
-        run.batch.by_id.append(replace(rows, jobs=jobs, rejects=(), duplicates=0))
-    if rows is None or not _passes(rows, moment, newest_first=run.lists_newest_first):
-        store.suspect([job_id for job_id in suspects if job_id not in shown], again=False)
+    suspects = set(store.read(lambda conn: ties.suspects_of(conn, store.source_id, run_id, moment)))
+    rows, pages = _page_around(run, moment), 1
+    while rows is not None:
+        jobs = tuple(row for row in rows.jobs if row.job_id in suspects)
+        if jobs:
+            run.batch.by_id.append(replace(rows, jobs=jobs, rejects=(), duplicates=0))
+        suspects.difference_update(row.job_id for row in jobs)
+        if _passes(rows, moment, newest_first=run.lists_newest_first):
+            return
+        rows, pages = _next_page(run, rows) if pages < PAGES else None, pages + 1
+    store.suspect(list(suspects), again=False)
+
+
+def _next_page(run: Run, rows: PageRows) -> PageRows | None:
+    """Of a second that a capped page does not show whole."""
+    try:
+        return None if rows.page.following is None else run.pages.fetch(rows.page.following)
+    except GatewayError:
+        return None
 
 
 def _page_around(run: Run, moment: datetime) -> PageRows | None:

@@ -23,7 +23,8 @@ def _small(*, lanes: int = 2, patience: float = 86_400.0) -> Settings:
 
 @dataclass
 class Scenario:
-    """`before` are undisturbed actions at the world's first moment; `kind` is the run under test at `AT`."""
+    """`before` are undisturbed actions at the world's first moment; `kind` is the run under test at `AT`,
+    and so many runs come `after` it."""
 
     name: str
     jobs: list[Job]
@@ -32,6 +33,7 @@ class Scenario:
     character: Character = field(default_factory=Character)
     settings: Settings = field(default_factory=lambda: _small())
     accept: bool = False
+    after: int = 1
 
     def world(self) -> World:
         return World(1, self.character, self.settings, self.jobs)
@@ -89,7 +91,9 @@ def _list() -> list[Scenario]:
         Scenario("tick, nothing new", _history()),
         Scenario("tick, new jobs", [*_history(), *_new(12)]),
         Scenario("tick, late changes", changed),
-        Scenario("tick, dead cursor", [_job(n, gone=DAY if n > 12 else None) for n in range(17)] + _new(3)),
+        # Each run finds one more of the newest jobs gone: the list must show nearly all others beside it.
+        Scenario("tick, dead cursor", [_job(n, gone=DAY if n > 12 else None) for n in range(17)] + _new(3),
+                 after=5),
         Scenario("tick, poison", [*_history(), *_with([*_new(7)], 3, born=DAY + 1, poison=DAY)]),
         Scenario("tick, newest first", [*changed, *_new(7)], character=desc),
         Scenario("tick, read by id", changed, settings=given_up),

@@ -82,8 +82,9 @@ class Bench:
             status = self._run(process, at, how)
             if reference is not None:
                 reference.calls = self.calls.names
-            gateway.now = AT + 3600
-            again = self._status(process)
+            for number in range(self.scenario.after):
+                gateway.now = AT + 3600 * (number + 1)
+                again = self._status(process)
         found = facts(self.engine, name)
         said = left_over(self.engine, name) + _untrue(gateway, found, self.scenario)
         if reference is not None:
