@@ -255,7 +255,8 @@ def _confirmed(run: Run, low: str | None, high: str | None, error: GatewayError)
         return False
     if not run.lists_oldest_first and _reads(run, PageRequest(high, "desc", 1), error):
         return False
-    known = (_beside(run, low, "desc" if one_way else "asc"), _beside(run, high, "desc"))
+    behind_low = None if low is None else PageRequest(low, "desc", 1)  # only the record leads to `low`
+    known = (behind_low if one_way else _beside(run, low, "asc"), _beside(run, high, "desc"))
     asked = [request for request in known if request is not None]
     with_cursor = [request for request in asked if request.after is not None]
     return any(_reads(run, request, error) for request in with_cursor or asked)
