@@ -14,8 +14,9 @@ from etl.analytics.job_counts import FAILURE_RATE, failure_rate
 from etl.errors import ConfigError
 from etl.schema.views.columns import Column, Scope
 from etl.schema.views.dialects import Dialect
-from etl.schema.views.job_facts import JOB_FACTS
-from etl.schema.views.owners import DIMENSIONS, READ_TWICE, owner_name
+from etl.schema.views.job_facts import COUNTED, JOB_FACTS, outcome_sql
+from etl.schema.views.owners import DIMENSIONS, OWNER_JOINS, READ_TWICE, owner_name, settled_cost
+from etl.schema.views.pricing import job_cost, join_prices
 
 #: What `report spend --by` takes, and the column of job_facts.
 BY = {
@@ -120,28 +121,56 @@ FROM (
 
 
 def _spend_of_jobs(d: Dialect, scope: Scope, names: tuple[str, ...]) -> str:
-    settled = "settled_cost IS NOT NULL"
+    """Jobs of one kind and day have one price: they are counted first, and priced by the group."""
     keys = ", ".join(BY[name] for name in names)
-    made = keys_of_jobs(d, scope, names)
-    return f"""SELECT {keys}, spent_in, COUNT(*) AS jobs, SUM(completed) AS completed, SUM(failed) AS failed,
-    SUM(clip) AS seconds, {d.sum_of_money("spent")} AS cost, SUM(is_settled) AS settled_jobs,
-    SUM(CASE WHEN completed = 1 AND spent IS NULL THEN 1 ELSE 0 END) AS uncosted_jobs,
-    SUM(took) AS took, COUNT(took) AS timed, 0 AS refused, 0 AS unnamed, {d.money("NULL")} AS unnamed_cost
+    told = ", ".join(f"g.{place} AS {BY[name]}" for place, name in _places(names))
+    cost = f"CASE WHEN g.outcome = 'completed' THEN {d.times(job_cost(d, 'g'), 'g.jobs')} END"
+    return f"""SELECT {keys}, spent_in, SUM(jobs) AS jobs,
+    SUM(CASE WHEN outcome = 'completed' THEN jobs ELSE 0 END) AS completed,
+    SUM(CASE WHEN outcome = 'failed' THEN jobs ELSE 0 END) AS failed,
+    SUM(CASE WHEN outcome = 'completed' THEN seconds * jobs END) AS seconds,
+    {d.sum_of_money("spent")} AS cost, SUM(is_settled * jobs) AS settled_jobs,
+    SUM(CASE WHEN outcome = 'completed' AND spent IS NULL THEN jobs ELSE 0 END) AS uncosted_jobs,
+    SUM(took) AS took, SUM(timed) AS timed, 0 AS refused, 0 AS unnamed, {d.money("NULL")} AS unnamed_cost
   FROM (
-    SELECT {made}, CASE WHEN {settled} THEN 'USD' ELSE currency END AS spent_in,
-      COALESCE(settled_cost, cost) AS spent, CASE WHEN {settled} THEN 1 ELSE 0 END AS is_settled,
-      CASE WHEN outcome = 'completed' THEN 1 ELSE 0 END AS completed,
-      CASE WHEN outcome = 'failed' THEN 1 ELSE 0 END AS failed,
-      CASE WHEN outcome = 'completed' THEN seconds END AS clip,
-      CASE WHEN total_seconds >= 0 THEN total_seconds END AS took
-    FROM ({JOB_FACTS.sql(d, scope)}) f
+    SELECT {told}, g.outcome, g.jobs, g.seconds, g.is_settled, g.took, g.timed,
+      CASE WHEN g.is_settled = 1 THEN 'USD' ELSE p.currency END AS spent_in,
+      CASE WHEN g.is_settled = 1 THEN g.settled ELSE {cost} END AS spent
+    FROM ({_count_kinds(d, scope, names)}) g {join_prices(d, "g", d.midnight("g.utc_day"))}
   ) q GROUP BY {keys}, spent_in"""
+
+
+def _count_kinds(d: Dialect, scope: Scope, names: tuple[str, ...]) -> str:
+    """Jobs by the dimensions, and by what their price depends on."""
+    made = ", ".join(
+        f"{_key_of(d, scope, name, 'mk', 'st', 'pl')} AS {place}" for place, name in _places(names)
+    )
+    kind = ", ".join((*(place for place, _ in _places(names)), _KIND, "is_settled"))
+    took, settled = d.seconds("j.created_at", "j.completed_at"), settled_cost(d)
+    return f"""
+      SELECT {kind}, COUNT(*) AS jobs, {d.sum_of_money("settled")} AS settled, SUM(took) AS took,
+        COUNT(took) AS timed
+      FROM (
+        SELECT {made}, {d.day("j.created_at")} AS utc_day, j.provider, j.model, j.seconds, j.size, j.width,
+          j.height, {outcome_sql()} AS outcome, {settled} AS settled,
+          CASE WHEN {settled} IS NULL THEN 0 ELSE 1 END AS is_settled,
+          CASE WHEN j.completed_at >= j.created_at THEN {took} END AS took
+        FROM video_jobs j {OWNER_JOINS} WHERE {COUNTED} AND {scope.where}
+      ) one GROUP BY {kind}"""
+
+
+_KIND = "utc_day, provider, model, seconds, size, width, height, outcome"
+
+
+def _places(names: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Names that no column of a kind has."""
+    return [(f"key{number}", name) for number, name in enumerate(names)]
 
 
 def _spend_of_requests(d: Dialect, scope: Scope, names: tuple[str, ...]) -> str:
     """Requests for new jobs that no job stands for; `scope` reads their time as a job's creation."""
     keys = ", ".join(BY[name] for name in names)
-    made = ", ".join(f"{_key_of_request(d, scope, name)} AS {BY[name]}" for name in names)
+    made = ", ".join(f"{_key_of(d, scope, name, 'j')} AS {BY[name]}" for name in names)
     return f"""SELECT {keys}, 'USD' AS spent_in, 0 AS jobs, 0 AS completed, 0 AS failed,
     {d.rounded("NULL", 3)} AS seconds, {d.money("NULL")} AS cost, 0 AS settled_jobs, 0 AS uncosted_jobs,
     {d.rounded("NULL", 3)} AS took,
@@ -176,7 +205,8 @@ def _key_of_job(d: Dialect, scope: Scope, name: str) -> str:
     return spans.get(name, BY[name])
 
 
-def _key_of_request(d: Dialect, scope: Scope, name: str) -> str:
+def _key_of(d: Dialect, scope: Scope, name: str, *owners: str) -> str:
+    """A dimension of j, a job or a request; who it belongs to is in the first of `owners` that says."""
     if name == "source":
         return "(SELECT s.name FROM sources s WHERE s.id = j.source_id)"
     if name == "hour":
@@ -184,7 +214,8 @@ def _key_of_request(d: Dialect, scope: Scope, name: str) -> str:
     day = scope.day("j.created_at")
     spans = {"day": day, "week": d.week(day), "month": d.month(day)}
     column = BY[name]
-    return spans.get(name) or (owner_name(DIMENSIONS[column], "j") if column in DIMENSIONS else f"j.{column}")
+    of = owner_name(DIMENSIONS[column], *owners) if column in DIMENSIONS else f"j.{column}"
+    return spans.get(name, of)
 
 
 def reconcile_cost(d: Dialect, scope: Scope) -> str:

@@ -72,14 +72,21 @@ def owner_name(column: str, *aliases: str) -> str:
     return f"COALESCE({', '.join(f'{a}.{column}_{part}' for a in aliases for part in ('name', 'id'))})"
 
 
+_ESTIMATED = "j.status = 'completed' AND mk.cost IS NOT NULL"
+
+
+def settled_cost(d: Dialect) -> str:
+    """What job j cost by the gateway's log, over OWNER_JOINS."""
+    return d.money(f"CASE WHEN st.cost IS NOT NULL THEN st.cost WHEN {_ESTIMATED} THEN mk.cost END")
+
+
 def owner_values(d: Dialect) -> str:
     """SQL for OWNER_COLUMNS, over OWNER_JOINS."""
     owners = ", ".join(f"{owner_name(of, 'mk', 'st', 'pl')} AS {name}" for name, of in DIMENSIONS.items())
-    estimated = "j.status = 'completed' AND mk.cost IS NOT NULL"
     return f"""{owners},
   COALESCE(mk.key_name, st.key_name, pl.key_name) AS key_name,
   CASE WHEN mk.request_id IS NOT NULL THEN 'made' WHEN st.request_id IS NOT NULL THEN 'settled'
     WHEN pl.request_id IS NOT NULL THEN 'polled' END AS owner_source,
-  {d.money(f"CASE WHEN st.cost IS NOT NULL THEN st.cost WHEN {estimated} THEN mk.cost END")} AS settled_cost,
-  CASE WHEN st.cost IS NOT NULL THEN 'settled' WHEN {estimated} THEN 'at creation' END
+  {settled_cost(d)} AS settled_cost,
+  CASE WHEN st.cost IS NOT NULL THEN 'settled' WHEN {_ESTIMATED} THEN 'at creation' END
     AS settled_cost_source"""
