@@ -101,15 +101,18 @@ def parse_age(text: str) -> timedelta:
 def _read_statuses(
     config: Config, now: datetime, *, probe: bool
 ) -> tuple[list[SourceStatus], SpendOutlook | None]:
-    from etl.analytics.alerts import SpendOutlook, read_outlook
     from etl.analytics.connections import open_database
     from etl.analytics.status import read_status
 
     with open_database(config, read_only=True) as engine:
+        found = [] if engine is None else read_status(engine, now)
+        if probe:  # asked every few seconds: all reports need not be loaded for it
+            return found, None
+        from etl.analytics.alerts import SpendOutlook, read_outlook
+
         if engine is None:
-            return [], None if probe else SpendOutlook((), ())
-        found = read_status(engine, now)
-        return found, None if probe else read_outlook(engine, config, filter_of_now(config, now))
+            return found, SpendOutlook((), ())
+        return found, read_outlook(engine, config, filter_of_now(config, now))
 
 
 def _judged(config: Config, found: dict[str, SourceStatus], now: datetime) -> dict[str, Standing]:

@@ -7,8 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from cronsim import CronSim, CronSimError
-
 from etl.config.secret import Wrong
 from etl.records import as_utc
 
@@ -30,6 +28,8 @@ def parse_cron(value: Any) -> str:
     for text, (name, (_, most)) in zip(fields, _FIELDS.items(), strict=True):
         if any(int(step) > most for step in re.findall(r"/(\d+)", text)):
             raise _wrong_field(name)
+    from cronsim import CronSim, CronSimError  # most configurations have no such line
+
     try:
         CronSim(line := " ".join(fields), datetime(2000, 1, 1, tzinfo=UTC))
     except CronSimError as exc:
@@ -48,6 +48,8 @@ def next_fire(line: str, zone: str, after: datetime) -> datetime:
     What falls into an hour that is skipped in spring comes right after it, a fixed hour that comes twice in
     autumn fires once. A date that never comes, as 31 February, is never due.
     """
+    from cronsim import CronSim, CronSimError
+
     try:
         return as_utc(next(CronSim(line, after.astimezone(ZoneInfo(zone)))))
     except (StopIteration, CronSimError):

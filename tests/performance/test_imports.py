@@ -84,3 +84,13 @@ def test_the_tables_load_no_dialect() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+def test_a_probe_loads_no_report(environment: dict[str, str]) -> None:
+    """`status --max-age` is asked every few seconds; of a source that was never complete it says 1."""
+    script = SCRIPT.replace("{name.partition('.')[0] for name in sys.modules}", "sys.modules")
+    command = [sys.executable, "-c", script, "status", "--max-age", "1d"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    found = set(done.stderr.splitlines()[-1].split())
+    assert "etl.analytics.status" in found
+    assert found & {"etl.analytics.reports", "etl.analytics.budgets", "cronsim"} == set()
