@@ -23,8 +23,8 @@ command = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mo
 def group() -> None:
     """The price book: published prices, the configuration's, and imported ones.
 
-    A job is priced by what was in force when it was created. Imported prices go before configured ones, those
-    before the published.
+    A job is priced by what was in force when it was created. Imported prices win over configured ones, and
+    those over published ones.
     """
 
 
@@ -82,7 +82,7 @@ def import_file(
 
 @command.command()
 def apply(ctx: typer.Context, config: ConfigFile = None) -> None:
-    """Put the configuration's prices in force, and this program's published ones.
+    """Put the configured and the published prices in force.
 
     `sync` and `run` do so by themselves, as long as any price is configured. Imported prices stay.
     """

@@ -117,6 +117,7 @@ def test_the_command(loaded: sa.Engine, engine_url: str, tmp_path: Path) -> None
     assert (
         checked.code == 1 and "bifrost-etl db recount" in checked.err and "daily_totals has 0" in checked.out
     )
+    assert "ok" not in checked.out, "it is not said before everything was compared"
     done = Command(tmp_path, DATABASE_URL=engine_url)("db", "recount")
     assert (done.code, done.out) == (0, "30 jobs counted\n"), done.all
     assert not _wrong(loaded)
