@@ -23,7 +23,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from etl.simulator.items import INTRUDERS
-from harness import aims, report, sabotage, truth
+from harness import aims, histories, report, sabotage, truth
 from harness.observed import Observed
 from harness.processes import Gateway, Process, Stuck, configure, end
 from harness.stores import FAMILIES, Store, server, store
@@ -62,7 +62,7 @@ class Scene:
         self.rng = random.Random(seed)
         self.tally = tally
         self.observed = Observed(gateway.world, poison(gateway.plan["jobs"]))
-        self.archive = truth.Archive()
+        self.archive = histories.Archive()
         self.dead: set[int] = set()
         self.unread = 0.0  # seconds of the world since somebody read to the end
         self.usual = dict.fromkeys(COMMANDS, aims.Usual())
@@ -195,7 +195,7 @@ class Scene:
         told = truth.everything(ours, self.observed, killed=self.dead, payloads=payloads)
         told += truth.needless_gaps(ours, self.observed)
         others = truth.everything(twin, self.observed, killed=set(), payloads=payloads)
-        return told + [f"twin: {text}" for text in others] + truth.same_story(ours, twin)
+        return told + [f"twin: {text}" for text in others] + histories.same_story(ours, twin)
 
 
 def _standing(jobs: int) -> list[str]:

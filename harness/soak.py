@@ -25,7 +25,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from harness import report, truth
+from harness import histories, report, truth
 from harness.disorder import Disorder, Service
 from harness.hostile import OURS, Counted, Deck
 from harness.observed import Observed
@@ -71,7 +71,7 @@ class Soak:
         self.counted, self.deck = Counted(), Deck(self.rng)
         self.services = [Service(folder, CONFIG, name) for name in ("one", "two")]
         self.disorder = Disorder(self.rng, self.services, hurt)
-        self.archives = {patient.name: truth.Archive() for patient in patients}
+        self.archives = {patient.name: histories.Archive() for patient in patients}
         self.operated: Counter[str] = Counter()
         self.busy: dict[str, Process] = {}  # commands that a person has given
         self.sick: list[tuple[str, datetime, datetime]] = []
