@@ -34,6 +34,10 @@ CUSTOM_MODELS = (
 )
 GOOGLE = ("gemini", "vertex")
 GOOGLE_MODELS = (("veo-3.1-generate-preview", ("1280x720", "1920x1080"), ("4", "6", "8")),)
+RUNWAY_MODELS = (
+    ("gen4_turbo", ("1280x720", "720x1280"), ("5", "10")),
+    ("gen4_aleph", ("1280x720",), ("5",)),
+)
 FAILURES = (
     ("moderation_blocked", "Your request was blocked by our moderation system."),
     ("moderation_blocked", "Your request was blocked by our moderation system."),
@@ -87,6 +91,8 @@ class Fate:
         self._bounds = [w / sum(plan.weights) for w in accumulate(plan.weights)]
         self._prefix = "gen/video_" if plan.custom else "video_"
         self._models: Models = CUSTOM_MODELS if plan.custom else OPENAI_MODELS
+        if plan.provider == "runway":
+            self._models = RUNWAY_MODELS
         if plan.provider in GOOGLE:
             self._prefix = f"models/{GOOGLE_MODELS[0][0]}/operations/"
             self._models = GOOGLE_MODELS

@@ -10,9 +10,12 @@ import os
 import re
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -36,6 +39,7 @@ RUN = {
     "CONTRIBUTING.md",
     "docs/install.md",
     "docs/tutorial.md",
+    "docs/who-spent-what.md",
     "docs/warehouse.md",
     "docs/api.md",
 }
@@ -186,6 +190,42 @@ def test_tutorial(shell: Shell, tmp_path: Path) -> None:
     said = shell.run(fences("docs/tutorial.md"), tmp_path)
     assert "first seen" in said and "exit code 1" in said
     assert (tmp_path / "daily.csv").read_text().count("\n") > 1
+
+
+def test_who_spent_what(shell: Shell, tmp_path: Path) -> None:
+    """Yesterday's spend by team: what the report prints, added up once more from the rows of the log."""
+    shell.with_program()
+    end = Block(
+        "sh", "bifrost-etl report spend --by team --since yesterday --until yesterday --format csv", 0
+    )
+    commands = [block for block in fences("docs/who-spent-what.md") if block.language == "sh"]
+    said = shell.run([*commands, end], tmp_path)
+    assert "gen4_turbo" in said and "✗" not in said
+    [header, *lines] = said[said.rindex("team,jobs,") :].splitlines()
+    rows = [
+        dict(zip(header.split(","), line.split(","), strict=True)) for line in lines if line.count(",") > 4
+    ]
+    assert {row["team"] for row in rows} >= {"Video", "Ads"}
+    assert {row["team"]: (int(row["jobs"]), float(row["cost"])) for row in rows} == spent_yesterday(
+        tmp_path / "bifrost-etl.db"
+    )
+
+
+def spent_yesterday(database: Path) -> dict[str, tuple[int, float]]:
+    """By team: jobs created yesterday, and what the settled ones cost."""
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).strftime("%Y-%m-%d%")
+    with closing(sqlite3.connect(database)) as conn:
+        made = conn.execute(
+            "SELECT job_id, team_name FROM job_requests WHERE role = 'made' AND job_id IN"
+            " (SELECT job_id FROM video_jobs WHERE created_at LIKE ?)",
+            (yesterday,),
+        ).fetchall()
+        costs = dict(conn.execute("SELECT job_id, cost FROM job_requests WHERE role = 'settled'").fetchall())
+    found: dict[str, tuple[int, float]] = {}
+    for job_id, team in made:
+        jobs, cost = found.get(team or "", (0, 0.0))
+        found[team or ""] = jobs + 1, round(cost + (costs.get(job_id) or 0), 6)
+    return found
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ PRICES: dict[str, dict[int, float]] = {
     "sora-2": {1280: 0.10},
     "sora-2-pro": {1280: 0.30, 1792: 0.50, 1920: 0.70},
     "veo-3.1-generate-preview": {1280: 0.40, 1920: 0.40, 3840: 0.60},
+    "gen4_turbo": {1280: 0.05},  # invented, as Runway publishes none in dollars
 }
 
 
