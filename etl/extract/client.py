@@ -219,7 +219,9 @@ class GatewayClient:
         self._count_request()
         own = f"{OWN_REQUEST}{uuid.uuid4()}" if by_id and self.source.reads_log else None
         reply = self._transport.get(path, query, where, own, key=key or self.key)
-        if reply.status in (401, 403) and self._transport.renew():  # the key's file was replaced meanwhile
+        if reply.status in (401, 403) and self._transport.renew(
+            reply
+        ):  # the key's file was replaced meanwhile
             self._count_request()
             reply = self._transport.get(path, query, where, own, key=key or self.key)
         self.kind.hear(reply.headers)

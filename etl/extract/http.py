@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import threading
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -31,12 +32,14 @@ READ_TIMEOUT, READ_TIMEOUT_2 = 60.0, 310.0
 
 
 class Reply(NamedTuple):
-    """An answer, whole. Header names are case-insensitive; `seconds` is the time it took."""
+    """An answer, whole. Header names are case-insensitive; `seconds` is the time it took; `asked_with` counts
+    the keys that had been in use before the one it was asked with."""
 
     status: int
     headers: Any
     body: bytes
     seconds: float
+    asked_with: int = 0
 
 
 class Transport:
@@ -59,6 +62,7 @@ class Transport:
         }
         self._opened: tuple[Any, str] | None = None
         self._connections, self._closed = Connections(), False
+        self._keys, self._renewing = 0, threading.Lock()
         self.on_reply: Callable[[str, dict[str, str], Reply], None] | None = None
 
     def expect_version_2(self) -> None:
@@ -68,17 +72,22 @@ class Transport:
             patient = urllib3.Timeout(connect=self._source.connect_timeout, read=self._patience)
             self._options = {**self._options, "timeout": patient}
 
-    def renew(self) -> bool:
-        """Reads secrets that stand in files again; True when one has changed, and is used from now on."""
-        try:
-            fresh = self._source.renewed()
-        except ConfigError:  # its command fails: the refusal stands
-            return False
-        headers = dict(_source_headers(fresh))
-        if headers == self._options["headers"]:
-            return False
-        self._source, self._options = fresh, {**self._options, "headers": headers}
-        return True
+    def renew(self, refused: Reply) -> bool:
+        """Reads secrets that stand in files again; True when it is worth asking again: one has changed since
+        the request was sent. Of many requests that are refused at once, one reads."""
+        with self._renewing:
+            if refused.asked_with != self._keys:
+                return True
+            try:
+                fresh = self._source.renewed()
+            except ConfigError:  # its command fails: the refusal stands
+                return False
+            headers = dict(_source_headers(fresh))
+            if headers == self._options["headers"]:
+                return False
+            self._source, self._options = fresh, {**self._options, "headers": headers}
+            self._keys += 1
+            return True
 
     def ask_as(self, profile: ProfileName) -> None:
         """From now on the source is asked as this kind of server."""
@@ -105,7 +114,7 @@ class Transport:
         Raises Unreachable, TimedOut, GarbledAnswer; GatewayError when closed."""
         if self._closed:  # a thread that was left behind must not begin anew
             raise GatewayError(f"{where}: this client is closed")
-        begun = self._monotonic()
+        begun, asked_with = self._monotonic(), self._keys  # read before the headers: at worst it is older
         try:
             pool, begin = self._opened or self._open_pool()
             prefix = begin + self._source.below
@@ -117,7 +126,7 @@ class Transport:
                 pool, target, {name: value for name, value in more.items() if value}
             )
             body = self._read_body(response, where, begun)
-            reply = Reply(response.status, response.headers, body, self._monotonic() - begun)
+            reply = Reply(response.status, response.headers, body, self._monotonic() - begun, asked_with)
         except (requests.RequestException, exceptions.HTTPError, OSError) as error:
             translated = _translate_error(error, where, self._source)
         else:

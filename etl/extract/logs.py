@@ -136,8 +136,8 @@ class LogClient:
         self._wait()
         self._sent()
         reply = self._transport.get(path, query, where)
-        if (
-            reply.status in (401, 403) and self._transport.renew()
+        if reply.status in (401, 403) and self._transport.renew(
+            reply
         ):  # the password's file was replaced meanwhile
             self._sent()
             reply = self._transport.get(path, query, where)

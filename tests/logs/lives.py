@@ -33,7 +33,10 @@ def bear(gateway: ForeignGateway, lives: list[Life], start: float) -> None:
 
 
 class Living(ForeignGateway):
-    """Shows of the script what has happened by now: a job not yet born is in neither list nor log."""
+    """Shows of the script what has happened by now: a job not yet born is in neither list nor log. `kept` are
+    the rows that the reader has stored."""
+
+    kept: frozenset[str] | set[str] = frozenset()
 
     def _list(self, query: dict[str, str]) -> Any:
         every, self.jobs = self.jobs, {i: self._now(job) for i, job in self._born().items()}
@@ -65,11 +68,15 @@ class Living(ForeignGateway):
         return shown | {"status": life.ends, "completed_at": ended, "progress": 100}
 
 
+def own_rows(s: Site, table: str) -> list[Row]:
+    """Of this source alone: others may share the database."""
+    (source_id,) = (row["id"] for row in s.rows("sources") if row["name"] == s.source.name)
+    return [row for row in s.rows(table) if row["source_id"] == source_id]
+
+
 def mirrored(s: Site) -> tuple[dict[str, Row], dict[str, list[Row]]]:
     """What this source's tables say of jobs and their history: keys of the database aside."""
-    (source_id,) = (row["id"] for row in s.rows("sources") if row["name"] == s.source.name)
-    jobs = [row for row in s.rows("video_jobs") if row["source_id"] == source_id]
-    versions = [row for row in s.rows("video_job_versions") if row["source_id"] == source_id]
+    jobs, versions = own_rows(s, "video_jobs"), own_rows(s, "video_job_versions")
     told: dict[str, list[Row]] = {}
     for row in sorted(versions, key=lambda row: row["version"]):
         told.setdefault(row["job_id"], []).append(_bare(row))

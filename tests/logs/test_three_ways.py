@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from etl.pipeline import read_log
-from tests.logs.lives import Life, Living, assert_told_alike, bear, mirrored, states
+from tests.logs.lives import Life, Living, assert_told_alike, bear, mirrored, own_rows, states
 from tests.logs.site import Site, site
 from tests.logs.test_foreign_log import Killed, kill_at
 from tests.support.command import Command
@@ -63,7 +63,7 @@ def tick(s: Site) -> None:
     while True:
         try:
             s.ok()
-            s.gateway.kept = {row["request_id"] for row in s.rows("job_requests")}  # type: ignore[attr-defined]
+            s.gateway.kept = {row["request_id"] for row in own_rows(s, "job_requests")}
             return
         except Killed:
             s.forget_lease()
@@ -99,7 +99,6 @@ def test_three_ways_to_one_mirror(
     number = next(NUMBERS)
     for way in WAYS:
         gateway = Living(version=version, provider="custom", listed=True, now=START)
-        gateway.kept = set()  # type: ignore[attr-defined]
         bear(gateway, lives, START)
         shift(gateway, moves)
         chosen = {"discover": way, "page_size": page, "logs_overlap": OVERLAP, "rereads_per_run": 50}
