@@ -156,6 +156,7 @@ def _overview_page(call: Call) -> Response:
         for name in ("models", "failures")
     }
     volume = TABLE_SPECS[found.volume.name]
+    reads_log = any(source.reads_log for source in call.state.app().config.sources)
     sources = source_freshness(call)
     values = call.frame() | {
         "page": "overview",
@@ -167,7 +168,7 @@ def _overview_page(call: Call) -> Response:
         | {"budgets": make_grid(budget_table(outlook.budgets), setting, only=TABLE_SPECS["budgets"].few)},
         "alerts": outlook.raised,
         "views": TABLE_SPECS,
-        "later": [view for view in TABLE_SPECS.values() if view.later],
+        "later": [view for view in TABLE_SPECS.values() if view.later and (reads_log or not view.of_log)],
         "sources": sources,
         "summary": standings(sources),
         "open": open_grid(call, FEW),

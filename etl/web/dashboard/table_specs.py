@@ -9,7 +9,9 @@ from etl.analytics.forecast import METHOD
 
 @dataclass(frozen=True, slots=True)
 class TableSpec:
-    """`few` are the columns on the first page. `later`: fetched when that is there. `nothing`: when empty."""
+    """`few` are the columns on the first page. `later`: fetched when that is there. `nothing`: when empty.
+    `beside`: tables that answer the next question. `of_log`: it
+    comes from the gateway's log, and says little where none is read."""
 
     name: str
     title: str
@@ -17,6 +19,8 @@ class TableSpec:
     few: tuple[str, ...]
     nothing: str
     later: bool = False
+    beside: tuple[str, ...] = ()
+    of_log: bool = False
 
 
 TABLE_SPECS = {
@@ -38,12 +42,18 @@ TABLE_SPECS = {
             ("model", "provider", "cost", "jobs", "failure_rate", "failed", "seconds"),
             "No jobs in this range."),
         TableSpec("spend", "Spend", "Who spent what: as the gateway's log says, or else the price book.",
-            ("team", "cost", "jobs", "failure_rate", "seconds", "settled_jobs"), "No jobs in this range."),
+            ("team", "cost", "jobs", "failure_rate", "seconds", "settled_jobs"), "No jobs in this range.",
+            later=True, beside=("reconcile-cost",), of_log=True),
         TableSpec("totals", "Jobs", "Jobs by what became of them.",
             ("jobs", "completed", "failed", "failure_rate", "cost"), "No jobs in this range."),
         TableSpec("cost", "Cost", "Of completed jobs by model, every currency.",
             ("model", "provider", "cost", "currency", "jobs", "seconds", "uncosted_jobs"),
-            "Nothing was completed."),
+            "Nothing was completed.", beside=("spend", "reconcile-cost")),
+        TableSpec("reconcile-cost", "Estimate against settled",
+            "What jobs cost by the price book, and by the gateway's log.",
+            ("model", "provider", "resolution", "jobs", "settled_cost", "estimated_cost", "difference",
+             "verdict"), "The gateway's log says of no job in this range what it cost.",
+            beside=("spend", "cost"), of_log=True),
         TableSpec("pace", "Time to finish, over time",
             "Half of the jobs, 90 and 99 of 100 took no longer.", (),
             "Nothing was completed in this range."),

@@ -110,7 +110,15 @@ def table_values(call: Call, view: TableSpec, table: Table) -> dict[str, Any]:
     charts = _charts_of(call, view.name, table)
     depths = [row[0] for row in table.rows] if view.name == "tree" else []
     view = replace(view, about=_describe_tree(table)) if view.name == "tree" else view
-    values = {"page": view.name, "view": view, "run": run_of(call), "charts": charts, "depths": depths}
+    beside = [TABLE_SPECS[name] for name in view.beside]
+    values = {
+        "page": view.name,
+        "beside": beside,
+        "view": view,
+        "run": run_of(call),
+        "charts": charts,
+        "depths": depths,
+    }
     return values | {
         "by": _by_links(call, view.name),
         "cut": table.cut,

@@ -1,0 +1,75 @@
+"""Who spent what, and is the price book right: tables of the dashboard, with figures counted by hand."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+
+from tests.dashboard.site import Site as Dashboard
+from tests.dashboard.site import text
+from tests.logs.site import site
+from tests.support.foreign_gateway import ForeignGateway
+
+START = 1_795_992_000.0  # 2026-11-29 22:40 UTC
+
+
+@pytest.fixture
+def dashboard(tmp_path: Path):
+    """Veo 3.1, 8 s at 1280x720: 3.20 by the book; the log says 1.50, 2.50 and 4.50."""
+    made = ForeignGateway()
+    for n, (team, cost) in enumerate((("red", 1.5), ("red", 2.5), ("blue", 4.5))):
+        made.make(
+            f"v{n}",
+            START + n,
+            team=team,
+            status="completed",
+            model="veo-3.1",
+            completed_at=int(START) + 100 + n,
+        )
+        made.jobs[f"v{n}:gemini"] |= {"seconds": "8", "size": "1280x720"}
+        made.rows[-1] |= {"cost": cost, "customer_name": "Acme"}
+    made.now = START + 600
+    with site(made, f"sqlite:///{tmp_path / 'etl.db'}", discover="logs") as s:
+        s.ok()
+        shown = Dashboard(s.app, s.clock)
+        with shown.server:
+            yield shown
+
+
+def table(dashboard: Dashboard, name: str) -> list[dict[str, str]]:
+    answer = dashboard.get(f"/tables/{name}.csv?since=all")
+    assert answer.status == 200, answer.text
+    return list(csv.DictReader(io.StringIO(answer.text)))
+
+
+@pytest.mark.parametrize(
+    ("by", "column", "expected"),
+    [
+        ("team", "team", {"Red": ("2", 4.0), "Blue": ("1", 4.5)}),
+        ("customer", "customer", {"Acme": ("3", 8.5)}),
+        ("virtual-key", "virtual_key", {"all": ("3", 8.5)}),
+        ("day,team", "team", {"Red": ("2", 4.0), "Blue": ("1", 4.5)}),
+    ],
+)
+def test_spend_by_owner(dashboard: Site, by: str, column: str, expected: dict) -> None:
+    rows = table(dashboard, "spend", f"&by={by}")
+    assert {row[column]: (row["jobs"], float(row["cost"])) for row in rows} == expected
+    page = dashboard.get(f"/tables/spend?since=all&by={by}")
+    assert page.status == 200
+    assert "Estimate against settled" in text(page.text)
+
+
+def test_the_book_beside_what_was_settled(dashboard: Dashboard) -> None:
+    (row,) = table(dashboard, "reconcile-cost")
+    figures = [float(row[name]) for name in ("settled_cost", "estimated_cost", "difference")]
+    assert figures == [8.5, 9.6, -1.1]
+    assert row["verdict"] == "price too high"
+    assert "price too high" in dashboard.get("/tables/reconcile-cost?since=all").text
+
+
+def test_the_first_page_has_teams_where_a_log_is_read(dashboard: Dashboard) -> None:
+    assert "/part/spend" in dashboard.get("/?since=all").text
+    assert "Red" in dashboard.get("/part/spend?since=all").text
