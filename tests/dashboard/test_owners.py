@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.dashboard.site import Site as Dashboard
-from tests.dashboard.site import text
+from tests.dashboard.site import Site, text
 from tests.logs.site import site
 from tests.support.foreign_gateway import ForeignGateway
 
@@ -34,12 +33,12 @@ def dashboard(tmp_path: Path):
     made.now = START + 600
     with site(made, f"sqlite:///{tmp_path / 'etl.db'}", discover="logs") as s:
         s.ok()
-        shown = Dashboard(s.app, s.clock)
+        shown = Site(s.app, s.clock)
         with shown.server:
             yield shown
 
 
-def table(dashboard: Dashboard, name: str) -> list[dict[str, str]]:
+def table(dashboard: Site, name: str) -> list[dict[str, str]]:
     answer = dashboard.get(f"/tables/{name}.csv?since=all")
     assert answer.status == 200, answer.text
     return list(csv.DictReader(io.StringIO(answer.text)))
@@ -54,15 +53,15 @@ def table(dashboard: Dashboard, name: str) -> list[dict[str, str]]:
         ("day,team", "team", {"Red": ("2", 4.0), "Blue": ("1", 4.5)}),
     ],
 )
-def test_spend_by_owner(dashboard: Site, by: str, column: str, expected: dict) -> None:
-    rows = table(dashboard, "spend", f"&by={by}")
+def test_spend_by_owner(dashboard: Site, name: str, column: str, expected: dict) -> None:
+    rows = table(dashboard, name)
     assert {row[column]: (row["jobs"], float(row["cost"])) for row in rows} == expected
     page = dashboard.get(f"/tables/spend?since=all&by={by}")
     assert page.status == 200
     assert "Estimate against settled" in text(page.text)
 
 
-def test_the_book_beside_what_was_settled(dashboard: Dashboard) -> None:
+def test_the_book_beside_what_was_settled(dashboard: Site) -> None:
     (row,) = table(dashboard, "reconcile-cost")
     figures = [float(row[name]) for name in ("settled_cost", "estimated_cost", "difference")]
     assert figures == [8.5, 9.6, -1.1]
@@ -70,6 +69,6 @@ def test_the_book_beside_what_was_settled(dashboard: Dashboard) -> None:
     assert "price too high" in dashboard.get("/tables/reconcile-cost?since=all").text
 
 
-def test_the_first_page_has_teams_where_a_log_is_read(dashboard: Dashboard) -> None:
-    assert "/part/spend" in dashboard.get("/?since=all").text
+def test_the_first_page_has_teams_where_a_log_is_read(dashboard: Site) -> None:
+    assert "Spend by team" in dashboard.get("/?since=all").text
     assert "Red" in dashboard.get("/part/spend?since=all").text
