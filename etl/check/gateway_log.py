@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from etl.check.finding import Finding
 from etl.config import Source
-from etl.errors import GatewayError
+from etl.errors import GatewayError, NotFound
 from etl.extract import GatewayClient
 from etl.log_records import LogRow
 from etl.transform import Options, Unusable, log_row
@@ -35,12 +35,13 @@ _NAMED: dict[str | None, tuple[bool | None, str, str | None]] = {
 
 
 def check_log(source: Source, gateway: GatewayClient, options: Options) -> Iterator[Finding]:
-    """At most three requests: the oldest rows, recent ones, and the detail of one that made a job."""
+    """At most four requests: the oldest rows, recent ones, the detail of one that made a job, and the job."""
+    told: LogRow | None = None
     try:
         oldest = _read_rows(gateway, None, options)
         recent = _read_rows(gateway, datetime.now(UTC) - _RECENT, options) or oldest
         made = [row for row in recent if row.makes and row.status == "success"]
-        place = _where_jobs_are_named(gateway, made[-1], options) if made else None
+        told = _read_detail(gateway, made[-1], options) if made else None
     except GatewayError as exc:
         yield Finding("log", False, str(exc), exc.hint, source.name)
         return
@@ -49,9 +50,11 @@ def check_log(source: Source, gateway: GatewayClient, options: Options) -> Itera
         return
     reach = f"answers, and reaches back to {oldest[0].at:%Y-%m-%d %H:%M} UTC"
     yield Finding("log", True, reach, source=source.name)
-    good, detail, hint = _NAMED[place]
+    good, detail, hint = _NAMED[_where_jobs_are_named(told)]
     needed = source.discover != "list"
     yield Finding("log names jobs", good if needed or good else None, detail, hint, source.name)
+    if source.discover == "logs":
+        yield _check_job(source, gateway, told)
 
 
 def _read_rows(gateway: GatewayClient, since: datetime | None, options: Options) -> list[LogRow]:
@@ -62,8 +65,25 @@ def _read_rows(gateway: GatewayClient, since: datetime | None, options: Options)
     return rows
 
 
-def _where_jobs_are_named(gateway: GatewayClient, row: LogRow, options: Options) -> str:
-    if row.names_jobs != "detail":
-        return row.names_jobs
-    told = log_row(gateway.logs.row(row.request_id), options)
-    return "detail" if told.job_id is not None else "hidden"
+def _read_detail(gateway: GatewayClient, row: LogRow, options: Options) -> LogRow:
+    """The row with what only its detail tells, where this gateway keeps the job's id there."""
+    return row if row.names_jobs != "detail" else log_row(gateway.logs.row(row.request_id), options)
+
+
+def _where_jobs_are_named(told: LogRow | None) -> str | None:
+    if told is None:
+        return None
+    return "hidden" if told.names_jobs == "detail" and told.job_id is None else told.names_jobs
+
+
+def _check_job(source: Source, gateway: GatewayClient, told: LogRow | None) -> Finding:
+    """The list's credentials, which the log does not need: jobs are read with them, one by one."""
+    if told is None or told.job_id is None:
+        return Finding("credentials", None, "not checked: the log names no job to read", source=source.name)
+    try:
+        gateway.job(told.job_id)
+    except NotFound:
+        return Finding("credentials", True, "accepted; the newest job is gone already", source=source.name)
+    except GatewayError as exc:
+        return Finding("credentials", False, str(exc), exc.hint, source.name)
+    return Finding("credentials", True, "accepted: the newest job was read by id", source=source.name)
