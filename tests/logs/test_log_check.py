@@ -64,7 +64,8 @@ def test_the_key_that_jobs_are_read_with_is_tried(tmp_path: Path) -> None:
     """The log may be open to everybody: a wrong key would be seen at the first sync only."""
     good = findings(tmp_path, gemini(), {"discover": "logs"})["credentials"]
     assert (good.good, good.detail) == (True, "accepted: the newest job was read by id")
-    wrong = findings(tmp_path, gemini(), {"discover": "logs", "api_key": Secret("canary-wrong-61527f")})
+    settings: dict[str, Any] = {"discover": "logs", "api_key": Secret("canary-wrong-61527f")}
+    wrong = findings(tmp_path, gemini(), settings)
     assert wrong["log"].good
     assert wrong["credentials"].good is False
     assert findings(tmp_path, gemini("1.5"), {"discover": "logs"})["credentials"].good is None
