@@ -20,7 +20,8 @@ def dicts(table: Table) -> list[dict[str, Any]]:
 
 
 def report(r: Rig, name: str, by: str = "team", **more: Any) -> list[dict[str, Any]]:
-    return dicts(run_report(r.app.engine, name, Filter(datetime.now(UTC), by=by, **more)))
+    more |= {"by": by} if name == "spend" else {}
+    return dicts(run_report(r.app.engine, name, Filter(datetime.now(UTC), **more)))
 
 
 def two_providers(version: str) -> tuple[World, World]:
