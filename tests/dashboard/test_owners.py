@@ -38,8 +38,8 @@ def dashboard(tmp_path: Path):
             yield shown
 
 
-def table(dashboard: Site, name: str) -> list[dict[str, str]]:
-    answer = dashboard.get(f"/tables/{name}.csv?since=all")
+def table(dashboard: Site, name: str, more: str = "") -> list[dict[str, str]]:
+    answer = dashboard.get(f"/tables/{name}.csv?since=all{more}")
     assert answer.status == 200, answer.text
     return list(csv.DictReader(io.StringIO(answer.text)))
 
@@ -53,8 +53,8 @@ def table(dashboard: Site, name: str) -> list[dict[str, str]]:
         ("day,team", "team", {"Red": ("2", 4.0), "Blue": ("1", 4.5)}),
     ],
 )
-def test_spend_by_owner(dashboard: Site, name: str, column: str, expected: dict) -> None:
-    rows = table(dashboard, name)
+def test_spend_by_owner(dashboard: Site, by: str, column: str, expected: dict) -> None:
+    rows = table(dashboard, "spend", f"&by={by}")
     assert {row[column]: (row["jobs"], float(row["cost"])) for row in rows} == expected
     page = dashboard.get(f"/tables/spend?since=all&by={by}")
     assert page.status == 200
@@ -70,5 +70,5 @@ def test_the_book_beside_what_was_settled(dashboard: Site) -> None:
 
 
 def test_the_first_page_has_teams_where_a_log_is_read(dashboard: Site) -> None:
-    assert "Spend by team" in dashboard.get("/?since=all").text
+    assert "/part/spend" in dashboard.get("/?since=all").text
     assert "Red" in dashboard.get("/part/spend?since=all").text
