@@ -23,18 +23,19 @@ from etl.config import SpendBudget
 from etl.schema.views.columns import Column
 
 _DAY = timedelta(days=1)
+#: The most important first: a narrow terminal leaves out the last.
 _COLUMNS = (
     Column("budget", "text", "Name in the configuration."),
-    Column("only", "text", "Which jobs it is for; all of them when this says nothing."),
-    Column("period", "text", "month, week (from Monday) or day, in the reporting time zone."),
-    Column("first_day", "day", "First day of the period that it is now."),
-    Column("last_day", "day", "Its last day."),
-    Column("amount", "money", "What may be spent in the period."),
     Column("currency", "text", "Currency of all amounts here; what is spent in others does not count."),
     Column("spent", "money", "What its jobs cost, by day of creation: settled, or else by the price book."),
+    Column("amount", "money", "What may be spent in the period."),
     Column("used", "ratio", "spent / amount."),
     Column("forecast", "money", "What will be spent at the end; null while no whole day has passed."),
     Column("forecast_used", "ratio", "forecast / amount."),
+    Column("last_day", "day", "Its last day."),
+    Column("period", "text", "month, week (from Monday) or day, in the reporting time zone."),
+    Column("only", "text", "Which jobs it is for; all of them when this says nothing."),
+    Column("first_day", "day", "First day of the period that it is now."),
     Column("known_days", "integer", f"Whole days that the forecast's means come from, {TRAILING} at most."),
     Column("jobs", "integer", "Jobs of it created in the period."),
     Column("uncosted_jobs", "integer", "Of these completed without any cost: not in spent."),
@@ -160,10 +161,9 @@ def budget_table(found: Sequence[BudgetStanding]) -> Table:
 def _budget_row(one: BudgetStanding) -> tuple[object, ...]:
     budget, forecast = one.budget, one.forecast
     return (
-        *(budget.name, describe_only(budget), budget.period, one.start, one.end - _DAY),
-        *(budget.amount, budget.currency, one.spent, round(one.used, 4)),
+        *(budget.name, budget.currency, one.spent, budget.amount, round(one.used, 4)),
         None if forecast is None else round(forecast.total, 6).normalize() + 0,
         None if one.forecast_used is None else round(one.forecast_used, 4),
-        0 if forecast is None else forecast.days,
-        *(one.jobs, one.uncosted, one.others),
+        *(one.end - _DAY, budget.period, describe_only(budget), one.start),
+        *(0 if forecast is None else forecast.days, one.jobs, one.uncosted, one.others),
     )

@@ -134,5 +134,9 @@ def test_a_new_month_begins_at_nothing(filled: sa.Engine) -> None:
 def test_an_empty_database_has_no_forecast(engine: sa.Engine) -> None:
     found = judge(engine)
     assert (found.spent, found.forecast, found.seen, found.forecast_used) == (Decimal(0), None, False, None)
-    (row,) = budget_table([found]).rows
-    assert row[:5] == ("b", None, "month", date(2026, 3, 1), date(2026, 3, 31))
+    table = budget_table([found])
+    named = dict(zip([column.name for column in table.columns], table.rows[0], strict=True))
+    assert (named["budget"], named["only"], named["period"]) == ("b", None, "month")
+    assert (named["first_day"], named["last_day"]) == (date(2026, 3, 1), date(2026, 3, 31))
+    assert (named["amount"], named["spent"], named["used"], named["forecast"]) == (20, 0, 0.0, None)
+    assert (named["currency"], named["known_days"], named["jobs"]) == ("USD", 0, 0)
