@@ -20,6 +20,8 @@ from etl.analytics.queries import Table, oldest_job_at, run_report
 from etl.analytics.spend import BY
 from etl.analytics.sums import read_amounts, show_amounts
 from etl.config import SpendBudget
+from etl.db.engine import storage_errors
+from etl.schema.tables import job_requests
 from etl.schema.views.columns import Column
 
 _DAY = timedelta(days=1)
@@ -93,9 +95,11 @@ def read_daily_spend(engine: sa.Engine, chosen: Filter, today: date, keys: Itera
     names = sorted(key.replace("_", "-") for key in keys)
     first = min(today.replace(day=1), today - TRAILING * _DAY) - 7 * _DAY  # a week may begin before its month
     since = datetime.combine(first, time(), ZoneInfo(chosen.zone))
-    table = run_report(
-        engine, "spend", replace(chosen, since=since, until=None, limit=None, by=",".join(["day", *names]))
-    )
+    whole = replace(chosen, since=since, until=None, limit=None)
+    if names or has_log_costs(engine):
+        table = run_report(engine, "spend", replace(whole, by=",".join(["day", *names])))
+    else:  # the same by the price book alone, from sums that are kept
+        table = run_report(engine, "daily", whole)
     columns = [column.name for column in table.columns]
     rows = (dict(zip(columns, row, strict=True)) for row in table.rows)
     return [
@@ -109,6 +113,15 @@ def read_daily_spend(engine: sa.Engine, chosen: Filter, today: date, keys: Itera
         )
         for row in rows
     ]
+
+
+def has_log_costs(engine: sa.Engine) -> bool:
+    """Whether the gateway's log has told what some job cost."""
+    known = sa.select(job_requests.c.job_id).where(
+        job_requests.c.role.is_not(None), job_requests.c.cost.is_not(None)
+    )
+    with storage_errors(), engine.connect() as conn:
+        return conn.execute(known.limit(1)).first() is not None
 
 
 def oldest_day(engine: sa.Engine, zone: str) -> date | None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from etl.analytics.budgets import BudgetStanding, budget_table, read_budgets
+from etl.analytics.budgets import BudgetStanding, budget_table, has_log_costs, read_budgets
 from etl.analytics.filters import Filter
 from etl.config import SpendBudget
 from etl.db.engine import write_transaction
@@ -129,6 +129,17 @@ def test_the_forecast_of_a_team(filled: sa.Engine) -> None:
 def test_a_new_month_begins_at_nothing(filled: sa.Engine) -> None:
     found = judge(filled, now=at("04-01 00:00"), only={"team": "growth"})
     assert (found.spent, found.start) == (Decimal(0), date(2026, 4, 1))
+
+
+def test_the_price_book_alone_says_the_same_by_either_way(filled: sa.Engine) -> None:
+    """Without costs in the log: six dollar jobs of 3 in March but one, which is of February; 2 EUR."""
+    with write_transaction(filled) as conn:
+        conn.execute(sa.update(job_requests).values(cost=None))
+    assert not has_log_costs(filled)
+    short, long = judge(filled), judge(filled, only={"source": "main"})
+    assert (short.spent, short.others, short.uncosted, short.jobs) == (Decimal(15), "EUR 2", 1, 7)
+    assert (long.spent, long.others, long.uncosted, long.jobs) == (Decimal(15), "EUR 2", 1, 7)
+    assert short.forecast == long.forecast
 
 
 def test_an_empty_database_has_no_forecast(engine: sa.Engine) -> None:
