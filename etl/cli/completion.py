@@ -44,7 +44,7 @@ def complete_destination(ctx: typer.Context, incomplete: str) -> list[str]:
 def complete_report(incomplete: str) -> list[str]:
     from etl.analytics.reports import REPORTS
 
-    return _beginning(REPORTS, incomplete)
+    return _beginning([*REPORTS, "budgets"], incomplete)
 
 
 def complete_table(incomplete: str) -> list[str]:

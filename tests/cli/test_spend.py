@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
+
 import pytest
 
+from tests.docs.instructions import fences
 from tests.support.command import Command
 
 
@@ -31,3 +35,16 @@ def test_reports_by_model_and_week(configured: Command, name: str) -> None:
     assert done.code == 0, done.err
     columns = [column["name"] for column in done.json["tables"][name]["columns"]]
     assert columns[:2] == ["model", "week"] and done.json["tables"][name]["rows"]
+
+
+def test_every_command_of_the_page_runs_under_its_own_budgets(configured: Command, tmp_path: Path) -> None:
+    blocks = fences("docs/spend.md")
+    (budgets,) = [block.text for block in blocks if block.language == "yaml"]
+    (tmp_path / "bifrost-etl.yaml").write_text(budgets, encoding="utf-8")
+    assert configured("sync").code == 0
+    lines = [line for block in blocks if block.language == "sh" for line in block.text.splitlines()]
+    assert len(lines) == 6
+    for line in lines:
+        program, *arguments = shlex.split(line)
+        done = configured(*arguments)
+        assert program == "bifrost-etl" and done.code == 0, f"{line}\n{done.all}"

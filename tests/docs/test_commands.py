@@ -51,6 +51,7 @@ ELSEWHERE = {
     "docs/configuration.md": "parts of the example: tests/config/test_example.py",
     "docs/cli.md": "what --help prints",
     "docs/gateway-log.md": "its commands run in tests/cli/test_spend.py",
+    "docs/spend.md": "each command under the page's own budgets: tests/cli/test_spend.py",
     "docs/erase.md": "erase is tried in tests/privacy/test_erase_command.py",
     "docs/operations.md": "its commands run in tests/cli/test_retired.py",
     "docs/simulator.md": "what it names is tried in tests/simulator/test_page.py",
