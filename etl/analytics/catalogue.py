@@ -33,6 +33,8 @@ Any SQL client will do; `bifrost-etl sql` opens the configured database so that 
 Ask the **views**: they are stable, and the same on SQLite, PostgreSQL and MariaDB. The tables below them are
 for what the views do not show.
 
+- Days, weeks and hours of views are UTC's, whatever `reporting.timezone` says: a view cannot know it. Reports
+  and the dashboard cut by that zone, so jobs near midnight may stand on another day there.
 - All instants are UTC. *Gateway's clock* and *our clock* differ, and are never in one column.
 - An *instant* is `timestamptz` on PostgreSQL, `DATETIME(6)` on MariaDB, and text that sorts
   (`2026-05-04 12:00:00.000000`) on SQLite: there write an instant with all its digits, or `<=` and `BETWEEN`
