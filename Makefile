@@ -7,7 +7,7 @@ INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet --co
 PYTEST = $(BIN)/python $(if $(COVERAGE),-m coverage run) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-each test-slow test-all coverage bench prove lint format docs serve-docs dist dbt clean
+.PHONY: help demo test test-slow test-all coverage bench prove lint format docs serve-docs dist dbt clean
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,16 +15,14 @@ help: ## what there is to make
 demo: .venv/base.stamp ## a simulated gateway, a first load, a few ticks, and what is now in SQLite
 	$(BIN)/bifrost-etl demo
 
-test: .venv/dev.stamp ## the fast tests, each on one database and destination by turns; ARGS=... goes to pytest
-	$(PYTEST) -m 'not slow' --by-turns $(ARGS)
-
-test-each: .venv/dev.stamp ## the fast tests, each on each database and destination
-	$(PYTEST) -m 'not slow' $(ARGS)
+test: .venv/dev.stamp ## the fast tests, each on one database by turns; REQUIRE_ALL=1: on each of them
+	$(PYTEST) -m 'not slow' $(if $(REQUIRE_ALL),,--by-turns) $(ARGS)
 
 test-slow: .venv/dev.stamp .venv/dbt.stamp ## the others: storms, whole services, browser, clusters, builds, documents
 	$(PYTEST) -m slow $(ARGS)
 
-test-all: test-each test-slow ## all tests, as CI runs them
+test-all: ## all tests, as CI runs them
+	$(MAKE) test test-slow REQUIRE_ALL=1
 
 coverage: .venv/dev.stamp ## what of etl/ the tests reached: make test-all COVERAGE=1, then this
 	$(BIN)/python -m coverage combine --quiet

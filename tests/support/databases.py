@@ -188,7 +188,7 @@ def _in_working_order(views: dict[str, str]) -> Iterator[str]:
 @contextlib.contextmanager
 def postgres_server(*settings: str) -> Iterator[Server]:
     """A PostgreSQL server; `settings` are further NAME=VALUE pairs, the last one wins."""
-    binaries = max(Path("/usr/lib/postgresql").glob("*/bin/postgres"), default=None)
+    binaries = _postgres_binary()
     if binaries is None:
         raise Missing("PostgreSQL is not installed (Debian: apt-get install postgresql)")
     with _folder("postgres") as (folder, account):
@@ -207,7 +207,7 @@ def postgres_server(*settings: str) -> Iterator[Server]:
 @contextlib.contextmanager
 def mariadb_server(*options: str) -> Iterator[Server]:
     """A MariaDB server; `options` are further --name=value arguments."""
-    daemon, installer = shutil.which("mariadbd", path=_PATH), shutil.which("mariadb-install-db", path=_PATH)
+    daemon, installer = _mariadb_binaries()
     if daemon is None or installer is None:
         raise Missing("MariaDB is not installed (Debian: apt-get install mariadb-server)")
     with _folder("mysql") as (folder, account):
@@ -228,6 +228,21 @@ def mariadb_server(*options: str) -> Iterator[Server]:
             server.execute(f"CREATE USER etl@'127.0.0.1' IDENTIFIED BY '{PASSWORD}'")
             server.execute("GRANT ALL ON *.* TO etl@'127.0.0.1'")
             yield server
+
+
+def is_installed(kind: str) -> bool:
+    """Whether a server of this kind (or a file, for sqlite) can be had on this machine."""
+    if kind == "postgresql":
+        return _postgres_binary() is not None
+    return kind != "mariadb" or None not in _mariadb_binaries()
+
+
+def _postgres_binary() -> Path | None:
+    return max(Path("/usr/lib/postgresql").glob("*/bin/postgres"), default=None)
+
+
+def _mariadb_binaries() -> tuple[str | None, str | None]:
+    return shutil.which("mariadbd", path=_PATH), shutil.which("mariadb-install-db", path=_PATH)
 
 
 _PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/bin"))
