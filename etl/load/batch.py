@@ -24,6 +24,7 @@ class CommitBatch:
     """What one transaction makes durable.
 
     `pages` are (lane, page) in the order they came. `distrusted` pages are logged, their jobs not believed.
+    `glanced` pages were asked for beside a walk: what they show is stored, and no place follows from it.
     `by_id` are single jobs read by id, `gone` those answered 404, `reread` all that were asked for.
     `log` is what the gateway's log told, jobs that nobody knew among it; `details` what ended jobs told.
     `gaps` are stretches that nobody can read; `probed` the recorded ones that the gateway was asked for.
@@ -33,6 +34,7 @@ class CommitBatch:
 
     pages: list[tuple[str, PageRows]] = field(default_factory=list)
     distrusted: list[PageRows] = field(default_factory=list)
+    glanced: list[PageRows] = field(default_factory=list)
     by_id: list[PageRows] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
     reread: list[str] = field(default_factory=list)

@@ -60,6 +60,7 @@ class BatchWriter:
         """`mark` names this batch, so that a commit whose answer was lost is known again."""
         conn, run, batch, now = self._conn, self._run, self._batch, self._now
         self._write_pages()
+        self._write_glanced_jobs()
         self._write_single_jobs()
         if batch.log is not None:
             job_requests.write_requests(conn, run.source_id, run.run_id, batch.log, run.clock())
@@ -75,7 +76,7 @@ class BatchWriter:
 
     def _write_pages(self) -> None:
         conn, run, batch, now = self._conn, self._run, self._batch, self._now
-        pages = [page for _, page in batch.pages]
+        pages = [*(page for _, page in batch.pages), *batch.glanced]
         now.counts.pages += len(pages) + len(batch.distrusted)
         now.counts.requests = max(now.counts.requests, batch.requests)
         now.counts.retries = max(now.counts.retries, batch.retries)
@@ -111,6 +112,19 @@ class BatchWriter:
         if lane.edge is None:
             return Found(lookup.known_jobs(conn, run.source_id, ids))
         return lookup.known_on_the_way(conn, run.source_id, lane.edge, lane.order, ids)
+
+    def _write_glanced_jobs(self) -> None:
+        """A job keeps its place; one that nobody knew gets it from the next walk that comes by."""
+        conn, run, counts = self._conn, self._run, self._now.counts
+        shown = {
+            row.job_id: (row, page.page.received_at) for page in self._batch.glanced for row in page.jobs
+        }
+        again = sum(len(page.jobs) + page.duplicates for page in self._batch.glanced) - len(shown)
+        counts.jobs_unchanged += again
+        known = lookup.known_jobs(conn, run.source_id, list(shown))
+        places = {job_id: known[job_id].list_position if job_id in known else UNPLACED for job_id in shown}
+        seen = [Seen(row, places[i], at, known.get(i)) for i, (row, at) in shown.items()]
+        self._jobs.write(seen, counts)
 
     def _write_single_jobs(self) -> None:
         conn, run, batch, counts = self._conn, self._run, self._batch, self._now.counts

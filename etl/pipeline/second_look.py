@@ -3,7 +3,6 @@ page among them passes one unseen. It is looked for once more, on one page that 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
 from etl.errors import DeadCursor, GatewayError, NotFound
@@ -47,10 +46,8 @@ def _look_at(run: Run, run_id: int, moment: datetime) -> None:
     suspects = set(store.read(lambda conn: ties.suspects_of(conn, store.source_id, run_id, moment)))
     rows, pages = _page_around(run, moment), 1
     while rows is not None:
-        jobs = tuple(row for row in rows.jobs if row.job_id in suspects)
-        if jobs:
-            run.batch.by_id.append(replace(rows, jobs=jobs, rejects=(), duplicates=0))
-        suspects.difference_update(row.job_id for row in jobs)
+        run.batch.glanced.append(rows)
+        suspects.difference_update(row.job_id for row in rows.jobs)
         if _passes(rows, moment, newest_first=run.lists_newest_first):
             return
         rows, pages = _next_page(run, rows) if pages < PAGES else None, pages + 1

@@ -104,10 +104,6 @@ TOOK = (0, -5, 1, 100, 100, 3600)
 LASTS = (1, 25, 30_000)
 
 
-#: Seconds beside the edge: what vanishes shares its second with nobody, or the scan would look for it twice.
-ALONE = {20: -1, 25: 1}
-
-
 def made_jobs() -> list[dict[str, Any]]:
     """Every edge with two jobs; each kind of job at several edges."""
     return [_job(n, EDGES[n // 2], STATES[n % len(STATES)]) for n in range(2 * len(EDGES))]
@@ -115,8 +111,7 @@ def made_jobs() -> list[dict[str, Any]]:
 
 def _job(n: int, created: str, status: str) -> dict[str, Any]:
     found: dict[str, Any] = {"id": f"v{n:03}:openai", "object": "video", "model": MODELS[n % len(MODELS)]}
-    moment = second(created) + ALONE.get(n, 0)
-    found |= {"status": status, "created_at": moment, "prompt": TEXTS[n // 3 % len(TEXTS)]}
+    found |= {"status": status, "created_at": second(created), "prompt": TEXTS[n // 3 % len(TEXTS)]}
     found |= {"size": ("1280x720", "720x1280")[n // 7 % 2], "seconds": ("4", "8", "0", "1.5")[n // 5 % 4]}
     if status == "completed":
         found["completed_at"] = found["created_at"] + TOOK[n % len(TOOK)]
