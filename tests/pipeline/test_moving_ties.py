@@ -46,3 +46,24 @@ def test_a_job_that_its_whole_second_shows_is_not_missing(
         assert r.jobs()[hidden]["unlisted_at"] is None
         assert r.jobs()[hidden]["suspect_run_id"] is None
         r.assert_accounts()
+
+
+def test_a_job_that_only_its_whole_second_shows_is_stored(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another job of its second is gone, so the scan looks there once more; that page stands in the page log."""
+    world = World(seed=41, jobs=60, rate=0, ties=0.9)
+    newest = world.expected()[-1]["created_at"] + 60
+    gone, hidden, _, _ = [world.add(created_at=moment) for moment in (newest, newest, newest, newest + 1)]
+    with rig(world, database_url, settings={"page_size": 7}) as r:
+        hide_from_scan(r, monkeypatch, hidden)
+        r.ok()
+        assert len(r.jobs()) == 63 and hidden not in r.jobs()
+        world.delete(gone)
+        result = r.reconcile()
+        assert result.status == "ok", result.error
+        assert r.jobs()[gone]["unlisted_reason"] == "missing"
+        assert r.jobs()[hidden]["unlisted_at"] is None
+        limits = [row["limit"] for row in r.rows("list_pages") if row["run_id"] == result.run_id]
+        assert len(limits) == result.counts.pages and max(limits) == 100
+        r.assert_accounts()
