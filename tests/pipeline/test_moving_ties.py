@@ -51,7 +51,7 @@ def test_a_job_that_its_whole_second_shows_is_not_missing(
 def test_a_job_that_only_its_whole_second_shows_is_stored(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another job of its second is gone, so the scan looks there once more; that page stands in the page log."""
+    """Another job of its second is gone, so the scan looks there again; that page stands in the page log."""
     world = World(seed=41, jobs=60, rate=0, ties=0.9)
     newest = world.expected()[-1]["created_at"] + 60
     gone, hidden, _, _ = [world.add(created_at=moment) for moment in (newest, newest, newest, newest + 1)]
