@@ -30,7 +30,7 @@ EtlError
 │   ├── DatabaseRefused         full, read-only, missing rights
 │   ├── CommitLost              the database forgot what it had confirmed; the next run reads on from there
 │   └── SchemaMismatch          database older or newer than this code
-├── SourceRetired           the source is an archive: it is not asked any more
+├── SourceRetired           the source is an archive: it is no longer asked
 ├── LeaseHeld               another process is writing this source: skip it now
 └── LeaseLost               our lease ran out; nothing of this transaction was written
 """

@@ -61,7 +61,7 @@ def _fetch_table(connection: sa.Connection, family: str, text: str, limit: int |
         cursor.close()
     cut = limit is not None and len(rows) > limit
     kept = tuple(tuple(_plain_value(value) for value in row) for row in rows[:limit])
-    return Table("answer", "Answer", columns, kept, cut=cut, ranged=False)
+    return Table("answer", "Answer", columns, kept, cut=cut, ranged=False, asked=len(columns))
 
 
 def _send_statement(connection: sa.Connection, cursor: Any, text: str) -> None:

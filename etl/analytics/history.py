@@ -89,6 +89,15 @@ def ids_beginning(engine: sa.Engine, text: str, limit: int) -> list[str]:
         return sorted(_beginning_with(conn, text, list(_find_sources(conn, None)), limit))[:limit]
 
 
+def similar_ids(engine: sa.Engine, job_id: str) -> list[str]:
+    """The stored id that `read_history` would take this for, or else those that look like it. Raises
+    StorageError."""
+    with storage_errors(), engine.connect() as conn:
+        ids = list(_find_sources(conn, None))
+        meant = _meant(conn, job_id, ids)
+        return _nearest_ids(conn, job_id, ids) if meant is None else [meant]
+
+
 def _meant(conn: sa.Connection, job_id: str, ids: Sequence[int]) -> str | None:
     """The stored id that is meant: this one, this one of one provider, or the only one that begins so."""
     if not job_id:

@@ -36,7 +36,7 @@ _DAY, _MICROSECOND = timedelta(days=1), timedelta(microseconds=1)
 class Table:
     """A report's answer. Values are str, int, float, Decimal (money), bool, date, datetime (UTC), None.
     `cut`: more exist. `totals` are lines under it: of all rows, those that are cut included. `currency` is
-    that of money of which no column says another."""
+    that of money of which no column says another. `asked` columns at the left were asked for by name."""
 
     name: str
     title: str
@@ -47,6 +47,7 @@ class Table:
     ranged: bool = True
     totals: tuple[tuple[Any, ...], ...] = ()
     currency: str | None = None
+    asked: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,8 @@ def run_report(engine: sa.Engine, name: str, chosen: Filter) -> Table:
     cut = chosen.limit is not None and len(rows) > chosen.limit
     shown, totals = table.rows[: chosen.limit], () if cut and not report.whole else table.totals
     ranged = report.filtered.time is not None
-    return replace(table, rows=shown, totals=totals, chart=report.chart, cut=cut, ranged=ranged)
+    asked = len(chosen.by.split(",")) if chosen.by else 0
+    return replace(table, rows=shown, totals=totals, chart=report.chart, cut=cut, ranged=ranged, asked=asked)
 
 
 def _in_zone(column: Column, zone: str) -> Column:

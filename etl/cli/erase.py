@@ -12,7 +12,7 @@ from etl.cli.asking import ask_consent
 from etl.cli.completion import complete_source
 from etl.cli.output import WARN, count_noun, print_line, say_json
 from etl.cli.settings import CommandSettings, ConfigFile, Json
-from etl.errors import ConfigError
+from etl.errors import ConfigError, EtlError
 
 if TYPE_CHECKING:
     from etl.db.engine import Engine
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from etl.load.erase_tables import Erased
 
 _GivenValues = list[str] | None
+_HINTS = {
+    "--job": "no stored id looks like it",
+    "--prompt-match": "no stored text says so; one that was erased before is not found again",
+    "--source": "nothing is stored of it",
+}
 
 
 def command(
@@ -50,7 +55,8 @@ def command(
     the page log, rejected items and requests; no total changes. The erasure is logged (table `erasures`) and
     lasts: while the gateway still shows the prompt, syncs drop it. The feed tells destinations of it.
 
-    --json prints {"dry_run", "jobs", "erased": {table: rows}}.
+    --json prints {"dry_run", "jobs", "erased": {table: rows}}. Exit codes: 0 done, or counted; 1 no job
+    matches, or it failed.
     """
     loaded = ctx.ensure_object(CommandSettings).load(config)
     from etl.analytics.connections import open_filled_database
@@ -60,13 +66,15 @@ def command(
         owners = {"virtual_key": virtual_key, "user": user, "team": team, "customer": customer}
         selection = _make_selection(engine, job, prompt_match, owners, source)
         found = count_texts(engine, selection)
-        if not dry_run and found.jobs:
+        if not found.jobs:
+            raise _no_match(engine, selection)
+        if not dry_run:
             if not yes:
                 _ask_first(found)
             found = erase_jobs(engine, selection, at=datetime.now(UTC), reason=reason)
         _show_erased(found, dry_run=dry_run, json=json, sqlite=engine.dialect.name == "sqlite")
         names = [destination.name for destination in loaded.feed.destinations]
-        if names and found.jobs and not (dry_run or json):
+        if names and not (dry_run or json):
             print_line(
                 f"What was delivered to {', '.join(names)} before still holds these texts: the next `feed`"
                 " takes them out there, and docs/erase.md says what else of a destination may hold them.",
@@ -93,6 +101,22 @@ def _make_selection(
     return ErasureSelection(tuple(jobs or ()), tuple(words or ()), given, chosen)
 
 
+def _no_match(engine: Engine, selection: ErasureSelection) -> EtlError:
+    """Says which options matched nothing: ids with their value, never a prompt or a person."""
+    from etl.analytics.history import similar_ids
+
+    kinds = selection.kinds.split()
+    named = [*(f"--job {job_id}" for job_id in selection.jobs), *(kind for kind in kinds if kind != "--job")]
+    near = {other for job_id in selection.jobs for other in similar_ids(engine, job_id)}
+    if meant := sorted(near - set(selection.jobs)):
+        hint = f"an id counts whole, as listed; did you mean {', '.join(meant)}?"
+    elif len(kinds) > 1:
+        hint = "a job must fulfil every option given"
+    else:
+        hint = _HINTS.get(kinds[0], "owners are known where the gateway's log is read: docs/gateway-log.md")
+    return EtlError(f"no job matches {', '.join(named)}", hint=hint)
+
+
 def _ask_first(found: Erased) -> None:
     if not sys.stdin.isatty():
         raise ConfigError("an erasure cannot be undone", hint="count with --dry-run, then add --yes")
@@ -112,7 +136,7 @@ def _show_erased(found: Erased, *, dry_run: bool, json: bool, sqlite: bool) -> N
     print_line(f"{count_noun(jobs, 'job')} chosen")
     for table, count in rows.items():
         print_line(f"{table}: {count_noun(count, 'row')} {'would lose' if dry_run else 'lost'} texts")
-    if sqlite and not dry_run and jobs:
+    if sqlite and not dry_run:
         print_line(
             "Pages that SQLite had freed before may still hold old texts: run `VACUUM` on the file when "
             "nothing else uses it, and remember its backups.",

@@ -89,10 +89,15 @@ def _show_gaps(found: list[SourceStatus]) -> None:
                 f"{status.source}: {gap.kind}{state}, number {gap.id}: {gap_text(gap)}",
                 DIM if state else WARN,
             )
-            print_line(
-                f"  behind {gap.last_known_job_id or '-'}, before {gap.oldest_listed_job_id or '-'}", DIM
-            )
+            print_line(f"  {_describe_ends(gap.last_known_job_id, gap.oldest_listed_job_id)}", DIM)
     if not found:
         print_line("no source was ever synced")
     elif count := sum(len(status.open_gaps) for status in found):
         print_line(f"{count_noun(count, 'coverage gap')} open", WARN)
+
+
+def _describe_ends(known: str | None, listed: str | None) -> str:
+    """Between which jobs it lies; where it has no job at an end, it reaches to the list's own."""
+    if known is None:
+        return "the whole list" if listed is None else f"before {listed}, down to the oldest job"
+    return f"behind {known}, " + ("up to the newest job" if listed is None else f"before {listed}")

@@ -41,6 +41,7 @@ def retire(
     """Make a source an archive: never asked again, no alarms.
 
     Nothing is marked as no longer listed. Reports, feed and dashboard go on with what is stored.
+    One that is retired already keeps its day; its reason is replaced only by --reason.
     """
     settings = ctx.ensure_object(CommandSettings)
     loaded = settings.load(config)
@@ -50,9 +51,13 @@ def retire(
     now = datetime.now(UTC)
     with open_filled_database(loaded) as engine:
         found = _read_status(engine, name, now)
+        since = found.retired_at or now
+        if found.retired_at is not None and not reason:
+            print_line(f"{name}: already retired since {moment_text(since)} UTC: {found.retired_reason}")
+            return
         evidence = settings.redact(reason or _last_failure(found))
-        retire_source(engine, name, now=now, reason=evidence)
-    print_line(f"{name} is retired since {moment_text(now)} UTC: {evidence}", GOOD)
+        retire_source(engine, name, now=since, reason=evidence)
+    print_line(f"{name} has been retired since {moment_text(since)} UTC: {evidence}", GOOD)
 
 
 @command.command()

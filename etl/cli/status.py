@@ -40,8 +40,9 @@ def command(
     """How fresh and how complete each source is.
 
     The first line counts them: ok; failing (the last runs failed, and it is still fresh); stale (not complete
-    for longer than service.ready_max_age, or twice its own interval); incomplete (a part is not read);
-    loading; disabled. Of more than 8 sources only those that are not ok are shown.
+    for longer than --max-age or, without it, than service.ready_max_age or twice its own interval);
+    incomplete (a part is not read); loading; disabled. Of more than 8 sources only those that are not ok are
+    shown.
 
     COMPLETE is the age of the last sync that read everything it had to; NEWEST JOB the age of the newest job;
     GAPS counts the stretches of the list that were not read and that nobody has accepted; every one of them
@@ -71,7 +72,7 @@ def command(
     found = {status.source: status for status in statuses}
     wanted = [source.name for source in loaded.sources if source.enabled]
     stale = [name for name in wanted if limit is not None and _is_stale(found.get(name), now, limit)]
-    judged = _judged(loaded, found, now)
+    judged = _judged(loaded, found, now, limit)
     if json:
         say_json(_status_document(found, wanted, stale, now, limit, judged) | outlook_document(outlook))
     else:
@@ -115,11 +116,16 @@ def _read_statuses(
         return found, read_outlook(engine, config, filter_of_now(config, now))
 
 
-def _judged(config: Config, found: dict[str, SourceStatus], now: datetime) -> dict[str, Standing]:
-    """How each enabled source stands, by the limits that the service uses."""
+def _judged(
+    config: Config, found: dict[str, SourceStatus], now: datetime, limit: timedelta | None
+) -> dict[str, Standing]:
+    """How each enabled source stands, by the limit given, else by those that the service uses."""
     from etl.analytics.standing import judge_all
 
-    return judge_all(config.freshness_limits(now), found, now)
+    limits = config.freshness_limits(now)
+    if limit is not None:
+        limits = dict.fromkeys(limits, limit.total_seconds())
+    return judge_all(limits, found, now)
 
 
 def _is_stale(status: SourceStatus | None, now: datetime, limit: timedelta) -> bool:

@@ -73,7 +73,11 @@ def show_table(each: Table, zone: str) -> None:
     if not each.rows:
         print_line("nothing in this range" if each.ranged else "nothing", DIM)
         return
-    columns = [i for i, _ in enumerate(each.columns) if any(row[i] is not None for row in each.rows)]
+    columns = [
+        i
+        for i, _ in enumerate(each.columns)
+        if i < each.asked or any(row[i] is not None for row in each.rows)
+    ]
     headings = [heading_of(each, each.columns[i]) for i in columns]
     cells = [[show_value(row[i], each.columns[i].kind, zone) for i in columns] for row in each.rows]
     sums = [[line[i] for i in columns] for line in total_texts(each, zone)]

@@ -74,7 +74,7 @@ def abandoned_sources(engine: sa.Engine) -> set[str]:
 
 
 def retire_source(engine: sa.Engine, name: str, *, now: datetime, reason: str) -> None:
-    """Make an archive of the source: it is not asked any more, and nothing of it is called stale or failed.
+    """Make an archive of the source: it is no longer asked, and nothing of it is called stale or failed.
 
     `reason` is the evidence, redacted. Raises StorageError."""
     untroubled = {"failures": 0} | dict.fromkeys(("disabled_at", "disabled_reason", "config_hash"))

@@ -79,7 +79,7 @@ def find_source(
     row = conn.execute(_FACTS, {"source": name}).one_or_none()
     if row is not None and row.retired_at is not None:
         raise SourceRetired(
-            f"retired since {row.retired_at:%Y-%m-%d} and not asked any more: {row.retired_reason}",
+            f"retired since {row.retired_at:%Y-%m-%d} and no longer asked: {row.retired_reason}",
             hint=f"to ask it again: bifrost-etl source revive {name}",
         )
     facts = (base_url, provider, key_name)

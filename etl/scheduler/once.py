@@ -71,7 +71,7 @@ def _failed_result(source: Source, begun: datetime, error: Exception) -> RunResu
 
 
 def explain_disabled(source: Source, health: Health) -> EtlError:
-    """What to say of a source that is not asked any more."""
+    """What to say of a source that is no longer asked."""
     return EtlError(
         f"disabled since {health.disabled_at:%Y-%m-%d %H:%M:%S} UTC: {health.disabled_reason}",
         hint=f"correct the source's settings, or try it again with: bifrost-etl sync {source.name}",

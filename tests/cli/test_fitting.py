@@ -71,3 +71,10 @@ def test_an_unknown_model_and_an_unknown_source_are_answered_alike(mirrored: Com
         source.code == 2 and "there is no source 'nowhere'" in source.err and "sources: default" in source.err
     )
     assert mirrored("report", "models", "--model", "sora-2").code == 0
+
+
+def test_a_column_that_was_asked_for_is_shown_though_it_is_empty(mirrored: Command):
+    done = mirrored("sql", "SELECT 1 AS one, NULL AS missing, 2 AS two")
+    assert done.out.split()[:3] == ["one", "missing", "two"]
+    asked = mirrored("report", "spend", "--by", "team", "--since", "9999d").out
+    assert "team" in asked and "other_costs" not in asked

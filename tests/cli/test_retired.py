@@ -57,3 +57,22 @@ def test_the_command_states_its_evidence(configured: Command, gateway: Simulator
     assert configured("source", "revive", name).code == 0
     assert configured("sync").code == 1
     assert configured("source", "retire", "nobody").code == 2
+
+
+def test_what_is_retired_keeps_its_day(configured: Command) -> None:
+    assert configured("sync").code == 0
+
+    def stored() -> tuple[str, str]:
+        (one,) = configured("status", "--json").json["sources"]
+        return one["retired_at"], one["retired_reason"]
+
+    (source,) = configured("status", "--json").json["sources"]
+    name = source["source"]
+    done = configured("source", "retire", name, "--reason", "its list has ended")
+    assert "has been retired since" in done.out
+    before = stored()
+    again = configured("source", "retire", name)
+    assert again.code == 0 and "already retired since" in again.out and "its list has ended" in again.out
+    assert stored() == before
+    assert configured("source", "retire", name, "--reason", "letter of 3 March").code == 0
+    assert stored() == (before[0], "letter of 3 March")

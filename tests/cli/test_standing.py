@@ -122,3 +122,15 @@ def _configure(folder: Path, base_url: str, count: int, *, broken: bool) -> None
         url = "http://127.0.0.1:9" if broken and number == 3 else base_url
         lines.append(f"  - {{name: s{number}, base_url: '{url}'}}")
     (folder / "bifrost-etl.yaml").write_text("\n".join(lines))
+
+
+def test_the_count_goes_by_the_limit_that_was_given(tmp_path: Path):
+    command = Command(tmp_path, DATABASE_URL="sqlite:///etl.db")
+    with Simulator(World(jobs=2), token=TOKEN) as sim:
+        _configure(tmp_path, sim.base_url, 1, broken=False)
+        command("sync")
+    done = command("status", "--max-age", "0.001s")
+    assert done.code == 1
+    assert done.out.splitlines()[0] == "1 source: 1 stale" and "s0: stale" in done.out
+    assert command("status", "--max-age", "0.001s", "--json").json["sources"][0]["state"] == "stale"
+    assert command("status").out.splitlines()[0] == "1 source: 1 ok"

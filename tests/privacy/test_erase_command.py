@@ -101,3 +101,33 @@ def test_destinations_that_hold_earlier_versions_are_named(
     assert main(["erase", "--prompt-match", "zebraquux", "--yes"]) == 0
     said = capsys.readouterr().out
     assert "delivered to lake, house before still holds these texts" in said and "docs/erase.md" in said
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--job", "nosuch"], ("no job matches --job nosuch", "no stored id looks like it")),
+        (["--job", "video_1_0000001"], ("no job matches --job video_1_0000001", "did you mean ID?")),
+        (["--job", "ID", "--user", "bob"], ("no job matches --job ID, --user", "every option given")),
+        (["--user", "bob"], ("no job matches --user", "docs/gateway-log.md")),
+        (["--prompt-match", "tell nobody"], ("no job matches --prompt-match", "no stored text says so")),
+    ],
+)
+@pytest.mark.parametrize("more", [["--yes"], ["--dry-run"], ["--dry-run", "--json"]])
+def test_what_matches_nothing_is_no_success(
+    folder: Path,
+    options: list[str],
+    said: tuple[str, ...],
+    more: list[str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Whoever mistypes an id must not believe that it was erased."""
+    whole = "video_1_0000001:openai"
+    with sqlite3.connect(folder / "jobs.db") as conn:
+        conn.execute("UPDATE video_jobs SET job_id = ? WHERE job_id = 'video_1_0000001'", (whole,))
+        conn.execute("UPDATE job_requests SET job_id = ? WHERE job_id = 'video_1_0000001'", (whole,))
+    assert main(["erase", *(part.replace("ID", whole) for part in options), *more]) == 1
+    told = capsys.readouterr()
+    assert all(part.replace("ID", whole) in told.err for part in said), told.err
+    assert "bob" not in told.err and "tell nobody" not in told.err
+    assert told.out == "" and prompts(folder) == [WORDS] * 4
