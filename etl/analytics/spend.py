@@ -51,9 +51,7 @@ SPEND_COLUMNS = (
     Column("other_costs", "amounts", "The same in each other currency; null when nothing."),
     Column("settled_jobs", "integer", "Jobs whose cost the gateway's log says."),
     Column("uncosted_jobs", "integer", "Completed jobs without any cost."),
-    Column(
-        "average_seconds", "seconds", "Mean time from creation to completion, where that is not before it."
-    ),
+    Column("average_seconds", "seconds", "Mean time of completed jobs, from creation to completion."),
     Column(
         "refused_requests", "integer", "Requests that the gateway or provider refused: no job came of them."
     ),
@@ -154,7 +152,7 @@ def _count_kinds(d: Dialect, scope: Scope, names: tuple[str, ...]) -> str:
         SELECT {made}, {d.day("j.created_at")} AS utc_day, j.provider, j.model, j.seconds, j.size, j.width,
           j.height, {outcome_sql()} AS outcome, {settled} AS settled,
           CASE WHEN {settled} IS NULL THEN 0 ELSE 1 END AS is_settled,
-          CASE WHEN j.completed_at >= j.created_at THEN {took} END AS took
+          CASE WHEN j.status = 'completed' AND j.completed_at >= j.created_at THEN {took} END AS took
         FROM video_jobs j {OWNER_JOINS} WHERE {COUNTED} AND {scope.where}
       ) one GROUP BY {kind}"""
 

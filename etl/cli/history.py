@@ -84,6 +84,8 @@ def _job_facts(job: JobHistory) -> Iterator[str]:
     progress = "" if now["progress"] is None else f", {now['progress']:g}%"
     gone = "" if job.unlisted_at is None else f", no longer listed since {moment_text(job.unlisted_at)}"
     yield f"now {now['status']}{progress}{gone}; created {moment_text(now['created_at'])}"
+    if error := [str(now[name]) for name in ("error_code", "error_message") if now[name]]:
+        yield f"error: {_show_value(': '.join(error))}"
 
 
 def _change_heading(change: Change) -> str:

@@ -191,7 +191,7 @@ def _make_document(engine: Engine, name: str | None, chosen: Filter, tables: lis
     ]
     notes += [f"{t.title}: the first {len(t.rows)} rows; --limit 0 shows all" for t in tables if t.cut]
     notes += _budget_notes(tables[0], chosen.zone) if name == "budgets" else []
-    uncosted = next((t for t in tables if t.name in ("totals", "cost", "daily", "models")), None)
+    uncosted = next((t for t in tables if any(c.name == "uncosted_jobs" for c in t.columns)), None)
     missing = 0 if uncosted is None else _sum_column(uncosted, "uncosted_jobs")
     if missing:
         notes.append(f"{missing:,} completed jobs are not in the cost: see `bifrost-etl prices check`")

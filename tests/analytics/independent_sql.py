@@ -176,7 +176,8 @@ SELECT {", ".join(keys)}, COUNT(id), COUNT(*) FILTER (outcome = 'completed'),
     / NULLIF(COUNT(*) FILTER (outcome IN ('failed', 'completed')), 0), 4),
   SUM(seconds) FILTER (outcome = 'completed'), SUM(spent) FILTER (currency = 'USD'), {_euros("spent")},
   COUNT(settled_cost), COUNT(*) FILTER (outcome = 'completed' AND spent IS NULL),
-  ROUND(AVG(took) FILTER (took >= 0), 3), COUNT(*) FILTER (how = 'error'), COUNT(*) FILTER (how = 'success'),
+  ROUND(AVG(took) FILTER (took >= 0 AND outcome = 'completed'), 3),
+  COUNT(*) FILTER (how = 'error'), COUNT(*) FILTER (how = 'success'),
   SUM(unnamed) FILTER (how = 'success')
 FROM (
   SELECT {job}, id, outcome, seconds, took, settled_cost, COALESCE(settled_cost, cost) AS spent,
