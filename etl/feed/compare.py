@@ -104,18 +104,14 @@ def _compare_stream(engine: sa.Engine, sink: Sink, stream: Stream, mask: Mask, d
 
 
 def _compare_state(engine: sa.Engine, sink: Sink, mask: Mask, deep: bool) -> TableState:
-    """Of sources that have nothing waiting: the mirror knows the newest state only."""
+    """Of jobs that have no version waiting: the mirror knows the newest state only."""
     marks, day = sink.marks(STATE), DAYS[STATE]
     if not marks:
         return _compare_absent(engine, sink, video_jobs, sa.true())
-    waiting = changes.find_bounds(engine, (VERSIONS,), {VERSIONS.name: marks}).upper[VERSIONS.name]
-    settled = [source for source in marks if source not in waiting]
-    if not settled:
-        return TableState(STATE, 0, 0)
-    where: list[sa.ColumnElement[bool]] = [video_jobs.c.source_id.in_(settled)]
+    where = [video_jobs.c.source_id.in_(list(marks)), ~_has_waiting_version(marks)]
     here = _sums_here(engine, video_jobs, "version", day, where)
-    names = ["source_id", "job_id", "version", day]
-    there = _sums_there(_of_sources(sink.read(STATE, names), settled), "version", day)
+    names, waiting = ["source_id", "job_id", "version", day], _waiting_jobs(engine, marks)
+    there = _sums_there(_settled_rows(sink.read(STATE, names), marks, waiting), "version", day)
     if here == there and not deep:
         return _compare_sums(STATE, there)
     # These may change without a version, and do not travel alone; a twin is told with the run that found it.
@@ -125,13 +121,33 @@ def _compare_state(engine: sa.Engine, sink: Sink, mask: Mask, deep: bool) -> Tab
         query = sa.select(*(video_jobs.c[name] for name in STATE_COLUMNS)).where(*where)
         rows = changes.table_of(conn.execute(query).fetchall(), state_schema())
     rows = mask_rows(STATE, rows, mask)
-    moved = changes.find_bounds(engine, (VERSIONS,), {VERSIONS.name: marks}).upper[VERSIONS.name]
-    settled = [source for source in settled if source not in moved]
+    waiting |= _waiting_jobs(engine, marks)  # what has changed meanwhile, too
+    read = sink.read(STATE, names)
     return _by_row(
         STATE,
-        _row_digests(_of_sources([rows], settled), state_schema(), KEYS[STATE], day, names),
-        _row_digests(_of_sources(sink.read(STATE, names), settled), state_schema(), KEYS[STATE], day, names),
+        _row_digests(_settled_rows([rows], marks, waiting), state_schema(), KEYS[STATE], day, names),
+        _row_digests(_settled_rows(read, marks, waiting), state_schema(), KEYS[STATE], day, names),
         KEYS[STATE],
+    )
+
+
+def _has_waiting_version(marks: Marks) -> sa.ColumnElement[bool]:
+    version = VERSIONS.table.c
+    same = (version.source_id == video_jobs.c.source_id) & (version.job_id == video_jobs.c.job_id)
+    return sa.select(sa.literal(1)).where(same, _is_waiting(marks)).exists()
+
+
+def _waiting_jobs(engine: sa.Engine, marks: Marks) -> set[tuple[int, str]]:
+    version = VERSIONS.table.c
+    query = sa.select(version.source_id, version.job_id).distinct().where(_is_waiting(marks))
+    with storage_errors(), engine.connect() as conn:
+        return {(row.source_id, row.job_id) for row in conn.execute(query)}
+
+
+def _is_waiting(marks: Marks) -> sa.ColumnElement[bool]:
+    version = VERSIONS.table.c
+    return sa.or_(
+        *((version.source_id == s) & (version[VERSIONS.key] > mark.key) for s, mark in marks.items())
     )
 
 
@@ -209,12 +225,17 @@ def _compare_sums(table: str, sums: Sums) -> TableState:
     return TableState(table, rows, rows)
 
 
-def _of_sources(batches: Iterable[pa.Table], sources: list[int]) -> Iterator[pa.Table]:
+def _settled_rows(
+    batches: Iterable[pa.Table], marks: Marks, waiting: set[tuple[int, str]]
+) -> Iterator[pa.Table]:
+    """Of sources that have a mark, without the jobs of which a version waits."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    wanted = pa.array(sources, pa.int64())
-    return (batch.filter(pc.is_in(batch["source_id"], wanted)) for batch in batches)
+    for batch in batches:
+        rows = batch.filter(pc.is_in(batch["source_id"], pa.array(list(marks), pa.int64())))
+        jobs = zip(rows["source_id"].to_pylist(), rows["job_id"].to_pylist(), strict=True)
+        yield rows.filter(pa.array([job not in waiting for job in jobs], pa.bool_())) if waiting else rows
 
 
 def _row_digests(

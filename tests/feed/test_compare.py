@@ -110,6 +110,10 @@ def test_what_somebody_did_to_a_duckdb_file(engine, writers, tmp_path):
     assert not of(quick, "video_job_versions").is_wrong, "a sum by day does not see a changed text"
     changed = of(deep, "video_job_versions")
     assert (changed.changed, changed.days) == (1, ("2026-03-01",))
+    for writer in writers:
+        writer.step(new=3, changes=0)
+    for deep in (False, True):
+        assert of(look(engine, target, deep=deep), "video_jobs").missing == 2, "though new jobs wait"
 
 
 @sqlite
