@@ -58,15 +58,19 @@ def judge_run(
     return None
 
 
-def judge_gaps(result: RunResult) -> list[News]:
-    """Told once when a stretch of the list turns out to be unread, and once when it is read."""
+def judge_gaps(result: RunResult, told: set[str]) -> list[News]:
+    """Told once when a stretch of the list turns out to be unread, and once when it is read.
+
+    `told` are the sources whose gaps this process has told of: one that it finds open at its start is told too.
+    """
     source, news = result.source, []
-    if result.gaps_opened:
+    if result.gaps_opened or (result.gaps and source not in told):
         text = f"Coverage gaps: {result.gaps}. `bifrost-etl gaps` says where they are and why."
         news.append(News("gap", source, f"{source}: a part of the list cannot be read", text))
     if result.gaps_closed:
         left = f"Coverage gaps left: {result.gaps}." if result.gaps else "Nothing is missing any more."
         news.append(News("gap_closed", source, f"{source}: what was missing has been read", left))
+    (told.add if result.gaps else told.discard)(source)
     return news
 
 

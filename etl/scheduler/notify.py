@@ -56,6 +56,7 @@ class Memory:
         self.uncounted: dict[str, int] = {}  # by source: failed runs that the database did not count
         self.unread: dict[str, int] = {}  # by source: failed runs since the database answered last
         self.alarms: set[str] = set()
+        self.gaps: set[str] = set()  # sources whose coverage gaps were told of
         self.stale = StaleWatch()
         self.lock = threading.Lock()
 
@@ -99,7 +100,7 @@ class Notifier:
             if after is not None:
                 self.memory.stale.learn({result.source: after.complete_at})
             found = [*self._of_database(result, after), *self._of_run(result, before, after)]
-            found += judge_gaps(result)
+            found += judge_gaps(result, self.memory.gaps)
         for news in found:
             self._queue_news(news, result.finished_at)
 

@@ -232,6 +232,15 @@ def test_the_command_without_urls_says_so(tmp_path: Path):
     assert ended.code == 2 and "no notify.urls" in ended.err
 
 
+def test_a_gap_that_was_open_at_the_start_is_told_once():
+    box = Box(on=("gap",))
+    for minutes in (0, 5):
+        box.notifier.ended(replace(run(at=NOW + timedelta(minutes=minutes)), gaps=1), FINE, FINE)
+    box.notifier.ended(replace(run(at=NOW + timedelta(minutes=9)), gaps_closed=1), FINE, FINE)
+    opened, closed = box.titles()
+    assert "a part of the list cannot be read" in opened and "has been read" in closed
+
+
 def test_a_gap_is_told_when_it_opens_and_when_it_is_read():
     box = Box(on=("gap",))
     box.notifier.ended(replace(run(), gaps=2, gaps_opened=2), FINE, FINE)
