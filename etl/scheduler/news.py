@@ -61,7 +61,7 @@ def judge_run(
 def judge_gaps(result: RunResult, told: set[str]) -> list[News]:
     """Told once when a stretch of the list turns out to be unread, and once when it is read.
 
-    `told` are the sources whose gaps this process has told of: one that it finds open at its start is told too.
+    `told` are the sources whose gaps this process has told of: one that is open at its start is told too.
     """
     source, news = result.source, []
     if result.gaps_opened or (result.gaps and source not in told):
