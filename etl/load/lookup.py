@@ -279,6 +279,12 @@ def _fresh_conditions(since: datetime | sa.BindParameter[datetime] | None) -> li
     return [sa.case((_job.created_at < seen, _job.created_at), else_=seen) > since]
 
 
+def seen_before(conn: sa.Connection, source_id: int, ids: Sequence[str], run_id: int) -> bool:
+    """Whether one of these jobs came to light in a run before this one."""
+    where = (_job.source_id == source_id, _job.job_id.in_(ids), _job.first_run_id < run_id)
+    return conn.scalar(sa.select(sa.literal(1)).where(*where).limit(1)) is not None
+
+
 def newest_known(conn: sa.Connection, source_id: int, ground: int) -> tuple[str, datetime | None] | None:
     """Id and creation of the newest job first seen by run `ground` or an earlier one."""
     query = (

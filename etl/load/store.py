@@ -106,6 +106,11 @@ class Store:
         self._untouched = self._untouched and not found
         return found
 
+    def was_known(self, ids: Sequence[str]) -> bool:
+        """Whether an earlier run has seen one of these jobs."""
+        run_id = self.committed.run_id or 0
+        return self.read(lambda conn: lookup.seen_before(conn, self.source_id, ids, run_id))
+
     def listed_beside(self, place: int, *, above: bool, skip: int = 0) -> tuple[str, int] | None:
         """Id and position of the nearest listed job above this place, or below it, after `skip` others."""
         return self.read(

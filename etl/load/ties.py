@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import takewhile
 
 import sqlalchemy as sa
 
@@ -12,6 +13,8 @@ from etl.schema.tables import video_jobs
 
 _job = video_jobs.c
 _other = video_jobs.alias("other")
+#: Jobs of one second that are looked for below the oldest one listed.
+_TIED = 1_000
 
 
 def suspected_seconds(conn: sa.Connection, source_id: int, run_id: int, limit: int) -> list[datetime]:
@@ -48,10 +51,12 @@ def jobs_beside(
 
 
 def below_in_its_second(conn: sa.Connection, source_id: int, position: int) -> list[tuple[str, int]]:
-    """Ids and positions of listed jobs of the same second as the job at this position, and below it."""
-    born = sa.select(_job.created_at).where(_job.source_id == source_id, _job.list_position == position)
-    where = (_job.source_id == source_id, _job.unlisted_at.is_(None), _job.list_position < position)
-    query = sa.select(_job.job_id, _job.list_position).where(
-        *where, is_placed(), _job.created_at == born.limit(1).scalar_subquery()
+    """Ids and positions of listed jobs next below this position, as long as they are of the second of the job
+    that stands there. One of another second ends it: what lies below has nothing to do with ties."""
+    born = conn.scalar(
+        sa.select(_job.created_at).where(_job.source_id == source_id, _job.list_position == position)
     )
-    return [(row.job_id, row.list_position) for row in conn.execute(query)]
+    where = (_job.source_id == source_id, _job.unlisted_at.is_(None), _job.list_position < position)
+    query = sa.select(_job.job_id, _job.list_position, _job.created_at).where(*where, is_placed())
+    rows = conn.execute(query.order_by(_job.list_position.desc()).limit(_TIED))
+    return [(row.job_id, row.list_position) for row in takewhile(lambda row: row.created_at == born, rows)]

@@ -36,10 +36,12 @@ def reconcile(run: Run, *, accept_suspicious: bool = False) -> None:
         downwards = run.lists_newest_first and order.lists_newest_first(run)
         oldest, unproved = _newest_first(run) if downwards else _segments(run, listed)
         run.flush()
-        place = second_look.look_again(run, _oldest_place(run, oldest))
+        place, unsaid = _oldest_place(run, oldest), 0
+        if not accept_suspicious:
+            place, unsaid = second_look.look_again(run, place)
         missing, aged = _lost(run, place, strange)
         if not accept_suspicious:
-            _judge(run, listed, missing, aged, unproved)
+            _judge(run, listed, missing + unsaid, aged, unproved)
         elif newest is not None and missing + aged >= listed:
             reason = "none of the jobs known as listed was listed any more, and that was accepted"
             run.open_gap(Gap(newest[1], None, newest[0], oldest, reason, accepted=True))

@@ -18,17 +18,20 @@ PAGES = 20
 SECONDS = 200
 
 
-def look_again(run: Run, oldest: int | None) -> int | None:
-    """Take back what was suspected and is shown, or cannot be said. Returns the position below which all has
-    aged out: jobs of the oldest one's own second are looked for as well."""
+def look_again(run: Run, oldest: int | None) -> tuple[int | None, int]:
+    """Take back what was suspected and is shown, or cannot be said; returns how many cannot be said. They are
+    not concluded upon, and speak against a scan that looks wrong all the same.
+
+    Before it stands the position below which all has aged out: jobs of the oldest one's own second are
+    looked for as well.
+    """
     store, run_id = run.store, run.store.committed.run_id or 0
     place = _suspect_below(run, oldest)
     found = store.read(lambda conn: ties.suspected_seconds(conn, store.source_id, run_id, SECONDS))
-    for moment in found:
-        _look_at(run, run_id, moment)
+    unsaid = sum(_look_at(run, run_id, moment) for moment in found)
     if found:
         run.flush()
-    return place
+    return place, unsaid
 
 
 def _suspect_below(run: Run, oldest: int | None) -> int | None:
@@ -41,7 +44,8 @@ def _suspect_below(run: Run, oldest: int | None) -> int | None:
     return min((place for _, place in below), default=oldest)
 
 
-def _look_at(run: Run, run_id: int, moment: datetime) -> None:
+def _look_at(run: Run, run_id: int, moment: datetime) -> int:
+    """How many of the second's suspects it cannot say anything of."""
     store = run.store
     suspects = set(store.read(lambda conn: ties.suspects_of(conn, store.source_id, run_id, moment)))
     rows, pages = _page_around(run, moment), 1
@@ -49,9 +53,10 @@ def _look_at(run: Run, run_id: int, moment: datetime) -> None:
         run.batch.glanced.append(rows)
         suspects.difference_update(row.job_id for row in rows.jobs)
         if _passes(rows, moment, newest_first=run.lists_newest_first):
-            return
+            return 0
         rows, pages = _next_page(run, rows) if pages < PAGES else None, pages + 1
     store.suspect(list(suspects), again=False)
+    return len(suspects)
 
 
 def _next_page(run: Run, rows: PageRows) -> PageRows | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from etl.errors import GatewayError, OrderIgnored, SuspiciousScan
@@ -31,6 +31,7 @@ class Segment:
     first: bool = True
     retries: int = 0
     doubted: bool = False  # it was at the list's end, which is asked for once more
+    passed: Sequence[str] = ()  # the jobs of the page that was taken last
 
 
 class Segments:
@@ -97,7 +98,7 @@ class Segments:
             self.oldest = rows.jobs[0].job_id
         if segment.end is None:
             self.ending.saw(rows)
-        segment.first = False
+        segment.first, segment.passed = False, [row.job_id for row in rows.jobs]
         segment.reached = segment.reached or reaches(segment.end)(rows)
         run.commit_if_due()
 
@@ -142,8 +143,10 @@ class Segments:
 
     def replace_cursor(self, name: str, request: PageRequest, error: GatewayError) -> None:
         segment = self._segments[name]
-        if not segment.first:  # deleted since the page that it ended
+        if not segment.first:  # deleted since the page that it ended, unless that page was another account's
             self.run.flush()
+            if not self.run.store.was_known(segment.passed):
+                raise error
             place = known_gaps.position(self.run, request.after)
             segment.start = None if place is None else Boundary(str(request.after), place, None)
         if segment.start is None:
