@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from etl import log
-from etl.load import Store, placing, store
+from etl.load import Store, batch_writer, placing, store
 from etl.load.source_health import read_health
 from etl.pipeline import both_ends, incremental, newest_first
 from etl.simulator import World
@@ -31,7 +31,7 @@ PLACES: dict[str, tuple[Any, str]] = {
     "open": (store, "read_state"),
     "walk": (incremental, "_believable"),
     "batch": (placing, "_find_places"),
-    "every commit": (store, "advance_frontier"),
+    "every commit": (batch_writer, "advance_frontier"),
 }
 
 
