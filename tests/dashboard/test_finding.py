@@ -73,7 +73,7 @@ def test_a_heading_sorts_and_a_second_click_turns_it_around(site: Site):
 @pytest.mark.parametrize("path", ["/jobs?sort=prompt", "/tables/models?sort=nothing", "/tables/runs?sort=-x"])
 def test_a_column_that_is_not_there_is_named(site: Site, path: str):
     answer = site.get(path)
-    assert answer.status == 400 and "one of: " in text(answer.text)
+    assert answer.status == 400 and "One of: " in text(answer.text)
 
 
 def test_old_addresses_still_sort(site: Site, made: Rig):
