@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from etl.cli.errors import INTERRUPTED
-
 _END = 0
+#: As a shell has it: 128 + SIGINT. Not from etl.cli.errors, which would be loaded before a hangup is held.
+_INTERRUPTED = 130
 _SHOW_CURSOR = "\x1b[?25h"
 _held: list[int] = []
 
@@ -94,4 +94,4 @@ def _leave_at_once() -> NoReturn:
     if sys.stderr.isatty():
         os.write(2, _SHOW_CURSOR.encode())
     os.write(2, b"interrupted\n")
-    os._exit(INTERRUPTED)
+    os._exit(_INTERRUPTED)
