@@ -111,6 +111,7 @@ REPORTS = {
     "weekly": f"SELECT CAST(date_trunc('week', {DAY}) AS DATE), {COUNTS} FROM job GROUP BY 1",
     "monthly": f"SELECT CAST(date_trunc('month', {DAY}) AS DATE), {COUNTS} FROM job GROUP BY 1",
     "hourly": f"SELECT {HOUR}, {COUNTS} FROM job GROUP BY 1",
+    "minutely": f"SELECT date_trunc('minute', created), {COUNTS} FROM job GROUP BY 1",
     "models": f"SELECT provider, model, {COUNTS} FROM job GROUP BY ALL",
     "cost": """SELECT provider, model, currency, COUNT(*), SUM(seconds), SUM(cost),
       COUNT(*) FILTER (cost IS NULL) FROM job WHERE outcome = 'completed' GROUP BY ALL""",
