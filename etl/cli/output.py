@@ -56,12 +56,18 @@ def _plain_json(value: Any) -> Any:
     raise TypeError(f"no JSON form for {type(value).__name__}")
 
 
-def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:
-    """Rows under headings; columns in `right` hold numbers. A pipe gets aligned columns, two blanks apart."""
+def print_table(
+    headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), whole: bool = False
+) -> None:
+    """Rows under headings; columns in `right` hold numbers. A pipe gets aligned columns, two blanks apart.
+
+    On a terminal that is too narrow columns are left out, unless all are wanted (`whole`) or hardly any would
+    be left: then each row is told a field a line.
+    """
     headings = [make_printable(heading) for heading in headings]
     cells = [[make_printable(cell) for cell in row] for row in rows]
     if on_terminal():
-        _draw_table(headings, cells, right)
+        _draw_table(headings, cells, right, whole)
         return
     lines = [list(headings), *cells]
     widths = [max(len(line[column]) for line in lines) for column in range(len(headings))]
@@ -73,7 +79,9 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right
         print("  ".join(padded).rstrip())
 
 
-def _draw_table(headings: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence[int]) -> None:
+def _draw_table(
+    headings: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence[int], whole: bool
+) -> None:
     from rich.box import Box
     from rich.table import Table
     from rich.text import Text
@@ -82,6 +90,9 @@ def _draw_table(headings: Sequence[str], cells: Sequence[Sequence[str]], right: 
 
     target = make_console()
     fitted = fit_columns(headings, cells, right, target.width)
+    if fitted.left_out and (whole or len(fitted.left_out) >= len(fitted.columns)):
+        _print_fields(headings, cells)
+        return
     target.width = max(target.width, fitted.width)  # an id that is wider than the terminal is shown whole
     drawn = Table(box=Box(_RULE), pad_edge=False, padding=(0, 1, 0, 0), show_edge=False, header_style="bold")
     for column, width in zip(fitted.columns, fitted.widths, strict=True):
@@ -92,6 +103,17 @@ def _draw_table(headings: Sequence[str], cells: Sequence[Sequence[str]], right: 
     target.print(drawn, soft_wrap=False)
     if fitted.left_out:
         print_line(f"left out because the terminal is too narrow: {', '.join(fitted.left_out)}", DIM)
+
+
+def _print_fields(headings: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+    """A field a line, and an empty line between rows; the terminal breaks what is longer than it is wide."""
+    names = max(len(heading) for heading in headings)
+    for number, row in enumerate(cells):
+        if number:
+            print_line()
+        for heading, cell in zip(headings, row, strict=True):
+            if heading:  # a bar has none
+                print_line(f"{heading.ljust(names)}  {cell}".rstrip())
 
 
 def make_printable(text: str) -> str:

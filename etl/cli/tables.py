@@ -88,4 +88,4 @@ def show_table(each: Table, zone: str) -> None:
         headings.append("")
         cells = [[*row, bar] for row, bar in zip(cells, drawn, strict=True)]
         sums = [[*line, ""] for line in sums]
-    print_table(headings, [*cells, *sums], right=right)
+    print_table(headings, [*cells, *sums], right=right, whole=0 < len(each.columns) <= each.asked)

@@ -56,6 +56,19 @@ def test_a_terminal_of_any_width_shows_each_row_on_a_line(mirrored: Command):
         assert all(job in listed for job in ids), width
 
 
+def test_what_does_not_fit_beside_an_id_is_told_a_field_a_line(mirrored: Command):
+    """What somebody selected is shown; and a list of ids alone answers nothing."""
+    asked = "SELECT job_id, model, status, created_at, 2.50 AS cost FROM job_facts ORDER BY job_id LIMIT 2"
+    said = _screen(mirrored, "80", "sql", asked)
+    one, two = (dict(line.split(None, 1) for line in row.splitlines()) for row in said.strip().split("\n\n"))
+    for row in (one, two):
+        assert list(row) == ["job_id", "model", "status", "created_at", "cost"]
+        assert row["job_id"].endswith(":openai") and row["model"].startswith("sora-2")
+    listed = _screen(mirrored, "80", "report", "open", "--since", "9999d")
+    assert "left out" not in listed and re.search(r"^age_seconds +[\d,.]+$", listed, re.MULTILINE)
+    assert "model" in _screen(mirrored, "80", "report", "models", "--since", "9999d").splitlines()[1]
+
+
 def _screen(command: Command, width: str, *arguments: str) -> str:
     code, text = command.on_terminal(*arguments, COLUMNS=width)
     assert code == 0, text
