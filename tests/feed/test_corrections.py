@@ -195,12 +195,10 @@ def test_what_a_mask_has_hidden_stays_hidden(engine: sa.Engine, tmp_path: Path) 
     assert len({row["prompt"] for row in rows}) == 2
 
 
-@kinds
+@pytest.mark.parametrize("kind", ["duckdb", "delta", "iceberg"])  # files hold history only
 @sqlite
 def test_a_twin_that_was_found_late_is_told(engine: sa.Engine, tmp_path: Path, kind: str) -> None:
     """At the end of a whole scan: its jobs were delivered long before."""
-    if kind == "filesystem":
-        pytest.skip("files hold history only")
     writers = [Writer(engine, add_source(engine, name), seed) for seed, name in enumerate("ab")]
     for writer in writers:
         writer.step(new=4, changes=0)
