@@ -25,7 +25,7 @@ def test_they_are_kept_or_named(engine: sa.Engine) -> None:
     if engine.dialect.name == "postgresql":
         with engine.begin() as connection:
             connection.exec_driver_sql("CREATE MATERIALIZED VIEW days AS SELECT * FROM daily_jobs")
-        with pytest.raises(SchemaMismatch, match=r"2 views of yours.*days, spend") as found:
+        with pytest.raises(SchemaMismatch, match=r"2 of your views.*days, spend") as found:
             migrate.upgrade_schema(engine)
         assert "pg_dump --schema-only -t days -t spend" in str(found.value.hint)
         with engine.begin() as connection:
