@@ -197,10 +197,6 @@ _LOAD_DATA_LOCAL = 1 << 7
 _MULTI_STATEMENTS = 1 << 16
 
 
-#: Milliseconds; MySQL limits questions only.
-_LONGEST_READ = "max_execution_time = 900000"
-
-
 def _mysql_arguments(url: sa.URL) -> dict[str, Any]:
     arguments: dict[str, Any] = {"connect_timeout": 10, "read_timeout": 900, "write_timeout": 60}
     arguments = {name: value for name, value in arguments.items() if name not in url.query}
@@ -215,8 +211,9 @@ def _prepare_mysql(engine: sa.Engine, idle_transaction_timeout: float) -> None:
         f"innodb_lock_wait_timeout = {LOCK_WAIT}, lock_wait_timeout = {LOCK_WAIT}, "
         "sql_safe_updates = 0, sql_select_limit = DEFAULT, sql_big_selects = 1"
     )
-    # A server's own limit is made for people's questions, not for a migration.
-    own = f"idle_transaction_timeout = {max(1, round(idle_transaction_timeout))}, max_statement_time = 900"
+    # A server's own limit is made for people's questions, not for a migration, nor for an export that is
+    # written as it is read: its statement lasts as long as the file. MySQL limits questions only.
+    own = f"idle_transaction_timeout = {max(1, round(idle_transaction_timeout))}, max_statement_time = 0"
 
     @sa.event.listens_for(engine, "do_connect")
     def _able_to_load(_dialect: Any, _record: Any, _arguments: Any, options: dict[str, Any]) -> None:
@@ -230,4 +227,4 @@ def _prepare_mysql(engine: sa.Engine, idle_transaction_timeout: float) -> None:
         mariadb = "mariadb" in connection.get_server_info().lower()
         engine.dialect.name = "mariadb" if mariadb else "mysql"
         with connection.cursor() as cursor:
-            cursor.execute(f"SET {settings}, {own if mariadb else _LONGEST_READ}")
+            cursor.execute(f"SET {settings}, {own if mariadb else 'max_execution_time = 0'}")

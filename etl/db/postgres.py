@@ -15,8 +15,6 @@ import sqlalchemy as sa
 _TRANSLATED = {"pgbouncer": ("true", {"prepare_threshold": None})}
 _ELSEWHERE = {"schema": "options=-csearch_path%3DNAME", "sslaccept": "sslmode=verify-full"}
 _NUMBERS = ("prepare_threshold",)
-#: Of one statement, as MariaDB's connections have it too.
-_LONGEST = "15min"
 #: To compile a report takes longer than it saves: 0.9 s of 1.1 s for daily_jobs.
 _OF_NEWER_SERVERS = {"jit": "off", "transaction_timeout": "0"}
 #: Reported to the client by the server, so that a pooler knows them, and keeps them for each client.
@@ -68,7 +66,7 @@ def prepare_connections(engine: sa.Engine, lock_wait: float, idle_transaction_ti
         "default_transaction_isolation": "read committed",
         "lock_timeout": f"{lock_wait}s",
         "idle_in_transaction_session_timeout": f"{round(idle_transaction_timeout * 1000)}ms",
-        "statement_timeout": _LONGEST,
+        "statement_timeout": "0",
     }
     if "statement_timeout" in str(engine.url.query.get("options", "")):
         del settings["statement_timeout"]

@@ -184,19 +184,25 @@ class Store:
 
     def forget_suspects(self) -> None:
         """The scan proved nothing: take back what it suspected. A crash before leaves mere suspicion."""
-        run_id = self.committed.run_id
-        if run_id is not None and self.lease.held:
-            with write_transaction(self.engine) as conn:
-                self.lease.write(conn)
-                forget_suspects(conn, self.source_id, run_id)
+        if (run_id := self.committed.run_id) is not None:
+            self._write_leased(lambda conn: forget_suspects(conn, self.source_id, run_id))
 
     def suspect(self, ids: Sequence[str], *, again: bool = True) -> None:
         """Remember that this run did not see these jobs; `again=False` takes it back."""
         run_id = self.committed.run_id
-        if ids and run_id is not None and self.lease.held:
-            with write_transaction(self.engine) as conn:
+        if ids and run_id is not None:
+            self._write_leased(
+                lambda conn: suspect_jobs(conn, self.source_id, run_id if again else None, ids)
+            )
+
+    def _write_leased(self, write: Callable[[sa.Connection], None]) -> None:
+        def once() -> None:
+            with storage_errors(), write_transaction(self.engine) as conn:
                 self.lease.write(conn)
-                suspect_jobs(conn, self.source_id, run_id if again else None, ids)
+                write(conn)
+
+        if self.lease.held:
+            self._retry_patiently(once)
 
     def renew(self) -> None:
         """Renew a lease that is held, between commits. Raises LeaseLost."""

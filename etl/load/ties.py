@@ -4,21 +4,33 @@ from __future__ import annotations
 
 from datetime import datetime
 from itertools import takewhile
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
 from etl.load.lookup import is_placed
 from etl.load.unlisting import suspect_conditions
+from etl.records import as_utc
 from etl.schema.tables import video_jobs
 
 _job = video_jobs.c
 _other = video_jobs.alias("other")
-#: Jobs of one second that are looked for below the oldest one listed.
-_TIED = 1_000
+#: Jobs of one second that are looked for below the oldest one listed, and suspects of one scan: where there
+#: are more, whole stretches are gone and not single jobs.
+_TIED, _SUSPECTS = 1_000, 10_000
 
 
-def suspected_seconds(conn: sa.Connection, source_id: int, run_id: int, limit: int) -> list[datetime]:
-    """Creations (UTC) that this run's suspects share with other listed jobs, oldest first."""
+class Tied(NamedTuple):
+    """A listed job, its place, and the second of its creation (UTC)."""
+
+    job_id: str
+    position: int
+    moment: datetime
+
+
+def tied_suspects(conn: sa.Connection, source_id: int, run_id: int) -> list[tuple[str, datetime]]:
+    """This run's suspects that share their creation (UTC) with other listed jobs; none where there are more
+    than can be looked for."""
     shared = (
         sa.select(sa.literal(1))
         .where(
@@ -29,34 +41,43 @@ def suspected_seconds(conn: sa.Connection, source_id: int, run_id: int, limit: i
         )
         .exists()
     )
-    query = sa.select(_job.created_at).distinct().where(*suspect_conditions(source_id, run_id), shared)
-    return list(conn.scalars(query.order_by(_job.created_at).limit(limit)))
+    query = sa.select(_job.job_id, _job.created_at).where(*suspect_conditions(source_id, run_id), shared)
+    rows = conn.execute(query.limit(_SUSPECTS + 1)).fetchall()
+    return [] if len(rows) > _SUSPECTS else [(row.job_id, as_utc(row.created_at)) for row in rows]
 
 
-def suspects_of(conn: sa.Connection, source_id: int, run_id: int, moment: datetime) -> list[str]:
-    """The suspects that were created then (UTC)."""
-    where = (*suspect_conditions(source_id, run_id), _job.created_at == moment)
-    return list(conn.scalars(sa.select(_job.job_id).where(*where)))
+def edge_of_second(conn: sa.Connection, source_id: int, moment: datetime, *, highest: bool) -> int | None:
+    """The lowest place of a listed job that was created then (UTC), or the highest one."""
+    where = (_job.source_id == source_id, _job.created_at == moment, _job.unlisted_at.is_(None), is_placed())
+    edge = sa.func.max(_job.list_position) if highest else sa.func.min(_job.list_position)
+    found: int | None = conn.scalar(sa.select(edge).where(*where))
+    return found
 
 
 def jobs_beside(
-    conn: sa.Connection, source_id: int, moment: datetime, *, newer: bool, limit: int
-) -> list[str]:
-    """The nearest listed jobs that were created before this second (UTC), or after it."""
+    conn: sa.Connection, source_id: int, place: int, *, above: bool, limit: int
+) -> list[tuple[str, int]]:
+    """Ids and positions of the listed jobs next above this place, or below it, that nobody suspects."""
     listed = (_job.source_id == source_id, _job.unlisted_at.is_(None), _job.suspect_run_id.is_(None))
-    beside = _job.created_at > moment if newer else _job.created_at < moment
-    order = _job.list_position if newer else _job.list_position.desc()
-    query = sa.select(_job.job_id).where(*listed, beside, is_placed()).order_by(order)
-    return list(conn.scalars(query.limit(limit)))
+    beside = _job.list_position > place if above else _job.list_position < place
+    query = sa.select(_job.job_id, _job.list_position).where(*listed, beside, is_placed())
+    query = query.order_by(_job.list_position if above else _job.list_position.desc())
+    return [(row.job_id, row.list_position) for row in conn.execute(query.limit(limit))]
 
 
-def below_in_its_second(conn: sa.Connection, source_id: int, position: int) -> list[tuple[str, int]]:
-    """Ids and positions of listed jobs next below this position, as long as they are of the second of the job
-    that stands there. One of another second ends it: what lies below has nothing to do with ties."""
-    born = conn.scalar(
-        sa.select(_job.created_at).where(_job.source_id == source_id, _job.list_position == position)
-    )
+def below_in_its_second(conn: sa.Connection, source_id: int, position: int | None) -> list[Tied]:
+    """Listed jobs next below this position, as long as they are of the second of the job that stands there.
+    One of another second ends it: what lies below has nothing to do with ties."""
+    if position is None:
+        return []
+    at = (_job.source_id == source_id, _job.list_position == position)
+    born = conn.scalar(sa.select(_job.created_at).where(*at))
+    if born is None:
+        return []
     where = (_job.source_id == source_id, _job.unlisted_at.is_(None), _job.list_position < position)
     query = sa.select(_job.job_id, _job.list_position, _job.created_at).where(*where, is_placed())
     rows = conn.execute(query.order_by(_job.list_position.desc()).limit(_TIED))
-    return [(row.job_id, row.list_position) for row in takewhile(lambda row: row.created_at == born, rows)]
+    return [
+        Tied(row.job_id, row.list_position, as_utc(born))
+        for row in takewhile(lambda row: row.created_at == born, rows)
+    ]

@@ -163,8 +163,8 @@ class Run:
         self.obey()
 
     def _is_full(self) -> bool:
-        pages = self.batch.pages
-        return len(pages) >= PAGES_PER_BATCH or sum(p.page.size for _, p in pages) >= BYTES_PER_BATCH
+        pages = [*(rows for _, rows in self.batch.pages), *self.batch.glanced]
+        return len(pages) >= PAGES_PER_BATCH or sum(rows.page.size for rows in pages) >= BYTES_PER_BATCH
 
     def follow(self, request: PageRequest | None, hold: read_ahead.Test | None = None) -> Iterator[PageRows]:
         """The pages from `request` on, read ahead until `hold` is true for one."""

@@ -1,5 +1,9 @@
 """Jobs of one second: a gateway may give them another order at each request, and then a scan that turns a
-page among them passes one unseen. It is looked for once more, on one page that shows its whole second."""
+page among them passes one unseen. They are looked for once more, on pages that show their whole second.
+
+Only a page that leads there from a job which the scan has just shown, and shows that job's neighbour too,
+says anything: a cursor that nobody knows may be answered by an empty page, or by the first one.
+"""
 
 from __future__ import annotations
 
@@ -7,85 +11,132 @@ from datetime import datetime
 
 from etl.errors import DeadCursor, GatewayError, NotFound
 from etl.load import ties
+from etl.pipeline.page_fetcher import MOST
 from etl.pipeline.run import Run
 from etl.records import PageRequest, PageRows
 
-#: Jobs that a page may hold; known jobs beside a second that are tried as a cursor.
-MOST, CURSORS = 100, 3
-#: Pages of one second, where they are capped.
-PAGES = 20
-#: Seconds that one scan looks at again.
-SECONDS = 200
+#: Listed jobs beside a second that are tried as a cursor; pages of one second, where they are capped.
+CURSORS, PAGES = 3, 20
+#: Seconds that one scan asks for; after so many in a row that nobody could say anything of, it asks no more.
+SECONDS, IN_VAIN = 200, 3
 
 
 def look_again(run: Run, oldest: int | None) -> tuple[int | None, int]:
-    """Take back what was suspected and is shown, or cannot be said; returns how many cannot be said. They are
-    not concluded upon, and speak against a scan that looks wrong all the same.
+    """Returns the position below which all has aged out, and of how many jobs nothing can be said.
 
-    Before it stands the position below which all has aged out: jobs of the oldest one's own second are
-    looked for as well.
+    `oldest` is the position of the oldest job listed (None: unknown). Jobs of its own second below it are
+    looked for as well. Suspects that are shown, or of which nothing can be said, are suspects no more; the
+    latter still speak against a scan that looks wrong.
     """
     store, run_id = run.store, run.store.committed.run_id or 0
-    place = _suspect_below(run, oldest)
-    found = store.read(lambda conn: ties.suspected_seconds(conn, store.source_id, run_id, SECONDS))
-    unsaid = sum(_look_at(run, run_id, moment) for moment in found)
-    if found:
-        run.flush()
-    return place, unsaid
-
-
-def _suspect_below(run: Run, oldest: int | None) -> int | None:
-    if oldest is None:
-        return None
-    store = run.store
+    suspects = store.read(lambda conn: ties.tied_suspects(conn, store.source_id, run_id))
     below = store.read(lambda conn: ties.below_in_its_second(conn, store.source_id, oldest))
-    if below:
-        store.suspect([job_id for job_id, _ in below])
-    return min((place for _, place in below), default=oldest)
-
-
-def _look_at(run: Run, run_id: int, moment: datetime) -> int:
-    """How many of the second's suspects it cannot say anything of."""
-    store = run.store
-    suspects = set(store.read(lambda conn: ties.suspects_of(conn, store.source_id, run_id, moment)))
-    rows, pages = _page_around(run, moment), 1
-    while rows is not None:
-        run.batch.glanced.append(rows)
-        suspects.difference_update(row.job_id for row in rows.jobs)
-        if _passes(rows, moment, newest_first=run.lists_newest_first):
-            return 0
-        rows, pages = _next_page(run, rows) if pages < PAGES else None, pages + 1
-    store.suspect(list(suspects), again=False)
-    return len(suspects)
-
-
-def _next_page(run: Run, rows: PageRows) -> PageRows | None:
-    """Of a second that a capped page does not show whole."""
-    try:
-        return None if rows.page.following is None else run.pages.fetch(rows.page.following)
-    except GatewayError:
-        return None
-
-
-def _page_around(run: Run, moment: datetime) -> PageRows | None:
-    """The page that begins with this second; None where it cannot be had."""
-    store, down = run.store, run.lists_newest_first
-    beside = store.read(
-        lambda conn: ties.jobs_beside(conn, store.source_id, moment, newer=down, limit=CURSORS)
+    look = _Look(
+        run, {moment: None for _, moment in [*suspects, *((b.job_id, b.moment) for b in below)]}, oldest
     )
-    cursors: list[str | None] = [*beside]
-    for cursor in cursors or [None]:
-        try:
-            return run.pages.fetch(PageRequest(cursor, "desc" if down else "asc", MOST))
-        except (DeadCursor, NotFound):
-            continue
-        except GatewayError:
-            return None
-    return None
+    look.ask_for_seconds()
+    unsaid = [job for job, moment in suspects if moment in look.pending and job not in look.shown]
+    store.suspect(unsaid, again=False)
+    place, vague = _oldest_place(run, look, oldest, below)
+    return place, len(unsaid) + vague
 
 
-def _passes(rows: PageRows, moment: datetime, *, newest_first: bool) -> bool:
-    """The page shows what stands behind the whole second."""
-    times = [row.created_at for row in rows.jobs if row.created_at is not None]
-    beyond = any(time < moment for time in times) if newest_first else any(time > moment for time in times)
-    return beyond or rows.page.ends
+def _oldest_place(
+    run: Run, look: _Look, oldest: int | None, below: list[ties.Tied]
+) -> tuple[int | None, int]:
+    """All that is shown of the oldest second is listed; where that cannot be said, none of it aged out."""
+    vague = [tied for tied in below if tied.moment in look.pending and tied.job_id not in look.shown]
+    kept = [tied.position for tied in below if tied.job_id in look.shown or tied in vague]
+    place = min(kept, default=oldest)
+    amid = [tied for tied in below if tied.job_id not in look.shown and tied not in vague]
+    run.store.suspect([tied.job_id for tied in amid if place is not None and tied.position > place])
+    return place, len(vague)
+
+
+class _Look:
+    """`pending` are the seconds (UTC) of which nothing is said yet, `shown` the jobs on all its pages."""
+
+    def __init__(self, run: Run, seconds: dict[datetime, None], floor: int | None) -> None:
+        self._run, self._floor, self._down = run, floor, run.lists_newest_first
+        self.pending = dict.fromkeys(sorted(seconds, reverse=self._down))
+        self.shown: set[str] = set()
+
+    def ask_for_seconds(self) -> None:
+        asked = vain = 0
+        for moment in list(self.pending):
+            if moment not in self.pending:
+                continue  # a page for another second has shown it whole
+            if asked == SECONDS or vain == IN_VAIN:
+                break
+            asked += 1
+            vain = 0 if self._ask_for(moment) else vain + 1
+        if asked:
+            self._run.flush()
+
+    def _ask_for(self, moment: datetime) -> bool:
+        """Whether pages have shown the whole second."""
+        witness, cursors = self._way_to(moment)
+        for cursor in cursors:
+            try:
+                ended, said = self._read(cursor, moment, witness)
+                if ended and said:  # an end may be a lie: it is asked for twice
+                    ended, said = self._read(cursor, moment, witness)
+            except (DeadCursor, NotFound):
+                continue
+            except GatewayError:
+                return False
+            if said:
+                self.pending.pop(moment, None)
+            return said
+        return False
+
+    def _way_to(self, moment: datetime) -> tuple[str | None, list[str | None]]:
+        """The listed job next to this second, and those behind it as cursors: pages from there show it.
+        None is the list's beginning."""
+        near: list[str | None] = [*self._beside(moment)]
+        if len(near) <= CURSORS:
+            near.append(None)
+        return near[0], near[1:] or [None]
+
+    def _beside(self, moment: datetime) -> list[str]:
+        read, source_id, down = self._run.store.read, self._run.store.source_id, self._down
+        edge = read(lambda conn: ties.edge_of_second(conn, source_id, moment, highest=down))
+        if edge is None:
+            return []
+        near = read(lambda conn: ties.jobs_beside(conn, source_id, edge, above=down, limit=CURSORS + 1))
+        return [job_id for job_id, place in near if down or self._floor is None or place >= self._floor]
+
+    def _read(self, cursor: str | None, moment: datetime, witness: str | None) -> tuple[bool, bool]:
+        """Whether the list's end was met, and whether the second was shown whole."""
+        request, seen = PageRequest(cursor, "desc" if self._down else "asc", MOST), set[str]()
+        for _ in range(PAGES):
+            rows = self._run.pages.fetch(request)
+            self._take(rows, seen)
+            told = bool(seen) and (witness is None or witness in seen)
+            if (last := self._beyond(rows, moment)) is not None:
+                if told:
+                    self._conclude(moment, last)
+                return False, told
+            if rows.page.following is None:
+                return True, told and rows.page.ends
+            request = rows.page.following
+        return False, False
+
+    def _take(self, rows: PageRows, seen: set[str]) -> None:
+        ids = [row.job_id for row in rows.jobs]
+        seen.update(ids)
+        self.shown.update(ids)
+        self._run.batch.glanced.append(rows)
+        self._run.commit_if_due()
+
+    def _beyond(self, rows: PageRows, moment: datetime) -> datetime | None:
+        """The page's last creation, where it lies behind the second."""
+        times = [row.created_at for row in rows.jobs if row.created_at is not None]
+        last = min(times, default=moment) if self._down else max(times, default=moment)
+        return last if (last < moment if self._down else last > moment) else None
+
+    def _conclude(self, moment: datetime, last: datetime) -> None:
+        """All seconds between have been shown whole as well."""
+        first, end = sorted((moment, last))
+        for second in [second for second in self.pending if first <= second <= end and second != last]:
+            del self.pending[second]

@@ -117,6 +117,8 @@ def test_postgres_session(engine):
     )
     assert settings(engine, asked) == ["utc", "read committed", "1min", "30s"]
     assert settings(engine, "SHOW application_name;SHOW client_encoding") == ["bifrost-etl", "utf8"]
+    # An export's statement lasts as long as its file, a migration's as long as the table.
+    assert settings(engine, "SHOW statement_timeout") == ["0"]
 
 
 @only("mariadb")
@@ -125,6 +127,7 @@ def test_mariadb_session(engine):
     found = settings(engine, ";".join(f"SELECT @@{name}" for name in asked.split(";")))
     assert found == ["+00:00", "read-committed", "60", "30", "utf8mb4"]
     assert "strict_trans_tables" in settings(engine, "SELECT @@sql_mode")[0]
+    assert float(settings(engine, "SELECT @@max_statement_time")[0]) == 0
 
 
 def test_instants_and_astral_text_survive(engine):
