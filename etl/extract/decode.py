@@ -1,18 +1,20 @@
 """A body becomes an envelope whose items are still bytes, so that one bad item is one reject.
 
 msgspec does it in one pass. It refuses the whole body for what is only one item's fault (a lone surrogate,
-NaN, a control character, a byte-order mark, deep nesting); then a scanner cuts the items out verbatim.
+NaN, a control character, a byte-order mark, deep nesting); then Python's own decoder cuts the items out.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 import msgspec
 
+from etl.extract.json_cutter import Garbled, cut_object
 from etl.json_parts import exceeds_parts
+
+__all__ = ["Envelope", "Garbled", "decode_members", "decode_object", "decode_page"]
 
 #: Items that a page may hold: a hundred times what may be asked for.
 MAX_ITEMS = 10_000
@@ -20,9 +22,6 @@ MAX_ITEMS = 10_000
 MAX_PARTS = 250_000
 #: Bytes beside `data` that are decoded leniently, which takes four times as much.
 MAX_LENIENT = 8 << 20
-
-_ITEM_END = re.compile(rb'["\[\]{},]')
-_TEXT_REST = re.compile(rb'(?:[^"\\]++|\\.)*+"', re.DOTALL)
 
 
 class Envelope(msgspec.Struct):
@@ -32,10 +31,6 @@ class Envelope(msgspec.Struct):
     listed: bool
     fields: dict[str, Any]
     extra_fields: bytes | None
-
-
-class Garbled(Exception):
-    """The body is no JSON object; the message says what is wrong."""
 
 
 class _Ordinary(msgspec.Struct, forbid_unknown_fields=True):
@@ -88,7 +83,7 @@ def _decode_any(body: bytes) -> Envelope:
         items = [bytes(item) for item in _ARRAY.decode(data or b"null") or []]
         fields = {n: msgspec.json.decode(v) for n, v in members.items()}
     except _UNREADABLE:
-        return _scan_page(body)
+        return _decode_patiently(body)
     return Envelope(items, data is not None, fields, _given_extra(extra))
 
 
@@ -106,7 +101,7 @@ def decode_object(body: bytes) -> tuple[bytes, dict[str, bytes]]:
     try:
         members = decode_members(body)
     except _UNREADABLE:
-        _check_object(body)
+        cut_object(body, "")
         return body, {}
     names = [name for name in members if name in ("videos", "content_filter", "extra_fields")]
     cut = {name: members.pop(name) for name in names}
@@ -117,122 +112,33 @@ def decode_object(body: bytes) -> tuple[bytes, dict[str, bytes]]:
     return b"{" + b",".join(pairs) + b"}", cut
 
 
-def _check_object(body: bytes) -> None:
-    text = body.removeprefix(b"\xef\xbb\xbf").strip()
-    if not text.startswith(b"{"):
-        raise Garbled("not a JSON object")
-    _check_item(text)
-
-
 def _given_extra(extra: bytes) -> bytes | None:
     return None if extra in (b"", b"null") else extra
 
 
-def _scan_page(body: bytes) -> Envelope:
-    """A body that msgspec refuses: `data` is cut out, its elements are taken verbatim, the rest is decoded
-    leniently. Elements are cut without recursion, so that one which is nested too deep costs only itself."""
-    body = body.removeprefix(b"\xef\xbb\xbf").strip()
-    start = _value_start(body, b"data")
-    if start is None or body[start : start + 1] != b"[":
-        return _without_list(_decode_leniently(body))
-    items, end = _cut_elements(body, start)
-    for item in items:
-        _check_item(item)
-    fields = _decode_leniently(body[:start] + b"null" + body[end:])
-    fields.pop("data", None)
-    return Envelope(items, True, fields, _repack_fields(fields))
-
-
-def _without_list(fields: dict[str, Any]) -> Envelope:
-    listed = "data" in fields
-    if fields.pop("data", None) is not None:
-        raise Garbled("JSON, but its `data` is no list")
-    return Envelope([], listed, fields, _repack_fields(fields))
-
-
-def _repack_fields(fields: dict[str, Any]) -> bytes | None:
-    extra = fields.pop("extra_fields", None)
-    return None if extra is None else json.dumps(extra).encode()
-
-
-def _check_item(item: bytes) -> None:
-    """An element that is no JSON at all may have swallowed its neighbours: then the body is broken."""
-    try:
-        json.loads(item.decode("utf-8", "surrogateescape"), strict=False)
-    except json.JSONDecodeError as error:
-        raise Garbled(f"not JSON: {error}") from None
-    except (RecursionError, ValueError):
-        return  # too deep, or a number too long: its own fault, and its own reject
-
-
-def _decode_leniently(body: bytes) -> dict[str, Any]:
-    if len(body) > MAX_LENIENT:
+def _decode_patiently(body: bytes) -> Envelope:
+    """A body that msgspec refuses: the elements of `data` stay as they are, the rest is decoded leniently."""
+    members, items = cut_object(body, "data")
+    data = members.pop("data", None)
+    if sum(map(len, members.values())) > MAX_LENIENT:
         raise Garbled(f"not to be read as it is: more than {MAX_LENIENT >> 20} MiB beside its `data`")
+    if items is None and data not in (None, b"null"):
+        raise Garbled("JSON, but its `data` is no list")
+    fields = {name: _decode_leniently(value) for name, value in members.items()}
+    extra = fields.pop("extra_fields", None)
+    packed = None if extra is None else json.dumps(extra).encode()
+    return Envelope(items or [], items is not None or data is not None, fields, packed)
+
+
+def _decode_leniently(value: bytes) -> Any:
     try:
-        parsed = json.loads(body.decode(), strict=False, parse_int=_read_integer)
-    except UnicodeDecodeError as error:
-        raise Garbled(f"not UTF-8 at byte {error.start}") from None
+        return json.loads(value.decode(), strict=False, parse_int=_read_integer)
+    except UnicodeDecodeError:
+        raise Garbled("not UTF-8") from None
     except RecursionError:
         raise Garbled("nested too deep") from None
-    except ValueError as error:
-        raise Garbled(f"not JSON: {error}") from None
-    if not isinstance(parsed, dict):
-        raise Garbled(f"JSON, but not an object: {type(parsed).__name__}")
-    return parsed
 
 
 def _read_integer(digits: str) -> int | float:
     """Python refuses to read integers of thousands of digits."""
     return int(digits) if len(digits) < 1000 else float(digits)
-
-
-def _value_start(body: bytes, name: bytes) -> int | None:
-    """Where the value of a top-level member begins."""
-    depth, at = 0, 0
-    while match := _ITEM_END.search(body, at):
-        mark, at = match[0], match.end()
-        if mark == b'"':
-            end = _string_end(body, at)
-            after = end
-            while body[after : after + 1].isspace():
-                after += 1
-            if depth == 1 and body[at : end - 1] == name and body[after : after + 1] == b":":
-                after += 1
-                while body[after : after + 1].isspace():
-                    after += 1
-                return after
-            at = end
-        elif mark in b"{[":
-            depth += 1
-        elif mark in b"}]":
-            depth -= 1
-    return None
-
-
-def _string_end(body: bytes, at: int) -> int:
-    """Just behind the quote that closes the string whose first character is at `at`."""
-    rest = _TEXT_REST.match(body, at)
-    if rest is None:
-        raise Garbled("truncated: it ends inside a text")
-    return rest.end()
-
-
-def _cut_elements(body: bytes, start: int) -> tuple[list[bytes], int]:
-    """The elements of the array at `start`, verbatim, and where it ends. No recursion."""
-    items: list[bytes] = []
-    depth, begin, at = 0, start + 1, start
-    while match := _ITEM_END.search(body, at):
-        mark, at = match[0], match.end()
-        if mark == b'"':
-            at = _string_end(body, at)
-        elif mark in b"[{":
-            depth += 1
-        elif mark == b"," and depth == 1:
-            items.append(body[begin : match.start()].strip())
-            begin = at
-        elif mark in b"]}":
-            depth -= 1
-            if depth == 0:
-                last = body[begin : match.start()].strip()
-                return items + ([last] if last or items else []), at
-    raise Garbled("truncated: it ends inside the list")
