@@ -21,10 +21,9 @@ _WITHOUT_COLUMN = frozenset({"upstream_latency"})
 
 def page_facts(page: RawPage, context: PageContext) -> tuple[PageFacts, CacheLookup | None]:
     """Facts and cache lookup; counts the envelope's unknown members."""
-    for name, value in _hide_secrets(
-        {clean_text(name): value for name, value in page.unknown.items()}, context
-    ).items():
-        context.unknown("page", name, value)
+    for name, value in page.unknown.items():
+        (shown,) = _hide_secrets({clean_text(name): None}, context)  # no value: it may be of any depth
+        context.unknown("page", shown, value)
     account = _key_name(_hide_secrets(page.account, context))
     if page.extra_fields is None:
         return PageFacts(account=account), None

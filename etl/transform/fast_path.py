@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from etl.json_parts import exceeds_parts
-from etl.records import JobRow, new_row
+from etl.records import JobRow, is_settled, new_row
 from etl.transform import parsers
 from etl.transform.jobs import (
     PageContext,
@@ -74,6 +74,10 @@ _decode = msgspec.json.Decoder(_OrdinaryJob).decode
 _decode_members = msgspec.json.Decoder(dict[str, Any]).decode
 _UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 _NONE: dict[str, Any] = {}
+#: By each status that a row of this way may have; a look into it is a call less for each job.
+_SETTLED = {
+    status: is_settled(status, ended=True) for status in ("queued", "in_progress", "completed", "failed")
+}
 _Times = tuple[datetime | None, datetime | None, datetime | None]
 #: What has no column: as JSON text, and as the content hash covers it.
 _Extra = tuple[str | None, str | None]
@@ -173,6 +177,6 @@ def _make_row(job: _OrdinaryJob, times: _Times, extra: _Extra, context: PageCont
     row = (
         key, provider, model, status, reported, progress, prompt, remixed, seconds, size,
         *parsers.parse_dimensions(size), *times, code, message, extra[0],
-        status == "completed" or status == "failed", content_hash(content),
+        _SETTLED[status], content_hash(content),
     )  # fmt: skip
     return new_row(row)

@@ -82,6 +82,19 @@ def test_extra_fields_that_are_no_object(sent: bytes, kind: str) -> None:
     assert transform(extra_fields=b"null").unknown == {}
 
 
+@pytest.mark.parametrize("prompts", ["store", "hash", "drop"])
+@pytest.mark.parametrize("deep", [90, 900])
+def test_whatever_an_unknown_member_of_the_envelope_holds(deep: int, prompts: Any) -> None:
+    nested: Any = {"\ud800": float("nan")}
+    for _ in range(deep):
+        nested = [nested]
+    raw = page(unknown={"note": nested, "n": 10**999, "prompt": nested, "b": True, "\ud800": None})
+    found = transform_page(raw, Options(prompts), source_provider=None).unknown
+    assert found[Unknown("page.note", "array")] == found[Unknown("page.n", "number")] == 1
+    assert found[Unknown("page.prompt", "array")] == found[Unknown("page.b", "boolean")] == 1
+    assert len(found) == 5
+
+
 def test_unknown_members_of_the_envelope() -> None:
     raw = page(unknown={"next_page": {"cursor": "x"}, "to\0tal": 3})
     assert transform_page(raw, Options(), source_provider=None).unknown == {
