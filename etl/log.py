@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MASK = "****"
 #: Stands in stored data where a gateway echoed a credential of ours.
 HIDDEN = "[credential hidden by bifrost-etl]"
-_CHATTY = ("urllib3", "apscheduler", "alembic", "uvicorn.access", "asyncio")
+_CHATTY = ("urllib3", "apscheduler", "alembic", "uvicorn.access", "asyncio", "apprise")
 T = TypeVar("T")
 LogEvent = MutableMapping[str, Any]
 _SECRET_KEYS = {
@@ -182,7 +182,9 @@ def set_up_logging(level: str, format: str, redactor: Redactor, stream: IO[str] 
     root.addHandler(handler)
     root.setLevel(_threshold)
     for name in _CHATTY:
-        logging.getLogger(name).setLevel(logging.DEBUG if _threshold == logging.DEBUG else logging.WARNING)
+        logging.getLogger(name).setLevel(
+            _threshold if _threshold == logging.DEBUG else max(_threshold, logging.WARNING)
+        )
     logging.captureWarnings(True)
 
 

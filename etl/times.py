@@ -66,6 +66,9 @@ def parse_moment(text: str, now: datetime, zone: str, *, end: bool = False) -> d
     try:
         found = _parse_moment(text.strip(), now, ZoneInfo(zone), end)
     except (ValueError, OverflowError):
+        if _LENGTH.fullmatch(positive := text.strip().lower().removeprefix("-")):
+            hint = f"write {positive}: a length of time is already counted back from now"
+            raise NoTime(f"{text!r} is a negative length of time", hint) from None
         raise NoTime(f"{text!r} is not a date, a time or a length of time", MOMENTS) from None
     first, last = (FIRST, LAST + _ONE) if end else (FIRST - _ONE, LAST)
     return min(max(found, first), last)

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, get_args
 
 from etl.analytics.status import SourceStatus
 
-State = Literal["ok", "failing", "stale", "loading", "disabled", "incomplete", "retired"]
+#: In the order in which they are counted.
+State = Literal["ok", "failing", "stale", "incomplete", "loading", "unsynced", "disabled", "retired"]
 #: Nothing to look at: fresh, or an archive.
 WELL: tuple[State, ...] = ("ok", "retired")
+_WORDS: dict[State, str] = {
+    **{state: state for state in get_args(State)},
+    "unsynced": "never synced",
+}
 #: More sources than this are not all shown: the healthy ones are counted.
 FOLD = 8
 
@@ -30,7 +35,7 @@ class Standing:
 def judge(status: SourceStatus | None, limit: float, moment: datetime) -> Standing:
     """`limit` is the age in seconds up to which the source counts as fresh."""
     if status is None:
-        return Standing("loading", "never synced", None, 0)
+        return Standing("unsynced", "never synced", None, 0)
     passed = status.age(moment)
     age = None if passed is None else passed.total_seconds()
     state, problem = _found(status, age, limit)
@@ -46,6 +51,8 @@ def _found(status: SourceStatus, age: float | None, limit: float) -> tuple[State
     if age is None and status.complete_at is not None:
         ahead = f"{status.complete_at:%Y-%m-%d %H:%M:%S} UTC"
         return "stale", f"complete at {ahead}, which lies ahead: was the clock put back?"
+    if age is None and status.last_run is None:
+        return "unsynced", "never synced"
     if age is None:
         return "loading", "the first load is not complete"
     if age > limit:
@@ -69,5 +76,4 @@ def judge_all(
 def summary(states: Iterable[str]) -> str:
     """`57 ok, 2 failing, 1 stale`."""
     known = list(states)
-    order: tuple[State, ...] = ("ok", "failing", "stale", "incomplete", "loading", "disabled", "retired")
-    return ", ".join(f"{known.count(state):,} {state}" for state in order if state in known)
+    return ", ".join(f"{known.count(state):,} {word}" for state, word in _WORDS.items() if state in known)

@@ -28,9 +28,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from etl.cli.signals import hold_hangups
 
             hold_hangups()
-        from etl.cli.late_modules import postpone_imports
-
-        postpone_imports(argv)
         from etl.cli.errors import run_to_exit_code
         from etl.cli.root import command
         from etl.cli.settings import CommandSettings

@@ -56,18 +56,18 @@ def command(
     lasts: while the gateway still shows the prompt, syncs drop it. The feed tells destinations of it.
 
     --json prints {"dry_run", "jobs", "erased": {table: rows}}. Exit codes: 0 done, or counted; 1 no job
-    matches, or it failed.
+    matches, or none has one of the ids or owners given (nothing is erased then), or it failed.
     """
     loaded = ctx.ensure_object(CommandSettings).load(config)
     from etl.analytics.connections import open_filled_database
-    from etl.load.erase import count_texts, erase_jobs
+    from etl.load.erase import count_texts, erase_jobs, find_missing
 
     with open_filled_database(loaded) as engine:
         owners = {"virtual_key": virtual_key, "user": user, "team": team, "customer": customer}
         selection = _make_selection(engine, job, prompt_match, owners, source)
-        found = count_texts(engine, selection)
-        if not found.jobs:
-            raise _no_match(engine, selection)
+        found, missing = count_texts(engine, selection), find_missing(engine, selection)
+        if missing or not found.jobs:
+            raise _no_match(engine, selection, missing)
         if not dry_run:
             if not yes:
                 _ask_first(found)
@@ -101,20 +101,23 @@ def _make_selection(
     return ErasureSelection(tuple(jobs or ()), tuple(words or ()), given, chosen)
 
 
-def _no_match(engine: Engine, selection: ErasureSelection) -> EtlError:
+def _no_match(engine: Engine, selection: ErasureSelection, missing: list[str]) -> EtlError:
     """Says which options matched nothing: ids with their value, never a prompt or a person."""
     from etl.analytics.history import similar_ids
 
     kinds = selection.kinds.split()
-    named = [*(f"--job {job_id}" for job_id in selection.jobs), *(kind for kind in kinds if kind != "--job")]
-    near = {other for job_id in selection.jobs for other in similar_ids(engine, job_id)}
-    if meant := sorted(near - set(selection.jobs)):
+    jobs = [f"--job {job_id}" for job_id in selection.jobs]
+    named = missing or [*jobs, *(kind for kind in kinds if kind != "--job")]
+    ids = [option.partition("--job ")[2] for option in missing]
+    meant = sorted({near for job_id in ids if job_id for near in similar_ids(engine, job_id)})
+    if meant:
         hint = f"an id counts whole, as listed; did you mean {', '.join(meant)}?"
-    elif len(kinds) > 1:
+    elif len(kinds) > 1 and not missing:
         hint = "a job must fulfil every option given"
     else:
-        hint = _HINTS.get(kinds[0], "owners are known where the gateway's log is read: docs/gateway-log.md")
-    return EtlError(f"no job matches {', '.join(named)}", hint=hint)
+        owners = "owners are known where the gateway's log is read: docs/gateway-log.md"
+        hint = _HINTS.get(named[0].split()[0], owners)
+    return EtlError(f"no job matches {', '.join(named)}; nothing was erased", hint=hint)
 
 
 def _ask_first(found: Erased) -> None:

@@ -22,6 +22,15 @@ if TYPE_CHECKING:
 
 _FORMATS = ("table", "csv", "json", "markdown", "html", "parquet")
 _ROWS, _ROWS_IN_SUMMARY = 50, 10  # of each table, when people read it
+#: What a report without --by is by already, in the words of --by.
+_CUT_BY = {
+    "hourly": ("hour",),
+    "daily": ("day",),
+    "weekly": ("week",),
+    "monthly": ("month",),
+    "usage": ("day", "model"),
+    "models": ("model",),
+}
 FormatOption = Annotated[
     str,
     typer.Option(
@@ -163,10 +172,12 @@ def _added_up_by(chosen: Filter, name: str | None, by: str | None) -> Filter:
 
     if by is None:
         return chosen
+    wanted = split_dimensions(by)
     if name not in GROUPED:
-        hint = "bifrost-etl report spend --by team"
+        both = dict.fromkeys((*_CUT_BY.get(name or "", ()), *wanted))
+        hint = f"bifrost-etl report totals --by {','.join(both)}"
         raise ConfigError(f"--by goes with the reports {', '.join(GROUPED)}", hint=hint)
-    return replace(chosen, by=",".join(split_dimensions(by)))
+    return replace(chosen, by=",".join(wanted))
 
 
 def _make_table(engine: Engine, name: str, chosen: Filter, config: Config) -> Table:

@@ -41,8 +41,8 @@ def command(
 
     The first line counts them: ok; failing (the last runs failed, and it is still fresh); stale (not complete
     for longer than --max-age or, without it, than service.ready_max_age or twice its own interval);
-    incomplete (a part is not read); loading; disabled. Of more than 8 sources only those that are not ok are
-    shown.
+    incomplete (a part is not read); loading; never synced (in JSON "unsynced"); disabled. Of more than 8
+    sources only those that are not ok are shown.
 
     COMPLETE is the age of the last sync that read everything it had to; NEWEST JOB the age of the newest job;
     GAPS counts the stretches of the list that were not read and that nobody has accepted; every one of them
@@ -60,9 +60,9 @@ def command(
     oldest_listed_job_id, reason, probed_at, accepted_at}]}], "budgets": [the rows of `report budgets`],
     "alerts": [{threshold, subject, value, limit, text}]}; the last two are null with --max-age.
 
-    Exit codes: 0 fine, a source that fails and is still fresh included; 1 a source is stale (--max-age), is
-    disabled, or its runs fail before its first load is complete; 2 there is no source; 3 a part of a list is
-    not read.
+    Exit codes: 0 fine, a source that fails and is still fresh included; 1 a source is stale (--max-age), was
+    never synced, is disabled, or its runs fail before its first load is complete; 2 there is no source; 3 a
+    part of a list is not read.
     """
     limit = None if max_age is None else parse_age(max_age)
     settings = ctx.ensure_object(CommandSettings)
@@ -82,13 +82,15 @@ def command(
     if not found and not wanted:
         raise typer.Exit(USAGE)
     blind = any(found[name].open_gaps for name in wanted if name in found)
-    stuck = any(_is_stuck(found[name], judged[name]) for name in wanted if name in found)
+    stuck = any(map(_is_stuck, judged.values()))
     raise typer.Exit(FAILED if stale or stuck else PARTLY if blind else 0)
 
 
-def _is_stuck(status: SourceStatus, standing: Standing) -> bool:
-    """Nothing fresh can come of it: it is disabled, or it fails and was never complete."""
-    return standing.state == "disabled" or (standing.state == "loading" and status.failures > 0)
+def _is_stuck(standing: Standing) -> bool:
+    """Nothing fresh can come of it: it is disabled, was never tried, or fails and was never complete."""
+    return standing.state in ("disabled", "unsynced") or (
+        standing.state == "loading" and standing.failures > 0
+    )
 
 
 def parse_age(text: str) -> timedelta:

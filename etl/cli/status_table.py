@@ -65,7 +65,9 @@ def show_statuses(
 
 
 def _say_standing(name: str, status: SourceStatus | None, standing: Standing | None, config: Config) -> None:
-    """When a source that fails is tried again."""
+    """What to do where nothing was tried yet; when a source that fails is tried again."""
+    if standing is not None and standing.state == "unsynced":
+        print_line(f"{name}: never synced; run: bifrost-etl sync {name}", WARN)
     if standing is None or status is None or status.last_run is None:
         return
     if not standing.failures or status.disabled_at is not None:

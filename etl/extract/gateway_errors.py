@@ -48,6 +48,10 @@ CLIP = 300
 _MAX_PARTS = 250_000  # members and elements: no error has so many
 _READ = 4000  # of a message; more is not looked at
 _CURSOR_GONE = "the job that the cursor names is gone from the list; a walk from the newest job finds the way"
+_LIST_GONE = (
+    "whoever answers says that this list is gone for good; if the provider has ended it: "
+    "bifrost-etl source retire NAME keeps what is stored as an archive"
+)
 _TROUBLE = "the gateway or its provider is in trouble"
 _REDIRECT = "redirects are not followed, so that the key goes nowhere else: set base_url to the final address"
 
@@ -182,6 +186,8 @@ def _not_found(text: str, answer: ErrorReply, said: Complaint) -> GatewayError:
         return NotFound(text, json_body=said.is_json, hint="this job is gone, or belongs to another key")
     if answer.after is not None and said.is_json:
         return DeadCursor(text, status=404, hint=_CURSOR_GONE)
+    if answer.status == 410:
+        return NotFound(text, json_body=said.is_json, hint=_LIST_GONE)
     return NotFound(text, json_body=said.is_json, hint="is `base_url` right? /v1/videos is not there")
 
 

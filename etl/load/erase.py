@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from etl.db.engine import is_sqlite, read_transaction, storage_errors, write_transaction
 from etl.load import erase_tables
-from etl.load.erase_selection import ErasureSelection, JobKey, select_jobs
+from etl.load.erase_selection import ErasureSelection, JobKey, find_unmatched, select_jobs
 from etl.load.erase_tables import Erased
 from etl.schema.tables import erasures, leases
 
@@ -30,6 +30,12 @@ def count_texts(engine: sa.Engine, selection: ErasureSelection) -> Erased:
         for source_id, ids in _in_batches(keys):
             erase_tables.erase(conn, source_id, ids, selection.words, counted, at=None)
     return counted
+
+
+def find_missing(engine: sa.Engine, selection: ErasureSelection) -> list[str]:
+    """As `find_unmatched`, which see. Raises StorageError."""
+    with storage_errors(), engine.connect() as conn:
+        return find_unmatched(conn, selection)
 
 
 def erase_jobs(

@@ -55,6 +55,19 @@ def select_jobs(conn: sa.Connection, selection: ErasureSelection) -> list[JobKey
     return sorted((found or set()) | _find_twins(conn, found or set()))
 
 
+def find_unmatched(conn: sa.Connection, selection: ErasureSelection) -> list[str]:
+    """What was given and names no job at all: ids by their value, owners by their place only, since they are
+    people. Words of a prompt may be several spellings of one thing, so they are not asked one by one."""
+    known = {key.job_id for key in _named_jobs(conn, selection.jobs)}
+    missing = [f"--job {job_id}" for job_id in selection.jobs if job_id not in known]
+    for kind, values in selection.owners.items():
+        option = f"--{kind.replace('_', '-')}"
+        for number, value in enumerate(values, 1):
+            if not _owned_jobs(conn, kind, (value,)):
+                missing.append(f"{option} number {number}" if len(values) > 1 else option)
+    return missing
+
+
 def _each_kind(conn: sa.Connection, selection: ErasureSelection) -> Iterator[set[JobKey]]:
     if selection.jobs:
         yield _named_jobs(conn, selection.jobs)

@@ -77,6 +77,11 @@ def test_a_terminal_gets_bars(asked):
     [
         (("report", "costs"), "there is no report 'costs'"),
         (("report", "--since", "soon"), "not a date, a time or a length of time"),
+        (("report", "--since", "-7d"), "already counted back from now"),
+        (("report", "--since", "-7d"), "write 7d"),
+        (("report", "hourly", "--by", "team"), "report totals --by hour,team"),
+        (("report", "models", "--by", "day"), "report totals --by model,day"),
+        (("report", "jobs", "--by", "day"), "report totals --by day"),
         (("report", "--since", "2026-05-02", "--until", "2026-05-01"), "the range is empty"),
         (("report", "--source", "c"), "there is no source 'c'"),
         (("report", "--format", "pdf"), "no format 'pdf'"),

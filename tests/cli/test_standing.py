@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from etl.analytics.standing import judge, summary
-from etl.analytics.status import SourceStatus
+from etl.analytics.status import LastRun, SourceStatus
 from etl.config import Schedule
 from etl.scheduler.schedule import next_try
 from etl.simulator import Simulator, World
@@ -22,17 +22,23 @@ FINE = SourceStatus(
     "a", "http://h", None, None, NOW, None, None, None, False, 0, None, None, None, 3, 0, None, None,
     0, {}, 0, 0, (),
 )  # fmt: skip
+STARTED = LastRun(1, "first", "running", NOW, None, 0, 0, None, None)
 TOKEN = "canary-44aa10cd7e"
 
 
 @pytest.mark.parametrize(
     ("status", "state", "problem"),
     [
-        (None, "loading", "never synced"),
+        (None, "unsynced", "never synced"),
         (FINE, "ok", None),
         (replace(FINE, failures=2), "failing", None),
         (replace(FINE, failures=2, complete_at=NOW - timedelta(minutes=16)), "stale", "stale"),
-        (replace(FINE, complete_at=None, loading=True), "loading", "the first load is not complete"),
+        (replace(FINE, complete_at=None, loading=True), "unsynced", "never synced"),
+        (
+            replace(FINE, complete_at=None, loading=True, last_run=STARTED),
+            "loading",
+            "the first load is not complete",
+        ),
         (replace(FINE, disabled_at=NOW, disabled_reason="401"), "disabled", "disabled since"),
         (replace(FINE, complete_at=NOW + timedelta(hours=1)), "stale", "lies ahead"),
     ],
@@ -44,6 +50,7 @@ def test_one_word_for_each_source(status: SourceStatus | None, state: str, probl
 
 
 def test_the_summary_counts():
+    assert summary(["unsynced", "ok"]) == "1 ok, 1 never synced"
     assert summary(["ok"] * 57 + ["stale"] + ["failing"] * 2) == "57 ok, 2 failing, 1 stale"
 
 
@@ -85,7 +92,7 @@ def test_a_source_that_never_began_is_no_success(tmp_path: Path):
     with Simulator(World(jobs=2), token=TOKEN) as sim:
         _configure(tmp_path, sim.base_url, 1, broken=False)
         config = tmp_path / "bifrost-etl.yaml"
-        assert command("status").code == 0, "nothing was tried yet"
+        assert command("status").code == 1, "nothing is here yet"
         config.write_text(config.read_text().replace(TOKEN, "another"))
         assert command("sync").code == 1
         refused = command("status")

@@ -66,7 +66,8 @@ def test_reconcile(configured: Command):
 
 def test_status_before_the_first_sync_creates_nothing(configured: Command):
     done = configured("status")
-    assert (done.code, "never" in done.out) == (0, True)
+    assert (done.code, done.out.splitlines()[0]) == (1, "1 source: 1 never synced")
+    assert done.out.splitlines()[-1] == "default: never synced; run: bifrost-etl sync default"
     assert configured("status", "--max-age", "1h").code == 1
     assert configured("history", "x").code == 2
     assert list(configured.folder.iterdir()) == []

@@ -181,6 +181,16 @@ def test_a_job_that_is_gone_may_be_said_gone() -> None:
         gateway.job("video_1:openai")
 
 
+def test_a_list_that_is_gone_for_good_is_not_blamed_on_the_address() -> None:
+    body = b'{"error":{"message":"The Videos API has been retired."}}'
+    with (
+        answering(410, body, {"Content-Type": "application/json"}) as gateway,
+        pytest.raises(errors.NotFound) as found,
+    ):
+        gateway.page(PageRequest())
+    assert "base_url" not in str(found.value.hint) and "bifrost-etl source retire" in str(found.value.hint)
+
+
 @pytest.mark.parametrize("parts", [1, 2, 3])
 def test_gzip_of_several_members(parts: int) -> None:
     step = -(-len(PAGE) // parts)

@@ -108,9 +108,14 @@ def test_destinations_that_hold_earlier_versions_are_named(
     [
         (["--job", "nosuch"], ("no job matches --job nosuch", "no stored id looks like it")),
         (["--job", "video_1_0000001"], ("no job matches --job video_1_0000001", "did you mean ID?")),
-        (["--job", "ID", "--user", "bob"], ("no job matches --job ID, --user", "every option given")),
+        (["--job", "ID", "--user", "bob"], ("no job matches --user;", "docs/gateway-log.md")),
+        (["--job", "ID", "--prompt-match", "x9"], ("matches --job ID, --prompt-match", "every option given")),
         (["--user", "bob"], ("no job matches --user", "docs/gateway-log.md")),
         (["--prompt-match", "tell nobody"], ("no job matches --prompt-match", "no stored text says so")),
+        (["--job", "ID", "--job", "nosuch"], ("no job matches --job nosuch", "nothing was erased")),
+        (["--job", "ID", "--job", "video_1_0000001"], ("--job video_1_0000001", "did you mean ID?")),
+        (["--user", "bob", "--virtual-key", "anna"], ("no job matches --user;",)),
+        (["--virtual-key", "anna", "--virtual-key", "ann"], ("no job matches --virtual-key number 2",)),
     ],
 )
 @pytest.mark.parametrize("more", [["--yes"], ["--dry-run"], ["--dry-run", "--json"]])
