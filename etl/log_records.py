@@ -66,6 +66,11 @@ class LogRow(NamedTuple):
         """It asked for a new job."""
         return self.request_type in MAKING and not self.settles
 
+    @property
+    def remakes(self) -> bool:
+        """It asked for a job made from another."""
+        return self.request_type in REMAKING and not self.settles
+
 
 #: Whom the log may name as a request's owner, and the columns of their ids and names.
 OWNERS = ("virtual_key", "team", "customer", "user", "business_unit")
@@ -74,5 +79,6 @@ OWNERS = ("virtual_key", "team", "customer", "user", "business_unit")
 OWNER_COLUMNS = tuple(f"{owner}_{part}" for owner in OWNERS for part in ("id", "name"))
 
 
-#: What a request that asks for a new job is called in the log.
-MAKING = frozenset({"video_generation", "video_remix"})
+#: What a request that makes a job of another is called in the log, and one that asks for a new job at all.
+REMAKING = ("video_remix", "video_edit")
+MAKING = ("video_generation", *REMAKING)

@@ -12,10 +12,18 @@ from collections.abc import Callable
 
 from etl.analytics.job_counts import FAILURE_RATE, failure_rate
 from etl.errors import ConfigError
+from etl.log_records import MAKING
 from etl.schema.views.columns import Column, Scope
 from etl.schema.views.dialects import Dialect
 from etl.schema.views.job_facts import COUNTED, JOB_FACTS, outcome_sql
-from etl.schema.views.owners import DIMENSIONS, OWNER_JOINS, READ_TWICE, owner_name, settled_cost
+from etl.schema.views.owners import (
+    DIMENSIONS,
+    FELL_BACK,
+    OWNER_JOINS,
+    READ_TWICE,
+    owner_name,
+    settled_cost,
+)
 from etl.schema.views.pricing import job_cost, join_prices
 
 #: What `report spend --by` takes, and the column of job_facts.
@@ -165,6 +173,9 @@ def _places(names: tuple[str, ...]) -> list[tuple[str, str]]:
     return [(f"key{number}", name) for number, name in enumerate(names)]
 
 
+_MAKING = ", ".join(f"'{kind}'" for kind in MAKING)
+
+
 def _spend_of_requests(d: Dialect, scope: Scope, names: tuple[str, ...]) -> str:
     """Requests for new jobs that no job stands for; `scope` reads their time as a job's creation."""
     keys = ", ".join(BY[name] for name in names)
@@ -178,7 +189,7 @@ def _spend_of_requests(d: Dialect, scope: Scope, names: tuple[str, ...]) -> str:
   FROM (
     SELECT {made}, j.status AS how, j.cost AS spent FROM (
       SELECT r.*, r.requested_at AS created_at FROM job_requests r
-      WHERE r.job_id IS NULL AND r.request_type IN ('video_generation', 'video_remix') AND NOT {READ_TWICE}
+      WHERE r.job_id IS NULL AND r.request_type IN ({_MAKING}) AND NOT {READ_TWICE} AND NOT {FELL_BACK}
     ) j WHERE {scope.where}
   ) q GROUP BY {keys}"""
 

@@ -17,10 +17,11 @@ from etl.extract import gateway_errors
 from etl.extract.http import Reply, Transport
 from etl.extract.retry import Retry
 from etl.json_parts import exceeds_parts
+from etl.log_records import MAKING
 
 PATH = "/api/logs"
 #: Requests that make, settle or read a job; a settler's rows may be called any of them.
-OBJECTS = "video_generation,video_remix,video_retrieve"
+OBJECTS = ",".join((*MAKING, "video_retrieve"))
 _HINT = "is this a Bifrost whose log is switched on, and does logs_url (or base_url) lead to its dashboard?"
 _ADMIN = "the log is open to the dashboard's administrator only: set logs_username and logs_password"
 

@@ -7,6 +7,7 @@ from etl.load.job_requests import (
     known_requests,
     maker_of,
     newest_request,
+    parents_of,
     read_log_state,
     waiting_jobs,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "newest_known",
     "newest_request",
     "open_jobs",
+    "parents_of",
     "read_log_state",
     "register_source",
     "unplaced_jobs",

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import msgspec
@@ -65,15 +66,16 @@ def state_columns(batch: LogBatch) -> dict[str, Any]:
 
 def known_requests(
     conn: sa.Connection, source_id: int, ids: Sequence[str]
-) -> dict[str, tuple[str, str | None]]:
-    """Status and job, by id, of the rows among `ids` that are stored."""
-    found: dict[str, tuple[str, str | None]] = {}
-    columns = (job_requests.c.request_id, job_requests.c.status, job_requests.c.job_id)
+) -> dict[str, tuple[str, Decimal | None]]:
+    """Status and cost, by id, of the rows among `ids` that are stored."""
+    found: dict[str, tuple[str, Decimal | None]] = {}
+    columns = (job_requests.c.request_id, job_requests.c.status, job_requests.c.cost)
     for part in _cut_ids(ids):
         query = sa.select(*columns).where(
             job_requests.c.source_id == source_id, job_requests.c.request_id.in_(part)
         )
-        found.update({row.request_id: (row.status, row.job_id) for row in conn.execute(query)})
+        for row in conn.execute(query):
+            found[row.request_id] = (row.status, None if row.cost is None else round(row.cost, 6))
     return found
 
 
@@ -97,6 +99,14 @@ def waiting_jobs(conn: sa.Connection, source_id: int, limit: int) -> list[str]:
 def _wanted(c: Any) -> sa.ColumnElement[Any]:
     """The job that a row waits for: `LogRow.wanted`."""
     return sa.func.coalesce(c.job_id, c.remixed_job_id)
+
+
+def parents_of(conn: sa.Connection, source_id: int, ids: Sequence[str]) -> dict[str, str]:
+    """Of these jobs those that were made from another: which one."""
+    c = video_jobs.c
+    query = sa.select(c.job_id, c.remixed_from_job_id).where(c.source_id == source_id, c.job_id.in_(ids))
+    rows = conn.execute(query.where(c.remixed_from_job_id.is_not(None)))
+    return {row.job_id: row.remixed_from_job_id for row in rows}
 
 
 def maker_of(conn: sa.Connection, source_id: int, job_id: str) -> str | None:
@@ -132,7 +142,7 @@ def _insert_requests(
     if not rows:
         return
     numbers = _next_numbers(conn, source_id)
-    # Those that were still under way are told anew. None goes for good: it may have been delivered.
+    # Those under way, or of another cost now, are told anew. None goes for good: it may have been delivered.
     told = _take_out(conn, source_id, [row.request_id for row in rows])
     jobs = list({row.wanted for row in rows if row.wanted is not None})
     stored = _stored_ids(conn, source_id, jobs) if discovers else set(jobs)
@@ -146,7 +156,9 @@ def _insert_requests(
             role = _take_over_role(conn, source_id, row, values, numbers) if role == "settled" else None
         if role is not None and row.job_id is not None:
             taken.add((row.job_id, role))
-        reads = READS if row.wanted is not None and row.wanted not in stored else 0
+        # A job that is stored may be made from one that is not.
+        waits = row.wanted is not None and (row.wanted not in stored or (discovers and row.remakes))
+        reads = READS if waits else 0
         seen = {"first_seen_at": told.get(row.request_id, at), "request_seq": next(numbers)}
         values.append({**_request_values(source_id, run_id, row, role, reads), **seen})
     if values:

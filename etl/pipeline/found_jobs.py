@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -20,7 +20,15 @@ from etl.errors import (
     SuspiciousScan,
     Unparseable,
 )
-from etl.load import Gap, jobs_to_reread, maker_of, unplaced_jobs, unplaced_open, waiting_jobs
+from etl.load import (
+    Gap,
+    jobs_to_reread,
+    maker_of,
+    parents_of,
+    unplaced_jobs,
+    unplaced_open,
+    waiting_jobs,
+)
 from etl.log_records import LogRow
 from etl.pipeline.read_log import read_log
 from etl.pipeline.run import Run
@@ -103,24 +111,58 @@ def _read_waiting(run: Run, tried: set[str]) -> list[GatewayError]:
         if not ids:
             return trouble
         tried.update(ids)
-        known = store.known(ids)
-        run.log().read += known
-        for answer in _ask(run, [each for each in ids if each not in known], is_new=True):
+        answers, parents = _ask_with_parents(run, ids, store.known(ids))
+        tried.update(answers)
+        for answer in answers.values():
             _take_new(run, answer)
             if answer.trouble is not None and not _is_its_own(answer.trouble):
                 trouble.append(answer.trouble)
+        _mark_read(run, ids, answers, parents)
         run.flush()
 
 
-def _take_new(run: Run, answer: Answer) -> None:
+def _ask_with_parents(
+    run: Run, ids: Sequence[str], known: Container[str]
+) -> tuple[dict[str, Answer], dict[str, str]]:
+    """What is not known of these jobs and of those that they were made from, whose requests may be older
+    than the log; and who was made from whom."""
+    store = run.store
+    answers: dict[str, Answer] = {}
+    parents = store.read(lambda conn: parents_of(conn, store.source_id, ids))
+    asked = [each for each in ids if each not in known]
+    while True:
+        for answer in _ask(run, asked, is_new=True):
+            answers[answer.job_id] = answer
+            for row in answer.rows.jobs if answer.rows is not None else ():
+                if row.remixed_from_job_id is not None:
+                    parents[row.job_id] = row.remixed_from_job_id
+        named = [each for each in dict.fromkeys(parents.values()) if each not in answers]
+        stored = store.known(named) if named else {}
+        asked = [each for each in named if each not in stored and each not in run.shown]
+        if not asked:
+            return answers, parents
+
+
+def _mark_read(
+    run: Run, ids: Sequence[str], answers: Mapping[str, Answer], parents: Mapping[str, str]
+) -> None:
+    """Jobs that need no further look; one waits with the job that it was made from."""
     log = run.log()
+    for job_id in ids:
+        line = [job_id]
+        while (parent := parents.get(line[-1])) is not None and parent not in line:
+            line.append(parent)
+        told = [answers[each] for each in line if each in answers]
+        if any(each.trouble is not None for each in told):
+            continue
+        (log.missed if any(each.is_gone for each in told) else log.read).append(job_id)
+
+
+def _take_new(run: Run, answer: Answer) -> None:
     run.shown.add(answer.job_id)
     if answer.rows is not None:
-        log.found.append(answer.rows)
-        log.read.append(answer.job_id)
-    elif answer.trouble is None:
-        log.missed.append(answer.job_id)
-    elif _is_its_own(answer.trouble):
+        run.log().found.append(answer.rows)
+    elif answer.trouble is not None and _is_its_own(answer.trouble):
         reason = f"the gateway cannot read this job by id: {answer.trouble}"
         run.batch.rejects.append((Reject(reason, None, job_id=answer.job_id), None, run.now()))
 

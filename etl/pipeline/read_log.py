@@ -167,16 +167,18 @@ def _check(run: Run, rows: list[LogRow], since: datetime | None) -> None:
 
 
 def _fresh(run: Run, walk: _Walk, rows: list[LogRow]) -> list[LogRow]:
-    """What is to be stored: rows that are new, or that have ended since, of this source's key."""
+    """What is to be stored: rows of this source's key that are new, that have ended since, or whose cost is
+    another one now."""
     store = run.store
     ids = [row.request_id for row in rows]
     known = store.read(lambda conn: known_requests(conn, store.source_id, ids))
     kept = []
     for row in rows:
-        status, _ = known.get(row.request_id, (None, None))
+        status, cost = known.get(row.request_id, (None, None))
         if status is not None or row.request_id in walk.looked_at:
             walk.met.add(row.request_id)
-        if status == row.status or not _is_ours(run, row):
+        is_repriced = row.cost is not None and row.cost != cost
+        if (status == row.status and not is_repriced) or not _is_ours(run, row):
             continue
         if row.makes or row.settles:
             kept.append(row)
@@ -210,13 +212,14 @@ def _needs_detail(row: LogRow) -> bool:
     if row.job_id is not None:
         return False
     if row.makes and row.names_jobs == "polls":
-        return row.request_type == "video_remix" and row.remixed_job_id is None
+        return row.remakes and row.remixed_job_id is None
     return row.names_jobs == "detail" if row.makes else row.names_jobs == "polls"
 
 
 def _detail(run: Run, row: LogRow) -> LogRow:
     run.obey()
     try:
-        return log_row(run.gateway.logs.row(row.request_id), run.options)
+        told = log_row(run.gateway.logs.row(row.request_id), run.options)
+        return told if row.cost is None else told._replace(cost=row.cost)
     except (NotFound, Unusable):
         return row  # removed since

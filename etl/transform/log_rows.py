@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any, Literal
 from urllib.parse import quote
 
-from etl.log_records import OWNER_COLUMNS, LogRow
+from etl.log_records import OWNER_COLUMNS, REMAKING, LogRow
 from etl.transform import parsers
 from etl.transform.json_values import MAX_ID, Unusable, clean_text, decode_json
 from etl.transform.privacy import Options, Scrubber, find_prompts
@@ -47,7 +47,7 @@ def log_row(raw: bytes, options: Options) -> LogRow:
         settles=bool(accounting),
         provider=_as_word(row.get("provider")),
         model=_as_word(row.get("model")),
-        owner={name: _as_word(row.get(name)) for name in OWNER_COLUMNS},
+        owner={name: _as_word(row.get(name)) or _as_words(row.get(f"{name}s")) for name in OWNER_COLUMNS},
         key_id=_as_word(row.get("selected_key_id")),
         key_name=_as_word(row.get("selected_key_name")),
         parent_request_id=_as_word(row.get("parent_request_id")),
@@ -101,7 +101,7 @@ def _job_id(row: dict[str, Any], kind: str, debug: dict[str, Any], params: dict[
     for output in ("video_generation_output", "video_retrieve_output"):
         shown = shown or _object_at(row, output).get("id")
     if type(shown) is str and 0 < len(shown) <= MAX_ID:
-        return shown
+        return _with_suffix(shown, row)
     return _native_id(row, params) if kind == "video_retrieve" else None
 
 
@@ -109,8 +109,13 @@ def _remixed_id(row: dict[str, Any], kind: str, params: dict[str, Any]) -> str |
     """The only job that a remix names up to 1.5.1."""
     shown = _object_at(row, "video_generation_output").get("remixed_from_video_id")
     if type(shown) is str and 0 < len(shown) <= MAX_ID:
-        return shown
-    return _native_id(row, params) if kind == "video_remix" else None
+        return _with_suffix(shown, row)
+    return _native_id(row, params) if kind in REMAKING else None
+
+
+def _with_suffix(shown: str, row: dict[str, Any]) -> str:
+    """An id that names no provider, as the gateway calls the job elsewhere."""
+    return shown if ":" in shown else _native_id(row, {"video_id": shown}) or shown
 
 
 def _native_id(row: dict[str, Any], params: dict[str, Any]) -> str | None:
@@ -140,6 +145,11 @@ def _object_at(row: dict[str, Any], *path: str) -> dict[str, Any]:
 
 def _as_word(value: Any) -> str | None:
     return clean_text(value) if type(value) is str and value else None
+
+
+def _as_words(values: Any) -> str | None:
+    """Several teams, customers or units of one request are one owner, so that its job counts once."""
+    return ", ".join(filter(None, map(_as_word, values))) or None if type(values) is list else None
 
 
 def _as_whole(value: Any) -> int | None:

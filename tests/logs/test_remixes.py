@@ -86,3 +86,51 @@ def test_from_two_on_both_are_named(migrated_url: str, version: str) -> None:
         told = {row["job_id"]: row["remixed_job_id"] for row in s.rows("job_requests")}
         assert told["parent:openai"] is None
         assert told["child:openai"] == ("parent:openai" if version == "2.0" else None)
+
+
+def childs_parent_is_older_than_the_log(version: str, *, listed: bool = False) -> ForeignGateway:
+    """`grand` → `old` → `child`: the log remembers the last only, and the list too."""
+    made = ForeignGateway(version=version, provider="openai", listed=listed)
+    made.make("grand", START - 9e6, status="completed", model="sora-2")
+    made.remix("old", START - 8e6, "grand", status="completed", model="sora-2")
+    made.rows.clear()
+    made.forgotten = {"grand:openai", "old:openai"}
+    made.remix("child", START, "old", status="completed", model="sora-2")
+    made.now = START + 60
+    return made
+
+
+@pytest.mark.parametrize("discover", ["logs", "both"])
+@pytest.mark.parametrize("version", ["2.0", "2.1"])
+def test_a_parent_older_than_the_log_is_found(migrated_url: str, version: str, discover: str) -> None:
+    made = childs_parent_is_older_than_the_log(version, listed=discover == "both")
+    with site(made, migrated_url, discover=discover) as s:
+        s.ok()
+        assert {row["job_id"] for row in s.rows("video_jobs")} == set(made.jobs)
+        assert {row["reads_left"] for row in s.rows("job_requests")} == {0}
+        asked = len(s.asked("/v1/videos/old"))
+        s.ok()
+        assert len(s.asked("/v1/videos/old")) == asked == 1
+
+
+def test_an_old_parent_that_is_gone_is_asked_for_twice(migrated_url: str) -> None:
+    made = childs_parent_is_older_than_the_log("2.0")
+    made.jobs.pop("old:openai")
+    with site(made, migrated_url, discover="logs") as s:
+        for _ in range(4):
+            s.ok()
+        assert {row["job_id"] for row in s.rows("video_jobs")} == {"child:openai"}
+        assert len(s.asked("/v1/videos/old")) == 2
+
+
+def test_an_old_parent_in_an_outage_is_asked_for_again(migrated_url: str) -> None:
+    made = childs_parent_is_older_than_the_log("2.1")
+    down = [True]
+    refused = (503, {"error": {"message": "down"}})
+    made.before = lambda path, query: refused if path.startswith("/v1/videos/old") and down[0] else None
+    with site(made, migrated_url, discover="logs") as s:
+        assert s.sync().error is not None
+        assert {row["job_id"] for row in s.rows("video_jobs")} == {"child:openai"}
+        down[0] = False
+        s.ok()
+        assert {row["job_id"] for row in s.rows("video_jobs")} == set(made.jobs)

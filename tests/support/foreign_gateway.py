@@ -33,8 +33,8 @@ class ForeignGateway:
     """`jobs`: by id, as an answer by id shows them; `listed`: whether it lists. `rows`: of the log, details
     and all; a row is shown in the list of rows only from its `written` on (unix seconds, beside `now`).
 
-    `before` is called with each path and query before it is answered; what it returns, if anything, is the
-    answer. `admin`: user and password that the log asks for.
+    `forgotten`: jobs that the list no longer shows. `before` is called with each path and query before it is
+    answered; what it returns, if anything, is the answer. `admin`: user and password that the log asks for.
     """
 
     version: str = "2.0"
@@ -42,6 +42,7 @@ class ForeignGateway:
     now: float = 1_795_992_000.0
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     listed: bool = False
+    forgotten: set[str] = field(default_factory=set)
     rows: list[dict[str, Any]] = field(default_factory=list)
     admin: tuple[str, str] | None = None
     before: Callable[[str, dict[str, str]], Answer | None] = lambda path, query: None
@@ -165,7 +166,8 @@ class ForeignGateway:
                 "message": f"video_list is not supported by {self.provider} provider",
             }
             return 400, {"is_bifrost_error": False, "error": code, "extra_fields": {}}
-        jobs = sorted(self.jobs.values(), key=lambda job: (job["created_at"], job["id"]))
+        kept = [job for job_id, job in self.jobs.items() if job_id not in self.forgotten]
+        jobs = sorted(kept, key=lambda job: (job["created_at"], job["id"]))
         if query.get("order", "desc") == "desc":
             jobs.reverse()
         ids = [job["id"] for job in jobs]

@@ -67,6 +67,12 @@ READ_TWICE = """EXISTS (
   JOIN job_requests x ON x.source_id = other.id AND x.request_id = r.request_id WHERE own.id = r.source_id)"""
 
 
+#: Of a request r that failed: one of its fallbacks succeeded, so that its asker got a job after all.
+FELL_BACK = """(r.status = 'error' AND (r.source_id, r.request_id) IN (
+  SELECT b.source_id, b.parent_request_id FROM job_requests b
+  WHERE b.fallback_index > 0 AND b.status = 'success' AND b.parent_request_id IS NOT NULL))"""
+
+
 def owner_name(column: str, *aliases: str) -> str:
     """Name, or else id, in the first of these rows that says."""
     return f"COALESCE({', '.join(f'{a}.{column}_{part}' for a in aliases for part in ('name', 'id'))})"
