@@ -31,6 +31,7 @@ KEY = "your-key"
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "dbt/README.md"]
 DOCUMENTS += sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))
 DEPLOYED = ["Dockerfile", "bifrost-etl.service", "compose.yaml", "cronjob.yaml", "deployment.yaml", "crontab"]
+DEPLOYED += ["servicemonitor.yaml"]
 LANGUAGES = {"sh", "console", "sql", "python", "yaml", "text", "mermaid"}
 
 #: Documents whose commands are run by a test below, or by another test.
@@ -64,7 +65,17 @@ LEFT_OUT = {
     "pip install pyspark": "tried by hand, says the page: it needs Java and packages of 400 MB",
 }
 #: Programs of which a test has no real one: they are called as written, and do nothing.
-STAND_INS = ("docker", "kubectl", "systemctl", "systemd-run", "journalctl", "curl")
+STAND_INS = (
+    "docker",
+    "kubectl",
+    "systemctl",
+    "systemd-run",
+    "journalctl",
+    "curl",
+    "useradd",
+    "chown",
+    "runuser",
+)
 
 
 def has_commands(page: str) -> bool:
@@ -294,10 +305,11 @@ def test_deployment_comments(name: str, shell: Shell, checkout: Path, tmp_path: 
     shell.with_stand_ins()
     shell.environ |= {"BIFROST_API_KEY": KEY, "DATABASE_URL": "postgresql://etl@db.example.com/videos"}
     root = tmp_path / "root"
-    (root / "etc/systemd/system").mkdir(parents=True)
+    for folder in ("etc/systemd/system", "etc/cron.d"):
+        (root / folder).mkdir(parents=True)
     shell.replaced |= {" /etc/": f" {root}/etc/", " /opt/": f" {root}/opt/", "\n/opt/": f"\n{root}/opt/"}
     block = comments(f"deploy/{name}")
-    assert block.text.strip() or name == "crontab"
+    assert block.text.strip()
     shell.run([block], checkout)
     if name == "bifrost-etl.service":
         assert (root / "etc/bifrost-etl/api_key").read_text() == KEY

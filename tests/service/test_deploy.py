@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-import shlex
 import shutil
 import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from etl.config import Config, load_config
+from etl.version import __version__
 from etl.web.metrics import _GAUGES, Metrics
 from tests.conftest import unavailable
+from tests.docs.instructions import comments
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -136,9 +138,66 @@ def test_deployment(tmp_path: Path):
     assert {m["name"] for m in container["volumeMounts"]} == {v["name"] for v in spec["volumes"]}
 
 
-def test_crontab():
-    [line] = [line for line in (DEPLOY / "crontab").read_text().splitlines() if line.startswith("*")]
-    assert shlex.split(line.split(None, 6)[6])[-3:] == ["run", "--once", ">/dev/null"]
+@pytest.mark.parametrize("name", ["cronjob.yaml", "deployment.yaml"])
+def test_tables_are_brought_up_before_a_new_image_runs(name: str):
+    """The image is named by a version: with `latest` nobody knows what runs, and nodes keep the old one."""
+    workload = documents(name)[-1]["spec"]
+    spec = workload.get("jobTemplate", {}).get("spec", workload)["template"]["spec"]
+    [upgrade], [container] = spec["initContainers"], spec["containers"]
+    assert upgrade["args"] == ["db", "upgrade"]
+    for key in ("image", "env", "volumeMounts", "securityContext"):
+        assert upgrade[key] == container[key]
+    assert container["image"] == f"bifrost-etl:{__version__}"
+    built = [line for line in comments(f"deploy/{name}").text.splitlines() if line.startswith("docker build")]
+    assert built == [f"docker build -f deploy/Dockerfile -t {container['image']} ."]
+
+
+def test_prometheus_asks_the_service_that_the_files_start():
+    [scrape] = documents("prometheus.yml")
+    assert [(DEPLOY / name).is_file() for name in scrape["rule_files"]] == [True]
+    [job] = scrape["scrape_configs"]
+    assert job["static_configs"][0]["targets"] == [f"127.0.0.1:{Config().service.port}"]
+    [monitor] = documents("servicemonitor.yaml")
+    _, service, deployment = documents("deployment.yaml")
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    [endpoint] = monitor["spec"]["endpoints"]
+    assert endpoint["port"] == service["spec"]["ports"][0]["name"] and endpoint["path"] == "/metrics"
+    token = endpoint["authorization"]["credentials"]
+    mounted = {
+        volume.get("secret", {}).get("secretName")
+        for volume in deployment["spec"]["template"]["spec"]["volumes"]
+    }
+    assert token["name"] in mounted
+    assert f"/{token['key']}" in documents("deployment.yaml")[0]["data"]["bifrost-etl.yaml"]
+
+
+def test_crontab(tmp_path: Path):
+    """The line runs with the variables of the file and no others, as cron does."""
+    lines = (DEPLOY / "crontab").read_text().splitlines()
+    environ = dict(line.split("=", 1) for line in lines if re.match(r"[A-Z_]+=", line))
+    [line] = [line for line in lines if line.startswith("*")]
+    *_, user, command = line.split(None, 6)
+    assert (
+        f"useradd --system --home-dir /var/lib/bifrost-etl --create-home {user}"
+        in comments("deploy/crontab").text
+    )
+    for folder in ("var/lib/bifrost-etl", "opt/bifrost-etl/bin"):
+        (tmp_path / folder).mkdir(parents=True)
+    program = tmp_path / "opt/bifrost-etl/bin/bifrost-etl"
+    program.write_text('#!/bin/sh\necho "$BIFROST_ETL_CONFIG $BIFROST_API_KEY_FILE $DATABASE_URL $*" >&2\n')
+    program.chmod(0o755)
+    path = environ["PATH"].replace("/opt/", f"{tmp_path}/opt/")
+    done = subprocess.run(
+        [environ["SHELL"], "-c", command.replace("/var/", f"{tmp_path}/var/")],
+        env={**environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    unit = (DEPLOY / "bifrost-etl.service").read_text()
+    config, key, url, *arguments = done.stderr.split()
+    assert arguments == ["run", "--once"] and f"LoadCredential=api_key:{key}" in unit
+    assert f"=BIFROST_ETL_CONFIG={config}\n" in unit and f"=DATABASE_URL={url}\n" in unit
 
 
 def test_systemd_unit(tmp_path: Path):
