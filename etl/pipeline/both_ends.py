@@ -19,7 +19,7 @@ from etl.records import PageRequest, PageRows
 
 #: So often may the oldest-first half begin again because its cursor is refused.
 RESTARTS = 10
-#: So often may a page come upside down before it is believed.
+#: So often may a page come upside down before the run ends with an error.
 TURNS = 3
 
 
@@ -187,8 +187,8 @@ class BothEnds:
         if self._ignores_order(rows):
             self._readers.stop("old")
             self._turns += 1
-            if not order.lists_newest_first(run) and self._turns < TURNS:  # it was this page alone
-                self._read_old(self.old)
+            if not order.lists_newest_first(run):
+                self._ask_for_page_again()
             return
         known = self._known(rows, apart=self._old.is_apart(rows, self._new))
         met = shows_job_of("new", run, rows, known)
@@ -197,6 +197,16 @@ class BothEnds:
         self.old = rows.page.leads_to or self.old
         self.met = met and len(self.below) <= 1
         run.commit_if_due(self._checkpoint())
+
+    def _ask_for_page_again(self) -> None:
+        """It was this page alone that came upside down. Raises OrderIgnored where it always does."""
+        if self._turns == TURNS:
+            where = "asked for first" if self.old is None else f"after {self.old!r}"
+            raise OrderIgnored(
+                f"the page {where} runs from newer to older jobs each time, but the list the other way",
+                hint="the gateway may hold wrong creation times; look at that page",
+            )
+        self._read_old(self.old)
 
     def _take_new(self, rows: PageRows, *, first: bool = False) -> None:
         run = self.run

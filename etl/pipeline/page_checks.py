@@ -12,7 +12,8 @@ from etl.records import Order, PageRows
 def direction(rows: PageRows) -> int:
     """1 when the page's jobs go from older to newer, -1 from newer to older, 0 when times cannot tell.
 
-    By majority of neighbours, and never on one pair alone: a single absurd time must not condemn a page.
+    By more than twice as many neighbours, and never by one pair alone: neither a single absurd time nor a
+    burst by the clocks of several nodes may condemn a page.
     """
     return direction_of(created(rows))
 
@@ -20,9 +21,9 @@ def direction(rows: PageRows) -> int:
 def direction_of(times: list[datetime]) -> int:
     later = sum(a < b for a, b in pairwise(times))
     earlier = sum(a > b for a, b in pairwise(times))
-    if max(later, earlier) < 2 or later == earlier:
-        return 0
-    return 1 if later > earlier else -1
+    if later > 1 and later > 2 * earlier:
+        return 1
+    return -1 if earlier > 1 and earlier > 2 * later else 0
 
 
 def created(rows: PageRows) -> list[datetime]:
