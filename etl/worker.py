@@ -87,23 +87,38 @@ class Worker:
         accept_suspicious: bool = False,
         job: str | None = None,
     ) -> RunResult:
-        """One run, start to end; its outcome is noted. `job` names what this is an attempt at: see `Lease`.
+        """A run, start to end; its outcome is noted. `job` names what this is an attempt at: see `Lease`.
 
-        Whatever goes wrong is in the result.
+        Whatever goes wrong is in the result. Work of another kind that it leaves is a run of its own, whose
+        result is given then.
         """
+        while True:
+            result, left = self._run_once(source, kind, progress, stop, accept_suspicious, job)
+            if not left:
+                return result
+
+    def _run_once(
+        self,
+        source: Source,
+        kind: RunKind,
+        progress: Observer,
+        stop: threading.Event,
+        accept_suspicious: bool,
+        job: str | None,
+    ) -> tuple[RunResult, bool]:
+        """One run, and whether it leaves another one to do."""
         started = self._clock()
         try:
             make_ahead(self.engine, self._clock())
             store = self._open_store(source, kind, stop, job)
             result = self._run_stored(source, store, progress, stop, accept_suspicious=accept_suspicious)
         except SourceRetired as error:
-            return never_began(source.name, kind, "skipped", started, self._clock(), error)
+            return never_began(source.name, kind, "skipped", started, self._clock(), error), False
         except Exception as error:  # noqa: BLE001 (a run's last seam: whatever comes is noted and told)
-            return self.fallen(
-                source, never_began(source.name, kind, "failed", started, self._clock(), error)
-            )
+            fallen = never_began(source.name, kind, "failed", started, self._clock(), error)
+            return self.fallen(source, fallen), False
         self._note_outcome(source, result)
-        return result
+        return result, result.status == "ok" and store.leaves_more(kind)
 
     def _run_stored(
         self,

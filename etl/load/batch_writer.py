@@ -194,9 +194,9 @@ class BatchWriter:
     def _write_run(self) -> None:
         conn, run, counts, end = self._conn, self._run, self._now.counts, self._batch.end
         if end is None:
-            runs.update_run(conn, run.run_id, run.kind, counts)
+            runs.update_run(conn, run.run_id, counts)
         else:
-            runs.end_run(conn, run.run_id, run.kind, counts, end, run.clock())
+            runs.end_run(conn, run.run_id, counts, end, run.clock())
 
 
 def _by_lane(pages: Sequence[tuple[str, PageRows]]) -> dict[str, list[PageRows]]:

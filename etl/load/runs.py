@@ -67,8 +67,8 @@ def _close_last(conn: sa.Connection, source_id: int, at: datetime) -> None:
     )
 
 
-def update_run(conn: sa.Connection, run_id: int, kind: RunKind, counts: Counts) -> None:
-    conn.execute(_set_columns("kind", *_COUNTS), {"run": run_id, "kind": kind, **asdict(counts)})
+def update_run(conn: sa.Connection, run_id: int, counts: Counts) -> None:
+    conn.execute(_set_columns(*_COUNTS), {"run": run_id, **asdict(counts)})
 
 
 def close_run(conn: sa.Connection, run_id: int, token: int | None, how: RunEnd, at: datetime) -> None:
@@ -78,11 +78,9 @@ def close_run(conn: sa.Connection, run_id: int, token: int | None, how: RunEnd, 
     conn.execute(sa.update(sync_runs).where(*ours).values(finished_at=at, **values))
 
 
-def end_run(
-    conn: sa.Connection, run_id: int, kind: RunKind, counts: Counts, how: RunEnd, at: datetime
-) -> None:
+def end_run(conn: sa.Connection, run_id: int, counts: Counts, how: RunEnd, at: datetime) -> None:
     said = {name: storable_text(text) for name, text in asdict(how).items()}
-    values = {"kind": kind, "finished_at": at, **said, **asdict(counts)}
+    values = {"finished_at": at, **said, **asdict(counts)}
     conn.execute(_set_columns(*values), {"run": run_id, **values})
 
 

@@ -63,10 +63,12 @@ class Store:
         self.started_at = clock()
         self.committed = CommittedRun()
         self.gaps_before: frozenset[int] = frozenset()
+        self.resumed = False  # an earlier run was cut off on its way
         self._untouched = False  # nothing is stored but what this run has seen once: ids are not looked up
 
     def open(self) -> SyncState:
-        """Look at the lease and read where the source stands; one never read whole gets its first load.
+        """Look at the lease and read where the source stands. Here the kind of the run is decided: a source
+        never read whole gets its first load.
 
         Raises LeaseHeld.
         """
@@ -81,7 +83,16 @@ class Store:
 
         self.committed.state, self.committed.gaps = self.read(look)
         self.gaps_before = self.committed.lasting_gaps
+        self.resumed = self.committed.state.checkpoint is not None
         return self.committed.state
+
+    def leaves_more(self, asked: RunKind) -> bool:
+        """Whether this run, when it has ended well, leaves a run of another kind to do: the first load of a
+        list that proved longer than its newest page, or the reconcile that an unfinished first load stood
+        in the way of."""
+        if self.committed.state.complete_run_id is None:
+            return self.kind != "first"
+        return self.kind == "first" and self.resumed and asked == "reconcile"
 
     def read(self, query: Callable[[sa.Connection], _T]) -> _T:
         """Run a read-only query, again if the connection was cut."""

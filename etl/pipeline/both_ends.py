@@ -85,7 +85,7 @@ class BothEnds:
 
     def _new_has_met(self, rows: PageRows) -> bool:
         """Always possible in a run that resumes: it soon meets what the run before has stored."""
-        return self._new.may_have_met(rows, self._old) or self.run.resumed
+        return self._new.may_have_met(rows, self._old) or self.run.store.resumed
 
     @property
     def _is_stuck(self) -> bool:
@@ -243,7 +243,7 @@ class BothEnds:
 
     def _known(self, rows: PageRows, *, apart: bool) -> dict[str, Known]:
         """What is stored of the page; not asked while the two halves are plainly apart in time."""
-        if apart and not self.run.resumed:
+        if apart and not self.run.store.resumed:
             return {}
         return self.run.store.known([row.job_id for row in rows.jobs])
 

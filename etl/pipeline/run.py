@@ -50,8 +50,6 @@ class Run:
         self.source, self.gateway, self.store, self.progress = source, gateway, store, progress
         self.batch = CommitBatch()
         self.pending: dict[str, str] = {}  # lane by id, of jobs not yet committed
-        self.resumed = False
-        self.rescan = False  # a resumed first load was asked for as a reconcile
         self.accept_suspicious = False
         self.met_known = True  # False: a walk to the list's end met nothing that was known
         self.narrowing = Budget()

@@ -23,7 +23,7 @@ from etl.pipeline.reconcile import reconcile
 from etl.pipeline.reread import reread
 from etl.pipeline.run import Run, Stopped, how_it_ended, is_unexpected
 from etl.pipeline.window import found_window, is_window, read_window
-from etl.records import RunKind, RunResult
+from etl.records import RunResult
 
 __all__ = ["Stopped", "sync_source"]
 
@@ -38,12 +38,11 @@ def sync_source(
     redact: Callable[[str], str],
     accept_suspicious: bool = False,
 ) -> RunResult:
-    """One run, of the kind that the store says once it is open.
+    """One run, of the kind that the store decides as it opens.
 
     Failures end in the result, not in an exception; what was read before is stored. One that nobody foresaw
     is recorded as any other, and logged with its traceback.
     """
-    asked = store.kind
     try:
         state = store.open()
     except Stopped as stopped:  # while a broken database was waited for
@@ -55,8 +54,6 @@ def sync_source(
                 store.abandon(how_it_ended(error, redact))
         return _result(source, store, "skipped" if isinstance(error, LeaseHeld) else "failed", error)
     run = Run(source, gateway, store, progress, stop)
-    run.resumed = state.checkpoint is not None
-    run.rescan = run.resumed and asked == "reconcile"
     run.accept_suspicious = accept_suspicious
     run.accounts.recall(state.learned)
     gateway.cursors.apart = state.learned.cursors_apart
@@ -94,14 +91,19 @@ def log_unexpected(source: Source, store: Store, error: Exception) -> None:
 
 
 def _walk(run: Run, *, accept_suspicious: bool) -> None:
+    window = is_window(run)
     try:
-        if not is_window(run) or not _read_window(run):
+        if not window:
             _walk_pages(run, accept_suspicious=accept_suspicious)
     except RepeatedPage:
-        if is_window(run) or not found_window(run):
+        window = found_window(run)
+        if not window:
             raise
         run.give_up_walks()
-        _read_window(run)
+    if window:
+        if not read_window(run):
+            return  # whoever started this run starts the first load that is due now
+        reread(run)
     run.accounts.look_around()
     run.complete()
     read_ended_jobs(run)
@@ -111,45 +113,24 @@ def _walk(run: Run, *, accept_suspicious: bool) -> None:
     run.accounts.raise_if_several()
 
 
-def _read_window(run: Run) -> bool:
-    if not read_window(run):
-        return False
-    reread(run)
-    return True
-
-
 def _walk_pages(run: Run, *, accept_suspicious: bool) -> None:
-    kind: RunKind = run.store.kind
     if run.source.discover == "logs":
         follow_log(run)
         return
     if known_gaps.unreadable(run) or run.pages.passthrough.possible:
         run.gateway.expect_unreadable()
+    kind = run.store.kind
+    if kind == "reconcile":
+        reconcile(run, accept_suspicious=accept_suspicious)
+        return
     if kind == "first":
         first_load(run)
-        if run.resumed:  # the list went on while we were away
-            run.complete()
-            run.flush()
-            _catch_up(run, accept_suspicious=accept_suspicious)
-    elif kind == "reconcile":
-        reconcile(run, accept_suspicious=accept_suspicious)
-    else:
-        tick(run)
-    if kind == "incremental":
-        reread(run)
-
-
-def _catch_up(run: Run, *, accept_suspicious: bool) -> None:
-    """After a first load that took several runs: what the earlier ones stored may have changed since.
-
-    A reconcile was to find that, too.
-    """
-    if run.rescan:
-        run.store.kind = "reconcile"
-        reconcile(run, accept_suspicious=accept_suspicious)
-    else:
-        tick(run)
-        reread(run)
+        if not run.store.resumed:
+            return
+        run.complete()
+        run.flush()  # the list went on while we were away, and what was stored then may have changed
+    tick(run)
+    reread(run)
 
 
 def _result(source: Source, store: Store, status: str, error: Exception | None) -> RunResult:

@@ -26,7 +26,7 @@ def is_window(run: Run) -> bool:
 def _pages_again(run: Run, head: PageRows) -> bool:
     """A window that was found out is asked once more in each run: behind its last job other ones follow now.
 
-    It had been a fault. The list is read again from its first job, as what is older was never seen.
+    It had been a fault. What is older was never seen, so that the source needs its first load again.
     """
     if run.source.window != "auto":
         return False
@@ -39,7 +39,8 @@ def _pages_again(run: Run, head: PageRows) -> bool:
         return False
     get_logger("pipeline").warning("window_ended", source=run.source.name)
     run.learn(window=False)
-    run.state.complete_run_id, run.store.kind, run.resumed = None, "first", True
+    run.distrust(head)
+    run.state.complete_run_id, run.batch.checkpoint = None, {}
     return True
 
 

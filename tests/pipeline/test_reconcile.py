@@ -113,3 +113,5 @@ def test_a_reconcile_of_an_unfinished_first_load_reads_again_what_that_had_read(
         r.assert_equals_gateway()
         assert r.jobs()[gone]["unlisted_reason"] == "missing"
         r.assert_accounts()
+        runs = [(run["kind"], run["status"]) for run in r.rows("sync_runs")]
+        assert runs == [("first", "failed"), ("first", "ok"), ("reconcile", "ok")]

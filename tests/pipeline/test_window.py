@@ -119,3 +119,6 @@ def test_a_list_that_pages_again_is_read_from_its_first_job(database_url: str) -
         r.assert_accounts()
         assert r.reconcile().status == "ok"
         assert len(r.jobs()) == 450
+        runs = [(run["kind"], run["status"]) for run in r.rows("sync_runs")]
+        ticks = [("incremental", "ok")] * 2
+        assert runs == [("first", "ok"), *ticks, ("first", "ok"), ticks[0], ("reconcile", "ok")]
