@@ -289,15 +289,3 @@ def _cell_classes(table: Table) -> list[str]:
     whole = [c.kind in ("instant", "day") or c.name.endswith("_id") for c in table.columns]
     right = [is_number(c, table.rows, i) for i, c in enumerate(table.columns)]
     return ["n" if number else "k" if kept else "" for number, kept in zip(right, whole, strict=True)]
-
-
-def text_bars(values: Sequence[Any], width: int = 20) -> list[str]:
-    """A bar for each number, the largest `width` characters long."""
-    numbers = [float(value or 0) for value in values]
-    top = max(numbers, default=0)
-    return ["" if top <= 0 or v <= 0 else _text_bar(v / top * width) for v in numbers]
-
-
-def _text_bar(length: float) -> str:
-    eighths = max(1, round(length * 8))
-    return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()

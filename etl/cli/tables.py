@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from etl.cli.output import DIM, WARN, on_terminal, print_line, print_table
 from etl.errors import ConfigError
@@ -68,7 +69,7 @@ def show_document(document: Document) -> None:
 
 
 def show_table(each: Table, zone: str) -> None:
-    from etl.analytics.rendering import heading_of, is_number, show_value, text_bars, total_texts
+    from etl.analytics.rendering import heading_of, is_number, show_value, total_texts
 
     if not each.rows:
         print_line("nothing in this range" if each.ranged else "nothing", DIM)
@@ -89,3 +90,15 @@ def show_table(each: Table, zone: str) -> None:
         cells = [[*row, bar] for row, bar in zip(cells, drawn, strict=True)]
         sums = [[*line, ""] for line in sums]
     print_table(headings, [*cells, *sums], right=right, whole=0 < len(each.columns) <= each.asked)
+
+
+def text_bars(values: Sequence[Any], width: int = 20) -> list[str]:
+    """A bar for each number, the largest `width` characters long."""
+    numbers = [float(value or 0) for value in values]
+    top = max(numbers, default=0)
+    return ["" if top <= 0 or v <= 0 else _text_bar(v / top * width) for v in numbers]
+
+
+def _text_bar(length: float) -> str:
+    eighths = max(1, round(length * 8))
+    return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()

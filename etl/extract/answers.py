@@ -48,6 +48,13 @@ def _decode_json(reply: Reply, where: str, decode: Callable[[bytes], _T]) -> _T:
         raise GarbledAnswer(f"{where}: the body is {error}", status=200, hint=hint, whole=whole) from None
 
 
+def require_list(envelope: Envelope, where: str) -> None:
+    """Raises GarbledAnswer for what neither holds jobs nor calls itself a list."""
+    if not envelope.listed and envelope.fields.get("object") != "list":
+        hint = "is base_url a gateway? Something else answered"
+        raise GarbledAnswer(f"{where}: JSON, but not a list of jobs", status=200, hint=hint, hopeless=True)
+
+
 def make_page(request: PageRequest, reply: Reply, envelope: Envelope, tried: int, now: datetime) -> RawPage:
     """The page as the answer shows it, after `tried` attempts, complete at `now`."""
     fields = envelope.fields

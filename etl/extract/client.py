@@ -18,9 +18,9 @@ from msgspec import structs
 
 from etl.config import Source
 from etl.config.profiles import ProfileName
-from etl.errors import GarbledAnswer, GatewayError
+from etl.errors import GatewayError
 from etl.extract import gateway_errors, provider_bytes
-from etl.extract.answers import make_page, read_envelope, read_object
+from etl.extract.answers import make_page, read_envelope, read_object, require_list
 from etl.extract.cursors import Cursors
 from etl.extract.decode import Envelope
 from etl.extract.http import Reply, Transport
@@ -219,10 +219,8 @@ class GatewayClient:
         self._count_request()
         own = f"{OWN_REQUEST}{uuid.uuid4()}" if by_id and self.source.reads_log else None
         reply = self._transport.get(path, query, where, own, key=key or self.key)
-        if reply.status in (401, 403) and self._transport.renew(
-            reply
-        ):  # the key's file was replaced meanwhile
-            self._count_request()
+        if reply.status in (401, 403) and self._transport.renew(reply):
+            self._count_request()  # with another key: its file was replaced meanwhile
             reply = self._transport.get(path, query, where, own, key=key or self.key)
         self.kind.hear(reply.headers)
         if reply.status != 200:
@@ -256,11 +254,7 @@ class GatewayClient:
             raise self._judge_error(
                 gateway_errors.ErrorReply(status, reply.body, None, where, after, inside=True)
             )
-        if not envelope.listed and envelope.fields.get("object") != "list":
-            hint = "is base_url a gateway? Something else answered"
-            raise GarbledAnswer(
-                f"{where}: JSON, but not a list of jobs", status=200, hint=hint, hopeless=True
-            )
+        require_list(envelope, where)
 
     def _make_page(self, request: PageRequest, reply: Reply, envelope: Envelope, tried: int) -> RawPage:
         self._notice(envelope.extra_fields)

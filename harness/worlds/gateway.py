@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from harness.worlds import passthrough
 from harness.worlds.answers import NO_BY_ID, PROVIDER, TROUBLES, Answer, Item, Refusal, Sent, error
+from harness.worlds.items import contract_item, id_of_item, odd_id, odd_item
 from harness.worlds.world import START, Job, World
 
 _FEW = 20  # of a list that ignores its cursor
@@ -77,10 +78,10 @@ class Gateway:
     def shown(self, job: Job, at: float) -> Item:
         """The item that a page shows of it at that time."""
         if job.odd is not None:
-            return _odd(job)
+            return odd_item(job)
         if self.character.moves_by_id:
             at = min(at, self.polled.get(job.name, job.born))
-        item = self._contract(job, at)
+        item = self.contract_of(job, at)
         for moment, name, value in job.edits:
             if moment <= at:
                 item[name] = START + int(job.born) + value * 1000
@@ -89,18 +90,8 @@ class Gateway:
             item.setdefault("error", {})
         return item
 
-    def _contract(self, job: Job, at: float) -> Item:
-        status, progress, since = _state(job, at)
-        created = START + int(job.born) + self.character.skew
-        item: Item = {"id": self.id_of(job), "object": "video", "model": "sora-2", "status": status}
-        item |= {"progress": progress, "prompt": f"take {job.name[-4:]}", "size": "1280x720", "seconds": "8"}
-        if job.dated:
-            item["created_at"] = created
-        if status == "completed":
-            item |= {"completed_at": created + 1 + int(since - job.born)}
-        if status == "failed":
-            item["error"] = {"code": "moderation_blocked", "message": "blocked"}
-        return item
+    def contract_of(self, job: Job, at: float) -> Item:
+        return contract_item(job, at, self.id_of(job), self.character.skew)
 
     # --- what is said ---------------------------------------------------------------------------
 
@@ -224,7 +215,7 @@ class Gateway:
         """Where the page behind a cursor begins; -1: nowhere. Ids work without their suffix too."""
         native = after.removesuffix(f":{PROVIDER}")
         for index, job in enumerate(jobs):
-            if native in (job.name, _odd_id(job)):
+            if native in (job.name, odd_id(job)):
                 return index + 1
         how = self.character.dead_cursor
         if how == "empty":
@@ -278,7 +269,7 @@ class Gateway:
         character = self.character
         body: dict[str, Any] = {"object": "list", "data": None if lie == "null_data" else items}
         for name, value, how in (
-            ("last_id", _id_of(last), character.last_id),
+            ("last_id", id_of_item(last), character.last_id),
             ("has_more", more, character.has_more),
         ):
             if how != "absent":
@@ -292,26 +283,3 @@ class Gateway:
         if lie == "cached":
             body.setdefault("extra_fields", {})["cache_debug"] = {"cache_hit": True, "hit_type": "direct"}
         return body
-
-
-def _state(job: Job, at: float) -> tuple[str, int, float]:
-    """Status, progress, and since when."""
-    current = job.steps[0]
-    for step in job.steps:
-        if step[0] <= at:
-            current = step
-    return current[1], current[2], current[0]
-
-
-def _odd(job: Job) -> Item:
-    return {"null": None, "number": 7, "no_id": {"object": "video", "prompt": job.name}, "list": [job.name]}[
-        str(job.odd)
-    ]
-
-
-def _odd_id(job: Job) -> str:
-    return f"{job.name} itself" if job.odd else job.name
-
-
-def _id_of(item: Item) -> str | None:
-    return item.get("id") if isinstance(item, dict) else None

@@ -241,7 +241,7 @@ def is_covered(gateway: Gateway, job: Job, stored: Stored) -> bool:
         low, high = order.get(row["after_id"], -1), order.get(row["before_id"], len(order))
         if row["payload"] is None and low < place < high:
             return True
-    created = _moment(gateway._contract(job, 0).get("created_at")) or ""
+    created = _moment(gateway.contract_of(job, 0).get("created_at")) or ""
     return any((gap["gap_from"] or "") <= created <= (gap["gap_until"] or "9999") for gap in stored.gaps)
 
 

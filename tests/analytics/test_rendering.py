@@ -13,7 +13,7 @@ from html.parser import HTMLParser
 import pytest
 
 from etl.analytics.queries import Table
-from etl.analytics.rendering import Document, render_document, show_value, text_bars, to_parquet
+from etl.analytics.rendering import Document, render_document, show_value, to_parquet
 from etl.errors import ConfigError
 from etl.schema.views.columns import Column
 from etl.spreadsheets import spreadsheet_safe
@@ -149,9 +149,3 @@ def test_a_file_of_one_table_takes_one(tmp_path):
 )
 def test_values_in_words(value, kind, text):
     assert show_value(value, kind) == text
-
-
-def test_bars():
-    assert text_bars([0, 5, 10, None], width=2) == ["", "█", "██", ""]
-    assert text_bars([1, 1000]) == ["▏", "█" * 20]
-    assert text_bars([]) == [] and text_bars([0, 0]) == ["", ""]

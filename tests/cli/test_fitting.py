@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from etl.cli.fitting import fit_columns
+from etl.cli.tables import text_bars
 from etl.simulator import Simulator, World
 from tests.support.command import Command
 
@@ -91,3 +92,9 @@ def test_a_column_that_was_asked_for_is_shown_though_it_is_empty(mirrored: Comma
     assert done.out.split()[:3] == ["one", "missing", "two"]
     asked = mirrored("report", "spend", "--by", "team", "--since", "9999d").out
     assert "team" in asked and "other_costs" not in asked
+
+
+def test_bars_are_as_long_as_their_numbers() -> None:
+    assert text_bars([0, 5, 10, None], width=2) == ["", "█", "██", ""]
+    assert text_bars([1, 1000]) == ["▏", "█" * 20]
+    assert text_bars([]) == [] and text_bars([0, 0]) == ["", ""]
