@@ -15,6 +15,8 @@ Order = Literal["asc", "desc"]
 RunKind = Literal["incremental", "first", "reconcile"]
 Op = Literal["insert", "update", "unlist", "relist", "erase"]
 
+#: What Bifrost itself reports.
+GatewayStatus = Literal["queued", "in_progress", "completed", "failed"]
 #: A job in one of these states never changes again. `completed` and `failed` are the gateway's own;
 #: the others are what custom providers report for a job that was stopped.
 SETTLED_STATUSES = frozenset({"completed", "failed", "cancelled", "canceled", "expired", "rejected"})

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import repeat
 from operator import attrgetter
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
 from etl.json_parts import exceeds_parts
-from etl.records import JobRow, is_settled, new_row
+from etl.records import GatewayStatus, JobRow, is_settled, new_row
 from etl.transform import parsers
 from etl.transform.jobs import (
     PageContext,
@@ -49,7 +49,7 @@ class _OrdinaryJob(msgspec.Struct, gc=False):
     """The reference page shows no status, and a gateway whose provider sent none an empty one."""
 
     id: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID)]
-    status: Literal["queued", "in_progress", "completed", "failed", ""] | None = None
+    status: GatewayStatus | Literal[""] | None = None
     object: Literal["video"] = "video"
     provider: str | None = None
     model: str | None = None
@@ -75,9 +75,7 @@ _decode_members = msgspec.json.Decoder(dict[str, Any]).decode
 _UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 _NONE: dict[str, Any] = {}
 #: By each status that a row of this way may have; a look into it is a call less for each job.
-_SETTLED = {
-    status: is_settled(status, ended=True) for status in ("queued", "in_progress", "completed", "failed")
-}
+_SETTLED: dict[str, bool] = {status: is_settled(status, ended=True) for status in get_args(GatewayStatus)}
 _Times = tuple[datetime | None, datetime | None, datetime | None]
 #: What has no column: as JSON text, and as the content hash covers it.
 _Extra = tuple[str | None, str | None]

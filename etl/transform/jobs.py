@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import blake2b
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import msgspec
 
 from etl.log import EchoMask
-from etl.records import JobRow, Unknown, is_settled, new_row
+from etl.records import GatewayStatus, JobRow, Unknown, is_settled, new_row
 from etl.transform import parsers
 from etl.transform.json_values import MAX_ID, Unusable, json_text, json_type
 from etl.transform.privacy import Options, Scrubber
@@ -23,17 +23,8 @@ MAX_PATH = 255
 #: Names that one page may bring beside the contract's; what comes beyond them is counted as OTHER_NAMES.
 MAX_NAMES, OTHER_NAMES = 500, "(other names)"
 
-_ALIASES = {
-    "canceled": "cancelled",
-    "in-progress": "in_progress",
-    "processing": "in_progress",
-    "running": "in_progress",
-    "succeeded": "completed",
-    "error": "failed",
-    "pending": "queued",
-}
 _NO_ERROR = (None, None, False)
-_PLAIN_STATUSES = frozenset({"queued", "in_progress", "completed", "failed"})
+_PLAIN_STATUSES = frozenset(get_args(GatewayStatus))
 #: Members that have a column, or are dropped on purpose: `videos` may hold megabytes of base64.
 _KNOWN = frozenset(
     {
@@ -201,7 +192,7 @@ def _read_status(
         reported = None
     status = reported.strip().lower() if reported else ""
     if status:
-        return reported, _ALIASES.get(status, status)
+        return reported, parsers.STATUS_ALIASES.get(status, status)
     return reported or None, derived_status(failed, completed_at, progress)
 
 

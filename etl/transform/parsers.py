@@ -28,6 +28,17 @@ _UNITS = re.compile(r"\s*(s|secs?|seconds?)$", re.ASCII | re.IGNORECASE)
 _SIZE = re.compile(r"\s*(\d{1,10})\s*[xX×]\s*(\d{1,10})\s*", re.ASCII)
 _from_timestamp = datetime.fromtimestamp
 
+#: What providers call the statuses that the gateway knows by other words.
+STATUS_ALIASES = {
+    "canceled": "cancelled",
+    "in-progress": "in_progress",
+    "processing": "in_progress",
+    "running": "in_progress",
+    "succeeded": "completed",
+    "error": "failed",
+    "pending": "queued",
+}
+
 
 def parse_number(value: Any) -> float | None:
     """A finite number from a number or a numeric string; None for null and blank."""

@@ -15,8 +15,9 @@ from typing import Any, Literal
 from urllib.parse import quote, unquote_plus
 
 from etl.log import EchoMask
-from etl.records import SETTLED_STATUSES, Reject
+from etl.records import OPEN_STATUSES, SETTLED_STATUSES, Reject
 from etl.transform.json_values import MAX_ID, json_text
+from etl.transform.parsers import STATUS_ALIASES
 
 #: A shorter prompt is a syllable: cutting it out of every other text would only ruin them.
 _SHORTEST = 4
@@ -35,7 +36,7 @@ _QUOTATION = re.compile(r"(?<!\w)[\"'`“‘«]((?s:.){17,}[\"'`”’»](?!\w)|
 #: "prompt": "…, or prompt '…: what follows is one.
 _NAMED = re.compile(r"prompt[\"'`“‘\\]*+\s*+(?:[:=]\s*+)?[\"'`“‘\\]++(?!\[prompt\])", re.IGNORECASE)
 _MEANS_PROMPT = frozenset({"input", "text", "caption", "description", "instruction", "instructions", "query"})
-_STATUSES = SETTLED_STATUSES | {"queued", "in_progress", "in-progress", "processing", "running", "succeeded"}
+_STATUSES = SETTLED_STATUSES | OPEN_STATUSES | STATUS_ALIASES.keys()
 #: What `quote` makes of each byte; a table takes a tenth of its time.
 _IN_URLS = {byte: quote(bytes([byte])) for byte in range(256)}
 _LINK = re.compile(r"\S{1,512}")
