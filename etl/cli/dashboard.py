@@ -61,7 +61,7 @@ def command(
         site = build_app(_dashboard_state(app, service), dashboard_routes())
         with WebServer(site, service.host, service.port if port is None else port) as web:
             print_line(f"{web.url}/")
-            print_line("Ctrl-C ends it", DIM)
+            print_line("Ctrl-C stops it", DIM)
             if open_browser:
                 import webbrowser
 

@@ -116,7 +116,7 @@ def _go_on(settings: CommandSettings, config: Config) -> NoReturn:
 
     def show(address: str) -> None:
         _print_heading(f"It goes on: {address}")
-        print_line("  Ctrl-C ends it", DIM)
+        print_line("  Ctrl-C stops it", DIM)
         sys.stdout.flush()
         if on_terminal():
             import webbrowser
@@ -222,7 +222,7 @@ def _next_steps(config: Path, database: Path) -> None:
     print_line(f"  {us} --config {config} status")
     print_line(f"  {us} --config {config} report")
     print_line(f"  {us} --config {config} dashboard --open")
-    print_line(f"  {us} demo --serve      # alive, with its dashboard, until Ctrl-C")
+    print_line(f"  {us} demo --serve      # keeps running, with its dashboard, until Ctrl-C")
     print_line()
     print_line(f"  With your gateway:  {us} init && {us} check && {us} sync", GOOD)
 

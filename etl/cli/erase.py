@@ -31,7 +31,8 @@ def command(
     ctx: typer.Context,
     job: Annotated[_GivenValues, typer.Option(metavar="ID", help="A job, its id as listed.")] = None,
     prompt_match: Annotated[
-        _GivenValues, typer.Option(metavar="TEXT", help="Jobs whose prompt holds this, in whatever letters.")
+        _GivenValues,
+        typer.Option(metavar="TEXT", help="Jobs whose prompt contains this text, in upper or lower case."),
     ] = None,
     virtual_key: Annotated[
         _GivenValues, typer.Option(metavar="KEY", help="Jobs of this virtual key.")
@@ -76,8 +77,8 @@ def command(
         names = [destination.name for destination in loaded.feed.destinations]
         if names and not (dry_run or json):
             print_line(
-                f"What was delivered to {', '.join(names)} before still holds these texts: the next `feed`"
-                " takes them out there, and docs/erase.md says what else of a destination may hold them.",
+                f"What was delivered to {', '.join(names)} still holds these texts: the next `feed` removes"
+                " them there, and docs/erase.md says what else may hold them.",
                 WARN,
             )
 

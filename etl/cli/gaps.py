@@ -59,7 +59,7 @@ def _accept_gaps(config: Config, ids: list[int]) -> None:
         known = 0 if engine is None else gaps.accept_gaps(engine, ids, datetime.now(UTC))
     if known < len(set(ids)):
         raise ConfigError(
-            "not every number names an open gap that can be accepted",
+            "some of these numbers name no open gap that can be accepted",
             hint="`bifrost-etl gaps` lists them; an interrupted one is read by the next sync",
         )
 

@@ -107,8 +107,8 @@ def _short_file(answers: Mapping[str, str]) -> str:
         )
     if re.search(r"://[^/@]*:[^/@]+@", database.replace("${", "").replace("}", "")):
         raise ConfigError(
-            "the database URL holds a password, which does not belong into the file",
-            hint="write it without, and keep the whole URL in DATABASE_URL",
+            "the database URL holds a password, which does not belong in the file",
+            hint="leave the password out, and keep the whole URL in DATABASE_URL",
         )
     text = render_init(base_url=answers["base_url"], provider=answers["provider"], api_key_env=variable)
     return _with_database(text, database)

@@ -53,7 +53,9 @@ def show_outlook(outlook: SpendOutlook, zone: str) -> None:
         print_line(f"days are {zone}; {METHOD}", DIM)
     for one in outlook.budgets:
         if not one.seen:
-            print_line(f"budget {one.budget.name}: no job of it was created in this time or before", WARN)
+            print_line(
+                f"budget {one.budget.name}: no job that it covers was created in this period or before", WARN
+            )
     for signal in outlook.raised:
         over = signal.threshold == "budget_used" and signal.value >= 1
         print_line(f"{signal.text} (alerts.{signal.threshold}: {signal.limit:g})", BAD if over else WARN)

@@ -26,14 +26,20 @@ _ASKED_WITH = ("profile", "provider", "page_size", "order", "window", "passthrou
 
 def command(
     ctx: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON lines; replaced when all is written.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="File of JSON lines to write; an older one is replaced once everything is there.",
+        ),
+    ],
     source: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Which source, where there are several.", autocompletion=complete_source
+            metavar="NAME", help="Source to record, if there are several.", autocompletion=complete_source
         ),
     ] = None,
-    pages: Annotated[int, typer.Option(min=1, max=1000, help="So many pages from each end of the list.")] = 5,
+    pages: Annotated[int, typer.Option(min=1, max=1000, help="Pages to read from each end of the list.")] = 5,
     job: Annotated[
         list[str] | None, typer.Option(metavar="ID", help="Also read this job by id; can be repeated.")
     ] = None,

@@ -69,7 +69,7 @@ def command(
         typer.Option(
             min=0,
             metavar="ROWS",
-            help="At most so many rows in each table; 0 for all.",
+            help="At most this many rows in each table; 0 for all.",
             show_default="50 for people, 10 in the summary",
         ),
     ] = None,

@@ -72,7 +72,7 @@ def revive(ctx: typer.Context, name: SourceName, config: ConfigFile = None) -> N
             print_line(f"{name} is not retired")
             return
         revive_source(engine, name)
-    print_line(f"{name} is asked again from its next sync on", GOOD)
+    print_line(f"{name} is no longer retired; its next sync asks the gateway again", GOOD)
 
 
 def _read_status(engine: Engine, name: str, now: datetime) -> SourceStatus:

@@ -29,7 +29,7 @@ def command(
     format: FormatOption = "table",
     output: Output = None,
     limit: Annotated[
-        int, typer.Option(min=0, metavar="ROWS", help="At most so many rows; 0 for all.")
+        int, typer.Option(min=0, metavar="ROWS", help="At most this many rows; 0 for all.")
     ] = 1000,
     timeout: Annotated[
         float, typer.Option(min=0.001, metavar="SECONDS", help="Time limit for the statement.")

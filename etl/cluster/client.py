@@ -194,11 +194,11 @@ def _lost_source(source: Source, error: BaseException) -> EtlError:
     if type(error).__name__ == "KilledWorker":
         return EtlError(
             f"every worker that worked on source {source.name!r} died",
-            hint="memory? What they had committed is kept, and the next run goes on from there",
+            hint="out of memory? What they had committed is kept, and the next run continues from there",
         )
     return EtlError(
         f"the Dask cluster did not finish source {source.name!r}: {type(error).__name__}",
-        hint="are scheduler and workers alive? The next run goes on from what was committed",
+        hint="are scheduler and workers alive? The next run continues from what was committed",
     )
 
 

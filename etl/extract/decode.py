@@ -121,7 +121,9 @@ def _decode_patiently(body: bytes) -> Envelope:
     members, items = cut_object(body, "data")
     data = members.pop("data", None)
     if sum(map(len, members.values())) > MAX_LENIENT:
-        raise Garbled(f"not to be read as it is: more than {MAX_LENIENT >> 20} MiB beside its `data`")
+        raise Garbled(
+            f"no strict JSON, and too large to repair: more than {MAX_LENIENT >> 20} MiB beside its `data`"
+        )
     if items is None and data not in (None, b"null"):
         raise Garbled("JSON, but its `data` is no list")
     fields = {name: _decode_leniently(value) for name, value in members.items()}

@@ -157,14 +157,16 @@ def _refused_request(text: str, answer: ErrorReply, said: Complaint) -> GatewayE
     has_cursor = answer.after is not None and not answer.by_id
     if has_cursor and not _is_web_page(said) and _blames_cursor(said.message.lower(), said.param):
         return DeadCursor(text, status=answer.status, hint=_CURSOR_GONE)
-    hint = "the gateway refused what was asked; see `bifrost-etl check`"
+    hint = "the gateway refused the request; see `bifrost-etl check`"
     return BadRequest(text, status=answer.status, hint=hint)
 
 
 def _bad_request(text: str, answer: ErrorReply, said: Complaint) -> GatewayError:
     lower = said.message.lower()
     if any(mark in lower for mark in TRANSIENT):
-        return ServerFault(text, status=400, hint="the gateway had no luck with its provider; it may pass")
+        return ServerFault(
+            text, status=400, hint="the gateway could not get an answer from its provider; this may pass"
+        )
     if said.code == "unsupported_operation" or any(mark in lower for mark in _UNSUPPORTED):
         hint = "check `provider` and `key_name`; only OpenAI, Azure and OpenAI-shaped providers list videos"
         return Unsupported(text, status=400, hint=hint)
@@ -235,7 +237,7 @@ _BY_STATUS: dict[int, _Maker] = {
     403: _forbidden_access,
     404: _not_found,
     408: lambda text, a, s: TimedOut(
-        text, status=408, hint="the request did not arrive in time; it may pass"
+        text, status=408, hint="the request did not reach the gateway in time; this may pass"
     ),
     409: lambda text, a, s: ServerFault(text, status=409, hint=_TROUBLE),
     425: lambda text, a, s: ServerFault(text, status=425, hint=_TROUBLE),

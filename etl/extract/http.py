@@ -214,10 +214,12 @@ def _translate_error(error: Exception, where: str, source: Source) -> GatewayErr
         return TimedOut(text, hint="nothing answers at this address within connect_timeout")
     if isinstance(error, exceptions.ReadTimeoutError | TimeoutError) and "handshake" in text:
         return TimedOut(
-            text, hint="no answer in TLS: if the port speaks plain HTTP, write http:// in base_url"
+            text, hint="the answer is not TLS: if this port speaks plain HTTP, write http:// in base_url"
         )
     if isinstance(error, exceptions.ReadTimeoutError | TimeoutError):
-        return TimedOut(text, hint="read_timeout must exceed what the gateway waits: 30 s, 300 s from 2.0 on")
+        return TimedOut(
+            text, hint="read_timeout must exceed the gateway's own timeout: 30 s, from 2.0 on 300 s"
+        )
     if isinstance(error, requests.exceptions.InvalidProxyURL):
         return Unreachable(text, hint="`proxy` (or HTTPS_PROXY) is not a usable address")
     if isinstance(error, exceptions.ProtocolError):

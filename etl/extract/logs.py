@@ -159,12 +159,12 @@ def _decode_body(reply: Reply, where: str) -> _Body:
         return _decode(reply.body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         pass
-    raise GarbledAnswer(f"{where}: JSON, but no page of a log", status=200, hint=_HINT, hopeless=True)
+    raise GarbledAnswer(f"{where}: JSON, but not a page of the log", status=200, hint=_HINT, hopeless=True)
 
 
 def _check_json(reply: Reply, where: str) -> None:
     if reply.body.lstrip()[:1] != b"{":
-        raise GarbledAnswer(f"{where}: answered no JSON", status=200, hint=_HINT, hopeless=True)
+        raise GarbledAnswer(f"{where}: did not answer with JSON", status=200, hint=_HINT, hopeless=True)
 
 
 __all__ = ["LogClient", "LogPage", "log_settings"]

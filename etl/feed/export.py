@@ -121,7 +121,7 @@ def export_tables(
 
 def _check_folder(folder: Path, kind: Format) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ConfigError(f"{folder} is there already, and not empty", hint="name a new folder")
+        raise ConfigError(f"{folder} exists already, and is not empty", hint="name a new folder")
     if kind == "parquet" and importlib.util.find_spec("pyarrow") is None:
         raise ConfigError("Parquet needs the package pyarrow", hint="pip install 'bifrost-etl[parquet]'")
 

@@ -71,5 +71,5 @@ class Apart:
         words = self._errors.read().decode(errors="replace").strip()[-_LAST_WORDS:]
         return EtlError(
             f"feed destination {self._destination.name!r}: its process ended with {code}: {words}",
-            hint="the next delivery goes on where this one got to",
+            hint="the next delivery continues where this one stopped",
         )

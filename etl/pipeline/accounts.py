@@ -114,7 +114,7 @@ class Accounts:
             )
         return AnotherAccount(
             f"several accounts answer: this source mirrors that of the gateway's key {own!r}; {others} is"
-            " another one, as far as can be seen, and nothing of it was stored",
+            " another one, as far as can be told, and nothing of it was stored",
             hint=f"pin this source with `key_name: {own}`, and add a pinned source for each other key",
         )
 

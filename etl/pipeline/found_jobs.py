@@ -219,7 +219,7 @@ def _reread_all(run: Run) -> None:
     if len(missing) > 1 and 2 * len(missing) > asked and not run.accept_suspicious:
         raise SuspiciousScan(
             f"{len(missing)} of {asked} jobs are not found by id; nothing was marked",
-            hint="another key or account may answer; if they are gone indeed, run reconcile with "
+            hint="perhaps another key or account answers; if they really are gone, run reconcile with "
             "--accept-suspicious",
         )
     for chunk in _chunks(missing):

@@ -163,7 +163,7 @@ def _check(run: Run, rows: list[LogRow], since: datetime | None) -> None:
     if since is not None and any(row.at < since for row in rows):
         raise PagingError(f"{where}: rows are older than the start_time that was asked for")
     if any(later.at < row.at for row, later in pairwise(rows)):
-        raise PagingError(f"{where}: rows are not in the order of time, as was asked for")
+        raise PagingError(f"{where}: rows are not in order of time, although that was asked for")
 
 
 def _fresh(run: Run, walk: _Walk, rows: list[LogRow]) -> list[LogRow]:

@@ -83,7 +83,7 @@ def without_videos(item: bytes) -> bytes:
     try:
         members = _decode_members(item)
     except _UNREADABLE:
-        raise Unusable(f"larger than {MAX_BYTES >> 20} MiB, and not to be read as it is") from None
+        raise Unusable(f"larger than {MAX_BYTES >> 20} MiB, and no strict JSON") from None
     kept = [_encode(name) + b":" + bytes(raw) for name, raw in members.items() if name not in _NOT_KEPT]
     if sum(map(len, kept)) > MAX_BYTES:
         raise Unusable(f"larger than {MAX_BYTES >> 20} MiB without its videos", _only_id(item))

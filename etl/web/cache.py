@@ -85,7 +85,7 @@ class Shared(Generic[T]):
             if asked.done():
                 raise
             said = f"the database has not answered for {self._patience:g} seconds"
-            raise DatabaseUnavailable(said, hint="is it overloaded, or the connection broken?") from None
+            raise DatabaseUnavailable(said, hint="is it overloaded, or is the connection broken?") from None
 
 
 def _in_thread(read: Callable[[], T]) -> Future[T]:

@@ -27,7 +27,7 @@ def test_status_shows_budgets_and_what_is_over(budgeted: Command) -> None:
     assert done.code == 0, done.all
     assert "budget everything: " in done.out and "of 0.01 USD for the month from" in done.out
     assert "(alerts.budget_used: 0.8)" in done.out
-    assert "budget mistyped: no job of it was created in this time or before" in done.out
+    assert "budget mistyped: no job that it covers was created in this period or before" in done.out
     found = budgeted("status", "--json").json
     first, second = found["budgets"]
     assert (first["budget"], first["currency"], first["amount"]) == ("everything", "USD", 0.01)

@@ -50,11 +50,11 @@ def test_before_the_first_sync(tmp_path: Path):
     with empty(tmp_path) as app, (site := Site(app)).server:
         for path in ("/", "/jobs", "/tables/runs"):
             status, page, _ = site.get(path)
-            assert status == 503 and "Nothing was synced yet" in page and "bifrost-etl sync" in page
+            assert status == 503 and "Nothing has been synced yet" in page and "bifrost-etl sync" in page
         assert not (tmp_path / "empty.db").exists(), "looking creates nothing"
         migrate.ensure_schema(app.engine)
         page = site.get("/")
-        assert page.status == 200 and "Nothing was synced yet" in page.text and "never synced" in page.text
+        assert page.status == 200 and "Nothing has been synced yet" in page.text and "never synced" in page.text
 
 
 def test_tables_of_another_version(tmp_path: Path):

@@ -105,7 +105,7 @@ def _answer_call(call: Call, handler: PageHandler) -> Response:
     except Abandoned:
         raise
     except NothingYet:
-        return _message_page(call, 503, "Nothing was synced yet", nothing=True)
+        return _message_page(call, 503, "Nothing has been synced yet", nothing=True)
     except Missing as error:
         return _message_page(call, 404, *error.args, near=error.near)
     except ConfigError as error:
