@@ -54,7 +54,9 @@ def test_before_the_first_sync(tmp_path: Path):
         assert not (tmp_path / "empty.db").exists(), "looking creates nothing"
         migrate.ensure_schema(app.engine)
         page = site.get("/")
-        assert page.status == 200 and "Nothing has been synced yet" in page.text and "never synced" in page.text
+        assert (
+            page.status == 200 and "Nothing has been synced yet" in page.text and "never synced" in page.text
+        )
 
 
 def test_tables_of_another_version(tmp_path: Path):
