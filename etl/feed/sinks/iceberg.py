@@ -116,7 +116,9 @@ class IcebergTables:
         self._touched.add(table)
 
     def missing_files(self) -> list[str]:
-        tables = [found for name, found in self._asked.items() if name not in self._touched]
+        quiet = [found for name, found in self._asked.items() if name not in self._touched]
+        # To plan a table's files is to read its manifests, which of an object store would serve nothing.
+        tables = [found for found in quiet if local_folder(found.location()) is not None]
         named = (local_folder(task.file.file_path) for found in tables for task in found.scan().plan_files())
         return [str(path) for path in named if path is not None and not path.exists()]
 

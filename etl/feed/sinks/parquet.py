@@ -61,10 +61,9 @@ class ParquetFiles:
     def __init__(self, store: pafs.FileSystem, root: str) -> None:
         self._store, self._root = store, root
         self._written = Written()
-        self._asked: set[str] = set()
+        self._seen: dict[str, set[int]] = {}  # the numbers of each table's files, when we last looked
 
     def marks(self, table: str) -> dict[int, Mark]:
-        self._asked.add(table)
         return self._written.note(table, self._file_marks(table))
 
     def deliver(self, parts: Sequence[Part]) -> None:
@@ -97,8 +96,7 @@ class ParquetFiles:
     def missing_files(self) -> list[str]:
         """They are numbered without a gap. Where the newest is gone, marks are those of the one before."""
         gone: list[str] = []
-        for table in self._asked:
-            there = self._numbers(table)
+        for table, there in self._seen.items():
             lost = set(range(1, max(there, default=0))) - there
             gone += [self._part_path(table, number) for number in sorted(lost)]
         return gone
@@ -158,12 +156,16 @@ class ParquetFiles:
         return bool(self._store.get_file_info(path).type == pafs.FileType.File)
 
     def _file_marks(self, table: str) -> dict[int, Mark]:
-        path = (
-            self._whole_path(table) if table in _SMALL else self._part_path(table, self._newest_number(table))
-        )
+        path = self._newest_path(table)
         if not self._is_there(path):
             return {}
         return watermarks.decode_marks((self._file_schema(path).metadata or {}).get(_MARKS))
+
+    def _newest_path(self, table: str) -> str:
+        if table in _SMALL:
+            return self._whole_path(table)
+        self._seen[table] = self._numbers(table)
+        return self._part_path(table, max(self._seen[table], default=0))
 
     def _whole_path(self, table: str) -> str:
         return f"{self._root}/{table}/{table}.parquet"
