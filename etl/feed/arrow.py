@@ -7,7 +7,7 @@ decimals, PyMySQL naive instants, psycopg documents for JSON.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,20 @@ def make_record_batch(rows: Rows, fields: pa.Schema) -> pa.RecordBatch:
     columns = zip(*rows, strict=True) if rows else [()] * len(fields)
     arrays = [_make_array(values, field.type) for values, field in zip(columns, fields, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=fields)
+
+
+def join_batches(batches: Iterable[pa.Table], rows: int = 250_000) -> Iterator[pa.Table]:
+    """The same rows in fewer, larger tables: to look rows up, a table of what is looked for is made each time."""
+    import pyarrow as pa
+
+    waiting: list[pa.Table] = []
+    for batch in batches:
+        waiting.append(batch)
+        if sum(part.num_rows for part in waiting) >= rows:
+            yield pa.concat_tables(waiting)
+            waiting = []
+    if waiting:
+        yield pa.concat_tables(waiting)
 
 
 def _make_array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:

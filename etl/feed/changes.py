@@ -237,6 +237,24 @@ def read_whole_table(engine: sa.Engine, table: sa.Table) -> pa.Table:
     return table_of(rows, arrow_schema(table))
 
 
+def read_query(engine: sa.Engine, query: sa.Select[Any], fields: pa.Schema) -> pa.Table:
+    """The rows of a query of few columns, which may be many. Raises StorageError."""
+    import pyarrow as pa
+
+    return pa.concat_tables([fields.empty_table(), *stream_query(engine, query, fields)])
+
+
+def stream_query(engine: sa.Engine, query: sa.Select[Any], fields: pa.Schema) -> Iterator[pa.Table]:
+    """The rows of a query, some thousands at once. Its transaction lasts until the last of them is taken."""
+    with (
+        storage_errors(),
+        engine.connect() as conn,
+        conn.execute(query, execution_options={"yield_per": FETCH}) as found,
+    ):
+        for rows in found.partitions():
+            yield table_of(rows, fields)
+
+
 def table_of(rows: Sequence[Sequence[Any]], fields: pa.Schema) -> pa.Table:
     """Rows whose values stand in the order of `fields`."""
     import pyarrow as pa

@@ -15,10 +15,11 @@ import sqlalchemy as sa
 
 from etl.config import Mask
 from etl.db.engine import storage_errors
-from etl.feed.changes import table_of
+from etl.feed.arrow import join_batches
+from etl.feed.changes import read_query, table_of
 from etl.feed.masking import mask_rows
-from etl.feed.sinks.base import Sink
-from etl.feed.tables import DETAILS, PAGES, REQUESTS, RUNS, STATE, TWIN, VERSIONS, arrow_schema, state_schema
+from etl.feed.sinks.base import Only, Sink
+from etl.feed.tables import DETAILS, PAGES, REQUESTS, RUNS, STATE, TWIN, VERSIONS, arrow_fields, arrow_schema, state_schema
 from etl.schema.tables import video_jobs
 
 if TYPE_CHECKING:
@@ -92,7 +93,8 @@ def _next_wrong_texts(
     import pyarrow as pa
 
     found: list[pa.Table] = []
-    for rows in _read_held(sink, texts.name, arrow_schema(texts.table)):
+    only = Only("job_id", sorted({job for _, job in erased})) if texts.is_of_jobs else None
+    for rows in _read_held(sink, texts.name, arrow_schema(texts.table), only):
         wanted = _candidates(rows, texts, erased)
         if wanted.num_rows:
             found.append(_put_right(engine, mask, texts, erased, wanted, done))
@@ -102,13 +104,15 @@ def _next_wrong_texts(
     return right if right is not None and right.num_rows else None
 
 
-def _read_held(sink: Sink, table: str, fields: pa.Schema) -> Iterator[pa.Table]:
+def _read_held(
+    sink: Sink, table: str, fields: pa.Schema, only: Only | None = None
+) -> Iterator[pa.Table]:
     """What a destination holds, in our types: of our columns those that it has."""
     import pyarrow as pa
 
     there = set(sink.columns(table))
     chosen = pa.schema([field for field in fields if field.name in there])
-    return (rows.select(chosen.names).cast(chosen) for rows in sink.read(table, chosen.names))
+    return (rows.select(chosen.names).cast(chosen) for rows in sink.read(table, chosen.names, only))
 
 
 def _candidates(rows: pa.Table, texts: _Texts, erased: ErasedJobs) -> pa.Table:
@@ -206,44 +210,48 @@ def correct_twins(engine: sa.Engine, sink: Sink, sources: Iterable[int]) -> None
     whatever the destination's library raises.
     """
     for source in sources:
-        twins = _read_twins(engine, source)
-        while twins and (rows := _next_wrong_twins(sink, source, twins)) is not None:
-            sink.replace(STATE, rows)
+        wrong = _find_wrong_twins(sink, source, _read_twins(engine, source))
+        for start in range(0, wrong.num_rows, _AT_ONCE):
+            sink.replace(STATE, _read_corrected(sink, source, wrong.slice(start, _AT_ONCE)))
 
 
-def _read_twins(engine: sa.Engine, source: int) -> dict[str, int]:
-    c = video_jobs.c
+def _read_twins(engine: sa.Engine, source: int) -> pa.Table:
+    c, fields = video_jobs.c, state_schema()
     query = sa.select(c.job_id, c[TWIN]).where(c.source_id == source, c[TWIN].is_not(None))
-    with storage_errors(), engine.connect() as conn:
-        return {row[0]: row[1] for row in conn.execute(query)}
+    return read_query(engine, query, arrow_fields(fields, ("job_id", TWIN)))
 
 
-def _next_wrong_twins(sink: Sink, source: int, twins: dict[str, int]) -> pa.Table | None:
-    """Some of the rows that say something else, put right. What was looked at leaves `twins`."""
+def _find_wrong_twins(sink: Sink, source: int, twins: pa.Table) -> pa.Table:
+    """Of the jobs that the destination holds those of which it says something else. Reads no text."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    found: list[pa.Table] = []
-    for rows in _read_held(sink, STATE, state_schema()):
-        known = rows.filter(pc.equal(rows["source_id"], source))
-        right = pa.array([twins.get(job) for job in known["job_id"].to_pylist()], pa.int64())
-        held = known[TWIN] if TWIN in known.column_names else pa.nulls(known.num_rows, pa.int64())
-        wrong = pc.and_(pc.is_valid(right), pc.fill_null(pc.not_equal(held, right), True))
-        known = known.append_column(pa.field("right", pa.int64()), right).filter(wrong)
-        if known.num_rows:
-            found.append(_with_twin(known))
-        if sum(part.num_rows for part in found) >= _AT_ONCE:
-            break
-    if not found:
-        return None
-    for part in found:
-        for job in part["job_id"].to_pylist():
-            del twins[job]
-    return pa.concat_tables(found)
+    wrong = [twins.slice(0, 0)]
+    fields = arrow_fields(state_schema(), ("source_id", "job_id", TWIN))
+    for rows in join_batches(_read_held(sink, STATE, fields)) if twins.num_rows else ():
+        rows = rows.filter(pc.equal(rows["source_id"], source))
+        held = rows[TWIN] if TWIN in rows.column_names else pa.nulls(rows.num_rows, pa.int64())
+        place = pc.index_in(rows["job_id"], twins["job_id"].combine_chunks())
+        right = twins[TWIN].take(place)
+        differs = pc.and_(pc.is_valid(right), pc.fill_null(pc.not_equal(held, right), True))
+        wrong.append(twins.take(place.filter(differs)))
+    return pa.concat_tables(wrong)
 
 
-def _with_twin(rows: pa.Table) -> pa.Table:
-    right, rows = rows["right"], rows.drop_columns(["right"])
+def _read_corrected(sink: Sink, source: int, twins: pa.Table) -> pa.Table:
+    """The rows of these jobs as the destination holds them, with the twins that they should have."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    rows = pa.concat_tables(
+        _read_held(sink, STATE, state_schema(), Only("job_id", twins["job_id"].to_pylist()))
+    )
+    rows = rows.filter(pc.equal(rows["source_id"], source))
+    place = pc.index_in(rows["job_id"], twins["job_id"].combine_chunks())
+    return _with_twin(rows, twins[TWIN].take(place))
+
+
+def _with_twin(rows: pa.Table, right: pa.ChunkedArray) -> pa.Table:
     field = state_schema().field(TWIN)
     if TWIN in rows.column_names:
         return rows.set_column(rows.schema.get_field_index(TWIN), field, right)

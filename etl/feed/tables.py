@@ -7,6 +7,7 @@ Small ones are delivered whole, when anything in them has changed.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -152,6 +153,13 @@ def state_schema() -> pa.Schema:
 
     fields = [_arrow_field(video_jobs.c[name]) for name in STATE_COLUMNS]
     return pa.schema(fields, {"comment": str(video_jobs.comment)})
+
+
+def arrow_fields(schema: pa.Schema, names: Iterable[str]) -> pa.Schema:
+    """Some of a schema's fields."""
+    import pyarrow as pa
+
+    return pa.schema([schema.field(name) for name in names])
 
 
 def _arrow_field(column: sa.Column[Any]) -> pa.Field:

@@ -5,6 +5,8 @@ A destination is read by readers that are not ours, file by file.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,8 @@ from etl.db.engine import write_transaction
 from etl.feed import corrections, delivery
 from etl.feed.lag import destination_statuses
 from etl.feed.prune import prune_tables
+from etl.feed.sinks.registry import open_sink
+from etl.feed.tables import STATE_COLUMNS
 from etl.load.erase import erase_jobs
 from etl.load.erase_selection import ErasureSelection
 from etl.schema.tables import (
@@ -217,6 +221,45 @@ def test_a_twin_that_was_found_late_is_told(engine: sa.Engine, tmp_path: Path, k
     assert_equal(engine, kind, tmp_path)
     (standing,) = destination_statuses(engine, [target], deep=True)
     assert standing.error is None and not standing.is_wrong
+
+    writers[1].step(new=0, changes=0)
+    reads = watch_reads(engine, target, 2)
+    assert reads == [(("source_id", "job_id", "twin_source_id"), 8)], "nothing differs: no text is read"
+
+
+@pytest.mark.parametrize("kind", ["duckdb", "delta", "iceberg"])
+@sqlite
+def test_only_rows_that_are_wrong_are_read_whole(engine: sa.Engine, tmp_path: Path, kind: str) -> None:
+    """Texts are most of a state; a scan finds out of a few jobs which source counts them."""
+    writers = [Writer(engine, add_source(engine, name), seed) for seed, name in enumerate("ab")]
+    for writer in writers:
+        writer.step(new=40, changes=0)
+    target = destination(kind, tmp_path)
+    feed(engine, target)
+    with write_transaction(engine) as conn:
+        late = ["video_2_0000001", "video_2_0000003", "video_2_0000033"]
+        found = sa.update(video_jobs).where(video_jobs.c.job_id.in_(late))
+        conn.execute(found.values(twin_source_id=1))
+    narrow, whole = watch_reads(engine, target, 2)
+    assert narrow == (("source_id", "job_id", "twin_source_id"), 80)
+    assert whole == (STATE_COLUMNS, 3)
+    assert_equal(engine, kind, tmp_path)
+
+
+def watch_reads(engine: sa.Engine, target: Destination, source: int) -> list[tuple[tuple[str, ...], int]]:
+    """Correct the twins of a source: which columns of how many rows were read for it."""
+    sink, reads = open_sink(target), []
+    read = sink.read
+
+    def watched(table: str, columns: Any, *only: Any) -> Iterator[Any]:
+        batches = list(read(table, columns, *only))
+        reads.append((tuple(columns), sum(batch.num_rows for batch in batches)))
+        return iter(batches)
+
+    sink.read = watched  # type: ignore[method-assign]
+    with closing(sink):
+        corrections.correct_twins(engine, sink, [source])
+    return reads
 
 
 @pytest.mark.slow

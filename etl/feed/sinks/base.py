@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 from urllib.parse import unquote, urlsplit
 
 from etl.config import Destination
@@ -14,6 +14,13 @@ from etl.feed.watermarks import Mark
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+class Only(NamedTuple):
+    """Of a table the rows whose `column` holds one of these texts."""
+
+    column: str
+    texts: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +51,7 @@ class Sink(Protocol):
         once."""
         ...
 
-    def read(self, table: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+    def read(self, table: str, columns: Sequence[str], only: Only | None = None) -> Iterator[pa.Table]:
         """These columns of what is there, in any order; nothing when the table is not there."""
         ...
 

@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from etl.config import Destination
 from etl.errors import ConfigError
-from etl.feed.sinks.base import Part, comment_statements, required_url
+from etl.feed.sinks.base import Only, Part, comment_statements, required_url
 from etl.feed.tables import KEYS
 from etl.feed.watermarks import Mark
 
@@ -34,6 +34,8 @@ from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 _MARKS = "bifrost_etl_marks"
 _MARKS_KEY = ("table_name", "source_id")
+#: Values of one question: every database takes so many.
+_TEXTS = 1_000
 #: What dlt writes for a database with several ways in. Its CSV would turn empty texts into nulls.
 _FORMATS = {"postgres": "parquet"}
 
@@ -138,14 +140,15 @@ class Warehouse:
             if part.rows.num_rows:
                 self._describe_columns(part)
 
-    def read(self, table: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+    def read(self, table: str, columns: Sequence[str], only: Only | None = None) -> Iterator[pa.Table]:
         if not self._is_there(table):
             return
         with self._pipeline.sql_client() as client:
             chosen = ", ".join(client.escape_column_name(name) for name in columns)
             query = f"SELECT {chosen} FROM {client.make_qualified_table_name(table)}"  # noqa: S608
-            with client.execute_query(query) as cursor:
-                yield from (batch for batch in cursor.iter_arrow(50_000) if batch is not None)
+            for where, texts in _conditions(client, only):
+                with client.execute_query(query + where, *texts) as cursor:
+                    yield from (batch for batch in cursor.iter_arrow(50_000) if batch is not None)
 
     def columns(self, table: str) -> list[str]:
         if not self._is_there(table):
@@ -232,6 +235,17 @@ class Warehouse:
             place = client.make_qualified_table_name(part.table)
             for statement in comment_statements(place, part.rows.schema, client.escape_column_name):
                 client.execute_sql(statement)
+
+
+def _conditions(client: Any, only: Only | None) -> Iterator[tuple[str, list[str]]]:
+    """WHERE clauses and their values."""
+    if only is None:
+        yield "", []
+        return
+    for start in range(0, len(only.texts), _TEXTS):
+        texts = only.texts[start : start + _TEXTS]
+        holders = ", ".join(["%s"] * len(texts))
+        yield f" WHERE {client.escape_column_name(only.column)} IN ({holders})", texts
 
 
 def _make_resource(part: Part) -> Any:

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from etl.config import Destination
 from etl.errors import ConfigError, EtlError
-from etl.feed.sinks.base import Part, Written, comment_statements, required_url
+from etl.feed.sinks.base import Only, Part, Written, comment_statements, required_url
 from etl.feed.tables import KEYS, REPLACED
 from etl.feed.watermarks import Mark
 
@@ -99,13 +99,16 @@ class DuckDb:
         for part in parts:
             self._written.note(part.table, part.marks)
 
-    def read(self, table: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+    def read(self, table: str, columns: Sequence[str], only: Only | None = None) -> Iterator[pa.Table]:
         connection = self._writing or self._open_reader()
         if connection is None or not self._is_there(connection, table):
             return
         chosen = ", ".join(map(_quote_name, columns))
         with connection.cursor() as cursor:
-            found = cursor.sql(f"SELECT {chosen} FROM {self._place(table)}")  # noqa: S608
+            query = f"SELECT {chosen} FROM {self._place(table)}"  # noqa: S608
+            if only is not None:
+                query += f" WHERE {_quote_name(only.column)} IN (SELECT unnest(?))"
+            found = cursor.sql(query, params=[only.texts] if only is not None else None)
             for batch in found.to_arrow_reader(_ROWS):
                 yield pa.Table.from_batches([batch])
 

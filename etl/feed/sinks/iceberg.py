@@ -23,7 +23,7 @@ from pyiceberg.table import Table, Transaction
 from etl.config import Destination
 from etl.errors import ConfigError
 from etl.feed import watermarks
-from etl.feed.sinks.base import Part, Written, local_folder, required_url
+from etl.feed.sinks.base import Only, Part, Written, local_folder, required_url
 from etl.feed.sinks.iceberg_upkeep import keep_up, table_properties
 from etl.feed.tables import DAYS, KEYS, REPLACED
 from etl.feed.watermarks import Mark
@@ -93,12 +93,13 @@ class IcebergTables:
             self._written.note(part.table, part.marks)
             self._touched.add(part.table)
 
-    def read(self, table: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+    def read(self, table: str, columns: Sequence[str], only: Only | None = None) -> Iterator[pa.Table]:
         try:
             found = self._catalog.load_table(f"{self._namespace}.{table}")
         except NoSuchTableError:
             return
-        for batch in found.scan(selected_fields=tuple(columns)).to_arrow_batch_reader():
+        wanted = _where.In(only.column, only.texts) if only is not None else _where.AlwaysTrue()
+        for batch in found.scan(wanted, selected_fields=tuple(columns)).to_arrow_batch_reader():
             yield pa.Table.from_batches([batch])
 
     def columns(self, table: str) -> list[str]:
