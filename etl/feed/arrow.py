@@ -41,7 +41,7 @@ def make_record_batch(rows: Rows, fields: pa.Schema) -> pa.RecordBatch:
 
 
 def join_batches(batches: Iterable[pa.Table], rows: int = 250_000) -> Iterator[pa.Table]:
-    """The same rows in fewer, larger tables: to look rows up, a table of what is looked for is made each time."""
+    """The same rows in fewer, larger tables: each look-up makes a table of what is looked for."""
     import pyarrow as pa
 
     waiting: list[pa.Table] = []

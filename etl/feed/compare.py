@@ -6,8 +6,8 @@ go of rows that stand there (`prune`): those are counted apart.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,9 @@ import sqlalchemy as sa
 from etl.config import Mask
 from etl.db.engine import storage_errors
 from etl.feed import changes, watermarks
+from etl.feed.arrow import as_is, join_batches
 from etl.feed.masking import mask_rows
+from etl.feed.row_digests import RowDigests, Waiting, days_of
 from etl.feed.sinks.base import Sink
 from etl.feed.tables import (
     DAYS,
@@ -30,6 +32,7 @@ from etl.feed.tables import (
     TWIN,
     VERSIONS,
     Stream,
+    arrow_fields,
     arrow_schema,
     state_schema,
 )
@@ -40,6 +43,8 @@ from etl.schema.views.dialects import make_dialect
 if TYPE_CHECKING:
     import pyarrow as pa
 
+#: Rows are compared by parts of their keys' digests: so many.
+_BUCKETS = 16
 #: Day → rows, and the sum of their keys (of state: of their versions).
 Sums = dict[str, tuple[int, int]]
 
@@ -90,17 +95,15 @@ def _compare_stream(engine: sa.Engine, sink: Sink, stream: Stream, mask: Mask, d
         return _compare_sums(stream.name, there)
     upper = {source: mark.key for source, mark in marks.items()}
     fields = arrow_schema(stream.table)
-    names = fields.names if deep else [stream.key, day]
     # Files keep what a row was before.
     keys = KEYS[stream.name] if sink.keeps_state or stream.is_shared else ("source_id", stream.key)
+    names = tuple(fields.names) if deep else (stream.key, day)
+    digests = RowDigests(fields, keys, day, names, None if deep else _differing_days(here, there))
     found = changes.read_changes(engine, stream, {}, upper)
     rows_here = (mask_rows(stream.name, batch.rows, mask) for batch in found)
-    return _by_row(
-        stream.name,
-        _row_digests(rows_here, fields, keys, day, names),
-        _row_digests(sink.read(stream.name, list(dict.fromkeys([*names, *keys]))), fields, keys, day, names),
-        keys,
-    )
+    rows_there = sink.read(stream.name, digests.columns)
+    equal = 0 if deep else _count_equal(here, there)
+    return _by_row(stream.name, digests.of(rows_here), digests.of(rows_there), equal)
 
 
 def _compare_state(engine: sa.Engine, sink: Sink, mask: Mask, deep: bool) -> TableState:
@@ -110,25 +113,24 @@ def _compare_state(engine: sa.Engine, sink: Sink, mask: Mask, deep: bool) -> Tab
         return _compare_absent(engine, sink, video_jobs, sa.true())
     where = [video_jobs.c.source_id.in_(list(marks)), ~_has_waiting_version(marks)]
     here = _sums_here(engine, video_jobs, "version", day, where)
-    names, waiting = ["source_id", "job_id", "version", day], _waiting_jobs(engine, marks)
+    names: tuple[str, ...] = ("source_id", "job_id", "version", day)
+    waiting = _read_waiting(engine, marks)
     there = _sums_there(_settled_rows(sink.read(STATE, names), marks, waiting), "version", day)
     if here == there and not deep:
         return _compare_sums(STATE, there)
     # These may change without a version, and do not travel alone; a twin is told with the run that found it.
     silent = ["progress", *OBSERVED, *([TWIN] if _runs_wait(engine, sink) else [])]
-    names = [name for name in STATE_COLUMNS if name not in silent] if deep else names
-    with storage_errors(), engine.connect() as conn:
-        query = sa.select(*(video_jobs.c[name] for name in STATE_COLUMNS)).where(*where)
-        rows = changes.table_of(conn.execute(query).fetchall(), state_schema())
-    rows = mask_rows(STATE, rows, mask)
-    waiting |= _waiting_jobs(engine, marks)  # what has changed meanwhile, too
-    read = sink.read(STATE, names)
-    return _by_row(
-        STATE,
-        _row_digests(_settled_rows([rows], marks, waiting), state_schema(), KEYS[STATE], day, names),
-        _row_digests(_settled_rows(read, marks, waiting), state_schema(), KEYS[STATE], day, names),
-        KEYS[STATE],
+    names = tuple(name for name in STATE_COLUMNS if name not in silent) if deep else names
+    digests = RowDigests(
+        state_schema(), KEYS[STATE], day, names, None if deep else _differing_days(here, there)
     )
+    query = sa.select(*(as_is(video_jobs.c[name]) for name in digests.columns)).where(*where)
+    rows = changes.stream_query(engine, query, arrow_fields(state_schema(), digests.columns))
+    found = digests.of(mask_rows(STATE, batch, mask) for batch in rows)
+    waiting = _read_waiting(engine, marks)  # what has changed meanwhile, too
+    rows_there = _settled_rows(sink.read(STATE, digests.columns), marks, waiting)
+    equal = 0 if deep else _count_equal(here, there)
+    return _by_row(STATE, digests.leave_out(found, waiting), digests.of(rows_there), equal)
 
 
 def _has_waiting_version(marks: Marks) -> sa.ColumnElement[bool]:
@@ -137,11 +139,15 @@ def _has_waiting_version(marks: Marks) -> sa.ColumnElement[bool]:
     return sa.select(sa.literal(1)).where(same, _is_waiting(marks)).exists()
 
 
-def _waiting_jobs(engine: sa.Engine, marks: Marks) -> set[tuple[int, str]]:
-    version = VERSIONS.table.c
+def _read_waiting(engine: sa.Engine, marks: Marks) -> Waiting:
+    """By source the jobs of which a version waits."""
+    import pyarrow.compute as pc
+
+    version, fields = VERSIONS.table.c, arrow_schema(VERSIONS.table)
     query = sa.select(version.source_id, version.job_id).distinct().where(_is_waiting(marks))
-    with storage_errors(), engine.connect() as conn:
-        return {(row.source_id, row.job_id) for row in conn.execute(query)}
+    jobs = changes.read_query(engine, query, arrow_fields(fields, ("source_id", "job_id")))
+    present = pc.unique(jobs["source_id"]).to_pylist()
+    return {s: jobs.filter(pc.equal(jobs["source_id"], s))["job_id"].combine_chunks() for s in present}
 
 
 def _is_waiting(marks: Marks) -> sa.ColumnElement[bool]:
@@ -206,7 +212,7 @@ def _sums_there(batches: Iterable[pa.Table], value: str, day: str) -> Sums:
 
     sums: Sums = {}
     for batch in batches:
-        columns = {"day": pc.cast(_days_of(batch[day]), pa.string()), "value": batch[value]}
+        columns = {"day": pc.cast(days_of(batch[day]), pa.string()), "value": batch[value]}
         grouped = pa.table(columns).group_by("day").aggregate([("value", "count"), ("value", "sum")])
         for row in grouped.to_pylist():
             rows, total = sums.get(row["day"], (0, 0))
@@ -214,82 +220,71 @@ def _sums_there(batches: Iterable[pa.Table], value: str, day: str) -> Sums:
     return sums
 
 
-def _days_of(instants: Any) -> Any:
-    import pyarrow as pa
-
-    return instants.cast(pa.timestamp("us", tz="UTC")).cast(pa.timestamp("us")).cast(pa.date32(), safe=False)
-
-
 def _compare_sums(table: str, sums: Sums) -> TableState:
     rows = sum(count for count, _ in sums.values())
     return TableState(table, rows, rows)
 
 
-def _settled_rows(
-    batches: Iterable[pa.Table], marks: Marks, waiting: set[tuple[int, str]]
-) -> Iterator[pa.Table]:
+def _settled_rows(batches: Iterable[pa.Table], marks: Marks, waiting: Waiting) -> Iterator[pa.Table]:
     """Of sources that have a mark, without the jobs of which a version waits."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    for batch in batches:
-        rows = batch.filter(pc.is_in(batch["source_id"], pa.array(list(marks), pa.int64())))
-        jobs = zip(rows["source_id"].to_pylist(), rows["job_id"].to_pylist(), strict=True)
-        yield rows.filter(pa.array([job not in waiting for job in jobs], pa.bool_())) if waiting else rows
+    marked = pa.array(list(marks), pa.int64())
+    known = (batch.filter(pc.is_in(batch["source_id"], marked)) for batch in batches)
+    for rows in join_batches(known) if waiting else known:
+        for source, jobs in waiting.items():
+            waits = pc.and_(pc.equal(rows["source_id"], source), pc.is_in(rows["job_id"], jobs))
+            rows = rows.filter(pc.invert(waits))
+        yield rows
 
 
-def _row_digests(
-    batches: Iterable[pa.Table], fields: pa.Schema, keys: tuple[str, ...], day: str, names: list[str]
-) -> pa.Table:
-    """Per row its key, its day, and a digest of the columns `names`."""
-    import pyarrow as pa
-
-    parts = [pa.table({**{name: pa.array([], fields.field(name).type) for name in keys}, **_empty_sums()})]
-    for batch in batches:
-        columns = {name: batch[name].cast(fields.field(name).type) for name in {*names, *keys, day}}
-        made = {name: columns[name] for name in keys}
-        made["day"] = _days_of(columns[day]).cast(pa.string())
-        made["digest"] = _digest_columns([columns[name] for name in names])
-        parts.append(pa.table(made))
-    return pa.concat_tables(parts)
+def _differing_days(here: Sums, there: Sums) -> list[str]:
+    return [day for day in here.keys() | there.keys() if here.get(day) != there.get(day)]
 
 
-def _empty_sums() -> Mapping[str, Any]:
-    import pyarrow as pa
-
-    return {"day": pa.array([], pa.string()), "digest": pa.array([], pa.int64())}
-
-
-def _digest_columns(columns: list[Any]) -> Any:
-    import pyarrow as pa
-
-    rows = zip(*(column.to_pylist() for column in columns), strict=True)
-    said = (repr(row).encode("utf-8", "surrogatepass") for row in rows)
-    digests = (hashlib.blake2b(text, digest_size=8).digest() for text in said)
-    return pa.array((int.from_bytes(digest, signed=True) for digest in digests), pa.int64())
+def _count_equal(here: Sums, there: Sums) -> int:
+    """Rows of the days on which both say the same."""
+    return sum(rows for day, (rows, total) in there.items() if here.get(day) == (rows, total))
 
 
-def _by_row(table: str, here: pa.Table, there: pa.Table, by: tuple[str, ...]) -> TableState:
+def _by_row(table: str, here: pa.Table, there: pa.Table, equal: int) -> TableState:
     import pyarrow.compute as pc
 
-    keys = list(by)
-    once = there.group_by(keys).aggregate([("digest", "min"), ("day", "min"), ("digest", "count")])
-    joined = here.join(once, keys=keys, join_type="full outer")
+    counts, days = Counter[str](), set[str]()
+    for bucket in range(_BUCKETS):  # a join holds several times what it joins
+        ours, theirs = (
+            rows.filter(pc.equal(pc.bit_wise_and(rows["key"], _BUCKETS - 1), bucket))
+            for rows in (here, there)
+        )
+        days |= _compare_bucket(ours, theirs, counts)
+    return TableState(
+        table,
+        there.num_rows + equal,
+        here.num_rows + equal,
+        missing=counts["missing"],
+        doubled=counts["doubled"],
+        changed=counts["changed"],
+        pruned=counts["pruned"],
+        days=tuple(sorted(days)),
+    )
+
+
+def _compare_bucket(here: pa.Table, there: pa.Table, counts: Counter[str]) -> set[str]:
+    """Count what is wrong. Returns the days on which anything is."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    once = there.group_by("key").aggregate([("digest", "min"), ("day", "min"), ("digest", "count")])
+    joined = here.join(once, keys="key", join_type="full outer")
     missing, pruned = pc.is_null(joined["digest_min"]), pc.is_null(joined["digest"])
     changed = pc.fill_null(pc.not_equal(joined["digest"], joined["digest_min"]), False)
     doubled = pc.fill_null(pc.greater(joined["digest_count"], 1), False)
+    for name, flags in (("missing", missing), ("changed", changed), ("pruned", pruned)):
+        counts[name] += _count_true(flags)
+    counts["doubled"] += there.num_rows - once.num_rows
     wrong = joined.filter(pc.or_(pc.or_(missing, changed), doubled))
-    days = pc.unique(pc.coalesce(wrong["day"], wrong["day_min"])).to_pylist()
-    return TableState(
-        table,
-        there.num_rows,
-        here.num_rows,
-        missing=_count_true(missing),
-        doubled=there.num_rows - once.num_rows,
-        changed=_count_true(changed),
-        pruned=_count_true(pruned),
-        days=tuple(sorted(str(day) for day in days)),
-    )
+    return set(pc.unique(pc.coalesce(wrong["day"], wrong["day_min"])).cast(pa.string()).to_pylist())
 
 
 def _count_true(flags: Any) -> int:

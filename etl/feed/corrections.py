@@ -19,7 +19,18 @@ from etl.feed.arrow import join_batches
 from etl.feed.changes import read_query, table_of
 from etl.feed.masking import mask_rows
 from etl.feed.sinks.base import Only, Sink
-from etl.feed.tables import DETAILS, PAGES, REQUESTS, RUNS, STATE, TWIN, VERSIONS, arrow_fields, arrow_schema, state_schema
+from etl.feed.tables import (
+    DETAILS,
+    PAGES,
+    REQUESTS,
+    RUNS,
+    STATE,
+    TWIN,
+    VERSIONS,
+    arrow_fields,
+    arrow_schema,
+    state_schema,
+)
 from etl.schema.tables import video_jobs
 
 if TYPE_CHECKING:
@@ -104,9 +115,7 @@ def _next_wrong_texts(
     return right if right is not None and right.num_rows else None
 
 
-def _read_held(
-    sink: Sink, table: str, fields: pa.Schema, only: Only | None = None
-) -> Iterator[pa.Table]:
+def _read_held(sink: Sink, table: str, fields: pa.Schema, only: Only | None = None) -> Iterator[pa.Table]:
     """What a destination holds, in our types: of our columns those that it has."""
     import pyarrow as pa
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 
 import duckdb
 import psycopg
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
@@ -16,10 +19,11 @@ import sqlalchemy as sa
 
 from etl.config import Destination, Retention, SecretUrl
 from etl.db.engine import write_transaction
-from etl.feed import delivery
+from etl.feed import changes, compare, delivery
 from etl.feed.compare import TableState
 from etl.feed.lag import DestinationStatus, destination_statuses
 from etl.feed.prune import prune_tables
+from etl.feed.watermarks import Mark
 from etl.schema.tables import video_jobs
 from tests.support.feed_history import START, Writer, add_source
 from tests.support.reading_back import destination
@@ -35,9 +39,9 @@ def writers(engine: sa.Engine) -> list[Writer]:
     made = [Writer(engine, add_source(engine, name), seed) for seed, name in enumerate("ab")]
     made[1].step(new=12, changes=0)
     made[0].step(new=20, changes=0)
-    for days, changes in ((1, 6), (1, 0)):
+    for days, changed in ((1, 6), (1, 0)):
         made[0].at += timedelta(days=days)
-        made[0].step(new=0, changes=changes)
+        made[0].step(new=0, changes=changed)
     made[1].step(new=0, changes=0)
     return made
 
@@ -191,3 +195,45 @@ def test_as_a_user_sees_it(engine, writers, tmp_path, capsys):
 def test_nothing_is_read_from_a_place_that_is_not_there(engine: sa.Engine, tmp_path: Path) -> None:
     look(engine, destination("duckdb", tmp_path), deep=True)
     assert list(tmp_path.glob("*.duckdb")) == []
+
+
+def test_a_million_jobs_that_wait_take_little_memory() -> None:
+    """A mirror whose destination was switched off for long. No job becomes an object of Python's."""
+    count, marks = 1_000_000, {1: Mark(1, "x"), 2: Mark(1, "x")}
+    numbers = pa.array(range(count)).cast(pa.string())
+    jobs = pc.binary_join_element_wise("video_1_", numbers, "")
+
+    def batches() -> Iterator[pa.Table]:
+        for start in range(0, count, 10_000):
+            some = jobs.slice(start, 10_000)
+            for source in (1, 2, 3):
+                yield pa.table({"source_id": pa.repeat(pa.scalar(source), len(some)), "job_id": some})
+
+    for waiting, settled in (({}, 2 * count), ({1: jobs, 2: jobs.slice(0, 10)}, count - 10)):
+        tracemalloc.start()
+        assert sum(rows.num_rows for rows in compare._settled_rows(batches(), marks, waiting)) == settled
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert most < 2**20, most
+
+
+@sqlite
+@pytest.mark.parametrize("deep", [False, True])
+def test_rows_are_read_some_at_once(engine, writers, tmp_path, deep, monkeypatch):
+    """Also where they differ: what is kept of a row is its digest."""
+    target = destination("duckdb", tmp_path)
+    feed(engine, target)
+    with closing(duckdb.connect(f"{tmp_path}/warehouse.duckdb")) as conn:
+        conn.execute("UPDATE bifrost.video_jobs SET version = 9 WHERE job_id LIKE '%_0000003'")
+    sizes, table_of = [], changes.table_of
+
+    def watched(rows, fields):
+        if "version" in fields.names:
+            sizes.append(len(rows))
+        return table_of(rows, fields)
+
+    monkeypatch.setattr(changes, "FETCH", 7)
+    monkeypatch.setattr(changes, "table_of", watched)
+    found = of(look(engine, target, deep=deep), "video_jobs")
+    assert (found.rows, found.expected, found.changed, found.days) == (32, 32, 2, ("2026-03-01",))
+    assert sum(sizes) == 32 and max(sizes) <= 7

@@ -79,7 +79,9 @@ def test_a_folder_of_parquet_files_is_listed_once(tmp_path: Path, monkeypatch: p
         (tmp_path / "video_job_versions" / f"{number:012d}.parquet").touch()
     sink, lists = ParquetFiles(pafs.LocalFileSystem(), str(tmp_path)), []
     list_folder = ParquetFiles._numbers
-    monkeypatch.setattr(ParquetFiles, "_numbers", lambda s, table: lists.append(table) or list_folder(s, table))
+    monkeypatch.setattr(
+        ParquetFiles, "_numbers", lambda s, table: lists.append(table) or list_folder(s, table)
+    )
     monkeypatch.setattr(ParquetFiles, "_is_there", lambda *_: False)
     for table in ("video_job_versions", "sources"):
         assert sink.marks(table) == {}
