@@ -1,14 +1,16 @@
 """Is a lake that was fed N times in small steps as fast, as small and as right as one that was fed once?
 
-    python -m benchmarks.lake_upkeep [N] [KIND …]
+    python -m benchmarks.lake_upkeep [--jobs 20000] [N] [KIND …]
 
-The lake begins with 20,000 jobs. Each step is a run with 5 new jobs and 3 changes of any, then a delivery.
+The lake begins with so many jobs. Each step is a run with 5 new jobs and 3 changes of any, then a delivery.
 `keep_replaced` is a second, and three deliveries with nothing new follow at the end, so that what maintenance
-may remove is gone. Rows are compared through readers that are not ours.
+may remove is gone. Rows are compared through readers that are not ours. Every hundred deliveries standard error
+says how far it is.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import statistics
 import sys
@@ -31,20 +33,23 @@ TABLES = (
 )
 
 
-def measure(kind: str, steps: int, folder: Path) -> dict[str, Any]:
+def measure(kind: str, steps: int, jobs: int, folder: Path) -> dict[str, Any]:
     url = f"sqlite:///{folder}/etl.db"
     engine = make_engine(url)
     migrate.upgrade_schema(engine)
     writer = Writer(engine, add_source(engine, "a"))
-    writer.step(new=20_000, changes=0)
+    writer.step(new=jobs, changes=0)
     _feed(engine, kind, folder / "often")
-    seconds, busy, most = [], [], 0
-    for _ in range(steps):
+    seconds, busy, most, largest = [], [], 0, 0
+    for step in range(1, steps + 1):
         writer.step(new=5, changes=3)
         began = time.process_time()
         seconds.append(_feed(engine, kind, folder / "often"))
         busy.append(time.process_time() - began)
-        most = max(most, len(_files(folder / "often")))
+        sizes = _files(folder / "often")
+        most, largest = max(most, len(sizes)), max(largest, sum(sizes))
+        if step % 100 == 0:
+            print(kind, step, len(sizes), "files,", sum(sizes) // 1024, "KiB", file=sys.stderr, flush=True)
     just_fed = sum(_files(folder / "often"))
     for _ in range(3):  # with nothing new, when what was replaced may go
         time.sleep(1.1)
@@ -67,6 +72,7 @@ def measure(kind: str, steps: int, folder: Path) -> dict[str, Any]:
         "files": len(_files(folder / "often")),
         "files_once": len(_files(folder / "once")),
         "kib_just_fed": just_fed // 1024,
+        "kib_most": largest // 1024,
         "kib": often_size // 1024,
         "kib_once": once_size // 1024,
         "size_factor": round(often_size / once_size, 2),
@@ -100,11 +106,18 @@ def _read(kind: str, folder: Path, tables: list[str]) -> tuple[float, dict[str, 
     return best, rows
 
 
-def main(steps: int, kinds: tuple[str, ...]) -> None:
-    for kind in kinds:
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.lake_upkeep", description=__doc__)
+    parser.add_argument("steps", metavar="N", type=int, nargs="?", default=1000, help="deliveries (1000)")
+    parser.add_argument(
+        "kinds", metavar="KIND", nargs="*", default=KINDS, help=f"of {', '.join(KINDS)} (all)"
+    )
+    parser.add_argument("--jobs", type=int, default=20_000, help="jobs at the beginning (20000)")
+    asked = parser.parse_args()
+    for kind in asked.kinds:
         with tempfile.TemporaryDirectory() as folder:
-            print(json.dumps(measure(kind, steps, Path(folder))), flush=True)
+            print(json.dumps(measure(kind, asked.steps, asked.jobs, Path(folder))), flush=True)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if sys.argv[1:] else 1000, tuple(sys.argv[2:]) or KINDS)
+    main()

@@ -26,6 +26,7 @@ from etl.feed.tables import STREAMS, VERSIONS
 from tests.conftest import require_module
 from tests.support.feed_history import Writer, add_source
 from tests.support.reading_back import assert_equal, held
+from tests.support.running import until
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 lakes = pytest.mark.parametrize("kind", ["filesystem", "delta", "iceberg"])
@@ -156,6 +157,47 @@ def test_files_do_not_pile_up(engine: sa.Engine, tmp_path: Path, kind: str) -> N
     assert not feed(engine, place(kind, tmp_path)) and files(tmp_path / kind) == quiet
 
 
+@pytest.mark.parametrize("kind", ["delta", "iceberg"])
+@pytest.mark.slow
+def test_a_little_lake_at_rest_is_small(engine: sa.Engine, tmp_path: Path, kind: str) -> None:
+    """Of a few hundred jobs most bytes are what lakes note of tables and commits: 18 KiB a Delta checkpoint."""
+    writer = Writer(engine, add_source(engine, "a"))
+    writer.step(new=300, changes=0)
+    for _ in range(14):
+        feed(engine, place(kind, tmp_path))
+        writer.step(new=2, changes=2)
+    for _ in range(4):
+        feed(engine, place(kind, tmp_path))
+    feed(engine, place(kind, tmp_path / "once"))
+    assert size(tmp_path / kind) <= {"delta": 2, "iceberg": 1.5}[kind] * size(tmp_path / "once")
+    assert_equal(engine, kind, tmp_path)
+    if kind == "iceberg":
+        for name in ("video_jobs", "video_job_versions", "list_pages"):
+            table = iceberg(tmp_path, name)
+            newest = table.current_snapshot()
+            assert newest is not None and len(newest.manifests(table.io)) == 1, name
+            assert len(list((tmp_path / kind / "bifrost" / name / "metadata").glob("*.json"))) == 2, name
+    writer.step(new=2, changes=2)  # it wakes up again
+    feed(engine, place(kind, tmp_path))
+    assert_equal(engine, kind, tmp_path)
+
+
+@pytest.mark.slow
+def test_what_joining_files_replaced_goes_too(engine: sa.Engine, tmp_path: Path) -> None:
+    """Deliveries with nothing new join files, and take away what that replaced when it is old enough."""
+    writer, folder = Writer(engine, add_source(engine, "a")), tmp_path / "delta" / "video_job_versions"
+    for _ in range(3):
+        writer.step(new=20, changes=0)
+        feed(engine, place("delta", tmp_path, keep=1.0))
+
+    def is_clean() -> bool:
+        feed(engine, place("delta", tmp_path, keep=1.0))
+        return len(list(folder.glob("*.parquet"))) == len(DeltaTable(str(folder)).file_uris()) == 1
+
+    until(is_clean, "one file, and no other lies beside it")
+    assert_equal(engine, "delta", tmp_path)
+
+
 def test_a_reader_keeps_what_was_replaced_a_moment_ago(engine: sa.Engine, tmp_path: Path) -> None:
     """However long it had been the newest: a reader may have begun with it just before."""
     writer, keep = Writer(engine, add_source(engine, "a")), timedelta(hours=1)
@@ -174,9 +216,9 @@ def test_a_reader_keeps_what_was_replaced_a_moment_ago(engine: sa.Engine, tmp_pa
     assert len(iceberg(tmp_path).snapshots()) == 1 and iceberg(tmp_path).scan().to_arrow().num_rows == 20
 
 
-def iceberg(folder: Path) -> Table:
+def iceberg(folder: Path, name: str = "video_jobs") -> Table:
     at = {"type": "sql", "uri": f"sqlite:///{folder}/iceberg/catalog.db"}
-    return load_catalog("bifrost", **at).load_table("bifrost.video_jobs")
+    return load_catalog("bifrost", **at).load_table(f"bifrost.{name}")
 
 
 @pytest.mark.slow

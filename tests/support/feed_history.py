@@ -113,8 +113,8 @@ class Writer:
 
     def _write(self, conn: sa.Connection, rows: list[dict[str, Any]]) -> None:
         last = {row["job_id"]: row for row in rows}
-        new = [i for i, row in last.items() if any(r["job_id"] == i and r["op"] == "insert" for r in rows)]
-        fresh = set(new)
+        fresh = {row["job_id"] for row in rows if row["op"] == "insert"}
+        new = [job_id for job_id in last if job_id in fresh]
         if rows:
             conn.execute(sa.insert(video_job_versions), rows)
         if new:

@@ -27,7 +27,7 @@ _EVERY, _LITTLE = 4, 2 * 2**20
 _CHECKPOINT = 8
 _KIB = 1024
 _APP = "bifrost-etl"
-#: When rows were last written or joined, and which of these changes was cleaned up after: ms since 1970, UTC.
+#: When rows were last written, and which of these changes was cleaned up after: ms since 1970, UTC.
 _CHANGED, _CLEANED = "changed_at", "cleaned_up"
 #: Joining small files writes all of one again that is smaller than this: it bounds what a delivery costs.
 _LARGE = 2_048 * _KIB
@@ -36,8 +36,6 @@ _LARGE = 2_048 * _KIB
 _STATE_FILES, _STATE_SIZES = 32, (64 * _KIB, 256 * _KIB)
 #: So many files of one step are joined, and a step is so many times as large as the one below.
 _STEP_FILES, _STEP, _LOWEST = 6, 8, 32 * _KIB
-#: Quiet tables are looked at for so long after `keep_replaced`: then everything has been taken away.
-_QUIET_SECONDS = 3_600
 
 
 def written_as(table: str) -> WriterProperties:
@@ -79,7 +77,7 @@ def is_quiet(table: DeltaTable, keep: float, now: Callable[[], float] = time.tim
     changed = noted_version(table, _CHANGED)
     if table.version() == 0 or changed is None or changed == noted_version(table, _CLEANED):
         return False
-    return keep <= now() - changed / 1000 < keep + _QUIET_SECONDS
+    return now() - changed / 1000 >= keep
 
 
 def noted_version(table: DeltaTable, name: str) -> int | None:
@@ -98,23 +96,38 @@ def note_change(now: Callable[[], float] = time.time) -> list[Transaction]:
 
 def keep_up(name: str, table: DeltaTable, keep: float) -> None:
     """Small files become large ones, and what was replaced more than `keep` seconds ago goes."""
-    cleaned = noted_version(table, _CHANGED) if is_quiet(table, keep) else None
+    quiet_since = noted_version(table, _CHANGED) if is_quiet(table, keep) else None
     sizes = _file_sizes(table)
     target = target_size(name, sum(sizes))
     _set_properties(table, properties(name, keep, sum(sizes)))
-    if joined := target if cleaned else size_to_join(sizes, target):
+    before = table.version()
+    if joined := target if quiet_since else size_to_join(sizes, target):
         table.optimize.compact(
-            target_size=joined, writer_properties=written_as(name), commit_properties=only_next(note_change())
+            target_size=joined, writer_properties=written_as(name), commit_properties=only_next()
         )
+    has_joined = table.version() > before
+    is_clean = _remove_replaced(table, None if has_joined else quiet_since)
+    is_eighth = (noted_version(table, "deliveries") or 0) % _CHECKPOINT == 0
+    # The log before a checkpoint goes when that is older than `keep`: when a table has become quiet, the one
+    # that is made with the last joining is.
+    if is_eighth or (quiet_since and has_joined):
+        table.create_checkpoint()
+    if is_eighth or is_clean:
+        table.cleanup_metadata()
+
+
+def _remove_replaced(table: DeltaTable, quiet_since: int | None) -> bool:
+    """Delete what was replaced long enough ago. True: nothing is left to delete later, and that is noted."""
     # Full: a checkpoint may not know any more which files were replaced. Files younger than the table's
     # retention property stay.
-    noted = CommitProperties(app_transactions=note_versions(**{_CLEANED: cleaned}) if cleaned else None)
-    vacuum = partial(table.vacuum, enforce_retention_duration=False, full=True, commit_properties=noted)
-    if cleaned or vacuum(dry_run=True):
-        vacuum(dry_run=False)
-    if cleaned or (noted_version(table, "deliveries") or 0) % _CHECKPOINT == 0:
-        table.create_checkpoint()
-        table.cleanup_metadata()
+    vacuum = partial(table.vacuum, enforce_retention_duration=False, full=True)
+    gone = vacuum(dry_run=True)
+    # A joining replaces files as well, and deltalake notes nothing with it.
+    is_clean = quiet_since is not None and len(vacuum(retention_hours=0, dry_run=True)) == len(gone)
+    noted = note_versions(**{_CLEANED: quiet_since}) if is_clean and quiet_since else None
+    if gone or is_clean:
+        vacuum(dry_run=False, commit_properties=CommitProperties(app_transactions=noted))
+    return is_clean
 
 
 def size_to_join(sizes: Sequence[int], target: int) -> int | None:

@@ -24,7 +24,7 @@ from etl.config import Destination
 from etl.errors import ConfigError
 from etl.feed import watermarks
 from etl.feed.sinks.base import Only, Part, Written, local_folder, required_url
-from etl.feed.sinks.iceberg_upkeep import keep_up, table_properties
+from etl.feed.sinks.iceberg_upkeep import is_outdated, keep_up, table_properties
 from etl.feed.tables import DAYS, KEYS, REPLACED
 from etl.feed.watermarks import Mark
 
@@ -89,7 +89,8 @@ class IcebergTables:
                         changes.overwrite(part.rows)
                 else:
                     changes.append(part.rows)
-                changes.set_properties({_MARKS: watermarks.encode_marks(part.marks)})
+                marks = {_MARKS: watermarks.encode_marks(part.marks)}
+                changes.set_properties({**marks, **table_properties(part.table)})
             self._written.note(part.table, part.marks)
             self._touched.add(part.table)
 
@@ -147,10 +148,9 @@ class IcebergTables:
             return self._catalog.create_table(
                 place, fields, properties={"comment": comment, **table_properties(name)}
             )
-        wanted = table_properties(name)
-        if not wanted.items() <= found.properties.items():  # made by an older version
+        if is_outdated(found):
             with found.transaction() as changes:
-                changes.set_properties(wanted)
+                changes.set_properties(table_properties(name))
         if set(fields.names) - {field.name for field in found.schema().fields}:
             with found.update_schema() as update:
                 update.union_by_name(fields)

@@ -18,7 +18,8 @@ from pyiceberg import expressions
 from pyiceberg.conversions import from_bytes
 from pyiceberg.io.pyarrow import PyArrowFileIO
 from pyiceberg.manifest import DataFile, ManifestFile
-from pyiceberg.table import Table
+from pyiceberg.table import Table, Transaction
+from pyiceberg.table.update.snapshot import ExpireSnapshots
 
 from etl.feed.tables import CHANGED, REPLACED, ranged_columns
 
@@ -29,15 +30,18 @@ _LITTLE = 2 * 2**20
 #: Smaller files are joined; so many rows are held in memory for it.
 _SMALL, _ROWS = 256 * 1024, 200_000
 _JOINED = "bifrost-etl.files"
+_VERSIONS, _MERGED = "write.metadata.previous-versions-max", "commit.manifest.min-count-to-merge"
+#: Each commit's file says all columns and comments: with nothing new, one before the last is enough.
+_AT_REST = {_VERSIONS: "1"}
 _PROPERTIES = {
     "commit.retry.num-retries": "0",  # tried again on top of another feed's commit, rows would double
     "commit.manifest-merge.enabled": "true",
-    "commit.manifest.min-count-to-merge": str(_MANY),
+    _MERGED: str(_MANY),
     # What manifests say of columns by which nobody looks for rows would be most of them.
     "write.metadata.metrics.default": "none",
     "write.metadata.delete-after-commit.enabled": "true",
-    # A delivery and its clean-up make three: whoever asked the catalogue before them still finds the file.
-    "write.metadata.previous-versions-max": "3",
+    # A delivery and its clean-up make two: whoever asked the catalogue before them still finds the file.
+    _VERSIONS: "2",
 }
 #: A change of state writes the file anew that held the job: small files bound what a few changes cost.
 _STATE = {"write.target-file-size-bytes": str(4 * 2**20)}  # as counted before compression
@@ -50,6 +54,12 @@ def table_properties(table: str) -> dict[str, str]:
     return {**_PROPERTIES, **ranges, **(_STATE if table in REPLACED else {})}
 
 
+def is_outdated(table: Table) -> bool:
+    """Whether an older version of ours has set it. It may be set to rest: the next commit wakes it."""
+    wanted = table_properties(table.name()[-1])
+    return not wanted.items() <= {**table.properties, _VERSIONS: wanted[_VERSIONS]}.items()
+
+
 def keep_up(table: Table, keep: timedelta, *, is_quiet: bool = False, now: datetime | None = None) -> None:
     """Join small files, and take away what was replaced more than `keep` ago, when enough came together.
 
@@ -59,10 +69,16 @@ def keep_up(table: Table, keep: timedelta, *, is_quiet: bool = False, now: datet
     old = _replaced_before(table, edge)
     if is_quiet and not old:
         return
-    if _count_rows(table) - int(table.properties.get(_JOINED, "0")) >= (1 if is_quiet else _MANY):
-        join_small_files(table)
-    if len(old) >= (1 if is_quiet or _is_little_state(table) else _EXPIRED):
-        table.maintenance.expire_snapshots().by_ids(old).commit()
+    many = _count_files(table) - int(table.properties.get(_JOINED, "0")) >= (1 if is_quiet else _MANY)
+    expires = len(old) >= (1 if is_quiet or _is_little_state(table) else _EXPIRED)
+    with table.transaction() as changes:  # one commit: of the files that name what is there, few are kept
+        if many:
+            join_small_files(table, changes)
+        if expires:
+            ExpireSnapshots(changes).by_ids(old).commit()
+        if is_quiet:
+            changes.set_properties(_AT_REST)
+    if expires:
         remove_unnamed(table.refresh(), edge)
 
 
@@ -78,20 +94,19 @@ def _is_little_state(table: Table) -> bool:
     return table.name()[-1] in REPLACED and _total(table, "total-files-size") < _LITTLE
 
 
-def join_small_files(table: Table) -> None:
+def join_small_files(table: Table, changes: Transaction) -> None:
     """The rows that the newest small files hold, written once more, together."""
     column = CHANGED.get(table.name()[-1])
     files = [task.file for task in table.scan().plan_files()]
     since = _oldest_to_join(table, files, column) if column is not None else None
     joined = len(files)
-    with table.transaction() as changes:
-        if column is not None and since is not None:
-            wanted = _where.GreaterThanOrEqual(column, since)
-            changes.overwrite(
-                table.scan(row_filter=wanted).to_arrow().sort_by(column), overwrite_filter=wanted
-            )
-            joined = sum(_file_bounds(table, file, column)[1] < since for file in files) + 1
-        changes.set_properties({_JOINED: str(joined)})
+    if column is not None and since is not None:
+        wanted = _where.GreaterThanOrEqual(column, since)
+        rows = table.scan(row_filter=wanted).to_arrow().sort_by(column)
+        changes.set_properties({_MERGED: "1"})  # what names the files becomes one file as well
+        changes.overwrite(rows, overwrite_filter=wanted)
+        joined = sum(_file_bounds(table, file, column)[1] < since for file in files) + 1
+    changes.set_properties({_JOINED: str(joined), _MERGED: _PROPERTIES[_MERGED]})
 
 
 def _oldest_to_join(table: Table, files: Sequence[DataFile], column: str) -> int | None:
@@ -113,7 +128,7 @@ def _file_bounds(table: Table, file: DataFile, column: str) -> tuple[int, int]:
     return low, high
 
 
-def _count_rows(table: Table) -> int:
+def _count_files(table: Table) -> int:
     return _total(table, "total-data-files")
 
 
