@@ -4,8 +4,7 @@
 
 The lake begins with so many jobs. Each step is a run with 5 new jobs and 3 changes of any, then a delivery.
 `keep_replaced` is a second, and three deliveries with nothing new follow at the end, so that what maintenance
-may remove is gone. Rows are compared through readers that are not ours. Every hundred deliveries standard error
-says how far it is.
+may remove is gone. Rows are compared through readers that are not ours. Standard error says how far it is.
 """
 
 from __future__ import annotations

@@ -160,7 +160,7 @@ def test_files_do_not_pile_up(engine: sa.Engine, tmp_path: Path, kind: str) -> N
 @pytest.mark.parametrize("kind", ["delta", "iceberg"])
 @pytest.mark.slow
 def test_a_little_lake_at_rest_is_small(engine: sa.Engine, tmp_path: Path, kind: str) -> None:
-    """Of a few hundred jobs most bytes are what lakes note of tables and commits: 18 KiB a Delta checkpoint."""
+    """Of a few hundred jobs most bytes are what lakes note of tables: Delta's checkpoint has 18 KiB."""
     writer = Writer(engine, add_source(engine, "a"))
     writer.step(new=300, changes=0)
     for _ in range(14):
