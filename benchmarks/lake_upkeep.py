@@ -1,6 +1,6 @@
 """Is a lake that was fed N times in small steps as fast, as small and as right as one that was fed once?
 
-    python -m benchmarks.lake_upkeep [--jobs 20000] [N] [KIND …]
+    python -m benchmarks.lake_upkeep [--jobs 20000] [--minutes M] [N] [KIND …]
 
 The lake begins with so many jobs. Each step is a run with 5 new jobs and 3 changes of any, then a delivery.
 `keep_replaced` is a second, and three deliveries with nothing new follow at the end, so that what maintenance
@@ -32,7 +32,7 @@ TABLES = (
 )
 
 
-def measure(kind: str, steps: int, jobs: int, folder: Path) -> dict[str, Any]:
+def measure(kind: str, steps: int, jobs: int, minutes: float, folder: Path) -> dict[str, Any]:
     url = f"sqlite:///{folder}/etl.db"
     engine = make_engine(url)
     migrate.upgrade_schema(engine)
@@ -40,6 +40,7 @@ def measure(kind: str, steps: int, jobs: int, folder: Path) -> dict[str, Any]:
     writer.step(new=jobs, changes=0)
     _feed(engine, kind, folder / "often")
     seconds, busy, most, largest = [], [], 0, 0
+    until = time.monotonic() + 60 * minutes
     for step in range(1, steps + 1):
         writer.step(new=5, changes=3)
         began = time.process_time()
@@ -49,6 +50,8 @@ def measure(kind: str, steps: int, jobs: int, folder: Path) -> dict[str, Any]:
         most, largest = max(most, len(sizes)), max(largest, sum(sizes))
         if step % 100 == 0:
             print(kind, step, len(sizes), "files,", sum(sizes) // 1024, "KiB", file=sys.stderr, flush=True)
+        if time.monotonic() > until:
+            break
     just_fed = sum(_files(folder / "often"))
     for _ in range(3):  # with nothing new, when what was replaced may go
         time.sleep(1.1)
@@ -60,7 +63,7 @@ def measure(kind: str, steps: int, jobs: int, folder: Path) -> dict[str, Any]:
     reading = {name: _read(kind, folder / name, tables) for name in ("often", "once")}
     return {
         "kind": kind,
-        "deliveries": steps,
+        "deliveries": len(busy),
         "ms_first_50": round(1000 * statistics.median(seconds[:50])),
         "ms_last_50": round(1000 * statistics.median(seconds[-50:])),
         "cpu_ms_first_50": round(1000 * statistics.mean(busy[:50])),
@@ -112,10 +115,13 @@ def main() -> None:
         "kinds", metavar="KIND", nargs="*", default=KINDS, help=f"of {', '.join(KINDS)} (all)"
     )
     parser.add_argument("--jobs", type=int, default=20_000, help="jobs at the beginning (20000)")
+    parser.add_argument(
+        "--minutes", type=float, default=float("inf"), help="then no more deliveries are begun"
+    )
     asked = parser.parse_args()
     for kind in asked.kinds:
         with tempfile.TemporaryDirectory() as folder:
-            print(json.dumps(measure(kind, asked.steps, asked.jobs, Path(folder))), flush=True)
+            print(json.dumps(measure(kind, asked.steps, asked.jobs, asked.minutes, Path(folder))), flush=True)
 
 
 if __name__ == "__main__":
