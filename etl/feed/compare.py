@@ -18,7 +18,7 @@ from etl.db.engine import storage_errors
 from etl.feed import changes, watermarks
 from etl.feed.arrow import as_is, join_batches
 from etl.feed.masking import mask_rows
-from etl.feed.row_digests import RowDigests, Waiting, days_of
+from etl.feed.row_digests import RowDigests, WaitingJobs, days_of
 from etl.feed.sinks.base import Sink
 from etl.feed.tables import (
     DAYS,
@@ -139,7 +139,7 @@ def _has_waiting_version(marks: Marks) -> sa.ColumnElement[bool]:
     return sa.select(sa.literal(1)).where(same, _is_waiting(marks)).exists()
 
 
-def _read_waiting(engine: sa.Engine, marks: Marks) -> Waiting:
+def _read_waiting(engine: sa.Engine, marks: Marks) -> WaitingJobs:
     """By source the jobs of which a version waits."""
     import pyarrow.compute as pc
 
@@ -225,7 +225,7 @@ def _compare_sums(table: str, sums: Sums) -> TableState:
     return TableState(table, rows, rows)
 
 
-def _settled_rows(batches: Iterable[pa.Table], marks: Marks, waiting: Waiting) -> Iterator[pa.Table]:
+def _settled_rows(batches: Iterable[pa.Table], marks: Marks, waiting: WaitingJobs) -> Iterator[pa.Table]:
     """Of sources that have a mark, without the jobs of which a version waits."""
     import pyarrow as pa
     import pyarrow.compute as pc

@@ -18,7 +18,7 @@ from etl.db.engine import storage_errors
 from etl.feed.arrow import join_batches
 from etl.feed.changes import read_query, table_of
 from etl.feed.masking import mask_rows
-from etl.feed.sinks.base import Only, Sink
+from etl.feed.sinks.base import OnlyRows, Sink
 from etl.feed.tables import (
     DETAILS,
     PAGES,
@@ -104,7 +104,7 @@ def _next_wrong_texts(
     import pyarrow as pa
 
     found: list[pa.Table] = []
-    only = Only("job_id", sorted({job for _, job in erased})) if texts.is_of_jobs else None
+    only = OnlyRows("job_id", sorted({job for _, job in erased})) if texts.is_of_jobs else None
     for rows in _read_held(sink, texts.name, arrow_schema(texts.table), only):
         wanted = _candidates(rows, texts, erased)
         if wanted.num_rows:
@@ -115,7 +115,7 @@ def _next_wrong_texts(
     return right if right is not None and right.num_rows else None
 
 
-def _read_held(sink: Sink, table: str, fields: pa.Schema, only: Only | None = None) -> Iterator[pa.Table]:
+def _read_held(sink: Sink, table: str, fields: pa.Schema, only: OnlyRows | None = None) -> Iterator[pa.Table]:
     """What a destination holds, in our types: of our columns those that it has."""
     import pyarrow as pa
 
@@ -253,7 +253,7 @@ def _read_corrected(sink: Sink, source: int, twins: pa.Table) -> pa.Table:
     import pyarrow.compute as pc
 
     rows = pa.concat_tables(
-        _read_held(sink, STATE, state_schema(), Only("job_id", twins["job_id"].to_pylist()))
+        _read_held(sink, STATE, state_schema(), OnlyRows("job_id", twins["job_id"].to_pylist()))
     )
     rows = rows.filter(pc.equal(rows["source_id"], source))
     place = pc.index_in(rows["job_id"], twins["job_id"].combine_chunks())

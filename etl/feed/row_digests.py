@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 #: Source → jobs of it.
-Waiting = Mapping[int, "pa.Array"]
+WaitingJobs = Mapping[int, "pa.Array"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class RowDigests:
         key, digest = (_digest_columns([rows[name] for name in some]) for some in (self.keys, self.names))
         return pa.table({"key": key, "day": day, "digest": digest})
 
-    def leave_out(self, found: pa.Table, waiting: Waiting) -> pa.Table:
+    def leave_out(self, found: pa.Table, waiting: WaitingJobs) -> pa.Table:
         """What was found, of a table whose key is source and job, without these jobs."""
         import pyarrow as pa
         import pyarrow.compute as pc

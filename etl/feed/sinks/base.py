@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class Only(NamedTuple):
+class OnlyRows(NamedTuple):
     """Of a table the rows whose `column` holds one of these texts."""
 
     column: str
@@ -51,7 +51,7 @@ class Sink(Protocol):
         once."""
         ...
 
-    def read(self, table: str, columns: Sequence[str], only: Only | None = None) -> Iterator[pa.Table]:
+    def read(self, table: str, columns: Sequence[str], only: OnlyRows | None = None) -> Iterator[pa.Table]:
         """These columns of what is there, in any order; nothing when the table is not there."""
         ...
 
@@ -91,7 +91,7 @@ class Written:
         if self._marks[table] != marks:
             raise EtlError(
                 f"another feed has written to {table} at the same time",
-                hint="deliver again: nothing was written twice. Only one destination may name this place",
+                hint="deliver again: nothing was written twice. OnlyRows one destination may name this place",
             )
 
 

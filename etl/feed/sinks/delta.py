@@ -15,7 +15,7 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import TableNotFoundError
 
 from etl.config import Destination
-from etl.feed.sinks.base import Only, Part, Written, local_folder, required_url
+from etl.feed.sinks.base import OnlyRows, Part, Written, local_folder, required_url
 from etl.feed.sinks.delta_upkeep import (
     is_due,
     is_quiet,
@@ -74,7 +74,7 @@ class DeltaTables:
             self._written.note(part.table, part.marks)
             self._delivered.add(part.table)
 
-    def read(self, table: str, columns: Sequence[str], only: Only | None = None) -> Iterator[pa.Table]:
+    def read(self, table: str, columns: Sequence[str], only: OnlyRows | None = None) -> Iterator[pa.Table]:
         found, wanted = self._open_table(table), _predicate(only) if only is not None else None
         for batch in [] if found is None else found.scan(columns=list(columns), predicate=wanted):
             rows = pa.table(batch)
@@ -173,7 +173,7 @@ def _merge_rows(
     (merger.when_not_matched_insert_all() if insert else merger).execute()
 
 
-def _predicate(only: Only) -> str:
+def _predicate(only: OnlyRows) -> str:
     texts = ", ".join("'" + text.replace("'", "''") + "'" for text in only.texts)
     return f"{only.column} IN ({texts})"
 

@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from etl.config import Destination
 from etl.errors import ConfigError
-from etl.feed.sinks.base import Only, Part, comment_statements, required_url
+from etl.feed.sinks.base import OnlyRows, Part, comment_statements, required_url
 from etl.feed.tables import KEYS
 from etl.feed.watermarks import Mark
 
@@ -140,7 +140,7 @@ class Warehouse:
             if part.rows.num_rows:
                 self._describe_columns(part)
 
-    def read(self, table: str, columns: Sequence[str], only: Only | None = None) -> Iterator[pa.Table]:
+    def read(self, table: str, columns: Sequence[str], only: OnlyRows | None = None) -> Iterator[pa.Table]:
         if not self._is_there(table):
             return
         with self._pipeline.sql_client() as client:
@@ -237,7 +237,7 @@ class Warehouse:
                 client.execute_sql(statement)
 
 
-def _conditions(client: Any, only: Only | None) -> Iterator[tuple[str, list[str]]]:
+def _conditions(client: Any, only: OnlyRows | None) -> Iterator[tuple[str, list[str]]]:
     """WHERE clauses and their values."""
     if only is None:
         yield "", []

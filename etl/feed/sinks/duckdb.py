@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from etl.config import Destination
 from etl.errors import ConfigError, EtlError
-from etl.feed.sinks.base import Only, Part, Written, comment_statements, required_url
+from etl.feed.sinks.base import OnlyRows, Part, Written, comment_statements, required_url
 from etl.feed.tables import KEYS, REPLACED
 from etl.feed.watermarks import Mark
 
@@ -99,7 +99,7 @@ class DuckDb:
         for part in parts:
             self._written.note(part.table, part.marks)
 
-    def read(self, table: str, columns: Sequence[str], only: Only | None = None) -> Iterator[pa.Table]:
+    def read(self, table: str, columns: Sequence[str], only: OnlyRows | None = None) -> Iterator[pa.Table]:
         connection = self._writing or self._open_reader()
         if connection is None or not self._is_there(connection, table):
             return

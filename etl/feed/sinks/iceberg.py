@@ -23,7 +23,7 @@ from pyiceberg.table import Table, Transaction
 from etl.config import Destination
 from etl.errors import ConfigError
 from etl.feed import watermarks
-from etl.feed.sinks.base import Only, Part, Written, local_folder, required_url
+from etl.feed.sinks.base import OnlyRows, Part, Written, local_folder, required_url
 from etl.feed.sinks.iceberg_upkeep import is_outdated, keep_up, table_properties
 from etl.feed.tables import DAYS, KEYS, REPLACED
 from etl.feed.watermarks import Mark
@@ -94,7 +94,7 @@ class IcebergTables:
             self._written.note(part.table, part.marks)
             self._touched.add(part.table)
 
-    def read(self, table: str, columns: Sequence[str], only: Only | None = None) -> Iterator[pa.Table]:
+    def read(self, table: str, columns: Sequence[str], only: OnlyRows | None = None) -> Iterator[pa.Table]:
         try:
             found = self._catalog.load_table(f"{self._namespace}.{table}")
         except NoSuchTableError:

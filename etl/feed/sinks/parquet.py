@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from etl.config import Destination
 from etl.errors import ConfigError
 from etl.feed import watermarks
-from etl.feed.sinks.base import Only, Part, Written, required_url
+from etl.feed.sinks.base import OnlyRows, Part, Written, required_url
 from etl.feed.tables import CHANGED, SMALL
 from etl.feed.watermarks import Mark
 
@@ -75,7 +75,7 @@ class ParquetFiles:
                 self._append_part(part)
             self._written.note(part.table, part.marks)
 
-    def read(self, table: str, columns: Sequence[str], only: Only | None = None) -> Iterator[pa.Table]:
+    def read(self, table: str, columns: Sequence[str], only: OnlyRows | None = None) -> Iterator[pa.Table]:
         wanted = [(only.column, "in", only.texts)] if only is not None else None
         folder = pafs.FileSelector(f"{self._root}/{table}", allow_not_found=True)
         for found in self._store.get_file_info(folder):
