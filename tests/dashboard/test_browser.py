@@ -244,3 +244,61 @@ def test_signing_in_leads_to_the_page_asked_for(open_page: Open, made: Rig):
         expect(page.get_by_role("heading", name="Jobs")).to_be_visible()
         assert page.url == f"{guarded.url}/jobs?status=failed"
         assert TOKEN not in page.content()
+
+
+#: What whoever opens the page on a phone came for, by hand.
+MAIN = {
+    "cost": "cost",
+    "models": "cost",
+    "daily": "jobs",
+    "weekly": "jobs",
+    "failures": "jobs",
+    "latency": "p50",
+    "open": "status",
+    "jobs": "status",
+    "runs": "status",
+    "duplicates": "jobs",
+    "remixes": "jobs",
+    "usage": "jobs",
+    "rejects": "times seen",
+    "freshness": "age",
+}
+
+
+@pytest.mark.parametrize("name", MAIN)
+def test_a_phone_shows_the_main_number_first_and_all_others_below(open_page: Open, name: str):
+    path = f"/{name}?since=all" if name == "jobs" else f"/tables/{name}?since=all"
+    page = open_page(path, viewport={"width": 390, "height": 800})
+    row = page.locator("tbody tr").first
+    assert page.locator(".scroll").first.evaluate("e => e.scrollWidth - e.clientWidth") == 0
+    lead, main = row.locator("td.lead").bounding_box(), row.locator("td.main").bounding_box()
+    assert row.locator("td.main").get_attribute("data-label") == MAIN[name]
+    assert abs(lead["y"] - main["y"]) < 8 and lead["x"] < main["x"] and main["x"] + main["width"] <= 390
+    for cell in row.locator("td:visible:not(.lead, .main)").all():
+        box = cell.bounding_box()
+        assert box["y"] >= main["y"] + 15 and box["x"] >= 0 and box["x"] + box["width"] <= 390
+        assert cell.get_attribute("data-label")
+
+
+@pytest.mark.parametrize("path", ["/", "/tables/cost", "/tables/cost?by=source", "/tables/pace"])
+def test_a_legend_has_the_colour_of_what_it_names(open_page: Open, path: str):
+    page = open_page(path + ("&" if "?" in path else "?") + "since=all")
+    drawn = page.evaluate(_COLOURS)
+    assert drawn and [one for one in drawn if one[1] != one[2]] == []
+
+
+_COLOURS = """() => [...document.querySelectorAll(".chart")].flatMap(chart =>
+  [...chart.querySelectorAll(".key")].flatMap(key => {
+    const part = [...key.classList].find(name => name.startsWith("p-"));
+    const shape = chart.querySelector(`.plot .${part}`);
+    if (!shape) return [];
+    const style = getComputedStyle(shape);
+    return [[part, getComputedStyle(key, "::before").backgroundColor,
+             shape.tagName === "path" ? style.stroke : style.fill]];
+  }))"""
+
+
+def test_the_range_says_both_its_ends(open_page: Open):
+    assert "to now, times in" in open_page("/?since=24h").locator(".zone").inner_text()
+    shown = open_page("/?since=2026-01-01&until=2026-01-02").locator(".zone").inner_text()
+    assert shown.startswith("from 2026-01-01 00:00 to 2026-01-03 00:00, times in")

@@ -81,13 +81,14 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A table ready to be drawn."""
+    """A table ready to be drawn. `main` is the column that a phone shows beside the first one."""
 
     name: str
     title: str
     headings: tuple[Heading, ...]
     rows: tuple[tuple[Cell, ...], ...]
     cut: bool
+    main: int
     totals: tuple[tuple[Cell, ...], ...] = ()
 
 
@@ -131,7 +132,14 @@ def make_grid(
     cut = table.cut or (rows is not None and len(table.rows) > rows)
     headings = tuple(_column_heading(table, place, setting) for place in places)
     sums = tuple(_total_cells(table, line, places, setting) for line in table.totals)
-    return Grid(table.name, table.title, headings, tuple(drawn), cut, sums)
+    return Grid(table.name, table.title, headings, tuple(drawn), cut, _main_column(chosen, headings), sums)
+
+
+def _main_column(names: list[str], headings: tuple[Heading, ...]) -> int:
+    """What became of a job or a run, or else the first number."""
+    if "status" in names[1:]:
+        return names.index("status")
+    return next((place for place, heading in enumerate(headings) if place and heading.right), 1)
 
 
 def _total_cells(

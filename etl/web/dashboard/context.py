@@ -7,6 +7,7 @@ import threading
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -170,12 +171,14 @@ class Call:
 
     def frame(self) -> dict[str, Any]:
         """What the page around everything and the filter form need."""
-        providers, models = recent_names(self.engine, self.chosen())
+        chosen = self.chosen()
+        providers, models = recent_names(self.engine, chosen)
         return {
             "query": self.query,
             "now": self.state.clock(),
             "zone": self.reporting.timezone,
-            "began": show_value(self.chosen().since, "instant", self.reporting.timezone)[:16],
+            "began": self._edge_text(chosen.since),
+            "ended": self._edge_text(chosen.until),
             "choices": [
                 ("source", "Source", self.source_names),
                 ("provider", "Provider", sorted(providers)),
@@ -183,6 +186,10 @@ class Call:
                 ("status", "Status", sorted({*STATUSES, *self.query.status})),
             ],
         }
+
+    def _edge_text(self, moment: datetime | None) -> str:
+        """An end of the range, to the minute; empty where it is open."""
+        return "" if moment is None else show_value(moment, "instant", self.reporting.timezone)[:16]
 
     def page(self, template: str, values: Mapping[str, Any], status: int = 200) -> Response:
         text = html_outside(self.request.scope, self.desk.render(template, values))
