@@ -17,10 +17,15 @@ from starlette.routing import BaseRoute, Route
 from etl.web import health, login
 from etl.web.auth import AuthMiddleware
 from etl.web.below_path import BelowPath, outside
+from etl.web.headers import DefaultHeaders
 from etl.web.state import ServiceState
 from etl.web.throttle import Throttle
 
 T = TypeVar("T")
+_SIGNING_IN = (
+    Route("/login", login.answer_login, methods=["GET", "POST"]),
+    Route("/logout", login.answer_logout, methods=["POST"]),
+)
 #: Probes that ask the database at a time.
 _PROBES = 4
 
@@ -38,7 +43,7 @@ def build_app(
         Route("/healthz", _answer_healthz),
         Route("/readyz", _answer_readyz),
         Route("/metrics", _answer_metrics),
-        *([Route("/login", login.answer_login, methods=["GET", "POST"])] if token is not None else []),
+        *(_SIGNING_IN if token is not None else ()),
         *pages,
     ]
     if not any(getattr(route, "path", None) == "/" for route in pages):
@@ -51,7 +56,8 @@ def build_app(
         also_open=frozenset({"/login", *open_paths}),
         throttle=throttle,
     )
-    app = Starlette(routes=routes, middleware=[Middleware(BelowPath, path=state.service.path), guard])
+    below = Middleware(BelowPath, path=state.service.path)
+    app = Starlette(routes=routes, middleware=[Middleware(DefaultHeaders), below, guard])
     app.state.service = state
     app.state.throttle = throttle
     app.state.probes = asyncio.Semaphore(_PROBES)
@@ -66,12 +72,12 @@ def _service_state(request: Request) -> ServiceState:
 async def _answer_healthz(request: Request) -> Response:
     """On the event loop, without a thread: it waits for nothing."""
     status, body = health.liveness(_service_state(request))
-    return JSONResponse(body, status, headers={"Cache-Control": "no-store"})
+    return JSONResponse(body, status)
 
 
 async def _answer_readyz(request: Request) -> Response:
     status, body = await _answer_probe(request, lambda: health.readiness(_service_state(request)))
-    return JSONResponse(body, status, headers={"Cache-Control": "no-store"})
+    return JSONResponse(body, status)
 
 
 async def _answer_metrics(request: Request) -> Response:

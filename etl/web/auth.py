@@ -62,7 +62,7 @@ class AuthMiddleware:
             return self._judge_token(bearer, self._token, address_of(scope))
         if "text/html" in headers.get("accept", ""):  # a person with a browser
             form = outside(scope, f"/login{_back_to(scope)}")
-            return RedirectResponse(form, 303, headers={"Cache-Control": "no-store"})
+            return RedirectResponse(form, 303)
         return _unauthorized_response()
 
     def _judge_token(self, shown: str, token: str, address: str) -> Response | None:
@@ -80,7 +80,7 @@ def _unauthorized_response() -> Response:
     return JSONResponse(
         {"error": "a token is needed: Authorization: Bearer …"},
         status_code=401,
-        headers={"WWW-Authenticate": "Bearer", "Cache-Control": "no-store"},
+        headers={"WWW-Authenticate": "Bearer"},
     )
 
 
@@ -90,7 +90,7 @@ def address_of(scope: Scope) -> str:
 
 
 def retry_after(seconds: float) -> dict[str, str]:
-    return {"Retry-After": str(ceil(seconds)), "Cache-Control": "no-store"}
+    return {"Retry-After": str(ceil(seconds))}
 
 
 def token_matches(shown: str, token: str) -> bool:

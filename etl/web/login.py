@@ -26,10 +26,7 @@ _HEADERS = {
     "Content-Security-Policy": (
         f"default-src 'none'; style-src 'sha256-{_DIGEST}'; form-action 'self'; base-uri 'none'; "
         "frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "Cache-Control": "no-store",
+    )
 }
 _LONGEST = 4096
 
@@ -63,6 +60,15 @@ def _signed_in(request: Request, token: str, wanted: str) -> Response:
     value = sessions.issue_cookie(token, time.time())
     path = outside(request.scope, "") or "/"
     answer.set_cookie(sessions.COOKIE, value, path=path, httponly=True, samesite="strict", secure=secure)
+    return answer
+
+
+async def answer_logout(request: Request) -> Response:
+    """The browser forgets its session. One that was copied ends with its hours, or with the token."""
+    answer = RedirectResponse(outside(request.scope, "/login"), 303)
+    answer.delete_cookie(
+        sessions.COOKIE, path=outside(request.scope, "") or "/", httponly=True, samesite="strict"
+    )
     return answer
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import re
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -204,6 +206,55 @@ def test_a_browser_logs_in_with_a_form(guarded: Site):
     assert "HttpOnly" in cookie and "samesite=strict" in cookie.lower() and "Secure" not in cookie
     assert CANARY not in cookie
     assert guarded.get("/hello", Cookie=cookie.partition(";")[0])[0] == 200
+
+
+def test_signing_out_takes_the_session_away(guarded: Site):
+    cookie = guarded.get("/login", data=urllib.parse.urlencode({"token": CANARY}).encode())[2]["Set-Cookie"]
+    session = cookie.partition(";")[0]
+    assert guarded.get("/logout", Cookie=session)[0] == 405, "a link or an image signs nobody out"
+    code, _, headers = guarded.get("/logout", data=b"", Cookie=session)
+    assert (code, headers["Location"]) == (303, "/login")
+    assert (
+        headers["Set-Cookie"].startswith('bifrost_etl_session="";') and "Max-Age=0" in headers["Set-Cookie"]
+    )
+
+
+#: What OWASP's ASVS (14.4) wants of every answer.
+WANTED = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/hello", "/login", "/", "/nothing"])
+def test_every_answer_has_the_headers_that_browsers_obey(guarded: Site, path: str):
+    for headers in (
+        {},
+        {"Authorization": f"Bearer {CANARY}"},
+        {"Accept": "text/html"},
+        {"Host": "evil.example"},
+    ):
+        answer = guarded.get(path, **headers)[2]
+        assert {name: answer[name] for name in WANTED} == WANTED
+        policy = answer["Content-Security-Policy"]
+        assert (
+            "default-src 'none'" in policy and "frame-ancestors 'none'" in policy and "unsafe" not in policy
+        )
+        assert re.search("charset=utf-8|json", answer["Content-Type"] or "json")
+        assert "Access-Control-Allow-Origin" not in answer
+
+
+def test_no_log_line_has_the_token(guarded: Site, caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.DEBUG)
+    cookie = guarded.get("/login", data=urllib.parse.urlencode({"token": CANARY}).encode())[2]["Set-Cookie"]
+    session = cookie.partition(";")[0]
+    for path in ("/readyz", "/hello", "/nothing"):
+        guarded.get(path, Authorization=f"Bearer {CANARY}")
+        guarded.get(path, Cookie=session)
+        guarded.get(path, Authorization=f"Bearer {CANARY}x")
+    assert CANARY not in caplog.text and session.partition("=")[2] not in caplog.text
 
 
 def test_no_token_no_form(site: Site):

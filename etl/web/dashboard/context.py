@@ -49,12 +49,7 @@ HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-store",
+    )
 }
 
 
@@ -175,6 +170,7 @@ class Call:
         providers, models = recent_names(self.engine, chosen)
         return {
             "query": self.query,
+            "signed_in": self.state.service.token is not None,
             "now": self.state.clock(),
             "zone": self.reporting.timezone,
             "began": self._edge_text(chosen.since),
