@@ -56,12 +56,16 @@ def decode_page(body: bytes) -> Envelope:
     try:
         page = _ORDINARY.decode(body)
     except _UNREADABLE:
-        return _check_items(_decode_any(body))
+        pass  # outside of here, what the attempt has copied is free again
+    else:
+        return _check_items(_ordinary_envelope(page))
+    return _check_items(_decode_any(body) or _decode_patiently(body))
+
+
+def _ordinary_envelope(page: _Ordinary) -> Envelope:
     fields = {name: getattr(page, name) for name in ("object", "first_id", "last_id", "has_more")}
-    envelope = Envelope(
-        [bytes(item) for item in page.data], True, fields, _given_extra(bytes(page.extra_fields))
-    )
-    return _check_items(envelope)
+    items = [bytes(item) for item in page.data]
+    return Envelope(items, True, fields, _given_extra(bytes(page.extra_fields)))
 
 
 def _check_parts(body: bytes) -> None:
@@ -76,14 +80,15 @@ def _check_items(page: Envelope) -> Envelope:
     return page
 
 
-def _decode_any(body: bytes) -> Envelope:
+def _decode_any(body: bytes) -> Envelope | None:
+    """None for a body that msgspec refuses."""
     try:
-        members = decode_members(body)
-        data, extra = members.pop("data", None), members.pop("extra_fields", b"")
+        members = _MEMBERS.decode(body)
+        data, extra = members.pop("data", None), bytes(members.pop("extra_fields", b""))
         items = [bytes(item) for item in _ARRAY.decode(data or b"null") or []]
         fields = {n: msgspec.json.decode(v) for n, v in members.items()}
     except _UNREADABLE:
-        return _decode_patiently(body)
+        return None
     return Envelope(items, data is not None, fields, _given_extra(extra))
 
 

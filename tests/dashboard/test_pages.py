@@ -11,8 +11,10 @@ from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit
 
 import pytest
 
+from etl.analytics import jobs
 from etl.analytics.reports import REPORTS
 from etl.analytics.run_log import LOGS
+from etl.web.cache import Cache
 from etl.web.dashboard.table_specs import TABLE_SPECS
 from etl.web.login import own_address
 from tests.dashboard.site import HOSTILE, TABLES, TOKEN, Site, known, secret, text
@@ -206,3 +208,20 @@ def test_pages_ask_for_the_token_and_the_name(site: Site, made: Rig):
 def test_signing_in_sends_nobody_elsewhere(elsewhere: str):
     assert own_address(elsewhere) == "/"
     assert own_address("/jobs?model=a#b") == "/jobs?model=a#b"
+
+
+def test_a_slow_list_of_jobs_is_read_once_for_all_who_ask(site: Site, monkeypatch: pytest.MonkeyPatch):
+    """On 100,000 jobs the slowest of them cost two seconds of the database for each look."""
+    asked: list[tuple[int, int]] = []
+    real = jobs.list_jobs
+
+    def listed(engine: Any, choice: Any, offset: int, limit: int) -> Any:
+        asked.append((offset, limit))
+        return real(engine, choice, offset, limit)
+
+    monkeypatch.setattr(jobs, "list_jobs", listed)
+    monkeypatch.setattr(Cache, "_seconds_to_keep", lambda cache, took: 3600.0)
+    pages = {site.get("/jobs?since=all&sort=slowest").text for _ in range(3)}
+    assert len(asked) == 1 and len({rows(page) for page in pages}) == 1
+    site.get("/jobs?since=all&sort=cost")
+    assert len(asked) == 2

@@ -178,16 +178,18 @@ def _overview_page(call: Call) -> Response:
 
 
 def _jobs_page(call: Call) -> Response:
-    choice = call.choice()
-    count = jobs.count_jobs(call.engine, choice)
+    choice, engine, kept = call.choice(), call.engine, call.desk.kept
+    asked = call.query.url("/jobs")
+    count = kept.get(("count", asked), lambda: jobs.count_jobs(engine, choice))
     pages = max(1, -(-count // ROWS))
     number = min(call.query.page, pages)
-    table = jobs.list_jobs(call.engine, choice, (number - 1) * ROWS, ROWS)
+    start = (number - 1) * ROWS
+    table = kept.get((asked, start), lambda: jobs.list_jobs(engine, choice, start, ROWS))
     values = call.frame() | {
         "page": "jobs",
         "count": count,
-        "first": (number - 1) * ROWS + 1,
-        "last": (number - 1) * ROWS + len(table.rows),
+        "first": start + 1,
+        "last": start + len(table.rows),
         "number": number,
         "pages": pages,
         "grid": make_grid(
