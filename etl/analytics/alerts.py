@@ -12,16 +12,15 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
 from etl.analytics.budgets import (
     BudgetStanding,
+    Spend,
     describe_only,
-    oldest_day,
-    read_budgets,
-    read_daily_spend,
+    judge_standings,
+    read_spend,
     sum_by_day,
 )
 from etl.analytics.filters import Filter
@@ -71,8 +70,11 @@ class SpendOutlook:
 
 def read_outlook(engine: sa.Engine, config: Config, chosen: Filter) -> SpendOutlook:
     """At `chosen.now`, in its zone and currency; its filters choose the jobs. Raises StorageError."""
-    budgets = read_budgets(engine, config.budgets, chosen)
-    signals = [*judge_budgets(budgets, config.alerts), *judge_trends(engine, config.alerts, chosen)]
+    spent = None
+    if config.budgets or config.alerts.spend_factor is not None:
+        spent = read_spend(engine, config.budgets, chosen)
+    budgets = judge_standings(config.budgets, spent) if spent else []
+    signals = [*judge_budgets(budgets, config.alerts), *judge_trends(engine, config.alerts, chosen, spent)]
     return SpendOutlook(tuple(budgets), tuple(signals))
 
 
@@ -92,31 +94,33 @@ def judge_budgets(budgets: Sequence[BudgetStanding], alerts: Alerts) -> Iterator
             yield Signal("budget_forecast", name, one.forecast_used, alerts.budget_forecast, text)
 
 
-def judge_trends(engine: sa.Engine, alerts: Alerts, chosen: Filter) -> Iterator[Signal]:
+def judge_trends(
+    engine: sa.Engine, alerts: Alerts, chosen: Filter, spent: Spend | None = None
+) -> Iterator[Signal]:
+    """`spent` is what was read for budgets already."""
     if alerts.spend_factor is not None:
-        yield from _judge_spend(engine, alerts.spend_factor, alerts.least_jobs, chosen)
+        spent = spent or read_spend(engine, (), chosen)
+        yield from _judge_spend(spent, alerts.spend_factor, alerts.least_jobs, chosen.zone)
     if alerts.failure_rate_rise is not None:
         yield from _judge_failures(engine, alerts.failure_rate_rise, alerts.least_jobs, chosen)
     if alerts.latency_factor is not None:
         yield from _judge_latency(engine, alerts.latency_factor, alerts.least_jobs, chosen)
 
 
-def _judge_spend(engine: sa.Engine, limit: float, least: int, chosen: Filter) -> Iterator[Signal]:
+def _judge_spend(spent: Spend, limit: float, least: int, zone: str) -> Iterator[Signal]:
     """Each currency by itself."""
-    today = chosen.now.astimezone(ZoneInfo(chosen.zone)).date()
-    spent = read_daily_spend(engine, chosen, today, ())
-    if sum(one.jobs for one in spent if one.day == today) < least:
+    today = spent.today
+    if sum(one.jobs for one in spent.days if one.day == today) < least:
         return
-    oldest = oldest_day(engine, chosen.zone)
-    for currency in sorted({currency for one in spent for currency in one.costs}):
-        by_day = sum_by_day(spent, currency)
-        usual = forecast_period(by_day, "day", today, oldest)
+    for currency in sorted({currency for one in spent.days for currency in one.costs}):
+        by_day = sum_by_day(spent.days, currency)
+        usual = forecast_period(by_day, "day", today, spent.oldest)
         if usual is None or usual.days < LEAST_DAYS or not usual.usual_today:
             continue
         now = by_day.get(today, Decimal(0))
         text = (
             f"spend: {_money(now, currency)} so far today, {float(now / usual.usual_today):.1f} times the "
-            f"{today:%A}s' mean of {_money(usual.usual_today, currency)} ({chosen.zone})"
+            f"{today:%A}s' mean of {_money(usual.usual_today, currency)} ({zone})"
         )
         yield Signal("spend_factor", f"spend in {currency}", float(now / usual.usual_today), limit, text)
 

@@ -57,6 +57,16 @@ class DaySpend:
 
 
 @dataclass(frozen=True, slots=True)
+class Spend:
+    """What was spent each day, as far back as budgets and forecasts look;
+    `oldest` is the day of the oldest job."""
+
+    today: date
+    oldest: date | None
+    days: tuple[DaySpend, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class BudgetStanding:
     """One budget in the period that it is now; `end` is the first day after that. `seen`: some job of it was
     created in the period or in the days that the forecast is made from."""
@@ -82,15 +92,23 @@ class BudgetStanding:
 
 def read_budgets(engine: sa.Engine, budgets: Sequence[SpendBudget], chosen: Filter) -> list[BudgetStanding]:
     """How each stands at `chosen.now`, in its zone. Raises StorageError."""
-    if not budgets:
-        return []
+    return judge_standings(budgets, read_spend(engine, budgets, chosen)) if budgets else []
+
+
+def judge_standings(budgets: Sequence[SpendBudget], spent: Spend) -> list[BudgetStanding]:
+    return [_judge_budget(budget, spent.days, spent.today, spent.oldest) for budget in budgets]
+
+
+def read_spend(engine: sa.Engine, budgets: Sequence[SpendBudget], chosen: Filter) -> Spend:
+    """By all that the budgets tell apart, at `chosen.now`, in its zone. Raises StorageError."""
     today = chosen.now.astimezone(ZoneInfo(chosen.zone)).date()
-    spent = read_daily_spend(engine, chosen, today, {key for budget in budgets for key in budget.only})
-    oldest = oldest_day(engine, chosen.zone)
-    return [_judge_budget(budget, spent, today, oldest) for budget in budgets]
+    days = _read_days(engine, chosen, today, {key for budget in budgets for key in budget.only})
+    oldest = oldest_job_at(engine)
+    first = None if oldest is None else oldest.astimezone(ZoneInfo(chosen.zone)).date()
+    return Spend(today, first, tuple(days))
 
 
-def read_daily_spend(engine: sa.Engine, chosen: Filter, today: date, keys: Iterable[str]) -> list[DaySpend]:
+def _read_days(engine: sa.Engine, chosen: Filter, today: date, keys: Iterable[str]) -> list[DaySpend]:
     """Since the month's first day, or as far back as a forecast looks."""
     names = sorted(key.replace("_", "-") for key in keys)
     first = min(today.replace(day=1), today - TRAILING * _DAY) - 7 * _DAY  # a week may begin before its month
@@ -122,11 +140,6 @@ def has_log_costs(engine: sa.Engine) -> bool:
     )
     with storage_errors(), engine.connect() as conn:
         return conn.execute(known.limit(1)).first() is not None
-
-
-def oldest_day(engine: sa.Engine, zone: str) -> date | None:
-    oldest = oldest_job_at(engine)
-    return None if oldest is None else oldest.astimezone(ZoneInfo(zone)).date()
 
 
 def _judge_budget(

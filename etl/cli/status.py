@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from etl import times
-from etl.cli.errors import FAILED, PARTLY, USAGE
+from etl.cli.errors import FAILED, PARTLY, USAGE, error_document, print_error
 from etl.cli.outlook import filter_of_now, outlook_document, show_outlook
 from etl.cli.output import say_json, show_instant
 from etl.cli.settings import CommandSettings, ConfigFile, Json
@@ -58,7 +58,8 @@ def command(
     {run_id, kind, status, started_at, finished_at, jobs_inserted, jobs_updated, error_class,
     error_message}, open_gaps, gaps: [{id, kind, detected_at, gap_from, gap_until, last_known_job_id,
     oldest_listed_job_id, reason, probed_at, accepted_at}]}], "budgets": [the rows of `report budgets`],
-    "alerts": [{threshold, subject, value, limit, text}]}; the last two are null with --max-age.
+    "alerts": [{threshold, subject, value, limit, text}], "outlook_error": null or {class, message, hint},
+    why these two could not be read}; all three are null with --max-age.
 
     Exit codes: 0 fine, a source that fails and is still fresh included; 1 a source is stale (--max-age), was
     never synced, is disabled, or its runs fail before its first load is complete; 2 there is no source; 3 a
@@ -68,17 +69,22 @@ def command(
     settings = ctx.ensure_object(CommandSettings)
     loaded = settings.load(config)
     now = datetime.now(UTC)
-    statuses, outlook = _read_statuses(loaded, now, probe=limit is not None)
+    statuses, outlook, failure = _read_statuses(loaded, now, probe=limit is not None)
     found = {status.source: status for status in statuses}
     wanted = [source.name for source in loaded.sources if source.enabled]
     stale = [name for name in wanted if limit is not None and _is_stale(found.get(name), now, limit)]
     judged = _judged(loaded, found, now, limit)
     if json:
-        say_json(_status_document(found, wanted, stale, now, limit, judged) | outlook_document(outlook))
+        document = _status_document(found, wanted, stale, now, limit, judged)
+        say_json(
+            document | outlook_document(outlook) | {"outlook_error": error_document(failure, settings.redact)}
+        )
     else:
         show_statuses(found, judged, stale, now, loaded, every=every)
         if outlook is not None:
             show_outlook(outlook, loaded.reporting.timezone)
+        if failure is not None:
+            print_error("budgets and alerts", failure, settings.redact)
     if not found and not wanted:
         raise typer.Exit(USAGE)
     blind = any(found[name].open_gaps for name in wanted if name in found)
@@ -103,19 +109,23 @@ def parse_age(text: str) -> timedelta:
 
 def _read_statuses(
     config: Config, now: datetime, *, probe: bool
-) -> tuple[list[SourceStatus], SpendOutlook | None]:
+) -> tuple[list[SourceStatus], SpendOutlook | None, Exception | None]:
+    """The sources; budgets and alerts; and why those two could not be read, which hides no source."""
     from etl.analytics.connections import open_database
     from etl.analytics.status import read_status
 
     with open_database(config, read_only=True) as engine:
         found = [] if engine is None else read_status(engine, now)
         if probe:  # asked every few seconds: all reports need not be loaded for it
-            return found, None
+            return found, None, None
         from etl.analytics.alerts import SpendOutlook, read_outlook
 
         if engine is None:
-            return found, SpendOutlook((), ())
-        return found, read_outlook(engine, config, filter_of_now(config, now))
+            return found, SpendOutlook((), ()), None
+        try:
+            return found, read_outlook(engine, config, filter_of_now(config, now)), None
+        except Exception as error:  # noqa: BLE001 (whatever it is, the sources are known)
+            return found, None, error
 
 
 def _judged(

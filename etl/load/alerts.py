@@ -1,10 +1,14 @@
-"""What people were told of and that is not well again: each once, whichever of several services sees it."""
+"""What people were told of and that is not well again: each once, whichever of several services sees it.
+
+Who wants to tell claims it first; a claim whose message did not leave is free again after a while, so that
+neither a mail server that is down nor a process that dies keeps an alarm from everybody.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
@@ -12,44 +16,70 @@ from etl.db.engine import storage_errors, write_transaction
 from etl.errors import DuplicateRow
 from etl.schema.tables import alerts
 
+#: So long nobody else tells what one service has claimed; a notifier repeats nothing sooner.
+RETRY = timedelta(minutes=15)
+
 
 @dataclass(frozen=True, slots=True)
 class ToldAlert:
-    """A row of `alerts`."""
+    """A row of `alerts`; `told_at` is None until its message has left."""
 
     threshold: str
     subject: str
     value: float
     limit_value: float
     raised_at: datetime
+    told_at: datetime | None = None
 
 
 def read_told(engine: sa.Engine) -> list[ToldAlert]:
-    """What was told and is not well again, the oldest first. Raises StorageError."""
+    """What was told, or is about to be, and is not well again, the oldest first. Raises StorageError."""
     columns = [alerts.c[name] for name in ToldAlert.__slots__]
     with storage_errors(), engine.connect() as conn:
         rows = conn.execute(sa.select(*columns).order_by(alerts.c.raised_at, alerts.c.digest))
         return [ToldAlert(*row) for row in rows]
 
 
-def raise_alert(engine: sa.Engine, alert: ToldAlert) -> bool:
-    """Whether nobody had told of it: then it is for the caller to tell. Raises StorageError."""
+def claim_news(engine: sa.Engine, alert: ToldAlert, moment: datetime) -> bool:
+    """Whether nobody has told of it or is about to: then the caller is to tell. Raises StorageError."""
     values = {name: getattr(alert, name) for name in ToldAlert.__slots__}
     try:
         with write_transaction(engine) as conn:
-            conn.execute(sa.insert(alerts).values(digest=_digest(alert.threshold, alert.subject), **values))
+            conn.execute(sa.insert(alerts).values(digest=_digest(alert), claimed_at=moment, **values))
     except DuplicateRow:
-        return False
+        return _claim(engine, alert, moment, alerts.c.told_at.is_(None))
     return True
 
 
-def clear_alert(engine: sa.Engine, threshold: str, subject: str) -> bool:
-    """Whether somebody was told of it: then its end is for the caller to tell. Raises StorageError."""
+def mark_told(engine: sa.Engine, alert: ToldAlert, moment: datetime) -> None:
+    """Its message has left. Raises StorageError."""
     with write_transaction(engine) as conn:
-        gone = conn.execute(sa.delete(alerts).where(alerts.c.digest == _digest(threshold, subject)))
-        return gone.rowcount == 1
+        conn.execute(sa.update(alerts).where(_is(alert)).values(told_at=moment, claimed_at=None))
 
 
-def _digest(threshold: str, subject: str) -> str:
+def claim_end(engine: sa.Engine, alert: ToldAlert, moment: datetime) -> bool:
+    """Whether somebody was told of it, and nobody is about to tell its end. Raises StorageError."""
+    return _claim(engine, alert, moment, alerts.c.told_at.is_not(None))
+
+
+def drop_alert(engine: sa.Engine, alert: ToldAlert) -> None:
+    """Its end was told, or nobody had heard of it. Raises StorageError."""
+    with write_transaction(engine) as conn:
+        conn.execute(sa.delete(alerts).where(_is(alert)))
+
+
+def _claim(engine: sa.Engine, alert: ToldAlert, moment: datetime, condition: sa.ColumnElement[bool]) -> bool:
+    free = sa.or_(alerts.c.claimed_at.is_(None), alerts.c.claimed_at <= moment - RETRY)
+    with write_transaction(engine) as conn:
+        claimed = conn.execute(sa.update(alerts).where(_is(alert), condition, free).values(claimed_at=moment))
+        return claimed.rowcount == 1
+
+
+def _is(alert: ToldAlert) -> sa.ColumnElement[bool]:
+    return alerts.c.digest == _digest(alert)
+
+
+def _digest(alert: ToldAlert) -> str:
     """Names of models may be longer than a key."""
-    return hashlib.sha256(f"{threshold} {subject}".encode("utf-8", "surrogatepass")).hexdigest()
+    text = f"{alert.threshold} {alert.subject}"
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

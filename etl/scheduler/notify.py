@@ -16,12 +16,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from etl.config import Notify
-from etl.errors import ConfigError
+from etl.errors import ConfigError, EtlError
 from etl.feed import FeedResult
 from etl.load.source_health import Health
 from etl.log import get_logger, make_visible
 from etl.records import RunResult, time_elapsed
-from etl.scheduler.news import FAILURES, News, judge_away, judge_gaps, judge_run
+from etl.scheduler.news import FAILURES, News, NewsKind, judge_away, judge_gaps, judge_run
 from etl.scheduler.staleness import StaleWatch
 
 __all__ = ["FAILURES", "Memory", "Message", "Notifier", "apprise_sender", "trial_message"]
@@ -75,7 +75,7 @@ class Notifier:
         self._notify, self._redact = notify, redact
         self.memory = memory or Memory()
         self._send = send or (_all_of(notify) if notify.urls else None)
-        self._queue: queue.Queue[Message | None] = queue.Queue(_BACKLOG)
+        self._queue: queue.Queue[tuple[Message, Callable[[], None] | None] | None] = queue.Queue(_BACKLOG)
         self._thread: threading.Thread | None = None
         if self.active:
             self._thread = threading.Thread(target=self._deliver_messages, name="notify", daemon=True)
@@ -160,34 +160,47 @@ class Notifier:
         for news in found:
             self._queue_news(news, moment)
 
-    def tell(self, news: News, moment: datetime) -> None:
-        """What somebody else found worth telling."""
-        self._queue_news(news, moment)
+    def tell(self, news: News, moment: datetime, then: Callable[[], None]) -> None:
+        """What somebody else found worth telling; `then` is called once somebody took the message."""
+        self._queue_news(news, moment, then)
 
-    def _queue_news(self, news: News, moment: datetime) -> None:
+    def tells(self, kind: NewsKind) -> bool:
+        return self._send is not None and kind.removesuffix("_closed") in self._notify.on
+
+    def _queue_news(self, news: News, moment: datetime, then: Callable[[], None] | None = None) -> None:
         key = (news.kind, news.subject)
         with self.memory.lock:
-            is_recent = _is_recent(self.memory.told.get(key), moment)
-            if self._send is None or news.kind.removesuffix("_closed") not in self._notify.on or is_recent:
+            if not self.tells(news.kind) or _is_recent(self.memory.told.get(key), moment):
                 return
             self.memory.told[key] = moment
         severity = _SEVERITY[news.kind]
         title = make_visible(self._redact(f"bifrost-etl {severity}: {news.title}"), lines=False)
         try:
-            self._queue.put_nowait(Message(severity, title, make_visible(self._redact(news.text))))
+            message = Message(severity, title, make_visible(self._redact(news.text)))
+            self._queue.put_nowait((message, then))
         except queue.Full:
             get_logger("notify").warning("notification_dropped", source=news.subject, kind=news.kind)
 
     def _deliver_messages(self) -> None:
-        while (message := self._queue.get()) is not None:
-            assert self._send is not None
-            try:
-                sent = self._send(message)
-            except Exception as error:  # noqa: BLE001 (Apprise's plugins raise what they like)
-                get_logger("notify").warning("notification_failed", error=type(error).__name__)
-            else:
-                if not sent:
-                    get_logger("notify").warning("notification_failed", title=message.title)
+        while (waiting := self._queue.get()) is not None:
+            message, then = waiting
+            if self._deliver(message) and then is not None:
+                try:
+                    then()
+                except EtlError as error:  # nobody knows that it was told, so it is told again
+                    get_logger("notify").warning("not_noted_as_told", title=message.title, error=str(error))
+
+    def _deliver(self, message: Message) -> bool:
+        """Whether it was taken."""
+        assert self._send is not None
+        try:
+            if self._send(message):
+                return True
+        except Exception as error:  # noqa: BLE001 (Apprise's plugins raise what they like)
+            get_logger("notify").warning("notification_failed", error=type(error).__name__)
+        else:
+            get_logger("notify").warning("notification_failed", title=message.title)
+        return False
 
 
 def trial_message(host: str) -> Message:
@@ -216,14 +229,25 @@ def apprise_sender(notify: Notify, number: int) -> Send:
 
 
 def _all_of(notify: Notify) -> Send:
-    """Sends to every URL; False when one of them did not take it."""
+    """Sends to every URL; False when none of them took it, so that it is tried again."""
     senders = [apprise_sender(notify, number) for number in range(1, len(notify.urls) + 1)]
 
     def send(message: Message) -> bool:
-        took = [sender(message) for sender in senders]  # each is asked, whatever the first one says
-        return all(took)
+        took = [_try(sender, message) for sender in senders]  # each is asked, whatever the first one says
+        if any(took) and not all(took):
+            refused = [number for number, taken in enumerate(took, 1) if not taken]
+            get_logger("notify").warning("notification_refused", title=message.title, urls=refused)
+        return any(took)
 
     return send
+
+
+def _try(sender: Send, message: Message) -> bool:
+    try:
+        return sender(message)
+    except Exception as error:  # noqa: BLE001 (Apprise's plugins raise what they like)
+        get_logger("notify").warning("notification_failed", error=type(error).__name__)
+        return False
 
 
 def _is_recent(told: datetime | None, moment: datetime) -> bool:

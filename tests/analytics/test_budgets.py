@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from etl.analytics.alerts import read_outlook
 from etl.analytics.budgets import BudgetStanding, budget_table, has_log_costs, read_budgets
 from etl.analytics.filters import Filter
-from etl.config import SpendBudget
+from etl.analytics.queries import run_report
+from etl.config import Alerts, Config, SpendBudget
 from etl.db.engine import write_transaction
 from etl.schema.tables import job_requests, prices, video_jobs
 from tests.support.feed_history import Writer, add_source
@@ -151,3 +153,18 @@ def test_an_empty_database_has_no_forecast(engine: sa.Engine) -> None:
     assert (named["first_day"], named["last_day"]) == (date(2026, 3, 1), date(2026, 3, 31))
     assert (named["amount"], named["spent"], named["used"], named["forecast"]) == (20, 0, 0.0, None)
     assert (named["currency"], named["known_days"], named["jobs"]) == ("USD", 0, 0)
+
+
+def test_spend_is_added_up_once_for_budgets_and_trends(
+    filled: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def count(engine: sa.Engine, name: str, chosen: Filter) -> Any:
+        asked.append(name)
+        return run_report(engine, name, chosen)
+
+    monkeypatch.setattr("etl.analytics.budgets.run_report", count)
+    team = SpendBudget(name="team", amount=Decimal(100), only={"team": "growth"})
+    config = Config(budgets=(team,), alerts=Alerts(least_jobs=1))
+    assert read_outlook(filled, config, Filter(NOW)).budgets[0].jobs and asked == ["spend"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,16 @@ def test_without_budgets_the_report_says_so(configured: Command) -> None:
     done = configured("report", "budgets")
     assert done.code == 0 and "No budget is configured" in done.out
     assert "budget" not in configured("status").out
+
+
+def test_what_cannot_be_added_up_does_not_hide_how_fresh_the_sources_are(
+    budgeted: Command, tmp_path: Path
+) -> None:
+    with sqlite3.connect(tmp_path / "etl.db") as conn:
+        conn.execute("DROP TABLE prices")
+    done = budgeted("status")
+    assert done.code == 0 and "1 ok" in done.out, done.all
+    assert "budgets and alerts: error: " in done.err and "prices" in done.err
+    found = budgeted("status", "--json").json
+    assert found["sources"][0]["state"] == "ok" and found["budgets"] is None and found["alerts"] is None
+    assert "prices" in found["outlook_error"]["message"]

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from etl.app import App
 from etl.config import Config, DatabaseConfig, SecretUrl, Source
+from etl.errors import DatabaseUnavailable
 from etl.schema import migrate
 from etl.web.cache import AnswerCache
 from tests.dashboard.site import TABLES, TOKEN, Site, empty, known, text, unreachable
@@ -38,6 +39,18 @@ def test_stuck_jobs_are_named_on_the_first_page(site: Site, made: Rig):
     assert (
         stuck and f"{len(stuck)} stuck for over an hour" in page and "stalled" in page and "overdue" in page
     )
+
+
+def test_budgets_that_cannot_be_added_up_hide_nothing_else(site: Site, monkeypatch: pytest.MonkeyPatch):
+    def fail(*_: Any) -> None:
+        raise DatabaseUnavailable("no budgets")
+
+    monkeypatch.setattr("etl.web.dashboard.routes.read_outlook", fail)
+    monkeypatch.setattr("etl.web.cache.AnswerCache.get", lambda _self, _key, read: read())
+    answer = site.get("/?since=all")
+    page = text(answer.text)
+    assert answer.status == 200 and "Budgets and alerts could not be read: DatabaseUnavailable" in page
+    assert "main" in page and re.search(r"\d+\.\d\d USD", page)
 
 
 def test_no_result_is_a_page_of_its_own(site: Site):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from types import SimpleNamespace
@@ -9,15 +10,16 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from msgspec import structs
 
 from etl.analytics.alerts import Signal, judge_trends
 from etl.analytics.filters import Filter
 from etl.config import Alerts, Config, Notify, Secret, SpendBudget
 from etl.db.engine import write_transaction
-from etl.load.alerts import ToldAlert, clear_alert, raise_alert, read_told
+from etl.load.alerts import ToldAlert, claim_end, claim_news, drop_alert, mark_told, read_told
 from etl.log import Redactor
 from etl.scheduler.alarms import look_at_spend
-from etl.scheduler.notify import Message, Notifier
+from etl.scheduler.notify import Memory, Message, Notifier
 from etl.schema.tables import alerts, prices, video_jobs
 from tests.support.feed_history import Writer, add_source
 
@@ -26,6 +28,10 @@ NOW = datetime(2026, 4, 15, 12, 0, tzinfo=UTC)
 _DAY = timedelta(days=1)
 #: No trends: what a test is not about is not judged.
 QUIET = Alerts(spend_factor=None, failure_rate_rise=None, latency_factor=None, budget_forecast=None)
+
+
+def judging(**limits: Any) -> Alerts:
+    return structs.replace(QUIET, **limits)
 
 
 @pytest.fixture
@@ -98,24 +104,34 @@ def test_nothing_is_said_of_an_empty_database(engine: sa.Engine) -> None:
 class Post:
     """A service: its configuration, and what it told."""
 
-    def __init__(self, engine: sa.Engine, amount: str, on: tuple[Any, ...] = ("budget", "trend")) -> None:
+    def __init__(
+        self,
+        engine: sa.Engine,
+        amount: str | None = None,
+        on: tuple[Any, ...] = ("budget", "trend"),
+        *,
+        alerts: Alerts = QUIET,
+        works: bool = True,
+    ) -> None:
         self.messages: list[Message] = []
-        budgets = (SpendBudget(name="all", amount=Decimal(amount)),)
-        config = Config(budgets=budgets, alerts=QUIET)
-        settings = Notify(urls=(Secret("json://localhost"),), on=on)
-        self.notifier = Notifier(settings, Redactor([]), send=self._take)
-        self.work: Any = SimpleNamespace(
-            app=SimpleNamespace(config=config, engine=engine), notifier=self.notifier
-        )
+        self.works = works
+        budgets = () if amount is None else (SpendBudget(name="all", amount=Decimal(amount)),)
+        config = Config(budgets=budgets, alerts=alerts)
+        self.settings = Notify(urls=(Secret("json://localhost"),), on=on)
+        self.memory = Memory()
+        self.work: Any = SimpleNamespace(app=SimpleNamespace(config=config, engine=engine))
 
     def _take(self, message: Message) -> bool:
         self.messages.append(message)
-        return True
+        return self.works
 
     def look(self, *moments: datetime) -> list[tuple[str, str]]:
+        """At each moment; what is told leaves before the next."""
         for moment in moments:
+            notifier = Notifier(self.settings, Redactor([]), send=self._take, memory=self.memory)
+            self.work.notifier = notifier
             look_at_spend(self.work, moment)
-        self.notifier.close()
+            notifier.close()
         return [(message.severity, message.title) for message in self.messages]
 
 
@@ -152,11 +168,75 @@ def test_a_service_leaves_the_budgets_of_another_to_it(filled: sa.Engine) -> Non
     assert other.look(NOW + timedelta(hours=1)) == [] and len(read_told(filled)) == 1
 
 
+RISE = ToldAlert("failure_rate_rise", "openai sora-2", 0.75, 0.1, NOW)
+
+
+def told(engine: sa.Engine, one: ToldAlert) -> None:
+    """As a service leaves it that has told of it."""
+    assert claim_news(engine, one, one.raised_at)
+    mark_told(engine, one, one.raised_at)
+
+
+@pytest.mark.parametrize("threshold", ["spend_factor", "failure_rate_rise", "latency_factor"])
+def test_a_service_leaves_thresholds_that_it_does_not_have_to_others(
+    engine: sa.Engine, threshold: str
+) -> None:
+    told(engine, replace(RISE, threshold=threshold))
+    assert Post(engine).look(NOW, NOW + 40 * _DAY) == [] and len(read_told(engine)) == 1
+
+
+def test_of_too_few_jobs_no_end_is_told_before_the_time_compared_with_has_passed(engine: sa.Engine) -> None:
+    told(engine, RISE)
+    asked = judging(failure_rate_rise=0.1)
+    assert Post(engine, alerts=asked).look(NOW + _DAY, NOW + 28 * _DAY) == []
+    assert len(read_told(engine)) == 1
+    last = Post(engine, alerts=asked)
+    title = "bifrost-etl recovery: openai sora-2 is no longer judged by alerts.failure_rate_rise"
+    assert last.look(NOW + 29 * _DAY, NOW + 30 * _DAY) == [("recovery", title)]
+    assert "too few jobs" in last.messages[0].text and read_told(engine) == []
+
+
+def test_a_higher_threshold_elsewhere_ends_nothing(engine: sa.Engine) -> None:
+    """2.5 times as long: over the 1.5 of one service, calm by the 3.0 of the other, which takes turns."""
+    days = [(NOW - n * _DAY - timedelta(hours=1), 250 if n == 0 else 100, False) for n in range(30)]
+    fill(engine, days)
+    strict, lenient = (judging(latency_factor=limit, least_jobs=3) for limit in (1.5, 3.0))
+    assert len(Post(engine, alerts=strict).look(NOW)) == 1
+    assert Post(engine, alerts=lenient).look(NOW + timedelta(minutes=5)) == []
+    assert Post(engine, alerts=strict).look(NOW + timedelta(minutes=20)) == []
+    assert len(read_told(engine)) == 1
+
+
+def test_who_does_not_tell_of_a_kind_leaves_it_to_who_does(filled: sa.Engine) -> None:
+    assert Post(filled, "50", on=("failure", "trend")).look(NOW) == [] and read_told(filled) == []
+    assert len(Post(filled, "50").look(NOW)) == 1
+    may = datetime(2026, 5, 1, tzinfo=UTC)
+    assert Post(filled, "50", on=("trend",)).look(may) == [] and len(read_told(filled)) == 1
+    assert len(Post(filled, "50").look(may)) == 1 and read_told(filled) == []
+
+
+def test_what_could_not_be_sent_is_tried_again_later_by_whoever_looks(filled: sa.Engine) -> None:
+    lost = Post(filled, "50", works=False)
+    assert len(lost.look(NOW)) == 1  # the mail server refused it
+    assert Post(filled, "50").look(NOW + timedelta(minutes=5)) == [], "it may still be on its way"
+    assert len(Post(filled, "50").look(NOW + timedelta(minutes=15))) == 1
+    assert Post(filled, "50").look(NOW + timedelta(minutes=45)) == []
+    may = datetime(2026, 5, 1, tzinfo=UTC)
+    assert len(Post(filled, "50", works=False).look(may)) == 1 and len(read_told(filled)) == 1
+    assert len(Post(filled, "50").look(may + timedelta(minutes=20))) == 1 and read_told(filled) == []
+
+
+def test_of_what_nobody_heard_no_end_is_told(filled: sa.Engine) -> None:
+    Post(filled, "50", works=False).look(NOW)
+    assert Post(filled, "50").look(datetime(2026, 5, 1, tzinfo=UTC)) == [] and read_told(filled) == []
+
+
 def test_of_two_that_tell_at_once_one_does(engine: sa.Engine) -> None:
     one = ToldAlert("latency_factor", "m" * 5000, 2.0, 1.5, NOW)
-    assert raise_alert(engine, one) and not raise_alert(engine, one)
-    assert read_told(engine) == [one]
-    assert clear_alert(engine, one.threshold, one.subject)
-    assert not clear_alert(engine, one.threshold, one.subject)
+    assert claim_news(engine, one, NOW) and not claim_news(engine, one, NOW)
+    mark_told(engine, one, one.raised_at)
+    assert read_told(engine) == [replace(one, told_at=NOW)]
+    assert claim_end(engine, one, NOW) and not claim_end(engine, one, NOW)
+    drop_alert(engine, one)
     with engine.connect() as conn:
         assert conn.scalar(sa.select(sa.func.count()).select_from(alerts)) == 0

@@ -17,7 +17,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from etl.analytics import jobs
-from etl.analytics.alerts import read_outlook
+from etl.analytics.alerts import SpendOutlook, read_outlook
 from etl.analytics.budgets import budget_table
 from etl.analytics.cancellation import Abandoned
 from etl.errors import ConfigError, EtlError, SchemaMismatch
@@ -148,8 +148,7 @@ def _no_such_page(call: Call) -> Response:
 def _overview_page(call: Call) -> Response:
     engine, query, chosen = call.engine, call.query, call.chosen()
     found = call.desk.kept.get(query.url("/"), lambda: collect_overview(engine, chosen, query))
-    config, of_now = call.state.app().config, call.of_now()
-    outlook = call.desk.kept.get("outlook", lambda: read_outlook(engine, config, of_now))
+    outlook, missing = _outlook_of(call)
     setting = call.setting()
     small: dict[str, Any] = {
         name: make_grid(getattr(found, name), setting, only=TABLE_SPECS[name].few, rows=FEW)
@@ -167,6 +166,7 @@ def _overview_page(call: Call) -> Response:
         "grids": small
         | {"budgets": make_grid(budget_table(outlook.budgets), setting, only=TABLE_SPECS["budgets"].few)},
         "alerts": outlook.raised,
+        "missing": missing,
         "views": TABLE_SPECS,
         "later": [view for view in TABLE_SPECS.values() if view.later and (reads_log or not view.of_log)],
         "sources": sources,
@@ -175,6 +175,19 @@ def _overview_page(call: Call) -> Response:
         "open_tile": open_tile(engine, chosen, query),
     }
     return call.page("overview.html", values)
+
+
+def _outlook_of(call: Call) -> tuple[SpendOutlook, str | None]:
+    """Budgets and alerts, or why they are missing: how fresh the sources are is shown without them."""
+    engine, config, of_now = call.engine, call.state.app().config, call.of_now()
+    try:
+        return call.desk.kept.get("outlook", lambda: read_outlook(engine, config, of_now)), None
+    except Abandoned:
+        raise
+    except Exception as error:  # noqa: BLE001 (whatever it is, the sources are known)
+        why = call.state.redact(f"{type(error).__name__}: {error}")
+        get_logger("dashboard").warning("outlook_failed", error=why)
+        return SpendOutlook((), ()), f"Budgets and alerts could not be read: {why}"
 
 
 def _jobs_page(call: Call) -> Response:
