@@ -14,7 +14,7 @@ alerts = _make_table(
     sa.Column("subject", Text, nullable=False, comment="The budget, model or currency that is over it."),
     sa.Column("value", Double, nullable=False, comment="What it was when it was told."),
     sa.Column("limit_value", Double, nullable=False, comment="The threshold then."),
-    sa.Column("raised_at", UtcDateTime, nullable=False, comment="When it was seen, our clock (UTC)."),
+    sa.Column("raised_at", UtcDateTime, nullable=False, comment="When it was told, our clock (UTC)."),
     sa.Column("told_at", UtcDateTime, comment="When its message left (UTC); null before."),
     sa.Column("claimed_at", UtcDateTime, comment="When a service began to tell of it or its end (UTC)."),
     comment="What is over a threshold and was told; a row goes when it is well again and that was told.",
