@@ -9,6 +9,8 @@ from typing import Any
 
 Row = Any
 _MILLISECOND = timedelta(milliseconds=1)
+#: A job whose time is known, beside the milliseconds that it took: more than any time adds up to.
+_TIMED = 10**18
 
 
 def findings(
@@ -16,27 +18,49 @@ def findings(
 ) -> list[str]:
     """Rows of `video_jobs`, `daily_totals`, `duration_totals` and `job_kinds` of one source."""
     days: Counter[tuple[Any, ...]] = Counter()
+    hours: Counter[tuple[Any, ...]] = Counter()
+    times: Counter[tuple[Any, ...]] = Counter()
     took: Counter[tuple[Any, ...]] = Counter()
     priced: Counter[tuple[Any, ...]] = Counter()
     for job in jobs:
         if job.twin_source_id is not None:
             continue
         days[_kind(job, job.created_at and job.created_at.astimezone(UTC).date())] += 1
+        hours[_hour(job)] += 1
         priced[job.provider, job.model, job.size, job.width, job.height] += 1
         if job.status == "completed" and job.created_at and job.completed_at:
-            took[job.provider, job.model, round((job.completed_at - job.created_at) / _MILLISECOND)] += 1
+            milliseconds = round((job.completed_at - job.created_at) / _MILLISECOND)
+            took[job.provider, job.model, milliseconds] += 1
+            if job.completed_at >= job.created_at:
+                times[_hour(job)[0]] += milliseconds + _TIMED
     for row in daily:
-        days[_kind(row, row.day)] -= row.jobs
+        kind = _kind(row, row.day)
+        days[kind] -= row.jobs
+        times[kind] -= row.milliseconds + _TIMED * row.timed_jobs
+        for hour in range(24):
+            hours[kind, hour] -= getattr(row, f"hour_{hour:02}")
+        hours[kind, None] -= row.jobs if row.day is None else 0
     for row in durations:
         took[row.provider, row.model, row.milliseconds] -= row.jobs
     for row in kinds:
         priced[row.provider, row.model, row.size, row.width, row.height] -= row.jobs
     return [
-        f"{name}: {count:+} jobs missing of {key}"
-        for name, counted in (("daily_totals", days), ("duration_totals", took), ("job_kinds", priced))
+        f"{name}: {count:+} missing of {key}"
+        for name, counted in (
+            ("daily_totals", days),
+            ("hours of daily_totals", hours),
+            ("times of daily_totals", times),
+            ("duration_totals", took),
+            ("job_kinds", priced),
+        )
         for key, count in counted.items()
         if count
     ]
+
+
+def _hour(job: Row) -> tuple[Any, ...]:
+    created = job.created_at and job.created_at.astimezone(UTC)
+    return _kind(job, created and created.date()), created and created.hour
 
 
 def _kind(row: Row, day: Any) -> tuple[Any, ...]:

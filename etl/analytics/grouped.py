@@ -1,4 +1,5 @@
-"""The reports that can be added up by any dimension of `--by`: SQL over job_facts, job by job."""
+"""The reports that can be added up by any dimension of `--by`: from totals where those know the dimensions,
+else over job_facts, job by job."""
 
 # ruff: noqa: S608 (SQL is put together from our own snippets; values come as parameters)
 
@@ -8,8 +9,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from etl.analytics.job_counts import COUNTS, sum_in_one_currency, sum_outcomes
-from etl.analytics.spend import BY, SPEND_COLUMNS, keys_of_jobs, spend_report
-from etl.schema.views.aggregates import LATENCY
+from etl.analytics.spend import (
+    BY,
+    OWNERS,
+    SPEND_COLUMNS,
+    keys_of_days,
+    keys_of_jobs,
+    known_to_totals,
+    spend_report,
+)
+from etl.schema.views.aggregates import DAILY_JOBS, LATENCY, count_durations
 from etl.schema.views.columns import Column, Scope
 from etl.schema.views.dialects import Dialect, nearest_rank
 from etl.schema.views.job_facts import JOB_FACTS, failure_class
@@ -52,15 +61,26 @@ def _facts(d: Dialect, scope: Scope, names: tuple[str, ...], more: str, where: s
     return f"SELECT {keys}, {more} FROM ({JOB_FACTS.sql(d, scope)}) f WHERE {where}"
 
 
+#: What totals of durations tell apart.
+_MAKERS = {"source", "provider", "model"}
 _PRICED = (
     "outcome, currency, 1 AS jobs, seconds, cost,"
     " CASE WHEN outcome = 'completed' AND cost IS NULL THEN 1 ELSE 0 END AS uncosted_jobs"
 )
 
 
+def _priced_rows(d: Dialect, scope: Scope, names: tuple[str, ...], where: str) -> str:
+    """Jobs with what they cost: a row for each, or for those of a day that are alike."""
+    if not known_to_totals(scope, names):
+        return _facts(d, scope, names, _PRICED, where)
+    counts = "outcome, currency, jobs, seconds, cost, uncosted_jobs"
+    keys = keys_of_days(d, names)
+    return f"SELECT {keys}, {counts} FROM ({DAILY_JOBS.sql(d, scope)}) f WHERE {where}"
+
+
 def _count_jobs(names: tuple[str, ...]) -> Sql:
     keys = _keys_of(names)
-    return lambda d, scope: sum_outcomes(d, keys, _facts(d, scope, names, _PRICED, "1 = 1"))
+    return lambda d, scope: sum_outcomes(d, keys, _priced_rows(d, scope, names, "1 = 1"))
 
 
 def _sum_costs(names: tuple[str, ...]) -> Sql:
@@ -69,7 +89,7 @@ def _sum_costs(names: tuple[str, ...]) -> Sql:
         f"""
 SELECT {keys}, currency, {d.whole("SUM(jobs)")} AS jobs, SUM(seconds) AS seconds,
   {d.sum_of_money("cost")} AS cost, {d.whole("SUM(uncosted_jobs)")} AS uncosted_jobs
-FROM ({_facts(d, scope, names, _PRICED, "outcome = 'completed'")}) q GROUP BY {keys}, currency"""
+FROM ({_priced_rows(d, scope, names, "outcome = 'completed'")}) q GROUP BY {keys}, currency"""
     )
 
 
@@ -78,6 +98,7 @@ def _count_failures(names: tuple[str, ...]) -> Sql:
     filtered = "(COALESCE(filtered_outputs, 0) > 0 OR filter_reasons IS NOT NULL)"
 
     def sql(d: Dialect, scope: Scope) -> str:
+        failed = scope.only("j.status = 'failed'")  # of these there is an index
         cost = f"CASE price_unit WHEN 'second' THEN {d.cost('f.seconds', 'f.price')} ELSE f.price END"
         kind = f"CASE WHEN {filtered} THEN 'moderation' ELSE {failure_class('f')} END AS class"
         more = f"{kind}, currency, 1 AS jobs, seconds AS wasted_seconds, {cost} AS would_be_cost, created_at"
@@ -87,7 +108,7 @@ SELECT {keys}, {d.whole("SUM(jobs)")} AS jobs, SUM(wasted_seconds) AS wasted_sec
 FROM (
   SELECT {keys}, currency, SUM(jobs) AS jobs, SUM(wasted_seconds) AS wasted_seconds,
     {d.sum_of_money("would_be_cost")} AS would_be_cost, MAX(created_at) AS last_created_at
-  FROM ({_facts(d, scope, names, more, "outcome = 'failed'")}) q GROUP BY {keys}, currency
+  FROM ({_facts(d, failed, names, more, "1 = 1")}) q GROUP BY {keys}, currency
 ) r GROUP BY {keys}"""
 
     return sql
@@ -97,7 +118,6 @@ def _rank_durations(names: tuple[str, ...]) -> Sql:
     """Percentiles by nearest rank. Lengths of time are few: equal ones are counted first."""
     keys = _keys_of(names)
     ranks = ", ".join(f"{nearest_rank(n, 'total')} AS p{n}" for n in (50, 90, 95, 99))
-    known = "outcome = 'completed' AND total_seconds >= 0"
     return lambda d, scope: (
         f"""
 SELECT {keys}, {d.whole("MAX(n)")} AS jobs, MIN(total) AS fastest, {ranks}, MAX(total) AS slowest
@@ -105,11 +125,21 @@ FROM (
   SELECT u.*, SUM(jobs) OVER (PARTITION BY {keys}) AS n,
     SUM(jobs) OVER (PARTITION BY {keys} ORDER BY total) AS until
   FROM (
-    SELECT {keys}, total, COUNT(*) AS jobs
-    FROM ({_facts(d, scope, names, "total_seconds AS total", known)}) q GROUP BY {keys}, total
+    SELECT {keys}, total, SUM(jobs) AS jobs
+    FROM ({_durations(d, scope, names)}) q GROUP BY {keys}, total
   ) u
 ) t GROUP BY {keys}"""
     )
+
+
+def _durations(d: Dialect, scope: Scope, names: tuple[str, ...]) -> str:
+    """Lengths of time with the number of jobs that took so long."""
+    if known_to_totals(scope, names) and not set(names) - _MAKERS - OWNERS:
+        rows = f"""SELECT u.*, s.name AS source FROM ({count_durations(d, scope)}) u
+      JOIN sources s ON s.id = u.source_id"""
+        return f"SELECT {keys_of_days(d, names)}, total, jobs FROM ({rows}) f"
+    known = "outcome = 'completed' AND total_seconds >= 0"
+    return _facts(d, scope, names, "total_seconds AS total, 1 AS jobs", known)
 
 
 def _keys_of(names: tuple[str, ...]) -> str:

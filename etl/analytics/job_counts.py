@@ -10,6 +10,7 @@ from dataclasses import replace
 from etl.schema.views.aggregates import DAILY_JOBS
 from etl.schema.views.columns import Column, Scope
 from etl.schema.views.dialects import Dialect
+from etl.schema.views.hours import count_by_hour
 
 FAILURE_RATE = Column("failure_rate", "ratio", "failed / (completed + failed).")
 COUNTS = (
@@ -87,13 +88,10 @@ def sum_by_span(span: str, d: Dialect, scope: Scope) -> str:
 
 
 def sum_by_hour(d: Dialect, scope: Scope) -> str:
-    return _sum_by_moment("hour", replace(scope, day=scope.hour, kept=None), d)
+    return sum_outcomes(d, "hour", count_by_hour(d, scope))
 
 
 def sum_by_minute(d: Dialect, scope: Scope) -> str:
-    return _sum_by_moment("minute", replace(scope, day=d.minutes, kept=None), d)
-
-
-def _sum_by_moment(name: str, scope: Scope, d: Dialect) -> str:
     counts = ", ".join(column.name for column in COUNTS)
-    return f"SELECT day AS {name}, {counts} FROM ({sum_counts('day')(d, scope)}) q"
+    by_minute = replace(scope, day=d.minutes, kept=None)
+    return f"SELECT day AS minute, {counts} FROM ({sum_counts('day')(d, by_minute)}) q"

@@ -20,13 +20,13 @@ from etl.analytics.filters import (
     filter_values,
     now_parameter,
 )
-from etl.analytics.ranges import local_day, local_hour, on_another_day
+from etl.analytics.ranges import find_moved_hours, local_day, local_hour, on_another_day
 from etl.analytics.reports import REPORTS, Report, report_by
 from etl.analytics.sums import sum_rows
 from etl.config.nearest import unknown_name
 from etl.db.engine import storage_errors
-from etl.schema.tables import coverage_gaps, sources, video_jobs
-from etl.schema.views.columns import Column, CountedDays, Scope, ValueKind
+from etl.schema.tables import coverage_gaps, job_requests, sources, video_jobs
+from etl.schema.views.columns import Column, CountedDays, MovedHours, Scope, ValueKind
 from etl.schema.views.dialects import Dialect, make_dialect
 
 _DAY, _MICROSECOND = timedelta(days=1), timedelta(microseconds=1)
@@ -136,7 +136,11 @@ def _report_statement(conn: sa.Connection, report: Report, chosen: Filter) -> sa
     which = " AND ".join(["1 = 1", *(sql for name, sql in conditions.items() if name not in RANGE)])
     whole = chosen.since is None and chosen.until is None
     kept, moved = _split_counted_days(d, chosen), _moved_days(conn, d, chosen) if report.zoned else None
-    scope = Scope(where, days_of(conn, d, chosen), hours_of(conn, d, chosen), whole, which, kept, moved)
+    hours = _moved_hours(conn, d, chosen) if report.zoned else MovedHours()
+    scope = Scope(
+        where, days_of(conn, d, chosen), hours_of(conn, d, chosen), whole, which, kept, moved, hours
+    )
+    scope = replace(scope, unowned=conn.scalar(sa.select(job_requests.c.request_seq).limit(1)) is None)
     order = f" ORDER BY {report.order}" if report.order else ""
     limit = "" if chosen.limit is None or report.whole else f" LIMIT {int(chosen.limit) + 1}"
     return bind_values(f"SELECT * FROM ({report.sql(d, scope)}) report{order}{limit}", filter_values(chosen))
@@ -147,6 +151,12 @@ def _moved_days(conn: sa.Connection, d: Dialect, chosen: Filter) -> str | None:
     if chosen.zone == "UTC":
         return None
     return on_another_day(d, "j.created_at", chosen.zone, *_range_ends(conn, chosen))
+
+
+def _moved_hours(conn: sa.Connection, d: Dialect, chosen: Filter) -> MovedHours | None:
+    if chosen.zone == "UTC":
+        return MovedHours()
+    return find_moved_hours(chosen.zone, *_range_ends(conn, chosen), d)
 
 
 def _split_counted_days(d: Dialect, chosen: Filter) -> CountedDays | None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from bisect import bisect
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from etl import times
 from etl.errors import ConfigError
+from etl.schema.totals_tables import HOURS
+from etl.schema.views.columns import MovedHours
 from etl.schema.views.dialects import Dialect
 
 
@@ -43,6 +46,44 @@ def on_another_day(d: Dialect, column: str, zone: str, since: datetime, until: d
     if not near:
         return None
     return f"({' OR '.join(near)}) AND {local_day(d, column, zone, since, until)} <> {d.day(column)}"
+
+
+def find_moved_hours(zone: str, since: datetime, until: datetime, d: Dialect) -> MovedHours | None:
+    """What `zone` moves of the hours that totals count, for instants from `since` to `until`."""
+    stretches = list(_offset_stretches(ZoneInfo(zone), since, until))
+    changes = [end for end, _ in stretches[:-1]]
+    if any(ahead % 3600 for _, ahead in stretches) or any(end.minute or end.second for end in changes):
+        return None
+    if not any(ahead for _, ahead in stretches):
+        return MovedHours()
+    cases = list(_moved_by_day(stretches))
+    jobs = _case_by_day(
+        [(until, " + ".join(f"j.{HOURS[h]}" for h in hours) or "0") for until, hours, _ in cases]
+    )
+    day = _case_by_day([(until, d.day_after("j.day", step) if step else "j.day") for until, _, step in cases])
+    return MovedHours(jobs, day)
+
+
+def _moved_by_day(stretches: list[tuple[datetime, int]]) -> Iterator[tuple[date | None, list[int], int]]:
+    """The first UTC day after it, hours moved, and days that they are moved by, of each stretch of days
+    alike: those without a change of the clocks, and each with one. The last has no end."""
+    for (end, ahead), (_, later) in pairwise(stretches):
+        day, hour = end.astimezone(UTC).date(), end.astimezone(UTC).hour
+        yield day, *_moved_hours([ahead] * 24)
+        yield day + timedelta(days=1), *_moved_hours([ahead] * hour + [later] * (24 - hour))
+    yield None, *_moved_hours([stretches[-1][1]] * 24)
+
+
+def _moved_hours(ahead: list[int]) -> tuple[list[int], int]:
+    """Hours of a UTC day that stand on another one, by how far ahead (s) the clocks are in each. No zone is
+    ahead and behind on one day."""
+    steps = [(hour + offset // 3600) // 24 for hour, offset in enumerate(ahead)]
+    return [hour for hour, step in enumerate(steps) if step], max(steps) or min(steps)
+
+
+def _case_by_day(cases: list[tuple[date | None, str]]) -> str:
+    whens = "".join(f" WHEN j.day < '{until}' THEN {sql}" for until, sql in cases if until is not None)
+    return f"CASE{whens} ELSE {cases[-1][1]} END" if whens else cases[-1][1]
 
 
 def local_hour(d: Dialect, column: str, zone: str, since: datetime, until: datetime) -> str:

@@ -9,10 +9,12 @@ made no job, or one that the log does not name, are counted beside jobs and neve
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from etl.analytics.job_counts import FAILURE_RATE, failure_rate
 from etl.errors import ConfigError
 from etl.log_records import MAKING
+from etl.schema.views.aggregates import totals_or_jobs
 from etl.schema.views.columns import Column, Scope
 from etl.schema.views.dialects import Dialect
 from etl.schema.views.job_facts import COUNTED, JOB_FACTS, outcome_sql
@@ -45,6 +47,9 @@ BY = {
 }
 #: Of these the spans of time, whose rows come in their order.
 SPANS = ("hour", "day", "week", "month")
+
+#: Who jobs belong to: the gateway's log tells.
+OWNERS = {name for name, column in BY.items() if column in DIMENSIONS}
 
 #: A price of the book that is off by more than this share of the gateway's is named.
 OFF = 0.02
@@ -146,8 +151,44 @@ def _spend_of_jobs(d: Dialect, scope: Scope, names: tuple[str, ...]) -> str:
   ) q GROUP BY {keys}, spent_in"""
 
 
+def known_to_totals(scope: Scope, names: tuple[str, ...]) -> bool:
+    """Whether the totals by day tell these dimensions apart: all but hours, and owners, if there are any."""
+    return scope.kept is not None and "hour" not in names and (scope.unowned or not OWNERS & set(names))
+
+
+def keys_of_days(d: Dialect, names: tuple[str, ...]) -> str:
+    """The dimensions as columns of rows f by day; nobody owns such jobs."""
+    return ", ".join(f"{_key_of_day(d, name)} AS {BY[name]}" for name in names)
+
+
+def _key_of_day(d: Dialect, name: str) -> str:
+    if name in OWNERS:
+        return "NULL"
+    return {"week": d.week("f.day"), "month": d.month("f.day")}.get(name, f"f.{BY[name]}")
+
+
 def _count_kinds(d: Dialect, scope: Scope, names: tuple[str, ...]) -> str:
-    """Jobs by the dimensions, and by what their price depends on."""
+    """Jobs by the dimensions, and by what their price depends on. Totals do not know which of a day's times
+    belong to which hour: where the time zone cuts days otherwise, jobs are counted for those."""
+    cut = scope.moved is not None and bool(set(SPANS) & set(names))
+    if cut or not (scope.unowned and known_to_totals(scope, names)):
+        return _kinds_counted(d, scope, names)
+    return totals_or_jobs(scope, partial(_kinds_kept, d, names), partial(_kinds_counted, d, names=names))
+
+
+def _kinds_kept(d: Dialect, names: tuple[str, ...], where: str) -> str:
+    made = ", ".join(f"{_key_of_day(d, name)} AS {place}" for place, name in _places(names))
+    return f"""
+      SELECT {made}, f.day AS utc_day, f.provider, f.model, f.seconds, f.size, f.width, f.height, f.outcome,
+        0 AS is_settled, f.jobs, {d.money("NULL")} AS settled, f.milliseconds / 1000.0 AS took,
+        f.timed_jobs AS timed
+      FROM (
+        SELECT j.*, s.name AS source FROM daily_totals j JOIN sources s ON s.id = j.source_id
+        WHERE j.jobs <> 0 AND {where}
+      ) f"""
+
+
+def _kinds_counted(d: Dialect, scope: Scope, names: tuple[str, ...]) -> str:
     made = ", ".join(
         f"{_key_of(d, scope, name, 'mk', 'st', 'pl')} AS {place}" for place, name in _places(names)
     )

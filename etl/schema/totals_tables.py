@@ -15,6 +15,16 @@ def _jobs_column(comment: str) -> sa.Column[int]:
     return sa.Column("jobs", sa.BigInteger, nullable=False, comment=comment)
 
 
+#: Of daily_totals: jobs by the UTC hour of their creation.
+HOURS = tuple(f"hour_{hour:02}" for hour in range(24))
+#: What of daily_totals adds up.
+DAY_SUMS = ("jobs", "timed_jobs", "milliseconds", *HOURS)
+
+
+def _sum_column(name: str, comment: str) -> sa.Column[int]:
+    return sa.Column(name, sa.BigInteger, nullable=False, comment=comment)
+
+
 daily_totals = _make_table(
     "daily_totals",
     _source_column(primary_key=True, checked=False),
@@ -24,6 +34,9 @@ daily_totals = _make_table(
     sa.Column("outcome", sa.String(16), nullable=False, comment="What became of them: see job_facts."),
     *_some_columns("seconds", "size", "width", "height"),
     _jobs_column("Jobs that are so."),
+    _sum_column("timed_jobs", "Of these completed, no sooner than created."),
+    _sum_column("milliseconds", "Time that those took, from creation to completion."),
+    *(_sum_column(name, f"Of the jobs, created in the UTC hour {name[-2:]}.") for name in HOURS),
     comment="Jobs counted by day and kind, kept with every commit. Ask daily_jobs, which checks them.",
 )
 

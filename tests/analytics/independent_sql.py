@@ -188,6 +188,33 @@ FROM (
 ) GROUP BY ALL"""
 
 
+def grouped_sql(name: str, keys: Sequence[str]) -> str:
+    """The reports that `--by` adds up, but for spend."""
+    spans = {"hour": HOUR, "day": DAY, "source": "CASE WHEN id <> '' THEN 'main' END"}
+    spans |= {span: f"CAST(date_trunc('{span}', {DAY}) AS DATE)" for span in ("week", "month")}
+    what, where = _GROUPED[name]
+    made = ", ".join(f"{spans.get(key, key)} AS {key}" for key in keys)
+    return f"SELECT {made}, {what} FROM owned WHERE {where} GROUP BY ALL"
+
+
+_GROUPED = {
+    "totals": (COUNTS, "true"),
+    "cost": (
+        "currency, COUNT(*), SUM(seconds), SUM(cost), COUNT(*) FILTER (cost IS NULL)",
+        "outcome = 'completed'",
+    ),
+    "failures": (
+        f"{_CLASS}, COUNT(*), SUM(seconds), SUM(would_be) FILTER (currency = 'USD'), {_euros('would_be')},"
+        " MAX(created)",
+        "outcome = 'failed'",
+    ),
+    "latency": (
+        "COUNT(*), MIN(took), quantile_disc(took, 0.5), quantile_disc(took, 0.9), quantile_disc(took, 0.95),"
+        " quantile_disc(took, 0.99), MAX(took)",
+        "outcome = 'completed' AND took >= 0",
+    ),
+}
+
 VIEWS = {
     "job_facts": f"""SELECT id, provider, model, status, prompt, seconds, created, completed, expires,
       outcome,

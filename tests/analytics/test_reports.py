@@ -81,7 +81,7 @@ def test_days_are_those_of_the_reporting_time_zone(world):
         assert found == [(date(2026, 5, day), jobs) for day, jobs in zip((1, 2, 3, 4, 8), days, strict=True)]
 
 
-def test_a_day_on_which_the_clocks_change(own_world):
+def test_a_day_on_which_the_clocks_change(own_world, totals):
     """Berlin's 29 March has 23 hours: from 23:00 UTC the day before until 22:00."""
     with own_world.begin() as conn:
         for job_id, created in (
@@ -93,6 +93,8 @@ def test_a_day_on_which_the_clocks_change(own_world):
             text = sa.text("UPDATE video_jobs SET created_at = :at WHERE job_id = :id")
             bound = text.bindparams(sa.bindparam("at", at(created), type_=_stored()))
             conn.execute(bound, {"id": job_id})
+    if totals == "kept":
+        recount_all(own_world)  # as who changes jobs by hand must
     chosen = Filter(NOW, since=at("03-01"), until=at("04-15"), zone="Europe/Berlin")
     assert columns(run_report(own_world, "daily", chosen), "day", "jobs") == [
         (date(2026, 3, 28), 1), (date(2026, 3, 29), 2), (date(2026, 3, 30), 1),

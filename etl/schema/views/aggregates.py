@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from etl.schema.views.columns import Column, Scope, View
+from etl.schema.views.columns import Column, CountedDays, Scope, View
 from etl.schema.views.details import DETAIL_JOIN, FILTERED
 from etl.schema.views.dialects import Dialect, nearest_rank
 from etl.schema.views.job_facts import COUNTED, failure_class, outcome_sql
@@ -28,7 +28,7 @@ _KEYS = (
 _CURRENCY = Column("currency", "text", "Currency of the money; null when nothing is priced.")
 
 
-def _price_groups(d: Dialect, groups: str) -> str:
+def price_groups(d: Dialect, groups: str) -> str:
     """The groups g of `groups` with their source s and price p."""
     prices = join_prices(d, "g", d.midnight("g.utc_day"))
     return f"FROM ({groups}) g JOIN sources s ON s.id = g.source_id {prices}"
@@ -42,7 +42,7 @@ def _day_columns(d: Dialect, scope: Scope) -> str:
 _COMPLETE = "(SELECT complete FROM totals)"
 
 
-def _totals_or_jobs(scope: Scope, kept: Callable[[str], str], counted: Callable[[Scope], str]) -> str:
+def totals_or_jobs(scope: Scope, kept: Callable[[str], str], counted: Callable[[Scope], str]) -> str:
     """What the totals say of whole days, while they are complete, with the jobs of the rest; else all jobs
     are counted now: somebody may have written or deleted some by hand."""
     if scope.kept is None:
@@ -73,7 +73,7 @@ def _days_kept(where: str) -> str:
   FROM daily_totals j WHERE j.jobs <> 0 AND {where}"""
 
 
-def _days_counted(d: Dialect, scope: Scope) -> str:
+def days_counted(d: Dialect, scope: Scope) -> str:
     return f"""
   SELECT {_day_columns(d, scope)}, {_KIND}, {outcome_sql()} AS outcome, COUNT(*) AS jobs
   FROM video_jobs j WHERE {COUNTED} AND {scope.where}
@@ -83,13 +83,22 @@ def _days_counted(d: Dialect, scope: Scope) -> str:
 def _days_moved(d: Dialect, scope: Scope) -> str:
     """Jobs that the totals have on the UTC day, taken from there and put on the time zone's."""
     assert scope.kept is not None
-    inside = "" if scope.kept.edges is None else f" AND NOT ({scope.kept.edges})"
-    moved = _days_counted(d, scope.only(f"{_COMPLETE} = 1{inside} AND {scope.moved}"))
     kind = _KIND.replace("j.", "m.")
     return f"""
   SELECT CASE WHEN sign = 1 THEN m.day ELSE m.utc_day END AS day, m.utc_day, {kind}, m.outcome,
     m.jobs * sign AS jobs
-  FROM ({moved}) m CROSS JOIN (SELECT 1 AS sign UNION ALL SELECT -1) signs"""
+  FROM ({_moved_cells(d, scope, scope.kept)}) m CROSS JOIN (SELECT 1 AS sign UNION ALL SELECT -1) signs
+  WHERE m.jobs <> 0"""
+
+
+def _moved_cells(d: Dialect, scope: Scope, kept: CountedDays) -> str:
+    """From the totals, which know whole hours; else each job is looked at."""
+    if scope.hours is None or scope.hours.jobs is None:
+        inside = "" if kept.edges is None else f" AND NOT ({kept.edges})"
+        return days_counted(d, scope.only(f"{_COMPLETE} = 1{inside} AND {scope.moved}"))
+    return f"""
+  SELECT {scope.hours.day} AS day, j.day AS utc_day, {_KIND}, j.outcome, {scope.hours.jobs} AS jobs
+  FROM daily_totals j WHERE {scope.which} AND {kept.days} AND {_COMPLETE} = 1"""
 
 
 def _local_days(d: Dialect, scope: Scope) -> str:
@@ -97,9 +106,9 @@ def _local_days(d: Dialect, scope: Scope) -> str:
 
     Less than no job tells of jobs that somebody has moved by hand: then all are counted."""
     kind = _KIND.replace("j.", "u.")
-    days = _totals_or_jobs(scope, _days_kept, partial(_days_counted, d))
+    days = totals_or_jobs(scope, _days_kept, partial(days_counted, d))
     wrong = "(SELECT COUNT(*) FROM cells WHERE jobs < 0)"
-    counted = _days_counted(d, scope.only(f"{wrong} > 0"))
+    counted = days_counted(d, scope.only(f"{wrong} > 0"))
     return f"""
   WITH cells AS (
     SELECT u.day, u.utc_day, {kind}, u.outcome, {d.whole("SUM(u.jobs)")} AS jobs
@@ -112,7 +121,7 @@ def _local_days(d: Dialect, scope: Scope) -> str:
 
 def _daily_jobs(d: Dialect, scope: Scope) -> str:
     if scope.kept is None or scope.moved is None:
-        groups = _totals_or_jobs(scope, _days_kept, partial(_days_counted, d))
+        groups = totals_or_jobs(scope, _days_kept, partial(days_counted, d))
     else:
         groups = _local_days(d, scope)
     return f"""
@@ -122,7 +131,7 @@ SELECT day, source, provider, model, size, status, outcome, {d.whole("SUM(jobs)"
 FROM (
   SELECT g.day AS day, s.name AS source, g.provider, g.model, g.size, g.status, g.outcome, g.jobs, g.seconds,
     CASE WHEN g.status = 'completed' THEN {job_cost(d, "g")} END AS cost, p.currency
-  {_price_groups(d, groups)}
+  {price_groups(d, groups)}
 ) one
 GROUP BY day, source, provider, model, size, status, outcome, currency"""
 
@@ -165,7 +174,7 @@ SELECT day, source, provider, model, size,
 FROM (
   SELECT g.day AS day, s.name AS source, g.provider, g.model, g.size, g.error_code, g.error_message,
     g.filtered, g.filter_reasons, g.jobs, g.seconds, g.last_at, {job_cost(d, "g")} AS cost, p.currency
-  {_price_groups(d, groups)}
+  {price_groups(d, groups)}
 ) one
 GROUP BY day, source, provider, model, size, filtered, error_code, error_message, filter_reasons, currency"""
 
@@ -211,9 +220,13 @@ def _durations_counted(d: Dialect, scope: Scope) -> str:
     GROUP BY {_MAKER}, 4"""
 
 
-def _latency_sql(d: Dialect, scope: Scope) -> str:
+def count_durations(d: Dialect, scope: Scope) -> str:
+    """Completed jobs by source_id, provider, model and the time that they took in all."""
     whole = scope if scope.whole else replace(scope, kept=None)
-    durations = _totals_or_jobs(whole, partial(_durations_kept, d), partial(_durations_counted, d))
+    return totals_or_jobs(whole, partial(_durations_kept, d), partial(_durations_counted, d))
+
+
+def _latency_sql(d: Dialect, scope: Scope) -> str:
     percentiles = ", ".join(
         f"{nearest_rank(n, 't.total', 't.until', 't.n')} AS p{n}" for n in (50, 90, 95, 99)
     )
@@ -224,7 +237,7 @@ SELECT s.name AS source, t.provider, t.model, {d.whole("MAX(t.n)")} AS jobs, MIN
 FROM (
   SELECT u.*, SUM(u.jobs) OVER (PARTITION BY u.source_id, u.provider, u.model) AS n,
     SUM(u.jobs) OVER (PARTITION BY u.source_id, u.provider, u.model ORDER BY u.total) AS until
-  FROM ({durations}) u
+  FROM ({count_durations(d, scope)}) u
 ) t
 JOIN sources s ON s.id = t.source_id
 GROUP BY s.name, t.provider, t.model"""

@@ -36,12 +36,23 @@ class CountedDays:
 
 
 @dataclass(frozen=True, slots=True)
+class MovedHours:
+    """SQL for a row j of daily_totals: how many of its jobs a time zone of whole hours puts on another day
+    than UTC does, and on which; both None where it puts none."""
+
+    jobs: str | None = None
+    day: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Scope:
     """Which jobs a view reads. `where` is a condition on video_jobs j; `day` and `hour` give a moment's.
 
     The view itself reads all, by UTC days. A report puts in its range, which an index answers, and its
     time zone. `whole`: all times. `kept`: totals by UTC days will do, and `which` is `where` without times.
     `moved` holds for the jobs that the time zone's clocks put on another day than UTC's; None: for none.
+    `hours` says the same of totals; None where hours of the zone are not UTC's. `unowned`: no gateway's log
+    was read, so no job has an owner or a cost that is settled.
     """
 
     where: str
@@ -51,6 +62,8 @@ class Scope:
     which: str = _ALL
     kept: CountedDays | None = None
     moved: str | None = None
+    hours: MovedHours | None = MovedHours()
+    unowned: bool = False
 
     @property
     def unbounded(self) -> bool:

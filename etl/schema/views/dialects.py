@@ -82,6 +82,20 @@ class Dialect:
             f"CAST({day} AS DATETIME(6))",
         )
 
+    def day_after(self, day: str, days: int) -> str:
+        """So many days later; before, if there are fewer than none."""
+        return self._pick(
+            f"date({day}, '{days:+} days')", f"({day} + {days})", f"DATE_ADD({day}, INTERVAL {days} DAY)"
+        )
+
+    def hour_of_day(self, day: str, hour: str) -> str:
+        """The instant at which this hour (0 to 23) of a UTC `day` begins."""
+        return self._pick(
+            f"({day} || printf(' %02d:00:00.000000', {hour}))",
+            f"((CAST({day} AS timestamp) + {hour} * INTERVAL '1 hour') AT TIME ZONE 'UTC')",
+            f"TIMESTAMPADD(HOUR, {hour}, CAST({day} AS DATETIME(6)))",
+        )
+
     def clock(self, moment: str) -> str:
         """The UTC time of day."""
         return self._pick(
