@@ -15,6 +15,7 @@ from etl.analytics.ranges import parse_moment
 from etl.analytics.reports import REPORTS
 from etl.config import Price
 from etl.errors import ConfigError
+from etl.load.totals import recount_all
 from tests.support.world import NOW, at
 
 WEEK = Filter(NOW, since=at("05-01"), until=NOW)
