@@ -43,19 +43,19 @@ RUN = {
     "docs/who-spent-what.md",
     "docs/warehouse.md",
     "docs/api.md",
+    "docs/operations.md",
+    "docs/erase.md",
+    "docs/gateway-log.md",
+    "docs/simulator.md",
 }
 ELSEWHERE = {
     "docs/sql.md": "every question in tests/analytics/test_sql.py; the accounts in test_the_accounts_of_sql",
     "docs/bi.md": "PostgreSQL in tests/service/test_bi.py, MariaDB below; docker starts Grafana",
-    "docs/reliability.md": "minutes each; CONTRIBUTING.md has short ones, which run",
+    "docs/reliability.md": "minutes each: their options below; CONTRIBUTING.md has short ones, which run",
     "docs/scaling.md": "a configuration: read below",
     "docs/configuration.md": "parts of the example: tests/config/test_example.py",
     "docs/cli.md": "what --help prints",
-    "docs/gateway-log.md": "its commands run in tests/cli/test_spend.py",
     "docs/spend.md": "each command under the page's own budgets: tests/cli/test_spend.py",
-    "docs/erase.md": "erase is tried in tests/privacy/test_erase_command.py",
-    "docs/operations.md": "its commands run in tests/cli/test_retired.py",
-    "docs/simulator.md": "what it names is tried in tests/simulator/test_page.py",
     "dbt/README.md": "tests/feed/test_dbt.py builds with dbt as `make dbt` installs it",
     "docs/architecture.md": "pictures",
 }
@@ -272,6 +272,54 @@ def test_python_api(shell: Shell, mirror: Path) -> None:
     [block] = [block for block in fences("docs/api.md") if block.language == "python"]
     (mirror / "example.py").write_text(block.text)
     assert "s ok " in shell.run([Block("sh", "python example.py\n", 0)], mirror)
+
+
+@pytest.mark.parametrize("page", ["docs/operations.md", "docs/erase.md", "docs/gateway-log.md"])
+def test_commands_about_a_mirror(page: str, shell: Shell, mirror: Path) -> None:
+    """NAME is its source; Anna asked for its first job."""
+    shell.replaced["NAME"] = "s"
+    asked = """INSERT INTO job_requests (source_id, request_id, job_id, role, request_type, status,
+        user_name, requested_at, first_seen_at, run_id, request_seq)
+        SELECT source_id, 'r', job_id, 'made', 'video_generation', 'success',
+        'anna@example.com', created_at, first_seen_at, first_run_id, 1 FROM video_jobs LIMIT 1"""
+    with closing(sqlite3.connect(mirror / "bifrost-etl.db")) as conn, conn:
+        conn.execute(asked)
+    said = shell.run([block for block in fences(page) if block.language == "sh"], mirror)
+    assert re.search(r"retired|1 job chosen|Jobs created", said), said
+
+
+def test_settings_of_the_gateways_log_are_settings(tmp_path: Path) -> None:
+    from etl.config import load_config
+
+    [block] = [block for block in fences("docs/gateway-log.md") if block.language == "yaml"]
+    (tmp_path / "e.yaml").write_text(block.text)
+    [source] = load_config(tmp_path / "e.yaml", {"BIFROST_API_KEY": KEY}).sources
+    assert (source.provider, source.discover) == ("gemini", "logs")
+
+
+def test_simulator(shell: Shell, tmp_path: Path) -> None:
+    """The server goes on until it is stopped, so it stands in the background here."""
+    shell.with_program()
+    [block] = [block for block in fences("docs/simulator.md") if block.language == "sh"]
+    end = Block(
+        "sh",
+        "curl -s -H 'Authorization: Bearer secret' 'http://127.0.0.1:18080/v1/videos?provider=openai'\n",
+        0,
+    )
+    said = shell.run([block._replace(text=block.text.rstrip() + " &\n"), end], tmp_path)
+    assert '"has_more"' in said
+
+
+def test_harnesses_know_the_options_that_their_page_names() -> None:
+    blocks = [block.text for block in fences("docs/reliability.md") if block.language == "sh"]
+    lines = [line.split() for line in "".join(blocks).splitlines()]
+    assert lines and all(line[:2] == ["python", "-m"] for line in lines)
+    for module in {line[2] for line in lines}:
+        done = subprocess.run(
+            [sys.executable, "-m", module, "--help"], cwd=ROOT, capture_output=True, text=True, timeout=100
+        )
+        named = {word for line in lines if line[2] == module for word in line if word.startswith("--")}
+        assert {name for name in named if not re.search(rf"{name}\b", done.stdout)} == set(), module
 
 
 @pytest.mark.parametrize("page", ["docs/bi.md", "docs/sql.md"])
