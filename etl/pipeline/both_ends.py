@@ -9,9 +9,9 @@ from __future__ import annotations
 from etl.errors import GatewayError, OrderIgnored
 from etl.load import Gap, Known
 from etl.pipeline import order
-from etl.pipeline.halves import MIDDLE, Half, shows_job_of
+from etl.pipeline.halves import MIDDLE, Half, leave_poison, shows_job_of
 from etl.pipeline.page_checks import backwards
-from etl.pipeline.poison import narrow, record
+from etl.pipeline.poison import narrow
 from etl.pipeline.read_ahead import Readers
 from etl.pipeline.run import Run
 from etl.pipeline.walk import handle_event
@@ -72,7 +72,7 @@ class BothEnds:
                     return
                 self._read_the_other()
         if self._is_stuck and not self.run.lists_newest_first:
-            self._leave_poison()
+            self.left_rest = leave_poison(self.run, self._old, self._new, self.old)
 
     def _read_old(self, after: str | None) -> None:
         self._readers.start("old", self.run.request("asc", after), hold=self._old_has_met)
@@ -274,29 +274,3 @@ class BothEnds:
 
     def _checkpoint(self) -> dict[str, object]:
         return {"old": self.old, "below": self.below}
-
-    def _leave_poison(self) -> None:
-        """Both halves stopped at unreadable records; what lies between them cannot be read."""
-        low, error = self._old.stuck or (self.old, None)
-        high, other = self._new.stuck or (None, None)
-        if error is None or other is None:
-            raise error or other or AssertionError("a first load ended without meeting")
-        if low is not None and low == high:  # from either end the list leads to this job: `order` is ignored
-            self._leave_rest_behind(low, error)
-        else:
-            record(self.run, low, high, error)
-
-    def _leave_rest_behind(self, last: str, error: GatewayError) -> None:
-        """What lies behind `last` cannot be read: newer jobs or older ones, as its beginning tells.
-        While it does not, nobody knows what was not read, and the run fails."""
-        run, self.left_rest = self.run, True
-        way = order.way_of_beginning(run, error)
-        if way == 0 and run.source.order == "auto":
-            raise error
-        run.distrust_lane("new" if way > 0 else "old")  # the same jobs: they would be placed upside down
-        if way > 0:
-            run.state.list_order = "asc"
-            record(run, last, None, error)
-        else:
-            order.note_downwards(run)
-            record(run, None, last, error)

@@ -8,8 +8,10 @@ from typing import Any
 
 from etl.errors import GatewayError
 from etl.load import TOP, Known
+from etl.pipeline import order
 from etl.pipeline.ending import Ending
 from etl.pipeline.page_checks import created
+from etl.pipeline.poison import record
 from etl.pipeline.run import Run
 from etl.records import PageRows
 
@@ -58,3 +60,32 @@ def _lane_of(job_id: str, run: Run, known: dict[str, Known]) -> str | None:
     if job_id in known:
         return "new" if known[job_id].list_position > MIDDLE else "old"
     return None
+
+
+def leave_poison(run: Run, old: Half, new: Half, cursor: str | None) -> bool:
+    """Both halves stopped at unreadable records; what lies between them cannot be read. `cursor`: how far the
+    oldest-first half came, if it did not stop. True where a whole end of the list is left, newer or older."""
+    low, error = old.stuck or (cursor, None)
+    high, other = new.stuck or (None, None)
+    if error is None or other is None:
+        raise error or other or AssertionError("a first load ended without meeting")
+    if low is not None and low == high:  # `order` is ignored
+        _leave_rest_behind(run, low, error)
+        return True
+    record(run, low, high, error)
+    return False
+
+
+def _leave_rest_behind(run: Run, last: str, error: GatewayError) -> None:
+    """What lies behind `last` cannot be read: newer jobs or older ones, as the list's beginning tells.
+    While it does not, nobody knows what was not read, and the run fails."""
+    way = order.way_of_beginning(run, error)
+    if way == 0 and run.source.order == "auto":
+        raise error
+    run.distrust_lane("new" if way > 0 else "old")  # the same jobs: they would be placed upside down
+    if way > 0:
+        run.state.list_order = "asc"
+        record(run, last, None, error)
+    else:
+        order.note_downwards(run)
+        record(run, None, last, error)

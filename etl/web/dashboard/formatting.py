@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -36,6 +37,12 @@ def short_time(moment: datetime, zone: str) -> str:
     here = moment.astimezone(ZoneInfo(zone))
     this_year = here.year == datetime.now(UTC).year
     return here.strftime("%d %b %H:%M:%S" if this_year else "%d %b %Y %H:%M")
+
+
+def failure_share(counts: Mapping[str, float | None]) -> tuple[float, float]:
+    """How many failed, and of how many: jobs that were stopped, vanished or are open count as neither."""
+    failed = counts.get("failed") or 0
+    return failed, failed + (counts.get("completed") or 0)
 
 
 def show_share(part: float, whole: float) -> str:

@@ -26,7 +26,7 @@ from etl.web.dashboard.charts import (
     round_span,
 )
 from etl.web.dashboard.filters import SLOWEST, PageQuery
-from etl.web.dashboard.formatting import show_money, show_seconds, show_share
+from etl.web.dashboard.formatting import failure_share, show_money, show_seconds, show_share
 from etl.web.dashboard.tiles import Tile, tiles_of
 from etl.web.dashboard.time_axis import Slot, make_slots
 
@@ -92,8 +92,8 @@ def _sum_rows(rows: list[dict[str, Any]]) -> dict[str, Any]:
         known = [row[name] for row in rows if row[name] is not None]
         found[name] = sum(known) if known else None
     found["other_costs"] = add_amounts([row["other_costs"] for row in rows])
-    ended = found["completed"] + found["failed"]
-    return found | {"failure_rate": found["failed"] / ended if ended else None}
+    failed, ended = failure_share(found)
+    return found | {"failure_rate": failed / ended if ended else None}
 
 
 def _dearest_models(models: Table) -> Table:
@@ -169,13 +169,12 @@ def _overview_charts(
     axis, currency = make_slots(chosen, rows, minutes=True), chosen.currency
     counts = _add_by_slot(axis, rows, STATES)
     costs = _add_by_slot(axis, rows, ("cost", "uncosted_jobs"))
-    ended = [(failed, done + failed) for done, failed, *_ in counts]
+    ended = [failure_share(dict(zip(STATES, each, strict=True))) for each in counts]
     fees = Scale(round_number, lambda n: f"{n:,.0f}" if n >= 10 or not n else f"{n:,.2f}")
-    failed, finished = sums.get("failed", 0), sums.get("failed", 0) + sums.get("completed", 0)
     charts = [
         draw_bars("Jobs", f"{sums.get('jobs', 0):,.0f}", axis, counts, STATES, _COUNT,
             lambda n: _counted_text(counts[n]), _link_to_slot(query)),
-        draw_bars("Failure rate", show_share(failed, finished), axis,
+        draw_bars("Failure rate", show_share(*failure_share(sums)), axis,
             _rate_points(ended), ("failed",), _PERCENT,
             lambda n: _share_text(ended[n], "failed"), _link_to_slot(query, status=("failed",))),
         draw_bars(f"Cost, {currency}", show_money(sums.get("cost"), currency), axis,

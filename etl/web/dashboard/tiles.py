@@ -9,7 +9,7 @@ from etl.analytics.filters import Filter
 from etl.analytics.jobs import OpenNow, count_open
 from etl.db.engine import Engine
 from etl.web.dashboard.filters import SLOWEST, PageQuery
-from etl.web.dashboard.formatting import show_money, show_seconds, show_share
+from etl.web.dashboard.formatting import failure_share, show_money, show_seconds, show_share
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ def tiles_of(
     chosen: Filter,
     query: PageQuery,
 ) -> tuple[Tile, ...]:
-    failed, ended = sums.get("failed", 0), sums.get("completed", 0) + sums.get("failed", 0)
+    failed, ended = failure_share(sums)
     rate = f"{failed:,.0f} failed" + _rate_before(before)
     slow = f"95 % within {show_seconds(took.get(95))}" if took else "creation to completion"
     made = _change_text("jobs", sums, before) or f"{sums.get('completed', 0):,.0f} completed"
@@ -84,8 +84,8 @@ def _change_text(name: str, sums: Mapping[str, float], before: Mapping[str, floa
 
 
 def _rate_before(before: Mapping[str, float]) -> str:
-    ended = before.get("completed", 0) + before.get("failed", 0)
-    return f", {show_share(before.get('failed', 0), ended)} before" if ended else ""
+    failed, ended = failure_share(before)
+    return f", {show_share(failed, ended)} before" if ended else ""
 
 
 def open_tile(engine: Engine, chosen: Filter, query: PageQuery) -> Tile:
