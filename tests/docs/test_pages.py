@@ -42,6 +42,17 @@ def test_links_lead_somewhere(page: str) -> None:
     assert [str(path) for path in links(ROOT / page) if not path.exists()] == []
 
 
+def test_what_contributing_and_architecture_name_is_there() -> None:
+    """Classes and constants by their names, files by their paths."""
+    code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "etl").rglob("*.py"))
+    for page in (ROOT / "CONTRIBUTING.md", DOCS / "architecture.md"):
+        text = page.read_text(encoding="utf-8")
+        names = set(re.findall(r"`(_?[A-Z]\w+)(?:\.\w+)?`", text)) - {"COMMENT", "TYPE_CHECKING"}
+        assert {name for name in names if not re.search(rf"^(class )?{name}\b", code, re.M)} == set(), page
+        paths = set(re.findall(r"`((?:etl|tests|migrations)/[\w/.]+)`", text))
+        assert paths and [path for path in paths if not (ROOT / path).exists()] == [], page
+
+
 def test_performance_is_a_page_not_a_log() -> None:
     assert len((DOCS / "performance.md").read_text().splitlines()) <= 150
 
