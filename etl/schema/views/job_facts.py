@@ -18,7 +18,7 @@ LATE = 900
 STALLED = 3600
 
 #: A failure's class, from its code and message in lower case: the first that matches.
-_CLASSES = {
+FAILURE_CLASSES = {
     "moderation": ("moderat", "safety", "policy", "content_filter", "blocked_content", "flagged", "sexual"),
     "quota": ("quota", "rate_limit", "rate limit", "budget", "billing", "insufficient", "too many requests"),
     "timeout": ("timeout", "timed out", "timed_out", "deadline", "expired"),
@@ -32,7 +32,7 @@ def failure_class(t: str = "j") -> str:
     text = f"LOWER({t}.error_code)", f"LOWER({t}.error_message)"
     cases = "".join(
         f" WHEN {' OR '.join(_has_word(part, word) for word in words for part in text)} THEN '{name}'"
-        for name, words in _CLASSES.items()
+        for name, words in FAILURE_CLASSES.items()
     )
     return f"CASE{cases} ELSE 'unknown' END"
 
