@@ -60,7 +60,7 @@ def wait(aim: Aim, process: Process, gateway: Gateway, store: Store) -> bool:
 
 
 def _wait_for_transactions(number: int, process: Process, store: Store) -> None:
-    """Until the `number`-th transaction that we notice is open, or patience ends."""
+    """Wait until the `number`-th transaction that we notice is open, or patience ends."""
     # InnoDB shows its transactions as they were, to who asks again within a tenth of a second.
     pause = 0.11 if store.family == "mariadb" else PAUSE / 4
     deadline = time.monotonic() + _PATIENCE

@@ -73,7 +73,7 @@ def _total_width(widths: Iterable[int]) -> int:
 
 
 def _droppable_columns(shown: Sequence[int], headings: Sequence[str]) -> list[int]:
-    """Never the ids, and never the last column that there is."""
+    """Which columns may be left out: never the ids, and never the last one that there is."""
     return [] if len(shown) < 2 else [n for n in shown if not _ID.search(headings[n])]
 
 

@@ -93,7 +93,7 @@ def _run_once(config: Config, settings: CommandSettings, *, as_json: bool) -> in
 def run_service(
     config: Config, settings: CommandSettings, opened: Callable[[str], None] = lambda address: None
 ) -> NoReturn:
-    """Until a signal, which ends the process. `opened` gets the address of its pages."""
+    """Serve until a signal, which ends the process. `opened` gets the address of its pages."""
     from etl.log import get_logger
     from etl.scheduler import BREAKER_AFTER, Service
     from etl.web.app import build_app

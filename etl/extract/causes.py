@@ -24,7 +24,7 @@ class Cause(NamedTuple):
 
 
 def cause_of(error: BaseException, base_url: str, proxy: str | None) -> Cause:
-    """Of an error of requests, urllib3 or a socket. `proxy` is the URL of the one that was asked, if any."""
+    """The cause of an error of requests, urllib3 or a socket. `proxy` is the URL of the one asked, if any."""
     found = list(_error_chain(error))
     through = proxy is not None and any(isinstance(e, exceptions.ProxyError) for e in found)
     place = host_and_port(proxy if through and proxy else base_url)

@@ -113,7 +113,7 @@ class GatewayClient:
 
     @property
     def secrets(self) -> list[str]:
-        """Of the source as it is asked for now."""
+        """The secrets of the source as it is asked for now."""
         return self._transport.secrets
 
     def listen(self, on_reply: Callable[[str, dict[str, str], Reply], None]) -> None:

@@ -96,7 +96,7 @@ class Transport:
 
     @property
     def secrets(self) -> list[str]:
-        """Of the source as it is asked for now."""
+        """The secrets of the source as it is asked for now."""
         return self._source.secrets()
 
     def get(
@@ -239,7 +239,7 @@ def _plain_reason(error: BaseException) -> str:
 
 
 def header_names(source: Source) -> list[str]:
-    """Of the headers that are sent for this source, in lower case."""
+    """Names of the headers that are sent for this source, in lower case."""
     return sorted(name.lower() for name in _source_headers(source))
 
 

@@ -107,7 +107,7 @@ def _compare_stream(engine: sa.Engine, sink: Sink, stream: Stream, mask: Mask, d
 
 
 def _compare_state(engine: sa.Engine, sink: Sink, mask: Mask, deep: bool) -> TableState:
-    """Of jobs that have no version waiting: the mirror knows the newest state only."""
+    """Compare the state of jobs that have no version waiting: the mirror knows the newest state only."""
     marks, day = sink.marks(STATE), DAYS[STATE]
     if not marks:
         return _compare_absent(engine, sink, video_jobs, sa.true())

@@ -197,7 +197,7 @@ def _count_rows(engine: sa.Engine, task: Task) -> int:
 
 
 def _remove_rows(engine: sa.Engine, task: Task, stop: threading.Event, watch: PruneWatch | None) -> int:
-    """By key upwards, so that every transaction looks only at rows that no earlier one looked at."""
+    """Rows go by key upwards, so that every transaction looks only at rows that no earlier one looked at."""
     done = after = 0
     query = sa.select(task.table.c.source_id, task.key).order_by(task.key).limit(BATCH)
     while not stop.is_set():

@@ -51,7 +51,7 @@ def copyable_rows(
 
 
 def copyable_instants(moments: Sequence[datetime | None]) -> list[int | None]:
-    """As the server stores them."""
+    """Values in the form in which the server stores them."""
     return [None if moment is None else (moment - _EPOCH) // _MICROSECOND for moment in moments]
 
 

@@ -33,7 +33,7 @@ def count_texts(engine: sa.Engine, selection: ErasureSelection) -> Erased:
 
 
 def find_missing(engine: sa.Engine, selection: ErasureSelection) -> list[str]:
-    """As `find_unmatched`, which see. Raises StorageError."""
+    """What of the selection matches no job at all. Raises StorageError."""
     with storage_errors(), engine.connect() as conn:
         return find_unmatched(conn, selection)
 

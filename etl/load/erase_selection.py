@@ -89,7 +89,7 @@ def _jobs_of_sources(conn: sa.Connection, sources: Sequence[int]) -> set[JobKey]
 
 
 def _all_keys(conn: sa.Connection, where: Any) -> set[JobKey]:
-    """Of every table that names jobs: an item that could not be understood is no row of video_jobs."""
+    """Jobs of every table that names some: an item that could not be understood is no row of video_jobs."""
     found: set[JobKey] = set()
     for table in (video_jobs, rejected_items, job_requests):
         query = sa.select(table.c.source_id, table.c.job_id).where(where(table), table.c.job_id.is_not(None))

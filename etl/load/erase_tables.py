@@ -53,7 +53,7 @@ class Erased:
 
     @property
     def rows(self) -> int:
-        """Of all tables together."""
+        """The counts of all tables together."""
         return sum(getattr(self, name) for name in self.__slots__ if name != "jobs")
 
 
@@ -95,7 +95,7 @@ def _of(table: sa.Table, source_id: int, ids: Sequence[str]) -> sa.ColumnElement
 
 
 def _known_prompts(conn: sa.Connection, source_id: int, ids: Sequence[str]) -> dict[str, set[str]]:
-    """By job: every prompt that its state or a version of it names."""
+    """For each job every prompt that its state or a version of it names."""
     found: dict[str, set[str]] = {job_id: set() for job_id in ids}
     for table in (video_jobs, video_job_versions):
         columns = (table.c.job_id, table.c.prompt, table.c.error_message, table.c.extra)

@@ -102,7 +102,7 @@ def _wanted(c: Any) -> sa.ColumnElement[Any]:
 
 
 def parents_of(conn: sa.Connection, source_id: int, ids: Sequence[str]) -> dict[str, str]:
-    """Of these jobs those that were made from another: which one."""
+    """The parents, by id, of those among these jobs that were made from another."""
     c = video_jobs.c
     query = sa.select(c.job_id, c.remixed_from_job_id).where(c.source_id == source_id, c.job_id.in_(ids))
     rows = conn.execute(query.where(c.remixed_from_job_id.is_not(None)))

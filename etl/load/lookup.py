@@ -263,7 +263,7 @@ def long_open(conn: sa.Connection, source_id: int, limit: int, before: datetime)
 
 
 def by_suspicion(source_id: int | sa.BindParameter[int]) -> sa.ColumnElement[bool]:
-    """Of this source, said so that SQLite looks up the few suspects, and not all jobs of the source."""
+    """Jobs of this source, said so that SQLite looks up the few suspects, and not all jobs of the source."""
     return _job.source_id + 0 == source_id
 
 

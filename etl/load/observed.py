@@ -97,7 +97,7 @@ def _first_versions(conn: sa.Connection, source_id: int, sights: Sequence[Sight]
 
 
 def _runs_before(conn: sa.Connection, source_id: int, runs: Iterable[int]) -> dict[int, datetime]:
-    """By run: the start of the last one before it that ended well."""
+    """For each run the start of the last one before it that ended well."""
     earlier = sync_runs.alias("earlier")
     last = (
         sa.select(earlier.c.started_at)

@@ -48,8 +48,8 @@ def _instant_text(moment: datetime) -> str:
 
 
 def _instant_texts(moments: Sequence[datetime | None]) -> Sequence[str | None]:
-    """As JSON's texts, in a third of the time of writing each, as long as they are whole seconds of UTC:
-    those that a gateway sends are."""
+    """Instants as JSON's texts, in a third of the time of writing each, as long as they are whole seconds of
+    UTC: those that a gateway sends are."""
     text = msgspec.json.encode(moments)
     if text.count(b'Z"') + moments.count(None) < len(moments) or b"." in text:
         return [None if moment is None else _instant_text(moment) for moment in moments]

@@ -82,7 +82,7 @@ def _newest_pages(conn: sa.Connection, source_id: int, count: int) -> list[int]:
 
 
 def _page_row(source_id: int, run_id: int, rows: PageRows, accepted: bool, at: Any) -> tuple[Any, ...]:
-    """In the order of _PAGE; `at` is `received_at` as this database's rows hold it."""
+    """A page's row in the order of _PAGE; `at` is `received_at` as this database's rows hold it."""
     page, facts, request = rows.page, rows.facts, rows.page.request
     return (
         source_id, run_id, storable_text(request.after), request.order, request.limit,
@@ -121,7 +121,7 @@ def _obey_erasures(conn: sa.Connection, sights: dict[str, list[tuple[Reject, str
 def _reject_row(
     dialect: str, source_id: int, run_id: int, digest: str, sights: list[tuple[Reject, str | None, datetime]]
 ) -> tuple[Any, ...]:
-    """In the order of _REJECTS."""
+    """The values of a reject's row in the order of _REJECTS."""
     reject, cursor, first = sights[0]
     time = instant_writer(dialect)
     return (

@@ -20,7 +20,7 @@ _AT_ONCE = 5000
 
 
 def find_twins(conn: sa.Connection, source_id: int, new: Sequence[JobRow]) -> dict[str, int]:
-    """By id: the source that counts the job already, for those of `new` that one counts."""
+    """The source that already counts the job, by id, for those of `new` that some source counts."""
     siblings = _sibling_sources(conn, source_id) if new else []
     if not siblings:
         return {}

@@ -155,7 +155,7 @@ def _unlist_all(
     reason: str,
     at: datetime,
 ) -> int:
-    """In chunks, so that a forgotten history of any length fits in memory."""
+    """Work is done in chunks, so that a forgotten history of any length fits in memory."""
     done = 0
     while ids := conn.scalars(query.limit(_CHUNK)).all():
         done += unlist_jobs(conn, source_id, run_id, [(str(job_id), reason) for job_id in ids], at)

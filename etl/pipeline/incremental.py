@@ -98,7 +98,7 @@ def _walk(run: Run, first: PageRows) -> None:
 
 
 def _read_on(run: Run, request: PageRequest | None) -> None:
-    """To the end of the list, past records that nobody can read."""
+    """Walk to the end of the list, past records that nobody can read."""
     walk_list(_FromFrontier(run, "tick", "asc"), request)
 
 
@@ -113,7 +113,7 @@ class _FromFrontier(Steering):
 
 
 def _nothing_new(run: Run, rows: PageRows) -> bool:
-    """Of a page that does not say whether more follows: settled jobs up to the newest one known, and so few
+    """The page does not say whether more follows, and holds settled jobs up to the newest one known, so few
     that no gateway caps its pages there. Then nothing is asked behind it."""
     ids, ground = [row.job_id for row in rows.jobs], run.state.complete_run_id or 0
     if rows.page.has_more is not None or rows.rejects or not 0 < len(rows.page.items) < LEAST_CAP:

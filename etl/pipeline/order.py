@@ -101,8 +101,8 @@ def _found(run: Run, *, is_ignored: bool) -> int:
 
 
 def _way_of_few(run: Run, rows: PageRows) -> int:
-    """Of a list too short for times to tell. It ignores `order` when both orders begin with the same job of
-    several; then the first and the last one tell, or which of them was known before."""
+    """The way of a list too short for times to tell. It ignores `order` when both orders begin with the same
+    job of several; then the first and the last one tell, or which of them was known before."""
     ids = [row.job_id for row in rows.jobs]
     if len(ids) < 2:
         return 0

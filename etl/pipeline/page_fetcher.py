@@ -64,7 +64,7 @@ class PageFetcher:
         return replace(rows, page=replace(rows.page, request=request))
 
     def _page(self, request: PageRequest, attempts: int | None) -> PageRows:
-        """As the list shows it, or as the provider sends it where the gateway cannot decode a job of it."""
+        """The page as the list shows it, or as the provider sends it where the gateway cannot decode it."""
         rows = self.passthrough.page(request) if self.passthrough.always else None
         if rows is None:
             try:

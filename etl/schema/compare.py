@@ -70,7 +70,7 @@ def _is_key_of_history(change: Any) -> bool:
 
 
 def _table_of_change(change: Any) -> str:
-    """Of an index or a key."""
+    """The table that an index or a key belongs to."""
     return str(change[1].table.name)
 
 

@@ -82,7 +82,7 @@ def exact_money(text: Any) -> Decimal:
 
 
 def as_book(given: Iterable[Price]) -> dict[PriceKey, tuple[str, Decimal, str]]:
-    """By key; of two for one key the last stands. Raises ConfigError for what the book cannot hold."""
+    """Prices by key; of two for one key the last stands. Raises ConfigError for what the book cannot hold."""
     book: dict[PriceKey, tuple[str, Decimal, str]] = {}
     for price in given:
         _check_limits(price)

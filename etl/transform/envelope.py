@@ -40,7 +40,7 @@ def page_facts(page: RawPage, context: PageContext) -> tuple[PageFacts, CacheLoo
 
 
 def _hide_secrets(value: Any, context: PageContext) -> Any:
-    """Without credentials, and without prompts where they are not stored."""
+    """The value without credentials, and without prompts where they are not stored."""
     if context.mask is not None:
         value = context.mask.value(value)
     return value if context.scrubber is None else context.scrubber.value(value)

@@ -230,7 +230,7 @@ def _as_word(value: Any) -> str | None:
 
 
 def _without_zero_values(value: Any) -> Any:
-    """Without zero values, which an answer by id leaves out: both shapes of a job must hash the same."""
+    """The value without zeros, which an answer by id leaves out: both shapes of a job must hash the same."""
     if type(value) is not dict:
         return value
     return {name: kept for name, child in value.items() if (kept := _without_zero_values(child))}

@@ -162,7 +162,7 @@ def _as_figure(value: Any) -> float | None:
 
 
 def _as_cost(value: Any) -> Decimal | None:
-    """As USD with six digits after the point; None for what is no amount."""
+    """The amount as USD with six digits after the point; None for what is no amount."""
     if type(value) not in (int, float) or not math.isfinite(value):
         return None
     amount = Decimal(str(value))

@@ -170,7 +170,7 @@ class Process:
 
     @contextlib.contextmanager
     def heartbeat(self, store: Store) -> Iterator[None]:
-        """In place of the product's, which waits for the wall clock. A slow gateway costs no lease."""
+        """Stands in for the product's, which waits for the wall clock. A slow gateway costs no lease."""
         self._store, self._renewed = store, self.gateway.now
         try:
             yield

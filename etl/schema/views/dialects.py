@@ -20,7 +20,7 @@ class Dialect:
     now: str
 
     def seconds(self, start: str, end: str) -> str:
-        """From `start` to `end`, both UtcDateTime columns, to the millisecond, halves away from zero."""
+        """Seconds from `start` to `end`, UtcDateTime columns, to the millisecond, halves away from zero."""
         # strftime() rounds to milliseconds, so it gets whole seconds. The exact way takes thrice as long, and
         # most instants are whole seconds.
         whole = f"strftime('%s', substr({end}, 1, 19)) - strftime('%s', substr({start}, 1, 19))"

@@ -22,7 +22,7 @@ _FEES = Scale(round_number, lambda n: f"{n:,.0f}" if n >= 10 or not n else f"{n:
 
 
 def cost_charts(engine: Engine, report: str, chosen: Filter, query: PageQuery) -> list[Chart]:
-    """Of the reports `cost` and `spend`, in the reporting currency. Raises ConfigError, StorageError."""
+    """The chart of `report cost` or `spend`, in the reporting currency. Raises ConfigError, StorageError."""
     given = query.by or ("team" if report == "spend" else "model")
     names = [name for name in split_dimensions(given) if name not in SPANS] or ["model"]
     span = "hour" if is_hourly(chosen) else "day"

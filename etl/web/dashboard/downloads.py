@@ -59,7 +59,7 @@ def _csv_pieces(first: Table, rest: Iterator[Table]) -> Iterator[str]:
 
 
 def _json_pieces(first: Table, rest: Iterator[Table]) -> Iterator[str]:
-    """As `to_json` writes one table, but never all of it in memory."""
+    """The text that `to_json` writes of one table, but never all of it in memory."""
     names = [column.name for column in first.columns]
     columns = [{"name": c.name, "kind": c.kind, "comment": c.comment} for c in first.columns]
     yield f'{{"title": "Jobs", "tables": {{"jobs": {{"columns": {json.dumps(columns)}, "rows": ['

@@ -16,7 +16,7 @@ def short_id(job_id: str) -> str:
 
 
 def show_money(value: float | None, currency: str) -> str:
-    """With its currency; a sum below a cent is not nothing."""
+    """An amount with its currency; a sum below a cent is not nothing."""
     if value is None:
         return "–"
     small = 0 < abs(value) < 0.01
@@ -33,7 +33,7 @@ def show_seconds(seconds: float | None) -> str:
 
 
 def short_time(moment: datetime, zone: str) -> str:
-    """To the second; with the year unless it is this one."""
+    """An instant to the second; with the year unless it is this one."""
     here = moment.astimezone(ZoneInfo(zone))
     this_year = here.year == datetime.now(UTC).year
     return here.strftime("%d %b %H:%M:%S" if this_year else "%d %b %Y %H:%M")

@@ -80,7 +80,7 @@ def standings(sources: list[dict[str, Any]]) -> str:
 
 
 def _next_try(call: Call, status: SourceStatus | None) -> str | None:
-    """As a clock of the reports' time zone shows it; None where nothing fails, or nobody knows."""
+    """The moment as a clock of the reports' time zone shows it; None where nothing fails, or nobody knows."""
     moment = None if status is None or not status.failures else call.state.next_try(status)
     return None if moment is None else str(show_value(moment, "instant", call.chosen().zone))
 

@@ -67,7 +67,7 @@ def collect_overview(engine: Engine, chosen: Filter, query: PageQuery) -> Overvi
 
 
 def _read_counts(engine: Engine, chosen: Filter) -> tuple[Table, Table]:
-    """By minute, hour or day, and by model. Days and models are read at once: a long range takes long."""
+    """Jobs by minute, hour or day, and by model. Days and models are read at once: long ranges take long."""
     if is_hourly(chosen):
         name = "minutely" if is_minutely(chosen) else "hourly"
         return queries.run_report(engine, name, chosen), queries.run_report(engine, "models", chosen)
@@ -164,7 +164,7 @@ _SPAN = Scale(round_span, show_seconds)
 def _overview_charts(
     volume: Table, cache: Table, sums: Mapping[str, float], chosen: Filter, query: PageQuery
 ) -> tuple[Chart, ...]:
-    """Of one axis: how many, how many failed, what it cost, and how often the cache helped."""
+    """The charts of one axis: jobs, how many failed, what they cost, and how often the cache helped."""
     rows = {row[volume.columns[0].name]: row for row in _rows_as_dicts(volume) if row[volume.columns[0].name]}
     axis, currency = make_slots(chosen, rows, minutes=True), chosen.currency
     counts = _add_by_slot(axis, rows, STATES)

@@ -128,7 +128,7 @@ def _message_page(
     call: Call, status: int, what: str, why: str | None = None, hint: str | None = None, **more: Any
 ) -> Response:
     def clean(text: str) -> str:
-        """As a sentence of its own: messages begin small, for they follow "error: "."""
+        """The message as a sentence of its own: messages begin small, for they follow "error: "."""
         told = state_of(call.request).redact(text)
         return told[:1].upper() + told[1:]
 

@@ -48,7 +48,7 @@ def read_table(call: Call, limit: int | None) -> tuple[TableSpec, Table]:
 
 
 def sorted_table(table: Table, sort: str, limit: int | None) -> Table:
-    """By the column `sort`, greatest first with "-" before it; what has no value comes last. Raises
+    """Rows by the column `sort`, greatest first with "-" before it; what has no value comes last. Raises
     ConfigError when there is no such column."""
     names = [column.name for column in table.columns]
     name = sort.removeprefix("-")
