@@ -21,3 +21,18 @@ round(cast(date_diff('microsecond', {{ start }}, {{ until }}) as decimal(38, 6))
 {% macro postgres__seconds_between(start, until) -%}
 round(extract(epoch from ({{ until }} - {{ start }})), 3)
 {%- endmacro %}
+
+{# An instant plus a number of seconds. #}
+{% macro later(instant, seconds) %}{{ adapter.dispatch('later', 'bifrost_etl')(instant, seconds) }}{% endmacro %}
+
+{% macro default__later(instant, seconds) -%}
+{{ dbt.dateadd('microsecond', 'cast(round(' ~ seconds ~ ' * 1000000) as ' ~ dbt.type_bigint() ~ ')', instant) }}
+{%- endmacro %}
+
+{% macro duckdb__later(instant, seconds) -%}
+({{ instant }} + to_microseconds(cast(round({{ seconds }} * 1000000) as bigint)))
+{%- endmacro %}
+
+{% macro postgres__later(instant, seconds) -%}
+({{ instant }} + {{ seconds }} * interval '1 second')
+{%- endmacro %}

@@ -52,3 +52,9 @@ case
     else 'unknown'
 end
 {%- endmacro %}
+
+{# An amount with its currency, as text: EUR 4.2. #}
+{% macro amount(currency, amount) -%}
+{%- set digits = dbt.cast('cast(' ~ amount ~ ' as decimal(38, 6))', dbt.type_string()) -%}
+{{ dbt.concat([currency, "' '", "rtrim(rtrim(" ~ digits ~ ", '0'), '.')"]) }}
+{%- endmacro %}

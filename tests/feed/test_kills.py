@@ -17,10 +17,10 @@ ROOT = Path(__file__).parents[2]
 KILLS = {"filesystem": 8, "duckdb": 5, "delta": 4, "iceberg": 4}
 
 
-def feeder(url: str, kind: str, folder: Path, last: int) -> subprocess.CompletedProcess[str]:
+def feeder(url: str, kind: str, folder: Path, last: int, *within: str) -> subprocess.CompletedProcess[str]:
     place = destination(kind, folder).url
     assert place is not None
-    arguments = [sys.executable, "-m", "tests.feed.feeder", url, kind, place.reveal(), str(last)]
+    arguments = [sys.executable, "-m", "tests.feed.feeder", url, kind, place.reveal(), str(last), *within]
     return subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
 
 
