@@ -36,3 +36,15 @@ round(extract(epoch from ({{ until }} - {{ start }})), 3)
 {% macro postgres__later(instant, seconds) -%}
 ({{ instant }} + {{ seconds }} * interval '1 second')
 {%- endmacro %}
+
+{# What clocks in the zone `reporting_timezone` showed at an instant that is in UTC without zone. #}
+{% macro in_zone(instant) -%}
+{% if var('reporting_timezone') == 'UTC' %}{{ instant }}
+{%- else %}{{ adapter.dispatch('in_zone', 'bifrost_etl')(instant, var('reporting_timezone')) }}{% endif %}
+{%- endmacro %}
+
+{% macro default__in_zone(instant, zone) %}convert_timezone('UTC', '{{ zone }}', {{ instant }}){% endmacro %}
+
+{% macro duckdb__in_zone(instant, zone) %}({{ instant }} at time zone 'UTC' at time zone '{{ zone }}'){% endmacro %}
+
+{% macro postgres__in_zone(instant, zone) %}({{ instant }} at time zone 'UTC' at time zone '{{ zone }}'){% endmacro %}

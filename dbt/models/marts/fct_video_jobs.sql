@@ -16,6 +16,10 @@ select
     jobs.expires_at,
     cast(jobs.created_at as date) as created_day,
     extract(hour from jobs.created_at) as created_hour,
+    {% set local = in_zone('jobs.created_at') -%}
+    cast({{ local }} as date) as local_day,
+    cast({{ dbt.date_trunc('week', local) }} as date) as local_week,
+    cast({{ dbt.date_trunc('month', local) }} as date) as local_month,
     jobs.first_seen_at,
     jobs.started_seen_at,
     jobs.ended_seen_at,

@@ -8,7 +8,7 @@ with ranked as (
         count(*) over (partition by source, provider, model) as jobs,
         row_number() over (partition by source, provider, model order by total_seconds) as place
     from {{ ref('fct_video_jobs') }}
-    where status = 'completed' and total_seconds is not null
+    where status = 'completed' and total_seconds >= 0
 )
 
 select
