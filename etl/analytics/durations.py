@@ -7,13 +7,14 @@ clock: a job first seen queued, then in progress, then at its end; as exact as t
 from __future__ import annotations
 
 # ruff: noqa: S608 (SQL is put together from our own snippets; values come as parameters)
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
 
 from etl.analytics.filters import Filter, bind_values
 from etl.analytics.jobs import Choice, conditions_of, seconds_taken
-from etl.analytics.queries import Table, as_table, days_of, hours_of
+from etl.analytics.queries import Table, as_table, days_of, hours_of, run_report
 from etl.db.engine import storage_errors
 from etl.schema.views.columns import Column
 from etl.schema.views.dialects import Dialect, make_dialect, nearest_rank
@@ -56,6 +57,15 @@ def latency_percentiles(engine: sa.Engine, chosen: Filter) -> dict[int, float]:
             if until * 100 >= whole * percent:
                 found.setdefault(percent, seconds)
     return found
+
+
+def count_untimed(engine: sa.Engine, latency: Table, chosen: Filter) -> int:
+    """Completed jobs that the report `latency` leaves out: they end at no known time, or before they begin.
+    Raises StorageError."""
+    totals = run_report(engine, "totals", replace(chosen, by="", limit=None))
+    completed = [column.name for column in totals.columns].index("completed")
+    jobs = [column.name for column in latency.columns].index("jobs")
+    return int(sum(row[completed] for row in totals.rows) - sum(row[jobs] for row in latency.rows))
 
 
 def _duration_parts(d: Dialect, bucket: str, where: str) -> list[tuple[str, str]]:

@@ -193,6 +193,17 @@ def _show_money(value: float | Decimal) -> str:
     return f"{whole}.{parts.rstrip('0').ljust(2, '0')}"
 
 
+def row_texts(table: Table, row: Sequence[Any], zone: str) -> list[str]:
+    """A row in words. What has no price says so: it is not free."""
+    missing = dict(zip((column.name for column in table.columns), row, strict=True)).get("uncosted_jobs")
+    return [
+        "unpriced"
+        if missing and not value and column.name in ("cost", "spent")
+        else show_value(value, column.kind, zone)
+        for column, value in zip(table.columns, row, strict=True)
+    ]
+
+
 def heading_of(table: Table, column: Column) -> str:
     """Its name; money with its currency, unless a column of its own tells."""
     currency = money_currency(column, table.columns, table.currency)
@@ -201,11 +212,7 @@ def heading_of(table: Table, column: Column) -> str:
 
 def total_texts(table: Table, zone: str) -> list[list[str]]:
     """The lines under a table, in words: "total" where there is room, nothing where nothing adds up."""
-    kinds = [column.kind for column in table.columns]
-    lines = [
-        ["" if v is None else show_value(v, kind, zone) for v, kind in zip(row, kinds, strict=True)]
-        for row in table.totals
-    ]
+    lines = [["" if t == "-" else t for t in row_texts(table, row, zone)] for row in table.totals]
     for line in lines:
         if "" in line:
             line[line.index("")] = "total"
@@ -255,8 +262,7 @@ def to_markdown(document: Document) -> str:
 
 
 def _table_texts(table: Table, zone: str) -> list[list[str]]:
-    kinds = [column.kind for column in table.columns]
-    return [[show_value(v, kind, zone) for v, kind in zip(row, kinds, strict=True)] for row in table.rows]
+    return [row_texts(table, row, zone) for row in table.rows]
 
 
 def _escape_markdown(text: str) -> str:

@@ -56,6 +56,9 @@ def show_outlook(outlook: SpendOutlook, zone: str) -> None:
             print_line(
                 f"budget {one.budget.name}: no job that it covers was created in this period or before", WARN
             )
+        if one.uncosted:
+            jobs = "1 completed job has" if one.uncosted == 1 else f"{one.uncosted:,} completed jobs have"
+            print_line(f"budget {one.budget.name}: {jobs} no price: not in what is spent", WARN)
     for signal in outlook.raised:
         over = signal.threshold == "budget_used" and signal.value >= 1
         print_line(f"{signal.text} (alerts.{signal.threshold}: {signal.limit:g})", BAD if over else WARN)

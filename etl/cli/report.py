@@ -206,8 +206,22 @@ def _make_document(engine: Engine, name: str | None, chosen: Filter, tables: lis
     missing = 0 if uncosted is None else _sum_column(uncosted, "uncosted_jobs")
     if missing:
         notes.append(f"{missing:,} completed jobs are not in the cost: see `bifrost-etl prices check`")
+    notes += _untimed_notes(engine, tables, chosen)
     title = "Summary" if len(tables) != 1 else tables[0].title
     return Document(title, tuple(tables), chosen.zone, chosen.since, chosen.until, chosen.now, tuple(notes))
+
+
+def _untimed_notes(engine: Engine, tables: list[Table], chosen: Filter) -> list[str]:
+    from etl.analytics.durations import count_untimed
+
+    latency = next((table for table in tables if table.name == "latency" and not table.cut), None)
+    left_out = 0 if latency is None else count_untimed(engine, latency, chosen)
+    if left_out <= 0:
+        return []
+    jobs, their = (
+        ("1 completed job has", "its") if left_out == 1 else (f"{left_out:,} completed jobs have", "their")
+    )
+    return [f"{jobs} no time of completion, or one before {their} creation: not in the latency"]
 
 
 def _budget_notes(table: Table, zone: str) -> list[str]:

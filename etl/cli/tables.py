@@ -69,18 +69,15 @@ def show_document(document: Document) -> None:
 
 
 def show_table(each: Table, zone: str) -> None:
-    from etl.analytics.rendering import heading_of, is_number, show_value, total_texts
+    from etl.analytics.rendering import heading_of, is_number, row_texts, total_texts
 
     if not each.rows:
         print_line("nothing in this range" if each.ranged else "nothing", DIM)
         return
-    columns = [
-        i
-        for i, _ in enumerate(each.columns)
-        if i < each.asked or any(row[i] is not None for row in each.rows)
-    ]
+    texts = [row_texts(each, row, zone) for row in each.rows]
+    columns = [i for i, _ in enumerate(each.columns) if i < each.asked or any(row[i] != "-" for row in texts)]
     headings = [heading_of(each, each.columns[i]) for i in columns]
-    cells = [[show_value(row[i], each.columns[i].kind, zone) for i in columns] for row in each.rows]
+    cells = [[row[i] for i in columns] for row in texts]
     sums = [[line[i] for i in columns] for line in total_texts(each, zone)]
     right = [n for n, i in enumerate(columns) if is_number(each.columns[i], each.rows, i)]
     if each.chart is not None and on_terminal() and len(each.rows) > 1:

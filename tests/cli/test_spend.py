@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,35 @@ def test_every_command_of_the_page_runs_under_its_own_budgets(configured: Comman
         program, *arguments = shlex.split(line)
         done = configured(*arguments)
         assert program == "bifrost-etl" and done.code == 0, f"{line}\n{done.all}"
+
+
+def test_what_has_no_price_is_not_free(configured: Command, tmp_path: Path) -> None:
+    (tmp_path / "bifrost-etl.yaml").write_text("budgets: [{name: all, amount: 5}]\n", encoding="utf-8")
+    configured("sync")
+    with sqlite3.connect(tmp_path / "etl.db") as conn:
+        conn.execute("DELETE FROM prices")
+        conn.execute("UPDATE video_jobs SET created_at = strftime('%Y-%m-%d %H:%M:%f000', 'now')")
+        ((done,),) = conn.execute("SELECT COUNT(*) FROM video_jobs WHERE status = 'completed'")
+    assert configured("db", "recount").code == 0  # as who changes jobs by hand must
+    for form in ("table", "markdown", "html"):
+        for name in ("spend", "cost", "totals", "budgets"):
+            shown = configured("report", name, "--format", form).out
+            assert "unpriced" in shown and "0.00" not in shown, shown
+    shown = configured("report", "spend", "--by", "model").out
+    assert f"{done} completed jobs are not in the cost" in shown and "cost (USD)" in shown
+    assert f"{done} completed jobs have no price: not in what is spent" in configured("status").out
+    (row,) = configured("report", "totals", "--format", "json").json["tables"]["totals"]["rows"]
+    assert row["cost"] is None and row["uncosted_jobs"] == done
+
+
+def test_latency_says_how_many_jobs_it_leaves_out(configured: Command, tmp_path: Path) -> None:
+    configured("sync")
+    asked = ("report", "latency", "--since", "2000-01-01")
+    assert "has no time" not in configured(*asked).out and "have no time" not in configured(*asked).out
+    with sqlite3.connect(tmp_path / "etl.db") as conn:
+        ids = "SELECT job_id FROM video_jobs WHERE status = 'completed' LIMIT 3"
+        conn.execute(f"UPDATE video_jobs SET completed_at = NULL WHERE job_id IN ({ids})")
+    for more in ((), ("--by", "model"), ("--format", "markdown")):
+        assert "3 completed jobs have no time of completion, or one before their creation" in (
+            configured(*asked, *more).out
+        )
