@@ -78,13 +78,13 @@ class GatewayError(EtlError):
     """The gateway, or the way to it, failed. `status` is the HTTP status when one arrived.
 
     `attempts` counts the requests made before giving up; `request` is the page that was asked for, when
-    pages were read ahead. `account` is the gateway's key that answered, where it says so; `foreign`: the
-    answer is none that Bifrost would have written.
+    pages were read ahead. `account` is the gateway's key that answered, where it says so; `by_bifrost`:
+    whether Bifrost itself wrote the answer, None where nothing was answered.
     """
 
     request: PageRequest | None = None
     account: str | None = None
-    foreign: bool = False
+    by_bifrost: bool | None = None
 
     def __init__(
         self, message: str, *, status: int | None = None, hint: str | None = None, attempts: int = 1

@@ -229,13 +229,14 @@ class GatewayClient:
                 gateway_errors.ErrorReply(reply.status, reply.body, wait, where, after, by_id)
             )
             error.account = answering_key(reply)
-            error.foreign = not any(mark in reply.body for mark in BIFROSTS)
             raise error
         return reply
 
     def _judge_error(self, answer: gateway_errors.ErrorReply) -> GatewayError:
         known = Redactor(self._transport.secrets)  # a renewed key is not known to whoever made `redact`
-        return gateway_errors.error_of(answer, lambda text: self._redact(known(text)))
+        error = gateway_errors.error_of(answer, lambda text: self._redact(known(text)))
+        error.by_bifrost = any(mark in answer.body for mark in BIFROSTS)
+        return error
 
     def _job_body(self, reply: Reply, where: str, job_id: str) -> tuple[bytes, dict[str, bytes]]:
         """The job, and what was cut out of it. Raises GarbledAnswer, or the error that it is in disguise."""

@@ -74,7 +74,10 @@ class Cursors:
     def _note(self, page: RawPage) -> None:
         """Remember what the page calls its last item, where that is none of its ids."""
         last, cursor = page.last_id, page.leads_to
-        if last is None or cursor is None or last == cursor or last in (ids := item_ids(page)):
+        if last is None or cursor is None:
+            return
+        if last == cursor or last in (ids := item_ids(page)):
+            self.apart = False  # its cursors have the items' names, or have them again
             return
         first = None if page.first_id in ids else page.first_id
         with self._lock:

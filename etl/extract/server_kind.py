@@ -1,8 +1,8 @@
 """Which kind of server answers, where `profile: auto` leaves it open: told by its answers, or asked in turn.
 
 A server that refuses its list as Bifrost is asked for it is asked once more as each other kind would be, and
-from then on as the one that gave its list. Only a first page is asked for so, and never of a gateway that
-has refused in Bifrost's own words.
+from then on as the one that gave its list. Only a first page is asked for so. Whatever signs its answers as
+Bifrost does is one, and asked as one, be it in the midst of this, or after it was taken for something else.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 
 from etl.config import Source
 from etl.config.profiles import PROFILES, ProfileName
-from etl.errors import GatewayError
+from etl.errors import DeadCursor, GatewayError, NotFound
 from etl.extract.paging import item_ids
 from etl.records import RawPage
 
@@ -48,14 +48,10 @@ class ServerKind:
         """What was found out, where the settings leave it open."""
         return None if self.profile == self._source.profile else self.profile
 
-    def recall(self, found: str | None, *, is_proven: bool) -> None:
-        """What earlier runs found out. `is_proven`: the list was read to its end as it is asked."""
-        if self._source.profile != "auto":
-            return
-        if found in PROFILES:
+    def recall(self, found: str | None) -> None:
+        """What earlier runs found out: believed until the server says otherwise."""
+        if self._open and found in PROFILES:
             self._become(found)
-        elif is_proven:
-            self._open = False
 
     def hear(self, headers: object) -> None:
         """The headers of any answer: a proxy names itself there."""
@@ -70,40 +66,70 @@ class ServerKind:
         try:
             page = ask_list(attempts)
         except GatewayError as error:
-            if not (is_first and self._open and self._may_be_another(error)):
+            if error.by_bifrost and self._goes_back(asked_as):
+                return ask_list(attempts)
+            if not (self._open and self._may_be_another(error, is_first=is_first)):
                 raise
             found = self._ask_in_turn(asked_as, ask_list)
             if found is None:
                 raise
             return found
+        if page.extra_fields is not None and self._goes_back(asked_as):
+            return ask_list(attempts)
         if not self._open or self.seen is not None:
             return page
         return self._recognise(page, lambda: ask_list(attempts))
 
-    def _may_be_another(self, error: GatewayError) -> bool:
+    def _goes_back(self, asked_as: ProfileName) -> bool:
+        """A Bifrost was asked as another kind, and is asked as itself from now on."""
+        if not self._open or asked_as == "auto":
+            return False
+        with self._lock:
+            self._settle_for_bifrost()
+        return True
+
+    def _settle_for_bifrost(self) -> None:
+        self._become("auto")
+        self.seen = "bifrost"
+
+    def _may_be_another(self, error: GatewayError, *, is_first: bool) -> bool:
+        """A refusal that may be about the cursor says nothing."""
+        if self.seen == "bifrost" or (not is_first and isinstance(error, DeadCursor | NotFound)):
+            return False
         if self._is_litellm:
-            return True
-        return error.foreign and error.status in _REFUSALS
+            return is_first
+        return error.by_bifrost is False and error.status in _REFUSALS
 
     def _ask_in_turn(
         self, asked_as: ProfileName, ask_list: Callable[[int | None], RawPage]
     ) -> RawPage | None:
         with self._lock:
-            if self.profile != asked_as:  # another thread has found it out
+            if self.profile != asked_as or self.seen == "bifrost":  # another thread has found it out
                 return ask_list(None)
             if not self._open:  # and another one in vain
                 return None
             for name in self._other_kinds():
-                self._become(name)
-                try:
-                    page = ask_list(1)
-                except GatewayError:
-                    continue
-                self.seen = name
-                return page
+                page, is_bifrost = self._try_kind(name, ask_list)
+                if is_bifrost and name != "auto":
+                    self._settle_for_bifrost()
+                    return None
+                if page is not None:
+                    self.seen = "bifrost" if is_bifrost else name
+                    return page
             self._become(asked_as)
             self._open = False
             return None
+
+    def _try_kind(
+        self, name: ProfileName, ask_list: Callable[[int | None], RawPage]
+    ) -> tuple[RawPage | None, bool]:
+        """The page, if it gives one, and whether a Bifrost answered."""
+        self._become(name)
+        try:
+            page = ask_list(1)
+        except GatewayError as error:
+            return None, bool(error.by_bifrost)
+        return page, page.extra_fields is not None
 
     def _other_kinds(self) -> Iterator[ProfileName]:
         source = self._source

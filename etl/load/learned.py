@@ -29,6 +29,10 @@ class Learned(msgspec.Struct, frozen=True, omit_defaults=True):
         """A copy that also holds what was found out since."""
         return msgspec.structs.replace(self, **found)
 
+    def elsewhere(self) -> Learned:
+        """What still holds at another address: whose jobs are stored, and our own queue."""
+        return Learned(accounts=self.accounts, other_accounts=self.other_accounts, details=self.details)
+
     def as_text(self) -> str | None:
         return None if self == Learned() else msgspec.json.encode(self).decode()
 

@@ -96,7 +96,17 @@ def register_source(
         return _create_source(conn, {"name": name, "created_at": now, **values})
     if any(row._mapping[key] != value for key, value in values.items()):
         conn.execute(sa.update(sources).where(sources.c.id == row.id).values(**values))
+    if row.base_url != base_url:
+        _forget_gateway(conn, row.id)
     return int(row.id)
+
+
+def _forget_gateway(conn: sa.Connection, source_id: int) -> None:
+    """How the list behaves was learned at another address."""
+    mine = sync_state.c.source_id == source_id
+    learned = from_text(conn.scalar(sa.select(sync_state.c.learned).where(mine)))
+    kept = learned.elsewhere().as_text()
+    conn.execute(sa.update(sync_state).where(mine).values(list_order=None, learned=kept))
 
 
 def _create_source(conn: sa.Connection, values: dict[str, Any]) -> int:

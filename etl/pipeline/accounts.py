@@ -121,7 +121,11 @@ class Accounts:
     def look_around(self) -> None:
         """Who else answers, by name? And do those that did still exist? Each costs a request; nearly always
         there is nobody to ask for."""
-        gateway, request = self._gateway, PageRequest(None, "desc", LOOK)
+        pinned = self._gateway.key
+        self._ask_the_others(self._gateway, PageRequest(None, "desc", LOOK))
+        self._gateway.key = pinned
+
+    def _ask_the_others(self, gateway: GatewayClient, request: PageRequest) -> None:
         if self.doubted and not self.foreign:
             gateway.key = None
             for _ in range(GLANCES):
@@ -132,11 +136,15 @@ class Accounts:
         for key in sorted(self.foreign):
             gateway.key = key
             try:
-                self._peek(request)
+                is_ours = self._is_the_same(self._peek(request))
             except Unsupported:
                 self.foreign.discard(key)  # the gateway has no such key any more
             except GatewayError:
                 pass
+            else:
+                if is_ours:  # what had said otherwise was a hiccup
+                    self.foreign.discard(key)
+                    self.own.append(key)
 
     def raise_if_several(self) -> None:
         """At the end of a run: what the other accounts hold was not read."""

@@ -31,7 +31,7 @@ def tick(run: Run) -> None:
     apart = run.state.learned.cursors_apart  # the frontier's id is no cursor
     if run.lists_oldest_first:
         if resuming or apart or not _from_frontier(run):
-            read_again(run)
+            newest_first(run) if order.keeps_order_again(run) else read_again(run)
     elif resuming or apart or run.lists_newest_first or not _in_order(run):
         newest_first(run)
     known_gaps.probe(run)

@@ -45,6 +45,18 @@ def find_way(run: Run, *, is_ignored: bool = False) -> int:
     return found
 
 
+def keeps_order_again(run: Run) -> bool:
+    """A list that ran from old to new whatever it was asked is asked for its newest jobs, and gives them."""
+    try:
+        head = run.pages.peek(run.request("desc"))
+    except GatewayError:
+        return False
+    if direction(head) != -1:
+        return False
+    run.state.list_order = None
+    return True
+
+
 def note_downwards(run: Run) -> None:
     """The list runs from new to old, though it was asked for its oldest jobs. Raises OrderIgnored where that
     order is configured."""

@@ -46,6 +46,7 @@ def reconcile(run: Run, *, accept_suspicious: bool = False) -> None:
             reason = "none of the jobs known as listed was listed any more, and that was accepted"
             run.open_gap(Gap(newest[1], None, newest[0], oldest, reason, accepted=True))
         run.batch.scan = Scan(place, empty=store.committed.counts.jobs_seen == 0)
+        run.learn(moves_by_id=False)  # jobs that stand still say it anew
     except BaseException:
         with suppress(EtlError):  # left behind, they stay mere suspicion; what went wrong is what counts
             store.forget_suspects()

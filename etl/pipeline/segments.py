@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from etl.errors import GatewayError, OrderIgnored, SuspiciousScan
 from etl.load import Boundary, find_boundary
@@ -17,7 +17,7 @@ from etl.records import PageRequest, PageRows
 
 #: While more than one request in so many had to be repeated, no further lane begins.
 BEARABLE = 50
-#: So many known jobs are tried as a segment's beginning.
+#: So many known jobs are tried as a segment's beginning, before it is read from the list's own.
 RETRIES = 5
 
 
@@ -29,7 +29,9 @@ class Segment:
     end: Boundary | None
     reached: bool = False
     first: bool = True
-    retries: int = 0
+    retries: int = 0  # since a page was believed that leads on
+    refused: set[str | None] = field(default_factory=set)  # cursors
+    restarted: bool = False  # from the list's beginning
     doubted: bool = False  # it was at the list's end, which is asked for once more
     passed: Sequence[str] = ()  # the jobs of the page that was taken last
 
@@ -100,6 +102,8 @@ class Segments:
             self.ending.saw(rows)
         segment.first, segment.passed = False, [row.job_id for row in rows.jobs]
         segment.reached = segment.reached or reaches(segment.end)(rows)
+        if rows.page.leads_to not in segment.refused:
+            segment.retries = 0
         run.commit_if_due()
 
     def _runs_down(self, rows: PageRows) -> bool:
@@ -131,11 +135,17 @@ class Segments:
         run, store, start = self.run, self.run.store, segment.start
         assert start is not None
         segment.retries += 1
+        segment.refused.add(start.job_id)
         lower = store.listed_beside(start.position, above=False)
         if lower is None or segment.retries > RETRIES:
             if segment.doubted:
                 return  # not from the beginning again: its end stays unproved
-            segment.start = None
+            if segment.restarted:
+                raise SuspiciousScan(
+                    f"the list does not go on behind job {start.job_id!r}, nor behind others beside it",
+                    hint="nothing was marked; try again later",
+                )
+            segment.start, segment.restarted = None, True
         else:
             segment.start = Boundary(lower[0], lower[1], start.created_at)
         run.flush()

@@ -57,7 +57,7 @@ def sync_source(
     run.accept_suspicious = accept_suspicious
     run.accounts.recall(state.learned)
     gateway.cursors.apart = state.learned.cursors_apart
-    gateway.kind.recall(state.learned.profile, is_proven=state.complete_run_id is not None)
+    gateway.kind.recall(state.learned.profile)
     run.accounts.accepts_doubt = accept_suspicious
     progress.started(source.name, store.kind)
     result = _run(run, redact, accept_suspicious=accept_suspicious)

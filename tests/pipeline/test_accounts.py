@@ -163,3 +163,18 @@ def test_pinned_as_the_error_says_the_source_is_whole(migrated_url: str, seed: i
         r.ok()
         assert r.reconcile().status == "ok"
         assert set(r.listed()) == account_of(r, own)
+
+
+def test_keys_of_one_account_that_were_taken_for_two(migrated_url: str) -> None:
+    """Once, while its jobs could not be read by id, key-2 seemed to be another account; they are our own."""
+    world = OneOrganisation(seed=93, jobs=120, rate=0, accounts=2, version="2.0")
+    with rig(world, migrated_url, settings={"page_size": 20}) as r:
+        r.ok()
+        wrongly = '{"accounts": ["key-1"], "other_accounts": ["key-2"]}'
+        with r.app.engine.begin() as conn:
+            conn.exec_driver_sql(f"UPDATE sync_state SET learned = '{wrongly}'")
+        r.sync()
+        r.ok()
+        assert set(r.listed()) == {job["id"] for job in world.expected()}
+        known = json.loads(r.rows("sync_state")[0]["learned"])
+        assert set(known["accounts"]) == {"key-1", "key-2"} and "other_accounts" not in known
