@@ -18,6 +18,7 @@ from etl.pipeline.page_checks import backwards
 from etl.pipeline.poison import isolate
 from etl.pipeline.run import Run
 from etl.pipeline.trouble import POISON
+from etl.pipeline.turns import look_for_turns
 from etl.pipeline.walk import Steering, walk_list
 from etl.records import PageRequest, PageRows
 
@@ -32,7 +33,10 @@ def tick(run: Run) -> None:
     if run.lists_oldest_first:
         if resuming or apart or not _from_frontier(run):
             newest_first(run) if order.keeps_order_again(run) else read_again(run)
-    elif resuming or apart or run.lists_newest_first or not _in_order(run):
+    elif resuming or apart or run.lists_newest_first:
+        newest_first(run)
+    elif not _in_order(run):
+        look_for_turns(run)
         newest_first(run)
     known_gaps.probe(run)
 

@@ -52,6 +52,8 @@ class Run:
         self.pending: dict[str, str] = {}  # lane by id, of jobs not yet committed
         self.accept_suspicious = False
         self.met_known = True  # False: a walk to the list's end met nothing that was known
+        self.met_refusal = False  # a cursor was refused: its job is gone, or another account answered
+        self.looked = False  # whether several accounts take turns was asked
         self.narrowing = Budget()
         self.shown: set[str] = set()  # jobs this run has seen on pages; kept for incremental runs only
         self.wanted: set[str] = set()  # jobs that are yet to be read one by one

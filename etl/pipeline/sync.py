@@ -22,6 +22,7 @@ from etl.pipeline.incremental import tick
 from etl.pipeline.reconcile import reconcile
 from etl.pipeline.reread import reread
 from etl.pipeline.run import Run, Stopped, how_it_ended, is_unexpected
+from etl.pipeline.turns import look_for_turns, refuse_turns
 from etl.pipeline.window import found_window, is_window, read_window
 from etl.records import RunResult
 
@@ -91,6 +92,7 @@ def log_unexpected(source: Source, store: Store, error: Exception) -> None:
 
 
 def _walk(run: Run, *, accept_suspicious: bool) -> None:
+    refuse_turns(run)
     window = is_window(run)
     try:
         if not window:
@@ -104,6 +106,8 @@ def _walk(run: Run, *, accept_suspicious: bool) -> None:
         if not read_window(run):
             return  # whoever started this run starts the first load that is due now
         reread(run)
+    if run.met_refusal:
+        look_for_turns(run)
     run.accounts.look_around()
     run.complete()
     read_ended_jobs(run)

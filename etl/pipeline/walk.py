@@ -85,6 +85,7 @@ def walk_list(steering: Steering, start: PageRequest | None) -> None:
         except POISON as error:
             following = steering.pass_poison(error.request or asked, error)
         except (DeadCursor, NotFound) as error:
+            steering.run.met_refusal = True
             following = steering.replace_cursor(error.request or asked, error)
 
 

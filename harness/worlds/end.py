@@ -18,6 +18,7 @@ from harness.worlds.verdict import (
     state_of,
     states,
     steady_jobs,
+    waits_for_a_pin,
 )
 
 
@@ -31,7 +32,7 @@ def at_the_end(played: Played, conn: sqlite3.Connection) -> list[str]:
         ),
         *_totals(stored),
     ]
-    if began_with_strangers(played.gateway):
+    if began_with_strangers(played.gateway) or waits_for_a_pin(played):
         return [*_history(played, stored), *_calm_runs(played)]
     if not played.gateway.character.ignores_after:
         said += [*_calm_runs(played), *_order(played, stored), *_idle(played, stored)]

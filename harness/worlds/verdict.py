@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from etl.errors import EtlError, LeaseLost
+from etl.errors import AnotherAccount, EtlError, LeaseLost
 from harness.worlds.gateway import Gateway
 from harness.worlds.told import Played, Told
 from harness.worlds.world import Job, World
@@ -111,6 +111,13 @@ def began_with_strangers(gateway: Gateway) -> bool:
     return first is not None and "other_account" in first.lies
 
 
+def waits_for_a_pin(played: Played) -> bool:
+    """Two accounts have answered and are refused: what is stored is true, and nothing more is read."""
+    refused = any(run.result and isinstance(run.result.error, AnotherAccount) for run in played.runs[-3:])
+    strange = any("other_account" in sent.lies for sent in played.gateway.log)
+    return strange and refused
+
+
 def _is_healthy(played: Played, told: Told) -> bool:
     """Nothing that was sent in this run could disturb anybody."""
     gateway = played.gateway
@@ -152,7 +159,8 @@ def _no_false_unlist(played: Played, told: Told, stored: Stored) -> Iterator[str
         row = stored.jobs.get(played.gateway.id_of(job))
         if row is not None and row["unlisted_at"] is not None and job.gone is None:
             yield f"false unlist: {row['job_id']} ({row['unlisted_reason']}) was listed all the time"
-        if row is None and character.alternates and not is_covered(played.gateway, job, stored):
+        blind = row is None and job.odd is None and not is_covered(played.gateway, job, stored)
+        if blind and character.alternates:
             yield f"blind: {job.name} is not stored, two accounts answer, and the {told.kind} was ok"
 
 

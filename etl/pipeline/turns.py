@@ -1,0 +1,123 @@
+"""Do several accounts take turns, where the gateway does not say who answered?
+
+Below 2.0 nobody names the key. The newest page, asked a few times in a row, tells: of one account each answer
+shows jobs of the one before; of two, some have nothing in common.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from etl.errors import AnotherAccount, GatewayError, Retriable, SuspiciousScan, Unparseable
+from etl.pipeline.page_checks import direction
+from etl.pipeline.run import Run
+from etl.records import Order, PageRequest, PageRows
+
+#: So many answers that agree are of one account; while they do not, so many are asked for at most.
+AGREED, MOST = 5, 12
+#: Jobs per answer.
+LOOK = 20
+#: Runs in a row that must find one account before several are forgotten.
+CLEAN = 3
+
+
+def refuse_turns(run: Run) -> None:
+    """Before a run that reads everything, once of a source that was never looked at so, and while several
+    accounts answered in one of the last runs. Raises AnotherAccount."""
+    if run.store.kind != "incremental" or run.state.learned.several != 0:
+        look_for_turns(run)
+
+
+def look_for_turns(run: Run) -> None:
+    """Ask who answers; a run does so once. Raises AnotherAccount where several do, or did of late."""
+    if run.looked or run.source.discover == "logs" or run.accounts.pinned or run.accounts.own:
+        return
+    run.looked = True
+    if run.accounts.accepts_doubt:
+        run.learn(several=0)
+        return
+    found, before = _count_accounts(run), run.state.learned.several or 0
+    if found == 2 or before:
+        run.learn(several=CLEAN if found == 2 else before - (found == 1))
+        raise _refusal()
+    if found == 1:
+        run.learn(several=0)
+
+
+def _count_accounts(run: Run) -> int:
+    """1, or 2 where several answer one question; 0 where that cannot be told.
+
+    Raises SuspiciousScan where the list is empty at times, which may be an account without jobs, or a hiccup;
+    and what other answers met where all that could be read were empty: that is no empty list."""
+    seen, kinds, norm = list[int](), list[set[str]](), 0
+    failure: GatewayError | None = None
+    for rows in _answers(run):
+        if isinstance(rows, GatewayError):
+            failure = rows
+            continue
+        if rows.facts.account is not None and rows.jobs:
+            run.accounts.accept(rows)  # whoever answers says so; an empty list is nobody's
+            return 0
+        way = direction(rows)
+        norm = norm or way
+        if rows.stale or way * norm < 0:
+            continue  # from the cache, or the list's other end
+        seen.append(_sort_in({row.job_id for row in rows.jobs}, kinds))
+        if _take_turns([kind for kind in seen if kinds[kind]]):
+            return 2
+        if _take_turns(seen) and sum(not kinds[kind] for kind in seen) > 1:
+            raise _empty_at_times()
+        if len(seen) >= AGREED and len(kinds) == 1 and (kinds[0] or failure is None):
+            return 1
+    if failure is not None and kinds == [set()]:
+        raise failure
+    return 0
+
+
+def _answers(run: Run) -> Iterator[PageRows | GatewayError]:
+    """So many at most, and what came instead of others."""
+    order: Order = "desc"
+    for _ in range(MOST):
+        try:
+            yield run.pages.peek(PageRequest(None, order, LOOK))
+        except Unparseable as error:
+            order = "asc"  # the newest jobs cannot be read: the oldest ones tell as well
+            yield error
+        except Retriable as error:
+            yield error
+        except GatewayError:
+            return  # the run itself meets it
+
+
+def _sort_in(ids: set[str], kinds: list[set[str]]) -> int:
+    """To which of the kinds of answers this one belongs: it shares a job with it, or both are empty."""
+    for number, kind in enumerate(kinds):
+        if ids & kind or not (ids or kind):
+            kind |= ids
+            return number
+    kinds.append(ids)
+    return len(kinds) - 1
+
+
+def _take_turns(seen: list[int]) -> bool:
+    """One kind came again after another one: the list was not replaced."""
+    return sum(a != b for a, b in pairwise(seen)) > 1
+
+
+def _empty_at_times() -> SuspiciousScan:
+    return SuspiciousScan(
+        "the newest page, asked a few times in a row, showed jobs at times and none at others; nothing was"
+        " read",
+        hint="it may pass; if not, several keys answer, and one of them is of an account without jobs: pin"
+        " this source with `key_name:` (sent as x-bf-api-key)",
+    )
+
+
+def _refusal() -> AnotherAccount:
+    return AnotherAccount(
+        "several accounts take turns: the newest page, asked a few times in a row, showed jobs of one account"
+        " and jobs of another, and this gateway does not say whose; what it lists was not read",
+        hint="pin this source: `key_name:` with the name of one of the provider's keys in the gateway (it is"
+        " sent as x-bf-api-key), and add a pinned source for each other key",
+    )
