@@ -167,10 +167,8 @@ def test_a_list_that_moved_by_id_is_asked_anew_at_a_reconcile(migrated_url: str)
     made.grow(25)
     with site(made, migrated_url) as s:
         s.ok()
-        state = s.rows("sync_state")[0]
         with s.app.engine.begin() as conn:
             conn.exec_driver_sql("UPDATE sync_state SET learned = '{\"moves_by_id\": true}'")
-        assert state["learned"] is None
         assert s.app.reconcile()[0].status == "ok"
         assert "moves_by_id" not in learned(s)
 
