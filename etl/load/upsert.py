@@ -272,7 +272,9 @@ def _sight_of(job: Seen, old: Any) -> Sight:
     row = job.row
     if job.partial:
         row = row._replace(**{n: old[n] for n in TRACKED if getattr(row, n) is None})
-        row = row._replace(created_at=old["created_at"] or row.created_at)
+        created_at = old["created_at"] or row.created_at
+        if created_at != row.created_at:  # the list decides: its answer must not look like this one
+            row = row._replace(created_at=created_at, content_hash="-")
     return Sight(old, row, max(job.at, old["last_changed_at"]), job.partial)
 
 

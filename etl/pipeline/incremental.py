@@ -98,7 +98,7 @@ def _walk(run: Run, first: PageRows) -> None:
     _take(run, first)
     if not over:
         _read_on(run, first.page.following)
-        _doubt_full_end(run)
+        _doubt_end(run)
 
 
 def _read_on(run: Run, request: PageRequest | None) -> None:
@@ -128,18 +128,29 @@ def _nothing_new(run: Run, rows: PageRows) -> bool:
     return settled and newest is not None and newest[0] == ids[-1]
 
 
-def _doubt_full_end(run: Run) -> None:
-    """A page that could hold no more ended the list: ask once behind it. A false end looks like that."""
-    _, last = run.batch.pages[-1] if run.batch.pages else (None, None)
-    if last is None or last.page.has_room or last.page.leads_to is None or not last.page.ends:
-        return
-    try:
-        rows = run.first(replace(last.page.request, after=last.page.leads_to))
-    except GatewayError:
-        return  # the next tick begins before this end
-    if rows.jobs:
+def _doubt_end(run: Run) -> None:
+    """Ask behind a page that ended the list though it could hold no more, as a false end looks; and where
+    only its length says that it ends, as a gateway may cap this page and not that one."""
+    while (behind := _doubtful_end(run)) is not None:
+        try:
+            rows = run.first(behind)
+        except GatewayError:
+            return  # the next tick begins before this end
+        if not rows.jobs:
+            return
         _take(run, rows)
         _read_on(run, rows.page.following)
+        if rows.page.has_more is not None:
+            return
+
+
+def _doubtful_end(run: Run) -> PageRequest | None:
+    _, last = run.batch.pages[-1] if run.batch.pages else (None, None)
+    if last is None or last.page.leads_to is None or not last.page.ends or not last.page.items:
+        return None
+    if last.page.has_room and last.page.has_more is not None:
+        return None
+    return replace(last.page.request, after=last.page.leads_to)
 
 
 def _take(run: Run, rows: PageRows) -> None:

@@ -79,14 +79,19 @@ def _steps(job_id: str, rows: list[Row], sent: set[State], stored: Stored) -> It
 
 
 def _sent(gateway: Gateway) -> dict[str, set[State]]:
-    """Every state that was ever sent, by job. An answer by id leaves out what is zero, and says no status
-    where the list says none."""
+    """Every state that was ever sent, by job. An answer by id leaves out what is zero, says no status where
+    the list says none, and is not asked when the job was created: of that whatever was sent counts."""
     found: dict[str, set[State]] = defaultdict(set)
     for entry in gateway.log:
         for item in entry.items or ():
             if isinstance(item, dict) and "id" in item:
                 found[item["id"]].add(state_of(item))
-    return found
+    return {job_id: _with_each_creation(states) for job_id, states in found.items()}
+
+
+def _with_each_creation(states: set[State]) -> set[State]:
+    at = 4  # where `created_at` stands in a state
+    return {(*state[:at], other[at], *state[at + 1 :]) for state in states for other in states}
 
 
 def _at_rest(stored: Stored, *, unreadable: bool) -> Iterator[str]:

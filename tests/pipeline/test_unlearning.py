@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
+from etl.schema.tables import sync_state
 from tests.logs.site import Site, site
 from tests.support.foreign_gateway import Answer, ForeignGateway
 
@@ -180,7 +184,7 @@ def test_a_list_that_keeps_the_order_asked_for_again(migrated_url: str) -> None:
     with site(made, migrated_url, page_size=10) as s:
         s.ok()
         with s.app.engine.begin() as conn:
-            conn.exec_driver_sql("UPDATE sync_state SET list_order = 'asc', cursor = 'gone'")
+            conn.execute(sa.update(sync_state).values(list_order="asc", cursor="gone"))
         made.grow(3)
         before = len(made.asked)
         s.ok()
@@ -245,3 +249,48 @@ def test_a_cursor_that_is_never_understood_ends_the_scan(migrated_url: str) -> N
         assert result.status == "failed"
         assert len(made.asked) - asked < 80
         assert stored(s) == set(made.jobs)
+
+
+def test_the_list_says_when_a_job_was_created(migrated_url: str) -> None:
+    """An answer by id is not asked for that, as some providers say that it was just now; but where the list
+    itself says another time later on, that is what counts, and a version tells it."""
+    made = Gate()
+    made.grow(5)
+    job_id = made.make("open", made.now, status="in_progress", model="gen4")
+    made.grow(5)
+    with site(made, migrated_url, open_job_patience=60.0) as s:
+        s.ok()
+        made.jobs[job_id] |= {"status": "completed", "created_at": made.jobs[job_id]["created_at"] - 30}
+        for _ in range(3):
+            made.grow(1)
+            s.ok()
+        row = next(row for row in s.rows("video_jobs") if row["job_id"] == job_id)
+        assert row["status"] == "completed"
+        assert s.app.reconcile()[0].status == "ok"
+        row = next(row for row in s.rows("video_jobs") if row["job_id"] == job_id)
+        assert row["created_at"].timestamp() == made.jobs[job_id]["created_at"]
+
+
+@dataclass
+class Capped(Gate):
+    """Each answer is capped at another number of jobs, and none says whether more follows."""
+
+    caps: Iterator[int] = field(default_factory=lambda: itertools.cycle([20, 7, 2, 13]))
+
+    def answer(self, path: str, query: dict[str, str], authorization: str) -> Answer:
+        if path == "/v1/videos":
+            query = query | {"limit": str(min(int(query["limit"]), next(self.caps)))}
+        status, said = super().answer(path, query, authorization)
+        return status, {name: value for name, value in said.items() if name != "has_more"}
+
+
+def test_a_cap_that_moves_within_a_run_hides_nothing_from_a_tick(migrated_url: str) -> None:
+    """A page of two may be as full as one of twenty."""
+    made = Capped()
+    made.grow(20)
+    with site(made, migrated_url, page_size=50) as s:
+        s.ok()
+        for _ in range(4):
+            made.grow(60)
+            s.ok()
+            assert stored(s) == set(made.jobs)
