@@ -28,6 +28,7 @@ from etl.schema.views.job_facts import (
     is_open,
     price_of_job,
 )
+from etl.schema.views.owners import DIMENSIONS, OWNER_JOINS, owner_name
 
 _CHUNK = 2000
 #: Among how many of the newest jobs names are looked for: a look at all of them would cost what all cost.
@@ -42,7 +43,7 @@ class Choice:
     their id begins with `text`, or their prompt contains it (A to Z are taken for a to z).
 
     `sort` is a column of SORTS, "-" before it for the greatest first; "" is newest first. What has no value
-    there comes last.
+    there comes last. `owner` is a name of DIMENSIONS and whose jobs are meant, as reports by it say.
     """
 
     jobs: Filter
@@ -52,6 +53,7 @@ class Choice:
     only: Only = ""
     text: str = ""
     sort: str = ""
+    owner: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,8 +247,13 @@ def conditions_of(d: Dialect, choice: Choice) -> tuple[str, dict[str, Any]]:
 
 
 def _choice_conditions(d: Dialect, choice: Choice) -> tuple[list[str], dict[str, Any]]:
-    """Conditions of `only`, `text` and `sort`, and the values that they need."""
+    """Conditions of `only`, `text`, `sort` and `owner`, and the values that they need."""
     conditions, values = [], dict[str, Any]()
+    if choice.owner is not None:
+        dimension, values["owner"] = choice.owner
+        inside = " AND ".join([COUNTED, *filter_conditions(choice.jobs).values()])
+        conditions.append(f"""(j.source_id, j.job_id) IN (SELECT j.source_id, j.job_id FROM video_jobs j
+  {OWNER_JOINS} WHERE {inside} AND {owner_name(DIMENSIONS[dimension], "mk", "st", "pl")} = :owner)""")
     if choice.sort == "-total_seconds":  # what did not complete took no time
         conditions.append(
             "j.status = 'completed' AND j.completed_at IS NOT NULL AND j.created_at IS NOT NULL"

@@ -12,7 +12,7 @@ from tests.support.rig import Rig
 
 
 def _ids(page: str) -> list[str]:
-    return re.findall(r'class="k-id[^"]*"><a href="/job\?id=([^"&]+)', page)
+    return re.findall(r'class="k-id[^>]*><a href="/job\?id=([^"&]+)', page)
 
 
 def test_an_id_without_its_provider_opens_the_job(site: Site, ids: dict[str, str]):

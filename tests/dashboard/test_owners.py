@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
+import re
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -59,6 +62,47 @@ def test_spend_by_owner(dashboard: Site, by: str, column: str, expected: dict) -
     page = dashboard.get(f"/tables/spend?since=all&by={by}")
     assert page.status == 200
     assert "Estimate against settled" in text(page.text)
+
+
+def counted(dashboard: Site, href: str) -> int:
+    found = re.search(r"of ([\d,]+)", dashboard.get(html.unescape(href)).text)
+    return int(found[1]) if found else 0
+
+
+@pytest.mark.parametrize(
+    ("by", "jobs"),
+    [
+        ("team", {"Red": 2, "Blue": 1}),
+        ("virtual-key,team", {}),  # a list of jobs is narrowed by one owner
+        ("customer,day", {"Acme": 3}),
+        ("model", {"veo-3.1": 3}),
+        ("status", {"completed": 3}),
+        ("size", {}),
+    ],
+)
+def test_numbers_of_spend_lead_to_their_jobs(dashboard: Site, by: str, jobs: dict[str, int]) -> None:
+    page = (
+        dashboard.get(f"/tables/spend?since=all&by={by}")
+        .text.partition("<tbody>")[2]
+        .partition("</tbody>")[0]
+    )
+    found = {}
+    for row in page.split("<tr")[1:]:
+        link = re.search(r'data-label="jobs"[^>]*><a href="([^"]+)"[^>]*><bdi>(\d+)<', row)
+        if link is not None:
+            [name] = [
+                name for name in ("Red", "Blue", "Acme", "veo-3.1", "completed") if f"<bdi>{name}<" in row
+            ]
+            assert counted(dashboard, link[1]) == int(link[2])
+            found[name] = int(link[2])
+    assert found == jobs
+
+
+def test_an_owner_is_shown_and_taken_away(dashboard: Site) -> None:
+    page = dashboard.get("/jobs?since=all&owner=team:Red").text
+    assert "team: Red" in page and "Remove team" in page
+    assert dashboard.get("/jobs?since=all&owner=" + quote("team:no one")).text.count("No jobs match") == 1
+    assert dashboard.get("/jobs?owner=nobody").status == 400
 
 
 def test_the_book_beside_what_was_settled(dashboard: Site) -> None:

@@ -10,9 +10,10 @@ from etl.analytics.queries import Table
 from etl.analytics.rendering import is_number, show_value
 from etl.analytics.sums import LOG_MONEY, money_currency
 from etl.schema.views.columns import Column
+from etl.schema.views.owners import DIMENSIONS
 from etl.web.dashboard.filters import PageQuery
 from etl.web.dashboard.formatting import clip_text, short_id, short_time, show_money, show_seconds
-from etl.web.dashboard.links import UNFILTERED, drill_link, hour_of, job_url, minute_of, span_of, tree_url
+from etl.web.dashboard.links import drill_link, hour_of, job_url, minute_of, span_of, tree_url
 
 _IDS = {"job_id", "root_job_id", "remixed_from_job_id", "after_id", "before_id"}
 _LONG = {"prompt", "error_message", "payload", "reason", "last_error", "last_error_message"}
@@ -233,7 +234,7 @@ def _money_cell(name: str, value: Any, row: Mapping[str, Any], setting: Setting)
     unpriced = unpriced or (name == "avoidable_cost" and row["avoidable_jobs"])
     model = row.get("model")
     link = setting.query.url("/jobs", only="unpriced", **({"model": (model,)} if model else {}))
-    link = "" if row.keys() & UNFILTERED else link
+    link = "" if row.keys() & DIMENSIONS.keys() else link
     if value is None:
         if not unpriced:
             return Cell("–", "none")

@@ -18,6 +18,7 @@ from etl.analytics.jobs import SORTS, Choice, Only
 from etl.analytics.ranges import parse_moment
 from etl.config import Reporting
 from etl.errors import ConfigError
+from etl.schema.views.owners import DIMENSIONS
 from etl.web.dashboard.buckets import start_of_bar
 
 DEFAULT = "7d"
@@ -26,7 +27,7 @@ SLOWEST = "-total_seconds"
 _LONGEST = 500
 _LAST_PAGE = 100_000
 #: What narrows the list of jobs beyond the form; other pages do not know it.
-_DRILL = ("text", "failure", "code", "only", "slower", "sort")
+_DRILL = ("text", "owner", "failure", "code", "only", "slower", "sort")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class PageQuery:
     only: str = ""
     slower: str = ""
     text: str = ""
+    owner: str = ""
     sort: str = ""
     by: str = ""
     page: int = 1
@@ -70,6 +72,7 @@ class PageQuery:
             only=one("only"),
             slower=one("slower"),
             text=one("text"),
+            owner=one("owner"),
             sort=SLOWEST if one("sort") == "slowest" else one("sort"),  # as addresses of before had it
             by=one("by"),
             page=min(_LAST_PAGE, max(1, number)),
@@ -96,6 +99,9 @@ class PageQuery:
         """What the form does not show: in words, and the name of what takes it away."""
         if self.text:
             yield f"id or prompt: {self.text}", "text"
+        if self.owner:
+            kind, _, name = self.owner.partition(":")
+            yield f"{kind.replace('_', ' ')}: {name}", "owner"
         if self.failure:
             yield f"failure class: {self.failure}", "failure"
         if self.code:
@@ -137,7 +143,17 @@ class PageQuery:
             raise ConfigError(f"jobs cannot be sorted by {self.sort!r}", hint=f"one of: {', '.join(SORTS)}")
         chosen, slower = self.chosen(now, reporting), _parse_seconds(self.slower)
         only: Any = self.only
-        return Choice(chosen, self.failure, self.code, slower, only, self.text, self.sort)
+        return Choice(
+            chosen, self.failure, self.code, slower, only, self.text, self.sort, _parse_owner(self.owner)
+        )
+
+
+def _parse_owner(text: str) -> tuple[str, str] | None:
+    """`team:Red`."""
+    kind, parted, name = text.partition(":")
+    if text and not (parted and kind in DIMENSIONS):
+        raise ConfigError(f"{text!r} is no owner", hint=f"one of {', '.join(DIMENSIONS)}, a colon, and whose")
+    return (kind, name) if text else None
 
 
 def _is_length(text: str) -> bool:

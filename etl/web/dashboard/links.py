@@ -7,24 +7,26 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
+from etl.schema.views.owners import DIMENSIONS
 from etl.web.dashboard.filters import SLOWEST, PageQuery
 
 
 def drill_link(name: str, row: Mapping[str, Any], query: PageQuery) -> str:
-    table = row[""][0]
-    if row.keys() & UNFILTERED:  # a list of jobs cannot be narrowed by these
+    table, owner = row[""][0], _owner_of(row)
+    if owner == "":  # a list of jobs cannot be narrowed so
         return ""
-    if (
-        table in ("models", "cost", "latency", "daily", "hourly", "minutely", "totals")
-        and name in _COUNTS | _RANKS
-    ):
-        return _counted_jobs_link(name, row, query)
+    whose = {"owner": owner} if owner else {}
+    if table in _COUNTING and name in _COUNTS | _RANKS:
+        return _counted_jobs_link(name, row, query, whose)
+    if name in DIMENSIONS:
+        return query.url("/jobs", **whose)
     if name == "model" and row["model"]:
-        return query.url("/jobs", model=(row["model"],))
+        return query.url("/jobs", model=(row["model"],), **whose)
     if name == "source":
-        return query.url("/jobs", source=(row["source"],))
+        return query.url("/jobs", source=(row["source"],), **whose)
     if table == "failures" and name in ("class", "jobs"):
-        return query.url("/jobs", status=("failed",), failure=row["class"], code=row.get("error_code") or "")
+        code = row.get("error_code") or ""
+        return query.url("/jobs", status=("failed",), failure=row["class"], code=code, **whose)
     if table == "remixes" and name == "jobs":
         return tree_url(row["root_job_id"], row["source"])
     if name in ("run", "last_run_id"):
@@ -32,17 +34,25 @@ def drill_link(name: str, row: Mapping[str, Any], query: PageQuery) -> str:
     return ""
 
 
+#: Tables whose rows count jobs by columns that jobs can be filtered by.
+_COUNTING = {"models", "cost", "latency", "daily", "hourly", "minutely", "totals", "spend"}
 _COUNTS = {"jobs", "completed", "failed"}
-#: What tables can be added up by, and jobs cannot be filtered by.
-UNFILTERED = {"team", "customer", "virtual_key", "user_name", "business_unit", "average_seconds"}
-
-
 _RANKS = {"p50", "p90", "p95", "p99", "slowest"}
 
 
-def _counted_jobs_link(name: str, row: Mapping[str, Any], query: PageQuery) -> str:
+def _owner_of(row: Mapping[str, Any]) -> str | None:
+    """As an address has it; None where the row has no owner, empty where a list cannot be narrowed by it."""
+    owners = [name for name in DIMENSIONS if name in row]
+    if not owners:
+        return None
+    return f"{owners[0]}:{row[owners[0]]}" if len(owners) == 1 and row[owners[0]] else ""
+
+
+def _counted_jobs_link(name: str, row: Mapping[str, Any], query: PageQuery, whose: dict[str, Any]) -> str:
     """The jobs that were counted, or those that took at least as long as a percentile."""
-    changes: dict[str, Any] = {key: (row[key],) for key in ("source", "provider", "model") if row.get(key)}
+    if "size" in row:  # jobs cannot be filtered by it
+        return ""
+    changes = {key: (row[key],) for key in ("source", "provider", "model", "status") if row.get(key)} | whose
     if row.get("day"):
         changes |= {"since": str(row["day"]), "until": str(row["day"])}
     if row.get("hour"):
