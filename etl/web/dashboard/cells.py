@@ -206,7 +206,8 @@ def _make_cell(column: Column, row: Mapping[str, Any], setting: Setting) -> Cell
     if value is None:
         return Cell("–", "none")
     if name in _IDS:
-        return Cell(short_id(value), "id", _id_link(name, value, row, setting), clip_text(value, _TITLE))
+        address = tree_url if name == "root_job_id" else job_url
+        return Cell(short_id(value), "id", address(value, row.get("source")), clip_text(value, _TITLE))
     if name == "status":
         return _status_cell(str(value), row)
     if name == "progress":
@@ -292,11 +293,3 @@ def _share_of_whole(name: str, row: Mapping[str, Any]) -> float | None:
     if name != _SHARED.get(table) or not whole:
         return None
     return round(100 * part / float(whole), 2)
-
-
-# --- where a value leads: the jobs behind it ---------------------------------------------------
-
-
-def _id_link(name: str, value: str, row: Mapping[str, Any], setting: Setting) -> str:
-    source = row.get("source")
-    return tree_url(value, source) if name == "root_job_id" else job_url(value, source)
