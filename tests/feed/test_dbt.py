@@ -33,7 +33,7 @@ from tests.conftest import require_module, unavailable
 from tests.support.databases import Server
 from tests.support.rig import Rig, rig
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 require_module("dlt")
 ROOT = Path(__file__).parents[2]
