@@ -41,8 +41,13 @@ SELECT * FROM (SELECT r.requested_at AS created, r.provider, r.model, r.status, 
   FROM request r WHERE r.job_id IS NULL) WHERE {where}"""
 
 
-def _euros(amount: str) -> str:
-    return f"'EUR ' || rtrim(rtrim(SUM({amount}) FILTER (currency = 'EUR')::VARCHAR, '0'), '.')"
+def _others(amount: str) -> str:
+    """Each currency but dollars by itself, in words."""
+    each = (
+        f"'{currency} ' || rtrim(rtrim(SUM({amount}) FILTER (currency = '{currency}')::VARCHAR, '0'), '.')"
+        for currency in ("EUR", "JPY")
+    )
+    return f"NULLIF(concat_ws(', ', {', '.join(each)}), '')"
 
 
 COUNTS = f"""COUNT(*), COUNT(*) FILTER (outcome = 'completed'), COUNT(*) FILTER (outcome = 'failed'),
@@ -50,7 +55,7 @@ COUNTS = f"""COUNT(*), COUNT(*) FILTER (outcome = 'completed'), COUNT(*) FILTER 
   COUNT(*) FILTER (outcome = 'vanished'),
   ROUND(COUNT(*) FILTER (outcome = 'failed')
     / NULLIF(COUNT(*) FILTER (outcome IN ('failed', 'completed')), 0), 4),
-  SUM(seconds) FILTER (outcome = 'completed'), SUM(cost) FILTER (currency = 'USD'), {_euros("cost")},
+  SUM(seconds) FILTER (outcome = 'completed'), SUM(cost) FILTER (currency = 'USD'), {_others("cost")},
   COUNT(*) FILTER (outcome = 'completed' AND cost IS NULL)"""
 _LATENCY = """SELECT 'main', provider, model, COUNT(*), MIN(took), quantile_disc(took, 0.5),
   quantile_disc(took, 0.9), quantile_disc(took, 0.95), quantile_disc(took, 0.99), MAX(took)
@@ -64,7 +69,8 @@ _DUPLICATES = """SELECT provider, model, size, seconds, prompt, jobs, done, GREA
     FROM job WHERE prompt <> '' GROUP BY ALL HAVING COUNT(*) > 1)"""
 _CLASS = "CASE lower(error_code) WHEN 'server_error' THEN 'provider_fault' ELSE 'moderation' END"
 _STATE = """CASE WHEN status = 'completed' AND price IS NULL THEN 'unpriced'
-  WHEN status = 'completed' AND seconds IS NULL THEN 'unknown' WHEN status = 'completed' THEN 'billed'
+  WHEN status = 'completed' AND seconds IS NULL AND unit = 'second' THEN 'unknown'
+  WHEN status = 'completed' THEN 'billed'
   WHEN outcome IN ('failed', 'stopped') THEN 'failed' WHEN gone THEN 'unknown' ELSE 'open' END"""
 #: Trees of everything; a report chooses those that have a remix among the chosen jobs.
 _MEMBERS = """WITH RECURSIVE up(id, top, depth) AS (
@@ -118,7 +124,7 @@ REPORTS = {
     "latency": _LATENCY,
     "duplicates": _DUPLICATES,
     "failures": f"""SELECT {_CLASS}, error_code, error_message, COUNT(*), SUM(seconds),
-      SUM(would_be) FILTER (currency = 'USD'), {_euros("would_be")}, MAX(created)
+      SUM(would_be) FILTER (currency = 'USD'), {_others("would_be")}, MAX(created)
       FROM job WHERE outcome = 'failed' GROUP BY ALL""",
     "remixes": _TREES,
     "jobs": f"""SELECT 'main', id, provider, model, status, size, seconds, created, took, cost, currency,
@@ -175,7 +181,7 @@ def spend_sql(keys: Sequence[str]) -> str:
 SELECT {", ".join(keys)}, COUNT(id), COUNT(*) FILTER (outcome = 'completed'),
   COUNT(*) FILTER (outcome = 'failed'), ROUND(COUNT(*) FILTER (outcome = 'failed')
     / NULLIF(COUNT(*) FILTER (outcome IN ('failed', 'completed')), 0), 4),
-  SUM(seconds) FILTER (outcome = 'completed'), SUM(spent) FILTER (currency = 'USD'), {_euros("spent")},
+  SUM(seconds) FILTER (outcome = 'completed'), SUM(spent) FILTER (currency = 'USD'), {_others("spent")},
   COUNT(settled_cost), COUNT(*) FILTER (outcome = 'completed' AND spent IS NULL),
   ROUND(AVG(took) FILTER (took >= 0 AND outcome = 'completed'), 3),
   COUNT(*) FILTER (how = 'error'), COUNT(*) FILTER (how = 'success'),
@@ -204,7 +210,7 @@ _GROUPED = {
         "outcome = 'completed'",
     ),
     "failures": (
-        f"{_CLASS}, COUNT(*), SUM(seconds), SUM(would_be) FILTER (currency = 'USD'), {_euros('would_be')},"
+        f"{_CLASS}, COUNT(*), SUM(seconds), SUM(would_be) FILTER (currency = 'USD'), {_others('would_be')},"
         " MAX(created)",
         "outcome = 'failed'",
     ),

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 import pytest
@@ -36,13 +36,14 @@ ZONES = (
     "America/New_York",
 )
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
-#: model, day (UTC), per second, currency
-PRICES = (
-    ("sora-2", date(2020, 1, 1), "0.1", "USD"),
-    ("sora-2", date(2026, 3, 8), "0.15", "USD"),
-    ("sora-2", date(2026, 11, 1), "0.033333", "USD"),
-    ("sora-2-pro", date(2020, 1, 1), "0.3", "EUR"),
-    ("veo_3", date(2020, 1, 1), "0.4", "USD"),
+#: model, day (UTC), price, currency, unit
+PRICES: tuple[tuple[str, date, str, str, Literal["second", "clip"]], ...] = (
+    ("sora-2", date(2020, 1, 1), "0.1", "USD", "second"),
+    ("sora-2", date(2026, 3, 8), "0.15", "USD", "second"),
+    ("sora-2", date(2026, 11, 1), "0.033333", "USD", "second"),
+    ("sora-2-pro", date(2020, 1, 1), "0.3", "EUR", "second"),
+    ("veo_3", date(2020, 1, 1), "0.4", "USD", "second"),
+    ("veox3", date(2026, 3, 5), "61.5", "JPY", "clip"),
 )
 RANGES = {
     "all": (None, None),
@@ -193,7 +194,10 @@ def mirror(
         change_some(listed)
         result = rig.reconcile()
         assert result.status == "ok", result.error
-        book = [Price(model=m, valid_from=day, price=Decimal(p), currency=c) for m, day, p, c in PRICES]
+        book = [
+            Price(model=model, valid_from=day, price=Decimal(price), currency=currency, unit=unit)
+            for model, day, price, currency, unit in PRICES
+        ]
         ensure_prices(rig.app.engine, book)
         raw = raw_jobs(folder, listed.moments)
         if logged:
@@ -227,8 +231,10 @@ def raw_jobs(folder: Path, moments: list[float]) -> duckdb.DuckDBPyConnection:
     alone. Money to the millionth, halves upwards; time taken in seconds."""
     raw = duckdb.connect()
     raw.execute("SET TimeZone = 'UTC'")
-    raw.execute("CREATE TABLE price(model VARCHAR, day DATE, price DECIMAL(18, 6), currency VARCHAR)")
-    raw.executemany("INSERT INTO price VALUES (?, ?, ?, ?)", [list(price) for price in PRICES])
+    raw.execute(
+        "CREATE TABLE price(model VARCHAR, day DATE, price DECIMAL(18, 6), currency VARCHAR, unit VARCHAR)"
+    )
+    raw.executemany("INSERT INTO price VALUES (?, ?, ?, ?, ?)", [list(price) for price in PRICES])
     raw.execute("CREATE TABLE scan(number INTEGER, began TIMESTAMPTZ)")
     raw.executemany(
         "INSERT INTO scan VALUES (?, to_timestamp(?))", [list(each) for each in enumerate(moments)]
@@ -268,7 +274,7 @@ WITH last AS (
     item->>'remixed_from_video_id' AS parent
   FROM last
 ), priced AS (
-  SELECT plain.*, price.price, price.currency
+  SELECT plain.*, price.price, price.currency, price.unit
   FROM plain ASOF LEFT JOIN price
     ON plain.model = price.model AND CAST(timezone('UTC', plain.created) AS DATE) >= price.day
 )
@@ -276,7 +282,7 @@ SELECT *, epoch(completed) - epoch(created) AS took,
   CASE WHEN status IN ('completed', 'failed') THEN status
     WHEN status IN ('cancelled', 'expired', 'rejected') THEN 'stopped'
     WHEN gone THEN 'vanished' ELSE 'open' END AS outcome,
-  CAST(ROUND(seconds * price, 6) AS DECIMAL(18, 6)) AS would_be,
+  CAST(CASE unit WHEN 'clip' THEN price ELSE ROUND(seconds * price, 6) END AS DECIMAL(18, 6)) AS would_be,
   CASE WHEN status = 'completed' THEN would_be END AS cost
 FROM priced"""
 

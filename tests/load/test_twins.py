@@ -15,6 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from etl.analytics.filters import Filter
+from etl.analytics.grouped import GROUPED
 from etl.analytics.jobs import Choice, count_jobs, list_jobs
 from etl.analytics.queries import run_report
 from etl.analytics.status import read_status, seen_twice
@@ -30,6 +31,9 @@ from etl.schema.tables import sources, sync_state, video_jobs
 NOW = datetime(2026, 5, 8, 12, tzinfo=UTC)
 JOBS = range(20)
 PLACES = {1: ("first", "http://gw"), 2: ("second", "http://gw"), 3: ("elsewhere", "http://other")}
+#: Reports in which every job stands once, by themselves and added up by something.
+PLAIN = ("totals", "daily", "hourly", "minutely", "monthly", "models", "cost")
+BYS = ("model", "day", "hour", "team", "week,status")
 
 
 def _job(number: int, **more: Any) -> JobRow:
@@ -64,9 +68,12 @@ def _counted(engine: sa.Engine) -> tuple[int, Decimal]:
     """Jobs and dollars, which everything that counts agrees on."""
     answers = set()
     for since in (None, NOW):
-        table = run_report(engine, "totals", Filter(NOW, since=since))
-        row = dict(zip((c.name for c in table.columns), table.rows[0], strict=True))
-        answers.add((row["jobs"], row["cost"]))
+        for name, by in (*((name, "") for name in PLAIN), *((name, by) for name in GROUPED for by in BYS)):
+            table = run_report(engine, name, Filter(NOW, since=since, by=by, zone="Pacific/Auckland"))
+            columns = [column.name for column in table.columns]
+            if "cost" in columns:
+                jobs, cost = columns.index("jobs"), columns.index("cost")
+                answers.add((sum(row[jobs] for row in table.rows), sum(row[cost] for row in table.rows)))
     with engine.connect() as conn:
         for view in (
             "SELECT COUNT(*), SUM(cost) FROM job_facts",
