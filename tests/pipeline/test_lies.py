@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -92,6 +93,7 @@ def assert_converged(r: Rig) -> None:
 SEARCH = int(os.environ.get("EXAMPLES", "0"))
 
 
+@pytest.mark.slow
 @settings(
     max_examples=SEARCH or 60,
     derandomize=not SEARCH,

@@ -125,6 +125,7 @@ def play(r: Rig, listed: ByTimeAndId, step: tuple[str, Any]) -> None:
         assert_all_there(r, listed)
 
 
+@pytest.mark.slow
 @settings(
     max_examples=SEARCH or 25,
     derandomize=not SEARCH,
