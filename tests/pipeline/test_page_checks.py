@@ -23,8 +23,8 @@ def page(*seconds: float | None, after: str | None = None, names: str = "abcdefg
         for name, at in zip(names, seconds, strict=False)
     ]
     items = tuple(map(msgspec.json.encode, jobs))
-    ends = {"leads_to": jobs[-1]["id"] if jobs else None}
-    raw = RawPage(PageRequest(after, "asc", 10), items, None, None, True, None, NOON, **ends)
+    last = str(jobs[-1]["id"]) if jobs else None
+    raw = RawPage(PageRequest(after, "asc", 10), items, None, None, True, None, NOON, leads_to=last)
     return transform_page(raw, Options(), source_provider=None)
 
 
