@@ -25,7 +25,7 @@ class Bench:
     """`waits` were slept, `told` what was said of them."""
 
     def __init__(self, **settings: Any) -> None:
-        self.now, self.calls = 100.0, 0
+        self.now, self.calls = 3.0, 0
         self.waits: list[float] = []
         self.told: list[tuple[str, float]] = []
         source = Source(name="main", base_url="http://gateway.test", **settings)
@@ -88,6 +88,29 @@ def test_the_last_error_says_how_often_was_asked() -> None:
     with pytest.raises(ServerFault) as found:
         bench.ask(down)
     assert (bench.calls, found.value.attempts, str(found.value)) == (3, 3, "down (asked 3 times)")
+
+
+def test_two_attempts_say_so() -> None:
+    bench = Bench()
+    with pytest.raises(ServerFault, match=r"down \(asked 2 times\)"):
+        bench.ask(down, attempts=2)
+
+
+def test_a_bound_that_was_passed_already_ends_the_retries() -> None:
+    """Two troubles of another kind came first: the third is one that two attempts are enough for."""
+    bench = Bench(max_attempts=5)
+    with pytest.raises(Unparseable):
+        bench.ask(down, down, unreadable)
+    assert bench.calls == 3
+
+
+@pytest.mark.parametrize("trouble", [down, lambda: RateLimited("no", status=429, retry_after=-9.0)])
+def test_no_wait_counts_as_none(trouble: Callable[[], GatewayError]) -> None:
+    """The third try ends at 30.3 seconds, beyond the bound by less than one."""
+    bench = Bench(max_attempts=9, max_retry_time=30.0)
+    with pytest.raises(GatewayError):
+        bench.ask(trouble, takes=9.6)
+    assert bench.calls == 3
 
 
 def test_one_attempt_says_nothing_of_how_often() -> None:

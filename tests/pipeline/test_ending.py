@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from etl.pipeline.ending import CLAIMS, Ending
@@ -40,3 +41,116 @@ def test_an_empty_list_without_an_anchor_is_asked_until_it_is_taken_as_it_is() -
         assert ending.doubt()
     ending.saw(page(None))
     assert not ending.doubt() and not ending.proved
+
+
+def full(after: str | None, *ids: str) -> PageRows:
+    return page(after, *ids, more=True)
+
+
+def test_the_last_two_jobs_are_remembered() -> None:
+    ending = Ending()
+    assert ending.saw(full(None, "a", "b"))
+    assert ending.saw(full("b", "c", "d"))
+    assert (ending.cursor, ending.unproved) == ("c", "d")
+    assert ending.saw(page("d", "e"))
+    assert (ending.cursor, ending.unproved) == ("d", "e")
+
+
+def test_a_single_job_has_none_before_it() -> None:
+    ending = Ending()
+    assert ending.unproved is None
+    assert ending.saw(page(None, "a"))
+    assert (ending.cursor, ending.unproved) == (None, "a")
+
+
+def test_the_last_job_shown_again_proves_the_end_of_a_page_with_room() -> None:
+    ending = Ending()
+    ending.saw(full(None, "a", "b"))
+    assert not ending.proved
+    assert not ending.saw(page("a", "b", more=True))
+    assert ending.proved and ending.unproved is None and not ending.doubt()
+
+
+def test_a_full_page_proves_an_end_only_where_it_says_so() -> None:
+    ending = Ending()
+    ending.saw(full(None, "a", "b"))
+    assert not ending.saw(full("x", "a", "b"))
+    assert not ending.proved and ending.unproved == "b"
+    assert not ending.saw(page("x", "a", "b"))
+    assert ending.proved
+
+
+def test_nothing_behind_the_job_shown_again_proves_it() -> None:
+    for after, proved in (("b", True), ("a", False)):
+        ending = Ending()
+        ending.saw(full(None, "a", "b"))
+        ending.saw(full("x", "a", "b"))
+        assert not ending.saw(page(after))
+        assert ending.proved == proved
+
+
+def test_nothing_behind_a_job_that_was_not_shown_again_proves_nothing() -> None:
+    ending = Ending()
+    ending.saw(full(None, "a", "b"))
+    assert not ending.saw(page("b"))
+    assert not ending.proved and ending.unproved == "b"
+
+
+def test_a_job_before_the_last_one_shown_again_is_nothing_new() -> None:
+    ending = Ending()
+    ending.saw(full(None, "a", "b"))
+    assert not ending.saw(page("x", "b", "a"))
+    assert not ending.proved and (ending.cursor, ending.unproved) == ("a", "b")
+
+
+def test_an_end_is_doubted_six_times_and_anew_behind_each_new_job() -> None:
+    ending = Ending()
+    ending.saw(full(None, "a", "b"))
+    for _ in range(6):
+        assert ending.doubt()
+    assert not ending.doubt()
+    ending.saw(page("b", "c"))
+    for _ in range(6):
+        assert ending.doubt()
+    assert not ending.doubt()
+
+
+def test_an_anchor_counts_once_it_was_doubted_and_only_from_itself() -> None:
+    ending = Ending("z")
+    assert ending.unproved == "z"
+    assert ending.doubt()
+    ending.saw(page("y"))
+    assert not ending.proved
+    ending.saw(page("z"))
+    assert ending.proved
+
+
+def test_items_that_are_no_jobs_behind_the_job_shown_again() -> None:
+    def odd(more: bool, *items: bytes) -> PageRows:
+        raw = RawPage(
+            PageRequest("b", "asc", 2), items, None, None, more, None, datetime(2026, 1, 1, tzinfo=UTC)
+        )
+        return transform_page(raw, Options(), source_provider=None)
+
+    for rows, again, proved in (
+        (odd(True, b"5"), True, True),
+        (odd(False, b"5", b"6"), True, True),
+        (odd(True, b"5", b"6"), True, False),
+        (odd(True, b"5"), False, False),
+    ):
+        ending = Ending()
+        ending.saw(full(None, "a", "b"))
+        if again:
+            ending.saw(full("x", "a", "b"))
+        assert not ending.saw(rows)
+        assert ending.proved == proved
+
+
+def test_where_ids_are_no_cursors_what_led_to_the_last_page_is_one() -> None:
+    ending = Ending()
+    ending.saw(replace(full("k1", "a", "b"), page=replace(full("k1", "a", "b").page, apart=True)))
+    assert ending.cursor == "k1"
+    ending.saw(replace(page("k2"), page=replace(page("k2").page, apart=True)))
+    assert ending.cursor == "k1"
+    ending.saw(full("b", "c", "d"))
+    assert ending.cursor == "c"

@@ -104,6 +104,14 @@ def test_the_middle_of_a_page_says_where_it_stands() -> None:
         guard.check(page(0, 4, 99, after="f", names="ghi"))
 
 
+def test_the_middle_is_the_job_in_the_middle() -> None:
+    guard = Guard("asc")
+    guard.check(page(0, 0, 5, 9, 9, names="abcde"))
+    guard.check(page(5, 5, 5, 6, 6, after="e", names="fghij"))
+    with pytest.raises(OrderIgnored):
+        guard.check(page(4, 4, 4, 9, 9, after="j", names="klmno"))
+
+
 def test_two_times_do_not_say_where_a_page_stands() -> None:
     guard = Guard("asc")
     guard.check(page(5, 5, 5, names="abc"))
@@ -143,16 +151,15 @@ def test_a_cursor_that_leads_back() -> None:
     assert "the gateway's cursor does not move" in str(found.value.hint)
 
 
-def test_a_cursor_that_stays_and_is_long() -> None:
-    cursor = "b" + "x" * 200
-    items = (msgspec.json.encode({"id": cursor, "object": "video"}),)
-    asked = PageRequest(cursor, "asc", 10)
-    raw = RawPage(asked, items, None, None, True, None, NOON, leads_to=cursor)
+@pytest.mark.parametrize(("length", "shown"), [(99, 99), (100, 100), (101, 100)])
+def test_a_cursor_that_stays_is_shown_up_to_a_length(length: int, shown: int) -> None:
+    cursor, again = "x" * length, "".join(["x"] * length)  # equal, and not the same
+    asked, items = PageRequest(cursor, "asc", 10), (msgspec.json.encode({"id": cursor, "object": "video"}),)
+    raw = RawPage(asked, items, None, None, True, None, NOON, leads_to=again)
     with pytest.raises(RepeatedPage) as found:
         Guard("asc").check(transform_page(raw, Options(), source_provider=None))
-    assert (
-        str(found.value) == f"the page after {'b' + 'x' * 99 + '…'!r} leads back to {'b' + 'x' * 99 + '…'!r}"
-    )
+    text = repr("x" * shown + ("…" if length > shown else ""))
+    assert str(found.value) == f"the page after {text} leads back to {text}"
 
 
 def test_a_full_page_of_items_without_ids() -> None:
