@@ -194,7 +194,12 @@ class Worker:
         return Store(
             self.engine,
             source_id,
-            Lease(source_id, worker_name(), self.config.lease.seconds, job=job),
+            Lease(
+                source_id,
+                worker_name(self.config.lease.seconds),
+                self.config.lease.seconds,
+                job=job,
+            ),
             kind=kind,
             clock=self._clock,
             sleep=self._make_nap(stop),

@@ -97,6 +97,7 @@ class SourceStatus:
     gaps: tuple[CoverageGap, ...]
     retired_at: datetime | None = None
     retired_reason: str | None = None
+    moves_by_id: bool = False  # a job's status in the list moves only when the job is read by id
 
     @property
     def open_gaps(self) -> list[CoverageGap]:
@@ -189,6 +190,7 @@ def _source_status(
         gaps=tuple(gaps),
         retired_at=row.retired_at,
         retired_reason=row.retired_reason,
+        moves_by_id='"moves_by_id":true' in (row.learned or ""),
     )
 
 

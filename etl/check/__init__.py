@@ -3,6 +3,6 @@
 from etl.check.database import check_database, require_declared
 from etl.check.finding import Finding
 from etl.check.source import Probe
-from etl.check.upstream import check_upstream
+from etl.check.upstream import check_statuses, check_upstream
 
-__all__ = ["Finding", "Probe", "check_database", "check_upstream", "require_declared"]
+__all__ = ["Finding", "Probe", "check_database", "check_statuses", "check_upstream", "require_declared"]

@@ -20,3 +20,16 @@ def check_upstream(status: SourceStatus) -> Iterator[Finding]:
     elif evidence := retirement_evidence(status):
         hint = f"if it is gone for good: bifrost-etl source retire {name}"
         yield Finding("upstream", False, f"seems to be gone: {evidence}", hint, name)
+
+
+def check_statuses(status: SourceStatus, rereads: int) -> Iterator[Finding]:
+    """Nothing, unless a sync found out that jobs stand still in the list until they are read by id.
+    `rereads`: so many are read by id in a run."""
+    if status.moves_by_id:
+        said = "a job moves in this list only when it is read by id"
+        if rereads:
+            detail = f"{said}: each sync reads up to {rereads} open ones so"
+            yield Finding("statuses", True, detail, None, status.source)
+        else:
+            hint = "set rereads_per_run to about as many jobs as are open at a time"
+            yield Finding("statuses", False, f"{said}, and rereads_per_run is 0", hint, status.source)

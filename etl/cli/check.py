@@ -80,7 +80,7 @@ def _find_problems(settings: CommandSettings, config: ConfigFile, names: Sequenc
 
 def _check_sources(config: Config, chosen: Sequence[Source]) -> Iterator[Finding]:
     from etl.app import App
-    from etl.check import Finding, Probe, check_upstream
+    from etl.check import Finding, Probe, check_statuses, check_upstream
     from etl.errors import EtlError
 
     if not chosen:
@@ -99,6 +99,7 @@ def _check_sources(config: Config, chosen: Sequence[Source]) -> Iterator[Finding
                 yield from check_upstream(status)
                 if status.retired_at is not None:
                     continue  # an archive is not asked
+                yield from check_statuses(status, source.rereads_per_run)
             with app.worker.gateway(source) as gateway:
                 probed.append(Probe(source, gateway))
                 yield from probed[-1].findings()

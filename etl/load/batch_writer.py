@@ -186,7 +186,7 @@ class BatchWriter:
         book.close_read(lanes)
         book.note(batch.gaps, batch.probed)
         if state.checkpoint is None:
-            book.joined(everything=batch.complete and run.kind == "reconcile")
+            book.joined(everything=batch.complete and batch.scan is not None)
         elif state.complete_run_id is not None and state.checkpoint != before:
             book.hold(state.checkpoint.get("below", []), state.complete_run_id)
         now.gaps = book.present()

@@ -130,8 +130,15 @@ class GapBook:
         meet again is readable, or gone."""
         over = [gap for gap in self._gaps if gap.kind == "interrupted"]
         if everything:
-            over += [gap for gap in self._gaps if gap.kind == "unreadable" and gap.id not in self._met]
+            unmet = [gap for gap in self._gaps if gap.id not in self._met]
+            over += [gap for gap in unmet if gap.kind == "unreadable" or self._is_listed(gap)]
         self._delete_gaps(over)
+
+    def _is_listed(self, gap: OpenGap) -> bool:
+        """Both of its ends are listed, so that what lies between was read with everything."""
+        ends = [end for end in (gap.below, gap.above) if end is not None]
+        known = lookup.known_jobs(self._conn, self._source_id, ends)
+        return len(ends) == 2 and len(known) == 2 and not any(job.unlisted for job in known.values())
 
     def note(self, gaps: Sequence[Gap], probed: Sequence[int]) -> None:
         """Open these gaps, and note of recorded ones that the gateway was asked for them in vain."""

@@ -31,6 +31,9 @@ _NOW = {
 
 #: No lease is longer. One that ends later was written before the database's clock was put back.
 LONGEST = timedelta(hours=1, minutes=1)
+#: Of a holder whose name says how long its leases are, one may end so many times later than that: whoever
+#: lives renews it before another third has passed, and a clock that was put a little need not cost a run.
+_CLOCK_MARGIN = 2
 
 
 # Put together once: every transaction begins with them.
@@ -43,9 +46,19 @@ _TAKE = (
 )
 
 
-def worker_name() -> str:
-    """Host (with its boot and its namespace of processes), process and a nonce: unique for every holder."""
-    return f"{_host_name()}:{os.getpid()}:{secrets.token_hex(4)}"
+def worker_name(seconds: float | None = None) -> str:
+    """Host (with its boot and its namespace of processes), process and a nonce: unique for every holder. It
+    ends with how long its leases are, in whole seconds."""
+    length = "" if seconds is None else f"~{math.ceil(seconds)}"
+    return f"{_host_name()}:{os.getpid()}:{secrets.token_hex(4)}{length}"
+
+
+def longest_lease(holder: str) -> timedelta:
+    """How far ahead of the database's clock a lease of this holder ends, unless that clock was put back."""
+    _, mark, length = holder.partition(".")[0].rpartition(":")[2].rpartition("~")
+    return (
+        min(LONGEST, _CLOCK_MARGIN * timedelta(seconds=int(length))) if mark and length.isdigit() else LONGEST
+    )
 
 
 @cache
@@ -196,7 +209,7 @@ class Lease:
     def _refuse_if_alive(self, row: sa.Row[tuple[int, str, int, datetime, datetime]], now: datetime) -> None:
         if row.holder in (None, self.holder) or is_dead(row.holder) or self._is_earlier(row.holder):
             return
-        if row.expires_at is not None and now < row.expires_at <= now + LONGEST:
+        if row.expires_at is not None and now < row.expires_at <= now + longest_lease(row.holder):
             raise LeaseHeld(
                 f"{row.holder} is writing this source",
                 hint=f"its lease ends at {row.expires_at:%Y-%m-%d %H:%M:%S} UTC if it does not renew it",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -137,3 +139,11 @@ def test_a_file_that_everybody_may_read_is_told_of(configured: Command):
     assert "mode 0644" in found["detail"] and f"chmod o-rwx {file.name}" in found["hint"]
     file.chmod(0o640)
     assert "privacy" not in {one["what"] for one in configured("check", "--json").json["findings"]}
+
+
+def test_a_list_that_moves_by_id_is_named(configured: Command, gateway: Simulator):
+    configured("sync")
+    with closing(sqlite3.connect(configured.folder / "etl.db")) as conn, conn:
+        conn.execute("""UPDATE sync_state SET learned = '{"moves_by_id":true}'""")
+    done, found = probe(configured, gateway)
+    assert done.code == 0 and "only when it is read by id" in found["statuses"]["detail"]

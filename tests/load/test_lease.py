@@ -139,3 +139,25 @@ def test_an_earlier_attempt_at_the_same_job_is_not_waited_for_and_is_fenced_off(
     with pytest.raises(LeaseLost):
         write(engine, frozen)
     write(engine, second, last=True)
+
+
+@pytest.mark.parametrize(("back", "is_held"), [(30, True), (90, False), (1800, False)])
+def test_a_clock_that_was_put_back_holds_up_a_killed_writer_s_lease_no_longer_than_two_of_them(
+    engine: sa.Engine, source_id: int, back: int, is_held: bool
+) -> None:
+    """`back`: seconds. The writer ran on another host, so that nobody knows that it is dead."""
+    host, _, rest = worker_name(60).partition(":")
+    gone, one = Lease(source_id, f"else-{host}:{rest}", 60), Lease(source_id, worker_name(60), 60)
+    look(engine, gone)
+    write(engine, gone)
+    with engine.begin() as conn:
+        ends = datetime.now(UTC) + timedelta(seconds=60 + back)
+        conn.execute(sa.update(leases).values(expires_at=ends))
+    if is_held:
+        with pytest.raises(LeaseHeld):
+            look(engine, one)
+    else:
+        look(engine, one)
+        write(engine, one)
+        with pytest.raises(LeaseLost):
+            write(engine, gone)

@@ -7,12 +7,13 @@ import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from etl.schema.tables import sync_state
+from etl.schema.tables import coverage_gaps, sync_state
 from tests.logs.site import Site, site
 from tests.support.foreign_gateway import Answer, ForeignGateway
 
@@ -43,7 +44,7 @@ class Gate(ForeignGateway):
             return 400, {"error": refusal | {"param": "provider"}}
         if self.kind == "bifrost" and path.endswith("/v1/videos") and "provider" not in query:
             return 400, NO_PROVIDER
-        if path == "/v1/videos" and query.get("after", "v000:runway") not in self.jobs:
+        if path == "/v1/videos" and "after" in query and query["after"] not in self.jobs:
             return 404, {"is_bifrost_error": False, "error": {"message": "no such video"}}
         status, said = super().answer(path, query, authorization)
         if self.kind == "bifrost" and status == 200 and isinstance(said, dict):
@@ -294,3 +295,33 @@ def test_a_cap_that_moves_within_a_run_hides_nothing_from_a_tick(migrated_url: s
             made.grow(60)
             s.ok()
             assert stored(s) == set(made.jobs)
+
+
+@pytest.mark.parametrize(
+    "listed", [True, False], ids=["both ends are listed", "the list forgot its beginning"]
+)
+def test_a_gap_between_two_listed_jobs_closes_when_everything_was_read(
+    migrated_url: str, listed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was opened while the list showed its newest page only, and accepted; then a reconcile read all, in
+    several pieces."""
+    monkeypatch.setattr("etl.pipeline.reconcile.MIN_SEGMENT", 5)
+    made = Gate()
+    made.grow(40)
+    ids = list(made.jobs)
+    with site(made, migrated_url, page_size=10, concurrency=2) as s:
+        s.ok()
+        with s.app.engine.begin() as conn:
+            gap = {"source_id": 1, "run_id": 1, "kind": "window", "reason": "moved on"}
+            ends = {"last_known_job_id": ids[5], "oldest_listed_job_id": ids[33]}
+            now = datetime.fromtimestamp(made.now, UTC)
+            conn.execute(
+                sa.insert(coverage_gaps).values(
+                    **gap, **ends, detected_at=now, probed_at=now, accepted_at=now
+                )
+            )
+        for job_id in [] if listed else ids[:15]:
+            del made.jobs[job_id]
+        result = s.app.reconcile()[0]
+        assert result.status == "ok", result.error
+        assert len(s.rows("coverage_gaps")) == (0 if listed else 1)
