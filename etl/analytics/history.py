@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 import sqlalchemy as sa
 
@@ -23,15 +24,17 @@ NEAREST = 5
 SHORTEST = 6
 #: From this likeness on (0 to 1) an id is offered for another; also one that begins the same.
 ALIKE = 0.5
+#: Ids with the same beginning that are counted.
+_COUNTED = 1000
 #: Of how many of the newest changes the liveliest job is chosen.
 _NEWEST = 2000
 
 
 class UnknownJob(ConfigError):
-    """No source has a job of this id; `nearest` are stored ids that look like it."""
+    """No source has a job of this id, or several ids begin so; `nearest` are stored ids that look like it."""
 
-    def __init__(self, job_id: str, nearest: tuple[str, ...], hint: str) -> None:
-        super().__init__(f"no job {job_id!r} in the database", hint=hint)
+    def __init__(self, what: str, nearest: tuple[str, ...], hint: str) -> None:
+        super().__init__(what, hint=hint)
         self.nearest = nearest
 
 
@@ -99,15 +102,15 @@ def similar_ids(engine: sa.Engine, job_id: str) -> list[str]:
 
 
 def _meant(conn: sa.Connection, job_id: str, ids: Sequence[int]) -> str | None:
-    """The stored id that is meant: this one, this one of one provider, or the only one that begins so."""
-    if not job_id:
-        return None
-    for beginning in (job_id, f"{job_id}:"):
-        found = _beginning_with(conn, beginning, ids, 2)
-        if job_id in found:
-            return job_id
-        if len(found) == 1 and (beginning != job_id or len(job_id) >= SHORTEST):
-            return found.pop()
+    """The stored id that is meant: this one, this one of one provider, or the only one that begins so.
+    Ids are stored as the gateway escapes them, and may be typed as the provider writes them."""
+    for typed in dict.fromkeys((job_id, quote(job_id, safe=":"), quote(job_id, safe=""))) if job_id else ():
+        for beginning in (typed, f"{typed}:"):
+            found = _beginning_with(conn, beginning, ids, 2)
+            if typed in found:
+                return typed
+            if len(found) == 1 and (beginning != typed or len(typed) >= SHORTEST):
+                return found.pop()
     return None
 
 
@@ -178,14 +181,23 @@ def _describe_change(before: sa.Row[Any] | None, row: sa.Row[Any]) -> Change:
 
 def _unknown_job(conn: sa.Connection, job_id: str, ids: Sequence[int]) -> ConfigError:
     if conn.scalar(sa.select(video_jobs.c.job_id).where(video_jobs.c.source_id.in_(ids)).limit(1)) is None:
-        return UnknownJob(job_id, (), "nothing has been synced yet; run: bifrost-etl sync")
+        hint = "nothing has been synced yet; run: bifrost-etl sync"
+        return UnknownJob(f"no job {job_id!r} in the database", (), hint)
     near = tuple(_nearest_ids(conn, job_id, ids))
-    return UnknownJob(job_id, near, f"nearest: {', '.join(near)}" if near else "no stored id looks like it")
+    if (many := len(_beginning_with(conn, job_id, ids, _COUNTED + 1))) > 1:
+        number = f"more than {_COUNTED:,}" if many > _COUNTED else str(many)
+        hint = f"type more of the id; the first are {', '.join(near)}"
+        return UnknownJob(f"{number} jobs begin with {job_id!r}", near, hint)
+    hint = f"nearest: {', '.join(near)}" if near else "no stored id looks like it"
+    return UnknownJob(f"no job {job_id!r} in the database", near, hint)
 
 
 def _nearest_ids(conn: sa.Connection, job_id: str, ids: Sequence[int]) -> list[str]:
-    """Stored ids around `job_id` in sort order, likest first: two index look-ups, whatever the size."""
+    """Stored ids that begin so; where none does, those around `job_id` in sort order, likest first: a few
+    index look-ups, whatever the size."""
     column = video_jobs.c.job_id
+    if job_id and (begin := _beginning_with(conn, job_id, ids, NEAREST)):
+        return sorted(begin)[:NEAREST]
     near: set[str] = set()
     for source_id in ids:
         for beyond, order in ((column >= job_id, column), (column < job_id, column.desc())):

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 
-from etl.analytics.history import UnknownJob, read_history
+from etl.analytics.history import NEAREST, UnknownJob, read_history
 from etl.db.engine import write_transaction
 from tests.support.feed_history import Writer, add_source
 
@@ -22,16 +22,20 @@ IDS = [
 
 @pytest.fixture
 def engine_with_ids(engine: sa.Engine) -> sa.Engine:
-    Writer(engine, add_source(engine, "a")).step(new=len(IDS), changes=0)
+    rename_jobs(engine, IDS)
+    return engine
+
+
+def rename_jobs(engine: sa.Engine, ids: list[str]) -> None:
+    Writer(engine, add_source(engine, "a")).step(new=len(ids), changes=0)
     with write_transaction(engine) as conn:
         stored = conn.scalars(sa.text("SELECT job_id FROM video_jobs ORDER BY job_id")).all()
-        for old, new in zip(stored, IDS, strict=True):
+        for old, new in zip(stored, ids, strict=True):
             for table in ("video_jobs", "video_job_versions"):
                 conn.execute(
                     sa.text(f"UPDATE {table} SET job_id = :new WHERE job_id = :old"),
                     {"old": old, "new": new},
                 )
-    return engine
 
 
 @pytest.mark.parametrize(
@@ -58,3 +62,20 @@ def test_an_id_that_lacks_its_end_means_one_job(engine_with_ids: sa.Engine, type
 def test_what_may_mean_several_jobs_or_none_is_unknown(engine_with_ids: sa.Engine, typed: str) -> None:
     with pytest.raises(UnknownJob):
         read_history(engine_with_ids, typed)
+
+
+def test_a_beginning_that_several_ids_have_says_so(engine: sa.Engine) -> None:
+    """Ids beside them in the order look likelier to a comparison of texts, and do not begin so."""
+    ids = [f"video_6b09{n:02x}aa:openai" for n in range(12)] + ["video_6b08f:openai", "video_6b0a:openai"]
+    rename_jobs(engine, ids)
+    with pytest.raises(UnknownJob, match="12 jobs begin with 'video_6b09'") as refused:
+        read_history(engine, "video_6b09")
+    assert refused.value.nearest == tuple(ids[:NEAREST])
+    assert refused.value.hint is not None and "more of the id" in refused.value.hint
+
+
+def test_an_id_as_the_provider_writes_it(engine: sa.Engine) -> None:
+    rename_jobs(engine, ["gen%2Fvideo_889fd4:runway", "a%2Bb%20c%3Ad:runway"])
+    for typed in ("gen/video_889fd4:runway", "gen/video_889fd4", "gen/video_8", "gen%2Fvideo_889fd4"):
+        assert [job.job_id for job in read_history(engine, typed)] == ["gen%2Fvideo_889fd4:runway"]
+    assert [job.job_id for job in read_history(engine, "a+b c:d")] == ["a%2Bb%20c%3Ad:runway"]
