@@ -66,7 +66,8 @@ def parse_moment(text: str, now: datetime, zone: str, *, end: bool = False) -> d
     try:
         found = _parse_moment(text.strip(), now, ZoneInfo(zone), end)
     except (ValueError, OverflowError):
-        if _LENGTH.fullmatch(positive := text.strip().lower().removeprefix("-")):
+        sign, positive = text.strip()[:1], text.strip()[1:].lower()
+        if sign == "-" and _LENGTH.fullmatch(positive):
             hint = f"write {positive}: a length of time is already counted back from now"
             raise NoTime(f"{text!r} is a negative length of time", hint) from None
         raise NoTime(f"{text!r} is not a date, a time or a length of time", MOMENTS) from None

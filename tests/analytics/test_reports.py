@@ -167,10 +167,16 @@ def test_times_as_people_say_them(text, end, meant):
     assert parse_moment(text, NOW, "Europe/Berlin", end=end) == meant
 
 
-@pytest.mark.parametrize("text", ["soon", "", "2026-13-01", "7y", "-3d", "999999w"])
+@pytest.mark.parametrize("text", ["soon", "", "2026-13-01", "7y", "999999w", "-3", "--3d"])
 def test_what_is_no_time(text):
     with pytest.raises(ConfigError, match="not a date, a time or a length"):
         parse_moment(text, NOW, "UTC")
+
+
+def test_a_length_is_counted_back_already():
+    with pytest.raises(ConfigError, match="'-3D' is a negative length of time") as refused:
+        parse_moment("-3D", NOW, "UTC")
+    assert refused.value.hint == "write 3d: a length of time is already counted back from now"
 
 
 def test_prices_follow_configuration_and_publication(own_world):
