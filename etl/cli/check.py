@@ -29,9 +29,9 @@ def command(
 ) -> None:
     """Test configuration, database and gateway, and say what to do about each failure.
 
-    Sends about ten small requests to each source, and writes nothing. Unless sources are named, it looks at
-    what `run` needs, too: notifications, destinations of the feed and their packages, cron lines and zones.
-    ✓ is fine, ✗ is not, – could not be
+    Sends about ten small requests to each source. What it writes into the database, to see whether a sync
+    could, it takes back. Unless sources are named, it looks at what `run` needs, too: notifications,
+    destinations of the feed and their packages, cron lines and zones. ✓ is fine, ✗ is not, – could not be
     checked. Exits 0 without ✗, 2 when the configuration is wrong, 1 otherwise.
 
     --json prints {"ok", "findings": [{source: null or its name, what, result (ok, failed, unknown), detail,

@@ -139,7 +139,8 @@ def _show_erased(found: Erased, *, dry_run: bool, json: bool, sqlite: bool) -> N
         return
     print_line(f"{count_noun(jobs, 'job')} chosen")
     for table, count in rows.items():
-        print_line(f"{table}: {count_noun(count, 'row')} {'would lose' if dry_run else 'lost'} texts")
+        said = "would be erased" if dry_run else "erased"
+        print_line(f"{table}: texts of {count_noun(count, 'row')} {said}")
     if sqlite and not dry_run:
         print_line(
             "Pages that SQLite had freed before may still hold old texts: run `VACUUM` on the file when "

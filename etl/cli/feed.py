@@ -94,7 +94,14 @@ def _deliver_changes(config: Config, names: Sequence[str], redact: Redact, *, as
 
 def print_batch(destination: str, table: str, rows: int) -> None:
     """A line per batch: batches are large, so lines are few."""
-    print(f"{destination}: {table} {rows:,} rows", file=sys.stderr, flush=True)
+    print(f"{destination}: {describe_rows(table, rows)}", file=sys.stderr, flush=True)
+
+
+def describe_rows(table: str, rows: int) -> str:
+    """A small table that is delivered whole may have no rows."""
+    from etl.cli.output import count_noun
+
+    return f"{count_noun(rows, 'row')} into {table}" if rows else f"{table} is empty"
 
 
 def delivery_document(result: FeedResult, redact: Redact) -> dict[str, Any]:
@@ -109,7 +116,7 @@ def delivery_document(result: FeedResult, redact: Redact) -> dict[str, Any]:
 def show_one(result: FeedResult, redact: Redact) -> None:
     from etl.cli.output import BAD, GOOD, print_line
 
-    rows = ", ".join(f"{count:,} {table}" for table, count in result.rows.items())
+    rows = ", ".join(describe_rows(table, count) for table, count in result.rows.items())
     rows = rows or _NO_ROWS[result.status]
     print_line(f"{result.destination}: {result.status}, {rows}", BAD if result.error else GOOD)
     if result.error is not None:

@@ -107,6 +107,10 @@ def _describe_changes(change: Change) -> Iterator[str]:
     for field in change.changes:
         if field.field == "reported_status" and field.new == changed.get("status"):
             continue  # said already: it differs only where the gateway sends none
+        if field.old is None and field.new is None:  # its texts were erased since
+            if change.op != "erase":
+                yield f"{field.field}: changed; its texts were erased later"
+            continue
         yield f"{field.field}: {_show_value(field.old)} → {_show_value(field.new)}"
 
 

@@ -81,7 +81,9 @@ def command(
     print_line(f"✓ wrote {path}", GOOD)
     if not full:
         variable = re.findall(r"api_key: \$\{(\w+)\}", text)[0]
-        print_line(f"  next: export {variable}=…, then bifrost-etl check and bifrost-etl sync", DIM)
+        is_set = {variable, f"{variable}_FILE"} & ctx.ensure_object(CommandSettings).environ.keys()
+        first = "" if is_set else f"export {variable}=…, then "
+        print_line(f"  next: {first}bifrost-etl check and bifrost-etl sync", DIM)
 
 
 def _ask_answer(name: str, given: str | None) -> str:

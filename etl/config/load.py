@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from etl.config.model import Config
+from etl.config.needed import hint_where
 from etl.config.node import BROKEN, BothGiven, Node, Unset, read_variable, variable_file
 from etl.config.reader import Fields, Reader
 from etl.config.source import Source
@@ -79,9 +80,7 @@ def _parse_file(file: Path, environ: Mapping[str, str], reader: Reader) -> Node:
 def _config_error(problems: list[str], origin: str) -> ConfigError:
     count = len(problems)
     head = "" if count == 1 else f"{count} problems in the configuration\n"
-    return ConfigError(
-        head + "\n".join(sorted(problems, key=_line_of_problem)), hint=f"Configuration read from {origin}"
-    )
+    return ConfigError(head + "\n".join(sorted(problems, key=_line_of_problem)), hint=hint_where(origin))
 
 
 def _line_of_problem(problem: str) -> int:

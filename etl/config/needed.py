@@ -16,7 +16,14 @@ def require_secrets(origin: str, *records: Any) -> None:
     problems = list(dict.fromkeys(text for record in records for text in _find_missing(record)))
     if problems:
         head = "" if len(problems) == 1 else f"{len(problems)} secrets are missing\n"
-        raise ConfigError(head + "\n".join(problems), hint=f"Configuration read from {origin}")
+        raise ConfigError(head + "\n".join(problems), hint=hint_where(origin))
+
+
+def hint_where(origin: str) -> str:
+    """What to do about a fault of the configuration that was read from there."""
+    if origin.startswith("the environment"):
+        return "put it right in the environment, or let bifrost-etl init write a file"
+    return f"correct {origin}, or set the variables that it names"
 
 
 def _find_missing(value: Any) -> Iterator[str]:

@@ -79,7 +79,7 @@ def _end_of(one: ToldAlert, outlook: SpendOutlook, moment: datetime) -> News | N
 def _news_of(signal: Signal) -> News:
     text = (
         f"{signal.text}.\nThreshold: alerts.{signal.threshold} {signal.limit:g}; now {signal.value:.3g}. "
-        f"Its end is told below {CALM * signal.limit:.3g}."
+        f"A message follows when it is back below {CALM * signal.limit:.3g}."
     )
     kind, _ = _kinds_of(signal.threshold)
     return News(kind, f"{signal.threshold} {signal.subject}", signal.text, text)

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from etl.config import stale_after
 from etl.records import time_elapsed
 from etl.scheduler.news import News
+from etl.times import span_text
 
 
 class StaleWatch:
@@ -44,7 +45,7 @@ class StaleWatch:
             elif name not in self._stale:
                 self._stale.add(name)
                 known = "Last complete" if name in self._completed else "Nothing known since"
-                text = f"{known} {_clock_time(last)}, longer ago than {limit}."
+                text = f"{known} {_clock_time(last)}, more than {span_text(limit.total_seconds())} ago."
                 yield News("staleness", name, f"{name} is stale", text)
 
 

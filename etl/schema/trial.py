@@ -30,16 +30,17 @@ class _TakenBack(Exception):
     """Ends a transaction that must leave nothing."""
 
 
-def try_writing(engine: Engine) -> None:
-    """Writes what a sync writes, and takes it back. Raises StorageError's tree: what the database refuses."""
+def try_writing(engine: Engine) -> str:
+    """Writes what a sync writes, and takes it back: says what it did. Raises StorageError's tree: what the
+    database refuses."""
     revision = migrate.current_revision(engine)
     _require_room(engine)
     if revision is None:
-        _try_creating(engine)
-        return
+        return _try_creating(engine)
     with suppress(_TakenBack), write_transaction(engine) as connection:
         _try_rows(connection)
         raise _TakenBack
+    return "rows were written into each table, and taken back"
 
 
 def _require_room(engine: Engine) -> None:
@@ -55,12 +56,12 @@ def _require_room(engine: Engine) -> None:
         )
 
 
-def _try_creating(engine: Engine) -> None:
+def _try_creating(engine: Engine) -> str:
     with engine.connect() as connection:  # only a connection tells MariaDB from MySQL
         family = connection.dialect.name
     if family in ("mysql", "mariadb"):
         _try_scratch_table(engine)
-        return
+        return f"a table {_SCRATCH} was created, a row was written into it, and it was dropped"
     with (
         suppress(_TakenBack),
         write_transaction(engine) as connection,
@@ -69,6 +70,7 @@ def _try_creating(engine: Engine) -> None:
         migrate.create_new(connection)
         _try_rows(connection)
         raise _TakenBack
+    return "the tables were created, rows were written into each, and all of it was taken back"
 
 
 def _try_rows(connection: sa.Connection) -> None:

@@ -98,3 +98,9 @@ def test_whoever_ends_the_input_is_told(command: Command):
     code, shown = command.on_terminal("init", typed=b"http://gateway:8080\n\x04")
     assert code == 2 and "nothing was done" in shown and "--help" in shown and "Aborted" not in shown
     assert not (command.folder / "bifrost-etl.yaml").exists()
+
+
+def test_it_asks_for_no_variable_that_is_set(command: Command):
+    assert "next: export OF_NOBODY=…" in command("init", "--api-key-env", "OF_NOBODY").out
+    set_now = command("init", "--force", "--api-key-env", "OF_SOMEBODY", OF_SOMEBODY="k")
+    assert "next: bifrost-etl check" in set_now.out

@@ -39,7 +39,8 @@ def test_a_good_database_stays_as_it_is(engine: sa.Engine, engine_url: str) -> N
 def test_an_empty_database_stays_empty(database: str, database_url: str, tmp_path: Path) -> None:
     if database == "sqlite":
         (tmp_path / "etl.db").touch()
-    assert findings(database_url)["writing"].good
+    writing = findings(database_url)["writing"]
+    assert writing.good and "created" in writing.detail, "it does not write into tables that are not there"
     assert counts(database_url) == {}
 
 

@@ -39,7 +39,7 @@ def test_feed_and_its_status(command):
     assert before["sources"][0]["lag_seconds"] >= 0
     done = command("feed", "lake")
     assert done.code == 0, done.all
-    assert "lake: ok, " in done.out and "40 video_job_versions" in done.out
+    assert "lake: ok, " in done.out and "40 rows into video_job_versions" in done.out
     assert "lake: nothing" not in done.out
     assert "nothing new" in command("feed", "lake").out
     shown = command("feed", "status", "lake")

@@ -100,7 +100,7 @@ def test_destinations_that_hold_earlier_versions_are_named(
     assert "lake, house" not in capsys.readouterr().out
     assert main(["erase", "--prompt-match", "zebraquux", "--yes"]) == 0
     said = capsys.readouterr().out
-    assert "delivered to lake, house before still holds these texts" in said and "docs/erase.md" in said
+    assert "delivered to lake, house still holds these texts" in said and "docs/erase.md" in said
 
 
 @pytest.mark.parametrize(
@@ -136,3 +136,13 @@ def test_what_matches_nothing_is_no_success(
     assert all(part.replace("ID", whole) in told.err for part in said), told.err
     assert "bob" not in told.err and "tell nobody" not in told.err
     assert told.out == "" and prompts(folder) == [WORDS] * 4
+
+
+def test_a_history_does_not_say_none_of_what_was_erased(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["erase", "--job", "video_1_0000001", "--yes"]) == 0
+    assert "video_jobs: texts of 1 row erased" in capsys.readouterr().out
+    assert main(["history", "video_1_0000001"]) == 0
+    told = capsys.readouterr().out
+    assert "prompt erased" in told and "none → none" not in told

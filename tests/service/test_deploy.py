@@ -77,6 +77,10 @@ def test_compose(tmp_path: Path):
     assert f":{config.service.port}" in service["ports"][0]
     assert int(service["stop_grace_period"].removesuffix("s")) > config.service.shutdown_timeout
     mounted = {item.split(":")[1] for item in service["volumes"]}
+    upgrade = compose["services"]["upgrade"]
+    assert upgrade["command"] == ["db", "upgrade"] and upgrade["image"] == service["image"]
+    assert service["depends_on"] == {"upgrade": {"condition": "service_completed_successfully"}}
+    assert service["image"] == f"bifrost-etl:{__version__}"
     assert service["command"] == ["run"] and service["environment"]["BIFROST_ETL_CONFIG"] in mounted
 
 

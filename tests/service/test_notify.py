@@ -104,6 +104,7 @@ def test_staleness_is_told_once_and_again_after_it_was_fresh():
     stale, again = "bifrost-etl warning: main is stale", "bifrost-etl recovery: main is fresh again"
     assert box.titles() == [stale, again, stale]
     assert box.severities == ["warning", "recovery", "warning"]
+    assert box.messages[0][1].endswith("UTC, more than 10m ago.")
 
 
 def test_a_slow_schedule_is_not_stale():
