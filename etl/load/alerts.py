@@ -18,6 +18,8 @@ from etl.schema.tables import alerts
 
 #: So long nobody else tells what one service has claimed; a notifier repeats nothing sooner.
 RETRY = timedelta(minutes=15)
+#: Failed runs in a row before somebody is told; a refused key is told at once.
+FAILURES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,16 @@ def drop_alert(engine: sa.Engine, alert: ToldAlert) -> None:
     """Its end was told, or nobody had heard of it. Raises StorageError."""
     with write_transaction(engine) as conn:
         conn.execute(sa.delete(alerts).where(_is(alert)))
+
+
+def outage_of(source: str, moment: datetime) -> ToldAlert:
+    """That runs of this source fail, as it is noted: one row from the failure's message to the recovery's."""
+    return ToldAlert("failed_runs", source, FAILURES, FAILURES, moment)
+
+
+def outage_told(source: str) -> sa.ColumnElement[bool]:
+    """Whether somebody was told that the source fails, and nobody of its recovery."""
+    return sa.exists().where(_is(outage_of(source, datetime.min)), alerts.c.told_at.is_not(None))
 
 
 def _claim(engine: sa.Engine, alert: ToldAlert, moment: datetime, condition: sa.ColumnElement[bool]) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from etl.db.engine import read_transaction, write_transaction
+from etl.load.alerts import outage_told
 from etl.load.lease import LONGEST, database_now
 from etl.schema.tables import leases, sources, sync_runs, sync_state, video_jobs
 
@@ -22,7 +23,7 @@ _REFUSED = ("Forbidden", "Unauthorized", "Unsupported")
 class Health:
     """One source. Instants are UTC; the lease is judged by the database's clock.
 
-    `failures` counts failed runs in a row. `changed` says that the last run found something new, `open_jobs`
+    `failures` counts failed runs in a row; `told` says that people know of them. `changed` says that the last run found something new, `open_jobs`
     that jobs are unfinished. `holder` writes it now and will hold it for `lease_left` more seconds at least.
     """
 
@@ -41,6 +42,7 @@ class Health:
     open_jobs: bool = False
     holder: str | None = None
     lease_left: float = 0.0
+    told: bool = False
 
     @property
     def abandoned(self) -> bool:
@@ -54,7 +56,7 @@ def read_health(engine: sa.Engine, name: str, open_since: datetime) -> Health | 
     Raises StorageError.
     """
     with read_transaction(engine) as conn:
-        row = conn.execute(_health_query(open_since).where(sources.c.name == name)).one_or_none()
+        row = conn.execute(_health_query(name, open_since)).one_or_none()
         return None if row is None else _health_of_row(row, database_now(conn))
 
 
@@ -154,7 +156,7 @@ def _is_newest_run() -> sa.ColumnElement[bool]:
     return sa.and_(sync_runs.c.source_id == sources.c.id, sync_runs.c.id == newest_id)
 
 
-def _health_query(open_since: datetime) -> sa.Select[Any]:
+def _health_query(name: str, open_since: datetime) -> sa.Select[Any]:
     jobs = video_jobs.c
     unfinished = sa.exists().where(
         jobs.source_id == sources.c.id,
@@ -171,12 +173,14 @@ def _health_query(open_since: datetime) -> sa.Select[Any]:
             sync_runs.c.worker,
             (sync_runs.c.jobs_inserted + sync_runs.c.jobs_updated).label("changes"),
             unfinished.label("open_jobs"),
+            outage_told(name).label("told"),
             leases.c.holder,
             leases.c.expires_at,
         )
         .join(sync_state, sync_state.c.source_id == sources.c.id)
         .outerjoin(leases, leases.c.source_id == sources.c.id)
         .outerjoin(sync_runs, _is_newest_run())
+        .where(sources.c.name == name)
     )
 
 
@@ -199,4 +203,5 @@ def _health_of_row(row: sa.Row[Any], now: datetime) -> Health:
         open_jobs=bool(row.open_jobs),
         holder=row.holder if is_held else None,
         lease_left=left if is_held else 0.0,
+        told=bool(row.told),
     )

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from etl.errors import DatabaseBusy, DatabaseUnavailable, SuspiciousScan, hint_of
+from etl.load.alerts import FAILURES
 from etl.load.source_health import Health
 from etl.records import RunResult
-
-#: Failed runs in a row before somebody is told; a refused key is told at once.
-FAILURES = 3
 
 NewsKind = Literal[
     "failure",
@@ -28,12 +26,13 @@ NewsKind = Literal[
 @dataclass(frozen=True, slots=True)
 class News:
     """`subject` is a source, `feed NAME`, `database`, or a threshold and what crossed it: the same news of it
-    is not repeated soon."""
+    is not repeated soon. `shared`: the database knows of it, so of several services one tells it."""
 
     kind: NewsKind
     subject: str
     title: str
     text: str
+    shared: bool = False
 
 
 def judge_run(
@@ -41,10 +40,13 @@ def judge_run(
 ) -> News | None:
     """What is worth telling about a run, if anything is. `failed` counts failed runs in a row, this one
     included; `alarm` says that this process has told of a failure of the source, and of no recovery since."""
-    source = result.source
-    troubled = before is not None and (before.failures >= FAILURES or before.disabled_at is not None)
-    if result.status == "ok" and (troubled or alarm):
-        return News("recovery", source, f"{source} works again", f"Run {result.run_id} succeeded.")
+    source, known = result.source, after or before
+    told = known is not None and known.told
+    disabled = before is not None and before.disabled_at is not None
+    failing = told or (before is not None and before.failures >= FAILURES)
+    if result.status == "ok" and (failing or disabled or alarm):
+        text, shared = f"Run {result.run_id} succeeded.", not (disabled or alarm)
+        return News("recovery", source, f"{source} works again", text, shared)
     if result.status != "failed" or _is_away(result, after):
         return None
     text = explain_failure(result)
@@ -53,8 +55,9 @@ def judge_run(
         return News("failure", source, title, text)
     if isinstance(result.error, SuspiciousScan):
         return News("failure", source, f"{source}: a reconcile looked wrong, so nothing was marked", text)
-    if failed == FAILURES:
-        return News("failure", source, f"{source} failed {FAILURES} times in a row", text)
+    if failed >= FAILURES and not told and not alarm:  # whoever ran them
+        counted = after is not None and after.failures >= FAILURES
+        return News("failure", source, f"{source} failed {FAILURES} times in a row", text, counted)
     return None
 
 

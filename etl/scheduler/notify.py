@@ -1,9 +1,9 @@
 """Tell people through Apprise: a source, the database or a feed fails, recovers, or has grown stale;
 a part of a list cannot be read, or can be read again; spend, failures or durations are unusual.
 
-Messages go out from a thread of their own: a mail server that hangs delays nobody. Failure and recovery are
-told when the count of failed runs in the database crosses the line, so of several services only one tells.
-What the database cannot count, because it is away, `Memory` counts.
+Messages go out from a thread of their own: a mail server that hangs delays nobody. Failures are counted in
+the database, whoever ran the source, and failure and recovery are claimed there, so that of several services
+only one tells. What the database cannot count, because it is away, `Memory` counts.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from etl.load.source_health import Health
 from etl.log import get_logger, make_visible
 from etl.records import RunResult, time_elapsed
 from etl.scheduler.news import FAILURES, News, NewsKind, judge_away, judge_gaps, judge_run
+from etl.scheduler.outages import Claim
 from etl.scheduler.staleness import StaleWatch
 
 __all__ = ["FAILURES", "Memory", "Message", "Notifier", "apprise_sender", "trial_message"]
@@ -94,15 +95,18 @@ class Notifier:
                 return
             self._thread.join(5)
 
-    def ended(self, result: RunResult, before: Health | None, after: Health | None) -> None:
-        """A run ended; the source stood so before it, and stands so now (None: unknown)."""
+    def ended(
+        self, result: RunResult, before: Health | None, after: Health | None, claim: Claim | None = None
+    ) -> None:
+        """A run ended; the source stood so before it, and stands so now (None: unknown). `claim` is asked
+        for what other services may tell, too."""
         with self.memory.lock:
             if after is not None:
                 self.memory.stale.learn({result.source: after.complete_at})
             found = [*self._of_database(result, after), *self._of_run(result, before, after)]
             found += judge_gaps(result, self.memory.gaps)
         for news in found:
-            self._queue_news(news, result.finished_at)
+            self._queue_news(news, result.finished_at, claim=claim if news.shared else None)
 
     def _of_database(self, result: RunResult, after: Health | None) -> list[News]:
         memory, name = self.memory, "database"
@@ -132,7 +136,7 @@ class Notifier:
             return []
         if news.kind == "recovery":
             memory.alarms.discard(source)
-        elif not counted:  # the database does not know that somebody was told
+        elif not news.shared:  # the database does not know that somebody was told
             memory.alarms.add(source)
         return [news]
 
@@ -167,11 +171,22 @@ class Notifier:
     def tells(self, kind: NewsKind) -> bool:
         return self._send is not None and kind.removesuffix("_closed") in self._notify.on
 
-    def _queue_news(self, news: News, moment: datetime, then: Callable[[], None] | None = None) -> None:
+    def _queue_news(
+        self,
+        news: News,
+        moment: datetime,
+        then: Callable[[], None] | None = None,
+        claim: Claim | None = None,
+    ) -> None:
         key = (news.kind, news.subject)
         with self.memory.lock:
             if not self.tells(news.kind) or _is_recent(self.memory.told.get(key), moment):
                 return
+        if claim is not None and self.tells("failure"):  # else there is no claim whose end could be told
+            then = claim(news, moment)
+            if then is None:
+                return
+        with self.memory.lock:
             self.memory.told[key] = moment
         severity = _SEVERITY[news.kind]
         title = make_visible(self._redact(f"bifrost-etl {severity}: {news.title}"), lines=False)

@@ -249,3 +249,10 @@ def test_a_gap_is_told_when_it_opens_and_when_it_is_read():
     box.notifier.ended(replace(run(at=NOW + timedelta(minutes=9)), gaps_closed=2), FINE, FINE)
     opened, closed = box.titles()
     assert "a part of the list cannot be read" in opened and "has been read" in closed
+
+
+def test_a_disabled_source_that_is_tried_again_is_not_told_again():
+    box = Box()
+    refused = replace(failing(4), disabled_at=NOW)
+    box.notifier.ended(run(Unauthorized("no")), refused, replace(refused, failures=5))
+    assert box.titles() == []
