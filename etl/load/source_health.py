@@ -23,8 +23,9 @@ _REFUSED = ("Forbidden", "Unauthorized", "Unsupported")
 class Health:
     """One source. Instants are UTC; the lease is judged by the database's clock.
 
-    `failures` counts failed runs in a row; `told` says that people know of them. `changed` says that the last run found something new, `open_jobs`
-    that jobs are unfinished. `holder` writes it now and will hold it for `lease_left` more seconds at least.
+    `failures` counts failed runs in a row; `told` says that people know of them. `changed` says that the last
+    run found something new, `open_jobs` that jobs are unfinished. `holder` writes it now and will hold it for
+    `lease_left` more seconds at least.
     """
 
     created_at: datetime

@@ -55,7 +55,7 @@ def judge_run(
         return News("failure", source, title, text)
     if isinstance(result.error, SuspiciousScan):
         return News("failure", source, f"{source}: a reconcile looked wrong, so nothing was marked", text)
-    if failed >= FAILURES and not told and not alarm:  # whoever ran them
+    if failed >= FAILURES and not (told or alarm or disabled):  # whoever ran them
         counted = after is not None and after.failures >= FAILURES
         return News("failure", source, f"{source} failed {FAILURES} times in a row", text, counted)
     return None

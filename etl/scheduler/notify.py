@@ -18,10 +18,11 @@ from typing import Any
 from etl.config import Notify
 from etl.errors import ConfigError, EtlError
 from etl.feed import FeedResult
+from etl.load.alerts import FAILURES
 from etl.load.source_health import Health
 from etl.log import get_logger, make_visible
 from etl.records import RunResult, time_elapsed
-from etl.scheduler.news import FAILURES, News, NewsKind, judge_away, judge_gaps, judge_run
+from etl.scheduler.news import News, NewsKind, judge_away, judge_gaps, judge_run
 from etl.scheduler.outages import Claim
 from etl.scheduler.staleness import StaleWatch
 
