@@ -139,7 +139,7 @@ def test_a_reconcile_reads_each_page_s_rows_a_few_times(
     measured: Measured, request: pytest.FixtureRequest
 ) -> None:
     small, large = (measured[jobs].reconcile for jobs in (SMALL, LARGE))
-    assert large.requests <= LARGE // PAGE + 2
+    assert large.requests <= LARGE // PAGE + 2 + 5  # and five that ask who answers
     assert large.effort / large.pages <= 1.2 * small.effort / small.pages
     if "sqlite" not in request.node.name:  # which counts steps, not rows
         assert large.effort / large.pages <= 5 * PAGE
