@@ -48,13 +48,13 @@ def parse_length(text: str) -> float:
 
 
 def span_text(seconds: float) -> str:
-    """`42s`, `12m`, `3h 10m`, `5d 2h`: two units at most, whole ones."""
-    whole = int(seconds)
-    for unit, size, part, smaller in (("d", 86400, "h", 3600), ("h", 3600, "m", 60), ("m", 60, "s", 1)):
-        if whole >= size:
-            rest = whole % size // smaller
-            return f"{whole // size:,}{unit}" + (f" {rest}{part}" if rest else "")
-    return f"{whole}s"
+    """`42s`, `12m`, `3h 10m`, `5d 2h`, `3d 20m`: two units at most, whole ones, none that is 0."""
+    rest, parts = int(seconds), []
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, rest = divmod(rest, size)
+        if count:
+            parts.append(f"{count:,}{unit}")
+    return " ".join(parts[:2]) or "0s"
 
 
 def parse_moment(text: str, now: datetime, zone: str, *, end: bool = False) -> datetime:

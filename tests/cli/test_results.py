@@ -126,7 +126,15 @@ def test_a_piped_table_is_aligned(capsys: pytest.CaptureFixture[str]):
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(None, "-"), (-5, "0s"), (59, "59s"), (3600, "1h"), (11400, "3h 10m"), (450000, "5d 5h")],
+    [
+        (None, "-"),
+        (-5, "0s"),
+        (59, "59s"),
+        (3600, "1h"),
+        (11400, "3h 10m"),
+        (450000, "5d 5h"),
+        (260400, "3d 20m"),
+    ],
 )
 def test_span(seconds: float | None, text: str):
     assert show_span(None if seconds is None else timedelta(seconds=seconds)) == text

@@ -29,6 +29,7 @@ _LABELS = {
     "started_at": "started",
     "total_seconds": "took",
     "duration_seconds": "took",
+    "average_seconds": "average time",
     "age_seconds": "age",
     "seconds_left": "left",
     "expected_at": "expected finish",

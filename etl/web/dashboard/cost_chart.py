@@ -44,7 +44,7 @@ def _costs_by_name(
     for row in (dict(zip(columns, values, strict=True)) for values in table.rows):
         if row["cost"] is None or row.get("currency", currency) != currency or row[span] is None:
             continue
-        name = " ".join(str(row[key]) for key in keys if row[key] is not None) or "not known"
+        name = " ".join(str(row[key]) for key in keys if row[key] is not None) or "–"
         of_name = costs.setdefault(name, {})
         of_name[row[span]] = of_name.get(row[span], 0.0) + float(row["cost"])
     return costs
