@@ -37,7 +37,8 @@ end
     'moderation': ['moderat', 'safety', 'policy', 'content_filter', 'blocked_content', 'flagged', 'sexual'],
     'quota': ['quota', 'rate_limit', 'rate limit', 'budget', 'billing', 'insufficient', 'too many requests'],
     'timeout': ['timeout', 'timed out', 'timed_out', 'deadline', 'expired'],
-    'invalid_input': ['invalid', 'unsupported', 'bad_request', 'bad request', 'validation', 'not allowed'],
+    'invalid_input': ['invalid', 'unsupported', 'bad_request', 'bad request', 'validation', 'not allowed',
+                      'input_image'],
     'provider_fault': ['internal', 'server_error', 'server error', 'unavailable', 'overload', 'upstream',
                        'generation_failed', 'processing_error', 'video_generation'],
 } -%}

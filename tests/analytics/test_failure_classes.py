@@ -30,6 +30,8 @@ def test_dbt_looks_for_the_same_words_in_the_same_order():
         (None, "Rate limit reached", "quota"),
         ("request_expired", "the deadline passed", "timeout"),
         ("invalid_prompt", "internal", "invalid_input"),
+        ("input_image_rejected", "The reference image is too large.", "invalid_input"),
+        ("input_image_rejected", "It shows what our safety system refuses.", "moderation"),
         ("video_generation_failed", None, "provider_fault"),
         ("x", "the cat sat on the mat", "unknown"),
         (None, None, "unknown"),
