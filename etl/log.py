@@ -227,7 +227,14 @@ def _common_processors() -> list[Processor]:
     from structlog import processors, stdlib
 
     stamp = processors.TimeStamper(fmt="iso", utc=True)
-    return [stdlib.add_log_level, stdlib.add_logger_name, stamp]
+    return [_leave_out_no_run, stdlib.add_log_level, stdlib.add_logger_name, stamp]
+
+
+def _leave_out_no_run(_logger: Any, _method: str, event: LogEvent) -> LogEvent:
+    """A run has its number from its first commit on."""
+    if event.get("run", 0) is None:
+        del event["run"]
+    return event
 
 
 def _dump_visibly(event: Any, **options: Any) -> str:

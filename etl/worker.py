@@ -117,7 +117,10 @@ class Worker:
         except Exception as error:  # noqa: BLE001 (a run's last seam: whatever comes is noted and told)
             fallen = never_began(source.name, kind, "failed", started, self._clock(), error)
             return self.fallen(source, fallen), False
-        self._note_outcome(source, result)
+        if result.run_id is not None or not isinstance(
+            result.error, GatewayError
+        ):  # else another's run counts
+            self._note_outcome(source, result)
         return result, result.status == "ok" and store.leaves_more(kind)
 
     def _run_stored(

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from etl.cli.output import count_noun, make_console, make_printable, on_terminal, show_number
+from etl.cli.output import count_noun, make_console, make_printable, on_terminal
 from etl.observer import Observer, Silent
 from etl.records import Counts, RunKind, RunResult
 
@@ -75,6 +75,10 @@ class Moving(Silent):
             task, completed=counts.jobs_seen, jobs=counts.jobs_seen, pages=counts.pages, rate=rate, note=""
         )
 
+    def reading(self, source: str, what: str, count: int) -> None:
+        if source in self._tasks:
+            self._update(self._tasks[source][0], note=f"{_count_read(what, count)} read")
+
     def waiting(self, source: str, error: Exception, seconds: float) -> None:
         if source in self._tasks:
             note = make_printable(self._redact(f"waiting {seconds:.0f}s: {error}"))
@@ -91,6 +95,11 @@ class Moving(Silent):
         self._bars.update(task, **fields)  # type: ignore[arg-type]
 
 
+def _count_read(what: str, count: int) -> str:
+    noun, _, rest = what.partition(" ")
+    return f"{count_noun(count, noun)} {rest}"
+
+
 class Plain(Silent):
     """Lines for a log file: waits, and every ten seconds how far a long run has come."""
 
@@ -103,12 +112,17 @@ class Plain(Silent):
         self._said[source] = self._now()
 
     def advanced(self, source: str, counts: Counts, seconds: float) -> None:
+        jobs, pages = count_noun(counts.jobs_seen, "job"), count_noun(counts.pages, "page")
+        self._print_seldom(source, f"{jobs}, {pages} so far")
+
+    def reading(self, source: str, what: str, count: int) -> None:
+        self._print_seldom(source, f"{_count_read(what, count)} read so far")
+
+    def _print_seldom(self, source: str, text: str) -> None:
         now = self._now()
         if now - self._said.get(source, now) >= PLAIN_EVERY:
             self._said[source] = now
-            self._print(
-                f"{source}: {count_noun(counts.jobs_seen, 'job')}, {show_number(counts.pages)} pages so far"
-            )
+            self._print(f"{source}: {text}")
 
     def waiting(self, source: str, error: Exception, seconds: float) -> None:
         if seconds >= WORTH_A_LINE:

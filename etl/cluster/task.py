@@ -178,6 +178,9 @@ class _Telling:
     def advanced(self, source: str, counts: Counts, seconds: float) -> None:
         self._tell("advanced", counts=asdict(counts), seconds=seconds)
 
+    def reading(self, source: str, what: str, count: int) -> None:
+        """Too many to tell."""
+
     def finished(self, result: RunResult) -> None:
         """The result itself says so."""
 

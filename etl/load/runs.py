@@ -71,11 +71,13 @@ def update_run(conn: sa.Connection, run_id: int, counts: Counts) -> None:
     conn.execute(_set_columns(*_COUNTS), {"run": run_id, **asdict(counts)})
 
 
-def close_run(conn: sa.Connection, run_id: int, token: int | None, how: RunEnd, at: datetime) -> None:
-    """End a run whose last commit failed: its counts stay what they were at the commit before."""
+def close_run(
+    conn: sa.Connection, run_id: int, token: int | None, how: RunEnd, counts: Counts, at: datetime
+) -> None:
+    """End a run whose last commit failed: `counts` are what they were at the commit before."""
     ours = (sync_runs.c.id == run_id, sync_runs.c.lease_token == token, sync_runs.c.status == "running")
     values = {name: storable_text(text) for name, text in asdict(how).items()}
-    conn.execute(sa.update(sync_runs).where(*ours).values(finished_at=at, **values))
+    conn.execute(sa.update(sync_runs).where(*ours).values(finished_at=at, **values, **asdict(counts)))
 
 
 def end_run(conn: sa.Connection, run_id: int, counts: Counts, how: RunEnd, at: datetime) -> None:

@@ -189,7 +189,7 @@ class Store:
                 token = self.lease.write(conn, last=True)
                 run_id = self._begin_run(conn, token)
             assert run_id is not None
-            runs.close_run(conn, run_id, token, how, self.clock())
+            runs.close_run(conn, run_id, token, how, self.committed.counts, self.clock())
             self.lease.release(conn)
         self.committed.run_id = run_id
 

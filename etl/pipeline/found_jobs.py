@@ -242,6 +242,7 @@ def _ask(run: Run, ids: Sequence[str], *, is_new: bool = False) -> list[Answer]:
 
 def _one(run: Run, job_id: str, *, is_new: bool) -> Answer:
     run.obey()
+    run.tell_reading("job by id")
     try:
         page = run.gateway.job(job_id)
         rows = run.pages.transform(_with_request(run, job_id, page) if is_new else page)

@@ -123,6 +123,7 @@ def _pages(run: Run, start: datetime | None) -> Iterator[tuple[LogPage, list[Log
     while True:
         run.obey()
         page = run.gateway.logs.page(since, offset, limit=ROWS_PER_PAGE)
+        run.tell_reading("row of the gateway's log", len(page.rows))
         rows = _decoded(run, page)
         _check(run, rows, since)
         ids = [row.request_id for row in rows]
@@ -218,6 +219,7 @@ def _needs_detail(row: LogRow) -> bool:
 
 def _detail(run: Run, row: LogRow) -> LogRow:
     run.obey()
+    run.tell_reading("row of the gateway's log by id")
     try:
         told = log_row(run.gateway.logs.row(row.request_id), run.options)
         return told if row.cost is None else told._replace(cost=row.cost)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime
@@ -58,6 +59,7 @@ class Run:
         self.shown: set[str] = set()  # jobs this run has seen on pages; kept for incremental runs only
         self.wanted: set[str] = set()  # jobs that are yet to be read one by one
         self.open_shown: set[str] = set()  # of these, the jobs that were shown open
+        self._readings = Counter[str]()
         self._stop = stop
         self._flushed = time.monotonic()
         mask = EchoMask([*source.credentials(), *gateway.source.credentials()])
@@ -211,6 +213,13 @@ class Run:
         """Kept with the next commit."""
         self.state.learned = self.state.learned.but(**found)
 
+    def tell_reading(self, what: str, count: int = 1) -> None:
+        """So many more of these were read, which no page of the list shows."""
+        with self._lock:
+            self._readings[what] += count
+            total = self._readings[what]
+        self.progress.reading(self.source.name, what, total)
+
     def flush(self) -> None:
         """Commit what was gathered."""
         with self._lock:
@@ -236,6 +245,15 @@ class Run:
         except Exception as refused:
             self._end_without_batch(how_it_ended(error or refused, redact))
             raise
+
+    def end_beside_another(self, error: Exception, redact: Callable[[str], str]) -> None:
+        """Another process wrote since this run began: all that is stored is that it ran, and how it ended."""
+        store = self.store
+        store.committed.counts.requests = self.gateway.requests
+        store.committed.counts.retries = self.gateway.retries
+        with suppress(EtlError):  # it writes still
+            store.read(store.lease.look)
+            store.abandon(how_it_ended(error, redact))
 
     def _end_without_batch(self, how: RunEnd) -> None:
         """A small write may pass where a batch does not."""

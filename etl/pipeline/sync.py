@@ -77,6 +77,8 @@ def _run(run: Run, redact: Callable[[str], str], *, accept_suspicious: bool) -> 
             if not isinstance(error, LeaseLost | LeaseHeld):
                 run.end(error, redact)
         except Exception as caught:  # noqa: BLE001 (if it is still open, the next run closes it)
+            if isinstance(caught, LeaseHeld) and error is not None:
+                run.end_beside_another(error, redact)
             error = error or caught
     if error is not None and is_unexpected(error):
         log_unexpected(run.source, run.store, error)

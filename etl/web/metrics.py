@@ -73,6 +73,8 @@ class Metrics:
         self._batch.labels(source).observe(seconds)
         self._add_counts(source, counts)
 
+    def reading(self, source: str, what: str, count: int) -> None: ...
+
     def _add_counts(self, source: str, counts: Counts) -> None:
         with self._lock:
             before = self._seen.get(source, Counts())

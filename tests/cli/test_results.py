@@ -115,6 +115,20 @@ def test_plain_progress_speaks_every_ten_seconds(capsys: pytest.CaptureFixture[s
     ]
 
 
+def test_plain_progress_says_that_the_log_is_read(capsys: pytest.CaptureFixture[str]):
+    clock = iter([0.0, 3.0, 11.0, 12.0, 22.0])
+    progress = Plain(str, now=lambda: next(clock))
+    progress.started("a", "first")
+    progress.reading("a", "row of the gateway's log", 40)
+    progress.reading("a", "row of the gateway's log", 1_500)
+    progress.reading("a", "job by id", 1)
+    progress.advanced("a", Counts(pages=1, jobs_seen=12), 0.1)
+    assert capsys.readouterr().err.splitlines() == [
+        "a: 1,500 rows of the gateway's log read so far",
+        "a: 12 jobs, 1 page so far",
+    ]
+
+
 def test_what_comes_from_outside_cannot_steer_the_terminal():
     assert make_printable("a\x1b[31mred\nb\x00\udc80") == "a\ufffd[31mred b\ufffd\ufffd"
 

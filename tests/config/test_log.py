@@ -163,3 +163,12 @@ def test_without_setup_nothing_is_printed() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_a_line_about_a_run_without_a_number_carries_none():
+    stream = io.StringIO()
+    log.set_up_logging("info", "json", Redactor([]), stream)
+    log.get_logger("extract").warning("retry", source="a", run=None, wait=1)
+    log.get_logger("extract").warning("retry", source="a", run=7, wait=1)
+    first, second = map(json.loads, stream.getvalue().splitlines())
+    assert "run" not in first and second["run"] == 7
