@@ -93,10 +93,22 @@ def read_from_above(run: Run, low: str | None, error: GatewayError) -> None:
     descent = _DownToRecord(run, "above", "desc")
     descent.low = low
     walk_list(descent, run.request("desc"))
-    if not descent.met:
+    if low is not None and descent.high == low and not descent.met:
+        _record_rest(run, low, error)
+    elif not descent.met:
         record(run, low, descent.high, error)
     run.join("above")
     run.commit_if_due(None)
+
+
+def _record_rest(run: Run, low: str, error: GatewayError) -> None:
+    """From above, too, the job before the record came first: `order` is ignored, and all behind the record is
+    unread. Raises `error` where the list does not tell that it runs upwards."""
+    if order.way_of_beginning(run, error) <= 0:
+        raise error
+    run.distrust_lane("above")
+    run.state.list_order = "asc"
+    record(run, low, None, error)
 
 
 def close_in(run: Run, low: str | None, high: str, error: GatewayError) -> None:
@@ -198,6 +210,10 @@ def isolate_from_above(
     below = _next_known(run, high, error, above=False)
     if below is None:
         if high is None:
+            raise error
+        if run.source.order == "auto" and order.way_of_beginning(run, error) > 0:
+            run.distrust_lane(lane)  # it was taken for a list of the newest first: what is unread is newer
+            run.state.list_order = None
             raise error
         record(run, None, high, error)
         run.join(lane)
