@@ -23,9 +23,10 @@ CLEAN = 3
 
 
 def refuse_turns(run: Run) -> None:
-    """Before a run that reads everything, once of a source that was never looked at so, and while several
-    accounts answered in one of the last runs. Raises AnotherAccount."""
-    if run.store.kind != "incremental" or run.state.learned.several != 0:
+    """While several accounts answered in one of the last runs; where `probe_accounts` says so before each run
+    that reads everything, too, and once of a source that was never looked at so. Raises AnotherAccount."""
+    several, full = run.state.learned.several, run.store.kind != "incremental"
+    if several or (run.source.probe_accounts and (full or several is None)):
         look_for_turns(run)
 
 

@@ -106,7 +106,7 @@ def test_a_first_load_commits_once_per_batch_of_pages(measured: Measured) -> Non
     for jobs, costs in measured.items():
         pages = jobs // PAGE
         full = -(-pages // PAGES_PER_BATCH)
-        assert costs.first.requests <= pages + 2 + 5  # and five that ask who answers
+        assert costs.first.requests <= pages + 2
         # One more for the newest page, which is to be seen at once; one for what is left at the end.
         assert full <= len(costs.first.batches) <= full + 2
 
@@ -139,7 +139,7 @@ def test_a_reconcile_reads_each_page_s_rows_a_few_times(
     measured: Measured, request: pytest.FixtureRequest
 ) -> None:
     small, large = (measured[jobs].reconcile for jobs in (SMALL, LARGE))
-    assert large.requests <= LARGE // PAGE + 2 + 5  # and five that ask who answers
+    assert large.requests <= LARGE // PAGE + 2
     assert large.effort / large.pages <= 1.2 * small.effort / small.pages
     if "sqlite" not in request.node.name:  # which counts steps, not rows
         assert large.effort / large.pages <= 5 * PAGE

@@ -101,8 +101,7 @@ def test_pages_from_the_gateways_cache_are_never_believed(database_url: str) -> 
         assert new in r.jobs()
         r.assert_equals_gateway()
         cached = [p for p in r.rows("list_pages") if not p["accepted"]]
-        assert len(cached) == 1 + 5  # and the answers that a first load asks for to see who answers
-        assert len(r.rows("cache_lookups", cache_hit=True)) == 1
+        assert len(cached) == 1 and len(r.rows("cache_lookups", cache_hit=True)) == 1
         r.sim.fault("cached")
         result = r.sync()
         assert type(result.error).__name__ == "StalePage"
@@ -110,7 +109,7 @@ def test_pages_from_the_gateways_cache_are_never_believed(database_url: str) -> 
 
 def test_what_fails_is_recorded_and_the_next_run_goes_on(database_url: str) -> None:
     with rig(World(seed=19, jobs=2500, rate=0), database_url) as r:
-        r.sim.fault("upstream_500", skip=19)
+        r.sim.fault("upstream_500", skip=14)
         failed = r.sync()
         assert failed.status == "failed" and failed.error is not None
         run = r.rows("sync_runs")[0]

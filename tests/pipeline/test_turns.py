@@ -68,7 +68,7 @@ def learned(s: Site) -> dict[str, Any]:
 def test_a_first_load_of_two_accounts_is_refused_and_stores_nothing(migrated_url: str, turns: str) -> None:
     made = shared()
     made.whose = itertools.cycle(turns)
-    with site(made, migrated_url) as s:
+    with site(made, migrated_url, probe_accounts=True) as s:
         refused(s)
         assert not s.rows("video_jobs")
         refused(s)
@@ -81,7 +81,7 @@ def test_chance_hides_a_second_account_from_few_runs(url_by_turns: str, seed: in
     made = shared()
     chance = random.Random(seed)
     made.whose = iter(lambda: chance.choice("ab"), None)
-    with site(made, url_by_turns) as s:
+    with site(made, url_by_turns, probe_accounts=True) as s:
         results = [s.sync() for _ in range(3)]
         assert all(result.status == "failed" for result in results[1:])
 
@@ -90,7 +90,7 @@ def test_an_account_without_jobs_beside_it_is_not_the_whole(migrated_url: str) -
     """Every other answer is an empty list, the first one too."""
     made = shared(b=0)
     made.whose = itertools.cycle("ba")
-    with site(made, migrated_url) as s:
+    with site(made, migrated_url, probe_accounts=True) as s:
         assert isinstance(s.sync().error, SuspiciousScan)
         assert isinstance(s.sync().error, SuspiciousScan)
         made.whose = itertools.repeat("a")
@@ -101,14 +101,14 @@ def test_an_account_without_jobs_beside_it_is_not_the_whole(migrated_url: str) -
 def test_one_empty_answer_in_passing_is_no_second_account(migrated_url: str) -> None:
     made = shared(b=0)
     made.whose = itertools.chain("ab", itertools.repeat("a"))
-    with site(made, migrated_url) as s:
+    with site(made, migrated_url, probe_accounts=True) as s:
         s.ok()
         assert len(s.rows("video_jobs")) == 45
 
 
 def test_one_account_costs_a_few_requests_once(migrated_url: str) -> None:
     made = shared(b=0)
-    with site(made, migrated_url) as s:
+    with site(made, migrated_url, probe_accounts=True) as s:
         s.ok()
         assert learned(s) == {"several": 0}
         asked = len(made.asked)
@@ -119,7 +119,7 @@ def test_one_account_costs_a_few_requests_once(migrated_url: str) -> None:
 
 def test_a_second_key_that_was_added_later_is_found_when_it_answers(migrated_url: str) -> None:
     made = shared(b=0)
-    with site(made, migrated_url) as s:
+    with site(made, migrated_url, probe_accounts=True) as s:
         s.ok()
         made.grow("b", 45)
         made.whose = itertools.cycle("ba")
@@ -130,7 +130,7 @@ def test_a_second_key_that_was_added_later_is_found_when_it_answers(migrated_url
 
 def test_a_second_key_is_found_by_a_reconcile_that_it_does_not_answer(migrated_url: str) -> None:
     made = shared(b=0)
-    with site(made, migrated_url) as s:
+    with site(made, migrated_url, probe_accounts=True) as s:
         s.ok()
         made.grow("b", 45)
         made.whose = itertools.chain("aaab", itertools.repeat("a"))
@@ -143,7 +143,7 @@ def test_several_are_forgotten_after_runs_that_find_one(migrated_url: str) -> No
     """The other key was taken out of the gateway."""
     made = shared()
     made.whose = itertools.cycle("ab")
-    with site(made, migrated_url) as s:
+    with site(made, migrated_url, probe_accounts=True) as s:
         refused(s)
         made.whose = itertools.repeat("a")
         for _ in range(3):
@@ -156,14 +156,14 @@ def test_several_are_forgotten_after_runs_that_find_one(migrated_url: str) -> No
 
 def test_a_pinned_source_is_not_asked(migrated_url: str) -> None:
     made = shared(b=0)
-    with site(made, migrated_url, key_name="key-a") as s:
+    with site(made, migrated_url, key_name="key-a", probe_accounts=True) as s:
         s.ok()
         assert not [query for query in s.asked("/v1/videos") if query["limit"] == "20"]
 
 
 def test_an_older_database_is_asked_once(migrated_url: str) -> None:
     made = shared(b=0)
-    with site(made, migrated_url) as s:
+    with site(made, migrated_url, probe_accounts=True) as s:
         s.ok()
         with s.app.engine.begin() as conn:
             conn.exec_driver_sql("UPDATE sync_state SET learned = NULL")
