@@ -1,7 +1,7 @@
 """Which kind of server answers, where `profile: auto` leaves it open: told by its answers, or asked in turn.
 
 A server that refuses its list as Bifrost is asked for it is asked once more as each other kind would be, and
-from then on as the one that gave its list. Only a first page is asked for so. Whatever signs its answers as
+from then on as the one that gave its list. Whatever signs its answers as
 Bifrost does is one, and asked as one, be it in the midst of this, or after it was taken for something else.
 """
 
@@ -93,8 +93,11 @@ class ServerKind:
         self.seen = "bifrost"
 
     def _may_be_another(self, error: GatewayError, *, is_first: bool) -> bool:
-        """A refusal that may be about the cursor says nothing."""
-        if self.seen == "bifrost" or (not is_first and isinstance(error, DeadCursor | NotFound)):
+        """A refusal behind a cursor may be about that one: it says nothing, unless the kind was found out by
+        an earlier run and the refusal names no cursor."""
+        if self.seen == "bifrost":
+            return False
+        if not is_first and (self.found is None or isinstance(error, DeadCursor | NotFound)):
             return False
         if self._is_litellm:
             return is_first

@@ -114,13 +114,16 @@ def test_a_bifrost_that_answers_another_kind_s_request_is_none_of_it(migrated_ur
 
 
 def test_a_server_that_became_another_kind_is_found_out_anew(migrated_url: str) -> None:
-    """The address is the same, and what stands behind it was changed."""
+    """The address is the same, and what stands behind it was changed: a refusal behind a cursor may be the
+    cursor's, so that the next first page finds it out."""
     made = Gate(kind="bifrost")
     made.grow(7)
     with site(made, migrated_url, profile="auto") as s:
         s.ok()
         made.kind = "openai"
         made.grow(3)
+        assert s.sync().status == "failed"
+        s.app.reconcile()
         s.ok()
         assert stored(s) == set(made.jobs)
         assert learned(s)["profile"] == "openai"
