@@ -96,7 +96,7 @@ def _dashboard_state(app: App, service: ServiceConfig) -> ServiceState:
 
 def next_try_of(config: Config, status: SourceStatus) -> datetime | None:
     """When a service tries a failing source again; None when it will not, as far as we know."""
-    from etl.scheduler.schedule import try_of
+    from etl.scheduler.timing import try_of
 
     if status.last_run is None or status.disabled_at is not None:
         return None

@@ -13,7 +13,7 @@ from etl.feed.delivery import DeliveryWatch, FeedResult, deliver_to_all
 from etl.load.source_health import Health, read_health
 from etl.observer import Observer
 from etl.records import RunResult, never_began
-from etl.scheduler.schedule import is_disabled, reconcile_verdict
+from etl.scheduler.timing import is_disabled, reconcile_verdict
 from etl.worker import utc_now
 
 

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
-import sqlalchemy as sa
-
+from etl.app import App
 from etl.errors import StorageError
 from etl.load.alerts import claim_end, claim_news, drop_alert, mark_told, outage_of
 from etl.scheduler.news import News
@@ -15,11 +14,11 @@ from etl.scheduler.news import News
 Claim = Callable[[News, datetime], Callable[[], None] | None]
 
 
-def claim_outage(engine: sa.Engine, news: News, moment: datetime) -> Callable[[], None] | None:
+def claim_outage(app: App, news: News, moment: datetime) -> Callable[[], None] | None:
     """What to do once somebody took the message; None: another one tells it, or has told it.
 
     A database that does not answer now is asked again after the next run."""
-    row = outage_of(news.subject, moment)
+    engine, row = app.engine, outage_of(news.subject, moment)
     try:
         if news.kind == "failure":
             return partial(mark_told, engine, row, moment) if claim_news(engine, row, moment) else None

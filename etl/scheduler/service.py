@@ -24,8 +24,8 @@ from etl.scheduler import alarms
 from etl.scheduler.clock import follow_clock
 from etl.scheduler.deliveries import Feeds
 from etl.scheduler.in_flight import Slots
-from etl.scheduler.schedule import ByCron, Every, next_interval, sync_trigger
 from etl.scheduler.ticks import TickRunner
+from etl.scheduler.timing import ByCron, Every, next_interval, sync_trigger
 from etl.scheduler.work import Telemetry, Work
 from etl.worker import utc_now
 

@@ -18,7 +18,7 @@ from etl.load.source_health import Health, read_health
 from etl.log import get_logger
 from etl.records import RunKind, RunResult, never_began
 from etl.scheduler.outages import claim_outage
-from etl.scheduler.schedule import decide_sync, reconcile_verdict
+from etl.scheduler.timing import decide_sync, reconcile_verdict
 from etl.scheduler.work import Telemetry, Work
 from etl.worker import utc_now
 
@@ -112,7 +112,7 @@ class TickRunner:
         self._telemetry.ended(result)
         if result.run_id is not None:
             self._ran()
-        work.notifier.ended(result, before, after, partial(claim_outage, work.app.engine))
+        work.notifier.ended(result, before, after, partial(claim_outage, work.app))
         facts: dict[str, Any] = {
             "source": source.name,
             "run": result.run_id,

@@ -10,7 +10,7 @@ from etl.analytics.filters import Filter
 from etl.analytics.queries import run_report
 from etl.analytics.status import read_status
 from etl.load.source_health import last_completions, read_health, retire_source, revive_source
-from etl.scheduler.schedule import decide_sync
+from etl.scheduler.timing import decide_sync
 from etl.simulator import Simulator, World
 from etl.web.health import judge_sources
 from tests.support.command import Command

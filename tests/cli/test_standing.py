@@ -13,7 +13,7 @@ import pytest
 from etl.analytics.standing import judge, summary
 from etl.analytics.status import LastRun, SourceStatus
 from etl.config import Schedule
-from etl.scheduler.schedule import next_try
+from etl.scheduler.timing import next_try
 from etl.simulator import Simulator, World
 from tests.support.command import Command
 

@@ -11,7 +11,7 @@ from etl.config import Reconcile, Schedule, Source, next_fire
 from etl.load.source_health import Health
 from etl.records import time_elapsed
 from etl.scheduler.clock import JumpDetector, follow_clock
-from etl.scheduler.schedule import ByCron, Every, decide_sync, reconcile_verdict
+from etl.scheduler.timing import ByCron, Every, decide_sync, reconcile_verdict
 
 NOW = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from etl.config import Reconcile, Schedule, Source
 from etl.config.cron import next_fire, parse_cron
 from etl.load.source_health import Health
-from etl.scheduler import schedule
+from etl.scheduler import timing
 
 NOW = datetime(2026, 4, 15, 12, 0, 0, tzinfo=UTC)  # a Wednesday
 US, THEM = "here:1", "there:2"
@@ -33,12 +33,12 @@ def a_source(**schedule: Any) -> Source:
 
 
 def verdict(source: Source, **facts: Any) -> tuple[bool, str]:
-    found = schedule.decide_sync(health(**facts), source, NOW, US)
+    found = timing.decide_sync(health(**facts), source, NOW, US)
     return found.run, found.reason
 
 
 def test_a_new_source_runs():
-    assert schedule.decide_sync(None, a_source(), NOW, US).run
+    assert timing.decide_sync(None, a_source(), NOW, US).run
     assert verdict(a_source()) == (True, "due")
 
 
@@ -58,7 +58,7 @@ def test_while_jobs_are_open_the_faster_pace_counts():
 
 
 def test_a_held_lease_is_looked_at_again_when_it_ends():
-    found = schedule.decide_sync(health(holder="there:2:x", lease_left=17.0), a_source(), NOW, US)
+    found = timing.decide_sync(health(holder="there:2:x", lease_left=17.0), a_source(), NOW, US)
     assert (found.run, found.reason, found.again) == (False, "held", 17.0)
 
 
@@ -78,7 +78,7 @@ def test_disabled_until_the_settings_change():
 
 
 def test_the_breaker_doubles_its_rest_and_lets_a_trial_through():
-    assert [schedule.rest_after_failures(n, 60) for n in range(2, 11)] == [
+    assert [timing.rest_after_failures(n, 60) for n in range(2, 11)] == [
         0,
         60,
         120,
@@ -89,8 +89,8 @@ def test_the_breaker_doubles_its_rest_and_lets_a_trial_through():
         3600,
         3600,
     ]
-    assert schedule.rest_after_failures(1000, 60) == 3600
-    assert schedule.rest_after_failures(9, 7200) == 7200, "never shorter than the interval itself"
+    assert timing.rest_after_failures(1000, 60) == 3600
+    assert timing.rest_after_failures(9, 7200) == 7200, "never shorter than the interval itself"
     facts = {"failures": 5, "last_status": "failed", "last_worker": f"{US}:x"}
     assert verdict(a_source(), last_started=ago(300), **facts) == (False, "breaker")
     assert verdict(a_source(), last_started=ago(400), **facts) == (True, "due")
@@ -103,7 +103,7 @@ def test_pace():
     def walk(current: float, times: int, **seen: bool) -> list[float]:
         paces = []
         for _ in range(times):
-            current = schedule.next_interval(current, plan, **seen)
+            current = timing.next_interval(current, plan, **seen)
             paces.append(current)
         return paces
 
@@ -124,9 +124,9 @@ def test_pace():
 )
 def test_pace_keeps_its_bounds(current, every, low, high, open_jobs, changed):
     plan = Schedule(every=every, min_interval=every * low, max_interval=every * high)
-    found = schedule.next_interval(current, plan, open_jobs=open_jobs, changed=changed)
+    found = timing.next_interval(current, plan, open_jobs=open_jobs, changed=changed)
     assert every * low <= found <= every * high
-    plain = schedule.next_interval(current, Schedule(every=every), open_jobs=open_jobs, changed=changed)
+    plain = timing.next_interval(current, Schedule(every=every), open_jobs=open_jobs, changed=changed)
     assert plain == every, "without bounds the interval is the interval"
 
 
@@ -173,30 +173,30 @@ def test_a_cron_source_runs_once_per_time():
 
 
 def test_the_trigger_keeps_interval_and_jitter():
-    found = schedule.sync_trigger(Schedule(every=60.0, jitter=5.0), 30.0)
+    found = timing.sync_trigger(Schedule(every=60.0, jitter=5.0), 30.0)
     fire = found.get_next_fire_time(NOW, NOW)
     assert 30 <= (fire - NOW).total_seconds() <= 35
-    by_cron = schedule.sync_trigger(Schedule(every=None, cron="0 4 * * *", timezone="Asia/Tokyo"), 300.0)
+    by_cron = timing.sync_trigger(Schedule(every=None, cron="0 4 * * *", timezone="Asia/Tokyo"), 300.0)
     assert by_cron.get_next_fire_time(None, NOW).astimezone(UTC).hour == 19
 
 
 def test_reconcile_is_due_by_what_the_database_says():
     weekly = a_source(reconcile=Reconcile(every=604800.0))
     known = health(complete_at=ago(10), created_at=ago(86400 * 6))
-    waiting = schedule.reconcile_verdict(known, weekly, NOW, None)
+    waiting = timing.reconcile_verdict(known, weekly, NOW, None)
     assert (waiting.run, waiting.again) == (False, 86400)
-    assert schedule.reconcile_verdict(replace(known, created_at=ago(86400 * 8)), weekly, NOW, None).run
+    assert timing.reconcile_verdict(replace(known, created_at=ago(86400 * 8)), weekly, NOW, None).run
     done = replace(known, created_at=ago(86400 * 8), reconciled_at=ago(60))
-    assert schedule.reconcile_verdict(done, weekly, NOW, None).again == pytest.approx(604800 - 60)
+    assert timing.reconcile_verdict(done, weekly, NOW, None).again == pytest.approx(604800 - 60)
 
 
 def test_a_reconcile_that_failed_is_not_tried_again_at_once():
     weekly = a_source(reconcile=Reconcile(every=604800.0))
     overdue = health(complete_at=ago(10), reconciled_at=ago(86400 * 8))
-    found = schedule.reconcile_verdict(overdue, weekly, NOW, ago(60))
+    found = timing.reconcile_verdict(overdue, weekly, NOW, ago(60))
     assert (found.run, found.again) == (False, 3540)
     by_cron = a_source(reconcile=Reconcile(cron="0 4 * * 0"))
-    found = schedule.reconcile_verdict(overdue, by_cron, NOW, ago(60))
+    found = timing.reconcile_verdict(overdue, by_cron, NOW, ago(60))
     assert not found.run and found.again > 86400
 
 
@@ -214,6 +214,6 @@ def test_a_reconcile_that_failed_is_not_tried_again_at_once():
 )
 def test_what_bars_a_sync_bars_a_reconcile(facts, reason):
     overdue = health(**{"complete_at": ago(10), "reconciled_at": ago(86400 * 8), **facts})
-    found = schedule.reconcile_verdict(overdue, a_source(reconcile=Reconcile(every=3600.0)), NOW, None)
+    found = timing.reconcile_verdict(overdue, a_source(reconcile=Reconcile(every=3600.0)), NOW, None)
     assert (found.run, found.reason) == (False, reason)
     assert found.again is not None and found.again > 0
