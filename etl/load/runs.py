@@ -72,12 +72,15 @@ def update_run(conn: sa.Connection, run_id: int, counts: Counts) -> None:
 
 
 def close_run(
-    conn: sa.Connection, run_id: int, token: int | None, how: RunEnd, counts: Counts, at: datetime
+    conn: sa.Connection, run_id: int, token: int | None, how: RunEnd, requests: int, at: datetime
 ) -> None:
-    """End a run whose last commit failed: `counts` are what they were at the commit before."""
-    ours = (sync_runs.c.id == run_id, sync_runs.c.lease_token == token, sync_runs.c.status == "running")
+    """End a run whose last commit failed: its counts stay as the database has them, for that commit may have
+    taken effect. `requests` are those of a run that begins here and committed nothing; 0 otherwise."""
+    c = sync_runs.c
+    ours = (c.id == run_id, c.lease_token == token, c.status == "running")
     values = {name: storable_text(text) for name, text in asdict(how).items()}
-    conn.execute(sa.update(sync_runs).where(*ours).values(finished_at=at, **values, **asdict(counts)))
+    asked = c.requests if requests == 0 else requests
+    conn.execute(sa.update(sync_runs).where(*ours).values(finished_at=at, **values, requests=asked))
 
 
 def end_run(conn: sa.Connection, run_id: int, counts: Counts, how: RunEnd, at: datetime) -> None:

@@ -182,14 +182,14 @@ class Store:
         Also of a run that never committed. Raises StorageError, and LeaseHeld when another process writes.
         """
         with write_transaction(self.engine) as conn:
-            run_id, token = self.committed.run_id, self.lease.token
+            run_id, token, asked = self.committed.run_id, self.lease.token, 0
             if not self.lease.held:
                 if run_id is not None:
                     return  # its lease is gone, and the next run closes it
                 token = self.lease.write(conn, last=True)
-                run_id = self._begin_run(conn, token)
+                run_id, asked = self._begin_run(conn, token), self.committed.counts.requests
             assert run_id is not None
-            runs.close_run(conn, run_id, token, how, self.committed.counts, self.clock())
+            runs.close_run(conn, run_id, token, how, asked, self.clock())
             self.lease.release(conn)
         self.committed.run_id = run_id
 
