@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from etl.errors import DeadCursor, GatewayError, NotFound, OrderIgnored
-from etl.load import newest_known
 from etl.pipeline import known_gaps, order
 from etl.pipeline.newest_first import newest_first
 from etl.pipeline.oldest_first import read_again
@@ -21,9 +20,6 @@ from etl.pipeline.trouble import POISON
 from etl.pipeline.turns import look_for_turns
 from etl.pipeline.walk import Steering, walk_list
 from etl.records import PageRequest, PageRows
-
-#: The smallest number of jobs per page that a gateway caps its limit at.
-LEAST_CAP = 2
 
 
 def tick(run: Run) -> None:
@@ -94,11 +90,9 @@ def _has_witness(run: Run, first: PageRows) -> bool:
 
 def _walk(run: Run, first: PageRows) -> None:
     run.lane("tick", "asc")
-    over = _nothing_new(run, first)
     _take(run, first)
-    if not over:
-        _read_on(run, first.page.following)
-        _doubt_end(run)
+    _read_on(run, first.page.following)
+    _doubt_end(run)
 
 
 def _read_on(run: Run, request: PageRequest | None) -> None:
@@ -114,18 +108,6 @@ class _FromFrontier(Steering):
 
     def pass_poison(self, request: PageRequest, error: GatewayError) -> PageRequest | None:
         return isolate(self.run, self.lane, request, error)
-
-
-def _nothing_new(run: Run, rows: PageRows) -> bool:
-    """The page does not say whether more follows, and holds settled jobs up to the newest one known, so few
-    that no gateway caps its pages there. Then nothing is asked behind it."""
-    ids, ground = [row.job_id for row in rows.jobs], run.state.complete_run_id or 0
-    if rows.page.has_more is not None or rows.rejects or not 0 < len(rows.page.items) < LEAST_CAP:
-        return False
-    known, source_id = run.store.known(ids), run.store.source_id
-    newest = run.store.read(lambda conn: newest_known(conn, source_id, ground))
-    settled = all(row.settled and row.job_id in known for row in rows.jobs)
-    return settled and newest is not None and newest[0] == ids[-1]
 
 
 def _doubt_end(run: Run) -> None:

@@ -39,7 +39,7 @@ def test_a_silent_cap_is_ordinary(url_by_turns: str, faults: str, sort: str, cap
         r.assert_accounts()
 
 
-@pytest.mark.parametrize("faults", ["order_ignored", "order_ignored no_has_more", ""])
+@pytest.mark.parametrize("faults", ["order_ignored", "order_ignored no_has_more", "no_has_more", ""])
 def test_pages_of_one_job_are_read_in_their_order(url_by_turns: str, faults: str) -> None:
     world = World(seed=6, jobs=30, rate=10, cap=1)
     with rig(world, url_by_turns, faults=faults.split()) as r:
