@@ -27,7 +27,7 @@ def key_from_command(command: str) -> str:
     if done.returncode != 0:
         raise _command_failed(f"ended with exit code {done.returncode}")
     try:
-        key = done.stdout.decode().strip()
+        key = done.stdout.decode("utf-8-sig").strip()
     except UnicodeDecodeError:
         raise _command_failed("printed something that is not UTF-8 text") from None
     if not key or not key.isascii() or not key.isprintable():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 from urllib.parse import unquote
@@ -20,9 +21,10 @@ class Wrong(ValueError):
 
 
 def read_secret_file(path: str) -> str:
-    """The text of a secret file without its trailing newline. ValueError says why not, without the path."""
+    """The text of a secret file without its trailing newline, and without the byte order mark that some
+    editors put first. ValueError says why not, without the path."""
     try:
-        text = Path(path).expanduser().read_text(encoding="utf-8").rstrip("\r\n")
+        text = Path(path).expanduser().read_text(encoding="utf-8-sig").rstrip("\r\n")
     except FileNotFoundError:
         raise ValueError("there is no such file") from None
     except UnicodeDecodeError:
@@ -56,12 +58,14 @@ class Secret:
         """The same, with the path of the file that holds it: platforms replace such files."""
         return type(self)(self._text, file)
 
-    def renewed(self) -> Self:
-        """What the file holds now; itself where there is no file, or none that can be read this moment."""
+    def renewed(self, parse: Callable[[str], Secret] | None = None) -> Self:
+        """What the file holds now, read by the parser of its setting; itself where there is no file, or none
+        that can be used this moment."""
         if self._file is None:
             return self
         try:
-            return type(self)(read_secret_file(self._file), self._file)
+            text = read_secret_file(self._file)
+            return type(self)(parse(text).reveal() if parse else text, self._file)
         except ValueError:
             return self
 

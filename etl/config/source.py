@@ -7,7 +7,7 @@ import hashlib
 import itertools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -30,6 +30,8 @@ from etl.config.values import (
     ProxyUrl,
     Size,
     TimeZone,
+    header_secret,
+    proxy_url,
 )
 
 Problems = Iterator[tuple[str, str]]
@@ -96,6 +98,11 @@ def stale_after(least: float, interval: float) -> float:
 
 
 _SECRETS = ("api_key", "virtual_key", "password", "logs_password", "logs_token", "proxy")
+#: How those that have a form of their own are read, whenever their file is.
+_FORMS: dict[str, Callable[[str], Secret]] = {
+    **dict.fromkeys(("api_key", "virtual_key", "logs_token"), header_secret),
+    "proxy": proxy_url,
+}
 _WORD = re.compile(r"[a-z][a-z_-]{0,15}")  # no token looks like this
 _CONVERSATION = (
     *("base_url", "provider", "api_key", "api_key_command", "key_name", "key_id", "virtual_key"),
@@ -205,10 +212,10 @@ class Source(Struct, frozen=True, kw_only=True):
 
         Raises ConfigError when the command fails."""
         held = {name: getattr(self, name) for name in _SECRETS}
-        fresh = {name: secret.renewed() for name, secret in held.items() if secret is not None}
+        fresh = {name: item.renewed(_FORMS.get(name)) for name, item in held.items() if item is not None}
         if self.api_key_command is not None:
             fresh["api_key"] = Secret(key_from_command(self.api_key_command))
-        headers = {name: secret.renewed() for name, secret in self.headers.items()}
+        headers = {name: secret.renewed(header_secret) for name, secret in self.headers.items()}
         return replace(self, **fresh, headers=headers)
 
     def credentials(self) -> list[str]:

@@ -159,12 +159,17 @@ def is_crowded(error: Exception) -> bool:
     return _meaning_of(error) is _CROWDED
 
 
-def note_place(engine: sa.Engine) -> None:
-    """Lets every error of this engine say where it happened."""
+def note_errors(engine: sa.Engine) -> None:
+    """Lets every error of this engine say where it happened, and leaves a server that no longer takes writes.
+
+    After a failover who kept the old connections would write to the old server for ever.
+    """
     place = place_of(engine)
 
     @sa.event.listens_for(engine, "handle_error")
     def _note(context: sa.engine.ExceptionContext) -> None:
+        if _meaning_of(context.original_exception) in (_READ_ONLY, _BARRED):
+            context.is_disconnect = True
         if context.sqlalchemy_exception is not None:
             context.sqlalchemy_exception.etl_place = place  # type: ignore[attr-defined]
 

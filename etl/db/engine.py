@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from etl.db import mysql_urls, postgres, sqlite
-from etl.db.driver_errors import is_crowded, missing_login_package, note_place, place_of, storage_errors
+from etl.db.driver_errors import is_crowded, missing_login_package, note_errors, place_of, storage_errors
 from etl.errors import ConfigError
 
 __all__ = [
@@ -76,7 +76,7 @@ def make_engine(
         _ping_when_idle(engine)
         _prepare_mysql(engine, idle_transaction_timeout)
         _connect_patiently(engine)
-    note_place(engine)
+    note_errors(engine)
     return engine
 
 
@@ -209,7 +209,8 @@ def _prepare_mysql(engine: sa.Engine, idle_transaction_timeout: float) -> None:
         "sql_mode = 'STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,"
         "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', "
         f"innodb_lock_wait_timeout = {LOCK_WAIT}, lock_wait_timeout = {LOCK_WAIT}, "
-        "sql_safe_updates = 0, sql_select_limit = DEFAULT, sql_big_selects = 1"
+        "sql_safe_updates = 0, sql_select_limit = DEFAULT, sql_big_selects = 1, "
+        "completion_type = NO_CHAIN"  # RELEASE cuts the connection after each commit
     )
     # A server's own limit is made for people's questions, not for a migration, nor for an export that is
     # written as it is read: its statement lasts as long as the file. MySQL limits questions only.

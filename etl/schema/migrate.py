@@ -183,7 +183,8 @@ def exclude_migrations(connection: sa.Connection) -> Iterator[None]:
         yield
         return
     lock = {"name": "bifrost-etl", "wait": LOCK_WAIT}
-    name = "CONCAT(:name, ' ', MD5(DATABASE()))"
+    # MySQL has no MD5() any more, from 9.6 on.
+    name = "CONCAT(:name, ' ', LEFT(SHA2(DATABASE(), 256), 32))"
     if connection.scalar(sa.text(f"SELECT GET_LOCK({name}, :wait)"), lock) != 1:
         raise DatabaseBusy("another upgrade of this database is running", hint="wait for it, then try again")
     try:

@@ -132,7 +132,7 @@ def _try_scratch_table(engine: Engine) -> None:
     table = metadata.tables["video_jobs"].to_metadata(sa.MetaData(), name=_SCRATCH)
     for constraint in list(table.foreign_key_constraints):
         table.constraints.discard(constraint)
-    with write_transaction(engine) as connection:
+    with write_transaction(engine) as connection, migrate.exclude_migrations(connection):
         try:
             table.create(connection, checkfirst=True)
             connection.exec_driver_sql(f"CREATE OR REPLACE VIEW {_SCRATCH}_view AS SELECT * FROM {_SCRATCH}")  # noqa: S608

@@ -343,6 +343,30 @@ def test_a_read_only_database_is_refused(engine):
         connection.execute(sa.insert(sources), SOURCE)
 
 
+@pytest.mark.parametrize(
+    ("database", "became_a_standby"),
+    [
+        ("postgresql", "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"),
+        ("mariadb", "SET SESSION TRANSACTION READ ONLY"),
+    ],
+    indirect=["database"],
+)
+def test_a_server_that_takes_no_more_writes_is_left(engine, became_a_standby):
+    """After a failover the address leads to the new server, and old connections to the old one, for ever."""
+    with write_transaction(engine) as connection:
+        old = _session_of(connection)
+        connection.exec_driver_sql(became_a_standby)
+    with (
+        pytest.raises(errors.DatabaseRefused, match=r"(?i)read.only"),
+        write_transaction(engine) as connection,
+    ):
+        connection.execute(sa.insert(sources), SOURCE)
+    with write_transaction(engine) as connection:
+        assert _session_of(connection) != old
+        connection.execute(sa.insert(sources), SOURCE)
+    assert count(engine) == 1
+
+
 def test_a_file_that_is_no_database_is_refused(tmp_path):
     (tmp_path / "notes.db").write_bytes(b"dear diary, " * 1000)
     engine = make_engine(f"sqlite:///{tmp_path}/notes.db")

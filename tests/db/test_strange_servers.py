@@ -35,6 +35,7 @@ OF_MARIADB = {
     "modes": "sql_mode='ORACLE,ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PIPES_AS_CONCAT,PAD_CHAR_TO_FULL_LENGTH'",
     "loose": "sql_mode='', NAMES latin1, time_zone='-05:30', autocommit=0",
     "isolation": "SESSION tx_isolation='SERIALIZABLE', SESSION completion_type=1",
+    "release": "SESSION completion_type=2",
     "limits": "sql_safe_updates=1, sql_select_limit=100, sql_big_selects=0, max_join_size=1000,"
     " max_statement_time=0.5",
 }

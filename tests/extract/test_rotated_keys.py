@@ -88,3 +88,45 @@ def test_what_a_failed_command_printed_stays_unsaid() -> None:
     with pytest.raises(errors.ConfigError) as found:
         key_from_command("sh -c 'echo canary-51c09e7d; exit 3'")
     assert "canary" not in f"{found.value}{found.value.hint}"
+
+
+@pytest.mark.parametrize("written", [NEW, f" {NEW} \n", f"\ufeff{NEW}\r\n", f"\t{NEW}\n\n"])
+def test_a_file_is_read_the_same_way_each_time(
+    client: Callable[..., Client], tmp_path: Path, written: str
+) -> None:
+    """A byte order mark or blanks around a key are no part of it, at the start and when it is read again."""
+    file, config, c = tmp_path / "key", tmp_path / "c.yaml", client()
+    c.sim.gateway.credentials.token = NEW
+    file.write_bytes(written.encode())
+    config.write_text(
+        f"sources:\n  - {{name: a, base_url: '{c.sim.base_url}', provider: openai, api_key_file: {file},"
+        f" headers: {{X-Team: '${{TEAM}}'}}}}\n"
+    )
+    [source] = load_config(config, {"TEAM_FILE": str(file)}).sources
+    assert source.renewed().api_key == source.api_key
+    assert source.renewed().headers == source.headers
+    c.gateway.close()
+    c.source = source.renewed()
+    c.gateway = c._wired(lambda _: None)
+    assert c.gateway.page(PageRequest()).items
+
+
+@pytest.mark.parametrize("written", ["sk-two-51c09e7d\nX-Team: other\n", "sk-\x00-51c09e7d", "sk-ö-51c09e7d"])
+def test_what_no_header_can_carry_is_not_sent(
+    client: Callable[..., Client], tmp_path: Path, written: str
+) -> None:
+    """The key that was in use goes on until the gateway refuses it: by name, and without the file's text."""
+    c, file = client(), tmp_path / "key"
+    file.write_text("canary-51c09e7d\n")
+    c.source = c.source.__class__(
+        name="a", base_url=c.sim.base_url, provider="openai", api_key=c.source.api_key.kept_in(str(file))
+    )
+    file.write_text(written)
+    c.gateway.close()
+    c.source = c.source.renewed()
+    c.gateway = c._wired(lambda _: None)
+    assert c.gateway.page(PageRequest()).items
+    c.sim.gateway.credentials.token = "another"
+    with pytest.raises(errors.Unauthorized) as found:
+        c.gateway.page(PageRequest())
+    assert "51c09e7d" not in str(found.value)
