@@ -157,7 +157,9 @@ def _from_environment(name: str, environ: Mapping[str, str], reader: Reader) -> 
         return Node(BROKEN, where)
     except ValueError as exc:
         return Node(Unset(str(exc), str(exc), variable_file(environ, name)), where)
-    return Node(text, where, file=variable_file(environ, name)) if text is not None else None
+    if text is None or not text.strip():
+        return None
+    return Node(text.strip(), where, file=variable_file(environ, name))  # a shell, a Secret: "openai\n"
 
 
 def _refuse_duplicates(items: list[Fields], reader: Reader) -> None:

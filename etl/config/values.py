@@ -85,9 +85,10 @@ def time_zone(value: Any) -> str:
 
 def http_url(value: Any) -> SplitResult:
     """An http or https URL with a host and a sound port; only the parts, nothing judged beyond that."""
-    if not isinstance(value, str) or re.search(r"[\s\x00-\x1f]", value):
+    text = value.strip() if isinstance(value, str) else " "
+    if re.search(r"[\s\x00-\x1f]", text):
         raise Wrong("expects a URL such as http://localhost:8080, without spaces")
-    parts = _split_url(value)
+    parts = _split_url(text)
     if parts.scheme not in ("http", "https"):
         raise Wrong("expects a URL that starts with http:// or https://")
     if not parts.hostname:
@@ -119,15 +120,16 @@ def base_url(value: Any) -> str:
 def proxy_url(value: Any) -> SecretUrl:
     """A proxy's address; may hold credentials, which stay hidden."""
     http_url(value)
-    return SecretUrl(value)
+    return SecretUrl(value.strip())
 
 
 def secret_url(value: Any) -> SecretUrl:
-    """A URL with a scheme; its password stays hidden."""
-    if not isinstance(value, str) or not re.match(r"[A-Za-z][\w+.-]*:", value):
+    """A URL with a scheme; its password stays hidden. A variable or a file may end it with a line break."""
+    text = value.strip() if isinstance(value, str) else ""
+    if not re.match(r"[A-Za-z][\w+.-]*:", text):
         raise Wrong("expects a URL such as postgresql://user@host/name or sqlite:///file.db")
-    _split_url(value)
-    return SecretUrl(value)
+    _split_url(text)
+    return SecretUrl(text)
 
 
 def parse_place(value: Any) -> SecretUrl:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import sqlalchemy as sa
 
@@ -80,11 +81,19 @@ def make_engine(
     return engine
 
 
+def _require_values(url: str) -> None:
+    """SQLAlchemy passes over a parameter without a value; so would end what a ? in a file's name begins."""
+    query = url.rpartition("@")[2].partition("?")[2]
+    bare = [name for name, value in parse_qsl(query, keep_blank_values=True) if not value]
+    if bare:
+        hint = "give it one, or leave it out; a ? in a name is written %3F"
+        raise ConfigError(f"the database URL cannot be used: {bare[0]} has no value", hint=hint)
+
+
 def _read_parameters(url: sa.URL, family: str) -> tuple[sa.URL, dict[str, Any]]:
     """The URL without parameters that are not the driver's own, and what they mean to it."""
-    if family == "sqlite":
-        return url, {}
-    read = postgres.read_url if family == "postgresql" else mysql_urls.read_url
+    readers = {"sqlite": sqlite.read_url, "postgresql": postgres.read_url, "mysql": mysql_urls.read_url}
+    read = readers[family]
     url, given, problem = read(url)
     if problem is not None:
         raise ConfigError(f"the database URL cannot be used: {problem}", hint="correct it, or leave it out")
@@ -141,6 +150,7 @@ def _parse_url(url: str) -> sa.URL:
         )
     if family != "sqlite" and not parsed.database:
         raise ConfigError("the database URL names no database", hint=f"use {_KINDS}")
+    _require_values(url)
     return parsed.set(drivername=drivername)
 
 

@@ -30,6 +30,13 @@ _as_it_is: Any = {}.get
 sqlite3.register_adapter(type(None), _as_it_is)
 
 
+def read_url(url: sa.URL) -> tuple[sa.URL, dict[str, Any], str | None]:
+    """The URL, and what is wrong with it: whatever stood behind a question mark would mean nothing."""
+    if not url.query or str(url.database).startswith("file:"):  # which is refused as what it is
+        return url, {}, None
+    return url, {}, f"SQLite's URLs have no parameter {min(url.query)}; a ? in a file's name is written %3F"
+
+
 def file_of_url(url: sa.URL) -> sa.URL:
     """The URL with the file's path; its folder is created. Raises ConfigError, DatabaseRefused."""
     name = url.database

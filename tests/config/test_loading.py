@@ -266,3 +266,24 @@ def test_aliases_work_and_a_loop_of_them_is_refused() -> None:
     assert config.sources[0].headers == {"X-A": Secret("one")}
     with pytest.raises(ConfigError, match="alias inside itself"):
         load("feed: {destinations: [{name: a, type: dlt, options: &o {self: *o}}]}")
+
+
+def test_line_breaks_and_blanks_around_what_the_environment_says_are_no_part_of_it(tmp_path, monkeypatch):
+    """Shells, secret stores and platforms add them; a file `x.db` with a line break in its name was made."""
+    monkeypatch.chdir(tmp_path)
+    environ = {
+        "BIFROST_BASE_URL": " http://h:1/v1 \n",
+        "BIFROST_API_KEY": "k\r\n",
+        "BIFROST_PROVIDER": "openai ",
+        "BIFROST_KEY_NAME": " main",
+        "DATABASE_URL": "sqlite:///x.db\n",
+    }
+    [source] = (config := load_config(None, environ)).sources
+    assert (source.base_url, source.provider, source.key_name) == ("http://h:1", "openai", "main")
+    assert source.api_key == Secret("k")
+    assert config.database.reveal() == "sqlite:///x.db"
+    (tmp_path / "c.yaml").write_text(
+        "database: {url: '${DATABASE_URL}'}\nsources: [{name: a, base_url: '${BIFROST_BASE_URL}'}]\n"
+    )
+    config = load_config(tmp_path / "c.yaml", environ)
+    assert (config.database.reveal(), config.sources[0].base_url) == ("sqlite:///x.db", "http://h:1")

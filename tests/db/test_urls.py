@@ -47,6 +47,11 @@ def test_what_mysql_urls_mean(query: str, expected: dict[str, Any]) -> None:
         ("postgresql://u:p@h/d?pool_size=5", "pool_size"),
         ("postgresql://u:p@h/d?prepare_threshold=often", "prepare_threshold"),
         ("postgresql://u:p@h/d?pgbouncer=maybe", "pgbouncer"),
+        ("postgresql://u:p@h/d?sslmode", "sslmode"),
+        ("postgresql://u:p@h/d?sslmode=", "sslmode"),
+        ("mysql://u:p@h/d?ssl-mode=", "ssl-mode"),
+        ("sqlite:///x.db?mode=ro", "mode"),
+        ("sqlite:///what?.db", "db"),
     ],
 )
 def test_what_means_nothing_is_refused_by_name(url: str, named: str) -> None:
