@@ -57,6 +57,13 @@ def span_text(seconds: float) -> str:
     return " ".join(parts[:2]) or "0s"
 
 
+def duration_text(seconds: float) -> str:
+    """How long something took: `8.25s`, `1m 42s`, `3h 10m`, `5d 2h`."""
+    if abs(seconds) < 10:
+        return f"{seconds:.3g}s"
+    return ("-" if seconds < 0 else "") + span_text(round(abs(seconds)))
+
+
 def parse_moment(text: str, now: datetime, zone: str, *, end: bool = False) -> datetime:
     """The instant (UTC) that `text` means to someone in `zone`; a day is its start or, with `end`, its end.
 

@@ -29,7 +29,9 @@ FLOORS = {
     **dict.fromkeys(("extract", "transform", "schema"), 2),
     **dict.fromkeys(("db", "config"), 1),
     **dict.fromkeys(("errors", "observer"), 0),
-    **dict.fromkeys(("records", "log_records", "json_parts", "log", "times", "spreadsheets", "version"), -1),
+    **dict.fromkeys(
+        ("records", "log_records", "json_parts", "log", "times", "spreadsheets", "words", "version"), -1
+    ),
 }
 AT_HOME = {
     "requests": {"extract"},

@@ -146,8 +146,8 @@ def _judge_latency(engine: sa.Engine, limit: float, least: int, chosen: Filter) 
     for name, now, before in _compare_windows(engine, "latency", keys, rated, chosen):
         factor = now["p50"] / before["p50"]
         text = (
-            f"{name}: half of the jobs took up to {show_value(now['p50'], 'seconds')} s in the last 24 "
-            f"hours, up to {show_value(before['p50'], 'seconds')} s in the {TRAILING} days before"
+            f"{name}: half of the jobs took up to {show_value(now['p50'], 'seconds')} in the last 24 "
+            f"hours, up to {show_value(before['p50'], 'seconds')} in the {TRAILING} days before"
         )
         yield Signal("latency_factor", name, factor, limit, text)
 

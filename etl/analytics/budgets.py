@@ -187,9 +187,9 @@ def budget_table(found: Sequence[BudgetStanding]) -> Table:
 def _budget_row(one: BudgetStanding) -> tuple[object, ...]:
     budget, forecast = one.budget, one.forecast
     return (
-        *(budget.name, budget.currency, one.spent, budget.amount, round(one.used, 4)),
+        *(budget.name, budget.currency, one.spent, budget.amount, one.used),
         None if forecast is None else round(forecast.total, 6).normalize() + 0,
-        None if one.forecast_used is None else round(one.forecast_used, 4),
+        one.forecast_used,
         *(one.end - _DAY, budget.period, describe_only(budget), one.start),
         *(0 if forecast is None else forecast.days, one.jobs, one.uncosted, one.others),
     )

@@ -25,8 +25,18 @@ from etl.errors import ConfigError
 from etl.log import make_visible, visible_json
 from etl.schema.views.columns import Column, ValueKind
 from etl.spreadsheets import spreadsheet_safe
+from etl.times import duration_text
 
 FORMATS = ("table", "csv", "json", "markdown", "html", "parquet")
+#: What people read instead of a column's name, where the value is told as a length of time.
+_LENGTHS = {
+    "average_seconds": "average_time",
+    "total_seconds": "took",
+    "duration_seconds": "took",
+    "wasted_seconds": "wasted_video",
+    "avoidable_seconds": "avoidable_video",
+    "seconds_left": "left",
+}
 _NUMBERS = ("integer", "number", "seconds", "money", "ratio")
 
 
@@ -142,32 +152,6 @@ def plain_json(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else str(value)
 
 
-def to_parquet(document: Document, path: Path) -> None:
-    """Writes a file. Raises ConfigError when pyarrow is not installed or the file cannot be written."""
-    table = one_table(document, "parquet")
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError:
-        raise ConfigError(
-            "Parquet needs pyarrow, which is not installed", hint="pip install 'bifrost-etl[parquet]'"
-        ) from None
-    types = {"integer": pa.int64(), "instant": pa.timestamp("us", tz="UTC"), "day": pa.date32()}
-    types |= {"flag": pa.bool_(), "text": pa.string(), "any": None}
-    types |= {"money": pa.decimal128(18, 6), "amounts": pa.string()}
-    fields, arrays = [], []
-    for position, column in enumerate(table.columns):
-        values = [row[position] for row in table.rows]
-        if column.kind == "any" and len({type(value) for value in values if value is not None}) > 1:
-            values = [value if value is None else str(value) for value in values]
-        arrays.append(pa.array(values, type=types.get(column.kind, pa.float64())))
-        fields.append(pa.field(column.name, arrays[-1].type, metadata={"comment": column.comment}))
-    try:
-        pq.write_table(pa.Table.from_arrays(arrays, schema=pa.schema(fields)), path)
-    except OSError as exc:
-        raise ConfigError(f"{path}: cannot be written: {exc.strerror or exc}") from None
-
-
 # --- for people --------------------------------------------------------------------------------
 
 
@@ -183,6 +167,8 @@ def show_value(value: Any, kind: ValueKind, zone: str = "UTC") -> str:
         return f"{value:.1%}"
     if kind == "money":
         return _show_money(value)
+    if kind == "seconds":
+        return duration_text(float(value))
     if isinstance(value, float):
         return f"{value:,.3f}".rstrip("0").rstrip(".")
     return f"{value:,}" if isinstance(value, int) and kind == "integer" else str(value)
@@ -199,13 +185,16 @@ def row_texts(table: Table, row: Sequence[Any], zone: str) -> list[str]:
     return [
         "unpriced"
         if missing and not value and column.name in ("cost", "spent")
-        else show_value(value, column.kind, zone)
+        else show_value(value, "number" if column.name == "seconds" else column.kind, zone)
         for column, value in zip(table.columns, row, strict=True)
     ]
 
 
 def heading_of(table: Table, column: Column) -> str:
-    """Its name; money with its currency, unless a column of its own tells."""
+    """Its name; money with its currency, unless a column of its own tells. Lengths of time say their unit
+    themselves; the length of clips, `seconds`, is what is paid for and stays a number."""
+    if column.kind == "seconds":
+        return _LENGTHS.get(column.name, column.name.removesuffix("_seconds"))
     currency = money_currency(column, table.columns, table.currency)
     return f"{column.name} ({currency})" if currency else column.name
 

@@ -33,7 +33,7 @@ from etl.schema.views.open_jobs import EXPIRING, OPEN_JOBS
 from etl.schema.views.remixes import DUPLICATES, REMIX_TREES
 
 #: Their rows are jobs, or nearly as many: only as many are read as are shown.
-_LISTS = ("jobs", "open", "expiring", "remixes", "duplicates", "freshness")
+_LISTS = ("jobs", "slowest", "open", "expiring", "remixes", "duplicates", "freshness")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,18 @@ _OPEN = _columns_of(
     OPEN_JOBS, "source", "job_id", "model", "size", "seconds", "status", "progress", "created_at",
     "age_seconds", "expected_seconds", "expected_at", "is_late", "is_stalled",
 )  # fmt: skip
+_SLOWEST = _columns_of(
+    JOB_FACTS, "source", "job_id", "provider", "model", "size", "seconds", "created_at", "completed_at",
+    "total_seconds",
+)  # fmt: skip
 _BY_MODEL = _columns_of(DAILY_JOBS, "provider", "model")
+
+
+def _slowest_jobs(d: Dialect, scope: Scope) -> str:
+    names = ", ".join(column.name for column in _SLOWEST)
+    finished = "outcome = 'completed' AND total_seconds >= 0"
+    return f"SELECT {names} FROM ({JOB_FACTS.sql(d, scope)}) q WHERE {finished}"
+
 
 REPORTS = {
     report.name: report
@@ -173,7 +184,7 @@ REPORTS = {
         ),
         Report(
             "latency",
-            "Seconds from creation to completion",
+            "Time from creation to completion",
             LATENCY.columns,
             LATENCY.sql,
             "jobs DESC, source, provider, model",
@@ -252,6 +263,13 @@ REPORTS = {
             _JOBS,
             _select_columns(JOB_FACTS, _JOBS),
             "created_at DESC, source, job_id",
+        ),
+        Report(
+            "slowest",
+            "Jobs that took longest",
+            _SLOWEST,
+            _slowest_jobs,
+            "total_seconds DESC, created_at, source, job_id",
         ),
     )
 }

@@ -6,6 +6,7 @@ import re
 from datetime import timedelta
 
 from etl.analytics.status import CoverageGap, SourceStatus
+from etl.words import count_noun
 
 #: So many runs in a row have to fail in one of these ways.
 GONE_AFTER = 3
@@ -44,7 +45,7 @@ def retirement_evidence(status: SourceStatus) -> str | None:
         return None
     return (
         f"the list has been empty since {gap.detected_at:%Y-%m-%d %H:%M} UTC, after it had shown "
-        f"{status.jobs} jobs"
+        f"{count_noun(status.jobs, 'job')}"
     )
 
 

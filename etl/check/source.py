@@ -17,6 +17,7 @@ from etl.extract import GatewayClient
 from etl.extract.client import NO_RAW_PAYLOADS
 from etl.records import Order, PageRequest, PageRows
 from etl.transform import Options, transform_page
+from etl.words import count_noun
 
 #: Jobs asked for at a time: few, so that a short list still has a second page.
 LIMIT = 2
@@ -229,7 +230,7 @@ class Probe:
             )
         hint = "exclude this key from the gateway's semantic cache: a cached list is out of date"
         return self._make_finding(
-            "cache", False, f"{stale} of {len(self._pages)} pages came from a cache", hint
+            "cache", False, f"{stale} of {count_noun(len(self._pages), 'page')} came from a cache", hint
         )
 
 
@@ -246,4 +247,4 @@ def _job_ids(rows: PageRows) -> list[str]:
 
 
 def _count_of_jobs(count: int) -> str:
-    return {0: "no job", 1: "one job"}.get(count, f"{count} jobs")
+    return "no job" if count == 0 else count_noun(count, "job")

@@ -9,6 +9,7 @@ import typer
 
 from etl.cli.asking import ask_consent
 from etl.cli.settings import CommandSettings, ConfigFile
+from etl.words import count_noun
 
 if TYPE_CHECKING:
     from etl.config import Config
@@ -96,7 +97,7 @@ def _check_totals(engine: Engine) -> None:
         print(sentence)
     if found:
         raise StorageError(
-            f"the totals differ from the jobs in {len(found):,} places",
+            f"the totals differ from the jobs in {count_noun(len(found), 'place')}",
             hint="were jobs changed by hand? run: bifrost-etl db recount",
         )
 
@@ -111,7 +112,7 @@ def recount(ctx: typer.Context, config: ConfigFile = None) -> None:
     from etl.load import totals
 
     with connect_database(_load_config(ctx, config)) as engine:
-        print(f"{totals.recount_all(engine):,} jobs counted")
+        print(f"{count_noun(totals.recount_all(engine), 'job')} counted")
 
 
 @command.command()
@@ -135,9 +136,8 @@ def partition(
             if undo
             else repartition.partition_history(engine, utc_now())
         )
-        print(
-            f"{moved:,} versions moved; history stands in {partitions.describe_months(engine) or 'one table'}"
-        )
+        where = partitions.describe_months(engine) or "one table"
+        print(f"{count_noun(moved, 'version')} moved; history stands in {where}")
 
 
 def _ask_confirmation(question: str) -> bool:

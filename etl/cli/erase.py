@@ -10,9 +10,10 @@ import typer
 
 from etl.cli.asking import ask_consent
 from etl.cli.completion import complete_source
-from etl.cli.output import WARN, count_noun, print_line, say_json
+from etl.cli.output import WARN, print_line, say_json
 from etl.cli.settings import CommandSettings, ConfigFile, Json
 from etl.errors import ConfigError, EtlError
+from etl.words import count_noun
 
 if TYPE_CHECKING:
     from etl.db.engine import Engine
@@ -138,9 +139,10 @@ def _show_erased(found: Erased, *, dry_run: bool, json: bool, sqlite: bool) -> N
         say_json({"dry_run": dry_run, "jobs": jobs, "erased": rows})
         return
     print_line(f"{count_noun(jobs, 'job')} chosen")
+    said = "would be erased" if dry_run else "erased"
     for table, count in rows.items():
-        said = "would be erased" if dry_run else "erased"
-        print_line(f"{table}: texts of {count_noun(count, 'row')} {said}")
+        if count:
+            print_line(f"{table}: texts of {count_noun(count, 'row')} {said}")
     if sqlite and not dry_run:
         print_line(
             "Pages that SQLite had freed before may still hold old texts: run `VACUUM` on the file when "

@@ -13,6 +13,7 @@ from etl import times
 from etl.cli.completion import complete_table, offer_words
 from etl.cli.settings import CommandSettings, ConfigFile, Json
 from etl.errors import ConfigError
+from etl.words import count_noun
 
 if TYPE_CHECKING:
     from etl.config import Config
@@ -90,7 +91,7 @@ def command(
     settings.start_logging(loaded)
 
     from etl.analytics.connections import open_filled_database
-    from etl.cli.output import count_noun, print_line
+    from etl.cli.output import print_line
     from etl.feed.export import DAYS, Selection, export_tables
 
     selection = Selection(tuple(table or DAYS), first, last)
@@ -128,7 +129,7 @@ def _say_focus(folder: Path, *, as_json: bool) -> None:
     """What was written, by its manifest."""
     from json import loads
 
-    from etl.cli.output import WARN, count_noun, print_line
+    from etl.cli.output import WARN, print_line
 
     text = (folder / "manifest.json").read_text(encoding="utf-8")
     if as_json:

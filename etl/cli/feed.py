@@ -13,6 +13,7 @@ import typer
 from etl.cli.completion import complete_destination
 from etl.cli.errors import Redact, error_document, exit_code, print_error
 from etl.cli.settings import CommandSettings, ConfigFile, Json
+from etl.words import count_noun
 
 if TYPE_CHECKING:
     from etl.config import Config
@@ -99,8 +100,6 @@ def print_batch(destination: str, table: str, rows: int) -> None:
 
 def describe_rows(table: str, rows: int) -> str:
     """A small table that is delivered whole may have no rows."""
-    from etl.cli.output import count_noun
-
     return f"{count_noun(rows, 'row')} into {table}" if rows else f"{table} is empty"
 
 

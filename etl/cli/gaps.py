@@ -9,10 +9,11 @@ import typer
 
 from etl.cli.completion import Sources
 from etl.cli.errors import PARTLY
-from etl.cli.output import DIM, WARN, count_noun, print_line, say_json
+from etl.cli.output import DIM, WARN, print_line, say_json
 from etl.cli.settings import CommandSettings, ConfigFile, Json
 from etl.cli.status_table import gap_text
 from etl.errors import ConfigError
+from etl.words import count_noun
 
 if TYPE_CHECKING:
     from etl.analytics.status import SourceStatus

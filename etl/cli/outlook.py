@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from etl.cli.output import BAD, DIM, WARN, print_line
+from etl.words import count_noun
 
 if TYPE_CHECKING:
     from etl.analytics.alerts import SpendOutlook
@@ -57,7 +58,7 @@ def show_outlook(outlook: SpendOutlook, zone: str) -> None:
                 f"budget {one.budget.name}: no job that it covers was created in this period or before", WARN
             )
         if one.uncosted:
-            jobs = "1 completed job has" if one.uncosted == 1 else f"{one.uncosted:,} completed jobs have"
+            jobs = count_noun(one.uncosted, "completed job has", "completed jobs have")
             print_line(f"budget {one.budget.name}: {jobs} no price: not in what is spent", WARN)
     for signal in outlook.raised:
         over = signal.threshold == "budget_used" and signal.value >= 1

@@ -152,11 +152,6 @@ def show_number(value: int | None) -> str:
     return "-" if value is None else f"{value:,}"
 
 
-def count_noun(count: int, noun: str) -> str:
-    """`1 job`, `2 jobs`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
 def program_name() -> str:
     """How to call this command from here: by name when it is on the PATH, else by its path."""
     found, own = shutil.which("bifrost-etl"), Path(sys.argv[0])

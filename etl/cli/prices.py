@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from etl.cli.output import BAD, DIM, GOOD, count_noun, print_line, print_table
+from etl.cli.output import BAD, DIM, GOOD, print_line, print_table
 from etl.cli.settings import CommandSettings, ConfigFile
+from etl.words import count_noun
 
 if TYPE_CHECKING:
     from etl.analytics.price_proposals import ProposedPrice

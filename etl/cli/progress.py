@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from etl.cli.output import count_noun, make_console, make_printable, on_terminal
+from etl.cli.output import make_console, make_printable, on_terminal
 from etl.observer import Observer, Silent
 from etl.records import Counts, RunKind, RunResult
+from etl.words import count_noun
 
 if TYPE_CHECKING:
     import rich.progress

@@ -11,10 +11,11 @@ from urllib.parse import urlsplit
 import typer
 
 from etl.cli.completion import complete_source
-from etl.cli.output import count_noun, print_line
+from etl.cli.output import print_line
 from etl.cli.settings import CommandSettings, ConfigFile
 from etl.errors import ConfigError, GatewayError
 from etl.version import __version__
+from etl.words import count_noun
 
 if TYPE_CHECKING:
     from etl.config import Config, Source

@@ -12,6 +12,7 @@ from etl.cli.completion import complete_report, complete_source, offer_words
 from etl.cli.output import print_line
 from etl.cli.settings import CommandSettings, ConfigFile
 from etl.errors import ConfigError
+from etl.words import count_noun
 
 if TYPE_CHECKING:
     from etl.analytics.filters import Filter
@@ -197,15 +198,19 @@ def _make_document(engine: Engine, name: str | None, chosen: Filter, tables: lis
 
     notes = [_describe_gap(gap, chosen.zone) for gap in find_unseen_periods(engine, chosen)]
     notes += [
-        f"{jobs:,} jobs are seen through {other} and {source}: each is counted once, as {other}'s"
+        f"{count_noun(jobs, 'job is', 'jobs are')} seen through {other} and {source}: "
+        f"each is counted once, as {other}'s"
         for source, other, jobs in seen_twice(engine)
     ]
-    notes += [f"{t.title}: the first {len(t.rows)} rows; --limit 0 shows all" for t in tables if t.cut]
+    notes += [
+        f"{t.title}: the first {count_noun(len(t.rows), 'row')}; --limit 0 shows all" for t in tables if t.cut
+    ]
     notes += _budget_notes(tables[0], chosen.zone) if name == "budgets" else []
     uncosted = next((t for t in tables if any(c.name == "uncosted_jobs" for c in t.columns)), None)
     missing = 0 if uncosted is None else _sum_column(uncosted, "uncosted_jobs")
     if missing:
-        notes.append(f"{missing:,} completed jobs are not in the cost: see `bifrost-etl prices check`")
+        jobs = count_noun(missing, "completed job is", "completed jobs are")
+        notes.append(f"{jobs} not in the cost: see `bifrost-etl prices check`")
     notes += _untimed_notes(engine, tables, chosen)
     title = "Summary" if len(tables) != 1 else tables[0].title
     return Document(title, tuple(tables), chosen.zone, chosen.since, chosen.until, chosen.now, tuple(notes))
@@ -218,9 +223,8 @@ def _untimed_notes(engine: Engine, tables: list[Table], chosen: Filter) -> list[
     left_out = 0 if latency is None else count_untimed(engine, latency, chosen)
     if left_out <= 0:
         return []
-    jobs, their = (
-        ("1 completed job has", "its") if left_out == 1 else (f"{left_out:,} completed jobs have", "their")
-    )
+    jobs = count_noun(left_out, "completed job has", "completed jobs have")
+    their = "its" if left_out == 1 else "their"
     return [f"{jobs} no time of completion, or one before {their} creation: not in the latency"]
 
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from etl.cli import feed
 from etl.cli.errors import Redact, error_document, exit_code, print_error
-from etl.cli.output import BAD, DIM, GOOD, WARN, count_noun, print_line, say_json, show_instant, show_span
+from etl.cli.output import BAD, DIM, GOOD, WARN, print_line, say_json, show_instant, show_span
 from etl.errors import SourceRetired
 from etl.records import RunResult
+from etl.words import count_noun
 
 if TYPE_CHECKING:
     from etl.feed.delivery import FeedResult

@@ -14,6 +14,7 @@ from etl.cli.output import BAD, DIM, print_line
 from etl.cli.report import FormatOption, Output
 from etl.cli.settings import CommandSettings, ConfigFile
 from etl.errors import EtlError
+from etl.words import count_noun
 
 if TYPE_CHECKING:
     from etl.db.engine import Engine
@@ -83,7 +84,7 @@ def _answer_statement(
     from etl.cli.tables import write_document
 
     answer = run_statement(engine, statement, timeout=timeout, limit=limit or None)
-    notes = (f"the first {len(answer.rows)} rows; --limit 0 shows all",) if answer.cut else ()
+    notes = (f"the first {count_noun(len(answer.rows), 'row')}; --limit 0 shows all",) if answer.cut else ()
     write_document(Document("Answer", (answer,), notes=notes), form, output)
     if form in ("csv", "parquet"):
         for note in notes:

@@ -11,13 +11,13 @@ from etl.cli.output import (
     DIM,
     GOOD,
     WARN,
-    count_noun,
     moment_text,
     print_line,
     print_table,
     show_number,
     show_span,
 )
+from etl.words import count_noun
 
 if TYPE_CHECKING:
     from etl.analytics.standing import Standing
@@ -130,7 +130,7 @@ def _print_remarks(name: str, status: SourceStatus | None, configured: bool, sta
             f"{name}: disabled since {moment_text(status.disabled_at)} UTC: {status.disabled_reason}", BAD
         )
     run = status.last_run
-    if run is not None and run.status == "failed":
+    if run is not None and run.status == "failed" and status.retired_at is None:  # its evidence says it
         times = "" if status.failures < 2 else f" ({status.failures} in a row)"
         print_line(f"{name}: last run failed{times}: {run.error_class}: {run.error_message}", BAD)
     if status.unlisted:

@@ -30,7 +30,8 @@ def check_output(form: str, output: Path | None) -> None:
 
 def write_document(document: Document, form: str, output: Path | None) -> None:
     """The document in `form`, to `output` or standard output. Raises ConfigError."""
-    from etl.analytics.rendering import render_document, to_parquet
+    from etl.analytics.parquet_file import to_parquet
+    from etl.analytics.rendering import render_document
 
     if form == "table":
         show_document(document)

@@ -129,6 +129,8 @@ class Fleet:
             progress.started(name, facts["kind"])
         elif facts["what"] == "advanced":
             progress.advanced(name, Counts(**facts["counts"]), facts["seconds"])
+        elif facts["what"] == "reading":
+            progress.reading(name, facts["rows"], facts["count"])
         else:
             error = getattr(errors, facts["error"], EtlError)
             progress.waiting(name, error(facts["why"]), facts["seconds"])

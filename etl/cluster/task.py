@@ -179,7 +179,7 @@ class _Telling:
         self._tell("advanced", counts=asdict(counts), seconds=seconds)
 
     def reading(self, source: str, what: str, count: int) -> None:
-        """Too many to tell."""
+        self._tell("reading", rows=what, count=count)
 
     def finished(self, result: RunResult) -> None:
         """The result itself says so."""

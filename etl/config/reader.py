@@ -87,6 +87,7 @@ class Reader:
     def __init__(self) -> None:
         self.problems: list[str] = []
         self.missing: list[str] = []
+        self._listed: set[tuple[str, ...]] = set()
 
     def is_broken(self, node: Node, path: str) -> bool:
         """Whether the node has no value that could be read; it is reported then."""
@@ -136,8 +137,15 @@ class Reader:
         import difflib  # only needed when something is wrong
 
         near = difflib.get_close_matches(key, allowed, 1, 0.6)
-        hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(sorted(allowed))}"
-        self.report(where, f"{path}.{show_key(key)}" if path else show_key(key), f"unknown key; {hint}")
+        hint = f"; did you mean {near[0]}?" if near else self._list_once(tuple(sorted(allowed)))
+        self.report(where, f"{path}.{show_key(key)}" if path else show_key(key), f"unknown key{hint}")
+
+    def _list_once(self, known: tuple[str, ...]) -> str:
+        """The keys that are known in a place; of many such places only the first tells."""
+        if known in self._listed:
+            return ""
+        self._listed.add(known)
+        return f"; known here: {', '.join(known)}"
 
     def _read_field(self, fields: Fields, key: str, hint: Any, node: Node) -> None:
         path = f"{fields.path}.{key}" if fields.path else key

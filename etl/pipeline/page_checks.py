@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from etl.errors import OrderIgnored, PagingError, RepeatedPage
 from etl.records import Order, PageRows
+from etl.words import count_noun
 
 
 def direction(rows: PageRows) -> int:
@@ -79,7 +80,7 @@ class Guard:
         repeated = len(ids & self._ids)
         if ids and (repeated == len(ids) or repeated * 2 > len(ids)):
             raise RepeatedPage(
-                f"the page {_after(rows)} repeats {repeated} of {len(ids)} jobs",
+                f"the page {_after(rows)} repeats {repeated} of {count_noun(len(ids), 'job')}",
                 hint="the gateway ignores the cursor; it can only be read as far as one page reaches",
             )
         self._ids = ids

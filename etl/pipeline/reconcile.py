@@ -17,6 +17,7 @@ from etl.pipeline.run import Run
 from etl.pipeline.segments import Segments
 from etl.pipeline.walk import Steering, handle_event, walk_list
 from etl.records import Order, PageRequest, PageRows
+from etl.words import count_noun
 
 #: Segments per concurrent request: small ones even out, large ones overlap less.
 SEGMENTS_PER_REQUEST = 4
@@ -130,10 +131,12 @@ def _judge(run: Run, listed: int, missing: int, aged: int, unproved: str | None)
     if listed == 0:
         return
     if run.store.committed.counts.jobs_seen == 0:
-        raise _suspicious(f"the list is empty, but {listed} jobs were listed before")
+        raise _suspicious(
+            f"the list is empty, but {count_noun(listed, 'job was', 'jobs were')} listed before"
+        )
     if missing + aged >= listed:
         raise _suspicious(
-            f"none of the {listed} jobs known as listed was seen: perhaps another account's pages"
+            f"of {count_noun(listed, 'job')} known as listed none was seen: perhaps another account's pages"
         )
     if missing > MANY and missing > SHARE * (listed - aged):
         raise _suspicious(f"{missing} of {listed} jobs are missing from the middle of the list")

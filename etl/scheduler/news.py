@@ -26,13 +26,15 @@ NewsKind = Literal[
 @dataclass(frozen=True, slots=True)
 class News:
     """`subject` is a source, `feed NAME`, `database`, or a threshold and what crossed it: the same news of it
-    is not repeated soon. `shared`: the database knows of it, so of several services one tells it."""
+    is not repeated soon. `shared`: the database knows of it, so of several services one tells it; `urgent`:
+    also when the source's failures were told before."""
 
     kind: NewsKind
     subject: str
     title: str
     text: str
     shared: bool = False
+    urgent: bool = False
 
 
 def judge_run(
@@ -45,20 +47,25 @@ def judge_run(
     disabled = before is not None and before.disabled_at is not None
     failing = told or (before is not None and before.failures >= FAILURES)
     if result.status == "ok" and (failing or disabled or alarm):
-        text, shared = f"Run {result.run_id} succeeded.", not (disabled or alarm)
+        text, shared = f"Run {result.run_id} succeeded.", told or not (disabled or alarm)
         return News("recovery", source, f"{source} works again", text, shared)
     if result.status != "failed" or _is_away(result, after):
         return None
     text = explain_failure(result)
     if after is not None and after.disabled_at is not None and (before is None or before.disabled_at is None):
-        title = f"{source} is refused, and disabled until its settings change"
-        return News("failure", source, title, text)
+        return judge_disabled(source, text, urgent=True)
     if isinstance(result.error, SuspiciousScan):
         return News("failure", source, f"{source}: a reconcile looked wrong, so nothing was marked", text)
     if failed >= FAILURES and not (told or alarm or disabled):  # whoever ran them
         counted = after is not None and after.failures >= FAILURES
         return News("failure", source, f"{source} failed {FAILURES} times in a row", text, counted)
     return None
+
+
+def judge_disabled(source: str, text: str, *, urgent: bool = False) -> News:
+    """The source is not asked any more, whoever's run was the last one."""
+    title = f"{source} is refused, and disabled until its settings change"
+    return News("failure", source, title, text, shared=True, urgent=urgent)
 
 
 def judge_gaps(result: RunResult, told: set[str]) -> list[News]:

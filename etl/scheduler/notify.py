@@ -22,7 +22,7 @@ from etl.load.alerts import FAILURES
 from etl.load.source_health import Health
 from etl.log import get_logger, make_visible
 from etl.records import RunResult, time_elapsed
-from etl.scheduler.news import News, NewsKind, judge_away, judge_gaps, judge_run
+from etl.scheduler.news import News, NewsKind, judge_away, judge_disabled, judge_gaps, judge_run
 from etl.scheduler.outages import Claim
 from etl.scheduler.staleness import StaleWatch
 
@@ -141,6 +141,12 @@ class Notifier:
             memory.alarms.add(source)
         return [news]
 
+    def met_disabled(self, source: str, health: Health, moment: datetime, claim: Claim) -> None:
+        """A source that is not asked: a sync by hand may have disabled it, and told nobody but its user."""
+        if not health.told and source not in self.memory.alarms:
+            news = judge_disabled(source, health.disabled_reason or "")
+            self._queue_news(news, moment, claim=claim)
+
     def fed(self, result: FeedResult, before: int, after: int, moment: datetime) -> None:
         """A delivery ended; so many failed in a row before it, and now."""
         name = f"feed {result.destination}"
@@ -185,7 +191,7 @@ class Notifier:
                 return
         if claim is not None and self.tells("failure"):  # else there is no claim whose end could be told
             then = claim(news, moment)
-            if then is None:
+            if then is None and not news.urgent:
                 return
         with self.memory.lock:
             self.memory.told[key] = moment

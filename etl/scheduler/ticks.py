@@ -53,6 +53,9 @@ class TickRunner:
             found = decide_sync(before, source, utc_now(), self._process)
             if not found.run:
                 self._report_skip(source, found.reason)
+                if found.reason == "disabled" and before is not None:
+                    claim = partial(claim_outage, work.app)
+                    work.notifier.met_disabled(source.name, before, utc_now(), claim)
                 return Outlook(before, found.again)
             if found.reason == "takeover":
                 assert before is not None

@@ -21,6 +21,7 @@ from etl.errors import DatabaseBusy, DatabaseRefused
 from etl.log import get_logger
 from etl.schema.migrate import exclude_migrations
 from etl.schema.tables import video_job_versions
+from etl.words import count_noun
 
 TABLE = "video_job_versions"
 REST = f"{TABLE}_rest"
@@ -94,9 +95,9 @@ def describe_months(engine: sa.Engine) -> str | None:
             return None
         found, lost = list_months(conn), count_strays(conn)
     first, last = found[0], found[-1]
-    text = f"{len(found)} months, {first.year}-{first.month:02} to {last.year}-{last.month:02}"
+    text = f"{count_noun(len(found), 'month')}, {first.year}-{first.month:02} to {last.year}-{last.month:02}"
     return (
-        f"{text}, and {lost:,} versions in no month yet: a sync puts them into theirs within a day"
+        f"{text}, and {count_noun(lost, 'version')} in no month yet: within a day a sync finds one"
         if lost
         else text
     )

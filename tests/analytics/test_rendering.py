@@ -12,8 +12,9 @@ from html.parser import HTMLParser
 
 import pytest
 
+from etl.analytics.parquet_file import to_parquet
 from etl.analytics.queries import Table
-from etl.analytics.rendering import Document, render_document, show_value, to_parquet
+from etl.analytics.rendering import Document, render_document, show_value
 from etl.errors import ConfigError
 from etl.schema.views.columns import Column
 from etl.spreadsheets import spreadsheet_safe
@@ -139,7 +140,9 @@ def test_a_file_of_one_table_takes_one(tmp_path):
         (1234.5, "money", "1,234.50"),
         (0.000125, "money", "0.000125"),
         (0.25, "ratio", "25.0%"),
-        (90.0, "seconds", "90"),
+        (8.25, "seconds", "8.25s"),
+        (90.0, "seconds", "1m 30s"),
+        (259_414.0, "seconds", "3d 3m"),
         (1234567, "integer", "1,234,567"),
         (2026, "any", "2026"),
         (True, "flag", "yes"),

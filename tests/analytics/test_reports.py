@@ -125,6 +125,11 @@ def test_sources_models_and_limits(world):
         run_report(world, "costs", WEEK)
 
 
+def test_the_slowest_jobs_are_those_that_completed(world):
+    found = columns(run_report(world, "slowest", WEEK), "job_id", "total_seconds")
+    assert found == [("j6", 1200.0), ("j3", 600.0), ("j2", 300.0), ("j1", 100.0), ("j9", 60.0)]
+
+
 def test_money_in_another_currency_is_not_added(own_world):
     import_prices(
         own_world, [Price(model="veo-3.1", price=Decimal("0.5"), valid_from=date(2026, 5, 4), currency="EUR")]

@@ -66,7 +66,7 @@ def test_what_does_not_fit_beside_an_id_is_told_a_field_a_line(mirrored: Command
         assert list(row) == ["job_id", "model", "status", "created_at", "cost"]
         assert row["job_id"].endswith(":openai") and row["model"].startswith("sora-2")
     listed = _screen(mirrored, "80", "report", "open", "--since", "9999d")
-    assert "left out" not in listed and re.search(r"^age_seconds +[\d,.]+$", listed, re.MULTILINE)
+    assert "left out" not in listed and re.search(r"^age +(\d+[dhms] ?){1,2}$", listed, re.MULTILINE)
     assert "model" in _screen(mirrored, "80", "report", "models", "--since", "9999d").splitlines()[1]
 
 

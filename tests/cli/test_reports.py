@@ -40,7 +40,7 @@ def test_the_summary(asked):
     ):
         assert words in done.out
     assert "Coverage gap in b: jobs created from 2026-05-05 00:00:00" in done.out
-    assert "1 completed jobs are not in the cost" in done.out
+    assert "1 completed job is not in the cost" in done.out
 
 
 def test_one_report_in_each_format(asked, tmp_path):

@@ -53,7 +53,7 @@ def test_the_command_states_its_evidence(configured: Command, gateway: Simulator
     assert "NotFound" in done.out
     assert configured("sync").code == 0
     told = configured("status", "--max-age", "1s")
-    assert (told.code, "retired since" in told.out) == (0, True)
+    assert (told.code, "retired since" in told.out, "last run failed" in told.out) == (0, True, False)
     assert configured("source", "revive", name).code == 0
     assert configured("sync").code == 1
     assert configured("source", "retire", "nobody").code == 2

@@ -4,6 +4,9 @@ pages that end with an item which they began with. What is listed is stored, or 
 from __future__ import annotations
 
 import itertools
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,15 +60,29 @@ def test_every_job_of_a_list_that_runs_one_way_is_stored(
 def test_a_young_list_is_read_whole_whichever_command_meets_it_first(
     tmp_path: Any, way: str, growth: tuple[int, ...]
 ) -> None:
-    """Two jobs tell an order only to who looks: syncs and reconciles come in every order."""
-    for number, commands in enumerate(itertools.product(("sync", "reconcile"), repeat=len(growth))):
-        listed = OneWay([], way)
-        with reading(listed, f"sqlite:///{tmp_path / f'{number}.db'}", page_size=10) as rig:
-            for command, more in zip(commands, growth, strict=True):
-                listed.jobs += jobs(len(listed.jobs), len(listed.jobs) + more)
-                result = rig.sync() if command == "sync" else rig.reconcile()
-                assert result.status == "ok", (commands, result.error)
-                assert set(rig.listed()) == {one["id"] for one in listed.jobs}, (commands, command)
+    """Two jobs tell an order only to who looks: syncs and reconciles come in every order.
+
+    A tree of commands: each database goes on as two, so that what begins alike is run once.
+    """
+    counts = list(itertools.accumulate(growth))
+    databases = {"": tmp_path / "empty.db"}
+    for count in counts:
+        listed = OneWay(jobs(0, count), way)
+        databases = dict(_after_each_command(databases, listed))
+    assert len(databases) == 2 ** len(growth)
+
+
+def _after_each_command(databases: dict[str, Path], listed: OneWay) -> Iterator[tuple[str, Path]]:
+    for (before, path), command in itertools.product(databases.items(), ("sync", "reconcile")):
+        after = f"{before}{command[0]}"
+        grown = path.with_name(f"{after}.db")
+        if before:
+            shutil.copy(path, grown)
+        with reading(listed, f"sqlite:///{grown}", page_size=10) as rig:
+            result = rig.sync() if command == "sync" else rig.reconcile()
+            assert result.status == "ok", (after, result.error)
+            assert set(rig.listed()) == {one["id"] for one in listed.jobs}, after
+        yield after, grown
 
 
 @pytest.mark.parametrize("way", ["asc", "desc"])

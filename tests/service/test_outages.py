@@ -15,10 +15,12 @@ from etl.scheduler.notify import Message, Notifier
 from etl.scheduler.ticks import TickRunner
 from etl.scheduler.work import Work
 from etl.simulator import World
+from etl.worker import utc_now
 from tests.support.rig import Rig, rig
 from tests.support.running import until
 
 FAILURE, RECOVERY = "failure: main failed 3 times in a row", "recovery: main works again"
+DISABLED = "failure: main is refused, and disabled until its settings change"
 
 
 class Quiet(Silent):
@@ -47,6 +49,11 @@ class OneService:
         for _ in range(times):
             before = self._turns._read_health(self.work, self._rig.source)
             self._turns._run_source(self.work, self._rig.source, "incremental", before)
+
+    def tick(self, times: int = 1) -> None:
+        """A look whether it is due; what is disabled is not."""
+        for _ in range(times):
+            self._turns.sync(self.work, self._rig.source)
 
     def hear(self, title: str) -> None:
         """The message has left, and that is noted."""
@@ -110,6 +117,28 @@ def test_of_two_services_one_tells(database_url: str):
         one.work.close()
         other.work.close()
         assert sorted(one.told + other.told) == [FAILURE, RECOVERY]
+
+
+def test_a_source_that_a_sync_by_hand_disabled_is_told_once(migrated_url: str):
+    world = World(seed=2, jobs=30, start=utc_now().timestamp())  # a refusal of long ago would be asked again
+    with rig(world, migrated_url) as gateway:
+        gateway.ok()
+        gateway.sim.fault("unauthorized")
+        one, other = OneService(gateway), OneService(gateway)
+        one.run(2)
+        assert gateway.sync().status == "failed"
+        assert gateway.rows("sync_state")[0]["disabled_at"] is not None
+        one.tick(3)
+        one.hear(DISABLED)
+        other.tick(2)
+        again = one.restart()
+        again.tick(2)
+        gateway.sim.clear_faults()
+        gateway.ok()
+        again.run(2)
+        again.work.close()
+        other.work.close()
+        assert (one.told, other.told, again.told) == ([DISABLED], [], [RECOVERY])
 
 
 def test_a_restart_tells_nothing_again(database_url: str):

@@ -21,6 +21,7 @@ from etl.schema.views.job_facts import JOB_FACTS
 from etl.schema.views.job_history import JOB_HISTORY
 from etl.schema.views.open_jobs import EXPIRING, OPEN_JOBS
 from etl.schema.views.remixes import DUPLICATES, REMIX_JOBS, REMIX_TREES
+from etl.words import count_noun
 
 VIEWS = (
     JOB_FACTS,
@@ -82,8 +83,9 @@ def _refuse_dependents(connection: sa.Connection) -> None:
     if not names:
         return
     kept = " ".join(f"-t {name}" for name in names)
+    depend = count_noun(len(names), "of your views depends", "of your views depend")
     raise SchemaMismatch(
-        f"{len(names)} of your views depend on views that must be created again: {', '.join(names)}",
+        f"{depend} on views that must be created again: {', '.join(names)}",
         hint=f"save them (pg_dump --schema-only {kept}), drop them, upgrade, and create them again",
     )
 

@@ -15,6 +15,7 @@ from etl.web.dashboard.charts import Chart, Scale, draw_bars, round_number
 from etl.web.dashboard.filters import PageQuery
 from etl.web.dashboard.formatting import show_money
 from etl.web.dashboard.time_axis import make_slots
+from etl.words import count_noun
 
 #: So many are drawn by name, the others as one.
 _NAMED = 5
@@ -60,7 +61,7 @@ def _draw_costs(
     named, rest = largest[:_NAMED], largest[_NAMED:]
     axis = make_slots(chosen, {moment for of_name in costs.values() for moment in of_name})
     groups = [[name] for name in named] + ([rest] if rest else [])
-    labels = (*named, *([f"{len(rest):,} others"] if rest else []))
+    labels = (*named, *([count_noun(len(rest), "other")] if rest else []))
     points = [
         tuple(sum(costs[name].get(key, 0.0) for name in group for key in slot.keys) for group in groups)
         for slot in axis

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from etl.times import span_text
+from etl.times import duration_text
 
 
 def short_id(job_id: str) -> str:
@@ -24,12 +24,7 @@ def show_money(value: float | None, currency: str) -> str:
 
 
 def show_seconds(seconds: float | None) -> str:
-    """`8s`, `1m 42s`, `3h 10m`, `5d 2h`."""
-    if seconds is None:
-        return "–"
-    if abs(seconds) < 10:
-        return f"{seconds:.3g}s"
-    return ("-" if seconds < 0 else "") + span_text(round(abs(seconds)))
+    return "–" if seconds is None else duration_text(seconds)
 
 
 def short_time(moment: datetime, zone: str) -> str:

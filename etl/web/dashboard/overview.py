@@ -29,6 +29,7 @@ from etl.web.dashboard.filters import SLOWEST, PageQuery
 from etl.web.dashboard.formatting import failure_share, show_money, show_seconds, show_share
 from etl.web.dashboard.tiles import Tile, tiles_of
 from etl.web.dashboard.time_axis import Slot, make_slots
+from etl.words import count_noun
 
 #: Rows of a table on the first page.
 FEW = 8
@@ -140,17 +141,15 @@ def _overview_notes(
         for gap in gaps[-_GAPS:]
     ]
     if len(gaps) > _GAPS:
-        notes.append(
-            f"{len(gaps) - _GAPS:,} more coverage gaps in this range: `bifrost-etl status` lists them."
-        )
+        more = count_noun(len(gaps) - _GAPS, "more coverage gap")
+        notes.append(f"{more} in this range: `bifrost-etl status` lists them.")
     others = add_amounts([row["other_costs"] for row in _rows_as_dicts(volume)])
     if others:
         notes.append(f"Also spent, in other currencies: {others}.")
     missing = int(sums.get("uncosted_jobs", 0))
     if missing:
-        notes.append(
-            f"{missing:,} completed jobs are not in the cost: `bifrost-etl prices check` names them."
-        )
+        jobs = count_noun(missing, "completed job is", "completed jobs are")
+        notes.append(f"{jobs} not in the cost: `bifrost-etl prices check` shows which.")
     return tuple(notes)
 
 
@@ -251,7 +250,7 @@ def _share_text(pair: tuple[float, float], word: str) -> str:
 
 def _priced_text(pair: tuple[float, float], currency: str) -> str:
     cost, missing = pair
-    return show_money(cost, currency) + (f", {missing:,.0f} jobs unpriced" if missing else "")
+    return show_money(cost, currency) + (f", {count_noun(int(missing), 'job')} unpriced" if missing else "")
 
 
 def _counted_text(values: Sequence[float]) -> str:

@@ -23,6 +23,7 @@ from etl.web.dashboard.cost_chart import cost_charts
 from etl.web.dashboard.formatting import show_money
 from etl.web.dashboard.overview import pace_charts
 from etl.web.dashboard.table_specs import TABLE_SPECS, TableSpec
+from etl.words import count_noun
 
 #: Rows of a table that is shown whole; more are in the files.
 MANY = 500
@@ -159,7 +160,7 @@ def _describe_tree(table: Table) -> str:
     for row in rows:
         if row["cost"] is not None:
             sums[row["currency"]] = sums.get(row["currency"], 0) + row["cost"]
-    parts = [f"{len(rows):,} jobs" if len(rows) != 1 else "1 job: it remixes none and none remixes it"]
+    parts = [count_noun(len(rows), "job: it remixes none and none remixes it", "jobs")]
     parts += [show_money(cost, currency) for currency, cost in sums.items()]
     unpriced = sum(row["cost_state"] in ("unpriced", "unknown") for row in rows)
     parts += [f"{unpriced:,} unpriced"] if unpriced else []

@@ -10,6 +10,7 @@ from etl.analytics.jobs import OpenNow, count_open
 from etl.db.engine import Engine
 from etl.web.dashboard.filters import SLOWEST, PageQuery
 from etl.web.dashboard.formatting import failure_share, show_money, show_seconds, show_share
+from etl.words import count_noun
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,12 @@ def tiles_of(
     if cache.get("lookups"):
         hits = show_share(cache.get("hits", 0), cache["lookups"])
         tiles.append(
-            Tile("Cache hit rate", hits, f"{cache['lookups']:,.0f} lookups", query.url("/tables/cache"))
+            Tile(
+                "Cache hit rate",
+                hits,
+                count_noun(int(cache["lookups"]), "lookup"),
+                query.url("/tables/cache"),
+            )
         )
     return tuple(tiles)
 
@@ -63,7 +69,7 @@ def _cost_tile(
         return Tile(
             f"Cost, {currency}",
             show_money(sums.get("cost"), "") if "cost" in sums else "unpriced",
-            f"+ {missing:,} jobs without a price",
+            f"+ {count_noun(missing, 'job')} without a price",
             query.url("/jobs", only="unpriced"),
             "warn",
         )
