@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import random
-import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -85,33 +84,44 @@ class Fate:
 
 
 class Product:
-    """One engine for many worlds: `fresh` empties its database."""
+    """One engine for many worlds: `fresh` empties its database, on connections that stay open."""
 
     def __init__(self, folder: Path) -> None:
-        self.path, self.template = folder / "world.db", folder / "template.db"
-        maker = make_engine(f"sqlite:///{self.template}")
-        migrate.upgrade_schema(maker)
-        maker.dispose()
-        self.engine = make_engine(f"sqlite:///{self.path}")
+        path = folder / "world.db"
+        self.engine = make_engine(f"sqlite:///{path}")
+        migrate.upgrade_schema(self.engine)
+        self._reader = sqlite3.connect(path, isolation_level=None)
+        self._reader.row_factory = sqlite3.Row
+        self._at_first = _contents(self._reader)
         self.fate = Fate()
         sa.event.listen(self.engine, "commit", self.fate.committing)
         sa.event.listen(self.engine, "before_cursor_execute", self.fate.executing)
 
     def close(self) -> None:
+        self._reader.close()
         self.engine.dispose()
 
     def fresh(self) -> None:
-        self.engine.dispose()
-        for name in ("-wal", "-shm"):
-            self.path.with_name(self.path.name + name).unlink(missing_ok=True)
-        shutil.copyfile(self.template, self.path)
+        """As a migration left it. To copy a file would cost each world its connections and their caches."""
+        self._reader.execute("BEGIN IMMEDIATE")
+        for table, rows in self._at_first.items():
+            self._reader.execute(f"DELETE FROM {table}")
+            if rows:
+                places = ", ".join("?" * len(rows[0]))
+                self._reader.executemany(f"INSERT INTO {table} VALUES ({places})", rows)
+        self._reader.execute("COMMIT")
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Past the product: SQLite's own driver."""
-        with contextlib.closing(sqlite3.connect(self.path)) as conn:
-            conn.row_factory = sqlite3.Row
-            yield conn
+        """Past the product: SQLite's own driver, which sees what is committed."""
+        yield self._reader
+
+
+def _contents(conn: sqlite3.Connection) -> dict[str, list[tuple[Any, ...]]]:
+    """Every table with its rows; SQLite's own table of numbers is one of them."""
+    query = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name = 'sqlite_sequence'"
+    found = conn.execute(query).fetchall()
+    return {table: [tuple(row) for row in conn.execute(f"SELECT * FROM {table}")] for (table,) in found}
 
 
 class Process:

@@ -11,6 +11,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import cached_property, lru_cache
 from typing import Any
 
 from etl.errors import AnotherAccount, EtlError, LeaseLost
@@ -19,6 +20,7 @@ from harness.worlds.told import Played, Told
 from harness.worlds.world import Job, World
 
 FIELDS = "status, prompt, size, seconds, created_at, completed_at, expires_at, error_code, error_message"
+_FIELDS = len(FIELDS.split(", "))
 #: Lies about what is listed; the other ones only dress the truth.
 HARMFUL = {
     *("false_end", "empty", "null_data", "less", "repeat", "cursor_ignored", "order_ignored"),
@@ -42,6 +44,7 @@ def state_of(item: dict[str, Any]) -> State:
     return (status, item.get("prompt"), item.get("size"), float(item.get("seconds", 0)), *times, *words)
 
 
+@lru_cache(maxsize=4096)
 def _moment(seconds: Any) -> str | None:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S.%f") if seconds else None
 
@@ -51,18 +54,33 @@ class Stored:
 
     def __init__(self, conn: sqlite3.Connection) -> None:
         self.conn = conn
-        rows = conn.execute("SELECT * FROM video_jobs ORDER BY list_position")
+        rows = conn.execute(
+            f"SELECT {FIELDS}, job_id, version, unlisted_at, unlisted_reason FROM video_jobs"
+            " ORDER BY list_position"
+        )
         self.jobs: dict[str, Row] = {row["job_id"]: row for row in rows}
-        self.rejects = conn.execute("SELECT * FROM rejected_items").fetchall()
-        self.gaps = conn.execute("SELECT * FROM coverage_gaps").fetchall()
-        self.payloads = {bytes(row["payload"]) for row in self.rejects if row["payload"] is not None}
+
+    @cached_property
+    def rejects(self) -> list[Row]:
+        return self.conn.execute("SELECT payload, after_id, before_id FROM rejected_items").fetchall()
+
+    @cached_property
+    def gaps(self) -> list[Row]:
+        return self.conn.execute("SELECT gap_from, gap_until FROM coverage_gaps").fetchall()
+
+    @cached_property
+    def payloads(self) -> set[bytes]:
+        return {bytes(row["payload"]) for row in self.rejects if row["payload"] is not None}
 
     def state(self, row: Row) -> State:
-        return tuple(row[name] for name in FIELDS.split(", "))
+        return tuple(row)[:_FIELDS]
 
     def versions(self) -> dict[str, list[Row]]:
         found = defaultdict(list)
-        for row in self.conn.execute("SELECT * FROM video_job_versions ORDER BY job_id, version"):
+        for row in self.conn.execute(
+            f"SELECT {FIELDS}, job_id, version, op, change_seq, valid_from FROM video_job_versions"
+            " ORDER BY job_id, version"
+        ):
             found[row["job_id"]].append(row)
         return found
 
