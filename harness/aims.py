@@ -6,7 +6,8 @@ import random
 import time
 from dataclasses import dataclass
 
-from harness.processes import Gateway, Process
+from harness.forked import Forked
+from harness.processes import Gateway
 from harness.stores import Store
 
 PAUSE = 0.005
@@ -41,7 +42,7 @@ def draw(rng: random.Random, usual: Usual) -> Aim:
     return Aim(how, rng.choice((0.0, rng.uniform(0.0, 0.03))), transactions=rng.choice((1, 1, 2, 3)))
 
 
-def wait(aim: Aim, process: Process, gateway: Gateway, store: Store) -> bool:
+def wait(aim: Aim, process: Forked, gateway: Gateway, store: Store) -> bool:
     """Wait for the moment; False when the process ended before it came."""
     if aim.how == "time":
         deadline = time.monotonic() + aim.seconds
@@ -59,7 +60,7 @@ def wait(aim: Aim, process: Process, gateway: Gateway, store: Store) -> bool:
     return process.alive
 
 
-def _wait_for_transactions(number: int, process: Process, store: Store) -> None:
+def _wait_for_transactions(number: int, process: Forked, store: Store) -> None:
     """Wait until the `number`-th transaction that we notice is open, or patience ends."""
     # InnoDB shows its transactions as they were, to who asks again within a tenth of a second.
     pause = 0.11 if store.family == "mariadb" else PAUSE / 4

@@ -24,8 +24,9 @@ import sqlalchemy as sa
 
 from etl.simulator.items import INTRUDERS
 from harness import aims, histories, report, sabotage, truth
+from harness.forked import Forked
 from harness.observed import Observed
-from harness.processes import Gateway, Process, Stuck, configure, end
+from harness.processes import Gateway, Stuck, configure, end
 from harness.stores import FAMILIES, Store, server, store
 from harness.tally import COMMANDS, Tally, table
 
@@ -37,7 +38,7 @@ TRIES = 12
 #: Exit code of a run that went well, while a record that the gateway cannot read stays unread.
 BLIND = 3
 #: Kills per round; each round has a new world and a new database, so that first loads are hit too.
-ROUND = 25
+ROUND = 50
 #: One job a second comes. Two unreadable records in one stretch that nobody has read yet hide from everybody
 #: what lies between them; so they stand farther apart than what comes between two undisturbed reads.
 STRETCH, APART = 700.0, 800
@@ -79,9 +80,9 @@ class Scene:
             "schedule": pace,
         }
 
-    def start(self, made: Store, *arguments: str) -> Process:
+    def start(self, made: Store, *arguments: str) -> Forked:
         log = self.folder / f"{made.name}.log"
-        return Process(self.folder, ("--config", f"{made.name}.yaml", *arguments), log)
+        return Forked(self.folder, ("--config", f"{made.name}.yaml", *arguments), log)
 
     def strike(self) -> None:
         """Start something and kill it; what it left is noted, and nothing else is done about it."""
@@ -219,7 +220,7 @@ def scene(tally: Tally, seed: int, folder: Path, jobs: int) -> Iterator[Scene]:
         yield Scene(folder, gateway, ours, twin, seed, tally)
 
 
-def play(family: str, kills: int, seed: int, folder: Path, jobs: int = 4000, *, spoil: bool = False) -> Tally:
+def play(family: str, kills: int, seed: int, folder: Path, jobs: int = 600, *, spoil: bool = False) -> Tally:
     """Rounds, until so many kills have hit a living process. `spoil`: try the verdict itself afterwards."""
     began = time.monotonic()
     tally = Tally(family, seed)
@@ -239,7 +240,7 @@ def play(family: str, kills: int, seed: int, folder: Path, jobs: int = 4000, *, 
 def _round(on: Scene, kills: int) -> None:
     rng = on.rng
     while on.tally.kills < kills:
-        for _ in range(rng.randint(1, 4)):
+        for _ in range(rng.randint(1, 6)):
             on.strike()
         report.say(f"{on.ours.family}: {on.tally.kills} kills, {on.tally.in_mid_work} in mid-work")
         seconds = rng.choice((5.0, 60.0, 300.0, 600.0))
@@ -269,7 +270,7 @@ def _parser() -> argparse.ArgumentParser:
     cli.add_argument("--database", choices=(*FAMILIES, "all"), default="sqlite")
     cli.add_argument("--kills", type=int, default=100, help="of living processes, per database (%(default)s)")
     cli.add_argument("--seed", type=int, default=1)
-    cli.add_argument("--jobs", type=int, default=4000, help="in the list at the start (%(default)s)")
+    cli.add_argument("--jobs", type=int, default=600, help="in the list at the start (%(default)s)")
     cli.add_argument("--keep", type=Path, help="folder for databases and logs (a temporary one)")
     cli.add_argument("--json", type=Path, metavar="FILE", help="write all figures and findings there")
     cli.add_argument("--sabotage", action="store_true", help="then damage rows: the verdict must notice")

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from etl.simulator import World
 
@@ -42,6 +42,12 @@ def until(question: Callable[[], Any], what: str, patience: float = PATIENCE, pa
     return answer
 
 
+def environment() -> dict[str, str]:
+    """All that the command sees of ours."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+    return {**kept, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
+
+
 @dataclass
 class Process:
     """The command, running in `folder`; its output goes to one log file."""
@@ -52,12 +58,11 @@ class Process:
     _popen: subprocess.Popen[bytes] = field(init=False)
 
     def __post_init__(self) -> None:
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
         with self.log.open("ab") as log:
             self._popen = subprocess.Popen(
                 [*DYING_WITH_US, *PROGRAM, *self.arguments],
                 cwd=self.folder,
-                env={**kept, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"},
+                env=environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -164,7 +169,15 @@ def configure(folder: Path, name: str, database: str, sources: list[dict[str, An
     part.replace(folder / name)
 
 
-def end(*processes: Process) -> None:
+class Living(Protocol):
+    """What `end` asks of a process, however it was started."""
+
+    def send(self, number: signal.Signals) -> None: ...
+
+    def kill(self) -> bool: ...
+
+
+def end(*processes: Living) -> None:
     """Nothing that was started is left behind."""
     for process in processes:
         with contextlib.suppress(OSError):
