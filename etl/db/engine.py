@@ -107,8 +107,12 @@ def write_transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
     SQLite takes the write lock at once (BEGIN IMMEDIATE): a reader that turns writer could not wait for it.
     Elsewhere it is READ COMMITTED.
     """
-    begun = engine.execution_options(etl_begin="BEGIN IMMEDIATE").begin()
-    with storage_errors(place_of(engine)), begun as connection:
+    with (
+        storage_errors(place_of(engine)),
+        engine.connect() as connection,
+        # Of the connection: an engine with options of its own is made anew each time, a tenth of a tick.
+        connection.execution_options(etl_begin="BEGIN IMMEDIATE").begin(),
+    ):
         yield connection
 
 
@@ -118,10 +122,9 @@ def read_transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
 
     Without a transaction on PostgreSQL, whose BEGIN and ROLLBACK are two more journeys for each question.
     """
-    if engine.dialect.name == "postgresql":
-        engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+    options = {"isolation_level": "AUTOCOMMIT"} if engine.dialect.name == "postgresql" else {}
     with storage_errors(place_of(engine)), engine.connect() as connection:
-        yield connection
+        yield connection.execution_options(**options)
 
 
 def is_sqlite(engine: sa.Engine) -> bool:

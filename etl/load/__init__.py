@@ -13,14 +13,15 @@ from etl.load.job_requests import (
 )
 from etl.load.lease import Lease, worker_name
 from etl.load.lookup import (
+    Candidate,
     Known,
     count_between,
     count_listed,
     find_neighbour,
     jobs_to_reread,
-    long_open,
     newest_known,
     open_jobs,
+    reread_candidates,
     unplaced_jobs,
     unplaced_open,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "KEEP",
     "TOP",
     "Boundary",
+    "Candidate",
     "CommitBatch",
     "Gap",
     "Known",
@@ -54,7 +56,6 @@ __all__ = [
     "find_source",
     "jobs_to_reread",
     "known_requests",
-    "long_open",
     "maker_of",
     "may_be_joined",
     "newest_known",
@@ -63,6 +64,7 @@ __all__ = [
     "parents_of",
     "read_log_state",
     "register_source",
+    "reread_candidates",
     "unplaced_jobs",
     "unplaced_open",
     "waiting_jobs",

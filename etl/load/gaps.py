@@ -77,12 +77,17 @@ def _reaches_edge(end: int | None, edge: int | None, sign: int) -> bool:
     return end is not None and edge is not None and sign * edge >= sign * end
 
 
+# Put together once, as every tick asks it.
+_ALL = (
+    sa.select(coverage_gaps)
+    .where(coverage_gaps.c.source_id == sa.bindparam("source"))
+    .order_by(coverage_gaps.c.id)
+)
+
+
 def read_open(conn: sa.Connection, source_id: int) -> list[OpenGap]:
     """Every gap of the source, oldest places first, with the positions that its ends have now."""
-    query = (
-        sa.select(coverage_gaps).where(coverage_gaps.c.source_id == source_id).order_by(coverage_gaps.c.id)
-    )
-    rows = conn.execute(query).all()
+    rows = conn.execute(_ALL, {"source": source_id}).all()
     ids = {i for row in rows for i in (row.last_known_job_id, row.oldest_listed_job_id) if i is not None}
     known = lookup.known_jobs(conn, source_id, list(ids))
     places = {job_id: job.list_position for job_id, job in known.items()}

@@ -238,28 +238,40 @@ def unplaced_jobs(conn: sa.Connection, source_id: int, after: str, limit: int) -
     return list(conn.scalars(query.order_by(_job.job_id).limit(limit)))
 
 
+class Candidate(NamedTuple):
+    """A listed job that may be read by id, being open or missed by a walk; `read_at` is when it last was, or
+    first came (UTC)."""
+
+    open: bool
+    job_id: str
+    read_at: datetime
+
+
+def reread_candidates(conn: sa.Connection, source_id: int, limit: int) -> list[Candidate]:
+    """Listed jobs that are open, and behind them those that a walk missed; of each so many at most, those
+    longest not read by id first."""
+    rows = conn.execute(_candidates(), {"source": source_id, "most": limit})
+    return [Candidate(bool(row.open), row.job_id, row.read_at) for row in rows]
+
+
 def jobs_to_reread(conn: sa.Connection, source_id: int, limit: int) -> list[str]:
-    """Listed jobs that are open, or that a walk missed; those longest not read by id first."""
-    found: dict[str, None] = {}
-    for query in _reread_queries():
-        found.update(dict.fromkeys(conn.scalars(query, {"source": source_id, "most": limit})))
-    return list(found)
+    """Their ids, each once."""
+    return list(dict.fromkeys(each.job_id for each in reread_candidates(conn, source_id, limit)))
 
 
 @cache  # every tick asks, and to put such a statement together takes ten times as long as to execute it
-def _reread_queries() -> tuple[sa.Select[tuple[str]], sa.Select[tuple[str]]]:
+def _candidates() -> sa.CompoundSelect[Any]:
     source = sa.bindparam("source", type_=sa.Integer)
     missed = [by_suspicion(source), _job.suspect_run_id.is_not(None), _job.unlisted_at.is_(None)]
-    read = sa.func.coalesce(_job.reread_at, _job.first_seen_at)
-    ids = sa.select(_job.job_id).order_by(read, _job.list_position).limit(sa.bindparam("most"))
-    return ids.where(*_open_conditions(source)), ids.where(*missed)
+    read = sa.func.coalesce(_job.reread_at, _job.first_seen_at).label("read_at")
 
+    def part(is_open: int, where: Sequence[Any]) -> sa.Select[Any]:
+        which: Any = sa.literal_column(str(is_open)).label("open")
+        found = sa.select(which, _job.job_id, read, _job.list_position).where(*where)
+        return sa.select(found.order_by(read, _job.list_position).limit(sa.bindparam("most")).subquery())
 
-def long_open(conn: sa.Connection, source_id: int, limit: int, before: datetime) -> list[str]:
-    """Listed jobs that are open, first seen before a moment and not read by id since (UTC)."""
-    read = sa.func.coalesce(_job.reread_at, _job.first_seen_at)
-    query = sa.select(_job.job_id).where(*_open_conditions(source_id), read < before)
-    return list(conn.scalars(query.order_by(read, _job.list_position).limit(limit)))
+    both = sa.union_all(part(1, _open_conditions(source)), part(0, missed))
+    return both.order_by(sa.desc("open"), "read_at", "list_position")
 
 
 def by_suspicion(source_id: int | sa.BindParameter[int]) -> sa.ColumnElement[bool]:

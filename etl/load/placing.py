@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import takewhile
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -231,11 +233,18 @@ def _missing_jobs(
     ids = {job.job_id for job in seen}
     if found.covers(low, high):
         return [i for i, job in found.jobs.items() if i not in ids and job.listed_between(low, high)]
-    table = video_jobs
-    where = [table.c.source_id == source_id, table.c.unlisted_at.is_(None), table.c.list_position > low]
-    if high is not None:
-        where.append(table.c.list_position <= high)
+    stretch = {"source": source_id, "low": low, "high": lookup.HIGHEST if high is None else high}
     expected = sum(job.listed_between(low, high) for job in seen)
-    if conn.scalar(sa.select(sa.func.count()).where(*where).select_from(table)) == expected:
+    count, every = _listed_in_stretch()
+    if conn.scalar(count, stretch) == expected:
         return []
-    return [i for i in conn.scalars(sa.select(table.c.job_id).where(*where)) if i not in ids]
+    return [i for i in conn.scalars(every, stretch) if i not in ids]
+
+
+@cache  # every tick asks
+def _listed_in_stretch() -> tuple[sa.Select[Any], sa.Select[Any]]:
+    """How many listed jobs stand above `low` up to `high`, and which."""
+    c, place = video_jobs.c, video_jobs.c.list_position
+    stretch = (place > sa.bindparam("low"), place <= sa.bindparam("high"))
+    where = (c.source_id == sa.bindparam("source"), c.unlisted_at.is_(None), *stretch)
+    return sa.select(sa.func.count()).where(*where).select_from(video_jobs), sa.select(c.job_id).where(*where)

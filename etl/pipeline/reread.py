@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
 from etl.errors import DeadCursor, Fatal, GarbledAnswer, GatewayError, NotFound, Unparseable
-from etl.load import count_listed, jobs_to_reread, long_open
+from etl.load import Candidate, count_listed, reread_candidates
 from etl.pipeline.run import Run
 from etl.records import Order, PageRequest, PageRows
 
@@ -27,9 +28,11 @@ def reread(run: Run) -> None:
     if limit == 0 or not run.met_known:  # perhaps another account answers: its 404 says nothing
         return
     shown = set() if run.source.asked_as.polled else set(run.shown)
-    candidates = store.read(lambda conn: jobs_to_reread(conn, store.source_id, limit + len(shown)))
+    most = max(limit, SAMPLE) + len(run.shown)
+    found = store.read(lambda conn: reread_candidates(conn, store.source_id, most))
+    candidates = list(dict.fromkeys(each.job_id for each in found))
     if not run.state.learned.moves_by_id:
-        candidates = [*_stuck(run), *(i for i in candidates if i not in shown)]
+        candidates = [*_stuck(run, found), *(i for i in candidates if i not in shown)]
     by_id = True
     run.wanted = set(candidates[:limit])
     for job_id in candidates[:limit]:
@@ -42,12 +45,10 @@ def reread(run: Run) -> None:
         run.batch.reread.append(job_id)
 
 
-def _stuck(run: Run) -> list[str]:
+def _stuck(run: Run, candidates: Sequence[Candidate]) -> list[str]:
     """Shown open for long: perhaps this list's statuses move only when a job is read by id."""
-    if not run.open_shown:
-        return []  # nearly always, and then nothing is asked
-    store, since = run.store, run.now() - STUCK
-    old = store.read(lambda conn: long_open(conn, store.source_id, SAMPLE + len(run.shown), since))
+    since = run.now() - STUCK
+    old = (each.job_id for each in candidates if each.open and each.read_at < since)
     return [job_id for job_id in old if job_id in run.open_shown][:SAMPLE]
 
 

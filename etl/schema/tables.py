@@ -126,11 +126,13 @@ video_jobs = _make_table(
         "ix_video_jobs_twins",
         "twin_source_id",
         "source_id",
+        "list_position",
         info={"where": dict.fromkeys(("sqlite", "postgresql"), "twin_source_id IS NOT NULL")},
     ),
     sa.Index(
         "ix_video_jobs_suspect_run_id",
         "suspect_run_id",
+        "list_position",
         info={"where": dict.fromkeys(("sqlite", "postgresql"), "suspect_run_id IS NOT NULL")},
     ),
     comment="Every job ever seen, in its current state.",
