@@ -55,7 +55,7 @@ class ServerKind:
 
     def hear(self, headers: object) -> None:
         """The headers of any answer: a proxy names itself there."""
-        if self._open and not self._is_litellm:
+        if self._open and self.seen != "bifrost" and not self._is_litellm:
             self._is_litellm = any(str(name).lower().startswith(_LITELLM_HEADER) for name in headers)  # type: ignore[attr-defined]
 
     def ask(

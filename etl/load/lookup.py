@@ -250,8 +250,10 @@ class Candidate(NamedTuple):
 def reread_candidates(conn: sa.Connection, source_id: int, limit: int) -> list[Candidate]:
     """Listed jobs that are open, and behind them those that a walk missed; of each so many at most, those
     longest not read by id first."""
-    rows = conn.execute(_candidates(), {"source": source_id, "most": limit})
-    return [Candidate(bool(row.open), row.job_id, row.read_at) for row in rows]
+    asked = {"source": source_id, "most": limit}
+    waiting, missed = (conn.execute(query, asked).all() for query in _candidates())
+    both = [(True, row) for row in waiting] + [(False, row) for row in missed]
+    return [Candidate(is_open, row.job_id, row.read_at) for is_open, row in both]
 
 
 def jobs_to_reread(conn: sa.Connection, source_id: int, limit: int) -> list[str]:
@@ -260,18 +262,13 @@ def jobs_to_reread(conn: sa.Connection, source_id: int, limit: int) -> list[str]
 
 
 @cache  # every tick asks, and to put such a statement together takes ten times as long as to execute it
-def _candidates() -> sa.CompoundSelect[Any]:
+def _candidates() -> tuple[sa.Select[Any], sa.Select[Any]]:
+    """Open jobs, and missed ones."""
     source = sa.bindparam("source", type_=sa.Integer)
     missed = [by_suspicion(source), _job.suspect_run_id.is_not(None), _job.unlisted_at.is_(None)]
     read = sa.func.coalesce(_job.reread_at, _job.first_seen_at).label("read_at")
-
-    def part(is_open: int, where: Sequence[Any]) -> sa.Select[Any]:
-        which: Any = sa.literal_column(str(is_open)).label("open")
-        found = sa.select(which, _job.job_id, read, _job.list_position).where(*where)
-        return sa.select(found.order_by(read, _job.list_position).limit(sa.bindparam("most")).subquery())
-
-    both = sa.union_all(part(1, _open_conditions(source)), part(0, missed))
-    return both.order_by(sa.desc("open"), "read_at", "list_position")
+    found = sa.select(_job.job_id, read).order_by(read, _job.list_position).limit(sa.bindparam("most"))
+    return found.where(*_open_conditions(source)), found.where(*missed)
 
 
 def by_suspicion(source_id: int | sa.BindParameter[int]) -> sa.ColumnElement[bool]:

@@ -81,8 +81,8 @@ _Times = tuple[datetime | None, datetime | None, datetime | None]
 _Extra = tuple[str | None, str | None]
 _NO_EXTRA: _Extra = (None, None)
 _id = attrgetter("id")
-#: Bytes of a page that are decoded in one piece.
-_AT_ONCE = 1 << 20
+#: Bytes of a page that are looked at in one piece.
+AT_ONCE = 1 << 20
 
 
 def ordinary_rows(items: Sequence[bytes], context: PageContext) -> list[JobRow | None]:
@@ -100,7 +100,7 @@ def ordinary_rows(items: Sequence[bytes], context: PageContext) -> list[JobRow |
 
 
 def _decoded_at_once(items: Sequence[bytes]) -> list[_StrictJob] | None:
-    if sum(map(len, items)) > _AT_ONCE:
+    if sum(map(len, items)) > AT_ONCE:
         return None  # a copy of megabytes
     text = b"[%b]" % b",".join(items)
     if has_escaped_nul(text):
