@@ -24,6 +24,7 @@ from etl.config import Destination
 from etl.errors import ConfigError
 from etl.feed import watermarks
 from etl.feed.sinks.base import OnlyRows, Part, Written, local_folder, required_url
+from etl.feed.sinks.iceberg_changes import Changes
 from etl.feed.sinks.iceberg_upkeep import is_outdated, keep_up, table_properties
 from etl.feed.tables import DAYS, KEYS, REPLACED
 from etl.feed.watermarks import Mark
@@ -80,7 +81,7 @@ class IcebergTables:
         for part in parts:
             found = self._ensure_table(part.table, part.rows.schema)
             self._written.check(part.table, watermarks.decode_marks(found.properties.get(_MARKS)))
-            with found.transaction() as changes:
+            with Changes(found) as changes:
                 new = changes.table_metadata.current_snapshot() is None
                 if part.table in REPLACED and not new:
                     _delete_known(changes, part)
@@ -112,7 +113,7 @@ class IcebergTables:
 
     def replace(self, table: str, rows: pa.Table) -> None:
         found = self._ensure_table(table, rows.schema)
-        with found.transaction() as changes:
+        with Changes(found) as changes:
             _delete_rows(changes, table, rows)
             changes.append(rows)
         self._touched.add(table)
@@ -149,7 +150,7 @@ class IcebergTables:
                 place, fields, properties={"comment": comment, **table_properties(name)}
             )
         if is_outdated(found):
-            with found.transaction() as changes:
+            with Changes(found) as changes:
                 changes.set_properties(table_properties(name))
         if set(fields.names) - {field.name for field in found.schema().fields}:
             with found.update_schema() as update:

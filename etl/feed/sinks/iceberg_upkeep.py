@@ -8,7 +8,8 @@ with what the table still names.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,6 +22,7 @@ from pyiceberg.manifest import DataFile, ManifestFile
 from pyiceberg.table import Table, Transaction
 from pyiceberg.table.update.snapshot import ExpireSnapshots
 
+from etl.feed.sinks.iceberg_changes import Changes
 from etl.feed.tables import CHANGED, REPLACED, ranged_columns
 
 #: Files added since the last joining that make another one due, and snapshots that are expired at once.
@@ -29,6 +31,9 @@ _MANY, _EXPIRED = 5, 4
 _LITTLE = 2 * 2**20
 #: Smaller files are joined; so many rows are held in memory for it.
 _SMALL, _ROWS = 256 * 1024, 200_000
+#: While a table is fed, no file is written anew that is larger than so many times the others together: else
+#: each joining would write most of a small lake again.
+_LARGER = 2
 _JOINED = "bifrost-etl.files"
 _VERSIONS, _MERGED = "write.metadata.previous-versions-max", "commit.manifest.min-count-to-merge"
 #: Each commit's file says all columns and comments: with nothing new, one before the last is enough.
@@ -69,11 +74,13 @@ def keep_up(table: Table, keep: timedelta, *, is_quiet: bool = False, now: datet
     old = _replaced_before(table, edge)
     if is_quiet and not old:
         return
-    many = _count_files(table) - int(table.properties.get(_JOINED, "0")) >= (1 if is_quiet else _MANY)
+    is_at_rest = _AT_REST.items() <= table.properties.items()
+    grown = _total(table, "total-data-files") - int(table.properties.get(_JOINED, "0"))
+    many = not is_at_rest if is_quiet else grown >= _MANY
     expires = len(old) >= (1 if is_quiet or _is_little_state(table) else _EXPIRED)
-    with table.transaction() as changes:  # one commit: of the files that name what is there, few are kept
+    with Changes(table) as changes:  # one commit: of the files that name what is there, few are kept
         if many:
-            join_small_files(table, changes)
+            join_small_files(table, changes, all_of_them=is_quiet)
         if expires:
             ExpireSnapshots(changes).by_ids(old).commit()
         if is_quiet:
@@ -94,28 +101,28 @@ def _is_little_state(table: Table) -> bool:
     return table.name()[-1] in REPLACED and _total(table, "total-files-size") < _LITTLE
 
 
-def join_small_files(table: Table, changes: Transaction) -> None:
+def join_small_files(table: Table, changes: Transaction, *, all_of_them: bool) -> None:
     """The rows that the newest small files hold, written once more, together."""
     column = CHANGED.get(table.name()[-1])
-    files = [task.file for task in table.scan().plan_files()]
-    since = _oldest_to_join(table, files, column) if column is not None else None
-    joined = len(files)
+    larger = math.inf if all_of_them else _LARGER
+    since = _oldest_to_join(table, column, larger) if column is not None else None
     if column is not None and since is not None:
         wanted = _where.GreaterThanOrEqual(column, since)
         rows = table.scan(row_filter=wanted).to_arrow().sort_by(column)
         changes.set_properties({_MERGED: "1"})  # what names the files becomes one file as well
         changes.overwrite(rows, overwrite_filter=wanted)
-        joined = sum(_file_bounds(table, file, column)[1] < since for file in files) + 1
+    joined = _total(changes, "total-data-files")
     changes.set_properties({_JOINED: str(joined), _MERGED: _PROPERTIES[_MERGED]})
 
 
-def _oldest_to_join(table: Table, files: Sequence[DataFile], column: str) -> int | None:
+def _oldest_to_join(table: Table, column: str, larger: float) -> int | None:
     """Where the range begins that holds as many of the newest small files as memory allows."""
-    small = [_file_bounds(table, file, column)[0] for file in files if file.file_size_in_bytes < _SMALL]
-    for since in sorted(small):
-        touched = [file for file in files if _file_bounds(table, file, column)[1] >= since]
-        if sum(file.record_count for file in touched) <= _ROWS:
-            return since if len(touched) > 1 else None
+    files = [(*_file_bounds(table, task.file, column), task.file) for task in table.scan().plan_files()]
+    for since in sorted(low for low, _, file in files if file.file_size_in_bytes < _SMALL):
+        touched = [file for _, high, file in files if high >= since]
+        sizes = sorted(file.file_size_in_bytes for file in touched)
+        if sum(file.record_count for file in touched) <= _ROWS and sizes[-1] <= larger * sum(sizes[:-1]):
+            return since
     return None
 
 
@@ -128,12 +135,9 @@ def _file_bounds(table: Table, file: DataFile, column: str) -> tuple[int, int]:
     return low, high
 
 
-def _count_files(table: Table) -> int:
-    return _total(table, "total-data-files")
-
-
-def _total(table: Table, name: str) -> int:
-    newest = table.current_snapshot()
+def _total(table: Table | Transaction, name: str) -> int:
+    metadata = table.metadata if isinstance(table, Table) else table.table_metadata
+    newest = metadata.current_snapshot()
     summary = newest.summary if newest is not None else None
     return int((summary[name] if summary is not None else None) or 0)
 
