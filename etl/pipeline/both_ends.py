@@ -10,7 +10,6 @@ from etl.errors import GatewayError, OrderIgnored
 from etl.load import Gap, Known
 from etl.pipeline import order
 from etl.pipeline.halves import MIDDLE, Half, leave_poison, shows_job_of
-from etl.pipeline.page_checks import backwards
 from etl.pipeline.poison import narrow
 from etl.pipeline.read_ahead import Readers
 from etl.pipeline.run import Run
@@ -252,7 +251,7 @@ class BothEnds:
         known = self.run.store.known([row.job_id for row in rows.jobs]) if self._old.taken is None else {}
         places = [known[row.job_id].list_position for row in rows.jobs if row.job_id in known]
         upside_down = len(places) > 1 and places == sorted(places, reverse=True)
-        if not upside_down and not backwards(rows, "asc") and not self._starts_at_head(rows):
+        if not upside_down and not order.runs_against(self.run, rows) and not self._starts_at_head(rows):
             return self._goes_backwards(rows)
         order.note_downwards(self.run)
         return True

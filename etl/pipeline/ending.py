@@ -1,11 +1,13 @@
 """Does a list end where the gateway says so? A page may lie, and so may a cursor whose job is gone.
 
 An end is believed when the list, asked from one job before its last one, shows that last one again and
-nothing after it; a gateway that ignores the cursor shows the whole list again.
+nothing after it. Where it shows the job that it was asked behind as well, it ignores the cursor: then only a
+page that could have held more proves that there is no more, whatever it says.
 """
 
 from __future__ import annotations
 
+from etl.errors import RepeatedPage
 from etl.records import PageRows
 
 #: So often an end is doubted while the list shows nothing at all; then it is taken as it is, and said so.
@@ -24,6 +26,7 @@ class Ending:
         self._apart = False
         self._after: str | None = None
         self._again = False  # the last page with jobs ended with the job that was the last one before
+        self._ignored: str | None = None  # the cursor that the last page did not heed
 
     def saw(self, rows: PageRows) -> bool:
         """True when the page shows a job that is new to the walk's end: so the list goes on."""
@@ -39,7 +42,9 @@ class Ending:
             self.proved |= anchored and self._claims > 0 and rows.page.request.after == self._anchor
             return False
         self._again = ids[-1:] == self.tail[-1:]
-        self.proved = self._again and (room or rows.page.ends)
+        after = rows.page.request.after
+        self._ignored = after if after in ids[1:] else None
+        self.proved = self._again and (room or (rows.page.ends and after not in ids))
         if ids[-1] in self.tail:
             return False
         self.tail, self._claims = (self.tail + ids)[-2:], 0
@@ -59,7 +64,13 @@ class Ending:
         return None if self.proved or not self.tail else self.tail[-1]
 
     def doubt(self) -> bool:
-        """Ask once more; False when it is proved, or was asked often enough."""
+        """Ask once more; False when it is proved, or was asked often enough. Raises RepeatedPage where the
+        list has ignored the cursor to the end."""
+        if not self.proved and self._claims == CLAIMS and self._ignored is not None:
+            raise RepeatedPage(
+                f"the list, asked behind {self._ignored!r}, shows that job again: it ignores the cursor",
+                hint="it can only be read as far as one page reaches",
+            )
         if self.proved or self._claims == CLAIMS:
             return False
         self._claims += 1

@@ -26,7 +26,7 @@ def first_load(run: Run) -> None:
     except POISON as error:
         load.head_is_poisoned(error)
     else:
-        if backwards(head, "desc"):
+        if order.runs_against(run, head):
             run.distrust(head)
             oldest_first(run)
             return

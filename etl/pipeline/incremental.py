@@ -13,7 +13,6 @@ from etl.errors import DeadCursor, GatewayError, NotFound, OrderIgnored
 from etl.pipeline import known_gaps, order
 from etl.pipeline.newest_first import newest_first
 from etl.pipeline.oldest_first import read_again
-from etl.pipeline.page_checks import backwards
 from etl.pipeline.poison import isolate
 from etl.pipeline.run import Run
 from etl.pipeline.trouble import POISON
@@ -67,7 +66,7 @@ def _from_frontier(run: Run) -> bool:
 
 
 def _believable(run: Run, first: PageRows) -> bool:
-    if backwards(first, "asc"):
+    if order.runs_against(run, first):
         order.note_downwards(run)
         order.lists_newest_first(run)
         return False

@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import pairwise
 
 from etl.errors import GatewayError, OrderIgnored, Unparseable
-from etl.pipeline.page_checks import created, direction, direction_of
+from etl.pipeline.page_checks import backwards, created, direction, direction_of
 from etl.pipeline.run import Run
 from etl.records import PageRows
 
@@ -43,6 +43,11 @@ def find_way(run: Run, *, is_ignored: bool = False) -> int:
     elif found > 0 and run.state.list_order == "desc":
         run.state.list_order = None
     return found
+
+
+def runs_against(run: Run, rows: PageRows) -> bool:
+    """The page runs against the order asked for, and it is not its times that are wrong."""
+    return backwards(rows, rows.page.request.order) and not run.turns_round(rows)
 
 
 def keeps_order_again(run: Run) -> bool:
@@ -99,7 +104,7 @@ def _found(run: Run, *, is_ignored: bool) -> int:
         run.distrust(rows)
         first = first or rows
         if found := direction(rows):
-            return found
+            return 1 if found < 0 and run.turns_round(rows) else found
         times += created(rows)
         if found := direction_of(times):  # of pages that hold a job or two
             return found

@@ -57,15 +57,17 @@ class Guard:
         self._ids: set[str] = set()  # of the last page
         self._middle: datetime | None = None  # the last page's median creation
 
-    def check(self, rows: PageRows) -> None:
-        """Raise RepeatedPage or OrderIgnored when `rows` cannot follow the pages before it."""
-        times = created(rows)
+    def check(self, rows: PageRows, *, by_time: bool = True) -> None:
+        """Raise RepeatedPage or OrderIgnored when `rows` cannot follow the pages before it; the latter only
+        where times of creation count."""
+        times, ids = created(rows) if by_time else [], {row.job_id for row in rows.jobs}
         ordered = sorted(times)
         self._check_order(times, ordered)
-        self._check_repeat({row.job_id for row in rows.jobs}, rows)
+        self._check_repeat(ids, rows)
         if len(ordered) >= 3:
             self._check_backwards(ordered[len(ordered) // 2], rows)
         self._check_cursor(rows)
+        self._ids = ids
 
     def _check_order(self, times: list[datetime], ordered: list[datetime]) -> None:
         if ordered == (times if self._order == "asc" else times[::-1]):
@@ -83,7 +85,6 @@ class Guard:
                 f"the page {_after(rows)} repeats {repeated} of {count_noun(len(ids), 'job')}",
                 hint="the gateway ignores the cursor; it can only be read as far as one page reaches",
             )
-        self._ids = ids
 
     def _check_backwards(self, middle: datetime, rows: PageRows) -> None:
         before, self._middle = self._middle, middle

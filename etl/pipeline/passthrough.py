@@ -73,13 +73,20 @@ class Passthrough:
         if before is not None and native is None:
             return None
         page = self._gateway.raw_page(replace(request, limit=min(_MOST, request.limit + 1)), native)
-        ids = [row.job_id for row in self._transform(page).jobs]
-        if cursor not in ids or len(ids) != len(page.items):
+        place = self._place_of(cursor, page)
+        if place is None:
             return None
-        items = page.items[ids.index(cursor) + 1 :]
+        items = page.items[place + 1 :]
         if not items and not page.ends:
             return None
         return replace(page, request=request, items=items, has_more=not page.ends)
+
+    def _place_of(self, job_id: str, page: RawPage) -> int | None:
+        """Where it stands among the page's items; beside it there may be items that are no jobs."""
+        for place, item in enumerate(page.items):
+            if any(row.job_id == job_id for row in self._transform(replace(page, items=(item,))).jobs):
+                return place
+        return None
 
     def _job_before(self, request: PageRequest, cursor: str) -> str | None:
         known = self._store.known([cursor])

@@ -18,6 +18,7 @@ from etl.errors import (
     GatewayError,
     LeaseHeld,
     LeaseLost,
+    OrderIgnored,
 )
 from etl.extract import GatewayClient
 from etl.load import KEEP, CommitBatch, Gap, Lane, LogBatch, RunEnd, Store, SyncState, unlisting
@@ -137,7 +138,25 @@ class Run:
 
     def check(self, lane: str, rows: PageRows) -> None:
         """Raise PagingError when the page cannot be right."""
-        self._guards[lane].check(rows)
+        try:
+            self._guards[lane].check(rows)
+        except OrderIgnored:
+            if not self.turns_round(rows):
+                raise
+            self._guards[lane].check(rows, by_time=False)
+
+    def turns_round(self, rows: PageRows) -> bool:
+        """Asked the other way from the page's last job, the list shows the same jobs turned round, and then
+        the one that the page was asked behind: it keeps order, whatever the times of creation say."""
+        asked, ids = rows.page.request, [row.job_id for row in rows.jobs]
+        wanted = [*reversed(ids[:-1]), *([asked.after] if asked.after else [])]
+        back: Order = "desc" if asked.order == "asc" else "asc"
+        try:
+            again = self.pages.peek(PageRequest(ids[-1], back, max(1, len(wanted))))
+        except GatewayError:
+            return False
+        shown = [row.job_id for row in again.jobs]
+        return bool(shown) and not again.stale and shown == wanted[: len(shown)]
 
     def take(self, lane: str, rows: PageRows) -> None:
         """Believe a page and take it into the batch. Raises PagingError when it cannot be right."""

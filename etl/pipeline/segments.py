@@ -9,7 +9,7 @@ from etl.errors import GatewayError, OrderIgnored, SuspiciousScan
 from etl.load import Boundary, find_boundary
 from etl.pipeline import known_gaps, order
 from etl.pipeline.ending import Ending
-from etl.pipeline.page_checks import backwards, wholly_after
+from etl.pipeline.page_checks import wholly_after
 from etl.pipeline.poison import behind, close_in, narrow, read_from_above, record, show_from_above
 from etl.pipeline.read_ahead import Readers
 from etl.pipeline.run import Run
@@ -109,7 +109,7 @@ class Segments:
     def _runs_down(self, rows: PageRows) -> bool:
         """The list's beginning is its newest end: plainly, or of a job or two, and as it says when asked."""
         unsure = order.may_run_down(self.run, rows)
-        return backwards(rows, "asc") or (unsure and order.lists_newest_first(self.run))
+        return order.runs_against(self.run, rows) or (unsure and order.lists_newest_first(self.run))
 
     def _in_order(self, name: str, segment: Segment, rows: PageRows) -> bool:
         """False where the list runs downwards, which pages of one second had hidden. Raises PagingError."""
@@ -167,8 +167,8 @@ class Segments:
         """Read up to the poison record and go on behind the next known job."""
         segment = self._segments[name]
         above = self._pass_known(name, request, error) or self._narrow(name, request, error)
-        if above is None and segment.end is None:
-            self.ending = Ending()  # the list ends in what nobody can read: there is nothing to show again
+        if segment.end is None:  # where it ends in what nobody can read, there is nothing to show again
+            self.ending = Ending() if above is None else Ending(above[0])
         if above is None or (segment.end is not None and above[1] >= segment.end.position):
             return
         if self.oldest is None and segment.first and segment.start is None:

@@ -8,7 +8,16 @@ from contextlib import suppress
 
 from etl.config import Source
 from etl.db.checkpointer import log_copied
-from etl.errors import EtlError, LeaseHeld, LeaseLost, RepeatedPage
+from etl.errors import (
+    DeadCursor,
+    EtlError,
+    LeaseHeld,
+    LeaseLost,
+    OrderIgnored,
+    RepeatedPage,
+    SkippedPages,
+    SuspiciousScan,
+)
 from etl.extract import GatewayClient
 from etl.load import Store
 from etl.log import get_logger
@@ -102,8 +111,12 @@ def _walk(run: Run, *, accept_suspicious: bool) -> None:
     except RepeatedPage:
         window = found_window(run)
         if not window:
+            look_for_turns(run)
             raise
         run.give_up_walks()
+    except (DeadCursor, OrderIgnored, SkippedPages, SuspiciousScan):
+        look_for_turns(run)  # two accounts that answer in turn look like each of these
+        raise
     if window:
         if not read_window(run):
             return  # whoever started this run starts the first load that is due now

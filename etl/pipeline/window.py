@@ -24,24 +24,32 @@ def is_window(run: Run) -> bool:
 
 
 def _pages_again(run: Run, head: PageRows) -> bool:
-    """A window that was found out is asked once more in each run: behind its last job other ones follow now.
+    """A window that was found out is looked at once more in each run: it says that it shows the whole list,
+    with room for more, or behind its last job other ones follow now.
 
-    It had been a fault. What is older was never seen, so that the source needs its first load again.
+    What is older was never seen, so that the source needs its first load again.
     """
-    if run.source.window != "auto":
-        return False
-    ids = [row.job_id for row in head.jobs]
-    try:
-        behind = run.pages.peek(run.request("desc", head.page.leads_to or ids[-1])) if ids else head
-    except GatewayError:
-        return False
-    if not behind.jobs or not set(ids).isdisjoint(row.job_id for row in behind.jobs):
+    if run.source.window != "auto" or not (_is_whole(head) or _goes_on(run, head)):
         return False
     get_logger("pipeline").warning("window_ended", source=run.source.name)
     run.learn(window=False)
     run.distrust(head)
     run.state.complete_run_id, run.batch.checkpoint = None, {}
     return True
+
+
+def _is_whole(head: PageRows) -> bool:
+    return head.page.has_more is False and head.page.has_room and bool(head.jobs)
+
+
+def _goes_on(run: Run, head: PageRows) -> bool:
+    """It had been a fault."""
+    ids = [row.job_id for row in head.jobs]
+    try:
+        behind = run.pages.peek(run.request("desc", head.page.leads_to or ids[-1])) if ids else head
+    except GatewayError:
+        return False
+    return bool(behind.jobs) and set(ids).isdisjoint(row.job_id for row in behind.jobs)
 
 
 def found_window(run: Run) -> bool:

@@ -37,7 +37,8 @@ def _calm(played: Played, process: Process, product: Product) -> bool:
 
 
 def _act(played: Played, process: Process, action: Action, product: Product) -> bool:
-    """One run and what it left; a scan that the product refuses is accepted in the calm, as by a person.
+    """One run and what it left; a scan that the product refuses is accepted in the calm, as by a person; but
+    not where that person is told to pin a key, and two accounts do answer.
 
     False when something is wrong.
     """
@@ -47,7 +48,8 @@ def _act(played: Played, process: Process, action: Action, product: Product) -> 
     gateway.cap = gateway.cap if action.cap is None else action.cap
     since, first = gateway.now, len(gateway.log)
     result = process.run(action.kind, kill=action.kill, stop=action.stop)
-    if gateway.calm and result is not None and isinstance(result.error, SuspiciousScan):
+    suspicious = result is not None and isinstance(result.error, SuspiciousScan)
+    if gateway.calm and suspicious and not gateway.character.alternates:
         result = process.run("reconcile", accept=True)
         first = len(gateway.log) - process.requests
     sent = gateway.log[first:]

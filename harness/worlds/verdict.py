@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from typing import Any
 
-from etl.errors import AnotherAccount, EtlError, LeaseLost
+from etl.errors import AnotherAccount, EtlError, LeaseLost, SuspiciousScan
 from harness.worlds.gateway import Gateway
 from harness.worlds.told import Played, Told
 from harness.worlds.world import Job, World
@@ -131,7 +131,8 @@ def began_with_strangers(gateway: Gateway) -> bool:
 
 def waits_for_a_pin(played: Played) -> bool:
     """Two accounts have answered and are refused: what is stored is true, and nothing more is read."""
-    refused = any(run.result and isinstance(run.result.error, AnotherAccount) for run in played.runs[-3:])
+    told = (AnotherAccount, SuspiciousScan) if played.gateway.character.alternates else AnotherAccount
+    refused = any(run.result and isinstance(run.result.error, told) for run in played.runs[-3:])
     strange = any("other_account" in sent.lies for sent in played.gateway.log)
     return strange and refused
 

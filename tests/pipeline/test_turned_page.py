@@ -39,7 +39,7 @@ def test_a_mistake_is_seen_by_the_next_reconcile(migrated_url: str) -> None:
     with rig(World(seed=33, jobs=60, rate=3600), migrated_url, settings=SETTINGS) as r:
         r.ok()
         r.sim.world.advance(30)
-        r.sim.fault("order_ignored", always="desc", times=2)
+        r.sim.fault("order_ignored", always="desc", times=3)
         r.ok()
         assert _order(r) == "desc"
         r.reconcile()
@@ -51,7 +51,7 @@ def test_a_mistake_is_seen_where_a_record_cannot_be_read(migrated_url: str) -> N
     with rig(World(seed=33, jobs=60, rate=3600), migrated_url, settings=SETTINGS) as r:
         r.ok()
         r.sim.world.advance(60)
-        r.sim.fault("order_ignored", always="desc", times=2)
+        r.sim.fault("order_ignored", always="desc", times=3)
         r.sim.fault("poison", index=75)
         r.ok()
         assert _order(r) is None

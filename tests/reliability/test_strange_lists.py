@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from etl.errors import DeadCursor, SuspiciousScan
+from etl.errors import AnotherAccount, SuspiciousScan
 from etl.pipeline.read_ahead import Readers
 from etl.simulator import World
 from tests.reliability.raw_gateway import Ask, RawGateway, answer, job, page
@@ -141,7 +141,7 @@ def test_two_accounts_in_turn_come_to_an_end(url: str, monkeypatch: pytest.Monke
     turns = iter(range(10_000))
     both: Any = lambda ask: (mine, theirs)[next(turns) % 2](ask)  # noqa: E731
     with reading(both, url) as r:
-        assert isinstance(r.sync().error, DeadCursor)
+        assert isinstance(r.sync().error, AnotherAccount)
         assert len(r.sim.requests) < 60
 
 
