@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import random
 
-from harness.worlds import wild
+from harness.worlds import misread, wild
 from harness.worlds.world import DAY, Action, Character, Job, Outage, Settings, World
 
 LIES = (
@@ -50,6 +50,8 @@ def draw(seed: int) -> World:
         world.outages.append(Outage(since, since + length, rng.choice(TROUBLES)))
     if seed >= wild.FIRST:
         wild.make_wild(world)
+    if seed >= misread.FIRST:
+        misread.make_misread(world)
     return world
 
 

@@ -20,6 +20,7 @@ from harness.worlds.items import contract_item, id_of_item, odd_id, odd_item
 from harness.worlds.world import START, Job, World
 
 _FEW = 20  # of a list that ignores its cursor
+_TOKEN = "cursor_"  # noqa: S105 (before a job's id, where ids are no cursors)
 
 
 @dataclass
@@ -175,13 +176,15 @@ class Gateway:
             order = "asc" if order == "desc" else "desc"
         order = self.order_of(order)
         jobs = jobs if order == "asc" else jobs[::-1]
-        limit = min(int(query.get("limit") or 20), self.cap or 100)
+        limit = min(max(int(query.get("limit") or 20), self.character.floor or 1), self.cap or 100)
         after = None if lie == "cursor_ignored" or self.character.ignores_after else query.get("after")
         if self.character.ignores_after:
             limit = min(limit, _FEW)
         page = self._cut(jobs, order, after, limit * 2 if lie == "limit_ignored" else limit)
-        if self.character.ignores_after:
+        if self.character.ignores_after or self.character.has_more == "never":
             page.more = False
+        elif self.character.has_more == "guess":
+            page.more = len(page.jobs) >= limit
         return self._said(rng, sent, page, lie)
 
     def _is_strangers_turn(self, sent: Sent) -> bool:
@@ -213,10 +216,12 @@ class Gateway:
 
     def _start(self, jobs: list[Job], order: str, after: str) -> int:
         """Where the page behind a cursor begins; -1: nowhere. Ids work without their suffix too."""
+        if self.character.apart:
+            after = after.removeprefix(_TOKEN) if after.startswith(_TOKEN) else "an id, which is no cursor"
         native = after.removesuffix(f":{PROVIDER}")
         for index, job in enumerate(jobs):
             if native in (job.name, odd_id(job)):
-                return index + 1
+                return index if self.character.inclusive else index + 1
         how = self.character.dead_cursor
         if how == "empty":
             return -1
@@ -261,6 +266,9 @@ class Gateway:
         last = rng.choice(items) if lie == "wrong_last_id" and items else (items or [None])[-1]
         return Answer(200, json.dumps(self._envelope(items, more, last, lie)).encode())
 
+    def _cursor_of(self, job_id: str | None) -> str | None:
+        return f"{_TOKEN}{job_id}" if job_id and self.character.apart else job_id
+
     def _stale(self, page: _Page) -> list[Item]:
         old = self.now - 3600
         return [self.shown(job, old) for job in page.jobs if self.is_listed(job, old)]
@@ -269,7 +277,7 @@ class Gateway:
         character = self.character
         body: dict[str, Any] = {"object": "list", "data": None if lie == "null_data" else items}
         for name, value, how in (
-            ("last_id", id_of_item(last), character.last_id),
+            ("last_id", self._cursor_of(id_of_item(last)), character.last_id),
             ("has_more", more, character.has_more),
         ):
             if how != "absent":

@@ -154,7 +154,7 @@ class Process:
             concurrency=settings.concurrency,
             open_job_patience=settings.patience,
             rereads_per_run=settings.rereads,
-            probe_accounts=True,
+            probe_accounts=settings.probe,
             max_backoff=2.0,
             retry_after_cap=5.0,
         )

@@ -20,7 +20,9 @@ class Character:
     order: both | desc | asc: the only one it lists in. ties: sequence | id | moving (anew for each page,
     while the disorder lasts), within a second.
     dead_cursor: 400 | 404 | 410 | 422 | empty | first_page | exact, where `after` names no listed job.
-    has_more, last_id: right | absent | null. by_id: right | 404 | html | 403.
+    has_more, last_id: right | absent | null; has_more also never (no page says that more follows) | guess (a
+    full page says so, the last one too). apart: ids are no cursors, `last_id` is one. inclusive: the page
+    behind a job begins with that job. floor: no page is asked for fewer. by_id: right | 404 | html | 403.
     window: it lists its newest so many only. ignores_after: every page is the newest one. alternates: every
     other answer is another account's. passthrough: none | right | list_only: the provider's own bytes, and
     whether single jobs are among them. moves_by_id: a listed status is that of the last read by id.
@@ -42,6 +44,9 @@ class Character:
     by_id: str = "right"
     skew: int = 0
     latency: float = 0.05
+    apart: bool = False
+    inclusive: bool = False
+    floor: int | None = None
 
 
 @dataclass
@@ -93,6 +98,7 @@ class Settings:
     segment: int = 20
     eager: bool = True
     attempts: int = 3
+    probe: bool = True
 
 
 @dataclass
