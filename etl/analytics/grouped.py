@@ -15,13 +15,16 @@ from etl.analytics.spend import (
     SPEND_COLUMNS,
     keys_of_days,
     keys_of_jobs,
+    keys_of_video_jobs,
+    known_to_hours,
     known_to_totals,
     spend_report,
 )
 from etl.schema.views.aggregates import DAILY_JOBS, LATENCY, count_durations
 from etl.schema.views.columns import Column, Scope
 from etl.schema.views.dialects import Dialect, nearest_rank
-from etl.schema.views.job_facts import JOB_FACTS, failure_class
+from etl.schema.views.hours import count_by_hour
+from etl.schema.views.job_facts import COUNTED, JOB_FACTS, failure_class
 
 Sql = Callable[[Dialect, Scope], str]
 
@@ -70,10 +73,13 @@ _PRICED = (
 
 
 def _priced_rows(d: Dialect, scope: Scope, names: tuple[str, ...], where: str) -> str:
-    """Jobs with what they cost: a row for each, or for those of a day that are alike."""
+    """Jobs with what they cost: a row for each, or for those of a day or an hour that are alike."""
+    counts = "outcome, currency, jobs, seconds, cost, uncosted_jobs"
+    if known_to_hours(scope, names):
+        hours = count_by_hour(d, scope, [BY[name] for name in names if name not in {"hour", *OWNERS}])
+        return f"SELECT {keys_of_days(d, names)}, {counts} FROM ({hours}) f WHERE {where}"
     if not known_to_totals(scope, names):
         return _facts(d, scope, names, _PRICED, where)
-    counts = "outcome, currency, jobs, seconds, cost, uncosted_jobs"
     keys = keys_of_days(d, names)
     return f"SELECT {keys}, {counts} FROM ({DAILY_JOBS.sql(d, scope)}) f WHERE {where}"
 
@@ -138,6 +144,11 @@ def _durations(d: Dialect, scope: Scope, names: tuple[str, ...]) -> str:
         rows = f"""SELECT u.*, s.name AS source FROM ({count_durations(d, scope)}) u
       JOIN sources s ON s.id = u.source_id"""
         return f"SELECT {keys_of_days(d, names)}, total, jobs FROM ({rows}) f"
+    if scope.unowned or not OWNERS & set(names):
+        took = f"{d.seconds('j.created_at', 'j.completed_at')} AS total, 1 AS jobs"
+        known = "j.status = 'completed' AND j.completed_at >= j.created_at"
+        keys = keys_of_video_jobs(d, scope, names)
+        return f"SELECT {keys}, {took} FROM video_jobs j WHERE {known} AND {COUNTED} AND {scope.where}"
     known = "outcome = 'completed' AND total_seconds >= 0"
     return _facts(d, scope, names, "total_seconds AS total, 1 AS jobs", known)
 

@@ -156,6 +156,12 @@ def known_to_totals(scope: Scope, names: tuple[str, ...]) -> bool:
     return scope.kept is not None and "hour" not in names and (scope.unowned or not OWNERS & set(names))
 
 
+def known_to_hours(scope: Scope, names: tuple[str, ...]) -> bool:
+    """Whether the totals know the hours of these dimensions; days beside hours are read job by job."""
+    spans = set(SPANS) & set(names)
+    return spans == {"hour"} and (scope.unowned or not OWNERS & set(names))
+
+
 def keys_of_days(d: Dialect, names: tuple[str, ...]) -> str:
     """The dimensions as columns of rows f by day; nobody owns such jobs."""
     return ", ".join(f"{_key_of_day(d, name)} AS {BY[name]}" for name in names)
@@ -238,6 +244,12 @@ def _spend_of_requests(d: Dialect, scope: Scope, names: tuple[str, ...]) -> str:
 def keys_of_jobs(d: Dialect, scope: Scope, names: tuple[str, ...]) -> str:
     """The dimensions as columns of job_facts f."""
     return ", ".join(f"{_key_of_job(d, scope, name)} AS {BY[name]}" for name in names)
+
+
+def keys_of_video_jobs(d: Dialect, scope: Scope, names: tuple[str, ...]) -> str:
+    """The dimensions as columns of rows j of video_jobs; nobody owns such jobs."""
+    made = ((name, "NULL" if name in OWNERS else _key_of(d, scope, name)) for name in names)
+    return ", ".join(f"{sql} AS {BY[name]}" for name, sql in made)
 
 
 def key_columns(names: tuple[str, ...]) -> tuple[Column, ...]:

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 _FORMATS = ("table", "csv", "json", "markdown", "html", "parquet")
 _ROWS, _ROWS_IN_SUMMARY = 50, 10  # of each table, when people read it
+_SLOW = (
+    "this takes long: it looks at each job in the range. A shorter range (--since 7d) takes less; "
+    "docs/performance.md says how long which question takes over a million jobs"
+)
 #: What a report without --by is by already, in the words of --by.
 _CUT_BY = {
     "hourly": ("hour",),
@@ -109,10 +113,11 @@ def command(
     from etl.analytics.connections import open_filled_database
     from etl.analytics.queries import check_models, check_sources
     from etl.cli.prices import warn_of_prices
+    from etl.cli.waiting import hint_when_slow
 
     chosen = _make_filter(loaded, since, until, source, model, _row_limit(name, people, limit))
     chosen = _added_up_by(chosen, name, by)
-    with open_filled_database(loaded) as engine:
+    with open_filled_database(loaded) as engine, hint_when_slow(_SLOW):
         check_sources(engine, chosen.sources)
         check_models(engine, chosen.models)
         tables = [_make_table(engine, each, chosen, loaded) for each in _chosen_reports(name)]

@@ -30,7 +30,11 @@ SPENDING = [
 
 #: Of what totals by day answer, too: a zone of whole hours, and one of odd minutes.
 GROUPING = [(by, ZONES[-1]) for by in ("team", "model", "source,status", "customer,size")]
-GROUPING += [(by, zone) for by in ("hour", "day,model", "week,team") for zone in (ZONES[2], ZONES[-2])]
+GROUPING += [
+    (by, zone)
+    for by in ("hour", "hour,source,size", "day,model", "week,team")
+    for zone in (ZONES[2], ZONES[-2])
+]
 
 
 @pytest.fixture(scope="module", params=DATABASES)

@@ -101,6 +101,24 @@ def test_it_is_said(doubled):
     assert (status["second"].twins, status["first"].twins) == ({"first": 20}, {})
 
 
+@pytest.mark.parametrize("since", [None, NOW])
+def test_a_family_that_two_sources_saw_first_is_one(doubled, since):
+    """Of v0 two remixes: one that the first source stored first, and one that the second did."""
+    of_v0 = [_job(n, remixed_from_job_id="v0:openai", created_at=NOW) for n in (30, 31)]
+    for source, rows in ((1, of_v0[:1]), (2, of_v0), (1, of_v0[1:])):
+        _write(doubled, source, rows)
+    _write(doubled, 3, [_job(0), _job(31, remixed_from_job_id="v0:openai")])
+    table = run_report(doubled, "remixes", Filter(NOW, since=since))
+    places = [[column.name for column in table.columns].index(n) for n in ("source", "jobs", "depth", "cost")]
+    found = sorted(tuple(row[place] for place in places) for row in table.rows)
+    assert found == [("elsewhere", 2, 1, Decimal("0.8")), ("first", 3, 1, Decimal("1.2"))]
+    with doubled.connect() as conn:
+        [(jobs, different)] = conn.exec_driver_sql(
+            "SELECT COUNT(*), COUNT(DISTINCT job_id) FROM remix_jobs WHERE source = 'first'"
+        )
+    assert (jobs, different) == (3, 3)
+
+
 def test_another_gateway_s_jobs_of_the_same_ids_are_others(doubled):
     _write(doubled, 3, [_job(n) for n in JOBS])
     assert _counted(doubled) == (40, 16)

@@ -18,11 +18,12 @@ DEEPEST = 500
 def _tree_members(scope: Scope) -> str:
     """CTEs: every job with a tree, by climbing from each remix to its parents through the primary key.
 
-    Where a climb ends stands a remix's root: the last ancestor met, or for a cycle the smallest one. The
-    scope chooses whole trees: those with a remix in it.
+    Where a climb ends stands a remix's root: the last ancestor met, or for a cycle the smallest one. Of a
+    root that two sources have, the one that counts it has the family. The scope chooses whole trees: those
+    with a remix in it.
     """
     inside = f"CASE WHEN {scope.where} THEN 1 ELSE 0 END"
-    chosen = "inside" if scope.unbounded else "MAX(inside) OVER (PARTITION BY source_id, root)"
+    chosen = "inside" if scope.unbounded else "MAX(inside) OVER (PARTITION BY family, root)"
     return f"""
 WITH RECURSIVE climb AS (
   SELECT j.source_id, j.job_id, {inside} AS inside, 1 AS depth, j.remixed_from_job_id AS ancestor,
@@ -34,13 +35,15 @@ WITH RECURSIVE climb AS (
     CASE WHEN c.above < c.smallest THEN c.above ELSE c.smallest END, {_parent_sql("c.source_id", "c.above")}
   FROM climb c WHERE c.above IS NOT NULL AND c.ancestor <> c.job_id AND c.depth < {DEEPEST}
 ), remixes AS (
-  SELECT * FROM (SELECT r.*, {chosen} AS chosen FROM ({_ENDS}) r) r WHERE chosen = 1
+  SELECT * FROM (
+    SELECT r.*, {chosen} AS chosen FROM (SELECT e.*, {_FAMILY} AS family FROM ({_ENDS}) e) r
+  ) r WHERE chosen = 1
 ), members AS (
-  SELECT source_id, root, job_id, depth, cyclic FROM remixes
+  SELECT source_id, family, root, job_id, depth, cyclic FROM remixes
   UNION ALL
-  SELECT r.source_id, r.root, j.job_id, 0, 0
-  FROM (SELECT DISTINCT source_id, root FROM remixes WHERE cyclic = 0) r
-  JOIN video_jobs j ON j.source_id = r.source_id AND j.job_id = r.root
+  SELECT r.family, r.family, r.root, j.job_id, 0, 0
+  FROM (SELECT DISTINCT family, root FROM remixes WHERE cyclic = 0) r
+  JOIN video_jobs j ON j.source_id = r.family AND j.job_id = r.root
 )"""
 
 
@@ -50,6 +53,13 @@ _ENDS = f"""
   SELECT source_id, job_id, depth, inside, CASE WHEN {_ROUND} THEN smallest ELSE ancestor END AS root,
     CASE WHEN {_ROUND} THEN 1 ELSE 0 END AS cyclic
   FROM climb WHERE above IS NULL OR {_ROUND}"""
+
+
+#: The source that counts the root. Where no two have a job in common, nothing is looked up.
+_FAMILY = """CASE WHEN EXISTS (SELECT 1 FROM video_jobs t WHERE t.twin_source_id IS NOT NULL)
+      THEN COALESCE((SELECT a.twin_source_id FROM video_jobs a
+        WHERE a.source_id = e.source_id AND a.job_id = e.root), e.source_id)
+      ELSE e.source_id END"""
 
 
 def _parent_sql(source: str, job_id: str) -> str:
@@ -68,7 +78,7 @@ SELECT s.name AS source, m.root AS root_job_id, j.job_id, j.remixed_from_job_id,
   {cost_of_job(d)} AS cost, p.currency
 FROM members m
 LEFT JOIN video_jobs j ON j.source_id = m.source_id AND j.job_id = m.job_id
-LEFT JOIN sources s ON s.id = m.source_id
+LEFT JOIN sources s ON s.id = m.family
 {price_of_job(d)}"""
 
 
@@ -100,7 +110,7 @@ REMIX_JOBS = View(
     "remix_jobs",
     "One row per job of a remix tree, its root included.",
     (
-        Column("source", "text", "Name of the source."),
+        Column("source", "text", "Name of the source that counts the root."),
         _ROOT,
         Column("job_id", "text", "The job."),
         Column("remixed_from_job_id", "text", "Its parent; null for a root."),
@@ -121,10 +131,14 @@ REMIX_TREES = View(
     "remix_trees",
     "One row per family of remixes.",
     (
-        Column("source", "text", "Name of the source."),
+        Column("source", "text", "Name of the source that counts the root."),
         _ROOT,
         Column("is_orphan", "flag", "The root is named by its remixes, but was never listed."),
-        Column("is_cycle", "flag", "Parents go round in a circle: the root is the smallest id of it."),
+        Column(
+            "is_cycle",
+            "flag",
+            f"Parents go in a circle, or on for more than {DEEPEST}: the root is the smallest of those.",
+        ),
         Column("jobs", "integer", "Jobs of the tree that are known."),
         Column("depth", "integer", _DEPTH),
         Column("seconds", "seconds", "Length of all its clips."),
