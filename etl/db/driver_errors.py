@@ -22,6 +22,9 @@ _CROWDED: Meaning = (
     "all connections are taken: end others', or raise the server's or the account's limit",
 )
 _SLOW: Meaning = (DatabaseBusy, "the server ended a statement that took too long; is it overloaded?")
+_ENDED: Meaning = (DatabaseBusy, "somebody ended a statement on the server; the next run goes on from here")
+_SORT: Meaning = (DatabaseRefused, "let the server sort long rows: sort_buffer_size = 2M or more")
+_BINLOG: Meaning = (DatabaseRefused, "let the server log rows: binlog_format = MIXED or ROW")
 _READ_ONLY: Meaning = (DatabaseRefused, "the database is read-only: a standby, a mount, or file rights?")
 _BARRED: Meaning = (
     DatabaseRefused,
@@ -99,11 +102,14 @@ _POSTGRES_REFUSALS = {
     "does not exist": _NOWHERE,
 }
 
-# record changed, lock wait, deadlock
-_MYSQL: dict[int, Meaning] = dict.fromkeys((1020, 1205, 1213), _BUSY)
+# record changed, lock wait, deadlock, too many transactions, lost to another node of the cluster
+_MYSQL: dict[int, Meaning] = dict.fromkeys((1020, 1205, 1213, 1637, 3101), _BUSY)
+_MYSQL |= {1317: _ENDED}  # KILL QUERY
 _MYSQL |= dict.fromkeys((1969, 3024), _SLOW)  # max_statement_time, max_execution_time
-# shutdown, killed, network, idle timeouts, 20xx: the client's own
-_MYSQL |= dict.fromkeys((0, 1053, 1152, 1159, 1161, 1927, 2002, 2003, 2006, 2013, 2014, 2055, 4031), _AWAY)
+# shutdown, killed, network, idle timeouts, a node that joins its cluster, offline mode
+_MYSQL |= dict.fromkeys((0, 1047, 1053, 1152, 1158, 1159, 1160, 1161, 1927, 3032, 3169, 4031), _AWAY)
+# the client's own
+_MYSQL |= dict.fromkeys((2002, 2003, 2006, 2013, 2014, 2055), _AWAY)
 _MYSQL |= dict.fromkeys((1040, 1203, 1226), _CROWDED)  # of the server, of the account, in this hour
 _MYSQL |= dict.fromkeys((3, 1021, 1114), _FULL)
 _MYSQL |= dict.fromkeys((1290, 1792, 1836), _READ_ONLY)
@@ -112,6 +118,7 @@ _MYSQL |= dict.fromkeys((1045, 1129, 1130, 1698), _LOGIN)
 _MYSQL |= dict.fromkeys((1251, 2059, 2061), _PLUGIN)
 _MYSQL |= dict.fromkeys((1820, 1862, 3118, 4151), _EXPIRED)
 _MYSQL |= dict.fromkeys((2026, 3159), _TLS)
+_MYSQL |= {1038: _SORT, 1665: _BINLOG}
 _MYSQL |= {1049: _NOWHERE, 1062: _DOUBLE, 1153: _SMALL}
 
 

@@ -16,6 +16,10 @@ _MAX_PIECES = 200_000
 _MAX_MEMBERS = 10_000
 _GZIP = b"\x1f\x8b"
 _GZIP_OR_ZLIB = 47  # zlib's window bits: tell the two apart by their first bytes
+_BARE = -15  # neither: what many servers send as deflate
+#: Compressions that are not asked for, and that some proxy may use all the same.
+_OURS = ("gzip", "x-gzip", "deflate")
+_FOREIGN = ("br", "zstd", "compress", "x-compress", "dcb", "dcz")
 
 
 def read_body(raw: Any, limit: int, where: str, on_piece: Callable[[], None]) -> bytes:
@@ -46,12 +50,14 @@ CUT = "a proxy or the network cut the answer short; a smaller page_size may pass
 
 
 def _make_inflater(encoding: str, where: str) -> _Inflater | None:
-    name = encoding.strip().lower()
-    if name in ("", "identity"):
+    """None for a label that names no compression, such as `utf-8`: whether it is JSON, the body says."""
+    names = [name.strip().lower() for name in encoding.split(",")]
+    packed = [name for name in names if name in _OURS or name in _FOREIGN]
+    if not packed:
         return None
-    if name not in ("gzip", "x-gzip", "deflate"):
+    if packed[0] in _FOREIGN or len(packed) > 1:
         hint = "a proxy compresses in a way that was not asked for"
-        raise GarbledAnswer(f"{where}: the body is encoded as {name[:40]}", hint=hint, hopeless=True)
+        raise GarbledAnswer(f"{where}: the body is encoded as {encoding[:40]}", hint=hint, hopeless=True)
     return _Inflater(where)
 
 
@@ -60,18 +66,20 @@ class _Inflater:
 
     def __init__(self, where: str) -> None:
         self._where = where
-        self._member = zlib.decompressobj(_GZIP_OR_ZLIB)
-        self._members = 1
+        self._member: Any = None
+        self._members = 0
         self._rest = b""  # what came behind the last whole member, perhaps the first byte of another
 
     @property
     def eof(self) -> bool:
-        return self._member.eof
+        return bool(self._member is not None and self._member.eof)
 
     def feed(self, piece: bytes, room: int) -> bytes:
         """At most `room` bytes: a gzip bomb is noticed when it passes the limit, not when memory is full."""
         piece, self._rest = self._rest + piece, b""
         made = b""
+        if piece and self._member is None:
+            self._begin_member(piece[0])
         while piece and len(made) < room:
             if self._member.eof:
                 if not piece.startswith(_GZIP[: len(piece)]):
@@ -79,17 +87,19 @@ class _Inflater:
                 if len(piece) < len(_GZIP):
                     self._rest = piece
                     break
-                self._begin_member()
+                self._begin_member(piece[0])
             made += self._inflate(piece, room - len(made))
             piece = self._member.unused_data
         return made
 
-    def _begin_member(self) -> None:
+    def _begin_member(self, first: int) -> None:
+        """`first` is its first byte: 8 is the method in the four bits on the right of zlib's."""
         self._members += 1
         if self._members > _MAX_MEMBERS:
             text = f"{self._where}: the compressed body has more than {_MAX_MEMBERS:,} parts"
             raise GarbledAnswer(text, hint="look at the proxy in front of the gateway", hopeless=True)
-        self._member = zlib.decompressobj(_GZIP_OR_ZLIB)
+        framed = first == _GZIP[0] or first & 0x8F == 0x08
+        self._member = zlib.decompressobj(_GZIP_OR_ZLIB if framed else _BARE)
 
     def _inflate(self, piece: bytes, room: int) -> bytes:
         try:

@@ -23,7 +23,7 @@ from etl.extract import gateway_errors, provider_bytes
 from etl.extract.answers import make_page, read_envelope, read_object, require_list
 from etl.extract.cursors import Cursors
 from etl.extract.decode import Envelope
-from etl.extract.http import Reply, Transport
+from etl.extract.http import WHOLE, Reply, Transport
 from etl.extract.logs import LogClient
 from etl.extract.rate_limit import RateLimit
 from etl.extract.reply_headers import answering_key, retry_after_seconds, sent_at
@@ -223,7 +223,7 @@ class GatewayClient:
             self._count_request()  # with another key: its file was replaced meanwhile
             reply = self._transport.get(path, query, where, own, key=key or self.key)
         self.kind.hear(reply.headers)
-        if reply.status != 200:
+        if reply.status not in WHOLE:
             wait = retry_after_seconds(reply, self._clock)
             error = self._judge_error(
                 gateway_errors.ErrorReply(reply.status, reply.body, wait, where, after, by_id)

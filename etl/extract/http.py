@@ -27,6 +27,8 @@ from etl.extract.patience import Connections, with_time_limit
 _PATIENCE = 4
 #: Pins a request to one of the provider's keys.
 KEY_NAME = "x-bf-api-key"
+#: The answer, and the answer as a proxy on the way has put it (203, RFC 9110, 15.3.4).
+WHOLE = (200, 203)
 #: Seconds to wait for an answer, longer than the gateway waits for its provider: 30 s, and 300 s from 2.0 on.
 READ_TIMEOUT, READ_TIMEOUT_2 = 60.0, 310.0
 
@@ -199,7 +201,7 @@ class Transport:
         try:
             return read_body(response, self._source.max_body, where, on_piece)
         except GarbledAnswer:
-            if response.status == 200:
+            if response.status in WHOLE:
                 raise
             response.close()
             return b""  # a broken error page says no less than its status

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from etl.config import Source
 from etl.errors import GarbledAnswer, Unauthorized
 from etl.extract import gateway_errors
-from etl.extract.http import Reply, Transport
+from etl.extract.http import WHOLE, Reply, Transport
 from etl.extract.retry import Retry
 from etl.json_parts import exceeds_parts
 from etl.log_records import MAKING
@@ -142,7 +142,7 @@ class LogClient:
         ):  # the password's file was replaced meanwhile
             self._sent()
             reply = self._transport.get(path, query, where)
-        if reply.status == 200:
+        if reply.status in WHOLE:
             return reply
         answer = gateway_errors.ErrorReply(reply.status, reply.body, None, where, None, by_id)
         error = gateway_errors.error_of(answer, self._redact)

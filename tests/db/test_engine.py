@@ -392,3 +392,51 @@ def test_our_own_errors_pass_through(engine):
 def test_raw_driver_errors_are_translated_too(engine):
     with pytest.raises(errors.StorageError), write_transaction(engine) as connection:
         connection.connection.cursor().execute("SELECT nonsense FROM nowhere")
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "hint"),
+    [
+        (1047, errors.DatabaseUnavailable, "running"),
+        (1160, errors.DatabaseUnavailable, "running"),
+        (3032, errors.DatabaseUnavailable, "running"),
+        (1213, errors.DatabaseBusy, "may succeed"),
+        (3101, errors.DatabaseBusy, "may succeed"),
+        (1317, errors.DatabaseBusy, "ended a statement"),
+        (1038, errors.DatabaseRefused, "sort_buffer_size"),
+        (1665, errors.DatabaseRefused, "binlog_format"),
+    ],
+)
+def test_what_a_server_of_a_cluster_or_of_another_administrator_says(number, kind, hint):
+    import pymysql
+
+    with pytest.raises(kind, match="said") as found, storage_errors(" (database d at h)"):
+        raise pymysql.err.OperationalError(number, "said")
+    assert hint in found.value.hint
+
+
+@only("mariadb")
+def test_a_statement_that_somebody_ended_is_busy(engine, twin):
+    """KILL QUERY, as administrators and watchdogs send it."""
+    with pytest.raises(errors.DatabaseBusy), write_transaction(engine) as connection:
+        session = _session_of(connection)
+        killer = threading.Thread(target=_end_statements_of, args=(twin, session))
+        killer.start()
+        try:
+            connection.exec_driver_sql("SELECT SLEEP(60)")
+            connection.exec_driver_sql("SELECT BENCHMARK(10000000000, SHA2('x', 512))")
+        finally:
+            killer.join()
+    assert count(engine) == 0
+
+
+def _end_statements_of(engine: sa.Engine, session: int) -> None:
+    """Until two have been ended: MariaDB lets SLEEP() end early without an error."""
+    with engine.connect() as connection:
+        for function in ("SLEEP", "BENCHMARK"):
+            asked = sa.text(
+                "SELECT count(*) FROM information_schema.processlist WHERE id = :id AND info LIKE :info"
+            )
+            while not connection.scalar(asked, {"id": session, "info": f"SELECT {function}%"}):
+                connection.exec_driver_sql("SELECT SLEEP(0.05)")
+            connection.exec_driver_sql(f"KILL QUERY {session}")

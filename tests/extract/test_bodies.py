@@ -7,6 +7,7 @@ import json
 import random
 import socket
 import threading
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -132,6 +133,42 @@ def test_a_gzip_bomb_stops_at_the_limit() -> None:
     error = failure(raw("200 OK", bomb, JSON, "Content-Encoding: gzip"), max_body=1 << 20)
     assert isinstance(error, errors.GarbledAnswer) and error.hopeless
     assert "1,048,576" in str(error) and "max_body" in error.hint
+
+
+def bare_deflate(body: bytes) -> bytes:
+    """Without zlib's frame, as many servers send it."""
+    packer = zlib.compressobj(wbits=-15)
+    return packer.compress(body) + packer.flush()
+
+
+@pytest.mark.parametrize(
+    ("label", "pack"),
+    [
+        ("deflate", zlib.compress),
+        ("deflate", bare_deflate),
+        ("gzip, identity", gzip.compress),
+        ("utf-8", bytes),
+        ("none", bytes),
+        ("identity", bytes),
+    ],
+)
+def test_what_a_label_means_the_body_says(label: str, pack: Callable[[bytes], bytes]) -> None:
+    body = pack(PAGE.replace(b"}", b" " * 300_000 + b"}", 1))
+    with gateway(raw("200 OK", body, JSON, f"Content-Encoding: {label}")) as (client, _):
+        assert len(client.page(PageRequest()).items) == 1
+
+
+@pytest.mark.parametrize("label", ["br", "zstd", "gzip, br", "gzip, gzip", "compress"])
+def test_a_compression_that_nobody_asked_for_is_named(label: str) -> None:
+    error = failure(raw("200 OK", gzip.compress(PAGE), JSON, f"Content-Encoding: {label}"))
+    assert isinstance(error, errors.GarbledAnswer) and error.hopeless and label in str(error)
+
+
+def test_an_answer_that_a_proxy_has_put_is_an_answer() -> None:
+    """203: whole, and changed on the way. 206 is a part, and no page."""
+    with gateway(raw("203 Non-Authoritative Information", PAGE, JSON)) as (client, _):
+        assert len(client.page(PageRequest()).items) == 1
+    assert isinstance(failure(raw("206 Partial Content", PAGE, JSON)), errors.BadRequest)
 
 
 def test_a_body_that_drips_is_given_up() -> None:
