@@ -103,10 +103,11 @@ class _Inflater:
 
     def _inflate(self, piece: bytes, room: int) -> bytes:
         try:
-            return self._member.decompress(piece, room)
+            made: bytes = self._member.decompress(piece, room)
         except zlib.error:
             text = f"{self._where}: the body is not compressed as its header says"
             raise GarbledAnswer(text, hint="look at the proxy in front of the gateway") from None
+        return made
 
 
 def _too_large(limit: int, where: str) -> GarbledAnswer:

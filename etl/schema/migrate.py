@@ -52,12 +52,21 @@ def check_schema(engine: sa.Engine) -> None:
 
 
 def ensure_schema(engine: sa.Engine) -> None:
-    """Creates the schema in a database that has none; raises SchemaMismatch when it has another one."""
+    """Creates the schema in a database that has none, or completes one whose making was cut off; raises
+    SchemaMismatch when it has another one."""
     revision = current_revision(engine)
-    if revision is None:
+    if revision is None or _was_cut_off(engine, revision):
         upgrade_schema(engine)
     else:
         _require_revision(revision)
+
+
+def _was_cut_off(engine: sa.Engine, revision: str) -> bool:
+    """An older revision in which nothing was ever stored: MariaDB keeps each step of making tables."""
+    if revision == head_revision() or revision not in _known_revisions():
+        return False
+    with read_transaction(engine) as connection:
+        return connection.execute(sa.text("SELECT 1 FROM sources LIMIT 1")).first() is None
 
 
 def upgrade_schema(engine: sa.Engine, recount: Recount | None = None) -> str:

@@ -117,6 +117,11 @@ def test_check_names_the_way_out(empty):
 
 
 def test_an_older_database_is_not_upgraded_silently(engine, monkeypatch):
+    """One in which something is stored: who runs an older program beside this one decides when."""
+    with write_transaction(engine) as connection:
+        connection.execute(
+            sa.insert(metadata.tables["sources"]), {"name": "a", "base_url": "http://h", "created_at": _NOW}
+        )
     monkeypatch.setattr(
         migrate, "_known_revisions", lambda: frozenset({migrate.current_revision(engine), "9998"})
     )
@@ -195,6 +200,28 @@ def test_an_upgrade_that_dies_half_way_can_be_repeated(empty):
     left = set(sa.inspect(empty).get_table_names())
     assert bool(left & metadata.tables.keys()) == (empty.dialect.name == "mariadb")
     migrate.upgrade_schema(empty)
+    assert differences(empty) == []
+
+
+@pytest.mark.parametrize("database", ["mariadb"], indirect=True)
+def test_a_first_sync_that_was_cut_off_twice_is_completed_by_the_third(empty):
+    """The second one completes revision by revision, and each is there for good."""
+
+    class PowerCut(Exception):
+        pass
+
+    for deadly in ("CREATE INDEX ix_list_pages_run_id", "SET version_num='0006'"):
+
+        def cut(_connection, _cursor, statement, *_rest, deadly=deadly):
+            if deadly in statement:
+                raise PowerCut
+
+        sa.event.listen(empty, "after_cursor_execute", cut)
+        with pytest.raises(PowerCut):
+            migrate.ensure_schema(empty)
+        sa.event.remove(empty, "after_cursor_execute", cut)
+    assert migrate.current_revision(empty) not in (None, migrate.head_revision())
+    migrate.ensure_schema(empty)
     assert differences(empty) == []
 
 
