@@ -291,7 +291,7 @@ def test_a_cut_connection_is_unavailable_and_the_next_one_works(engine, twin, ki
     with pytest.raises(errors.DatabaseUnavailable), write_transaction(engine) as connection:
         connection.execute(sa.insert(sources), SOURCE)
         with twin.connect() as other:
-            other.exec_driver_sql(kill.format(_session_of(connection)))
+            other.exec_driver_sql(kill.format(session_of(connection)))
         connection.execute(sa.select(sa.literal(1)))
     assert count(engine) == 0
 
@@ -305,13 +305,13 @@ def test_a_frozen_transaction_is_cut_by_the_server(engine_url, engine):
         write_transaction(impatient) as frozen,
     ):
         frozen.execute(sa.insert(sources), SOURCE)
-        _until_gone(engine, _session_of(frozen))
+        _until_gone(engine, session_of(frozen))
         frozen.execute(sa.select(sa.literal(1)))
     assert count(engine) == 0
     impatient.dispose()
 
 
-def _session_of(connection: sa.Connection) -> int:
+def session_of(connection: sa.Connection) -> int:
     asked = "pg_backend_pid()" if connection.dialect.name == "postgresql" else "CONNECTION_ID()"
     return connection.scalar(sa.text(f"SELECT {asked}"))
 
@@ -343,30 +343,6 @@ def test_a_read_only_database_is_refused(engine):
         connection.execute(sa.insert(sources), SOURCE)
 
 
-@pytest.mark.parametrize(
-    ("database", "became_a_standby"),
-    [
-        ("postgresql", "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"),
-        ("mariadb", "SET SESSION TRANSACTION READ ONLY"),
-    ],
-    indirect=["database"],
-)
-def test_a_server_that_takes_no_more_writes_is_left(engine, became_a_standby):
-    """After a failover the address leads to the new server, and old connections to the old one, for ever."""
-    with write_transaction(engine) as connection:
-        old = _session_of(connection)
-        connection.exec_driver_sql(became_a_standby)
-    with (
-        pytest.raises(errors.DatabaseRefused, match=r"(?i)read.only"),
-        write_transaction(engine) as connection,
-    ):
-        connection.execute(sa.insert(sources), SOURCE)
-    with write_transaction(engine) as connection:
-        assert _session_of(connection) != old
-        connection.execute(sa.insert(sources), SOURCE)
-    assert count(engine) == 1
-
-
 def test_a_file_that_is_no_database_is_refused(tmp_path):
     (tmp_path / "notes.db").write_bytes(b"dear diary, " * 1000)
     engine = make_engine(f"sqlite:///{tmp_path}/notes.db")
@@ -392,51 +368,3 @@ def test_our_own_errors_pass_through(engine):
 def test_raw_driver_errors_are_translated_too(engine):
     with pytest.raises(errors.StorageError), write_transaction(engine) as connection:
         connection.connection.cursor().execute("SELECT nonsense FROM nowhere")
-
-
-@pytest.mark.parametrize(
-    ("number", "kind", "hint"),
-    [
-        (1047, errors.DatabaseUnavailable, "running"),
-        (1160, errors.DatabaseUnavailable, "running"),
-        (3032, errors.DatabaseUnavailable, "running"),
-        (1213, errors.DatabaseBusy, "may succeed"),
-        (3101, errors.DatabaseBusy, "may succeed"),
-        (1317, errors.DatabaseBusy, "ended a statement"),
-        (1038, errors.DatabaseRefused, "sort_buffer_size"),
-        (1665, errors.DatabaseRefused, "binlog_format"),
-    ],
-)
-def test_what_a_server_of_a_cluster_or_of_another_administrator_says(number, kind, hint):
-    import pymysql
-
-    with pytest.raises(kind, match="said") as found, storage_errors(" (database d at h)"):
-        raise pymysql.err.OperationalError(number, "said")
-    assert hint in found.value.hint
-
-
-@only("mariadb")
-def test_a_statement_that_somebody_ended_is_busy(engine, twin):
-    """KILL QUERY, as administrators and watchdogs send it."""
-    with pytest.raises(errors.DatabaseBusy), write_transaction(engine) as connection:
-        session = _session_of(connection)
-        killer = threading.Thread(target=_end_statements_of, args=(twin, session))
-        killer.start()
-        try:
-            connection.exec_driver_sql("SELECT SLEEP(60)")
-            connection.exec_driver_sql("SELECT BENCHMARK(10000000000, SHA2('x', 512))")
-        finally:
-            killer.join()
-    assert count(engine) == 0
-
-
-def _end_statements_of(engine: sa.Engine, session: int) -> None:
-    """Until two have been ended: MariaDB lets SLEEP() end early without an error."""
-    with engine.connect() as connection:
-        for function in ("SLEEP", "BENCHMARK"):
-            asked = sa.text(
-                "SELECT count(*) FROM information_schema.processlist WHERE id = :id AND info LIKE :info"
-            )
-            while not connection.scalar(asked, {"id": session, "info": f"SELECT {function}%"}):
-                connection.exec_driver_sql("SELECT SLEEP(0.05)")
-            connection.exec_driver_sql(f"KILL QUERY {session}")
