@@ -27,6 +27,7 @@ from etl import log
 from etl.db.engine import make_engine
 from etl.pipeline.read_ahead import Readers
 from etl.schema import migrate
+from tests.support.compiled_statements import share_compiled_statements
 from tests.support.databases import (
     Missing,
     Server,
@@ -135,6 +136,7 @@ def _start(starter: Callable[[], AbstractContextManager[Server]]) -> Iterator[Se
 
 def pytest_configure() -> None:
     """A shell's background job ignores Ctrl-C, and so would each process that the tests start."""
+    share_compiled_statements()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -131,7 +131,7 @@ def test_a_page_that_repeats() -> None:
 def test_a_page_of_one_job_that_repeats() -> None:
     guard = Guard("asc")
     guard.check(page(1, 2, names="ab"))
-    with pytest.raises(RepeatedPage, match="repeats 1 of 1 jobs"):
+    with pytest.raises(RepeatedPage, match="repeats 1 of 1 job"):
         guard.check(page(2, after="b", names="b"))
 
 

@@ -82,7 +82,7 @@ def test_jobs_that_take_longer(engine: sa.Engine) -> None:
     days = [(NOW - n * _DAY - timedelta(hours=1), 250 if n == 0 else 100, False) for n in range(30)]
     (found,) = judge(fill(engine, days), latency_factor=1.5, least_jobs=3)
     assert (found.subject, found.value, found.over) == ("main openai sora-2", 2.5, True)
-    assert "took up to 250 s in the last 24 hours, up to 100 s in the 28 days before" in found.text
+    assert "took up to 4m 10s in the last 24 hours, up to 1m 40s in the 28 days before" in found.text
 
 
 def test_spend_against_this_weekdays_mean(engine: sa.Engine) -> None:

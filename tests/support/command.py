@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import pty
 import subprocess
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+from tests.support.fork_server import ForkServer, can_fork
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = [sys.executable, "-m", "etl.cli"]
@@ -38,16 +42,25 @@ class Command:
         self.folder, self.environ = folder, environ
 
     def __call__(self, *arguments: str, **environ: str) -> Done:
+        whole, given = self._environment(environ), Command(self.folder)._environment({})
+        if can_fork(whole, given):
+            return self._fork(arguments, whole, given)
         done = subprocess.run(
             [*PROGRAM, *arguments],
             cwd=self.folder,
-            env=self._environment(environ),
+            env=whole,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=120,
         )
         return Done(done.returncode, done.stdout, done.stderr)
+
+    def _fork(self, arguments: Sequence[str], environ: Mapping[str, str], given: Mapping[str, str]) -> Done:
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            server = _fork_server(given["PATH"])
+            code = server.run(arguments, cwd=self.folder, environ=environ, output=(out, err), timeout=120)
+            return Done(code, _text_of(out), _text_of(err))
 
     def start(self, *arguments: str, **environ: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -80,6 +93,16 @@ class Command:
     def _environment(self, more: Mapping[str, str]) -> dict[str, str]:
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         return {**kept, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", **self.environ, **more}
+
+
+@functools.cache
+def _fork_server(path: str) -> ForkServer:
+    return ForkServer({"PATH": path, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"})
+
+
+def _text_of(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode().replace("\r\n", "\n")
 
 
 def _read(descriptor: int) -> bytes:
