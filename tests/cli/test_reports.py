@@ -143,7 +143,7 @@ def test_prices_of_the_configuration_are_used_once_they_are_applied(asked, tmp_p
 def test_sql(asked):
     done = asked("sql", "SELECT job_id, cost FROM job_facts WHERE cost > 1 ORDER BY 1", "--format", "csv")
     assert (done.code, done.out) == (0, "job_id,cost\nj3,4\nj9,4.8\n")
-    assert "the first 1 rows" in asked("sql", "SELECT job_id FROM video_jobs", "--limit", "1").out
+    assert "the first 1 row;" in asked("sql", "SELECT job_id FROM video_jobs", "--limit", "1").out
     done = asked("sql", "SELECT nowhere")
     assert done.code == 1 and "no such column: nowhere" in done.err
 
