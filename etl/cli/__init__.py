@@ -24,6 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # of hundreds of statements: as long as the pages took to read, a fifth of a first load.
     sys.setswitchinterval(0.0005)
     atexit.register(_leave_cycles)
+    _fill_closed_streams()
     _write_any_text()
     argv = list(sys.argv[1:] if arguments is None else arguments)
     try:
@@ -46,6 +47,18 @@ def _leave_cycles() -> None:
     But DuckDB's binding prints a page of complaints about each of its own objects that is left over."""
     if "duckdb" not in sys.modules:
         gc.freeze()
+
+
+def _fill_closed_streams() -> None:
+    """Who starts us with one closed (`>&-`) gets nothing to read and nowhere to write, instead of a database
+    or a connection under the number that everybody takes for the output's."""
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number is this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
 def _write_any_text() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
@@ -27,7 +28,7 @@ def run_to_exit_code(run: Callable[[], Any], settings: CommandSettings) -> int:
         run()
         sys.stdout.flush()
     except SystemExit as exc:
-        return _flush_output(exc)
+        return _flush_output(exc, settings)
     except BrokenPipeError:
         return _closed_pipe()
     except KeyboardInterrupt:
@@ -38,18 +39,25 @@ def run_to_exit_code(run: Callable[[], Any], settings: CommandSettings) -> int:
     return 0
 
 
-def _flush_output(exc: SystemExit) -> int:
+def _flush_output(exc: SystemExit, settings: CommandSettings) -> int:
     try:
         sys.stdout.flush()
     except BrokenPipeError:
         return _closed_pipe()
+    except OSError as full:
+        return _report_error(full, settings)
     return exc.code if isinstance(exc.code, int) else int(exc.code is not None)
 
 
 def _closed_pipe() -> int:
-    """The reader left, as `| head` does. Python would complain once more at exit, so stdout goes nowhere."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """The reader left, as `| head` does."""
+    _write_nowhere()
     return FAILED
+
+
+def _write_nowhere() -> None:
+    """Python would complain once more at exit of what it could not write."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _report_error(exc: Exception, settings: CommandSettings) -> int:
@@ -57,6 +65,8 @@ def _report_error(exc: Exception, settings: CommandSettings) -> int:
     from etl.errors import ConfigError
     from etl.log import make_visible
 
+    if _is_full(exc):
+        _write_nowhere()
     for line in explain_error(exc):
         for part in settings.redact(line).splitlines():
             print(make_printable(part), file=sys.stderr)
@@ -65,6 +75,11 @@ def _report_error(exc: Exception, settings: CommandSettings) -> int:
             make_visible(settings.redact("".join(traceback.format_exception(exc)))), file=sys.stderr, end=""
         )
     return USAGE if isinstance(exc, ConfigError) else FAILED
+
+
+def _is_full(exc: BaseException) -> bool:
+    """No place is left where standard output or a file of ours goes."""
+    return isinstance(exc, OSError) and exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def exit_code(results: Sequence[RunResult | FeedResult]) -> int:
@@ -110,6 +125,10 @@ def explain_error(exc: BaseException) -> Iterator[str]:
     """The lines that tell a person about an error: what, why (its causes), what to do."""
     from etl.errors import EtlError
 
+    if _is_full(exc) and isinstance(exc, OSError):
+        yield f"error: cannot write {exc.filename or 'the output'}: {exc.strerror}"
+        yield "  hint: free space there; what is in the database stays as it is"
+        return
     if not isinstance(exc, EtlError):
         yield f"error: unexpected {type(exc).__name__}: {exc}"
         yield "  hint: run it again with --log-level debug before the command, and report what it prints"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from etl.cli.errors import explain_error
 from etl.cli.root import COMMANDS
 from etl.errors import DatabaseUnavailable, EtlError
-from tests.support.command import ROOT, Command
+from tests.support.command import PROGRAM, ROOT, Command
 
 NAMES = [name for group in COMMANDS.values() for name in group]
 
@@ -136,3 +137,36 @@ def test_db_commands(command: Command):
     assert "now at nothing" in command("db", "downgrade", "base", "--yes", **environ).out
     wrong = command("db", "downgrade", "nonsense", "--yes", **environ)
     assert (wrong.code, "base" in wrong.err) == (2, True)
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_streams_that_are_closed_cost_nothing(command: Command, closed: str):
+    """As some launchers start programs: a database would be opened under the number of the output."""
+    done = subprocess.run(
+        ["sh", "-c", f'"$0" "$@" {closed}', *PROGRAM, "db", "upgrade"],
+        cwd=command.folder,
+        env=command._environment({}),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+
+
+def test_output_on_a_full_disk_is_an_error_and_no_accident(command: Command):
+    command("db", "upgrade")
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*PROGRAM, "db", "current"],
+            cwd=command.folder,
+            env=command._environment({}),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+    assert done.returncode == 1
+    assert "error: cannot write the output: No space left on device" in done.stderr
+    assert "unexpected" not in done.stderr and "Exception ignored" not in done.stderr

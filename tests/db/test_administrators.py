@@ -1,4 +1,4 @@
-"""What administrators, clusters and failovers do to a server in use: named by what passes and what does not."""
+"""What administrators, clusters and failovers do to a server in use: named by what passes and what not."""
 
 from __future__ import annotations
 
