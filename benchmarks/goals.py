@@ -62,6 +62,7 @@ class Row:
     high: float
     seconds: float
     processor: float
+    server: float
     peak_mb: float
     processor_multiple: float | None = None
     reach: float | None = None
@@ -100,6 +101,7 @@ def _row(goal: Goal, samples: Sequence[Sample]) -> Row:
         max(values),
         median(s.seconds for s in samples),
         median(s.user + s.system for s in samples),
+        median(s.server for s in samples),
         max(s.peak_mb for s in samples),
         _processor(samples),
         *((goal.reach, goal.aim) if first.who == "ours" else ()),

@@ -104,10 +104,10 @@ class Store:
         return self._retry_patiently(once)
 
     def ready(self, page: PageRows) -> dict[str, Any]:
-        """What `PageRows.ready` may hold, from any thread. A reconcile knows nearly all jobs, and SQLite's
-        rows take Python's lock whoever makes them: there they would only fill memory."""
+        """What `PageRows.ready` may hold, from any thread. Whoever reads a stored list again knows nearly all
+        jobs, and SQLite's rows take Python's lock whoever makes them: there they would only fill memory."""
         dialect = self.engine.dialect.name
-        if self.kind == "reconcile" or dialect == "sqlite":
+        if self.kind != "first" or dialect == "sqlite":
             return {}
         return job_rows.ready_rows(dialect, self.source_id, page)
 
