@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -50,7 +51,7 @@ def on_another_day(d: Dialect, column: str, zone: str, since: datetime, until: d
 
 def find_moved_hours(zone: str, since: datetime, until: datetime, d: Dialect) -> MovedHours | None:
     """What `zone` moves of the hours that totals count, for instants from `since` to `until`."""
-    stretches = list(_offset_stretches(ZoneInfo(zone), since, until))
+    stretches = _offset_stretches(ZoneInfo(zone), since, until)
     changes = [end for end, _ in stretches[:-1]]
     if any(ahead % 3600 for _, ahead in stretches) or any(end.minute or end.second for end in changes):
         return None
@@ -64,7 +65,7 @@ def find_moved_hours(zone: str, since: datetime, until: datetime, d: Dialect) ->
     return MovedHours(jobs, day)
 
 
-def _moved_by_day(stretches: list[tuple[datetime, int]]) -> Iterator[tuple[date | None, list[int], int]]:
+def _moved_by_day(stretches: Sequence[tuple[datetime, int]]) -> Iterator[tuple[date | None, list[int], int]]:
     """The first UTC day after it, hours moved, and days that they are moved by, of each stretch of days
     alike: those without a change of the clocks, and each with one. The last has no end."""
     for (end, ahead), (_, later) in pairwise(stretches):
@@ -103,9 +104,9 @@ def _by_offset(
     column: str, zone: str, since: datetime, until: datetime, d: Dialect, sql: Callable[[int], str]
 ) -> str:
     """What `sql` gives for the seconds that the clocks are ahead of UTC, whatever those are at `column`."""
-    offsets = list(_offset_stretches(ZoneInfo(zone), since, until)) or [
-        (until, _offset_seconds(ZoneInfo(zone), until))
-    ]
+    offsets = _offset_stretches(ZoneInfo(zone), since, until) or (
+        (until, _offset_seconds(ZoneInfo(zone), until)),
+    )
     cases = [sql(offset) for _, offset in offsets]
     if len(set(cases)) == 1:
         return cases[0]
@@ -116,17 +117,22 @@ def _by_offset(
     return f"CASE{whens} ELSE {cases[-1]} END"
 
 
-def _offset_stretches(zone: ZoneInfo, since: datetime, until: datetime) -> Iterator[tuple[datetime, int]]:
+@lru_cache(maxsize=64)  # a report asks for its range several times; two centuries have 84,000 days
+def _offset_stretches(zone: ZoneInfo, since: datetime, until: datetime) -> tuple[tuple[datetime, int], ...]:
     """(end, seconds ahead of UTC) of each stretch of time without a change of the clocks."""
+    return tuple(_find_stretches(zone, since, until))
+
+
+def _find_stretches(zone: ZoneInfo, since: datetime, until: datetime) -> Iterator[tuple[datetime, int]]:
     start, day = since, timedelta(days=1)
     while start < until:
-        end = start
-        while end < until and _offset_seconds(zone, end) == _offset_seconds(zone, start):
+        end, ahead = start, _offset_seconds(zone, start)
+        while end < until and _offset_seconds(zone, end) == ahead:
             end += day
         end = min(end, until)
-        if _offset_seconds(zone, end) != _offset_seconds(zone, start):
+        if _offset_seconds(zone, end) != ahead:
             end = _find_offset_change(zone, max(start, end - day), end)
-        yield end, _offset_seconds(zone, start)
+        yield end, ahead
         start = end
 
 
