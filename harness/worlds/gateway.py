@@ -20,7 +20,7 @@ from harness.worlds.items import contract_item, id_of_item, odd_id, odd_item
 from harness.worlds.world import START, Job, World
 
 _FEW = 20  # of a list that ignores its cursor
-_TOKEN = "cursor_"  # noqa: S105 (before a job's id, where ids are no cursors)
+_TOKEN = "cursor_"
 
 
 @dataclass

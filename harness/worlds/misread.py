@@ -1,6 +1,6 @@
 """Gateways that page as their authors read the contract: seeds from `FIRST` on have one such reading each.
 
-All were seen in servers that speak OpenAI's dialect: `has_more` that is a constant, or guessed from the page's
+All were seen in servers that speak OpenAI's dialect: `has_more` that is a constant, or guessed from a page's
 length; cursors of a namespace of their own; a cursor that stands on the page behind it; a least length of
 pages. Some worlds are left to themselves, and in some nobody asks who answers.
 """
