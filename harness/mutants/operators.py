@@ -39,7 +39,7 @@ def mutants_of(source: str) -> list[Mutant]:
     for number, node in enumerate(_nodes(ast.parse(source))):
         before = ast.unparse(node)
         for change, other in enumerate(_changes(node)):
-            told = _short(before), _short(ast.unparse(other))
+            told = _short(before), _short(ast.unparse(ast.copy_location(other, node)))
             found.append(Mutant(number, change, getattr(node, "lineno", 0), *told))
     return found
 

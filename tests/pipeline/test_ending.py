@@ -154,3 +154,45 @@ def test_where_ids_are_no_cursors_what_led_to_the_last_page_is_one() -> None:
     assert ending.cursor == "k1"
     ending.saw(full("b", "c", "d"))
     assert ending.cursor == "c"
+
+
+def short(after: str | None, *ids: str, more: bool = False) -> PageRows:
+    """A page of a limit of one job."""
+    rows = page(after, *ids, more=more)
+    request = replace(rows.page.request, limit=1)
+    return replace(rows, page=replace(rows.page, request=request))
+
+
+def test_of_a_list_of_one_job_the_end_is_that_job_shown_again() -> None:
+    ending = Ending()
+    assert ending.saw(page(None, "a"))
+    assert not ending.saw(page(None, "a"))
+    assert ending.proved
+
+
+def test_nothing_behind_the_only_job_shown_again_proves_it() -> None:
+    ending = Ending()
+    ending.saw(short(None, "a", more=True))
+    ending.saw(short(None, "a", more=True))
+    assert not ending.proved
+    assert not ending.saw(short("a"))
+    assert ending.proved
+
+
+def test_before_any_page_the_anchor_is_asked_from() -> None:
+    assert (Ending("z").cursor, Ending().cursor) == ("z", None)
+
+
+def test_nothing_behind_an_anchor_that_had_shown_jobs_proves_nothing() -> None:
+    for anchor in ("A", "z"):  # before the jobs' ids, and after them
+        ending = Ending(anchor)
+        ending.saw(full(anchor, "a", "b"))
+        assert ending.doubt() and not ending.saw(page(anchor))
+        assert not ending.proved and ending.unproved == "b"
+
+
+def test_a_page_that_begins_with_the_last_job_and_goes_on_is_new() -> None:
+    ending = Ending()
+    ending.saw(full(None, "a", "b"))
+    assert ending.saw(full("a", "b", "c"))
+    assert (ending.cursor, ending.unproved) == ("b", "c")
