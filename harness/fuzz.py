@@ -2,6 +2,8 @@
 
     python -m harness.fuzz --inputs 1000000
     python -m harness.fuzz --seed 4711          one input again
+    python -m harness.fuzz --what configuration --seconds 600
+    python -m harness.fuzz --what sql           statements past the gate that lets questions through only
 
 Input n is made from seed n alone: a page of jobs drawn from every shape known to be strange, cut, spliced or
 with bytes changed. It is decoded and transformed as the product does it, with prompts stored, hashed and
@@ -20,14 +22,17 @@ import re
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeAlias
 
 from etl.extract.decode import Envelope, Garbled, decode_object, decode_page
 from etl.records import PageRequest, PageRows, RawPage
 from etl.transform import Options, transform_page
+from harness import fuzz_questions, fuzz_settings, report
 
 CANARY = "the quick brown canary sings"
 _AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -59,6 +64,7 @@ class Found:
     """What the inputs came to; `failures` are seeds with what was wrong."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
+    inputs: int = 0
     items: int = 0
     failures: list[tuple[int, str]] = field(default_factory=list)
 
@@ -106,6 +112,24 @@ def _spoil(text: bytes, chance: random.Random) -> bytes:
         middle = chance.choice((b"", text[at:end] * 2, chance.choice(_FRAGMENTS), chance.randbytes(2)))
         text = text[:at] + middle + text[end:]
     return text
+
+
+def try_answer(seed: int) -> tuple[str, int]:
+    return try_body(*make_body(random.Random(seed)))
+
+
+#: Tries the input of a seed: how it ended, and what it held. Raises whatever is wrong.
+Trial: TypeAlias = Callable[[int], tuple[str, int]]
+OPENERS: dict[str, Callable[[Path], Trial]] = {
+    "answers": lambda folder: try_answer,
+    "configuration": fuzz_settings.open_trial,
+    "sql": fuzz_questions.open_trial,
+}
+_MAKERS: dict[str, Callable[[random.Random], object]] = {
+    "answers": make_body,
+    "configuration": fuzz_settings.make_text,
+    "sql": fuzz_questions.make_statement,
+}
 
 
 def try_body(body: bytes, intact: bool) -> tuple[str, int]:
@@ -161,11 +185,14 @@ def _refuse_constant(name: str) -> Any:
     raise AssertionError(f"{name} in stored JSON")
 
 
-def try_inputs(seeds: range) -> Found:
-    found = Found()
+def try_inputs(seeds: range, trial: Trial = try_answer, seconds: float = float("inf")) -> Found:
+    found, deadline = Found(), time.monotonic() + seconds
     for seed in seeds:
+        if time.monotonic() > deadline:
+            break
+        found.inputs += 1
         try:
-            outcome, items = try_body(*make_body(random.Random(seed)))
+            outcome, items = trial(seed)
         except Exception as error:  # noqa: BLE001 - whatever it raises is what is looked for
             found.failures.append((seed, f"{type(error).__name__}: {str(error)[:200]}"))
             continue
@@ -175,26 +202,35 @@ def try_inputs(seeds: range) -> Found:
 
 
 def main() -> int:
-    cli = argparse.ArgumentParser(prog="python -m harness.fuzz", description=__doc__)
-    cli.formatter_class = argparse.RawDescriptionHelpFormatter
-    cli.add_argument("--inputs", type=int, default=100_000)
-    cli.add_argument("--first", type=int, default=0, help="the first seed")
-    cli.add_argument("--seed", type=int, help="one input: prints it, and what it raises")
-    given = cli.parse_args()
-    if given.seed is not None:
-        body, intact = make_body(random.Random(given.seed))
-        print(body)
-        print(try_body(body, intact))
-        return 0
-    began = time.process_time()
-    found = try_inputs(range(given.first, given.first + given.inputs))
-    print(f"{given.inputs:,} inputs, {found.items:,} items, {time.process_time() - began:.0f} s of processor")
+    given = _parser().parse_args()
+    with report.folder(None, "fuzz", fast=True) as folder:
+        trial = OPENERS[given.what](folder)
+        if given.seed is not None:
+            print(_MAKERS[given.what](random.Random(given.seed)))
+            print(trial(given.seed))
+            return 0
+        began = time.process_time()
+        found = try_inputs(range(given.first, given.first + given.inputs), trial, given.seconds)
+    took = time.process_time() - began
+    print(f"{found.inputs:,} inputs, {found.items:,} items, {took:.0f} s of processor")
+    print(f"{found.inputs / max(took, 0.001):,.0f} inputs for each second of it")
     for outcome, count in found.outcomes.most_common(12):
         print(f"{count:10,}  {outcome}")
     for seed, why in found.failures[:20]:
         print(f"seed {seed}: {why}")
     print(f"{len(found.failures):,} failures")
     return 1 if found.failures else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    cli = argparse.ArgumentParser(prog="python -m harness.fuzz", description=__doc__)
+    cli.formatter_class = argparse.RawDescriptionHelpFormatter
+    cli.add_argument("--what", choices=OPENERS, default="answers")
+    cli.add_argument("--inputs", type=int, default=100_000)
+    cli.add_argument("--seconds", type=float, default=float("inf"), help="stop after so long")
+    cli.add_argument("--first", type=int, default=0, help="the first seed")
+    cli.add_argument("--seed", type=int, help="one input: prints it, and what it raises")
+    return cli
 
 
 if __name__ == "__main__":

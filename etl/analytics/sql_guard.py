@@ -51,6 +51,8 @@ AND has_function_privilege(oid, 'EXECUTE')"""
 
 def require_question(text: str, family: str) -> None:
     """Raises ConfigError unless `text` is a question by its first word and has no clause that does more."""
+    if not _is_utf8(text):
+        raise ConfigError("the statement is not UTF-8", hint="write it in UTF-8, or name the bytes: x'ff'")
     _refuse_hidden_words(text, family)
     word = re.match(r"[\s(]*(\w*)", _after_comments(text, family))
     if word is None or word[1].lower() not in QUESTIONS:
@@ -61,6 +63,15 @@ def require_question(text: str, family: str) -> None:
     for phrase in _PHRASES["mysql" if family == "mariadb" else family]:
         if _has_phrase(text, phrase):
             raise _does_more(" ".join(phrase).upper())
+
+
+def _is_utf8(text: str) -> bool:
+    """Bytes of the command line that are no text come as half surrogate pairs."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def require_only_reading_calls(connection: sa.Connection, text: str) -> None:

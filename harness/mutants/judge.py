@@ -85,12 +85,8 @@ def _judge(module: str, path: Path, tree: ast.Module, tests: Sequence[str]) -> i
     for name in [name for name in sys.modules if name.split(".")[0] == "etl"]:
         del sys.modules[name]  # what this harness itself has imported
     quiet = ("-x", "-q", "--no-header", "-p", "no:cacheprovider", "-p", "no:randomly", "-p", "no:xdist")
-    quiet = (
-        *quiet,
-        "-W",
-        "ignore::pytest.PytestAssertRewriteWarning",
-    )  # plugins are imported before it begins
-    return int(pytest.main([*quiet, *tests]))
+    known = ("-W", "ignore::pytest.PytestAssertRewriteWarning")  # plugins are imported before it begins
+    return int(pytest.main([*quiet, *known, *tests]))
 
 
 def _in_child(work: Callable[[], int], seconds: float) -> int:

@@ -48,8 +48,8 @@ def mutated_tree(source: str, mutant: Mutant) -> ast.Module:
     tree = ast.parse(source)
     node = list(_nodes(tree))[mutant.node]
     other = list(_changes(node))[mutant.change]
-    found: ast.Module = _Exchange(node, ast.copy_location(other, node)).visit(tree)
-    return ast.fix_missing_locations(found)
+    _Exchange(node, ast.copy_location(other, node)).visit(tree)
+    return ast.fix_missing_locations(tree)
 
 
 class _Exchange(ast.NodeTransformer):
@@ -96,8 +96,8 @@ def _changes(node: ast.AST) -> Iterator[ast.AST]:
             yield ast.BoolOp(ast.Or() if isinstance(node.op, ast.And) else ast.And(), node.values)
         case ast.Constant(value=bool()):
             yield ast.Constant(not node.value)
-        case ast.Constant(value=int()):
-            yield from (ast.Constant(node.value + step) for step in (1, -1))
+        case ast.Constant(value=int() as number):
+            yield from (ast.Constant(number + step) for step in (1, -1))
         case ast.If() | ast.While() | ast.IfExp():
             yield from _otherwise(node)
         case ast.For():

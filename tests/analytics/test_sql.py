@@ -132,3 +132,9 @@ def test_a_statement_that_takes_too_long_is_ended(world):
 def test_an_error_is_the_database_s_own_words(world):
     with pytest.raises(StorageError, match="nowhere"):
         run_statement(world, "SELECT * FROM nowhere")
+
+
+def test_bytes_that_are_no_text_are_refused(world):
+    """What a shell passes on as it is: half a surrogate pair in Python."""
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        run_statement(world, "SELECT '\udcff'")

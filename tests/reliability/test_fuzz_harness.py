@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -31,3 +33,21 @@ def test_a_lost_item_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fuzz, "transform_page", lose_a_job)
     failures = fuzz.try_inputs(range(100)).failures
     assert failures and all("items accounted for" in why for _, why in failures)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["configuration", "sql"])
+def test_random_settings_and_statements_are_taken_or_refused_in_order(what: str, tmp_path: Path) -> None:
+    found = fuzz.try_inputs(range(300), fuzz.OPENERS[what](tmp_path))
+    assert found.failures == []
+    assert len(found.outcomes) >= 2
+
+
+def test_a_changed_database_is_noticed(tmp_path: Path) -> None:
+    trial = fuzz.OPENERS["sql"](tmp_path)
+    trial(1)
+    with sqlite3.connect(tmp_path / "asked.db") as conn:
+        conn.execute("INSERT INTO t VALUES (2)")
+    conn.close()
+    with pytest.raises(AssertionError, match="another one"):
+        trial(1)
