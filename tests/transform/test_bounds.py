@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from typing import Any
 
@@ -109,3 +110,8 @@ def test_a_length_beyond_a_bound(value: Any) -> None:
 )
 def test_dimensions_at_a_bound(size: str | None, found: tuple[int | None, int | None]) -> None:
     assert parse_dimensions(size) == found
+
+
+def test_no_progress_has_no_sign() -> None:
+    found = parse_percent(-0.0)
+    assert found is not None and math.copysign(1.0, found) == 1.0

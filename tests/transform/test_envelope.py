@@ -107,6 +107,20 @@ def cache(debug: Any) -> CacheLookup | None:
     return transform(extra_fields={"cache_debug": debug}).cache
 
 
+@pytest.mark.parametrize(
+    ("name", "most"), [("input_tokens", 10**12), ("threshold", 1_000_000), ("similarity", 1_000_000)]
+)
+def test_the_most_that_a_lookup_can_say(name: str, most: int) -> None:
+    for sent, kept in ((most, most), (-most, -most), (most + 1, None), (-most - 1, None)):
+        found = cache({name: sent})
+        assert found is not None and getattr(found, name) == kept
+
+
+def test_no_page_takes_longer_than_eleven_days() -> None:
+    assert transform(extra_fields={"latency": 1_000_000_000}).facts == PageFacts(latency_ms=1e9)
+    assert transform(extra_fields={"latency": 1_000_000_001}).facts.latency_ms is None
+
+
 def test_cache_lookups() -> None:
     assert cache(SEMANTIC) == CacheLookup(**SEMANTIC)  # type: ignore[arg-type]
     miss = {"cache_hit": False, "provider_used": "openai", "input_tokens": 3}
