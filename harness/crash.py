@@ -220,16 +220,26 @@ def scene(tally: Tally, seed: int, folder: Path, jobs: int) -> Iterator[Scene]:
         yield Scene(folder, gateway, ours, twin, seed, tally)
 
 
-def play(family: str, kills: int, seed: int, folder: Path, jobs: int = 600, *, spoil: bool = False) -> Tally:
-    """Rounds, until so many kills have hit a living process. `spoil`: try the verdict itself afterwards."""
+def play(
+    family: str,
+    kills: int,
+    seed: int,
+    folder: Path,
+    jobs: int = 600,
+    *,
+    spoil: bool = False,
+    seconds: float = float("inf"),
+) -> Tally:
+    """Rounds, until so many kills have hit a living process, or the time is over: the last round gets its
+    verdict all the same. `spoil`: try the verdict itself afterwards."""
     began = time.monotonic()
     tally = Tally(family, seed)
-    while tally.kills < kills:
+    while tally.kills < kills and time.monotonic() < began + seconds:
         tally.rounds += 1
         place = folder / str(tally.rounds)
         place.mkdir()
         with scene(tally, seed + 1000 * tally.rounds, place, jobs) as on:
-            _round(on, min(kills, tally.kills + ROUND))
+            _round(on, min(kills, tally.kills + ROUND), began + seconds)
             on.verdict()
             if spoil:
                 tally.findings += sabotage.unnoticed(on.ours.engine, on.compare)
@@ -237,9 +247,9 @@ def play(family: str, kills: int, seed: int, folder: Path, jobs: int = 600, *, s
     return tally
 
 
-def _round(on: Scene, kills: int) -> None:
+def _round(on: Scene, kills: int, deadline: float) -> None:
     rng = on.rng
-    while on.tally.kills < kills:
+    while on.tally.kills < kills and time.monotonic() < deadline:
         for _ in range(rng.randint(1, 6)):
             on.strike()
         report.say(f"{on.ours.family}: {on.tally.kills} kills, {on.tally.in_mid_work} in mid-work")
@@ -256,7 +266,7 @@ def main() -> int:
     for family in families:
         with report.folder(options.keep, f"crash-{family}") as folder:
             numbers = (options.kills, options.seed, folder, options.jobs)
-            tallies.append(play(family, *numbers, spoil=options.sabotage))
+            tallies.append(play(family, *numbers, spoil=options.sabotage, seconds=options.seconds))
     print(table(tallies))
     if options.json:
         told = [{**vars(tally), "in_mid_work": tally.in_mid_work} for tally in tallies]
@@ -269,6 +279,7 @@ def _parser() -> argparse.ArgumentParser:
     cli.formatter_class = argparse.RawDescriptionHelpFormatter
     cli.add_argument("--database", choices=(*FAMILIES, "all"), default="sqlite")
     cli.add_argument("--kills", type=int, default=100, help="of living processes, per database (%(default)s)")
+    cli.add_argument("--seconds", type=float, default=float("inf"), help="stop after so long, per database")
     cli.add_argument("--seed", type=int, default=1)
     cli.add_argument("--jobs", type=int, default=600, help="in the list at the start (%(default)s)")
     cli.add_argument("--keep", type=Path, help="folder for databases and logs (a temporary one)")

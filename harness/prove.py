@@ -17,35 +17,42 @@ from pathlib import Path
 from harness import report
 
 FAMILIES = ("sqlite", "postgresql", "mariadb")
-#: Times its share a part may take before it is ended: it has a last world or round to finish.
-GRACE = 1.5
+#: Times its share, and seconds, that a part may take before it is ended: it has a start, and a last world or
+#: round, and its verdict.
+GRACE, LAST = 1.5, 120.0
 
 
 @dataclass(frozen=True)
 class Part:
-    """`share` of the whole time; `command` is told its own share in seconds."""
+    """`share` of the whole time; `command` is told its own share, and how many jobs can be read in it."""
 
     name: str
     share: float
     command: tuple[str, ...]
 
     def line(self, seconds: float) -> list[str]:
-        told = [part.format(seconds=int(seconds), minutes=seconds / 60) for part in self.command]
-        return [sys.executable, "-m", *told]
+        numbers = {"seconds": int(seconds), "minutes": seconds / 60}
+        numbers["jobs"] = int(min(200_000, max(2_000, 280 * seconds)))
+        return [sys.executable, "-m", *(part.format(**numbers) for part in self.command)]
 
 
 def parts() -> list[Part]:
     """Shares add up to one."""
-    worlds = Part("worlds", 0.45, ("harness.worlds", "--seeds", "0..10000000", "--seconds", "{seconds}"))
-    found = [worlds]
+    found = [_part("worlds", 0.35, "harness.worlds", "--seeds", "0..10000000")]
     for family in FAMILIES:
-        nth = ("harness.nth", "--database", family, "--seconds", "{seconds}")
-        found.append(Part(f"nth-{family}", 0.1, nth))
-        crash = ("harness.crash", "--database", family, "--kills", "100", "--sabotage")
-        found.append(Part(f"crash-{family}", 0.05, crash))
+        found.append(_part(f"nth-{family}", 0.08, "harness.nth", "--database", family))
+        crash = ("harness.crash", "--database", family, "--kills", "1000")
+        found.append(_part(f"crash-{family}", 0.07, *crash, "--sabotage"))
     for family in FAMILIES[:2]:  # the soak knows no MariaDB
-        found.append(Part(f"soak-{family}", 0.05, ("harness.soak", "--database", family, "--minutes", "4")))
+        soak = ("harness.soak", "--database", family, "--minutes", "{minutes}", "--jobs", "{jobs}")
+        found.append(Part(f"soak-{family}", 0.05, soak))
+    for what, share in (("answers", 0.06), ("configuration", 0.02), ("sql", 0.02)):
+        found.append(_part(f"fuzz-{what}", share, "harness.fuzz", "--what", what, "--inputs", "10000000"))
     return found
+
+
+def _part(name: str, share: float, *command: str) -> Part:
+    return Part(name, share, (*command, "--seconds", "{seconds}"))
 
 
 def prove(minutes: float, folder: Path, only: list[str]) -> list[str]:
@@ -68,7 +75,7 @@ def _run(part: Part, seconds: float, log: Path) -> int | None:
     with log.open("wb") as file:
         try:
             done = subprocess.run(
-                part.line(seconds), stdout=file, stderr=subprocess.STDOUT, timeout=max(600.0, GRACE * seconds)
+                part.line(seconds), stdout=file, stderr=subprocess.STDOUT, timeout=LAST + GRACE * seconds
             )
         except subprocess.TimeoutExpired:
             return None
