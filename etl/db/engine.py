@@ -227,7 +227,9 @@ def _prepare_mysql(engine: sa.Engine, idle_transaction_timeout: float) -> None:
     )
     # A server's own limit is made for people's questions, not for a migration, nor for an export that is
     # written as it is read: its statement lasts as long as the file. MySQL limits questions only.
-    own = f"idle_transaction_timeout = {max(1, round(idle_transaction_timeout))}, max_statement_time = 0"
+    mariadbs = f"idle_transaction_timeout = {max(1, round(idle_transaction_timeout))}, max_statement_time = 0"
+    # From 8.0.20 on MySQL sorts whole texts, and fails unless some fit; it takes only what it needs.
+    mysqls = "max_execution_time = 0 /*!80020 , sort_buffer_size = 67108864 */"
 
     @sa.event.listens_for(engine, "do_connect")
     def _able_to_load(_dialect: Any, _record: Any, _arguments: Any, options: dict[str, Any]) -> None:
@@ -241,4 +243,4 @@ def _prepare_mysql(engine: sa.Engine, idle_transaction_timeout: float) -> None:
         mariadb = "mariadb" in connection.get_server_info().lower()
         engine.dialect.name = "mariadb" if mariadb else "mysql"
         with connection.cursor() as cursor:
-            cursor.execute(f"SET {settings}, {own if mariadb else 'max_execution_time = 0'}")
+            cursor.execute(f"SET {settings}, {mariadbs if mariadb else mysqls}")
