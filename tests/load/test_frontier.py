@@ -19,9 +19,11 @@ from etl.load.state import (
     SyncState,
     Trouble,
     advance_frontier,
+    find_source,
     last_commit,
     may_be_joined,
     read_state,
+    register_source,
     write_state,
 )
 from etl.load.unlisting import suspect_jobs, unlist_jobs
@@ -181,3 +183,18 @@ def test_a_job_may_still_join_a_second_that_was_young_when_the_last_complete_run
         assert may_be_joined(conn, run, made(5))  # five minutes before
         assert not may_be_joined(conn, run, made(5) - timedelta(seconds=1))
         assert may_be_joined(conn, None, made(0)) and may_be_joined(conn, run + 1, made(0))
+
+
+def test_a_source_that_moved_forgets_how_its_own_list_runs(engine: sa.Engine, run: int) -> None:
+    with write_transaction(engine) as conn:
+        other = register_source(conn, "other", "http://y", "openai", None, _NOW)
+        conn.execute(sa.update(sync_state).values(list_order="asc"))
+        for address, provider in (("http://y", "azure"), ("http://z", "azure")):
+            orders = dict(conn.execute(sa.select(sync_state.c.source_id, sync_state.c.list_order)).all())
+            assert orders == {1: "asc", other: "asc"}
+            assert find_source(conn, "other", address, provider, None) is None
+            assert register_source(conn, "other", address, provider, None, _NOW) == other
+            assert find_source(conn, "other", address, provider, None) == other
+        orders = dict(conn.execute(sa.select(sync_state.c.source_id, sync_state.c.list_order)).all())
+        assert orders == {1: "asc", other: None}
+        assert find_source(conn, "main", "http://x", "openai", None) == 1

@@ -147,6 +147,13 @@ def test_another_sight_of_an_unreadable_stretch_moves_its_ends(engine: sa.Engine
         assert conn.scalar(sa.select(coverage_gaps.c.reason)) == "wide"
 
 
+def test_what_several_were_joined_to_is_the_one_that_was_met(engine: sa.Engine, jobs: int) -> None:
+    Book(engine, jobs).note(gap("j1", "j3"), gap("j5", "j6"), gap("j7", "j8"))
+    book = Book(engine, jobs)
+    book.note(gap("j2", "j9"))
+    assert book.joined(everything=True) == [("j2", "j9")]
+
+
 def test_kinds_are_never_mixed_and_a_walk_has_one_hole(engine: sa.Engine, jobs: int) -> None:
     book = Book(engine, jobs)
     book.note(gap("j1", "j3", "interrupted"))

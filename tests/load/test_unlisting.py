@@ -121,7 +121,8 @@ def test_each_unlisted_job_has_a_version_that_says_so(engine: sa.Engine, run: in
 
 def test_whose_first_sights_prove_nothing(engine: sa.Engine, run: int) -> None:
     suspicious = add_run(engine, "incremental", "SuspiciousScan")
-    add_run(engine, "incremental")
+    for error in (None, "OrderIgnored", "TimedOut"):
+        add_run(engine, "incremental", error)
     reconcile = add_run(engine, "reconcile", "TimedOut")
     first = add_run(engine, "first", "Unreachable")
     with write_transaction(engine) as conn:
@@ -130,7 +131,7 @@ def test_whose_first_sights_prove_nothing(engine: sa.Engine, run: int) -> None:
         assert unlisting.refused_runs(conn, 1, reconcile) == []
         assert unlisting.refused_runs(conn, 2, None) == []
         assert unlisting.incomplete_runs(conn, 1, reconcile) == [first]
-        assert len(unlisting.incomplete_runs(conn, 1, None)) == 5
+        assert len(unlisting.incomplete_runs(conn, 1, None)) == 7
 
 
 def test_a_segment_ends_with_a_listed_job(engine: sa.Engine, scan: int) -> None:
