@@ -26,7 +26,8 @@ def with_time_limit(
 
     `on_connected` is told of each connection, once it has a socket.
     """
-    answers = partial(_TimedResponse, seconds=seconds, monotonic=monotonic)
+    # Static, for from Python 3.14 on a partial is bound to the object that it is asked of.
+    answers = staticmethod(partial(_TimedResponse, seconds=seconds, monotonic=monotonic))
 
     def connect(self: Any) -> None:
         connection.connect(self)
