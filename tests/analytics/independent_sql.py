@@ -130,6 +130,8 @@ REPORTS = {
     "jobs": f"""SELECT 'main', id, provider, model, status, size, seconds, created, took, cost, currency,
       {_STATE},
       error_code, error_message, gone FROM job""",
+    "slowest": """SELECT 'main', id, provider, model, size, seconds, created, completed, took
+      FROM job WHERE outcome = 'completed' AND took >= 0""",
     "open": f"""{_OPEN} SELECT 'main', id, model, size, seconds, status, progress, created, {_AGE}, half, due,
       {_AGE} > 900, {_AGE} > 3600 FROM o""",
     "expiring": f"""SELECT 'main', id, provider, model, size, seconds, prompt, completed, expires,
