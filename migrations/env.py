@@ -31,7 +31,8 @@ again = Rewriter()
 
 
 class RepeatableMySQL(MySQLImpl):
-    """MySQL knows no CREATE INDEX IF NOT EXISTS; MariaDB, which has an implementation of its own, does."""
+    """MySQL knows no CREATE INDEX IF NOT EXISTS and no DROP INDEX IF EXISTS; MariaDB, which has an
+    implementation of its own, knows both."""
 
     __dialect__ = "mysql"
 
@@ -39,6 +40,11 @@ class RepeatableMySQL(MySQLImpl):
         table = index.table
         if table is None or not sa.inspect(self.connection).has_index(table.name, index.name):
             super().create_index(index, **(kw | {"if_not_exists": None}))
+
+    def drop_index(self, index: sa.Index, **kw: Any) -> None:
+        table = index.table
+        if table is None or sa.inspect(self.connection).has_index(table.name, index.name):
+            super().drop_index(index, **(kw | {"if_exists": None}))
 
 
 @again.rewrites(ops.DowngradeOps)
