@@ -27,6 +27,8 @@ class Ending:
         self._after: str | None = None
         self._again = False  # the last page with jobs ended with the job that was the last one before
         self._ignored: str | None = None  # the cursor that the last page did not heed
+        self._doubted = False
+        self._shown = set[int]()  # hashes of the jobs that pages ended with since an end was doubted
 
     def saw(self, rows: PageRows) -> bool:
         """True when the page shows a job that is new to the walk's end: so the list goes on."""
@@ -47,8 +49,18 @@ class Ending:
         self.proved = self._again and (room or (rows.page.ends and after not in ids))
         if ids[-1] in self.tail:
             return False
-        self.tail, self._claims = (self.tail + ids)[-2:], 0
+        if not self._was_shown(ids[-1]):
+            self._claims = 0
+        self.tail = (self.tail + ids)[-2:]
         return True
+
+    def _was_shown(self, last: str) -> bool:
+        """By an earlier page: lists of two accounts that take turns seem to go on for ever."""
+        if not self._doubted:
+            return False
+        shown = hash(last) in self._shown
+        self._shown.add(hash(last))
+        return shown
 
     @property
     def cursor(self) -> str | None:
@@ -74,4 +86,5 @@ class Ending:
         if self.proved or self._claims == CLAIMS:
             return False
         self._claims += 1
+        self._doubted = True
         return True

@@ -196,3 +196,14 @@ def test_a_page_that_begins_with_the_last_job_and_goes_on_is_new() -> None:
     ending.saw(full(None, "a", "b"))
     assert ending.saw(full("a", "b", "c"))
     assert (ending.cursor, ending.unproved) == ("b", "c")
+
+
+def test_two_lists_that_take_turns_do_not_go_on_for_ever() -> None:
+    """Each page ends with another job than the one before, and the list had seemed to go on."""
+    ending, asked = Ending(), 0
+    ending.saw(page(None, "a", "b"))
+    while ending.doubt():
+        asked += 1
+        ending.saw(page(ending.cursor, *(("a", "b") if asked % 2 == 0 else ("c", "d"))))
+        assert asked < 20
+    assert not ending.proved
