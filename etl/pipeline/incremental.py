@@ -90,29 +90,34 @@ def _has_witness(run: Run, first: PageRows) -> bool:
 def _walk(run: Run, first: PageRows) -> None:
     run.lane("tick", "asc")
     _take(run, first)
-    _read_on(run, first.page.following)
-    _doubt_end(run)
+    _doubt_end(run, _read_on(run, first.page.following) or first)
 
 
-def _read_on(run: Run, request: PageRequest | None) -> None:
-    """Walk to the end of the list, past records that nobody can read."""
-    walk_list(_FromFrontier(run, "tick", "asc"), request)
+def _read_on(run: Run, request: PageRequest | None) -> PageRows | None:
+    """Walk to the end of the list, past records that nobody can read; returns the last page."""
+    steering = _FromFrontier(run, "tick", "asc")
+    walk_list(steering, request)
+    return steering.last
 
 
 class _FromFrontier(Steering):
     """Oldest first, to the end of the list."""
 
+    last: PageRows | None = None
+
     def take_page(self, rows: PageRows) -> None:
+        self.last = rows
         _take(self.run, rows)
 
     def pass_poison(self, request: PageRequest, error: GatewayError) -> PageRequest | None:
         return isolate(self.run, self.lane, request, error)
 
 
-def _doubt_end(run: Run) -> None:
-    """Ask behind a page that ended the list though it could hold no more, as a false end looks; and where
-    only its length says that it ends, as a gateway may cap this page and not that one."""
-    while (behind := _doubtful_end(run)) is not None:
+def _doubt_end(run: Run, last: PageRows) -> None:
+    """Ask behind a page that ended the list though it could hold no more, as a false end looks, and as each
+    page does of a gateway that always says `has_more: false`; and where only its length says that it ends, as
+    a gateway may cap this page and not that one."""
+    while (behind := _doubtful_end(last)) is not None:
         try:
             rows = run.first(behind)
         except GatewayError:
@@ -120,14 +125,11 @@ def _doubt_end(run: Run) -> None:
         if not rows.jobs:
             return
         _take(run, rows)
-        _read_on(run, rows.page.following)
-        if rows.page.has_more is not None:
-            return
+        last = _read_on(run, rows.page.following) or rows
 
 
-def _doubtful_end(run: Run) -> PageRequest | None:
-    _, last = run.batch.pages[-1] if run.batch.pages else (None, None)
-    if last is None or last.page.leads_to is None or not last.page.ends or not last.page.items:
+def _doubtful_end(last: PageRows) -> PageRequest | None:
+    if last.page.leads_to is None or not last.page.ends or not last.page.items:
         return None
     if last.page.has_room and last.page.has_more is not None:
         return None

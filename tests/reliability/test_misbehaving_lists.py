@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from etl.pipeline import run
 from tests.reliability.raw_gateway import Ask, answer, job, page
 from tests.reliability.test_strange_lists import List, jobs, reading
 
@@ -119,3 +120,28 @@ def test_a_record_that_cannot_be_read_beside_the_newest_job(url: str, bad: int) 
         assert [result.error for result in (r.reconcile(), r.sync(), r.reconcile())] == [None] * 3
         assert len(r.jobs()) == 44
         assert r.rows("coverage_gaps") and not r.rows("video_job_versions", op="unlist")
+
+
+class NewestFirst(List):
+    def __call__(self, ask: Ask) -> bytes:
+        ask.query["order"] = "desc"
+        return super().__call__(ask)
+
+
+@pytest.mark.parametrize("kind", [List, NewestFirst])
+def test_a_list_that_never_says_that_more_follows_is_read_to_its_end(
+    url: str, kind: type[List], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tick had stopped after two full pages, or where it had just committed one, and was green."""
+    monkeypatch.setattr(run, "PAGES_PER_BATCH", 2)
+    listed = kind(jobs(0, 45))
+    listed.members["has_more"] = False
+    with reading(listed, url, page_size=10) as r:
+        for count in (45, 145, 175, 260):
+            listed.jobs = jobs(0, count)
+            r.ok()
+            assert list_order(r) == [each["id"] for each in listed.jobs]
+        assert not r.rows("coverage_gaps")
+        asked = len(r.sim.requests)
+        r.ok()
+        assert len(r.sim.requests) - asked <= 2
