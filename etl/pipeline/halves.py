@@ -11,7 +11,7 @@ from etl.load import TOP, Known
 from etl.pipeline import order
 from etl.pipeline.ending import Ending
 from etl.pipeline.page_checks import created
-from etl.pipeline.poison import record
+from etl.pipeline.poison_proof import record
 from etl.pipeline.run import Run
 from etl.records import PageRows
 

@@ -12,22 +12,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from etl.errors import DeadCursor, GatewayError, NotFound
-from etl.load import Gap
 from etl.pipeline import known_gaps, order
+from etl.pipeline.poison_proof import ask, reads, record
 from etl.pipeline.run import Run
 from etl.pipeline.trouble import POISON, demand_proof
 from etl.pipeline.walk import Steering, walk_list
-from etl.records import Order, PageRequest, PageRows, Reject
+from etl.records import Order, PageRequest, PageRows
 
 #: Known jobs tried as a cursor beyond the record before it is given up.
 NEIGHBOURS = 20
-
-
-def ask(run: Run, request: PageRequest, error: GatewayError) -> PageRows:
-    """A page while narrowing: asked once, at the cost of the run's budget, whose end raises `error`."""
-    run.obey()
-    run.narrowing.spend(error)
-    return run.pages.fetch(request, attempts=1)
 
 
 def narrow(run: Run, lane: str, request: PageRequest, error: GatewayError) -> str | None:
@@ -69,7 +62,7 @@ def isolate(run: Run, lane: str, request: PageRequest, error: GatewayError) -> P
         if gap.above is not None:
             run.lane(lane, "asc")
             return run.request("asc", gap.above)
-        if run.lists_oldest_first or not _reads(run, PageRequest(None, "desc", 1), error, times=1):
+        if run.lists_oldest_first or not reads(run, PageRequest(None, "desc", 1), error, times=1):
             return None  # the newest job is one of them: nothing else is new
         read_from_above(run, gap.below, error)
         return None
@@ -93,7 +86,7 @@ def read_from_above(run: Run, low: str | None, error: GatewayError) -> None:
     descent = _DownToRecord(run, "above", "desc")
     descent.low = low
     walk_list(descent, run.request("desc"))
-    if low is not None and descent.high == low and not descent.met:
+    if low is not None and (descent.upwards or (descent.high == low and not descent.met)):
         _record_rest(run, low, error)
     elif not descent.met:
         record(run, low, descent.high, error)
@@ -102,8 +95,8 @@ def read_from_above(run: Run, low: str | None, error: GatewayError) -> None:
 
 
 def _record_rest(run: Run, low: str, error: GatewayError) -> None:
-    """From above, too, the job before the record came first: `order` is ignored, and all behind the record is
-    unread. Raises `error` where the list does not tell that it runs upwards."""
+    """From above, too, what stands before the record came first: `order` is ignored, and all that is behind
+    the record is unread. Raises `error` where the list does not tell that it runs upwards."""
     if order.way_of_beginning(run, error) <= 0:
         raise error
     run.distrust_lane("above")
@@ -115,7 +108,7 @@ def close_in(run: Run, low: str | None, high: str, error: GatewayError) -> None:
     """Between the last job read and the next known one there may stand more than the record, where a walk was
     cut short: read down to it."""
     one_way = run.lists_newest_first or run.lists_oldest_first
-    if one_way or not _reads(run, PageRequest(high, "desc", 1), error, times=1):
+    if one_way or not reads(run, PageRequest(high, "desc", 1), error, times=1):
         record(run, low, high, error)
         return
     run.lane("above", "desc", bounded=True, watch=False)
@@ -176,19 +169,30 @@ def _stands_behind(run: Run, job_id: str, edge: str | None, error: GatewayError,
 
 
 class _DownToRecord(Steering):
-    """Newest-first to the record, or to `low` when the record is gone. `high` is the last id read."""
+    """Newest-first to the record, or to `low` when the record is gone. `high` is the last id read; `upwards`
+    says that the walk began below `low`."""
 
     low: str | None = None
     high: str | None = None
-    met = False
+    met = upwards = False
 
     def take_page(self, rows: PageRows) -> None:
+        if self.high is None and self._begins_below(rows):
+            self.upwards = self.over = True
+            self.run.distrust(rows)
+            return
         self.run.take(self.lane, rows)
         ids = [row.job_id for row in rows.jobs]
         self.high = ids[-1] if ids else self.high
         self.met = self.over = self.low in ids
         if not self.met:
             self.run.commit_if_due()
+
+    def _begins_below(self, rows: PageRows) -> bool:
+        """To meet `low` then is no sign that the record is gone."""
+        first = known_gaps.position(self.run, rows.jobs[0].job_id if rows.jobs else None)
+        low = known_gaps.position(self.run, self.low)
+        return first is not None and low is not None and first < low
 
     def pass_poison(self, request: PageRequest, error: GatewayError) -> None:
         self.high = narrow(self.run, self.lane, request, error) or self.high
@@ -246,56 +250,3 @@ class _UpToRecord(Steering):
 
     def pass_poison(self, request: PageRequest, error: GatewayError) -> None:
         self.low = narrow(self.run, self.lane, request, error) or self.low
-
-
-def record(run: Run, low: str | None, high: str | None, error: GatewayError) -> None:
-    """Write the gap down: nobody can read what stands between these two jobs.
-
-    Raises the original error when the fault has gone or spread since: then it was never the record's.
-    """
-    run.flush()  # its ends are stored before it
-    if not _confirmed(run, low, high, error):
-        raise error
-    reason = f"unreadable at the gateway: {error}"
-    run.batch.rejects.append((Reject(reason, None, after_id=low, before_id=high), low, run.now()))
-    run.open_gap(Gap(None, None, low, high, reason, "unreadable"))
-
-
-def _confirmed(run: Run, low: str | None, high: str | None, error: GatewayError) -> bool:
-    """Both neighbours' next job still fails alone, while a known job beside them can be read.
-
-    A gateway that lists one way only is asked from that side alone.
-    """
-    one_way = run.lists_newest_first
-    if not one_way and _reads(run, PageRequest(low, "asc", 1), error):
-        return False
-    if not run.lists_oldest_first and _reads(run, PageRequest(high, "desc", 1), error):
-        return False
-    behind_low = None if low is None else PageRequest(low, "desc", 1)  # only the record leads to `low`
-    known = (behind_low if one_way else _beside(run, low, "asc"), _beside(run, high, "desc"))
-    asked = [request for request in known if request is not None]
-    with_cursor = [request for request in asked if request.after is not None]
-    return any(_reads(run, request, error) for request in with_cursor or asked)
-
-
-def _beside(run: Run, job_id: str | None, order: Order) -> PageRequest | None:
-    """A page of one job that shows a known job beside the record: `job_id`, asked from its other side."""
-    place = known_gaps.position(run, job_id)
-    if place is None:
-        return None
-    from_above = order == "desc"
-    beyond = run.store.listed_beside(place, above=from_above)
-    return PageRequest(None if beyond is None else beyond[0], order, 1)
-
-
-def _reads(run: Run, request: PageRequest, error: GatewayError, times: int = 2) -> bool:
-    """Asked twice before it is given up: one refusal is no proof."""
-    for _ in range(times):
-        try:
-            ask(run, request, error)
-        except POISON:
-            continue
-        except (DeadCursor, NotFound):
-            return False
-        return True
-    return False

@@ -10,7 +10,8 @@ from etl.load import Boundary, find_boundary
 from etl.pipeline import known_gaps, order
 from etl.pipeline.ending import Ending
 from etl.pipeline.page_checks import wholly_after
-from etl.pipeline.poison import behind, close_in, narrow, read_from_above, record, show_from_above
+from etl.pipeline.poison import behind, close_in, narrow, read_from_above, show_from_above
+from etl.pipeline.poison_proof import record
 from etl.pipeline.read_ahead import Readers
 from etl.pipeline.run import Run
 from etl.records import PageRequest, PageRows

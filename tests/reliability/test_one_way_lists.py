@@ -116,6 +116,31 @@ def test_what_lies_behind_a_record_that_nobody_can_read_is_a_gap_or_the_run_fail
         assert len(rig.jobs()) == 20 and not rig.rows("coverage_gaps")
 
 
+@pytest.mark.parametrize("way", ["asc", "desc"])
+@pytest.mark.parametrize("times", ["apart", "one second", "one second at first"])
+@pytest.mark.parametrize("readable", [2, 3, 7, 15])
+def test_a_reconcile_that_meets_such_a_record_first_is_not_green_while_it_hides_jobs(
+    url: str, way: str, times: str, readable: int
+) -> None:
+    """From above, too, the list shows what stands before the record. The first sync had found it empty."""
+    every = jobs(0, 20)
+    for place, job in enumerate(every):
+        if times == "one second" or (times == "one second at first" and place < 8):
+            job["created_at"] = every[0]["created_at"]
+    listed = OneWay([], way)
+    with reading(listed, url, page_size=3) as rig:
+        rig.ok()
+        listed.jobs = every
+        order = every if way == "asc" else every[::-1]
+        listed.unreadable = {order[readable]["id"]}
+        result = rig.reconcile()
+        gaps = [gap for gap in rig.rows("coverage_gaps") if gap["kind"] == "unreadable"]
+        assert result.status == "failed" or gaps, "nobody can read what stands behind it"
+        listed.unreadable.clear()
+        rig.reconcile()
+        assert set(rig.listed()) == {one["id"] for one in every}
+
+
 def test_a_refused_cursor_in_a_list_that_runs_oldest_first_loses_nothing(url: str) -> None:
     listed = OneWay(jobs(0, 7), "asc")
     with reading(listed, url, page_size=2) as rig:

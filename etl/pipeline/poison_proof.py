@@ -1,0 +1,70 @@
+"""Is it a record that makes these pages fail? The questions that tell, and what is written down then."""
+
+from __future__ import annotations
+
+from etl.errors import DeadCursor, GatewayError, NotFound
+from etl.load import Gap
+from etl.pipeline import known_gaps
+from etl.pipeline.run import Run
+from etl.pipeline.trouble import POISON
+from etl.records import Order, PageRequest, PageRows, Reject
+
+
+def ask(run: Run, request: PageRequest, error: GatewayError) -> PageRows:
+    """A page while narrowing: asked once, at the cost of the run's budget, whose end raises `error`."""
+    run.obey()
+    run.narrowing.spend(error)
+    return run.pages.fetch(request, attempts=1)
+
+
+def record(run: Run, low: str | None, high: str | None, error: GatewayError) -> None:
+    """Write the gap down: nobody can read what stands between these two jobs.
+
+    Raises the original error when the fault has gone or spread since: then it was never the record's.
+    """
+    run.flush()  # its ends are stored before it
+    if not _confirmed(run, low, high, error):
+        raise error
+    reason = f"unreadable at the gateway: {error}"
+    run.batch.rejects.append((Reject(reason, None, after_id=low, before_id=high), low, run.now()))
+    run.open_gap(Gap(None, None, low, high, reason, "unreadable"))
+
+
+def _confirmed(run: Run, low: str | None, high: str | None, error: GatewayError) -> bool:
+    """Both neighbours' next job still fails alone, while a known job beside them can be read.
+
+    A gateway that lists one way only is asked from that side alone.
+    """
+    one_way = run.lists_newest_first
+    if not one_way and reads(run, PageRequest(low, "asc", 1), error):
+        return False
+    if not run.lists_oldest_first and reads(run, PageRequest(high, "desc", 1), error):
+        return False
+    behind_low = None if low is None else PageRequest(low, "desc", 1)  # only the record leads to `low`
+    known = (behind_low if one_way else _beside(run, low, "asc"), _beside(run, high, "desc"))
+    asked = [request for request in known if request is not None]
+    with_cursor = [request for request in asked if request.after is not None]
+    return any(reads(run, request, error) for request in with_cursor or asked)
+
+
+def _beside(run: Run, job_id: str | None, order: Order) -> PageRequest | None:
+    """A page of one job that shows a known job beside the record: `job_id`, asked from its other side."""
+    place = known_gaps.position(run, job_id)
+    if place is None:
+        return None
+    from_above = order == "desc"
+    beyond = run.store.listed_beside(place, above=from_above)
+    return PageRequest(None if beyond is None else beyond[0], order, 1)
+
+
+def reads(run: Run, request: PageRequest, error: GatewayError, times: int = 2) -> bool:
+    """Asked twice before it is given up: one refusal is no proof."""
+    for _ in range(times):
+        try:
+            ask(run, request, error)
+        except POISON:
+            continue
+        except (DeadCursor, NotFound):
+            return False
+        return True
+    return False
