@@ -110,6 +110,11 @@ class RawPage:
         return len(self.items) < (self.full or self.request.limit)
 
     @property
+    def heeds_limit(self) -> bool:
+        """It holds no more items than were asked for. Where no limit is heeded, no page is a full one."""
+        return len(self.items) <= self.request.limit
+
+    @property
     def ends(self) -> bool:
         """The list ends here, says the page: the one stop rule (gateway.md, "Page").
 

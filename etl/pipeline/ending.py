@@ -2,7 +2,7 @@
 
 An end is believed when the list, asked from one job before its last one, shows that last one again and
 nothing after it. Where it shows the job that it was asked behind as well, it ignores the cursor: then only a
-page that could have held more proves that there is no more, whatever it says.
+page that could have held more, or more than were asked for, proves that there is no more, whatever it says.
 """
 
 from __future__ import annotations
@@ -45,8 +45,9 @@ class Ending:
             return False
         self._again = ids[-1:] == self.tail[-1:]
         after = rows.page.request.after
-        self._ignored = after if after in ids[1:] else None
-        self.proved = self._again and (room or (rows.page.ends and after not in ids))
+        ignored = after in ids and rows.page.heeds_limit  # else a page's length says nothing
+        self._ignored = after if ignored and after in ids[1:] else None
+        self.proved = self._again and (room or (rows.page.ends and not ignored))
         if ids[-1] in self.tail:
             return False
         if not self._was_shown(ids[-1]):

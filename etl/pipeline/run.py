@@ -149,6 +149,8 @@ class Run:
         """Asked the other way from the page's last job, the list shows the same jobs turned round, and then
         the one that the page was asked behind: it keeps order, whatever the times of creation say."""
         asked, ids = rows.page.request, [row.job_id for row in rows.jobs]
+        if not rows.page.heeds_limit:  # nor any order
+            return False
         wanted = [*reversed(ids[:-1]), *([asked.after] if asked.after else [])]
         back: Order = "desc" if asked.order == "asc" else "asc"
         try:

@@ -207,3 +207,13 @@ def test_two_lists_that_take_turns_do_not_go_on_for_ever() -> None:
         ending.saw(page(ending.cursor, *(("a", "b") if asked % 2 == 0 else ("c", "d"))))
         assert asked < 20
     assert not ending.proved
+
+
+def test_of_a_server_that_heeds_neither_cursor_nor_limit_what_it_says_of_the_end_counts() -> None:
+    """LiteLLM, as recorded: all of its twelve jobs, asked for ten, and `has_more: false` each time."""
+    ending, ids = Ending(), [str(n) for n in range(12)]
+    for after in (None, "10"):
+        rows = page(after, *ids)
+        request = replace(rows.page.request, limit=10)
+        ending.saw(replace(rows, page=replace(rows.page, request=request, has_more=False)))
+    assert ending.proved
