@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from etl.load import bulk
 from etl.load.totals import Totals
 from etl.records import JobRow
-from etl.schema.tables import sources, video_jobs
+from etl.schema.tables import leases, sources, video_jobs
 
 _AT_ONCE = 5000
 
@@ -24,6 +24,7 @@ def find_twins(conn: sa.Connection, source_id: int, new: Sequence[JobRow]) -> di
     siblings = _sibling_sources(conn, source_id) if new else []
     if not siblings:
         return {}
+    _take_turns(conn, [source_id, *siblings])
     providers = {row.job_id: row.provider for row in new}
     where, parameters = bulk.of_jobs_of_several(conn, siblings, list(providers))
     query = f"SELECT job_id, provider, source_id FROM video_jobs WHERE {where} AND twin_source_id IS NULL"  # noqa: S608
@@ -45,8 +46,10 @@ def mark_twins(conn: sa.Connection, source_id: int, twins: dict[str, int]) -> No
 
 def look_again(conn: sa.Connection, source_id: int) -> None:
     """Jobs that another source counts too are no longer counted twice: at the end of a first load, which does
-    not look while it goes on, and of a reconcile, as sources that store at one moment miss each other's."""
+    not look while it goes on, and of a reconcile, for what an older version counted twice."""
     siblings, last = _sibling_sources(conn, source_id), ""
+    if siblings:
+        _take_turns(conn, [source_id, *siblings])
     while siblings and (rows := conn.execute(_doubled_jobs(source_id, siblings, last)).all()):
         for gone in (False, True):
             doubled = [JobRow._make(row[2:]) for row in rows if (row.unlisted_at is not None) is gone]
@@ -74,6 +77,15 @@ def _doubled_jobs(source_id: int, siblings: Sequence[int], last: str) -> sa.Sele
     every = found.subquery("every_job")
     doubled = sa.select(every).where(every.c.twin.is_not(None))
     return doubled.order_by(every.c.job_id).limit(_AT_ONCE)
+
+
+def _take_turns(conn: sa.Connection, family: Sequence[int]) -> None:
+    """Until the transaction ends no other of these looks who counts a job: two that look at one moment would
+    both count it, or neither. The lock is the lease row of the first of them: every commit holds its own
+    source's, and who holds the first one waits for nobody."""
+    first = sa.select(sa.func.min(leases.c.source_id)).where(leases.c.source_id.in_(family))
+    query = sa.select(leases.c.source_id).where(leases.c.source_id == first.scalar_subquery())
+    conn.execute(query.with_for_update())
 
 
 def _sibling_sources(conn: sa.Connection, source_id: int) -> list[int]:

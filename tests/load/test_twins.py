@@ -6,7 +6,9 @@ Two sources of one gateway list the same 20 jobs of 4 s at 0.10 a second: 20 job
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -26,7 +28,7 @@ from etl.load.unlisting import unlist_jobs
 from etl.load.upsert import JobWriter, Seen
 from etl.records import Counts, JobRow
 from etl.schema import migrate
-from etl.schema.tables import sources, sync_state, video_jobs
+from etl.schema.tables import leases, sources, sync_state, video_jobs
 
 NOW = datetime(2026, 5, 8, 12, tzinfo=UTC)
 JOBS = range(20)
@@ -143,6 +145,39 @@ def test_two_that_store_at_the_same_moment_look_again(doubled):
         look_again(conn, 2)
         look_again(conn, 1)
     assert _counted(doubled) == (20, 8)
+
+
+@pytest.mark.parametrize("database", ["postgresql", "mariadb"], indirect=True)
+def test_two_that_store_at_the_same_moment_count_it_once(doubled):
+    """The second one looks while the first has not committed yet: it waits, and then sees the job. SQLite has
+    one writer at a time."""
+    with doubled.begin() as conn:
+        for source in (1, 2):
+            conn.execute(sa.insert(leases).values(source_id=source, token=0))
+    looked = threading.Event()
+
+    def store(source: int, before_commit: Callable[[], object]) -> None:
+        with doubled.begin() as conn:
+            conn.execute(sa.select(leases).where(leases.c.source_id == source).with_for_update()).one()
+            if source == 2:
+                sa.event.listen(conn, "before_cursor_execute", lambda *given: note(given[2]))
+            JobWriter(conn, source, source).write([Seen(_job(50), 50, NOW, None)], Counts())
+            before_commit()
+
+    def note(statement: str) -> None:
+        if "leases" in statement and "FOR UPDATE" in statement.upper():
+            looked.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        others = []
+
+        def meanwhile() -> None:
+            others.append(pool.submit(store, 2, looked.set))
+            assert looked.wait(60)
+
+        store(1, meanwhile)
+        others[0].result(60)
+    assert _counted(doubled) == (21, Decimal("8.4"))
 
 
 def test_an_upgrade_finds_what_was_counted_twice(doubled):
