@@ -169,13 +169,14 @@ def is_crowded(error: Exception) -> bool:
 def note_errors(engine: sa.Engine) -> None:
     """Lets every error of this engine say where it happened, and leaves a server that no longer takes writes.
 
-    After a failover who kept the old connections would write to the old server for ever.
+    After a failover who kept the old connections would write to the old server for ever. SQLite's file has no
+    other server; what is left there is a file that stays open, on a disk that nobody can unmount then.
     """
-    place = place_of(engine)
+    place, served = place_of(engine), engine.dialect.name != "sqlite"
 
     @sa.event.listens_for(engine, "handle_error")
     def _note(context: sa.engine.ExceptionContext) -> None:
-        if _meaning_of(context.original_exception) in (_READ_ONLY, _BARRED):
+        if served and _meaning_of(context.original_exception) in (_READ_ONLY, _BARRED):
             context.is_disconnect = True
         if context.sqlalchemy_exception is not None:
             context.sqlalchemy_exception.etl_place = place  # type: ignore[attr-defined]
