@@ -251,5 +251,5 @@ def _listed_in_stretch() -> tuple[sa.Select[Any], sa.Select[Any]]:
     c, place = video_jobs.c, video_jobs.c.list_position
     stretch = (place > sa.bindparam("low"), place <= sa.bindparam("high"))
     where = (c.source_id == sa.bindparam("source"), c.unlisted_at.is_(None), *stretch)
-    first = sa.select(place).where(*where).order_by(place).limit(sa.bindparam("most")).subquery()
+    first = sa.select(place).where(*where).order_by(place).limit(sa.bindparam("most")).subquery("stretch")
     return sa.select(sa.func.count()).select_from(first), sa.select(c.job_id).where(*where)

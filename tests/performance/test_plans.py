@@ -32,7 +32,8 @@ def test_no_statement_of_a_tick_reads_all_jobs_or_runs(database_url: str) -> Non
     for statement, plan in plans.items():
         for step in plan:
             walks = step.startswith("SCAN ") and "json_each" not in step and "CONSTANT" not in step
-            assert not walks or step == "SCAN bifrost_etl_revision", (statement, plan)
+            # A table of one row, and what another step, which is judged too, has found.
+            assert not walks or step in ("SCAN bifrost_etl_revision", "SCAN stretch"), (statement, plan)
             # In list order with a LIMIT is a look; by the primary key it is every job of the source.
             whole = "autoindex_video_jobs" in step and step.endswith("(source_id=?)")
             running = "sync_runs" in step and "status" in statement and "ORDER" not in statement
