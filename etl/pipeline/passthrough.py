@@ -6,6 +6,7 @@ show the cursor's job; at the list's ends, a job that the list has shown must be
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -33,6 +34,7 @@ class Passthrough:
         self.possible = source.passthrough != "never" and source.provider == provider_bytes.PROVIDER
         self.always = self.possible and source.passthrough == "always"
         self._before: dict[str, str | None] = {}  # by cursor: the job listed just before it
+        self._lock = threading.Lock()  # several lanes remember at once
         self._proved = False
 
     def remember(self, page: RawPage, rows: PageRows) -> None:
@@ -40,9 +42,10 @@ class Passthrough:
         cursor = page.leads_to
         if cursor is not None and self.possible:
             ids = [row.job_id for row in rows.jobs if row.job_id != cursor]
-            self._before[cursor] = ids[-1] if ids else page.request.after
-            if len(self._before) > _REMEMBERED:
-                self._before.pop(next(iter(self._before)), None)
+            with self._lock:
+                self._before[cursor] = ids[-1] if ids else page.request.after
+                if len(self._before) > _REMEMBERED:
+                    del self._before[next(iter(self._before))]
 
     def page(self, request: PageRequest) -> PageRows | None:
         """The page that the list could not show; None when it cannot be had, or not for certain."""
@@ -68,7 +71,9 @@ class Passthrough:
 
     def _behind(self, request: PageRequest, cursor: str) -> RawPage | None:
         """Asked from one job before the cursor, and cut behind the cursor's job."""
-        before = self._before[cursor] if cursor in self._before else self._job_before(request, cursor)
+        with self._lock:
+            known, before = cursor in self._before, self._before.get(cursor)
+        before = before if known else self._job_before(request, cursor)
         native = None if before is None else provider_bytes.native_id(before)
         if before is not None and native is None:
             return None
