@@ -1,5 +1,13 @@
 """Rows into SQL: upsert with history, page log, run log, lease and sync state."""
 
+from etl.load.awaited import (
+    Candidate,
+    jobs_to_reread,
+    open_jobs,
+    reread_candidates,
+    unplaced_jobs,
+    unplaced_open,
+)
 from etl.load.batch import KEEP, CommitBatch
 from etl.load.gaps import Gap, OpenGap
 from etl.load.job_requests import (
@@ -12,19 +20,7 @@ from etl.load.job_requests import (
     waiting_jobs,
 )
 from etl.load.lease import Lease, worker_name
-from etl.load.lookup import (
-    Candidate,
-    Known,
-    count_between,
-    count_listed,
-    find_neighbour,
-    jobs_to_reread,
-    newest_known,
-    open_jobs,
-    reread_candidates,
-    unplaced_jobs,
-    unplaced_open,
-)
+from etl.load.lookup import Known, count_between, count_listed, find_neighbour, newest_known
 from etl.load.placing import Lane
 from etl.load.positions import TOP
 from etl.load.runs import RunEnd

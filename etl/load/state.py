@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from etl.db.types import UtcDateTime
 from etl.errors import CommitLost, SourceRetired
-from etl.load import bulk, lookup
+from etl.load import awaited, bulk, lookup
 from etl.load.learned import Learned, from_text
 from etl.load.sql_values import storable_text
 from etl.schema.tables import leases, sources, sync_runs, sync_state, video_jobs
@@ -214,7 +214,7 @@ def advance_frontier(
 def _behind_open() -> sa.Select[Any]:
     """`most` listed jobs older than every open one that is waited for, newest first."""
     c = video_jobs.c
-    place = c.list_position < sa.func.coalesce(lookup.oldest_open(), lookup.HIGHEST)
+    place = c.list_position < sa.func.coalesce(awaited.oldest_open(), lookup.HIGHEST)
     listed = (c.source_id == _SOURCE, c.unlisted_at.is_(None), c.suspect_run_id.is_(None), lookup.is_placed())
     query = sa.select(c.job_id, c.created_at).where(*listed, place).order_by(c.list_position.desc())
     return query.limit(sa.bindparam("most"))

@@ -11,8 +11,9 @@ import sqlalchemy as sa
 
 from etl.errors import SuspiciousScan
 from etl.load import bulk, sql_values
+from etl.load.awaited import by_suspicion
 from etl.load.job_rows import JOB_KEY, VERSION_COLUMNS, stored_row
-from etl.load.lookup import by_suspicion, is_placed
+from etl.load.lookup import is_placed
 from etl.load.positions import UNPLACED
 from etl.load.totals import Totals
 from etl.records import TRACKED, Counts, as_utc

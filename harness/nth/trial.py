@@ -16,7 +16,7 @@ from harness.nth.facts import Facts, differences, facts, left_over
 from harness.nth.scenarios import AT, Scenario
 from harness.worlds.gateway import Gateway
 from harness.worlds.product import LEASE, Fate, Process, replaced
-from harness.worlds.verdict import state_of
+from harness.worlds.stored import state_of
 
 
 @dataclass

@@ -8,14 +8,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from harness.worlds.gateway import Gateway
+from harness.worlds.stored import Row, State, Stored, state_of
 from harness.worlds.told import Played, Told
 from harness.worlds.verdict import (
-    Row,
-    State,
-    Stored,
     began_with_strangers,
     is_excused,
-    state_of,
     states,
     steady_jobs,
     waits_for_a_pin,
