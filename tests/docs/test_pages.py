@@ -53,6 +53,11 @@ def test_what_contributing_and_architecture_name_is_there() -> None:
         assert paths and [path for path in paths if not (ROOT / path).exists()] == [], page
 
 
+def test_every_check_that_security_names_is_there() -> None:
+    named = re.findall(r"`(tests/[\w/.]+)`", (ROOT / "SECURITY.md").read_text(encoding="utf-8"))
+    assert named and [path for path in named if not (ROOT / path).is_file()] == []
+
+
 def test_performance_is_a_page_not_a_log() -> None:
     assert len((DOCS / "performance.md").read_text().splitlines()) <= 150
 
