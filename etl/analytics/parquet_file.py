@@ -6,6 +6,7 @@ from pathlib import Path
 
 from etl.analytics.rendering import Document, one_table
 from etl.errors import ConfigError
+from etl.words import how_to_install
 
 
 def to_parquet(document: Document, path: Path) -> None:
@@ -16,7 +17,7 @@ def to_parquet(document: Document, path: Path) -> None:
         import pyarrow.parquet as pq
     except ImportError:
         raise ConfigError(
-            "Parquet needs pyarrow, which is not installed", hint="pip install 'bifrost-etl[parquet]'"
+            "Parquet needs pyarrow, which is not installed", hint=how_to_install("parquet")
         ) from None
     types = {"integer": pa.int64(), "instant": pa.timestamp("us", tz="UTC"), "day": pa.date32()}
     types |= {"flag": pa.bool_(), "text": pa.string(), "any": None}

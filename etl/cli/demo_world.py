@@ -11,7 +11,7 @@ from pathlib import Path
 
 from etl.errors import ConfigError, EtlError
 
-TOKEN = "demo-token"  # noqa: S105 (the simulator's, on loopback)
+TOKEN = "sk-demo-4f9a1c7e2b8d6035"  # noqa: S105 (the simulator's, on loopback)
 _MARK = "# Written by `bifrost-etl demo`; the next demo replaces it.\n"
 _CONFIG = """\
 database:

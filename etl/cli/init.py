@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from etl.cli.asking import ask_text
-from etl.cli.output import DIM, GOOD, print_line
+from etl.cli.output import DIM, GOOD, WARN, print_line
 from etl.cli.settings import CommandSettings
 from etl.errors import ConfigError
 
@@ -24,9 +24,11 @@ _QUESTIONS = {
     "database": ("Database", "sqlite:///bifrost-etl.db"),
 }
 
+_NOTHING_WRITTEN = "nothing was written; correct the answer"
+
 #: The short configuration; `--full` copies config.example.yaml.
 _TEMPLATE = """\
-# bifrost-etl, written by `bifrost-etl init`. Every other setting: see config.example.yaml.
+# bifrost-etl, written by `bifrost-etl init`. Every other setting: `bifrost-etl init --full --path all.yaml`.
 # Secrets stay out of this file: ${{NAME}} reads an environment variable (or the file that NAME_FILE names).
 
 database:
@@ -70,27 +72,42 @@ def command(
     if path.exists() and not force:
         raise ConfigError(f"{path} exists already", hint="edit it, name another with --path, or give --force")
     given = {"base_url": base_url, "provider": provider, "api_key_env": api_key_env, "database": database}
-    text = (
-        _example_file()
-        if full
-        else _short_file({name: _ask_answer(name, value) for name, value in given.items()})
-    )
-    if not full:
-        _validate_file(text, path, ctx.ensure_object(CommandSettings).environ)
+    environ = ctx.ensure_object(CommandSettings).environ
+    if full:
+        text = _example_file()
+    else:
+        text = _short_file({name: _ask_answer(name, value, environ) for name, value in given.items()})
+        _validate_file(text, path, environ)
     _write_file(path, text, replace=force)
     print_line(f"✓ wrote {path}", GOOD)
     if not full:
         variable = re.findall(r"api_key: \$\{(\w+)\}", text)[0]
-        is_set = {variable, f"{variable}_FILE"} & ctx.ensure_object(CommandSettings).environ.keys()
+        is_set = {variable, f"{variable}_FILE"} & environ.keys()
         first = "" if is_set else f"export {variable}=…, then "
         print_line(f"  next: {first}bifrost-etl check and bifrost-etl sync", DIM)
 
 
-def _ask_answer(name: str, given: str | None) -> str:
+def _ask_answer(name: str, given: str | None, environ: Mapping[str, str]) -> str:
+    """What was given, or what somebody types; an answer that cannot be used is asked for again."""
     question, default = _QUESTIONS[name]
     if given is not None or not sys.stdin.isatty():
         return given if given is not None else default
-    return ask_text(question, default)
+    while True:
+        answer = ask_text(question, default)
+        if (problem := _problem_of(name, answer, environ)) is None:
+            return answer
+        print_line(f"  {problem}", WARN, stream=sys.stderr)
+
+
+def _problem_of(name: str, answer: str, environ: Mapping[str, str]) -> str | None:
+    """Why the file cannot hold this answer, beside the other questions' defaults."""
+    answers = {each: default for each, (_question, default) in _QUESTIONS.items()}
+    try:
+        _validate_file(_short_file({**answers, name: answer}), Path("answer.yaml"), environ)
+    except ConfigError as exc:
+        hint = "" if exc.hint == _NOTHING_WRITTEN else f"; {exc.hint}"
+        return re.sub(r"^\S+:\d+: \S+: ", "", str(exc)) + hint
+    return None
 
 
 def _example_file() -> str:
@@ -138,7 +155,7 @@ def _validate_file(text: str, path: Path, environ: Mapping[str, str]) -> None:
             load_config(trial, {**names, **environ})
         except ConfigError as exc:
             message = str(exc).replace(str(trial), str(path))
-            raise ConfigError(message, hint="nothing was written; correct the answer") from None
+            raise ConfigError(message, hint=_NOTHING_WRITTEN) from None
 
 
 def _write_file(path: Path, text: str, *, replace: bool) -> None:

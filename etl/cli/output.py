@@ -61,8 +61,8 @@ def print_table(
 ) -> None:
     """Rows under headings; columns in `right` hold numbers. A pipe gets aligned columns, two blanks apart.
 
-    On a terminal that is too narrow columns are left out, unless all are wanted (`whole`) or hardly any would
-    be left: then each row is told a field a line.
+    On a terminal that is too narrow columns are left out, unless all are wanted (`whole`) or more than two
+    in three would go: then each row is told a field a line.
     """
     headings = [make_printable(heading) for heading in headings]
     cells = [[make_printable(cell) for cell in row] for row in rows]
@@ -90,7 +90,7 @@ def _draw_table(
 
     target = make_console()
     fitted = fit_columns(headings, cells, right, target.width)
-    if fitted.left_out and (whole or len(fitted.left_out) >= len(fitted.columns)):
+    if fitted.left_out and (whole or len(fitted.left_out) > 2 * len(fitted.columns)):
         _print_fields(headings, cells)
         return
     target.width = max(target.width, fitted.width)  # an id that is wider than the terminal is shown whole

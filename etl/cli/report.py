@@ -126,6 +126,12 @@ def command(
     write_document(document, format, output)
 
 
+def report_names() -> list[str]:
+    from etl.analytics.reports import REPORTS
+
+    return [*REPORTS, "budgets"]
+
+
 def _list_reports() -> None:
     from etl.analytics.reports import REPORTS
 
@@ -141,11 +147,11 @@ def _row_limit(name: str | None, people: bool, limit: int | None) -> int | None:
 
 
 def _chosen_reports(name: str | None) -> tuple[str, ...]:
-    from etl.analytics.reports import REPORTS, SUMMARY
+    from etl.analytics.reports import SUMMARY
     from etl.config.nearest import unknown_name
 
-    if name not in (None, "summary", "budgets", *REPORTS):
-        raise unknown_name("report", str(name), [*REPORTS, "budgets"])
+    if name not in (None, "summary", *report_names()):
+        raise unknown_name("report", str(name), report_names())
     return SUMMARY if name in (None, "summary") else (str(name),)
 
 
@@ -237,7 +243,7 @@ def _budget_notes(table: Table, zone: str) -> list[str]:
     from etl.analytics.forecast import METHOD
 
     if not table.rows:
-        return ["No budget is configured: see budgets in config.example.yaml"]
+        return ["No budget is configured: `bifrost-etl init --full` writes an example of budgets"]
     return [f"Days are {zone}; {METHOD}"]
 
 

@@ -78,10 +78,27 @@ class _Lazy(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
         return list(self.commands)
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Who types the name of a report as a command hears where it is."""
+        if args and args[0] not in self.commands and (report := _report_meant(args[0], self.commands)):
+            ctx.fail(f"No such command {args[0]!r}. Did you mean 'report {report}'?")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         for heading, group in COMMANDS.items():
             with formatter.section(heading):
                 formatter.write_dl(list(group.items()), col_max=12)
+
+
+def _report_meant(typed: str, commands: Mapping[str, Any]) -> str | None:
+    """The report of this name, or of one near it where no command is nearer."""
+    from difflib import get_close_matches
+
+    from etl.cli.report import report_names
+
+    names = report_names()
+    near = get_close_matches(typed, [*commands, *names], 1)
+    return near[0] if near and near[0] in names and near[0] not in commands else None
 
 
 def _build_command(target: Any) -> Any:

@@ -20,6 +20,7 @@ from etl.errors import ConfigError, EtlError
 from etl.log import get_logger
 from etl.observer import Observer
 from etl.records import Counts, RunKind, RunResult
+from etl.words import how_to_install
 
 #: Seconds to reach the scheduler, and to see its first worker.
 CONNECT = 15
@@ -153,7 +154,7 @@ def _connect_cluster(dask: Dask) -> tuple[Any, Any]:
         from distributed import Client
     except ImportError:
         raise ConfigError(
-            "executor: dask needs a package that is not installed", hint="pip install 'bifrost-etl[dask]'"
+            "executor: dask needs a package that is not installed", hint=how_to_install("dask")
         ) from None
     logging.getLogger("distributed").setLevel(max(logging.WARNING, logging.getLogger().level))
     cluster = None if dask.address else _start_cluster(dask)

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from etl.errors import DatabaseBusy, DatabaseRefused, DatabaseUnavailable, DuplicateRow, StorageError
+from etl.words import how_to_install
 
 #: A kind of error, and what a person can do about it.
 Meaning = tuple[type[StorageError], str | None]
@@ -152,7 +153,7 @@ def missing_login_package() -> Iterator[None]:
     except (RuntimeError, ImportError) as exc:
         raise DatabaseRefused(
             f"this account's login needs a package that is not installed: {exc}",
-            hint="pip install 'bifrost-etl[mysql-login]'",
+            hint=how_to_install("mysql-login"),
         ) from exc
 
 

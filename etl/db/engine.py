@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from etl.db import mysql_urls, postgres, sqlite
 from etl.db.driver_errors import is_crowded, missing_login_package, note_errors, place_of, storage_errors
 from etl.errors import ConfigError
+from etl.words import how_to_install
 
 __all__ = [
     "Engine", "file_missing", "is_sqlite", "make_engine",
@@ -149,7 +150,7 @@ def _parse_url(url: str) -> sa.URL:
     if importlib.util.find_spec(module) is None:
         raise ConfigError(
             f"the driver for {family} databases ({module}) is not installed",
-            hint=f"pip install 'bifrost-etl[{extra}]'",
+            hint=how_to_install(extra),
         )
     if family != "sqlite" and not parsed.database:
         raise ConfigError("the database URL names no database", hint=f"use {_KINDS}")

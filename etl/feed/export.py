@@ -26,6 +26,7 @@ from etl.feed.tables import DETAILS, delivered_columns, delivered_names
 from etl.records import as_utc
 from etl.schema.tables import metadata
 from etl.version import __version__
+from etl.words import how_to_install
 
 #: What can be exported, and the column whose day (UTC) tells which folder a row belongs in. Tables without
 #: one are what the others refer to: always whole, in one folder.
@@ -123,7 +124,7 @@ def _check_folder(folder: Path, kind: Format) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigError(f"{folder} exists already, and is not empty", hint="name a new folder")
     if kind == "parquet" and importlib.util.find_spec("pyarrow") is None:
-        raise ConfigError("Parquet needs the package pyarrow", hint="pip install 'bifrost-etl[parquet]'")
+        raise ConfigError("Parquet needs the package pyarrow", hint=how_to_install("parquet"))
 
 
 def _export_table(

@@ -25,6 +25,7 @@ from etl.records import RunResult, time_elapsed
 from etl.scheduler.news import News, NewsKind, judge_away, judge_disabled, judge_gaps, judge_run
 from etl.scheduler.outages import Claim
 from etl.scheduler.staleness import StaleWatch
+from etl.words import how_to_install
 
 __all__ = ["FAILURES", "Memory", "Message", "Notifier", "apprise_sender", "trial_message"]
 
@@ -237,7 +238,7 @@ def apprise_sender(notify: Notify, number: int) -> Send:
         import apprise
     except ModuleNotFoundError:
         raise ConfigError(
-            "notify.urls needs Apprise, which is not installed", hint="pip install 'bifrost-etl[notify]'"
+            "notify.urls needs Apprise, which is not installed", hint=how_to_install("notify")
         ) from None
     outlet: Any = apprise.Apprise()
     if not outlet.add(notify.urls[number - 1].reveal()):

@@ -149,7 +149,7 @@ def _refuse_unknown(revision: str | None) -> None:
         known = head_revision()
         raise SchemaMismatch(
             f"the database was written by a newer bifrost-etl (revision {revision}, this one knows {known})",
-            hint="upgrade the program: pip install --upgrade bifrost-etl",
+            hint="install the newer version here, as docs/install.md says under Upgrade",
         )
 
 

@@ -68,6 +68,27 @@ def test_wrong_usage_exits_2_and_says_what_is_wrong(command: Command, arguments:
     assert "Traceback" not in done.err
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("spend", "report spend"),
+        ("budgets", "report budgets"),
+        ("budgts", "report budgets"),
+        ("monthly", "report monthly"),
+        ("snyc", "sync"),
+    ],
+)
+def test_a_command_that_does_not_exist_is_answered_with_what_was_meant(
+    command: Command, typed: str, meant: str
+):
+    done = command(typed)
+    assert done.code == 2 and f"No such command '{typed}'. Did you mean '{meant}'?" in done.err
+
+
+def test_a_command_that_is_near_to_none_gets_no_advice(command: Command):
+    assert "Did you mean" not in command("qqqq").err
+
+
 def test_config_is_taken_before_and_after_the_command(command: Command):
     (command.folder / "mine.yaml").write_text("database:\n  url: sqlite:///mine.db\n")
     for arguments in (["--config", "mine.yaml", "db", "upgrade"], ["db", "upgrade", "--config", "mine.yaml"]):

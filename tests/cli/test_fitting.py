@@ -76,6 +76,13 @@ def _screen(command: Command, width: str, *arguments: str) -> str:
     return ESCAPES.sub("", text).replace("\r", "")
 
 
+def test_who_spent_it_is_a_table_at_80_columns(mirrored: Command):
+    """It has twelve columns, of which the first five fit."""
+    lines = _screen(mirrored, "80", "report", "spend", "--by", "model", "--since", "9999d").splitlines()
+    assert lines[1].split()[:2] == ["model", "jobs"] and "cost" in lines[1]
+    assert [line.split()[0] for line in lines[3:6]] == ["sora-2-pro", "sora-2", "total"]
+
+
 def test_an_unknown_model_and_an_unknown_source_are_answered_alike(mirrored: Command):
     model = mirrored("report", "models", "--model", "sora-9")
     assert model.code == 2

@@ -104,3 +104,13 @@ def test_it_asks_for_no_variable_that_is_set(command: Command):
     assert "next: export OF_NOBODY=…" in command("init", "--api-key-env", "OF_NOBODY").out
     set_now = command("init", "--force", "--api-key-env", "OF_SOMEBODY", OF_SOMEBODY="k")
     assert "next: bifrost-etl check" in set_now.out
+
+
+def test_an_answer_that_cannot_be_used_is_asked_for_again(command: Command):
+    typed = b"gateway:8080\nhttps://second.example\n\nsk-my-key\n\npostgres://etl:pw@db/videos\npostgresql://etl@db/videos\n"
+    code, shown = command.on_terminal("init", typed=typed)
+    assert code == 0, shown
+    assert "starts with http:// or https://" in shown and "holds a password" in shown
+    config = load_config(command.folder / "bifrost-etl.yaml", {"BIFROST_API_KEY": "k-123456"})
+    assert config.sources[0].base_url == "https://second.example"
+    assert config.database.reveal() == "postgresql://etl@db/videos"

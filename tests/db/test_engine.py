@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from datetime import UTC, datetime
 
@@ -69,7 +70,7 @@ def test_a_missing_driver_names_the_extra(url, extra, monkeypatch):
     monkeypatch.setattr(etl.db.engine.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(errors.ConfigError) as error:
         make_engine(url)
-    assert error.value.hint == f"pip install 'bifrost-etl[{extra}]'"
+    assert error.value.hint == f"{sys.executable} -m pip install 'bifrost-etl[{extra}]'"
 
 
 def test_the_url_may_set_its_own_timeouts(postgres):

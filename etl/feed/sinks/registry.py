@@ -8,6 +8,7 @@ from importlib import import_module
 from etl.config import Destination
 from etl.errors import ConfigError
 from etl.feed.sinks.base import Sink
+from etl.words import how_to_install
 
 #: Kind of destination → module with `open_sink(destination)`, the package it needs, and our extra for that.
 _KINDS = {
@@ -34,5 +35,5 @@ def require_package(destination: Destination) -> None:
         if importlib.util.find_spec(needed) is None:
             raise ConfigError(
                 f"feed destination {destination.name!r} needs the package {needed}",
-                hint=f"pip install 'bifrost-etl[{extra}]'",
+                hint=how_to_install(extra),
             )
