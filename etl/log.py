@@ -164,6 +164,12 @@ def get_logger(name: str) -> FilteringBoundLogger:
     return logger
 
 
+def is_shown(level: str) -> bool:
+    """Whether a record of this level goes anywhere. Worth asking before `get_logger` where each start has
+    something to say and nearly nobody listens: to import structlog is a fifth of a sync's start."""
+    return logging.getLogger().isEnabledFor(logging.getLevelNamesMapping()[level.upper()])
+
+
 def set_up_logging(level: str, format: str, redactor: Redactor, stream: IO[str] | None = None) -> None:
     """Send structlog's and the standard library's records, redacted, to stderr (or `stream`).
 

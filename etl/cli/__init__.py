@@ -18,8 +18,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0 done, 1 failed, 2 wrong usage or configuration, 3 some sources failed and others did not,
     130 interrupted.
     """
-    # Rows come and go by the thousand, without cycles: 5% of a first load. Modules stay: 5% of a start.
-    gc.set_threshold(100_000, 20, 20)
+    # Rows come and go by the thousand, without cycles: 5% of a first load. Modules stay, 100,000 objects when
+    # a sync begins: 5% of its start.
+    gc.set_threshold(200_000, 20, 20)
     # A thread that comes back from the database waits for whoever makes rows, by default for 5 ms, after each
     # of hundreds of statements: as long as the pages took to read, a fifth of a first load.
     sys.setswitchinterval(0.0005)

@@ -57,9 +57,11 @@ class CommandSettings:
 
     def start_logging(self, config: Config, level: str = "error") -> None:
         """Logs to stderr: as --log-level says, else from `level` on (what a person sees, commands print)."""
-        from etl.log import Redactor, get_logger, set_up_logging
+        from etl.log import Redactor, get_logger, is_shown, set_up_logging
 
         set_up_logging(self.log_level or level, config.service.log_format, Redactor(self.known_secrets()))
+        if not is_shown("warning"):
+            return
         for source in config.sources:
             for setting in source.plain_secrets():
                 get_logger("config").warning("plain_secret", source=source.name, setting=setting)

@@ -54,6 +54,22 @@ def test_a_sync_loads_neither_migrations_nor_services(environment: dict[str, str
     assert found & {"alembic", "mako", *SERVICES, *DELIVERY, *DRIVERS} == set()
 
 
+def test_a_sync_whose_configuration_holds_a_key_loads_no_logger_for_a_warning_that_nobody_sees(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    """structlog, and rich with it, is a fifth of a start. Shown, the warning comes by it."""
+    with Simulator(World(seed=62, jobs=3)) as sim:
+        config = tmp_path / "etl.yaml"
+        config.write_text(
+            f"database: {{url: '{environment['DATABASE_URL']}'}}\nsources:\n"
+            f"  - {{name: main, base_url: '{sim.base_url}', provider: openai, api_key: plain-secret-01}}\n"
+        )
+        silent = loaded({}, "sync", "--config", str(config))
+        told = loaded({}, "--log-level", "warning", "sync", "--config", str(config))
+    assert silent & {"structlog", "rich"} == set()
+    assert "structlog" in told
+
+
 def test_the_tables_load_no_dialect() -> None:
     script = (
         "import sys, etl.schema.tables\n"
