@@ -78,7 +78,8 @@ class RawPage:
     `unknown` holds envelope members that the contract does not name. `full` is how long a
     full page is where the gateway may cap the limit. `account` is the gateway's key that answered, where a
     header names it. `apart`: the list's cursors have other names than its items. `leads_to` is the cursor of
-    what follows: the page's own end, whether or not anything does.
+    what follows: the page's own end, whether or not anything does. `cached`: a cache between the gateway
+    and us answered.
     """
 
     request: PageRequest
@@ -98,6 +99,7 @@ class RawPage:
     account: str | None = None
     apart: bool = False
     leads_to: str | None = None
+    cached: bool = False
 
     @property
     def following(self) -> PageRequest | None:
@@ -237,8 +239,8 @@ class PageRows:
 
     @property
     def stale(self) -> bool:
-        """True when the gateway's cache served the page: recorded, never believed."""
-        return self.cache is not None and self.cache.cache_hit
+        """True when a cache served the page, the gateway's or one on the way: recorded, never believed."""
+        return self.page.cached or (self.cache is not None and self.cache.cache_hit)
 
 
 @dataclass(slots=True)

@@ -15,6 +15,7 @@ from etl.config.profiles import PROFILES
 from etl.errors import Forbidden, GatewayError, Unauthorized
 from etl.extract import GatewayClient
 from etl.extract.client import NO_RAW_PAYLOADS
+from etl.extract.reply_headers import GATEWAY_CACHE, PROXY_CACHE
 from etl.records import Order, PageRequest, PageRows
 from etl.transform import Options, transform_page
 from etl.words import count_noun
@@ -228,7 +229,7 @@ class Probe:
             return self._make_finding(
                 "cache", True, "pages come from the provider, not from the gateway's cache"
             )
-        hint = "exclude this key from the gateway's semantic cache: a cached list is out of date"
+        hint = PROXY_CACHE if any(rows.page.cached for rows in self._pages) else GATEWAY_CACHE
         return self._make_finding(
             "cache", False, f"{stale} of {count_noun(len(self._pages), 'page')} came from a cache", hint
         )

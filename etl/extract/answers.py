@@ -10,7 +10,7 @@ from etl.errors import GarbledAnswer
 from etl.extract.decode import Envelope, Garbled, decode_object, decode_page
 from etl.extract.http import Reply
 from etl.extract.paging import find_end
-from etl.extract.reply_headers import answering_key, sent_at
+from etl.extract.reply_headers import answering_key, is_from_cache, sent_at
 from etl.records import PageRequest, RawPage
 
 _T = TypeVar("_T")
@@ -76,6 +76,7 @@ def make_page(request: PageRequest, reply: Reply, envelope: Envelope, tried: int
         unknown=unknown,
         account=answering_key(reply),
         leads_to=find_end(envelope.items, last_id),
+        cached=is_from_cache(reply),
     )
 
 

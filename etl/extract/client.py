@@ -225,9 +225,8 @@ class GatewayClient:
         self.kind.hear(reply.headers)
         if reply.status not in WHOLE:
             wait = retry_after_seconds(reply, self._clock)
-            error = self._judge_error(
-                gateway_errors.ErrorReply(reply.status, reply.body, wait, where, after, by_id)
-            )
+            answer = gateway_errors.ErrorReply(reply.status, reply.body, wait, where, after, by_id)
+            error = self._judge_error(answer._replace(location=reply.headers.get("Location", "")))
             error.account = answering_key(reply)
             raise error
         return reply

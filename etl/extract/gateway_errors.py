@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from etl.errors import (
     BadRequest,
     DeadCursor,
     Forbidden,
+    GarbledAnswer,
     GatewayError,
     Intercepted,
     NotFound,
@@ -53,12 +57,17 @@ _LIST_GONE = (
     "bifrost-etl source retire NAME keeps what is stored as an archive"
 )
 _TROUBLE = "the gateway or its provider is in trouble"
-_REDIRECT = "redirects are not followed, so that the key goes nowhere else: set base_url to the final address"
+_REDIRECT = (
+    "redirects are not followed, so that the key goes nowhere else: set base_url to the final address, or, "
+    "if that is a page to log in, give what the proxy before the gateway wants under `headers`"
+)
+_NO_PAGE = "an answer without a list; this may pass"
+_TITLE = re.compile(r"<(?:title|h1)[^>]*>(.*?)</", re.IGNORECASE | re.DOTALL)
 
 
 class ErrorReply(NamedTuple):
     """What is needed to judge it. `where` names request and source for the message; `inside` says that the
-    error stands in the body of a 200."""
+    error stands in the body of a 200; `location`: where a redirect leads."""
 
     status: int
     body: bytes
@@ -67,6 +76,7 @@ class ErrorReply(NamedTuple):
     after: str | None
     by_id: bool = False
     inside: bool = False
+    location: str = ""
 
 
 class Complaint(NamedTuple):
@@ -84,7 +94,7 @@ def error_of(answer: ErrorReply, redact: Callable[[str], str]) -> GatewayError:
     """The error that an answer with a status other than 200 means."""
     said = read_complaint(answer.body)
     status = "HTTP 200 with an error in it" if answer.inside else f"HTTP {answer.status}"
-    text = f"{answer.where}: {status}: {_show_complaint(said, redact)}"
+    text = f"{answer.where}: {status}{_way(answer.location)}: {_show_complaint(said, redact)}"
     error = _judge_message(text, answer, said)
     if isinstance(error, Retriable) and answer.retry_after is not None:
         error.retry_after = answer.retry_after
@@ -98,6 +108,8 @@ def _judge_message(text: str, answer: ErrorReply, said: Complaint) -> GatewayErr
         return ServerFault(text, status=answer.status, hint=_TROUBLE)
     if 300 <= answer.status < 400:
         return BadRequest(text, status=answer.status, hint=_REDIRECT)
+    if 200 <= answer.status < 300:
+        return GarbledAnswer(text, status=answer.status, hint=_NO_PAGE)
     if answer.status == 410 and (answer.by_id or answer.after is None):
         return _not_found(text, answer, said)
     return _refused_request(text, answer, said)
@@ -147,9 +159,30 @@ def _blamed_parameter(detail: Any) -> str:
 def _show_complaint(said: Complaint, redact: Callable[[str], str]) -> str:
     """Clipped for a log line, after masking: half a key would not be recognised."""
     kind = f" ({said.kind})" if said.kind and said.kind not in said.message else ""
-    sound = f"{said.message[:_READ]}{kind}".encode("utf-8", "replace").decode()
+    message = _name_web_page(said.message) if _is_web_page(said) else said.message[:_READ]
+    sound = f"{message}{kind}".encode("utf-8", "replace").decode()
     text = " ".join(redact(sound).split())
     return (text if len(text) <= CLIP else text[:CLIP] + "…") or "no message"
+
+
+def _name_web_page(page: str) -> str:
+    """By its title: the rest is markup, and who asked from where."""
+    title = _TITLE.search(page)
+    words = " ".join(html.unescape(title[1]).split()) if title else ""
+    return f"a web page: {words}" if words else "a web page"
+
+
+def _way(location: str) -> str:
+    """Where a redirect leads, without what may be secret about it."""
+    try:
+        parts = urlsplit(location)
+        place = (
+            f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}" if parts.netloc else parts.path
+        )
+    except ValueError:
+        return ""
+    shown = " ".join(place[:CLIP].encode("utf-8", "replace").decode().split())
+    return f", to {shown}" if shown else ""
 
 
 def _refused_request(text: str, answer: ErrorReply, said: Complaint) -> GatewayError:

@@ -247,7 +247,12 @@ def header_names(source: Source) -> list[str]:
 
 def _source_headers(source: Source) -> Any:
     headers = requests.structures.CaseInsensitiveDict(
-        {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "bifrost-etl"}
+        {
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip",
+            "User-Agent": "bifrost-etl",
+            "Cache-Control": "no-cache",
+        }
     )
     key = source.api_key or source.virtual_key
     if source.username is not None and source.password is not None:

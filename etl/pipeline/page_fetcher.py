@@ -9,6 +9,7 @@ from dataclasses import replace
 from etl.config import Source
 from etl.errors import DeadCursor, NotFound, StalePage, Unparseable, Unsupported
 from etl.extract import GatewayClient
+from etl.extract.reply_headers import GATEWAY_CACHE, PROXY_CACHE
 from etl.load import Store
 from etl.pipeline.accounts import Accounts
 from etl.pipeline.passthrough import Passthrough
@@ -47,10 +48,7 @@ class PageFetcher:
             if not rows.stale:
                 return replace(rows, ready=self._store.ready(rows))
             self._distrust(rows)
-        raise StalePage(
-            f"the gateway's cache answered {CACHE_RETRIES + 1} times for the page after {request.after!r}",
-            hint="switch the gateway's semantic cache off for this key; a cached list is out of date",
-        )
+        raise _only_cached(request, on_the_way=rows.page.cached)
 
     def _page_that_leads_on(self, request: PageRequest, attempts: int | None) -> PageRows:
         """A page on which nothing has an id is asked for again, longer: nothing could be asked behind it."""
@@ -129,3 +127,11 @@ class PageFetcher:
         with self._lock:
             self._longest = max(self._longest, len(page.items))
             return replace(page, full=min(self._longest, page.request.limit))
+
+
+def _only_cached(request: PageRequest, *, on_the_way: bool) -> StalePage:
+    whose = "a cache in front of the gateway" if on_the_way else "the gateway's cache"
+    return StalePage(
+        f"{whose} answered {CACHE_RETRIES + 1} times for the page after {request.after!r}",
+        hint=PROXY_CACHE if on_the_way else GATEWAY_CACHE,
+    )

@@ -33,9 +33,9 @@ FATAL = {
     "upstream_401": errors.ProviderRefused,
     "not_found": errors.NotFound,
     "redirect": errors.BadRequest,
-    "no_content": errors.BadRequest,
 }
 RETRIABLE = {
+    "no_content": errors.GarbledAnswer,
     "rate_limited": errors.RateLimited,
     "token_limited": errors.RateLimited,
     "request_limited": errors.RateLimited,

@@ -198,3 +198,75 @@ def test_gzip_of_several_members(parts: int) -> None:
     headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
     with answering(200, body, headers) as gateway:
         assert len(gateway.page(PageRequest()).items) == 1
+
+
+@pytest.mark.parametrize("status", [202, 204, 206])
+def test_an_answer_without_a_page_may_pass(status: int) -> None:
+    body = b"" if status == 204 else b"{}"
+    with answering(status, body, {}) as gateway, pytest.raises(errors.GarbledAnswer) as found:
+        gateway.page(PageRequest())
+    assert found.value.status == status
+
+
+@pytest.mark.parametrize("status", [403, 502, 520])
+def test_a_web_page_is_told_by_its_title(status: int) -> None:
+    page = (
+        b"<!DOCTYPE html>\n<html lang='en'><title>Web server is down &amp; out\n| 520</title><p>Your IP: 8.8"
+    )
+    with (
+        answering(status, page, {"Content-Type": "text/html"}) as gateway,
+        pytest.raises(errors.GatewayError) as found,
+    ):
+        gateway.page(PageRequest())
+    assert str(found.value).endswith(f"HTTP {status}: a web page: Web server is down & out | 520")
+
+
+@pytest.mark.parametrize(
+    ("location", "said"),
+    [
+        ("/v1/videos/?limit=100&state=canary", "HTTP 302, to /v1/videos/: no message"),
+        (
+            "https://user:canary@login.example.com:8443/oauth?next=canary",
+            "HTTP 302, to https://login.example.com:8443/oauth: no message",
+        ),
+        ("", "HTTP 302: no message"),
+        ("https://[::bad", "HTTP 302: no message"),
+    ],
+)
+def test_a_redirect_says_where_it_leads(location: str, said: str) -> None:
+    with (
+        answering(302, b"", {"Location": location}) as gateway,
+        pytest.raises(errors.BadRequest) as found,
+    ):
+        gateway.page(PageRequest())
+    assert str(found.value).endswith(said)
+    assert "canary" not in str(found.value)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"Retry-After": "2"}, 2.0),
+        ({"Retry-After": "1.5"}, 1.5),
+        ({"Retry-After": "3s"}, 3.0),
+        ({"Retry-After": "4, 4"}, 4.0),
+        ({"Retry-After": "7", "retry-after-ms": "1500"}, 1.5),
+        ({"x-ratelimit-reset-requests": "6m0s"}, 360.0),
+        ({"x-ratelimit-reset-requests": "120ms", "x-ratelimit-reset-tokens": "1h2m"}, 3720.0),
+        (
+            {
+                "x-ratelimit-remaining-requests": "0",
+                "x-ratelimit-reset-requests": "8.64s",
+                "x-ratelimit-remaining-tokens": "100",
+                "x-ratelimit-reset-tokens": "6m0s",
+            },
+            8.64,
+        ),
+        ({"x-ratelimit-reset-requests": "soon"}, None),
+        ({"Retry-After": "soon"}, None),
+    ],
+)
+def test_a_limit_names_its_time_in_many_ways(headers: dict[str, str], seconds: float | None) -> None:
+    with answering(429, b"{}", headers) as gateway, pytest.raises(errors.RateLimited) as found:
+        gateway.page(PageRequest())
+    assert found.value.retry_after == seconds
