@@ -10,6 +10,8 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _BLANKS = re.compile(r"[ \t\n\r]*+")
 #: A text that is never closed goes on to the end.
 _TEXT_OR_BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
+#: Millions of digits are passed over, where a decoder would copy them.
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][-+]?[0-9]++)?+")
 #: Only where a value ends is asked for; Python refuses to read integers of thousands of digits.
 _read_value = json.JSONDecoder(strict=False, parse_int=str).raw_decode
 
@@ -80,13 +82,17 @@ class _Cutter:
     def cut_value(self) -> bytes:
         self._skip_blanks()
         start = self._at
+        number = _NUMBER.match(self._text, start)
+        self._at = number.end() if number else self._end_of_value(start)
+        return self._body[start : self._at]
+
+    def _end_of_value(self, start: int) -> int:
         try:
-            _, self._at = _read_value(self._text, start)
+            return _read_value(self._text, start)[1]
         except json.JSONDecodeError as error:
             raise Garbled(f"not JSON: {error}") from None
         except RecursionError:
-            self._at = self._end_of_deep(start)
-        return self._body[start : self._at]
+            return self._end_of_deep(start)
 
     def _end_of_deep(self, start: int) -> int:
         """Where a value ends that is nested too deep for any decoder: by its brackets, unread."""

@@ -84,10 +84,10 @@ def without_videos(item: bytes) -> bytes:
         members = _decode_members(item)
     except _UNREADABLE:
         raise Unusable(f"larger than {MAX_BYTES >> 20} MiB, and no strict JSON") from None
-    kept = [_encode(name) + b":" + bytes(raw) for name, raw in members.items() if name not in _NOT_KEPT]
-    if sum(map(len, kept)) > MAX_BYTES:
+    kept = [(_encode(name), memoryview(raw)) for name, raw in members.items() if name not in _NOT_KEPT]
+    if sum(len(name) + len(value) + 1 for name, value in kept) > MAX_BYTES:  # asked before they are copied
         raise Unusable(f"larger than {MAX_BYTES >> 20} MiB without its videos", _only_id(item))
-    return b"{" + b",".join(kept) + b"}"
+    return b"{" + b",".join(name + b":" + value for name, value in kept) + b"}"
 
 
 def _only_id(raw: bytes) -> dict[str, Any] | None:

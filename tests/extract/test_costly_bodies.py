@@ -42,6 +42,21 @@ def test_a_body_costs_little_more_than_its_reading(name: str, prompts: str) -> N
         tracemalloc.stop()
 
 
+#: One value as large as the body: what is read is copied once or twice, and never for a size that is refused.
+ONE_VALUE = ("digits", "digits_of_a_page", "prompt", "id", "quotes_then_nan", "one_bad_text", "raw_response")
+
+
+@pytest.mark.parametrize("name", ONE_VALUE)
+def test_one_huge_value_takes_two_bodies(name: str) -> None:
+    body = MAKERS[name](16 << 20)
+    tracemalloc.start()
+    try:
+        read_costly(body)
+        assert tracemalloc.get_traced_memory()[1] < 2.1 * len(body)
+    finally:
+        tracemalloc.stop()
+
+
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
