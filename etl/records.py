@@ -75,11 +75,11 @@ class RawPage:
     `items` are the verbatim bytes of each element of `data`. `extra_fields` is that object's bytes, or None.
     `has_more` is None when the answer did not say. `received_at` is our clock when the body was complete;
     `duration` is in seconds and covers the last attempt; `gateway_date` is the answer's Date header.
-    `unknown` holds envelope members that the contract does not name. `full` is how long a
-    full page is where the gateway may cap the limit. `account` is the gateway's key that answered, where a
-    header names it. `apart`: the list's cursors have other names than its items. `leads_to` is the cursor of
-    what follows: the page's own end, whether or not anything does. `cached`: a cache between the gateway
-    and us answered.
+    `unknown` holds envelope members that the contract does not name. `full` is set where only its length says
+    whether more follows: how long a full page is, as the gateway may cap the limit. `account` is the
+    gateway's key that answered, where a header names it. `apart`: the list's cursors have other names than
+    its items. `leads_to` is the cursor of what follows: the page's own end, whether or not anything does.
+    `cached`: a cache between the gateway and us answered.
     """
 
     request: PageRequest
@@ -120,11 +120,11 @@ class RawPage:
     def ends(self) -> bool:
         """The list ends here, says the page: the one stop rule (gateway.md, "Page").
 
-        No items, `has_more: false`, or, when has_more is absent, a page that is not full.
+        No items, `has_more: false`, or, when has_more is absent or says nothing, a page that is not full.
         """
-        if not self.items or self.has_more is False:
+        if not self.items or (self.has_more is False and self.full is None):
             return True
-        return self.has_more is None and self.has_room
+        return self.has_more is not True and self.has_room
 
 
 class JobRow(NamedTuple):

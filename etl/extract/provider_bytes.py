@@ -44,16 +44,18 @@ def dress_as_listed(page: Envelope) -> None:
 
 
 def with_listed_ids(item: bytes) -> bytes:
-    """The item with its ids as the list would show them; one that is no object stays as it is."""
+    """The item with its ids as the list would show them; one without any stays as it is."""
     try:
         members = decode_members(item)
-        for name in _IDS:
-            value = msgspec.json.decode(members[name]) if name in members else None
-            if isinstance(value, str | int) and not isinstance(value, bool) and value != "":
-                members[name] = msgspec.json.encode(listed_id(str(value)))
+        values = {name: msgspec.json.decode(members[name]) for name in _IDS if name in members}
     except _UNREADABLE:
         return item
-    return _join_members(members)
+    named = {
+        name: msgspec.json.encode(listed_id(str(value)))
+        for name, value in values.items()
+        if isinstance(value, str | int) and not isinstance(value, bool) and value != ""
+    }
+    return _join_members(members | named) if named else item
 
 
 def as_listed(item: bytes) -> bytes:

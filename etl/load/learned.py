@@ -14,6 +14,7 @@ class Learned(msgspec.Struct, frozen=True, omit_defaults=True):
     page. `moves_by_id`: a job's status in the list moves only when the job is read by id.
     `log_read`: when the gateway's log was last read to its end, unix seconds of the gateway's clock.
     `profile`: the kind of server that `profile: auto` turned out to be, where it is asked unlike Bifrost.
+    `more_unsaid`: it says `has_more: false` whatever follows.
     `several`: in how many runs in a row one account only must answer before several are forgotten; None where
     nobody has asked who answers.
     `details`: between which changes, by change_seq, ended jobs are queued to be read by id."""
@@ -27,6 +28,7 @@ class Learned(msgspec.Struct, frozen=True, omit_defaults=True):
     profile: str | None = None
     details: tuple[int, int] | None = None
     several: int | None = None
+    more_unsaid: bool = False
 
     def but(self, **found: Any) -> Learned:
         """A copy that also holds what was found out since."""

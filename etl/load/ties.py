@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from itertools import takewhile
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -30,7 +30,7 @@ class Tied(NamedTuple):
 
 def tied_suspects(conn: sa.Connection, source_id: int, run_id: int) -> list[tuple[str, datetime]]:
     """This run's suspects that share their creation (UTC) with other listed jobs; none where there are more
-    than can be looked for."""
+    than can be looked for. One without a time may be of either neighbour's second, and comes with both."""
     shared = (
         sa.select(sa.literal(1))
         .where(
@@ -41,9 +41,32 @@ def tied_suspects(conn: sa.Connection, source_id: int, run_id: int) -> list[tupl
         )
         .exists()
     )
-    query = sa.select(_job.job_id, _job.created_at).where(*suspect_conditions(source_id, run_id), shared)
+    columns = (_job.job_id, _job.created_at, _job.list_position)
+    tied = sa.or_(shared, _job.created_at.is_(None))
+    query = sa.select(*columns).where(*suspect_conditions(source_id, run_id), tied)
     rows = conn.execute(query.limit(_SUSPECTS + 1)).fetchall()
-    return [] if len(rows) > _SUSPECTS else [(row.job_id, as_utc(row.created_at)) for row in rows]
+    if len(rows) > _SUSPECTS:
+        return []
+    return [(row.job_id, as_utc(moment)) for row in rows for moment in _seconds_of(conn, source_id, row)]
+
+
+def _seconds_of(conn: sa.Connection, source_id: int, row: Any) -> list[datetime]:
+    """Its creation, or that of the nearest listed jobs on either side that have one."""
+    if row.created_at is not None:
+        return [row.created_at]
+    beside = [_nearest_creation(conn, source_id, row.list_position, above=above) for above in (False, True)]
+    return [moment for moment in beside if moment is not None]
+
+
+def _nearest_creation(conn: sa.Connection, source_id: int, place: int, *, above: bool) -> datetime | None:
+    """Of the listed job at this place, or of the next one above it, or below, that has one."""
+    beside = _job.list_position >= place if above else _job.list_position <= place
+    where = (_job.source_id == source_id, _job.unlisted_at.is_(None), _job.created_at.is_not(None), beside)
+    query = sa.select(_job.created_at).where(*where, is_placed())
+    found: datetime | None = conn.scalar(
+        query.order_by(_job.list_position if above else _job.list_position.desc()).limit(1)
+    )
+    return found
 
 
 def edge_of_second(conn: sa.Connection, source_id: int, moment: datetime, *, highest: bool) -> int | None:
@@ -66,12 +89,11 @@ def jobs_beside(
 
 
 def below_in_its_second(conn: sa.Connection, source_id: int, position: int | None) -> list[Tied]:
-    """Listed jobs next below this position, as long as they are of the second of the job that stands there.
-    One of another second ends it: what lies below has nothing to do with ties."""
+    """Listed jobs next below this position, as long as they are without a time, or of the second of the job
+    that stands there. One of another second ends it: what lies below has nothing to do with ties."""
     if position is None:
         return []
-    at = (_job.source_id == source_id, _job.list_position == position)
-    born = conn.scalar(sa.select(_job.created_at).where(*at))
+    born = _nearest_creation(conn, source_id, position, above=True)
     if born is None:
         return []
     where = (_job.source_id == source_id, _job.unlisted_at.is_(None), _job.list_position < position)
@@ -79,5 +101,5 @@ def below_in_its_second(conn: sa.Connection, source_id: int, position: int | Non
     rows = conn.execute(query.order_by(_job.list_position.desc()).limit(_TIED))
     return [
         Tied(row.job_id, row.list_position, as_utc(born))
-        for row in takewhile(lambda row: row.created_at == born, rows)
+        for row in takewhile(lambda row: row.created_at in (born, None), rows)
     ]

@@ -22,6 +22,8 @@ from etl.schema.tables import sync_runs, video_job_versions, video_jobs
 _job = video_jobs.c
 
 _CHUNK = 500
+#: So many jobs are looked through for one that is alone in its second.
+_NEAR = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,9 @@ def find_boundary(conn: sa.Connection, source_id: int, start: Boundary | None, s
     """The listed job that ends a segment of about `size` jobs behind `start` (None: the oldest); None when
     fewer are left. Asked segment by segment, so that the first one is read before all jobs were counted.
 
-    Counted are unlisted jobs too: so the index on positions tells, without a look at the jobs.
+    Counted are unlisted jobs too: so the index on positions tells, without a look at the jobs. A job that
+    shares its second with none of its neighbours is taken where there is one: what stands behind it is the
+    same, whatever order a gateway gives to jobs of one second.
     """
     place, of_source = _job.list_position, _job.source_id == source_id
     low = UNPLACED if start is None else start.position
@@ -117,8 +121,13 @@ def find_boundary(conn: sa.Connection, source_id: int, start: Boundary | None, s
         return None
     listed = (_job.unlisted_at.is_(None), _job.suspect_run_id.is_(None))
     found = sa.select(_job.job_id, place, _job.created_at).where(of_source, place >= end, *listed)
-    row = conn.execute(found.order_by(place).limit(1)).one_or_none()
-    return None if row is None else Boundary(*row)
+    rows = [Boundary(*row) for row in conn.execute(found.order_by(place).limit(_NEAR))]
+    dense = rows[0] if len(rows) == _NEAR else None  # else what is left is soon read
+    return next(filter(None, map(_if_alone, rows, rows[1:], rows[2:])), dense)
+
+
+def _if_alone(before: Boundary, job: Boundary, after: Boundary) -> Boundary | None:
+    return None if job.created_at in (before.created_at, after.created_at) else job
 
 
 def conclude_scan(

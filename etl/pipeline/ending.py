@@ -25,6 +25,7 @@ class Ending:
         self._claims = 0
         self._apart = False
         self._after: str | None = None
+        self._beyond: str | None = None  # the last job of a page on which items that are no jobs follow it
         self._again = False  # the last page with jobs ended with the job that was the last one before
         self._ignored: str | None = None  # the cursor that the last page did not heed
         self._doubted = False
@@ -44,10 +45,12 @@ class Ending:
             self.proved |= anchored and self._claims > 0 and rows.page.request.after == self._anchor
             return False
         self._again = ids[-1:] == self.tail[-1:]
+        self._beyond = ids[-1] if _ends_oddly(rows) else None
         after = rows.page.request.after
         ignored = after in ids and rows.page.heeds_limit  # else a page's length says nothing
         self._ignored = after if ignored and after in ids[1:] else None
-        self.proved = self._again and (room or (rows.page.ends and not ignored))
+        closed = rows.page.ends and self._beyond is None and not ignored
+        self.proved = self._again and (room or closed)
         if ids[-1] in self.tail:
             return False
         if not self._was_shown(ids[-1]):
@@ -69,6 +72,10 @@ class Ending:
         seems to end; its neighbour is not likely to be gone as well."""
         if self._apart:  # an item's id is no cursor; what led to the last page is one
             return self._after
+        if (
+            self._beyond is not None and self._again
+        ):  # what stands before it would show no more than this page
+            return self._beyond
         return self.tail[-2] if len(self.tail) > 1 else self._anchor
 
     @property
@@ -89,3 +96,8 @@ class Ending:
         self._claims += 1
         self._doubted = True
         return True
+
+
+def _ends_oddly(rows: PageRows) -> bool:
+    """Its last item is no job."""
+    return bool(rows.rejects) and rows.rejects[-1].position == len(rows.page.items) - 1

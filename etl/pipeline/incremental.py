@@ -118,20 +118,15 @@ def _doubt_end(run: Run, last: PageRows) -> None:
     page does of a gateway that always says `has_more: false`; and where only its length says that it ends, as
     a gateway may cap this page and not that one."""
     while (behind := _doubtful_end(last)) is not None:
-        try:
-            rows = run.first(behind)
-        except GatewayError:
-            return  # the next tick begins before this end
-        if not rows.jobs:
+        if (rows := _read_on(run, behind)) is None or not rows.jobs:
             return
-        _take(run, rows)
-        last = _read_on(run, rows.page.following) or rows
+        last = rows
 
 
 def _doubtful_end(last: PageRows) -> PageRequest | None:
     if last.page.leads_to is None or not last.page.ends or not last.page.items:
         return None
-    if last.page.has_room and last.page.has_more is not None:
+    if last.page.has_room and last.page.has_more is not None and last.page.full is None:
         return None
     return replace(last.page.request, after=last.page.leads_to)
 

@@ -91,14 +91,15 @@ class Descent(Steering):
         solid = {i: k for i, k in known.items() if k.first_run_id <= self.ground}
         self.met_known = self.met_known or bool(solid)
         self._count_overlapping(rows, solid)
-        for job_id in solid:
+        for job_id in known:
             self.unseen.pop(job_id, None)
         run.add(self.lane, rows)
         self.last = rows
         self._oldest = rows.jobs[-1] if rows.jobs else self._oldest
         self.ending.saw(rows)
         done = self._on_known_ground(rows, solid)
-        jumps = bool(self.below) and not done and self._in_interrupted(known)
+        self.below = [hole for hole in self.below if hole not in known]  # the walk has come there itself
+        jumps = not done and self._in_interrupted(known) and self._may_jump()
         holes = [following.after] if following is not None and not jumps else []
         run.commit_if_due({"below": [*holes, *(hole for hole in self.below if hole not in holes)]})
         if jumps:
@@ -155,6 +156,12 @@ class Descent(Steering):
         """The page reaches what an interrupted walk stored: go on where that one stopped."""
         own = (self.run.store.committed.run_id, self._hole_run)
         return any(k.first_run_id > self.ground and k.first_run_id not in own for k in known.values())
+
+    def _may_jump(self) -> bool:
+        """To the next hole, but not over a job that was open when an interrupted walk stored it."""
+        hole = self.run.store.known(self.below[:1]).get(self.below[0]) if self.below else None
+        awaited = hole is not None and any(place > hole.list_position for place in self.unseen.values())
+        return bool(self.below) and not awaited
 
     def next_hole(self) -> str:
         """The cursor at which the next hole begins. Its job's run stored nothing below the hole."""

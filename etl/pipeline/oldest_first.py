@@ -19,10 +19,13 @@ from etl.records import PageRequest, PageRows
 def read_one_way(run: Run, head: PageRows) -> None:
     """A gateway that lists one way whatever it is asked: from its beginning to its end, in a single walk.
     `head` is its first page."""
-    if (order.find_way(run, is_ignored=True) or order.way_of_ends(head)) > 0:
+    way = order.find_way(run, is_ignored=True) or order.way_of_ends(head)
+    if way > 0:
         oldest_first(run)
-    else:
-        newest_first(run)
+        return
+    if way < 0:
+        order.note_downwards(run)
+    newest_first(run)
 
 
 def oldest_first(run: Run) -> None:

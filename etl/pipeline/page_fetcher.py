@@ -12,6 +12,7 @@ from etl.extract import GatewayClient
 from etl.extract.reply_headers import GATEWAY_CACHE, PROXY_CACHE
 from etl.load import Store
 from etl.pipeline.accounts import Accounts
+from etl.pipeline.more_said import MoreSaid
 from etl.pipeline.passthrough import Passthrough
 from etl.records import PageRequest, PageRows, RawPage
 from etl.transform import Options, transform_page
@@ -37,6 +38,7 @@ class PageFetcher:
         self._distrust = distrust
         self.passthrough = Passthrough(source, gateway, store, self._transform)
         self.accounts = Accounts(source, gateway, store.known, self.peek)
+        self.more = MoreSaid()
         self._lock = threading.Lock()
         self._longest = 0  # of this run's pages that do not say whether more follows
 
@@ -51,15 +53,17 @@ class PageFetcher:
         raise _only_cached(request, on_the_way=rows.page.cached)
 
     def _page_that_leads_on(self, request: PageRequest, attempts: int | None) -> PageRows:
-        """A page on which nothing has an id is asked for again, longer: nothing could be asked behind it."""
+        """A page on which nothing has an id, or whose end has no cursor, is asked for again, longer: nothing
+        could be asked behind it."""
         rows, asked = self._own_page(request, attempts), request
-        while rows.page.items and rows.page.leads_to is None and not rows.page.ends and asked.limit < MOST:
+        while rows.page.items and _is_nameless(rows.page) and not _is_last(rows) and asked.limit < MOST:
             self._distrust(rows)
             asked = replace(asked, limit=min(MOST, 4 * asked.limit))
             rows = self._own_page(asked, attempts)
         if asked is request or rows.page.ends:
             return rows
-        return replace(rows, page=replace(rows.page, request=request))
+        leads_to = None if _is_nameless(rows.page) else rows.page.leads_to
+        return replace(rows, page=replace(rows.page, request=request, leads_to=leads_to))
 
     def _page(self, request: PageRequest, attempts: int | None) -> PageRows:
         """The page as the list shows it, or as the provider sends it where the gateway cannot decode it."""
@@ -104,7 +108,7 @@ class PageFetcher:
             if found is None:
                 raise
             rows = found
-        return self._without_items(rows)
+        return replace(rows, page=_without_bytes(rows.page))
 
     def transform(self, page: RawPage) -> PageRows:
         """The page's rows, as this source's settings have them."""
@@ -115,14 +119,16 @@ class PageFetcher:
 
     def _without_items(self, rows: PageRows) -> PageRows:
         """Its items are only counted from now on: of a hundred pages that wait they would hold 4.5 MB."""
+        self.more.heard(rows)
         page = self._with_full(rows.page)
         self.passthrough.remember(page, rows)
-        return replace(rows, page=replace(page, items=(b"",) * len(page.items)))
+        return replace(rows, page=_without_bytes(page))
 
     def _with_full(self, page: RawPage) -> RawPage:
         """Where only its length says whether more follows: a gateway may cap the limit unsaid, today at fewer
         jobs than yesterday, so a page is full that is as long as the longest one of this run."""
-        if page.has_more is not None or not page.items:
+        says = page.has_more is not None and not (page.has_more is False and self.more.is_constant)
+        if says or not page.items:
             return page
         with self._lock:
             self._longest = max(self._longest, len(page.items))
@@ -135,3 +141,17 @@ def _only_cached(request: PageRequest, *, on_the_way: bool) -> StalePage:
         f"{whose} answered {CACHE_RETRIES + 1} times for the page after {request.after!r}",
         hint=PROXY_CACHE if on_the_way else GATEWAY_CACHE,
     )
+
+
+def _is_nameless(page: RawPage) -> bool:
+    """Where the list's cursors are none of its ids, only `last_id` leads on."""
+    return page.leads_to is None or (page.apart and page.last_id is None)
+
+
+def _is_last(rows: PageRows) -> bool:
+    """It says so, and could have held more."""
+    return rows.page.ends and rows.page.has_room
+
+
+def _without_bytes(page: RawPage) -> RawPage:
+    return replace(page, items=(b"",) * len(page.items))

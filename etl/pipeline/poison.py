@@ -215,10 +215,13 @@ def isolate_from_above(
     if below is None:
         if high is None:
             raise error
-        if run.source.order == "auto" and order.way_of_beginning(run, error) > 0:
+        way = order.way_of_beginning(run, error) if run.source.order == "auto" else 0
+        if way > 0:
             run.distrust_lane(lane)  # it was taken for a list of the newest first: what is unread is newer
             run.state.list_order = None
             raise error
+        if way < 0:  # jobs of one second had hidden it
+            order.note_downwards(run)
         record(run, None, high, error)
         run.join(lane)
         return None, high

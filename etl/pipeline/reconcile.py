@@ -37,9 +37,7 @@ def reconcile(run: Run, *, accept_suspicious: bool = False) -> None:
         downwards = run.lists_newest_first and order.lists_newest_first(run)
         oldest, unproved = _newest_first(run) if downwards else _segments(run, listed)
         run.flush()
-        place, unsaid = _oldest_place(run, oldest), 0
-        if not accept_suspicious:
-            place, unsaid = second_look.look_again(run, place)
+        place, unsaid = second_look.look_again(run, _oldest_place(run, oldest))
         missing, aged = _lost(run, place, strange)
         if not accept_suspicious:
             _judge(run, listed, missing + unsaid, aged, unproved)

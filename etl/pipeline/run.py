@@ -224,6 +224,7 @@ class Run:
         self.batch.complete = True
         self.remember_accounts()
         self.learn(cursors_apart=self.gateway.cursors.apart, profile=self.gateway.kind.found)
+        self.learn(more_unsaid=self.pages.more.is_constant)
 
     def remember_accounts(self) -> None:
         """Whose jobs are stored is known to later runs. Until a walk was believed, it is not."""

@@ -13,10 +13,15 @@ from etl.errors import DeadCursor, GatewayError, NotFound
 from etl.load import ties
 from etl.pipeline.page_fetcher import MOST
 from etl.pipeline.run import Run
+from etl.pipeline.trouble import POISON
 from etl.records import PageRequest, PageRows
 
 #: Listed jobs beside a second that are tried as a cursor; pages of one second, where they are capped.
 CURSORS, PAGES = 3, 20
+#: Jobs on a page: fewer, where a longer one reaches as far as a record that nobody can read.
+LIMITS = (MOST, 20, 3)
+#: Pages from the list's beginning, where no job's id is a cursor.
+FAR = 1000
 #: Seconds that one scan asks for; after so many in a row that nobody could say anything of, it asks no more.
 SECONDS, IN_VAIN = 200, 3
 
@@ -58,7 +63,8 @@ class _Look:
 
     def __init__(self, run: Run, seconds: dict[datetime, None], floor: int | None) -> None:
         self._run, self._floor, self._down = run, floor, run.lists_newest_first
-        self.pending = dict.fromkeys(sorted(seconds, reverse=self._down))
+        self._apart = run.gateway.cursors.apart  # then all seconds are read from the list's beginning at once
+        self.pending = dict.fromkeys(sorted(seconds, reverse=self._down != self._apart))
         self.shown: set[str] = set()
 
     def ask_for_seconds(self) -> None:
@@ -78,22 +84,39 @@ class _Look:
         witness, cursors = self._way_to(moment)
         for cursor in cursors:
             try:
-                ended, said = self._read(cursor, moment, witness)
-                if ended and said:  # an end may be a lie: it is asked for twice
-                    ended, said = self._read(cursor, moment, witness)
+                said = self._read_twice(cursor, moment, witness)
             except (DeadCursor, NotFound):
                 continue
             except GatewayError:
                 return False
-            if said:
+            if said and self._apart:
+                self.pending.clear()  # the farthest one was asked for
+            elif said:
                 self.pending.pop(moment, None)
             return said
         return False
+
+    def _read_twice(self, cursor: str | None, moment: datetime, witness: str | None) -> bool:
+        """Whether the second was shown whole; behind it there may stand what nobody can read."""
+        for limit in LIMITS:
+            try:
+                ended, said = self._read(cursor, moment, witness, limit)
+                if ended and said:  # an end may be a lie: it is asked for twice
+                    ended, said = self._read(cursor, moment, witness, limit)
+            except POISON as error:
+                if limit == LIMITS[-1]:
+                    raise
+                self._run.narrowing.spend(error)
+            else:
+                break
+        return said
 
     def _way_to(self, moment: datetime) -> tuple[str | None, list[str | None]]:
         """The listed job next to this second, and those behind it as cursors: pages from there show it.
         None is the list's beginning."""
         near: list[str | None] = [*self._beside(moment)]
+        if self._apart:
+            return next(iter(near), None), [None]
         if len(near) <= CURSORS:
             near.append(None)
         return near[0], near[1:] or [None]
@@ -106,10 +129,12 @@ class _Look:
         near = read(lambda conn: ties.jobs_beside(conn, source_id, edge, above=down, limit=CURSORS + 1))
         return [job_id for job_id, place in near if down or self._floor is None or place >= self._floor]
 
-    def _read(self, cursor: str | None, moment: datetime, witness: str | None) -> tuple[bool, bool]:
+    def _read(
+        self, cursor: str | None, moment: datetime, witness: str | None, limit: int
+    ) -> tuple[bool, bool]:
         """Whether the list's end was met, and whether the second was shown whole."""
-        request, seen = PageRequest(cursor, "desc" if self._down else "asc", MOST), set[str]()
-        for _ in range(PAGES):
+        request, seen = PageRequest(cursor, "desc" if self._down else "asc", limit), set[str]()
+        for _ in range(FAR if self._apart else PAGES):
             rows = self._run.pages.fetch(request)
             self._take(rows, seen)
             told = bool(seen) and (witness is None or witness in seen)

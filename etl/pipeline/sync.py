@@ -67,6 +67,7 @@ def sync_source(
     run.accept_suspicious = accept_suspicious
     run.accounts.recall(state.learned)
     gateway.cursors.apart = state.learned.cursors_apart
+    run.pages.more.is_constant = state.learned.more_unsaid
     gateway.kind.recall(state.learned.profile)
     run.accounts.accepts_doubt = accept_suspicious
     progress.started(source.name, store.kind)

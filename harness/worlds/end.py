@@ -13,6 +13,7 @@ from harness.worlds.told import Played, Told
 from harness.worlds.verdict import (
     began_with_strangers,
     is_excused,
+    is_given_up,
     states,
     steady_jobs,
     waits_for_a_pin,
@@ -183,7 +184,9 @@ def _idle(played: Played, stored: Stored) -> Iterator[str]:
         return
     query = "SELECT job_id, op FROM video_job_versions WHERE run_id = ?"
     rows: Iterable[Row] = stored.conn.execute(query, (last.result.run_id,))
-    yield from (f"idle: the last tick wrote {row['op']} of {row['job_id']}" for row in rows)
+    for row in rows:
+        if not is_given_up(played, last, played.gateway._by_id[row["job_id"]]):
+            yield f"idle: the last tick wrote {row['op']} of {row['job_id']}"
 
 
 def _stands_still(played: Played, runs: list[Told]) -> bool:

@@ -178,15 +178,18 @@ def _is_due(played: Played, told: Told, job: Job, *, full: bool) -> bool:
         return False
     if full:
         return True
-    if (
-        told.until - job.born + abs(played.gateway.character.skew) + _clock_errs(played.world)
-        > 0.9 * played.world.settings.patience
-    ):
+    if is_given_up(played, told, job):
         return False
     if job.gone is not None and job.gone < told.until:
         return False
     last = played.last_sent(told).get(played.gateway.id_of(job))
     return last is None or state_of(last)[0] in ("queued", "in_progress")
+
+
+def is_given_up(played: Played, told: Told, job: Job) -> bool:
+    """Ticks wait no longer for it: a bounded number of these is read by id."""
+    age = told.until - job.born + abs(played.gateway.character.skew) + _clock_errs(played.world)
+    return age > 0.9 * played.world.settings.patience
 
 
 def _clock_errs(world: World) -> float:
@@ -230,13 +233,17 @@ def _counts(told: Told, stored: Stored) -> Iterator[str]:
         yield f"counts: run {run['id']} saw {run['jobs_seen']}, accounts for {parts}"
     if run["status"] != told.status and not isinstance(told.result.error, LeaseLost):
         yield f"counts: run {run['id']} is {run['status']}, its result {told.status}"
-    came, before = len(told.sent), _left_by(run, stored)
-    if came not in (run["requests"], run["requests"] + before):
-        yield f"counts: run {run['id']} says {run['requests']} requests, and {before} before it; {came} came"
+    came, sums = len(told.sent), _sums_of_requests(run, stored)
+    if came not in sums:
+        yield f"counts: run {run['id']} and those before it say {sums} requests; {came} came"
 
 
-def _left_by(run: sqlite3.Row, stored: Stored) -> int:
-    """Requests of the run before, where it may have left this one, of another kind, to do."""
-    query = "SELECT requests FROM sync_runs WHERE id = ? - 1 AND status = 'ok' AND kind <> ?"
-    row = stored.conn.execute(query, (run["id"], run["kind"])).fetchone()
-    return 0 if row is None else int(row["requests"])
+def _sums_of_requests(run: sqlite3.Row, stored: Stored) -> list[int]:
+    """Of the run; with the one before, where it may have left this one, of another kind, to do; and so on."""
+    query = "SELECT id, kind, requests FROM sync_runs WHERE id = ? - 1 AND status = 'ok' AND kind <> ?"
+    sums = [int(run["requests"])]
+    before = stored.conn.execute(query, (run["id"], run["kind"])).fetchone()
+    while before is not None:
+        sums.append(sums[-1] + int(before["requests"]))
+        before = stored.conn.execute(query, (before["id"], before["kind"])).fetchone()
+    return sums

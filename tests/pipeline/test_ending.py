@@ -217,3 +217,19 @@ def test_of_a_server_that_heeds_neither_cursor_nor_limit_what_it_says_of_the_end
         request = replace(rows.page.request, limit=10)
         ending.saw(replace(rows, page=replace(rows.page, request=request, has_more=False)))
     assert ending.proved
+
+
+def test_what_follows_the_last_job_is_asked_for_where_no_job_ends_the_page() -> None:
+    """A gateway that always says `has_more: false`: behind the item that is no job there may be jobs."""
+    shown = page("a", "b", "c")
+    raw = replace(shown.page, items=(shown.page.items[0], b"7"))
+    odd = transform_page(raw, Options(), source_provider=None)
+    ending = Ending()
+    ending.saw(page(None, "a", "b"))
+    ending.saw(odd)
+    assert not ending.proved and ending.doubt() and ending.cursor == "b"
+    behind = transform_page(
+        replace(raw, request=PageRequest("b", "asc", 2), items=(b"7",)), Options(), source_provider=None
+    )
+    ending.saw(behind)
+    assert ending.proved
