@@ -4,16 +4,20 @@
 
 The lake begins with so many jobs. Each step is a run with 5 new jobs and 3 changes of any, then a delivery.
 `keep_replaced` is a second, and three deliveries with nothing new follow at the end, so that what maintenance
-may remove is gone. Rows are compared through readers that are not ours. Standard error says how far it is.
+may remove is gone. A thread weighs the lake twenty times a second, so "most" is amid deliveries, too. Rows
+are compared through readers that are not ours. Standard error says how far it is.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import stat
 import statistics
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -22,7 +26,7 @@ from etl.config import Destination, SecretUrl
 from etl.db.engine import make_engine
 from etl.feed import delivery
 from etl.schema import migrate
-from tests.support.feed_history import Writer, add_source
+from tests.support.feed_history import Lifelike, add_source
 from tests.support.reading_back import held
 
 KINDS = ("filesystem", "duckdb", "delta", "iceberg")
@@ -32,70 +36,102 @@ TABLES = (
 )
 
 
+class Scales(threading.Thread):
+    """Weighs a folder over and over: `most` bytes, and `most_files`."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(daemon=True)
+        self.folder, self.most, self.most_files, self.busy, self._ended = folder, 0, 0, 0.0, threading.Event()
+
+    def run(self) -> None:
+        while not self._ended.wait(0.05):
+            sizes = _files(self.folder)
+            self.most, self.most_files = max(self.most, sum(sizes)), max(self.most_files, len(sizes))
+            self.busy = time.thread_time()
+
+    def __enter__(self) -> Scales:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self.join()
+
+
 def measure(kind: str, steps: int, jobs: int, minutes: float, folder: Path) -> dict[str, Any]:
     url = f"sqlite:///{folder}/etl.db"
     engine = make_engine(url)
     migrate.upgrade_schema(engine)
-    writer = Writer(engine, add_source(engine, "a"))
+    writer = Lifelike(engine, add_source(engine, "a"))
     writer.step(new=jobs, changes=0)
-    _feed(engine, kind, folder / "often")
-    seconds, busy, most, largest = [], [], 0, 0
-    until = time.monotonic() + 60 * minutes
-    for step in range(1, steps + 1):
-        writer.step(new=5, changes=3)
-        began = time.process_time()
-        seconds.append(_feed(engine, kind, folder / "often"))
-        busy.append(time.process_time() - began)
-        sizes = _files(folder / "often")
-        most, largest = max(most, len(sizes)), max(largest, sum(sizes))
-        if step % 100 == 0:
-            print(kind, step, len(sizes), "files,", sum(sizes) // 1024, "KiB", file=sys.stderr, flush=True)
-        if time.monotonic() > until:
-            break
-    just_fed = sum(_files(folder / "often"))
+    often, once = folder / "often", folder / "once"
+    _feed(engine, kind, often)
+    busy: list[float] = []
+    with Scales(often) as scales:
+        until = time.monotonic() + 60 * minutes
+        while len(busy) < steps and time.monotonic() < until:
+            writer.step(new=5, changes=3)
+            began = time.process_time() - scales.busy
+            _feed(engine, kind, often)
+            busy.append(time.process_time() - scales.busy - began)
+            if len(busy) % 100 == 0:
+                print(
+                    kind, len(busy), *map(round, _ms(busy[-100:])), _size(often), file=sys.stderr, flush=True
+                )
+    just_fed = _size(often)
     for _ in range(3):  # with nothing new, when what was replaced may go
         time.sleep(1.1)
-        _feed(engine, kind, folder / "often")
-    once = _feed(engine, kind, folder / "once")
+        _feed(engine, kind, often)
+    _feed(engine, kind, once)
     engine.dispose()
-    often_size, once_size = (sum(_files(folder / name)) for name in ("often", "once"))
     tables = [name for name in TABLES if (kind, name) != ("filesystem", "video_jobs")]
-    reading = {name: _read(kind, folder / name, tables) for name in ("often", "once")}
+    reading = {place: _read(kind, place, tables) for place in (often, once)}
     return {
         "kind": kind,
         "deliveries": len(busy),
-        "ms_first_50": round(1000 * statistics.median(seconds[:50])),
-        "ms_last_50": round(1000 * statistics.median(seconds[-50:])),
-        "cpu_ms_first_50": round(1000 * statistics.mean(busy[:50])),
-        "cpu_ms_last_50": round(1000 * statistics.mean(busy[-50:])),
-        "ms_worst": round(1000 * max(seconds)),
-        "ms_once": round(1000 * once),
-        "most_files": most,
-        "files": len(_files(folder / "often")),
-        "files_once": len(_files(folder / "once")),
-        "kib_just_fed": just_fed // 1024,
-        "kib_most": largest // 1024,
-        "kib": often_size // 1024,
-        "kib_once": once_size // 1024,
-        "size_factor": round(often_size / once_size, 2),
-        "ms_read": round(1000 * reading["often"][0]),
-        "ms_read_once": round(1000 * reading["once"][0]),
-        "equal": reading["often"][1] == reading["once"][1],
+        "cpu_ms_first_100": _ms(busy[:100]),
+        "cpu_ms_last_100": _ms(busy[-100:]),
+        "most_files": scales.most_files,
+        "files": len(_files(often)),
+        "files_once": len(_files(once)),
+        "kib_most": scales.most // 1024,
+        "kib_just_fed": just_fed,
+        "kib": _size(often),
+        "kib_once": _size(once),
+        "most_factor": round(scales.most / 1024 / _size(once), 2),
+        "rest_factor": round(_size(often) / _size(once), 2),
+        "ms_read": round(1000 * reading[often][0]),
+        "ms_read_once": round(1000 * reading[once][0]),
+        "equal": reading[often][1] == reading[once][1],
     }
 
 
-def _feed(engine: Any, kind: str, folder: Path) -> float:
+def _ms(seconds: list[float]) -> tuple[int, int]:
+    """Their mean and their median."""
+    return round(1000 * statistics.mean(seconds)), round(1000 * statistics.median(seconds))
+
+
+def _feed(engine: Any, kind: str, folder: Path) -> None:
     place = f"duckdb:///{folder}/warehouse.duckdb" if kind == "duckdb" else f"file://{folder}/{kind}"
-    began = time.perf_counter()
     target = Destination(name="lake", type=kind, url=SecretUrl(place), keep_replaced=1.0)  # type: ignore[arg-type]
     result = delivery.deliver_to_one(engine, target)
     if result.error is not None:
         raise result.error
-    return time.perf_counter() - began
 
 
 def _files(folder: Path) -> list[int]:
-    return [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+    found = []
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):  # gone since it was listed
+            status = path.stat()
+            if stat.S_ISREG(status.st_mode):
+                found.append(status.st_size)
+    return found
+
+
+def _size(folder: Path) -> int:
+    """KiB."""
+    return sum(_files(folder)) // 1024
 
 
 def _read(kind: str, folder: Path, tables: list[str]) -> tuple[float, dict[str, Any]]:

@@ -18,13 +18,20 @@ from etl.schema.tables import leases, sources, video_jobs
 
 _AT_ONCE = 5000
 
+# Put together once, and of one length: a gateway may have hundreds of sources.
+_ours, _id = sources.alias("ours"), sa.bindparam("source")
+_FAMILY = sa.select(sources.c.id).where(_ours.c.base_url == sources.c.base_url, _ours.c.id == _id)
+_SIBLINGS = _FAMILY.where(sources.c.id != _id).order_by(sources.c.id)
+_FIRST = sa.select(sa.func.min(leases.c.source_id)).where(leases.c.source_id.in_(_FAMILY))
+_TURN = sa.select(leases.c.source_id).where(leases.c.source_id == _FIRST.scalar_subquery()).with_for_update()
+
 
 def find_twins(conn: sa.Connection, source_id: int, new: Sequence[JobRow]) -> dict[str, int]:
     """The source that already counts the job, by id, for those of `new` that some source counts."""
     siblings = _sibling_sources(conn, source_id) if new else []
     if not siblings:
         return {}
-    _take_turns(conn, [source_id, *siblings])
+    _take_turns(conn, source_id)
     providers = {row.job_id: row.provider for row in new}
     where, parameters = bulk.of_jobs_of_several(conn, siblings, list(providers))
     query = f"SELECT job_id, provider, source_id FROM video_jobs WHERE {where} AND twin_source_id IS NULL"  # noqa: S608
@@ -49,7 +56,7 @@ def look_again(conn: sa.Connection, source_id: int) -> None:
     not look while it goes on, and of a reconcile, for what an older version counted twice."""
     siblings, last = _sibling_sources(conn, source_id), ""
     if siblings:
-        _take_turns(conn, [source_id, *siblings])
+        _take_turns(conn, source_id)
     while siblings and (rows := conn.execute(_doubled_jobs(source_id, siblings, last)).all()):
         for gone in (False, True):
             doubled = [JobRow._make(row[2:]) for row in rows if (row.unlisted_at is not None) is gone]
@@ -79,18 +86,13 @@ def _doubled_jobs(source_id: int, siblings: Sequence[int], last: str) -> sa.Sele
     return doubled.order_by(every.c.job_id).limit(_AT_ONCE)
 
 
-def _take_turns(conn: sa.Connection, family: Sequence[int]) -> None:
+def _take_turns(conn: sa.Connection, source_id: int) -> None:
     """Until the transaction ends no other of these looks who counts a job: two that look at one moment would
     both count it, or neither. The lock is the lease row of the first of them: every commit holds its own
     source's, and who holds the first one waits for nobody."""
-    first = sa.select(sa.func.min(leases.c.source_id)).where(leases.c.source_id.in_(family))
-    query = sa.select(leases.c.source_id).where(leases.c.source_id == first.scalar_subquery())
-    conn.execute(query.with_for_update())
+    conn.execute(_TURN, {"source": source_id})
 
 
 def _sibling_sources(conn: sa.Connection, source_id: int) -> list[int]:
     """Other sources of the same gateway."""
-    ours = sources.alias("ours")
-    query = sa.select(sources.c.id).join(ours, ours.c.base_url == sources.c.base_url)
-    others = query.where(ours.c.id == source_id, sources.c.id != source_id)
-    return list(conn.scalars(others.order_by(sources.c.id)))
+    return list(conn.scalars(_SIBLINGS, {"source": source_id}))

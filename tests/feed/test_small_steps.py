@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -10,9 +11,10 @@ from deltalake import DeltaTable
 from pyiceberg.catalog import load_catalog
 from pyiceberg.table import Transaction
 
+from etl.feed.sinks import delta_upkeep, iceberg_upkeep
 from etl.feed.sinks.iceberg_changes import Changes
-from tests.feed.test_upkeep import feed, place
-from tests.support.feed_history import Writer, add_source
+from tests.feed.test_upkeep import feed, place, size
+from tests.support.feed_history import Lifelike, Writer, add_source
 from tests.support.reading_back import assert_equal, held
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
@@ -62,6 +64,31 @@ def test_a_large_file_is_not_written_anew_with_each_joining(engine: sa.Engine, t
         feed(engine, place("iceberg", tmp_path))
     assert len(list(folder.iterdir())) == 1 and not first.exists()
     assert_equal(engine, "iceberg", tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["delta", "iceberg"])
+def test_a_lake_is_small_at_every_moment(
+    engine: sa.Engine, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Amid a delivery, too, when nothing of what it replaces has gone yet: three jobs of any age change."""
+    writer = Lifelike(engine, add_source(engine, "a"))
+    writer.step(new=10_000, changes=0)
+    feed(engine, place(kind, tmp_path))
+    sizes = []
+    for module, name in ((iceberg_upkeep, "remove_unnamed"), (delta_upkeep, "_remove_replaced")):
+        removes = getattr(module, name)
+
+        def weighed(*arguments: Any, removes: Any = removes) -> Any:
+            sizes.append(size(tmp_path / kind))
+            return removes(*arguments)
+
+        monkeypatch.setattr(module, name, weighed)
+    for _ in range(8):
+        writer.step(new=5, changes=3)
+        feed(engine, place(kind, tmp_path))
+    assert len(sizes) >= 8
+    feed(engine, place(kind, tmp_path / "once"))
+    assert max(sizes) <= 1.7 * size(tmp_path / "once" / kind), (sizes, size(tmp_path / "once" / kind))
 
 
 def test_changes_see_what_pyiceberg_sees(engine: sa.Engine, tmp_path: Path) -> None:

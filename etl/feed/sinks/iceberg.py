@@ -25,7 +25,7 @@ from etl.errors import ConfigError
 from etl.feed import watermarks
 from etl.feed.sinks.base import OnlyRows, Part, Written, local_folder, required_url
 from etl.feed.sinks.iceberg_changes import Changes
-from etl.feed.sinks.iceberg_upkeep import is_outdated, keep_up, table_properties
+from etl.feed.sinks.iceberg_upkeep import bytes_held, is_outdated, keep_up, table_properties
 from etl.feed.tables import DAYS, KEYS, REPLACED
 from etl.feed.watermarks import Mark
 
@@ -83,6 +83,8 @@ class IcebergTables:
             self._written.check(part.table, watermarks.decode_marks(found.properties.get(_MARKS)))
             with Changes(found) as changes:
                 new = changes.table_metadata.current_snapshot() is None
+                held = part.rows.nbytes if new else bytes_held(found)
+                changes.set_properties(table_properties(part.table, held))
                 if part.table in REPLACED and not new:
                     _delete_known(changes, part)
                 if part.whole and not new:
@@ -90,8 +92,7 @@ class IcebergTables:
                         changes.overwrite(part.rows)
                 else:
                     changes.append(part.rows)
-                marks = {_MARKS: watermarks.encode_marks(part.marks)}
-                changes.set_properties({**marks, **table_properties(part.table)})
+                changes.set_properties({_MARKS: watermarks.encode_marks(part.marks)})
             self._written.note(part.table, part.marks)
             self._touched.add(part.table)
 

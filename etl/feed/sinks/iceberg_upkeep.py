@@ -31,9 +31,10 @@ _MANY, _EXPIRED = 5, 4
 _LITTLE = 2 * 2**20
 #: Smaller files are joined; so many rows are held in memory for it.
 _SMALL, _ROWS = 256 * 1024, 200_000
-#: While a table is fed, no file is written anew that is larger than so many times the others together: else
-#: each joining would write most of a small lake again.
-_LARGER = 2
+#: While a table is fed, no file is written anew that is larger than so many times the others together, nor
+#: more than this part of the table, unless that is tiny: else each joining would write most of a small lake
+#: again, and what it replaces lies beside that for `keep_replaced`.
+_LARGER, _PART, _TINY = 2, 4, 64 * 1024
 _JOINED = "bifrost-etl.files"
 _VERSIONS, _MERGED = "write.metadata.previous-versions-max", "commit.manifest.min-count-to-merge"
 #: Each commit's file says all columns and comments: with nothing new, one before the last is enough.
@@ -48,21 +49,36 @@ _PROPERTIES = {
     # A delivery and its clean-up make two: whoever asked the catalogue before them still finds the file.
     _VERSIONS: "2",
 }
-#: A change of state writes the file anew that held the job: small files bound what a few changes cost.
-_STATE = {"write.target-file-size-bytes": str(4 * 2**20)}  # as counted before compression
+#: A change of state writes the file anew that held the job: small files bound what a few changes cost. There
+#: are some thirty of them, until they are as large as the second size, as counted before compression.
+_FILE_SIZE = "write.target-file-size-bytes"
+_STATE_FILES, _STATE_SIZES, _SHRINKS = 32, (512 * 1024, 4 * 2**20), 4
 _where: Any = expressions
 
 
-def table_properties(table: str) -> dict[str, str]:
-    """What a table of ours is set to."""
+def table_properties(table: str, held: int = 0) -> dict[str, str]:
+    """What a table of ours is set to, that holds so many bytes before compression."""
     ranges = {f"write.metadata.metrics.column.{name}": "truncate(16)" for name in ranged_columns(table)}
-    return {**_PROPERTIES, **ranges, **(_STATE if table in REPLACED else {})}
+    return {**_PROPERTIES, **ranges, **({_FILE_SIZE: str(_state_size(held))} if table in REPLACED else {})}
+
+
+def bytes_held(table: Table) -> int:
+    """What a table holds, before compression: about so much."""
+    return _SHRINKS * _total(table, "total-files-size")
+
+
+def _state_size(held: int) -> int:
+    size, largest = _STATE_SIZES
+    while size < largest and size * _STATE_FILES < held:
+        size *= 2
+    return size
 
 
 def is_outdated(table: Table) -> bool:
-    """Whether an older version of ours has set it. It may be set to rest: the next commit wakes it."""
+    """Whether an older version of ours has set it. The next commit sets how large files are, and wakes it."""
     wanted = table_properties(table.name()[-1])
-    return not wanted.items() <= {**table.properties, _VERSIONS: wanted[_VERSIONS]}.items()
+    ours = {name: wanted[name] for name in (_VERSIONS, _FILE_SIZE) if name in wanted}
+    return not wanted.items() <= {**table.properties, **ours}.items()
 
 
 def keep_up(table: Table, keep: timedelta, *, is_quiet: bool = False, now: datetime | None = None) -> None:
@@ -104,8 +120,7 @@ def _is_little_state(table: Table) -> bool:
 def join_small_files(table: Table, changes: Transaction, *, all_of_them: bool) -> None:
     """The rows that the newest small files hold, written once more, together."""
     column = CHANGED.get(table.name()[-1])
-    larger = math.inf if all_of_them else _LARGER
-    since = _oldest_to_join(table, column, larger) if column is not None else None
+    since = _oldest_to_join(table, column, all_of_them=all_of_them) if column is not None else None
     if column is not None and since is not None:
         wanted = _where.GreaterThanOrEqual(column, since)
         rows = table.scan(row_filter=wanted).to_arrow().sort_by(column)
@@ -115,13 +130,16 @@ def join_small_files(table: Table, changes: Transaction, *, all_of_them: bool) -
     changes.set_properties({_JOINED: str(joined), _MERGED: _PROPERTIES[_MERGED]})
 
 
-def _oldest_to_join(table: Table, column: str, larger: float) -> int | None:
+def _oldest_to_join(table: Table, column: str, *, all_of_them: bool) -> int | None:
     """Where the range begins that holds as many of the newest small files as memory allows."""
+    most = math.inf if all_of_them else max(_TINY, _total(table, "total-files-size") // _PART)
+    larger = math.inf if all_of_them else _LARGER
     files = [(*_file_bounds(table, task.file, column), task.file) for task in table.scan().plan_files()]
     for since in sorted(low for low, _, file in files if file.file_size_in_bytes < _SMALL):
         touched = [file for _, high, file in files if high >= since]
         sizes = sorted(file.file_size_in_bytes for file in touched)
-        if sum(file.record_count for file in touched) <= _ROWS and sizes[-1] <= larger * sum(sizes[:-1]):
+        few = sum(file.record_count for file in touched) <= _ROWS and sum(sizes) <= most
+        if few and sizes[-1] <= larger * sum(sizes[:-1]):
             return since
     return None
 
