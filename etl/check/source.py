@@ -6,7 +6,7 @@ What cannot be known, because too little is listed or an earlier question failed
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from etl.check.finding import Finding
 from etl.check.gateway_log import check_log
@@ -28,6 +28,13 @@ SAMPLES, SAMPLES_PINNED = 7, 2
 #: Seconds by which the gateway's clock may differ; its Date header counts whole seconds.
 SKEW = 30.0
 WORD_FOR_KEY = "use a long random key; let the proxy in front send headers that are not secret"
+
+
+#: What to do about jobs that two sources list, by whether both have one address.
+TWINS = {
+    True: "both keys belong to one account: one source is enough",
+    False: "two addresses of one gateway, or of one account: one source is enough, or give both one base_url",
+}
 
 
 class Probe:
@@ -63,16 +70,19 @@ class Probe:
         yield from self._raw_payloads(first)
 
     def twins(self, others: Sequence[Probe]) -> Iterator[Finding]:
-        """Nothing, unless another source of the gateway listed the same jobs: two keys of one account."""
-        ours = {row.job_id for page in self._pages for row in page.jobs}
+        """Nothing, unless another source listed the same jobs: two keys of one account, or two addresses of
+        one gateway."""
+        ours = self._listed_jobs()
         for other in others:
-            theirs = {row.job_id for page in other._pages for row in page.jobs}
-            if self._source.base_url == other._source.base_url and ours & theirs:
-                name = other._source.name
-                detail = f"lists the same jobs as {name}: everything is read twice and counted once"
+            if ours & other._listed_jobs():
+                is_one = self._source.base_url == other._source.base_url
+                detail = f"lists the same jobs as {other._source.name}: everything is read twice and counted "
                 yield self._make_finding(
-                    "jobs of its own", False, detail, "both keys belong to one account: one source is enough"
+                    "jobs of its own", False, detail + ("once" if is_one else "twice"), TWINS[is_one]
                 )
+
+    def _listed_jobs(self) -> set[tuple[str, datetime | None]]:
+        return {(row.job_id, row.created_at) for page in self._pages for row in page.jobs}
 
     def _raw_payloads(self, first: PageRows) -> Iterator[Finding]:
         if self._source.raw_payloads == "store" and first.page.items:

@@ -83,6 +83,9 @@ def time_zone(value: Any) -> str:
         raise Wrong(f"expects {_ZONE}{suggest_spelling(value, available_timezones())}") from exc
 
 
+_USUAL_PORTS = {"http": 80, "https": 443}
+
+
 def http_url(value: Any) -> SplitResult:
     """An http or https URL with a host and a sound port; only the parts, nothing judged beyond that."""
     text = value.strip() if isinstance(value, str) else " "
@@ -107,14 +110,21 @@ def _split_url(value: str) -> SplitResult:
 
 
 def base_url(value: Any) -> str:
-    """The gateway's address, without a trailing slash and without a trailing /v1."""
+    """The gateway's address, without a trailing slash and without a trailing /v1; spelled one way, because
+    sources of one gateway are told by it."""
     parts = http_url(value)
     if "@" in parts.netloc:
         raise Wrong("credentials do not belong in this URL: use api_key, or username and password")
     if parts.query or parts.fragment:
         raise Wrong("this URL ends in a query or fragment: give only the gateway's address")
     path = parts.path.rstrip("/").removesuffix("/v1").rstrip("/")
-    return f"{parts.scheme}://{parts.netloc}{path}"
+    return f"{parts.scheme}://{_host_and_port(parts)}{path}"
+
+
+def _host_and_port(parts: SplitResult) -> str:
+    host = parts.hostname or ""  # in small letters
+    host = f"[{host}]" if ":" in host else host
+    return host if parts.port in (None, _USUAL_PORTS[parts.scheme]) else f"{host}:{parts.port}"
 
 
 def proxy_url(value: Any) -> SecretUrl:

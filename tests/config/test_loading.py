@@ -203,6 +203,22 @@ def test_the_base_url_ends_before_v1(url: str) -> None:
     assert load(f"sources: [{{name: a, base_url: '{url}'}}]").sources[0].base_url == "http://h"
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("HTTP://GW.Example.com:80/A/", "http://gw.example.com/A"),
+        ("https://gw:443/v1/", "https://gw"),
+        ("https://gw:/", "https://gw"),
+        ("http://gw:443", "http://gw:443"),
+        ("http://[FE80::1]:80/", "http://[fe80::1]"),
+        ("http://[::1]:08080", "http://[::1]:8080"),
+    ],
+)
+def test_a_gateway_has_one_spelling(given: str, kept: str) -> None:
+    """Sources of one address look for jobs that both have: spelled in two ways, each job counted twice."""
+    assert load(f"sources: [{{name: a, base_url: '{given}'}}]").sources[0].base_url == kept
+
+
 def test_a_path_and_a_port_stay_in_the_base_url() -> None:
     config = load("sources: [{name: a, base_url: 'https://[::1]:8443/bifrost/v1'}]")
     assert config.sources[0].base_url == "https://[::1]:8443/bifrost"
