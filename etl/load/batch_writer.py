@@ -29,7 +29,7 @@ from etl.records import PageRows, RunKind
 @dataclass(frozen=True, slots=True)
 class RunFacts:
     """What holds for one batch of a run. `patience` is in seconds. `untouched`: nothing is stored but what
-    this run has seen once, so ids are not looked up."""
+    this run has seen once, so ids are not looked up. `orphans`: history may have jobs that are not stored."""
 
     source_id: int
     run_id: int
@@ -40,6 +40,7 @@ class RunFacts:
     page_size: int
     history_progress: bool
     untouched: bool
+    orphans: bool
 
 
 class BatchWriter:
@@ -54,6 +55,7 @@ class BatchWriter:
             history_progress=run.history_progress,
             alone=run.untouched,
             first=run.kind == "first",
+            orphans=run.orphans,
         )
 
     def write(self, mark: str) -> None:

@@ -65,6 +65,7 @@ class Store:
         self.gaps_before: frozenset[int] = frozenset()
         self.resumed = False  # an earlier run was cut off on its way
         self._untouched = False  # nothing is stored but what this run has seen once: ids are not looked up
+        self._orphans = False  # history may have jobs that are not stored
 
     def open(self) -> SyncState:
         """Look at the lease and read where the source stands. Here the kind of the run is decided: a source
@@ -151,16 +152,27 @@ class Store:
                 return tried
 
         fresh = self.kind == "first" and self.committed.run_id is None
-        try:
-            self.committed = self._retry_patiently(once)
-        except DuplicateRow:  # a job came again: all is rolled back, and from now on ids are looked up
-            if not self._untouched:
-                raise
-            self._untouched = False
-            self.committed = self._retry_patiently(once)
+        while True:
+            try:
+                self.committed = self._retry_patiently(once)
+                break
+            except DuplicateRow:  # all is rolled back
+                if not self._trust_less():
+                    raise
         self.lease.committed(released=batch.end is not None)
         if fresh:
             self._gather_statistics()
+
+    def _trust_less(self) -> bool:
+        """A row is there already. A job came again: from now on ids are looked up. Or somebody took jobs away
+        by hand: history still has them, and goes on. False: neither explains it."""
+        if self._untouched:
+            self._untouched = False
+        elif not self._orphans:
+            self._orphans = True
+        else:
+            return False
+        return True
 
     def _gather_statistics(self) -> None:
         """PostgreSQL reads the whole of a new table for a few rows, until it has looked at it once.
@@ -248,6 +260,7 @@ class Store:
             self.page_size,
             self.history_progress,
             self._untouched,
+            self._orphans,
         )
         BatchWriter(conn, facts, batch, now).write(mark)
 

@@ -26,7 +26,6 @@ _SET = (*_UPDATE, *Observed._fields)
 _CLEARED = ("unlisted_at", "unlisted_reason", "suspect_run_id")
 #: What a version says that its job says otherwise, at the moment of its insert.
 _AT_INSERT = {
-    "version": "1",
     "op": "'insert'",
     "valid_from": "first_seen_at",
     "changed_fields": "NULL",
@@ -37,6 +36,8 @@ _COPY_FIRST_VERSIONS = (
     f"INTO video_job_versions ({', '.join(VERSION_COLUMNS)}) "  # noqa: S608 (our own names)
     f"SELECT {', '.join(_AT_INSERT.get(name, name) for name in VERSION_COLUMNS)} FROM video_jobs"
 )
+_NUMBER_ANEW = """UPDATE video_jobs SET version = 1 + COALESCE((SELECT MAX(version) FROM video_job_versions v
+    WHERE v.source_id = video_jobs.source_id AND v.job_id = video_jobs.job_id), 0)"""
 
 
 class Seen(NamedTuple):
@@ -73,8 +74,8 @@ class _WritePlan:
 
 class JobWriter:
     """Writes the jobs of one run. `history_progress` gives progress-only changes a version too; `alone` says
-    that all jobs stored are this run's, each written once; `first` that `look_again` follows a first load.
-    Raises DuplicateRow when that is not so."""
+    that all jobs stored are this run's, each written once; `first` that `look_again` follows a first load;
+    `orphans` that new jobs may have a history, which goes on. Raises DuplicateRow when that is not so."""
 
     def __init__(
         self,
@@ -85,6 +86,7 @@ class JobWriter:
         history_progress: bool = False,
         alone: bool = False,
         first: bool = False,
+        orphans: bool = False,
     ) -> None:
         self._conn = conn
         self._source_id = source_id
@@ -92,6 +94,7 @@ class JobWriter:
         self._history_progress = history_progress
         self._alone = alone
         self._first = first
+        self._orphans = orphans
         self._time = sql_values.instant_writer(conn.dialect.name)
 
     def write(self, seen: Sequence[Seen], counts: Counts) -> None:
@@ -235,6 +238,8 @@ class JobWriter:
         ]
         bulk.insert_ready(self._conn, video_jobs, INSERTED, rows)
         which, ids = new or self._where_inserted(jobs)
+        if self._orphans:
+            self._go_on_with_history(jobs)
         order = "rowid" if new else "list_position"
         # An error rolls all back anyway, so SQLite need not keep every page as it was before the statement:
         # 40 MB for a batch amid a million jobs.
@@ -242,6 +247,11 @@ class JobWriter:
         bulk.run_driver_sql(
             self._conn, f"{insert} {_COPY_FIRST_VERSIONS} WHERE {which} ORDER BY {order}", ids
         )
+
+    def _go_on_with_history(self, jobs: list[Seen]) -> None:
+        """Number the first versions of jobs after those that history has of them."""
+        where, ids = bulk.of_jobs(self._conn, self._source_id, [job.row.job_id for job in jobs])
+        bulk.run_driver_sql(self._conn, f"{_NUMBER_ANEW} WHERE {where}", ids)
 
     def _prepare_rows(self, jobs: list[Seen]) -> list[Any]:
         late = [(job.row, job.at) for job in jobs if job.ready is None]
