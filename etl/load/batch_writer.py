@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from etl.load import gaps, job_details, job_requests, lookup, runs, sync_log, twins
+from etl.load import gaps, job_details, job_requests, lookup, runs, shared_jobs, sync_log, twins
 from etl.load.batch import KEEP, CommitBatch, CommittedRun
 from etl.load.lookup import Found
 from etl.load.placing import Lane, place_lane
@@ -73,6 +73,8 @@ class BatchWriter:
             conclude_scan(conn, run.source_id, run.run_id, batch.scan, now.counts, run.clock())
         if batch.complete and run.kind != "incremental":
             twins.look_again(conn, run.source_id)
+            self._jobs.shared += shared_jobs.find_left_open(conn, run.source_id)
+        shared_jobs.tell_counting_sources(conn, run.run_id, self._jobs.shared)
         self._write_state(mark)
         self._write_run()
 

@@ -19,7 +19,8 @@ from etl.schema.tables import leases, sources, video_jobs
 _AT_ONCE = 5000
 
 # Put together once, and of one length: a gateway may have hundreds of sources.
-_ours, _id = sources.alias("ours"), sa.bindparam("source")
+_ours = sources.alias("ours")
+_id: sa.BindParameter[int] = sa.bindparam("source")
 _FAMILY = sa.select(sources.c.id).where(_ours.c.base_url == sources.c.base_url, _ours.c.id == _id)
 _SIBLINGS = _FAMILY.where(sources.c.id != _id).order_by(sources.c.id)
 _FIRST = sa.select(sa.func.min(leases.c.source_id)).where(leases.c.source_id.in_(_FAMILY))

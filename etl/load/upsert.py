@@ -95,6 +95,7 @@ class JobWriter:
         self._alone = alone
         self._first = first
         self._orphans = orphans
+        self.shared: list[tuple[int, Seen]] = []  # jobs that were written, and who counts them
         self._time = sql_values.instant_writer(conn.dialect.name)
 
     def write(self, seen: Sequence[Seen], counts: Counts) -> None:
@@ -105,6 +106,7 @@ class JobWriter:
         if not self._first:
             plan.twins = find_twins(self._conn, self._source_id, [job.row for job in plan.inserts])
         plan.came += [job.row for job in plan.inserts if job.row.job_id not in plan.twins]
+        self.shared += [(plan.twins[i], job) for job in plan.inserts if (i := job.row.job_id) in plan.twins]
         for job in seen:
             if job.known is None:
                 continue
@@ -188,6 +190,8 @@ class JobWriter:
         if sight.old["twin_source_id"] is None:
             (plan.back if known.unlisted else plan.went).append(stored_row(sight.old))
             plan.came.append(row)
+        else:
+            self.shared.append((sight.old["twin_source_id"], job._replace(row=row)))
         at = self._time(sight.at)
         tracked, key, version = (
             tracked_values(row, self._time),

@@ -1,0 +1,109 @@
+"""A source that was renamed, switched off or retired counts its jobs on: it is told what another one sees.
+
+Jobs are of 4 s at 0.10 a second; all counts are by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from etl.analytics.filters import Filter
+from etl.analytics.queries import run_report
+from etl.feed.delivery import deliver_to_one
+from etl.load.totals import recount_all
+from tests.reliability.test_strange_lists import List, jobs, reading
+from tests.support.reading_back import assert_equal, destination, held
+from tests.support.rig import Rig
+
+LATER = datetime(2027, 1, 1, tzinfo=UTC)
+OPEN: dict[str, Any] = {"status": "in_progress", "completed_at": None, "progress": 40}
+DONE: dict[str, Any] = {"model": "sora-2", "seconds": "4", "size": "1280x720"}
+
+
+@pytest.fixture
+def listed() -> List:
+    """20 jobs that are done, and 5 that are open."""
+    return List(jobs(0, 20, **DONE) + jobs(20, 25, **DONE | OPEN))
+
+
+@pytest.fixture
+def both(listed: List, url_by_turns: str) -> Iterator[tuple[Rig, Rig]]:
+    """Two sources of one gateway, by turns on each database."""
+    with reading(listed, url_by_turns, name="old") as old:
+        new = Rig(old.sim, old.url, name="new", read_timeout=5.0)
+        with new.app:
+            yield old, new
+
+
+def counted(rig: Rig) -> tuple[int, int, int, float]:
+    """Jobs, completed, unfinished and cost; twice the same, from totals and job by job."""
+    table = run_report(rig.app.engine, "totals", Filter(LATER))
+    row = dict(zip((column.name for column in table.columns), table.rows[0], strict=True))
+    found = row["jobs"], row["completed"], row["unfinished"], float(row["cost"])
+    with rig.app.engine.connect() as conn:
+        by_job = conn.exec_driver_sql("SELECT COUNT(*), SUM(cost) FROM job_facts").one()
+    assert (by_job[0], round(Decimal(str(by_job[1])), 6)) == (row["jobs"], row["cost"])
+    return found
+
+
+def finish(listed: List) -> None:
+    for job in listed.jobs[20:]:
+        job |= {"status": "completed", "completed_at": job["created_at"] + 30, "progress": 100}
+
+
+@pytest.mark.parametrize("when", ["before the first run", "after it"])
+def test_a_renamed_source_ends_what_was_open(both: tuple[Rig, Rig], listed: List, when: str) -> None:
+    old, new = both
+    old.ok()
+    assert counted(old) == (25, 20, 5, 8)
+    if when == "after it":
+        new.ok()
+        assert counted(new) == (25, 20, 5, 8)
+    finish(listed)
+    new.ok()
+    assert counted(new) == (25, 25, 0, 10)
+    versions = [row["version"] for row in new.rows("video_jobs", source_id=1)]
+    assert versions.count(2) == 5
+    prompts = {row["prompt"] for row in new.rows("video_jobs", source_id=1)}
+    assert len(prompts) > 1 and None not in prompts
+    recount_all(new.app.engine)
+    assert counted(new) == (25, 25, 0, 10)
+
+
+def test_the_one_that_counts_sees_it_too(both: tuple[Rig, Rig], listed: List) -> None:
+    """Whoever sees it first writes it; the other finds nothing new."""
+    old, new = both
+    old.ok()
+    new.ok()
+    finish(listed)
+    new.ok()
+    assert old.ok().counts.jobs_updated == 0
+    assert counted(old) == (25, 25, 0, 10)
+    for job in listed.jobs[20:]:
+        job["expires_at"] = job["created_at"] + 90
+    assert old.reconcile().counts.jobs_updated == 5
+    assert new.reconcile().counts.jobs_updated == 5
+    assert old.reconcile().counts.jobs_updated == 0
+    assert [row["version"] for row in old.rows("video_jobs", source_id=1)].count(3) == 5
+
+
+def test_a_lake_hears_of_it(both: tuple[Rig, Rig], listed: List, tmp_path: Path) -> None:
+    old, new = both
+    lake = destination("duckdb", tmp_path)
+    for rig in (old, new):
+        rig.ok()
+        assert deliver_to_one(rig.app.engine, lake).error is None
+    finish(listed)
+    new.ok()
+    assert deliver_to_one(new.app.engine, lake).error is None
+    assert_equal(new.app.engine, "duckdb", tmp_path)
+    counts = [
+        row["status"] for row in held("duckdb", tmp_path, "video_jobs") if row["twin_source_id"] is None
+    ]
+    assert counts == ["completed"] * 25
