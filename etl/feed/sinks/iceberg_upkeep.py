@@ -32,9 +32,9 @@ _LITTLE = 2 * 2**20
 #: Smaller files are joined; so many rows are held in memory for it.
 _SMALL, _ROWS = 256 * 1024, 200_000
 #: While a table is fed, no file is written anew that is larger than so many times the others together, nor
-#: more than this part of the table, unless that is tiny: else each joining would write most of a small lake
-#: again, and what it replaces lies beside that for `keep_replaced`.
-_LARGER, _PART, _TINY = 2, 4, 64 * 1024
+#: more than this part of the table, unless that is as little as a small file: else each joining would write
+#: most of a small lake again, and what it replaces lies beside that for `keep_replaced`.
+_LARGER, _PART = 2, 4
 _JOINED = "bifrost-etl.files"
 _VERSIONS, _MERGED = "write.metadata.previous-versions-max", "commit.manifest.min-count-to-merge"
 #: Each commit's file says all columns and comments: with nothing new, one before the last is enough.
@@ -132,7 +132,7 @@ def join_small_files(table: Table, changes: Transaction, *, all_of_them: bool) -
 
 def _oldest_to_join(table: Table, column: str, *, all_of_them: bool) -> int | None:
     """Where the range begins that holds as many of the newest small files as memory allows."""
-    most = math.inf if all_of_them else max(_TINY, _total(table, "total-files-size") // _PART)
+    most = math.inf if all_of_them else max(_SMALL, _total(table, "total-files-size") // _PART)
     larger = math.inf if all_of_them else _LARGER
     files = [(*_file_bounds(table, task.file, column), task.file) for task in table.scan().plan_files()]
     for since in sorted(low for low, _, file in files if file.file_size_in_bytes < _SMALL):
