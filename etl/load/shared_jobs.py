@@ -7,13 +7,18 @@ what they cost in no sum. Both rows are written in one commit, under both leases
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
 from etl.load import lookup
+from etl.load.unlisting import unlist_jobs
 from etl.load.upsert import JobWriter, Seen
 from etl.records import Counts, JobRow
-from etl.schema.tables import leases, video_jobs
+from etl.schema.tables import leases, sync_runs, video_jobs
+
+_ours, _theirs = video_jobs.c, video_jobs.alias("theirs").c
 
 
 def tell_counting_sources(conn: sa.Connection, run_id: int, shared: Sequence[tuple[int, Seen]]) -> None:
@@ -45,17 +50,31 @@ def _write_sights(conn: sa.Connection, source_id: int, run_id: int, jobs: Mappin
 def find_left_open(conn: sa.Connection, source_id: int) -> Iterator[tuple[int, Seen]]:
     """Jobs of a source that have ended, and are open in the source that counts them: they ended after that
     one was read last."""
-    ours, theirs = video_jobs.c, video_jobs.alias("theirs").c
-    query = sa.select(theirs.source_id.label("counts"), ours.last_changed_at, *_columns()).where(
-        ours.source_id == source_id,
-        ours.settled,
-        theirs.source_id == ours.twin_source_id,
-        theirs.job_id == ours.job_id,
-        sa.not_(theirs.settled),
-    )
+    columns = [_ours[name] for name in JobRow._fields]
+    query = _open_elsewhere(source_id, _ours.last_changed_at, *columns).where(_ours.settled)
     for counts, at, *row in conn.execute(query).all():
         yield counts, Seen(JobRow._make(row), 0, at, None)
 
 
-def _columns() -> list[sa.Column[object]]:
-    return [video_jobs.c[name] for name in JobRow._fields]
+def unlist_left_open(conn: sa.Connection, source_id: int, run_id: int, started_at: datetime) -> None:
+    """What an earlier scan of this source missed, and the source that counts it still believes to be listed
+    and open: if that one has not been read since, it never will say so itself."""
+    read_since = sa.exists().where(
+        sync_runs.c.source_id == _theirs.source_id, sync_runs.c.started_at > _ours.unlisted_at
+    )
+    query = _open_elsewhere(source_id, _ours.job_id, _ours.unlisted_reason, _ours.unlisted_at).where(
+        _ours.unlisted_at < started_at, _theirs.unlisted_at.is_(None), ~read_since
+    )
+    for counts, job_id, reason, at in conn.execute(query).all():
+        if _is_at_rest(conn, counts):
+            unlist_jobs(conn, counts, run_id, [(job_id, reason)], at)
+
+
+def _open_elsewhere(source_id: int, *columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
+    """These columns of a source's jobs that are open in the source that counts them; first, which that is."""
+    return sa.select(_theirs.source_id.label("counts"), *columns).where(
+        _ours.source_id == source_id,
+        _theirs.source_id == _ours.twin_source_id,
+        _theirs.job_id == _ours.job_id,
+        sa.not_(_theirs.settled),
+    )

@@ -17,6 +17,7 @@ from etl.analytics.filters import Filter
 from etl.analytics.queries import run_report
 from etl.feed.delivery import deliver_to_one
 from etl.load.totals import recount_all
+from harness.truth import Tables, kept
 from tests.reliability.test_strange_lists import List, jobs, reading
 from tests.support.reading_back import assert_equal, destination, held
 from tests.support.rig import Rig
@@ -107,3 +108,24 @@ def test_a_lake_hears_of_it(both: tuple[Rig, Rig], listed: List, tmp_path: Path)
         row["status"] for row in held("duckdb", tmp_path, "video_jobs") if row["twin_source_id"] is None
     ]
     assert counts == ["completed"] * 25
+
+
+@pytest.mark.parametrize("still_read", [False, True])
+def test_what_vanished_after_a_renaming_is_open_no_more(
+    both: tuple[Rig, Rig], listed: List, still_read: bool
+) -> None:
+    """At the second scan that misses it; unless the source that counts it was read in between, and saw it."""
+    old, new = both
+    old.ok()
+    new.ok()
+    gone = listed.jobs.pop(22)
+    assert new.reconcile().counts.jobs_unlisted == 1
+    assert counted(new) == (25, 20, 5, 8)
+    old.world.advance(3600)
+    if still_read:
+        listed.jobs.insert(22, gone)
+        old.ok()
+        listed.jobs.remove(gone)
+    assert new.reconcile().status == "ok"
+    assert counted(new) == (25, 20, 5 if still_read else 4, 8)
+    assert not kept(Tables(new.app.engine, "old"))
