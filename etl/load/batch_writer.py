@@ -71,8 +71,7 @@ class BatchWriter:
             job_details.write_details(conn, run.source_id, run.run_id, batch.details, run.clock())
         if batch.scan is not None:
             conclude_scan(conn, run.source_id, run.run_id, batch.scan, now.counts, run.clock())
-        if batch.complete and run.kind != "incremental":
-            twins.look_again(conn, run.source_id)
+        if batch.complete and run.kind != "incremental" and twins.look_again(conn, run.source_id):
             self._jobs.shared += shared_jobs.find_left_open(conn, run.source_id)
             shared_jobs.unlist_left_open(conn, run.source_id, run.run_id, run.started_at)
         shared_jobs.tell_counting_sources(conn, run.run_id, self._jobs.shared)

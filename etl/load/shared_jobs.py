@@ -74,6 +74,7 @@ def _open_elsewhere(source_id: int, *columns: sa.ColumnElement[Any]) -> sa.Selec
     """These columns of a source's jobs that are open in the source that counts them; first, which that is."""
     return sa.select(_theirs.source_id.label("counts"), *columns).where(
         _ours.source_id == source_id,
+        _ours.twin_source_id.is_not(None),
         _theirs.source_id == _ours.twin_source_id,
         _theirs.job_id == _ours.job_id,
         sa.not_(_theirs.settled),

@@ -52,9 +52,10 @@ def mark_twins(conn: sa.Connection, source_id: int, twins: dict[str, int]) -> No
         bulk.run_driver_sql(conn, query, parameters)
 
 
-def look_again(conn: sa.Connection, source_id: int) -> None:
+def look_again(conn: sa.Connection, source_id: int) -> bool:
     """Jobs that another source counts too are no longer counted twice: at the end of a first load, which does
-    not look while it goes on, and of a reconcile, for what an older version counted twice."""
+    not look while it goes on, and of a reconcile, for what an older version counted twice. False: the gateway
+    has no other source."""
     siblings, last = _sibling_sources(conn, source_id), ""
     if siblings:
         _take_turns(conn, source_id)
@@ -66,6 +67,7 @@ def look_again(conn: sa.Connection, source_id: int) -> None:
             totals.write(conn, source_id)
         mark_twins(conn, source_id, {row.job_id: row.twin for row in rows})
         last = rows[-1].job_id
+    return bool(siblings)
 
 
 def _doubled_jobs(source_id: int, siblings: Sequence[int], last: str) -> sa.Select[Any]:
