@@ -5,6 +5,7 @@ Both go to stderr, so that a command's output stays clean; both are told from se
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 import time
@@ -18,8 +19,11 @@ from etl.records import Counts, RunKind, RunResult
 from etl.words import count_noun
 
 if TYPE_CHECKING:
+    import rich.console
     import rich.progress
 
+#: How a gateway's error begins.
+_QUESTION = re.compile(r"^[A-Z]+ \S+ \(source .*?\): ")
 #: Seconds between two plain lines of one source, and the shortest wait worth a line.
 PLAIN_EVERY, WORTH_A_LINE = 10.0, 1.0
 
@@ -32,31 +36,30 @@ def show_progress(
     if not on_terminal(sys.stderr):
         yield Plain(redact)
         return
-    with _make_bars(keep) as bars:
+    with make_bars(keep) as bars:
         yield Moving(bars, redact, expected)
 
 
-def _make_bars(keep: bool) -> rich.progress.Progress:
+def make_bars(keep: bool, console: rich.console.Console | None = None) -> rich.progress.Progress:
     import rich.progress
     from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.table import Column
 
     return rich.progress.Progress(
         SpinnerColumn(finished_text="✓"),
         TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=20),
-        TextColumn(
-            "{task.fields[jobs]:>9,} jobs {task.fields[pages]:>6,} pages {task.fields[rate]:>7,.0f}/s"
-        ),
+        BarColumn(bar_width=10),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}", style="yellow", markup=False),
-        console=make_console(sys.stderr, wrap=True),
+        TextColumn("{task.fields[said]}", markup=False, table_column=Column(overflow="fold")),
+        console=console or make_console(sys.stderr, wrap=True),
         transient=not keep,
         redirect_stdout=False,
     )
 
 
 class Moving(Silent):
-    """One line per source, drawn by Rich. The length of a list is not known before its end."""
+    """One line per source, drawn by Rich: how far it has come, or what it waits for, in more lines where the
+    terminal is narrow. The length of a list is not known before its end."""
 
     def __init__(
         self, bars: rich.progress.Progress, redact: Callable[[str], str], expected: int | None = None
@@ -66,31 +69,32 @@ class Moving(Silent):
 
     def started(self, source: str, kind: RunKind) -> None:
         name = f"{source} ({kind})"
-        task = self._bars.add_task(name, total=self._expected, jobs=0, pages=0, rate=0.0, note="")
+        task = self._bars.add_task(name, total=self._expected, said="")
         self._tasks[source] = task, time.monotonic()
 
     def advanced(self, source: str, counts: Counts, seconds: float) -> None:
         task, began = self._tasks[source]
         rate = counts.jobs_seen / max(time.monotonic() - began, 0.001)
-        self._update(
-            task, completed=counts.jobs_seen, jobs=counts.jobs_seen, pages=counts.pages, rate=rate, note=""
-        )
+        said = f"{counts.jobs_seen:>9,} jobs {counts.pages:>6,} pages {rate:>7,.0f}/s"
+        self._update(task, completed=counts.jobs_seen, said=said)
 
     def reading(self, source: str, what: str, count: int) -> None:
         if source in self._tasks:
-            self._update(self._tasks[source][0], note=f"{_count_read(what, count)} read")
+            self._update(self._tasks[source][0], said=f"{_count_read(what, count)} read")
 
     def waiting(self, source: str, error: Exception, seconds: float) -> None:
         if source in self._tasks:
-            note = make_printable(self._redact(f"waiting {seconds:.0f}s: {error}"))
-            self._update(self._tasks[source][0], note=note)
+            why = _QUESTION.sub("", str(error))  # the line begins with the source
+            said = make_printable(self._redact(f"waiting {seconds:.0f}s: {why}"))
+            self._update(self._tasks[source][0], said=said)
 
     def finished(self, result: RunResult) -> None:
         if result.source in self._tasks:
             task, _ = self._tasks[result.source]
             if result.status == "ok":
                 self._update(task, total=result.counts.jobs_seen or 1, completed=result.counts.jobs_seen or 1)
-            self._update(task, note="" if result.status == "ok" else result.status)
+            else:
+                self._update(task, said=result.status)
 
     def _update(self, task: int, **fields: object) -> None:
         self._bars.update(task, **fields)  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -40,6 +41,15 @@ RETRY_WAITS = (0.05, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0)
 _LOOKED_UP = ("source_id", "job_id", "list_position", "settled", "unlisted_at", "suspect_run_id")
 
 
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """A commit under its mark: what the run knows if it was done, and whether it gave the lease back."""
+
+    mark: str
+    run: CommittedRun
+    ends: bool
+
+
 class Store:
     """One run's door to the database. `patience` is in seconds."""
 
@@ -64,6 +74,7 @@ class Store:
         self.committed = CommittedRun()
         self.gaps_before: frozenset[int] = frozenset()
         self.resumed = False  # an earlier run was cut off on its way
+        self._unheard: _Tried | None = None  # the last commit, until its answer has come
         self._untouched = False  # nothing is stored but what this run has seen once: ids are not looked up
         self._orphans = False  # history may have jobs that are not stored
 
@@ -139,17 +150,14 @@ class Store:
     def commit(self, batch: CommitBatch) -> None:
         """Make the batch durable, or raise and leave everything as it was (LeaseLost, StorageError)."""
         mark = secrets.token_hex(16)
-        tried: CommittedRun | None = None
 
         def once() -> CommittedRun:
-            nonlocal tried
             with storage_errors(), write_transaction(self.engine) as conn:
-                # A cut connection may have lost only the answer, not the commit.
-                if tried is not None and self._is_stored(conn, mark):
-                    return tried
-                tried = self.committed.copy()
-                self._apply_batch(conn, batch, tried, mark)
-                return tried
+                if self._hear_of_lost(conn) == mark:
+                    return self.committed
+                self._unheard = tried = _Tried(mark, self.committed.copy(), batch.end is not None)
+                self._apply_batch(conn, batch, tried.run, mark)
+                return tried.run
 
         fresh = self.kind == "first" and self.committed.run_id is None
         while True:
@@ -159,6 +167,7 @@ class Store:
             except DuplicateRow:  # all is rolled back
                 if not self._trust_less():
                     raise
+        self._unheard = None
         self.lease.committed(released=batch.end is not None)
         if fresh:
             self._gather_statistics()
@@ -183,10 +192,18 @@ class Store:
             with suppress(StorageError), storage_errors(), write_transaction(self.engine) as conn:
                 conn.exec_driver_sql(f"ANALYZE (SKIP_LOCKED) video_jobs ({', '.join(_LOOKED_UP)})")
 
-    def _is_stored(self, conn: sa.Connection, mark: str) -> bool:
-        """A commit that is still at work behind a cut connection holds the lease row: it is waited for."""
+    def _hear_of_lost(self, conn: sa.Connection) -> str | None:
+        """The mark of the last commit, if only its answer was lost: then the run has come that far. One that
+        is still at work behind a cut connection holds the lease row: it is waited for."""
+        tried = self._unheard
+        if tried is None:
+            return None
         self.lease.lock(conn)
-        return last_commit(conn, self.source_id) == mark
+        if last_commit(conn, self.source_id) != tried.mark:
+            return None
+        self.committed = tried.run
+        self.lease.committed(released=tried.ends)
+        return tried.mark
 
     def abandon(self, how: RunEnd) -> None:
         """After a last commit that was refused: say how the run ended, as far as it came; free the source.
@@ -194,6 +211,7 @@ class Store:
         Also of a run that never committed. Raises StorageError, and LeaseHeld when another process writes.
         """
         with write_transaction(self.engine) as conn:
+            self._hear_of_lost(conn)
             run_id, token, asked = self.committed.run_id, self.lease.token, 0
             if not self.lease.held:
                 if run_id is not None:
