@@ -40,7 +40,7 @@ _PARTS = {
 
 def failure_rate(d: Dialect) -> str:
     """Over rows that count jobs `completed` and `failed`; null where none ended."""
-    return d.rounded("SUM(failed) * 1.0 / NULLIF(SUM(completed) + SUM(failed), 0)", 4)
+    return d.share("SUM(failed)", "SUM(completed) + SUM(failed)")
 
 
 def sum_in_one_currency(d: Dialect, cost: str) -> str:

@@ -10,8 +10,13 @@ from etl.schema.table_columns import _make_table
 alerts = _make_table(
     "alerts",
     sa.Column("digest", sa.String(64), primary_key=True, comment="Digest of threshold and subject."),
-    sa.Column("threshold", sa.String(32), nullable=False, comment="Name of the setting: alerts.…"),
-    sa.Column("subject", Text, nullable=False, comment="The budget, model or currency that is over it."),
+    sa.Column(
+        "threshold",
+        sa.String(32),
+        nullable=False,
+        comment="Name of the setting below alerts:, or failed_runs.",
+    ),
+    sa.Column("subject", Text, nullable=False, comment="The budget, model, currency or source."),
     sa.Column("value", Double, nullable=False, comment="What it was when it was told."),
     sa.Column("limit_value", Double, nullable=False, comment="The threshold then."),
     sa.Column("raised_at", UtcDateTime, nullable=False, comment="When it was told, our clock (UTC)."),

@@ -57,7 +57,7 @@ def test_reports_of_an_empty_database_are_empty(engine, name):
 
 def test_totals_and_models(world):
     assert run_report(world, "totals", WEEK).rows == (
-        (10, 5, 2, 0, 2, 1, 0.2857, 28.0, Decimal("9.6"), None, 1),
+        (10, 5, 2, 0, 2, 1, 2 / 7, 28.0, Decimal("9.6"), None, 1),
     )
     found = columns(
         run_report(world, "models", WEEK), "model", "jobs", "completed", "failed", "cost", "uncosted_jobs"

@@ -217,6 +217,14 @@ class Dialect:
             f"ROUND(CAST({number} AS double), {digits})",
         )
 
+    def share(self, part: str, whole: str) -> str:
+        """A part of a whole, as a double with all its digits: whoever shows it rounds it, once."""
+        return self._pick(
+            f"{part} * 1.0 / NULLIF({whole}, 0)",
+            f"CAST({part} AS double precision) / NULLIF(CAST({whole} AS double precision), 0)",
+            f"CAST({part} AS double) / NULLIF({whole}, 0)",
+        )
+
     def whole(self, number: str) -> str:
         """An integer: PostgreSQL and MariaDB sum integers to decimals."""
         return self._pick(
