@@ -78,8 +78,9 @@ class RawPage:
     `unknown` holds envelope members that the contract does not name. `full` is set where only its length says
     whether more follows: how long a full page is, as the gateway may cap the limit. `account` is the
     gateway's key that answered, where a header names it. `apart`: the list's cursors have other names than
-    its items. `leads_to` is the cursor of what follows: the page's own end, whether or not anything does.
-    `cached`: a cache between the gateway and us answered.
+    its items. `again`: its first item is the job that it was asked behind; `longer`: it was asked for with
+    room for that job. `leads_to` is the cursor of what follows: the page's own end, whether or not anything
+    does. `cached`: a cache between the gateway and us answered.
     """
 
     request: PageRequest
@@ -98,6 +99,8 @@ class RawPage:
     full: int | None = None
     account: str | None = None
     apart: bool = False
+    again: bool = False
+    longer: bool = False
     leads_to: str | None = None
     cached: bool = False
 
@@ -107,24 +110,31 @@ class RawPage:
         return None if self.ends or self.leads_to is None else replace(self.request, after=self.leads_to)
 
     @property
+    def most(self) -> int:
+        """How many items were asked for."""
+        return self.request.limit + self.longer
+
+    @property
     def has_room(self) -> bool:
         """The page could have held more items."""
-        return len(self.items) < (self.full or self.request.limit)
+        return len(self.items) < (self.full or self.most)
 
     @property
     def heeds_limit(self) -> bool:
         """It holds no more items than were asked for. Where no limit is heeded, no page is a full one."""
-        return len(self.items) <= self.request.limit
+        return len(self.items) <= self.most
 
     @property
     def ends(self) -> bool:
         """The list ends here, says the page: the one stop rule (gateway.md, "Page").
 
-        No items, `has_more: false`, or, when has_more is absent or says nothing, a page that is not full.
+        No items, `has_more: false`, or, when has_more is absent or says nothing, a page that is not full, or
+        that shows nothing but the job that it was asked behind.
         """
         if not self.items or (self.has_more is False and self.full is None):
             return True
-        return self.has_more is not True and self.has_room
+        alone = self.again and len(self.items) == 1
+        return self.has_more is not True and (alone or self.has_room)
 
 
 class JobRow(NamedTuple):

@@ -24,6 +24,7 @@ from etl.extract.answers import make_page, read_envelope, read_object, require_l
 from etl.extract.cursors import Cursors
 from etl.extract.decode import Envelope
 from etl.extract.http import WHOLE, Reply, Transport
+from etl.extract.inclusive import Inclusive
 from etl.extract.logs import LogClient
 from etl.extract.rate_limit import RateLimit
 from etl.extract.reply_headers import answering_key, retry_after_seconds, sent_at
@@ -61,7 +62,7 @@ class GatewayClient:
     ) -> None:
         self.source, self._clock, self._redact = source, clock, redact
         self.requests = self.retries = 0
-        self.cursors = Cursors()
+        self.cursors, self.inclusive = Cursors(), Inclusive()
         self.key: str | None = None  # pins every request from now on, where the source pins none
         self._noticed = False
         self._lock = threading.Lock()
@@ -122,6 +123,19 @@ class GatewayClient:
 
     def page(self, request: PageRequest, *, attempts: int | None = None) -> RawPage:
         """One page of the list. Raises GatewayError; retriable failures only after their retries."""
+        return self.inclusive.follow(request, lambda asked: self._follow_cursor(asked, attempts))
+
+    def is_poison_itself(self, request: PageRequest) -> bool:
+        """The list is inclusive, and cannot show the very job that it is asked behind."""
+        if not self.inclusive.known or request.after is None:
+            return False
+        try:
+            self._follow_cursor(replace(request, limit=1), 1)
+        except GatewayError:
+            return True
+        return False
+
+    def _follow_cursor(self, request: PageRequest, attempts: int | None) -> RawPage:
         return self.cursors.follow(request.after, lambda after: self._ask_page(request, after, attempts))
 
     def _ask_page(self, request: PageRequest, after: str | None, attempts: int | None) -> RawPage:

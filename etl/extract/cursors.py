@@ -91,6 +91,8 @@ class Cursors:
         if found is None:
             return False
         ids = item_ids(page)
+        if ids and ids[0] == page.request.after and ids[0] not in found.ids[:1]:
+            return False  # it goes on, with the cursor's own job (`inclusive`)
         return not ids or ids[0] in found.ids or page.request.after in ids
 
 

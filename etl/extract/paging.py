@@ -32,6 +32,11 @@ def item_ids(page: RawPage) -> list[str]:
     return [found for found in map(_item_id, page.items) if found]
 
 
+def first_item_id(page: RawPage) -> str | None:
+    """The id of the page's first item, if it has one."""
+    return _item_id(page.items[0]) if page.items else None
+
+
 def _last_item(items: Sequence[bytes]) -> bytes:
     """The last item but for those that the page has shown before, byte by byte."""
     if items.index(items[-1]) == len(items) - 1:

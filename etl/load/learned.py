@@ -10,8 +10,9 @@ import msgspec
 class Learned(msgspec.Struct, frozen=True, omit_defaults=True):
     """`accounts`: the gateway's keys whose answers are of the account that this source mirrors.
     `other_accounts`: keys of other accounts that have answered.
-    `cursors_apart`: an item's id is no cursor, only `last_id` is. `window`: the list only shows its newest
-    page. `moves_by_id`: a job's status in the list moves only when the job is read by id.
+    `cursors_apart`: an item's id is no cursor, only `last_id` is. `inclusive`: a page begins with the job
+    that it was asked behind. `window`: the list only shows its newest page. `moves_by_id`: a job's status in
+    the list moves only when the job is read by id.
     `log_read`: when the gateway's log was last read to its end, unix seconds of the gateway's clock.
     `profile`: the kind of server that `profile: auto` turned out to be, where it is asked unlike Bifrost.
     `more_unsaid`: it says `has_more: false` whatever follows.
@@ -22,6 +23,7 @@ class Learned(msgspec.Struct, frozen=True, omit_defaults=True):
     accounts: tuple[str, ...] = ()
     other_accounts: tuple[str, ...] = ()
     cursors_apart: bool = False
+    inclusive: bool = False
     window: bool = False
     moves_by_id: bool = False
     log_read: int | None = None

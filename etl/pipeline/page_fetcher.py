@@ -53,8 +53,8 @@ class PageFetcher:
         raise _only_cached(request, on_the_way=rows.page.cached)
 
     def _page_that_leads_on(self, request: PageRequest, attempts: int | None) -> PageRows:
-        """A page on which nothing has an id, or whose end has no cursor, is asked for again, longer: nothing
-        could be asked behind it."""
+        """A page on which nothing has an id but the job that it was asked behind, or whose end has no cursor,
+        is asked for again, longer: nothing could be asked behind it."""
         rows, asked = self._own_page(request, attempts), request
         while rows.page.items and _is_nameless(rows.page) and not _is_last(rows) and asked.limit < MOST:
             self._distrust(rows)
@@ -132,7 +132,7 @@ class PageFetcher:
             return page
         with self._lock:
             self._longest = max(self._longest, len(page.items))
-            return replace(page, full=min(self._longest, page.request.limit))
+            return replace(page, full=min(self._longest, page.most))
 
 
 def _only_cached(request: PageRequest, *, on_the_way: bool) -> StalePage:
@@ -145,7 +145,8 @@ def _only_cached(request: PageRequest, *, on_the_way: bool) -> StalePage:
 
 def _is_nameless(page: RawPage) -> bool:
     """Where the list's cursors are none of its ids, only `last_id` leads on."""
-    return page.leads_to is None or (page.apart and page.last_id is None)
+    alone = page.again and page.leads_to == page.request.after and not page.ends
+    return page.leads_to is None or alone or (page.apart and page.last_id is None)
 
 
 def _is_last(rows: PageRows) -> bool:

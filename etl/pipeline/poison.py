@@ -159,12 +159,13 @@ def _next_known(run: Run, edge: str | None, error: GatewayError, *, above: bool)
 def _stands_behind(run: Run, job_id: str, edge: str | None, error: GatewayError, *, above: bool) -> bool:
     """Not for a job deleted meanwhile, nor for one that leads straight to `edge`: that one is the record."""
     towards: Order = "desc" if above or run.lists_newest_first else "asc"
+    request = PageRequest(job_id, towards, 1)
     try:
-        rows = ask(run, PageRequest(job_id, towards, 1), error)
+        rows = ask(run, request, error)
     except (DeadCursor, NotFound):
         return False
     except POISON:
-        return True
+        return not run.gateway.is_poison_itself(request)
     return {row.job_id for row in rows.jobs} != ({edge} if edge is not None else set())
 
 

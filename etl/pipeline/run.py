@@ -223,8 +223,9 @@ class Run:
         """Everything that the source lists is stored with the next commit."""
         self.batch.complete = True
         self.remember_accounts()
-        self.learn(cursors_apart=self.gateway.cursors.apart, profile=self.gateway.kind.found)
-        self.learn(more_unsaid=self.pages.more.is_constant)
+        gateway = self.gateway
+        self.learn(cursors_apart=gateway.cursors.apart, inclusive=gateway.inclusive.known)
+        self.learn(profile=gateway.kind.found, more_unsaid=self.pages.more.is_constant)
 
     def remember_accounts(self) -> None:
         """Whose jobs are stored is known to later runs. Until a walk was believed, it is not."""

@@ -68,6 +68,7 @@ def sync_source(
     run.accounts.recall(state.learned)
     gateway.cursors.apart = state.learned.cursors_apart
     run.pages.more.is_constant = state.learned.more_unsaid
+    gateway.inclusive.known = state.learned.inclusive
     gateway.kind.recall(state.learned.profile)
     run.accounts.accepts_doubt = accept_suspicious
     progress.started(source.name, store.kind)

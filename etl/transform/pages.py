@@ -29,7 +29,8 @@ def transform_page(page: RawPage, options: Options, *, source_provider: str | No
     """The rows of a page. Never raises for anything that the gateway sent.
 
     jobs + duplicates + rejects = items. A repeated job keeps its first place and its last content.
-    `source_provider` names the provider where neither job nor page does.
+    The job that the page was asked behind, shown again, is a duplicate of the page before. `source_provider`
+    names the provider where neither job nor page does.
     """
     context = PageContext(options, mask=options.mask if _echoes_secrets(page, options.mask) else None)
     if options.prompts != "store":
@@ -38,6 +39,8 @@ def transform_page(page: RawPage, options: Options, *, source_provider: str | No
     context.provider = facts.provider or source_provider
     rows, rejects = _make_rows(page.items, context)
     jobs = {row.job_id: row for row in rows}
+    if page.again and page.request.after is not None:
+        jobs.pop(page.request.after, None)
     return PageRows(
         page=page,
         jobs=tuple(jobs.values()),
