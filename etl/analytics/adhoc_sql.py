@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from etl.analytics.queries import Table
 from etl.analytics.read_only import forbid_writing_server, forbid_writing_sqlite
 from etl.analytics.sql_guard import require_only_reading_calls, require_question
+from etl.analytics.unknown_names import hint_of_unknown
 from etl.db.engine import storage_errors
 from etl.db.postgres import for_reading, is_pooled
 from etl.errors import StorageError
@@ -42,6 +43,7 @@ def run_statement(
             return _fetch_table(connection, engine.dialect.name, text, limit)
     except StorageError as exc:
         if time.monotonic() - started < timeout:
+            exc.hint = exc.hint or hint_of_unknown(str(exc))
             raise
         raise StorageError(
             f"the statement took longer than {timeout:g}s", hint="--timeout allows more"

@@ -96,7 +96,7 @@ def read_questions() -> list[Question]:
 
 def describe_relation(name: str) -> Table:
     """The names of all views and tables, or the columns of one. Raises ConfigError for an unknown one."""
-    found = dict(_all_relations())
+    found = dict(all_relations())
     if not name:
         rows = tuple((key, kind, comment) for key, (kind, comment, _) in found.items())
         return _text_table(("name", "kind", "what it holds"), rows)
@@ -112,14 +112,14 @@ def catalogue_markdown() -> str:
     parts += [f"### {q.title}\n\n```sql\n{q.sql};\n```\n" for q in asked]
     for kind, title in (("view", "Views"), ("table", "Tables")):
         parts.append(f"## {title}\n")
-        for name, (what, comment, columns) in _all_relations():
+        for name, (what, comment, columns) in all_relations():
             if what == kind:
                 rows = "\n".join(f"| `{column}` | {of} | {text} |" for column, of, text in columns)
                 parts.append(f"### {name}\n\n{comment}\n\n| column | type | |\n|---|---|---|\n{rows}\n")
     return "\n".join(parts)
 
 
-def _all_relations() -> Iterator[tuple[str, tuple[str, str, list[tuple[str, str, str]]]]]:
+def all_relations() -> Iterator[tuple[str, tuple[str, str, list[tuple[str, str, str]]]]]:
     for view in VIEWS:
         columns = [(c.name, str(c.kind), c.comment) for c in view.columns]
         yield view.name, ("view", view.comment, columns)

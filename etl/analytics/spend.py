@@ -8,8 +8,9 @@ made no job, or one that the log does not name, are counted beside jobs and neve
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 from etl.analytics.job_counts import FAILURE_RATE, failure_rate
 from etl.errors import ConfigError
@@ -50,6 +51,12 @@ SPANS = ("hour", "day", "week", "month")
 
 #: Who jobs belong to: the gateway's log tells.
 OWNERS = {name for name, column in BY.items() if column in DIMENSIONS}
+
+#: Said where jobs are added up by owners, no owner is known, and no log is read.
+NO_LOG_READ = (
+    "Who asked for a job stands in the gateway's log: `read_logs: true` of a source reads it "
+    "(docs/who-spent-what.md)"
+)
 
 #: A price of the book that is off by more than this share of the gateway's is named.
 OFF = 0.02
@@ -98,6 +105,14 @@ def split_dimensions(by: str) -> tuple[str, ...]:
     if len(set(names)) < len(names):
         raise ConfigError(f"--by {by} names the same thing twice", hint="name it once")
     return names
+
+
+def names_nobody(name: str, by: str, columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> bool:
+    """Whether the report is added up by owners, and has rows of which none has one."""
+    dimensions = split_dimensions(by) if by else ("team",) if name == "spend" else ()
+    owners = {BY[one] for one in dimensions if one in OWNERS}
+    places = [place for place, column in enumerate(columns) if column.name in owners]
+    return bool(rows and places) and not any(row[place] for row in rows for place in places)
 
 
 def spend_report(names: tuple[str, ...]) -> Callable[[Dialect, Scope], str]:

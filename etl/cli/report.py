@@ -122,6 +122,8 @@ def command(
         check_models(engine, chosen.models)
         tables = [_make_table(engine, each, chosen, loaded) for each in _chosen_reports(name)]
         document = _make_document(engine, name, chosen, tables)
+        if not any(source.reads_log for source in loaded.sources):
+            document = _with_owner_note(document, name or "", chosen.by)
         warn_of_prices(engine, loaded)
     write_document(document, format, output)
 
@@ -225,6 +227,18 @@ def _make_document(engine: Engine, name: str | None, chosen: Filter, tables: lis
     notes += _untimed_notes(engine, tables, chosen)
     title = "Summary" if len(tables) != 1 else tables[0].title
     return Document(title, tuple(tables), chosen.zone, chosen.since, chosen.until, chosen.now, tuple(notes))
+
+
+def _with_owner_note(document: Document, name: str, by: str) -> Document:
+    """No source reads the log: whoever asks for owners hears why there is none."""
+    from dataclasses import replace
+
+    from etl.analytics.spend import NO_LOG_READ, names_nobody
+
+    table = document.tables[0]
+    if not names_nobody(name, by, table.columns, table.rows):
+        return document
+    return replace(document, notes=(*document.notes, NO_LOG_READ))
 
 
 def _untimed_notes(engine: Engine, tables: list[Table], chosen: Filter) -> list[str]:

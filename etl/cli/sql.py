@@ -52,18 +52,17 @@ def command(
     with open_filled_database(loaded) as engine:
         _warn_of_rights(engine)
         if statement is not None:
-            _answer_statement(engine, statement, format, output, limit, timeout)
+            _answer(engine, statement, format, output, limit, timeout)
             return
         for text in _typed_statements() if sys.stdin.isatty() else _split_statements(sys.stdin):
             try:
-                if text.startswith("\\d"):
-                    _describe_relation(text)
-                else:
-                    _answer_statement(engine, text, format, output, limit, timeout)
+                _answer(engine, text, format, output, limit, timeout)
             except EtlError as exc:
                 if not sys.stdin.isatty():
                     raise
                 print_line(settings.redact(str(exc)), BAD, stream=sys.stderr)
+                if exc.hint:
+                    print_line(f"  {settings.redact(exc.hint)}", DIM, stream=sys.stderr)
 
 
 def _warn_of_rights(engine: Engine) -> None:
@@ -74,6 +73,13 @@ def _warn_of_rights(engine: Engine) -> None:
         print_line(
             f"this account may do more than read ({', '.join(rights)}); {HINT}", DIM, stream=sys.stderr
         )
+
+
+def _answer(engine: Engine, text: str, form: str, output: Path | None, limit: int, timeout: float) -> None:
+    if text.startswith("\\d"):
+        _describe_relation(text)
+    else:
+        _answer_statement(engine, text, form, output, limit, timeout)
 
 
 def _answer_statement(

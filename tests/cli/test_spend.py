@@ -81,3 +81,11 @@ def test_latency_says_how_many_jobs_it_leaves_out(configured: Command, tmp_path:
         assert "3 completed jobs have no time of completion, or one before their creation" in (
             configured(*asked, *more).out
         )
+
+
+def test_whoever_asks_for_owners_hears_where_they_stand(configured: Command) -> None:
+    """No log is read here; other questions get no such note."""
+    configured("sync")
+    assert "read_logs: true" in configured("report", "spend", "--since", "9999d").out
+    assert "read_logs: true" in configured("report", "cost", "--by", "model,team", "--since", "9999d").out
+    assert "read_logs" not in configured("report", "spend", "--by", "model", "--since", "9999d").out

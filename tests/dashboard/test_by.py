@@ -50,3 +50,9 @@ def test_owners_lead_to_no_list_that_holds_others_jobs(site: Site):
     page = site.get("/tables/totals?since=all&by=team").text.partition("<tbody>")[2]
     assert "/jobs" not in page.partition("</tbody>")[0]
     assert "until=" in site.get("/tables/totals?since=all&by=week").text.partition("<tbody>")[2]
+
+
+def test_spend_without_owners_says_where_they_stand(site: Site):
+    assert "read_logs: true" in site.get("/tables/spend?since=all").text
+    assert "read_logs: true" in site.get("/tables/cost?since=all&by=model,team").text
+    assert "read_logs" not in site.get("/tables/spend?since=all&by=model").text

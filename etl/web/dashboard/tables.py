@@ -13,7 +13,7 @@ from etl.analytics.budgets import budget_table, read_budgets
 from etl.analytics.grouped import GROUPED
 from etl.analytics.queries import Table
 from etl.analytics.remix_tree import read_tree
-from etl.analytics.spend import BY, split_dimensions
+from etl.analytics.spend import BY, NO_LOG_READ, names_nobody, split_dimensions
 from etl.errors import ConfigError
 from etl.web.dashboard.buckets import is_hourly
 from etl.web.dashboard.cells import make_grid
@@ -122,11 +122,18 @@ def table_values(call: Call, view: TableSpec, table: Table) -> dict[str, Any]:
     }
     return values | {
         "by": _by_links(call, view.name),
+        "no_log": NO_LOG_READ if _lacks_owners(call, view.name, table) else "",
         "cut": table.cut,
         "ranged": table.ranged,
         "grid": drawn,
         "file": _file_address(call, view),
     }
+
+
+def _lacks_owners(call: Call, name: str, table: Table) -> bool:
+    if any(source.reads_log for source in call.state.app().config.sources):
+        return False
+    return name in GROUPED and names_nobody(name, call.query.by, table.columns, table.rows)
 
 
 def _key_names(call: Call, name: str) -> tuple[str, ...]:
