@@ -97,6 +97,7 @@ class SourceStatus:
     gaps: tuple[CoverageGap, ...]
     retired_at: datetime | None = None
     retired_reason: str | None = None
+    accounts_unknown: bool = False  # the gateway names no key, and nobody has asked whether several answer
     moves_by_id: bool = False  # a job's status in the list moves only when the job is read by id
 
     @property
@@ -190,6 +191,7 @@ def _source_status(
         gaps=tuple(gaps),
         retired_at=row.retired_at,
         retired_reason=row.retired_reason,
+        accounts_unknown=not any(f'"{name}":' in (row.learned or "") for name in ("accounts", "several")),
         moves_by_id='"moves_by_id":true' in (row.learned or ""),
     )
 

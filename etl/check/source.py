@@ -175,7 +175,10 @@ class Probe:
                 return self._make_finding("account", False, said, _PIN)
         if not ids:
             return self._make_finding("account", None, "not checked: the list is empty")
-        said = f"{samples} answers to the same question came from one{self._answering_keys()}"
+        named = self._answering_keys()
+        said = f"{samples} answers to the same question came from one{named}"
+        if not (pinned or named or self._source.probe_accounts):
+            said += "; syncs do not ask (`probe_accounts: false`), so one that is added later goes unnoticed"
         return self._make_finding("account", True, said)
 
     def _answering_keys(self) -> str:

@@ -60,6 +60,7 @@ def show_statuses(
     for name in shown:
         _print_remarks(name, found.get(name), name in judged, name in stale)
         _say_standing(name, found.get(name), judged.get(name), config)
+        _say_accounts(name, found.get(name), config)
     if len(shown) < len(names):
         print_line(f"{len(names) - len(shown):,} more are not shown: --all", DIM)
 
@@ -77,6 +78,19 @@ def _say_standing(name: str, status: SourceStatus | None, standing: Standing | N
     moment = next_try_of(config, status)
     fresh = "still fresh; " if standing.state == "failing" else ""
     print_line(f"{name}: {fresh}a running service tries again about {moment_text(moment)} UTC", WARN)
+
+
+def _say_accounts(name: str, status: SourceStatus | None, config: Config) -> None:
+    """That nobody could notice a second account, where somebody has switched that off."""
+    source = next((source for source in config.sources if source.name == name), None)
+    if status is None or source is None or not status.accounts_unknown or not status.jobs:
+        return
+    if source.enabled and not (source.probe_accounts or source.key_name or source.key_id):
+        print_line(
+            f"{name}: the gateway does not say which key answers, and `probe_accounts` is off: if keys of"
+            " several accounts take turns, jobs may be missing unseen; pin it (`key_name`), or switch it on",
+            WARN,
+        )
 
 
 def _describe_completeness(status: SourceStatus, now: datetime) -> str:

@@ -163,7 +163,7 @@ class Source(Struct, frozen=True, kw_only=True):
     open_job_patience: Duration = 86400.0
     rereads_per_run: Annotated[int, Meta(ge=0)] = 20
     details: bool = False
-    probe_accounts: bool = False
+    probe_accounts: bool = True
     history_progress: bool = False
     prompts: Literal["store", "hash", "drop"] = "store"
     raw_payloads: Literal["drop", "store"] = "drop"

@@ -43,6 +43,7 @@ class Accounts:
         self.foreign: set[str] = set()
         self.accepts_doubt = False  # somebody said that it is right
         self.doubted = False  # perhaps another account did not know what was asked for
+        self._strange = set[str]()  # keys whose jobs nobody knows, and of whose account nothing can be said
         self._lock = threading.Lock()
 
     def recall(self, learned: Learned) -> None:
@@ -72,6 +73,7 @@ class Accounts:
                 self.own.append(key)
             elif same is None:
                 self.doubted = True
+                self._strange.update({key} if rows.jobs else ())
             else:
                 self.foreign.add(key)
             return bool(same)
@@ -120,9 +122,14 @@ class Accounts:
 
     def look_around(self) -> None:
         """Who else answers, by name? And do those that did still exist? Each costs a request; nearly always
-        there is nobody to ask for."""
+        there is nobody to ask for.
+
+        All that the own account lists is stored by now. A key that nothing can be said of, and whose newest
+        jobs are unknown each time, is another account's."""
         pinned = self._gateway.key
+        self._strange.clear()
         self._ask_the_others(self._gateway, PageRequest(None, "desc", LOOK))
+        self.foreign.update(self._strange.difference(self.own))
         self._gateway.key = pinned
 
     def _ask_the_others(self, gateway: GatewayClient, request: PageRequest) -> None:

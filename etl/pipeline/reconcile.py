@@ -15,6 +15,7 @@ from etl.pipeline.ending import Ending
 from etl.pipeline.poison import isolate_from_above
 from etl.pipeline.run import Run
 from etl.pipeline.segments import Segments
+from etl.pipeline.turns import look_for_turns
 from etl.pipeline.walk import Steering, handle_event, walk_list
 from etl.records import Order, PageRequest, PageRows
 from etl.words import count_noun
@@ -41,6 +42,8 @@ def reconcile(run: Run, *, accept_suspicious: bool = False) -> None:
         missing, aged = _lost(run, place, strange)
         if not accept_suspicious:
             _judge(run, listed, missing + unsaid, aged, unproved)
+            if any(_lost(run, place, [])):  # what one account lists says nothing of another one's jobs
+                look_for_turns(run)
         elif newest is not None and missing + aged >= listed:
             reason = "none of the jobs known as listed was listed any more, and that was accepted"
             run.open_gap(Gap(newest[1], None, newest[0], oldest, reason, accepted=True))

@@ -9,6 +9,7 @@ from datetime import timedelta
 from etl.errors import DeadCursor, Fatal, GarbledAnswer, GatewayError, NotFound, Unparseable
 from etl.load import Candidate, count_listed, reread_candidates
 from etl.pipeline.run import Run
+from etl.pipeline.turns import look_for_turns
 from etl.records import Order, PageRequest, PageRows
 
 #: Jobs of a page that should show one of them: some in between may be new to us.
@@ -41,8 +42,10 @@ def reread(run: Run) -> None:
         run.wanted.discard(job_id)
         by_id = by_id and _read_by_id(run, job_id)
         if not by_id and not _read_in_list(run, job_id):
-            return
+            break
         run.batch.reread.append(job_id)
+    if run.batch.gone and run.state.learned.several is None:
+        look_for_turns(run)  # another account's 404 says nothing
 
 
 def _stuck(run: Run, candidates: Sequence[Candidate]) -> list[str]:
@@ -59,7 +62,7 @@ def _read_by_id(run: Run, job_id: str) -> bool:
     except NotFound as error:
         if not error.json_body:
             return False  # a web server's 404
-        if list_denies(run, job_id):
+        if list_denies(run, job_id) and not run.by_id_lies:
             run.batch.gone.append(job_id)
     except (Fatal, GarbledAnswer):
         return False  # barred, or a web page
@@ -117,6 +120,7 @@ def list_denies(run: Run, job_id: str) -> bool:
             return False
         if job_id in [row.job_id for row in rows.jobs]:
             _take_from_page(run, job_id, rows)
+            _disbelieve(run)
             return False
         known = run.store.known([row.job_id for row in rows.jobs])
         places = [sign * each.list_position for each in known.values() if not each.unlisted]
@@ -125,6 +129,14 @@ def list_denies(run: Run, job_id: str) -> bool:
             bool(run.accounts.own) or _is_whole(run, [*places, sign * job.list_position], sign)
         )
     return False
+
+
+def _disbelieve(run: Run) -> None:
+    """The list shows a job that is not there by id: where nobody says which account answers, no other 404 of
+    this run counts."""
+    if not run.accounts.own:
+        run.by_id_lies = True
+        run.batch.gone.clear()
 
 
 def _passes(places: list[int], start: int | None, place: int, *, ends: bool) -> bool:

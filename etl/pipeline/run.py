@@ -55,6 +55,7 @@ class Run:
         self.accept_suspicious = False
         self.met_known = True  # False: a walk to the list's end met nothing that was known
         self.met_refusal = False  # a cursor was refused: its job is gone, or another account answered
+        self.by_id_lies = False  # a job that the list shows was not found by id
         self.looked = False  # whether several accounts take turns was asked
         self.narrowing = Budget()
         self.shown: set[str] = set()  # jobs this run has seen on pages; kept for incremental runs only

@@ -31,7 +31,7 @@ from etl.pipeline.incremental import tick
 from etl.pipeline.reconcile import reconcile
 from etl.pipeline.reread import reread
 from etl.pipeline.run import Run, Stopped, how_it_ended, is_unexpected
-from etl.pipeline.turns import look_for_turns, refuse_turns
+from etl.pipeline.turns import look_for_turns, refuse_turns, refuse_turns_at_last
 from etl.pipeline.window import found_window, is_window, read_window
 from etl.records import RunResult
 
@@ -125,6 +125,9 @@ def _walk(run: Run, *, accept_suspicious: bool) -> None:
         reread(run)
     if run.met_refusal:
         look_for_turns(run)
+    refuse_turns_at_last(run)
+    if run.accounts.doubted and not run.accounts.foreign:
+        run.flush()  # what is stored tells whether another key's jobs are this account's
     run.accounts.look_around()
     run.complete()
     read_ended_jobs(run)

@@ -26,8 +26,19 @@ def refuse_turns(run: Run) -> None:
     """While several accounts answered in one of the last runs; where `probe_accounts` says so before each run
     that reads everything, too, and once of a source that was never looked at so. Raises AnotherAccount."""
     several, full = run.state.learned.several, run.store.kind != "incremental"
-    if several or (run.source.probe_accounts and (full or several is None)):
+    never = several is None and run.state.frontier_id is not None
+    if several or (run.source.probe_accounts and (full or never)):
         look_for_turns(run)
+
+
+def refuse_turns_at_last(run: Run) -> None:
+    """At the end of a run, while it is not known who answers: a list that was empty when it was looked at
+    tells nothing, its first jobs do. Raises AnotherAccount, SuspiciousScan."""
+    if not run.source.probe_accounts or run.state.learned.several is not None:
+        return
+    if run.pending or run.store.committed.counts.jobs_seen:
+        run.looked = False
+    look_for_turns(run)
 
 
 def look_for_turns(run: Run) -> None:
@@ -47,15 +58,19 @@ def look_for_turns(run: Run) -> None:
 
 
 def _count_accounts(run: Run) -> int:
-    """1, or 2 where several answer one question; 0 where that cannot be told.
+    """1, or 2 where several answer one question; 0 where that cannot be told, as of an empty list.
 
-    Raises SuspiciousScan where the list is empty at times, which may be an account without jobs, or a hiccup;
-    and what other answers met where all that could be read were empty: that is no empty list."""
+    Raises SuspiciousScan where the list is empty at times, or cannot be read at times, which may be another
+    account, or a hiccup; and what other answers met where all that could be read were empty: that is no empty
+    list."""
     seen, kinds, norm = list[int](), list[set[str]](), 0
     failure: GatewayError | None = None
+    reads: list[int] | None = None  # of the oldest page, once it is asked for: whether it can be read
     for rows in _answers(run):
         if isinstance(rows, GatewayError):
             failure = rows
+            if isinstance(rows, Unparseable):
+                reads = [] if reads is None else [*reads, 0]
             continue
         if rows.facts.account is not None and rows.jobs:
             run.accounts.accept(rows)  # whoever answers says so; an empty list is nobody's
@@ -64,20 +79,24 @@ def _count_accounts(run: Run) -> int:
         norm = norm or way
         if rows.stale or way * norm < 0:
             continue  # from the cache, or the list's other end
+        if reads is not None:
+            reads.append(1)
+            if _take_turns(reads) and reads.count(0) > 1:
+                raise _unreadable_at_times()
         seen.append(_sort_in({row.job_id for row in rows.jobs}, kinds))
         if _take_turns([kind for kind in seen if kinds[kind]]):
             return 2
         if _take_turns(seen) and sum(not kinds[kind] for kind in seen) > 1:
             raise _empty_at_times()
         if len(seen) >= AGREED and len(kinds) == 1 and (kinds[0] or failure is None):
-            return 1
+            return int(bool(kinds[0]))  # an empty list may be that of both
     if failure is not None and kinds == [set()]:
         raise failure
     return 0
 
 
 def _answers(run: Run) -> Iterator[PageRows | GatewayError]:
-    """So many at most, and what came instead of others."""
+    """So many at most, and what came instead of others. What a run cannot go on with is raised."""
     order: Order = "desc"
     for _ in range(MOST):
         try:
@@ -87,8 +106,6 @@ def _answers(run: Run) -> Iterator[PageRows | GatewayError]:
             yield error
         except Retriable as error:
             yield error
-        except GatewayError:
-            return  # the run itself meets it
 
 
 def _sort_in(ids: set[str], kinds: list[set[str]]) -> int:
@@ -104,6 +121,15 @@ def _sort_in(ids: set[str], kinds: list[set[str]]) -> int:
 def _take_turns(seen: list[int]) -> bool:
     """One kind came again after another one: the list was not replaced."""
     return sum(a != b for a, b in pairwise(seen)) > 1
+
+
+def _unreadable_at_times() -> SuspiciousScan:
+    return SuspiciousScan(
+        "the oldest page, asked a few times in a row, could be read at times and not at others; nothing was"
+        " read",
+        hint="it may pass; if not, several keys answer, each of another account: pin this source with"
+        " `key_name:` (sent as x-bf-api-key)",
+    )
 
 
 def _empty_at_times() -> SuspiciousScan:

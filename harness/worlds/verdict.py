@@ -107,13 +107,20 @@ def _no_false_unlist(played: Played, told: Told, stored: Stored) -> Iterator[str
         return
     if any(HARMFUL - {"moved", "other_account"} & set(sent.lies) for sent in played.gateway.log):
         return
+    may_miss = not character.alternates or character.ties == "moving" or _nobody_asks(played.world)
     for job in steady_jobs(played.gateway, told):
         row = stored.jobs.get(played.gateway.id_of(job))
         if row is not None and row["unlisted_at"] is not None and job.gone is None:
             yield f"false unlist: {row['job_id']} ({row['unlisted_reason']}) was listed all the time"
         blind = row is None and job.odd is None and not is_covered(played.gateway, job, stored)
-        if blind and character.alternates:
+        if blind and not may_miss:
             yield f"blind: {job.name} is not stored, two accounts answer, and the {told.kind} was ok"
+
+
+def _nobody_asks(world: World) -> bool:
+    """No answer names its account, and a person has switched off that syncs ask: `status` and `check` say
+    that jobs may then be missing."""
+    return not world.settings.probe and world.character.dialect != "bifrost2"
 
 
 def is_full(played: Played, told: Told) -> bool:

@@ -24,7 +24,8 @@ class Site:
         fast = {"max_backoff": 0.0, "max_attempts": 2, "retry_after_cap": 0.0, "passthrough": "never"}
         key = {} if "username" in settings else {"api_key": Secret("canary-5512-aa71-key")}
         own = {"name": "main", "provider": gateway.provider, "base_url": gateway.base_url}
-        self.source = Source(**{**own, **key, **fast, **settings})
+        unasked = {"probe_accounts": False}  # requests are counted
+        self.source = Source(**{**own, **key, **fast, **unasked, **settings})
         self.config = Config(
             sources=(self.source,), database=DatabaseConfig(url=SecretUrl(url)), lease=LeaseConfig(seconds=60)
         )

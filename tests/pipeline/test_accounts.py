@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from etl.errors import AnotherAccount, Forbidden
+from etl.extract import GatewayClient
+from etl.records import RawPage
 from etl.simulator import World
 from etl.simulator.faults import make_fault
 from etl.simulator.world import Listing
@@ -178,3 +181,19 @@ def test_keys_of_one_account_that_were_taken_for_two(migrated_url: str) -> None:
         assert set(r.listed()) == {job["id"] for job in world.expected()}
         known = json.loads(r.rows("sync_state")[0]["learned"])
         assert set(known["accounts"]) == {"key-1", "key-2"} and "other_accounts" not in known
+
+
+def test_a_key_whose_jobs_cannot_be_read_by_id_is_not_passed_over(
+    migrated_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing proves that the other key is of another account; but none of its newest jobs is stored."""
+
+    def barred(*_: Any, **__: Any) -> RawPage:
+        raise Forbidden("videos cannot be retrieved with this key", status=403)
+
+    monkeypatch.setattr(GatewayClient, "job", barred)
+    world = World(seed=84, jobs=300, rate=0, accounts=2, version="2.0")
+    with rig(world, migrated_url, settings={"page_size": 20}) as r:
+        result = r.sync()
+        assert isinstance(result.error, AnotherAccount), result
+        assert "key_name" in (result.error.hint or "")

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from etl.analytics.status import read_status
 from etl.errors import AnotherAccount, SuspiciousScan
 from tests.logs.site import Site, site
 from tests.support.foreign_gateway import Answer, ForeignGateway
@@ -171,3 +172,43 @@ def test_an_older_database_is_asked_once(migrated_url: str) -> None:
         asked = len(made.asked)
         s.ok()
         assert len(made.asked) - asked == 1
+
+
+def test_two_empty_lists_are_no_one_account(migrated_url: str) -> None:
+    """Jobs come when nobody looks any more; the first run that sees some looks again."""
+    made = shared(a=0, b=0)
+    made.whose = itertools.cycle("ab")
+    with site(made, migrated_url, probe_accounts=True) as s:
+        s.sync()
+        made.grow("a", 5)
+        made.grow("b", 5)
+        assert s.sync().status == "failed"
+        assert "several" not in learned(s) or learned(s)["several"]
+
+
+def test_a_list_that_cannot_be_read_at_times_is_not_one_account(migrated_url: str) -> None:
+    """The second account's list holds a record that its gateway cannot decode, at either end."""
+    made = shared()
+    made.whose = itertools.cycle("ba")
+    answer = made.answer
+
+    def answered(path: str, query: dict[str, str], authorization: str) -> Answer:
+        status, body = answer(path, query, authorization)
+        if "b0" in json.dumps(body):
+            return 500, {"error": {"message": "failed to unmarshal response from provider API"}}
+        return status, body
+
+    made.answer = answered  # type: ignore[method-assign]
+    with site(made, migrated_url, probe_accounts=True) as s:
+        assert isinstance(s.sync().error, SuspiciousScan)
+        assert not s.rows("video_jobs")
+
+
+def test_status_knows_whether_anybody_was_asked(migrated_url: str) -> None:
+    made = shared(b=0)
+    with site(made, migrated_url, probe_accounts=False) as s:
+        s.ok()
+        assert read_status(s.app.engine, s.clock())[0].accounts_unknown
+    with site(made, migrated_url, probe_accounts=True) as s:
+        s.ok()
+        assert not read_status(s.app.engine, s.clock())[0].accounts_unknown

@@ -26,6 +26,7 @@ class Mirror:
     def __init__(self, replay: Replay, base_url: str, url: str, **settings: Any) -> None:
         self.replay = replay
         given = {"name": "recorded", "base_url": base_url, "max_attempts": 2, "max_backoff": 0.0}
+        given["probe_accounts"] = False  # nobody had asked that
         self.source = Source(**{**given, **replay.head["source"], **settings})
         config = Config(sources=(self.source,), database=DatabaseConfig(url=SecretUrl(url)))
         recorded = datetime.fromisoformat(replay.head["recorded_at"]).astimezone(UTC)

@@ -27,7 +27,8 @@ class Rig:
         self.sim, self.world, self.url = sim, sim.world, url
         defaults = {"name": "main", "provider": sim.world.provider, "api_key": Secret(TOKEN)}
         fast = {"max_backoff": 0.0, "max_attempts": 3, "retry_after_cap": 0.0, "passthrough": "never"}
-        values = {**defaults, **fast, "base_url": sim.base_url, **settings}
+        unasked = {"probe_accounts": False}  # one account answers, and requests are counted
+        values = {**defaults, **fast, **unasked, "base_url": sim.base_url, **settings}
         self.source = Source(**values)
         self.config = Config(
             sources=(self.source,), database=DatabaseConfig(url=SecretUrl(url)), lease=LeaseConfig(seconds=60)
