@@ -159,6 +159,7 @@ class BothEnds:
         if self._restarts == RESTARTS:
             raise error
         self._restarts, self.old = self._restarts + 1, None
+        self.run.flush()  # what the lane passed is stored before the lane moves
         self._open_old()
         self._read_old(None)
 
