@@ -18,6 +18,7 @@ from pathlib import Path
 
 from etl.log import Redactor, set_up_logging
 from harness import report
+from harness.nth.chores import CHORES, ChoreBench
 from harness.nth.scenarios import SCENARIOS
 from harness.nth.trial import Bench
 from harness.stores import FAMILIES, server, store
@@ -43,8 +44,9 @@ class Tally:
 def play(family: str, options: argparse.Namespace) -> Tally:
     """Every chosen scenario on one database."""
     tally, began = Tally(family), time.monotonic()
-    with bench(family) as made:
-        for name in options.scenario or SCENARIOS:
+    with benches(family) as (runs, chores):
+        for name in options.scenario or (*SCENARIOS, *CHORES):
+            made: Bench | ChoreBench = chores if name in CHORES else runs
             tally.scenarios += 1
             _play_one(made, name, options, tally, began)
             tally.seconds = round(time.monotonic() - began, 1)
@@ -54,7 +56,7 @@ def play(family: str, options: argparse.Namespace) -> Tally:
 
 
 @contextmanager
-def bench(family: str) -> Iterator[Bench]:
+def benches(family: str) -> Iterator[tuple[Bench, ChoreBench]]:
     with (
         report.folder(None, "nth", fast=True) as folder,
         server(family) as running,
@@ -62,13 +64,15 @@ def bench(family: str) -> Iterator[Bench]:
     ):
         bench = Bench(made.url)
         try:
-            yield bench
+            yield bench, ChoreBench(made, folder)
         finally:
             bench.close()
 
 
-def _play_one(made: Bench, name: str, options: argparse.Namespace, tally: Tally, began: float) -> None:
-    made.take(SCENARIOS[name]())
+def _play_one(
+    made: Bench | ChoreBench, name: str, options: argparse.Namespace, tally: Tally, began: float
+) -> None:
+    made.take(name)
     tally.findings += [f"{name}: undisturbed: {text}" for text in made.reference.findings]
     tally.calls += len(made.reference.calls)
     for number, (at, how) in enumerate(made.ways()):
@@ -105,7 +109,9 @@ def _parser() -> argparse.ArgumentParser:
     cli = argparse.ArgumentParser(prog="python -m harness.nth", description=__doc__)
     cli.formatter_class = argparse.RawDescriptionHelpFormatter
     cli.add_argument("--database", choices=(*FAMILIES, "all"), default="sqlite")
-    cli.add_argument("--scenario", action="append", choices=list(SCENARIOS), help="all, when none is named")
+    cli.add_argument(
+        "--scenario", action="append", choices=[*SCENARIOS, *CHORES], help="all, when none is named"
+    )
     cli.add_argument("--every", type=int, default=1, metavar="N", help="each N-th way only (%(default)s)")
     cli.add_argument("--offset", type=int, default=0, metavar="K", help="begin with another one of those")
     cli.add_argument("--at", type=int, help="this call only, from 0")

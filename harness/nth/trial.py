@@ -7,34 +7,16 @@ import os
 import random
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 
 from etl.db.engine import make_engine
 from etl.schema import migrate
 from harness.nth.calls import DATABASE, HTTP, KILLED, Calls, numbered
 from harness.nth.facts import Facts, differences, facts, left_over
-from harness.nth.scenarios import AT, Scenario
+from harness.nth.outcome import Outcome, Reference
+from harness.nth.scenarios import AT, SCENARIOS, Scenario
 from harness.worlds.gateway import Gateway
 from harness.worlds.product import LEASE, Fate, Process, replaced
 from harness.worlds.stored import state_of
-
-
-@dataclass
-class Outcome:
-    """`status`: how the disturbed run ended, or killed."""
-
-    status: str
-    findings: list[str]
-
-
-@dataclass
-class Reference:
-    """The undisturbed run: its calls, the facts after it and one more run, and how both ended."""
-
-    calls: list[str] = field(default_factory=list)
-    facts: Facts = field(default_factory=dict)
-    statuses: tuple[str, str] = ("", "")
-    findings: list[str] = field(default_factory=list)
 
 
 class Bench:
@@ -52,8 +34,8 @@ class Bench:
         self._stack.close()
         self.engine.dispose()
 
-    def take(self, scenario: Scenario) -> None:
-        self.scenario, self.reference = scenario, Reference()
+    def take(self, name: str) -> None:
+        self.scenario, self.reference = SCENARIOS[name](), Reference()
         outcome = self._told(self.reference, -1, "")
         self.reference.findings += outcome.findings
 

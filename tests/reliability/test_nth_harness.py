@@ -26,7 +26,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 @pytest.mark.parametrize("name", SCENARIOS)
 @pytest.mark.slow
 def test_one_call_fails_and_the_next_run_sets_it_right(bench: Bench, name: str) -> None:
-    bench.take(SCENARIOS[name]())
+    bench.take(name)
     assert bench.reference.findings == []
     first = sum(map(ord, name)) % EVERY
     found = {way: bench.trial(*way).findings for way in list(bench.ways())[first::EVERY]}
@@ -38,7 +38,7 @@ def test_one_call_fails_and_the_next_run_sets_it_right(bench: Bench, name: str) 
 
 @pytest.mark.parametrize("name", list(SCENARIOS)[:1])
 def test_a_way_strikes_exactly_once(bench: Bench, name: str) -> None:
-    bench.take(SCENARIOS[name]())
+    bench.take(name)
     calls = bench.reference.calls
     assert {"http", "database"} == set(calls) and len(calls) > 20
     assert bench.trial(len(calls) + 50, "busy").status == "ok"  # nothing is there to be struck
@@ -49,7 +49,7 @@ def test_a_way_strikes_exactly_once(bench: Bench, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["reconcile, refused", "reconcile, accepted"])
 def test_what_a_killed_scan_stored_is_no_ground_to_judge_the_next_one_by(bench: Bench, name: str) -> None:
-    bench.take(SCENARIOS[name]())
+    bench.take(name)
     calls = len(bench.reference.calls)
     for at in (calls // 2, calls * 3 // 4):
         assert bench.trial(at, "kill").findings == []
@@ -65,7 +65,7 @@ def test_what_a_killed_scan_stored_is_no_ground_to_judge_the_next_one_by(bench: 
     ],
 )
 def test_damage_is_noticed(bench: Bench, monkeypatch: pytest.MonkeyPatch, damage: str, said: str) -> None:
-    bench.take(SCENARIOS["tick, nothing new"]())
+    bench.take("tick, nothing new")
     status = Bench._status
     runs: list[str] = []
 
