@@ -7,8 +7,10 @@ from collections.abc import Iterator
 import pytest
 import sqlalchemy as sa
 
+from harness.nth.chores import CHORES, ChoreBench
 from harness.nth.scenarios import SCENARIOS
 from harness.nth.trial import Bench
+from harness.stores import store
 
 #: Each so many pairs of call and way.
 EVERY = 67
@@ -34,6 +36,32 @@ def test_one_call_fails_and_the_next_run_sets_it_right(bench: Bench, name: str) 
     if wrong and name in KNOWN:
         pytest.xfail(f"{KNOWN[name]}: {wrong}")
     assert wrong == {}
+
+
+@pytest.fixture(scope="module")
+def chores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChoreBench]:
+    folder = tmp_path_factory.mktemp("chores")
+    with store("sqlite", None, folder, "nth") as made:
+        yield ChoreBench(made, folder)
+
+
+@pytest.mark.parametrize("name", CHORES)
+@pytest.mark.slow
+def test_a_chore_that_one_statement_fails_is_done_by_the_next_attempt(chores: ChoreBench, name: str) -> None:
+    chores.take(name)
+    assert chores.reference.findings == [] and len(chores.reference.calls) > 20
+    ways = list(chores.ways())
+    found = {way: chores.trial(*way) for way in ways[len(name) :: len(ways) // 4 - 1]}
+    assert {way: told.findings for way, told in found.items() if told.findings} == {}
+    assert "ok" not in {told.status for told in found.values()}
+
+
+@pytest.mark.slow
+def test_a_chore_that_ends_otherwise_is_noticed(chores: ChoreBench) -> None:
+    chores.take("prune")
+    chores.reference.facts["video_jobs"].pop()
+    assert "too many" in chores.trial(3, "kill").findings[0]
+    assert chores.trial(len(chores.reference.calls) + 9, "busy").status == "ok"
 
 
 @pytest.mark.parametrize("name", list(SCENARIOS)[:1])
