@@ -97,6 +97,14 @@ def forget_suspects(conn: sa.Connection, source_id: int, run_id: int) -> None:
     )
 
 
+def suspects_at_new_end(conn: sa.Connection, source_id: int, run_id: int) -> list[str]:
+    """Jobs that this run did not see and that stand above all that it did, the newest first."""
+    seen = (_job.source_id == source_id, _job.unlisted_at.is_(None), _job.suspect_run_id.is_(None))
+    top = sa.select(sa.func.max(_job.list_position)).where(*seen, is_placed()).scalar_subquery()
+    above = sa.select(_job.job_id).where(*suspect_conditions(source_id, run_id), _job.list_position > top)
+    return list(conn.scalars(above.order_by(_job.list_position.desc())))
+
+
 @dataclass(frozen=True, slots=True)
 class Boundary:
     """A known, listed job between two segments of a scan; `created_at` is the gateway's (UTC)."""

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from etl.errors import EtlError, GatewayError, SuspiciousScan
 from etl.load import Gap, Scan, newest_known, unlisting
-from etl.pipeline import known_gaps, order, second_look
+from etl.pipeline import known_gaps, new_end, order, second_look
 from etl.pipeline.ending import Ending
 from etl.pipeline.poison import isolate_from_above
 from etl.pipeline.run import Run
@@ -39,6 +39,8 @@ def reconcile(run: Run, *, accept_suspicious: bool = False) -> None:
         oldest, unproved = _newest_first(run) if downwards else _segments(run, listed)
         run.flush()
         place, unsaid = second_look.look_again(run, _oldest_place(run, oldest))
+        if not accept_suspicious:
+            unsaid += new_end.trust_new_end(run)
         missing, aged = _lost(run, place, strange)
         if not accept_suspicious:
             _judge(run, listed, missing + unsaid, aged, unproved)
