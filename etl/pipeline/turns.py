@@ -98,11 +98,15 @@ def _count_accounts(run: Run) -> int:
 def _answers(run: Run) -> Iterator[PageRows | GatewayError]:
     """So many at most, and what came instead of others. What a run cannot go on with is raised."""
     order: Order = "desc"
+    limit = LOOK
     for _ in range(MOST):
         try:
-            yield run.pages.peek(PageRequest(None, order, LOOK))
+            yield run.pages.peek(PageRequest(None, order, limit))
         except Unparseable as error:
-            order = "asc"  # the newest jobs cannot be read: the oldest ones tell as well
+            limit = 1 if order == "asc" else LOOK
+            order = (
+                "asc"  # the newest jobs cannot be read: the oldest ones tell as well, or the first of them
+            )
             yield error
         except Retriable as error:
             yield error

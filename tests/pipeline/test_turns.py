@@ -212,3 +212,20 @@ def test_status_knows_whether_anybody_was_asked(migrated_url: str) -> None:
     with site(made, migrated_url, probe_accounts=True) as s:
         s.ok()
         assert not read_status(s.app.engine, s.clock())[0].accounts_unknown
+
+
+def test_records_that_cannot_be_read_at_either_end_are_looked_at_once(migrated_url: str) -> None:
+    made = shared(b=0)
+    ids = sorted(made.jobs)
+    unreadable, answer = {ids[1], ids[-1]}, made.answer
+
+    def answered(path: str, query: dict[str, str], authorization: str) -> Answer:
+        status, body = answer(path, query, authorization)
+        if any(job_id in json.dumps(body) for job_id in unreadable):
+            return 500, {"error": {"message": "failed to unmarshal response from provider API"}}
+        return status, body
+
+    made.answer = answered  # type: ignore[method-assign]
+    with site(made, migrated_url, probe_accounts=True) as s:
+        s.sync()
+        assert learned(s) == {"several": 0}
