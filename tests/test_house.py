@@ -9,11 +9,12 @@ import sys
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from tests.support.import_graph import Graph, circles, import_graph, module_files
+from tests.support.import_graph import Graph, circles, import_graph, module_files, parsed
 
 ROOT = Path(__file__).parents[1]
 
@@ -68,7 +69,12 @@ HEAVY = {
 CUSTOMARY = {"sa", "pa", "pq", "pc", "pafs", "ds", "st"}
 
 FILES = module_files(ROOT, ("etl", "migrations"))
-GRAPH = import_graph(FILES)
+
+
+@cache
+def graph() -> Graph:
+    """Made when first asked for: every process of a test run collects this file."""
+    return import_graph(FILES)
 
 
 def room_of(module: str) -> str:
@@ -95,9 +101,9 @@ def down(module: str, target: str) -> bool:
     return FLOORS[here] > FLOORS[there]
 
 
-def foreign(source: str) -> set[str]:
-    """The libraries that a source imports, inside functions too."""
-    nodes = list(ast.walk(ast.parse(source)))
+def foreign(tree: ast.Module) -> set[str]:
+    """The libraries that a file imports, inside functions too."""
+    nodes = list(ast.walk(tree))
     plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     named = {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom) and not node.level}
     return {name.partition(".")[0] for name in plain | named} - {"etl"}
@@ -108,16 +114,19 @@ def test_every_room_has_a_floor():
 
 
 def test_imports_point_down():
-    assert upward(GRAPH) == []
+    assert upward(graph()) == []
 
 
 def test_no_circle_between_files():
-    assert circles(GRAPH) == []
+    assert circles(graph()) == []
 
 
 def test_migrations_know_tables_and_views_alone():
     reached = {
-        room_of(target) for module in GRAPH if room_of(module) == "migrations" for target in GRAPH[module]
+        room_of(target)
+        for module, targets in graph().items()
+        if room_of(module) == "migrations"
+        for target in targets
     }
     assert reached - {"migrations"} == {"schema", "db"}
 
@@ -128,10 +137,13 @@ def test_no_import_is_relative():
     assert [name for name, path in FILES.items() if dotted.search(path.read_text())] == []
 
 
-@pytest.mark.parametrize("module", sorted(FILES))
-def test_libraries_stay_in_their_rooms(module):
-    room = room_of(module)
-    strangers = {name for name in foreign(FILES[module].read_text()) if room not in AT_HOME.get(name, {room})}
+def test_libraries_stay_in_their_rooms():
+    strangers = {
+        (module, name)
+        for module, path in FILES.items()
+        for name in foreign(parsed(path))
+        if room_of(module) not in AT_HOME.get(name, {room_of(module)})
+    }
     assert strangers == set()
 
 
@@ -206,7 +218,7 @@ def test_no_import_needs_an_alias():
     aliases = {
         (name, alias.asname)
         for name, path in everywhere.items()
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.Import | ast.ImportFrom)
         for alias in node.names
         if alias.asname
@@ -219,7 +231,7 @@ def test_a_type_name_means_one_thing():
     found = [
         (name.lstrip("_"), module)
         for module, path in FILES.items()
-        for name in _types(ast.parse(path.read_text()))
+        for name in _types(parsed(path))
         if room_of(module) != "migrations"
     ]
     homes = Counter(name for name, _ in found)
@@ -241,7 +253,7 @@ def test_functions_can_be_searched_for():
         node.name.strip("_")
         for module, path in FILES.items()
         if room_of(module) != "migrations"
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("__")
     ]
     assert sum("_" not in name for name in names) / len(names) < 0.3
@@ -277,13 +289,13 @@ def test_only_doors_print():
     talkers = [
         name
         for name, path in FILES.items()
-        if room_of(name) not in ("cli", "simulator") and _prints(path.read_text())
+        if room_of(name) not in ("cli", "simulator") and _prints(parsed(path))
     ]
     assert talkers == []
 
 
-def _prints(source: str) -> bool:
-    calls = (node.func for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call))
+def _prints(tree: ast.Module) -> bool:
+    calls = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
     return any(isinstance(function, ast.Name) and function.id == "print" for function in calls)
 
 

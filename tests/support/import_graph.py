@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -31,38 +33,47 @@ def module_files(root: Path, tops: tuple[str, ...]) -> dict[str, Path]:
 
 def import_graph(files: Mapping[str, Path]) -> Graph:
     """Module → the modules of `files` that it imports."""
-    return {
-        name: set(_targets(name, path.read_text(encoding="utf-8"), files)) for name, path in files.items()
-    }
+    named = defaultdict(list)
+    for module, path in files.items():
+        named[path.name].append(module)
+    return {name: set(_targets(name, path, files, named)) for name, path in files.items()}
 
 
-def _targets(name: str, source: str, files: Mapping[str, Path]) -> Iterator[str]:
-    for node in ast.walk(ast.parse(source)):
-        for target in _named(node):
-            while target and target not in files:  # a name inside a module
-                target = target.rpartition(".")[0]
-            if target and target != name and target not in ("etl", "tests"):
-                yield target
-        yield from _by_file(node, name, files)
+@cache
+def parsed(path: Path) -> ast.Module:
+    """Many look at the same files, none of which changes while tests run."""
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def _named(node: ast.AST) -> Iterator[str]:
+def _targets(
+    name: str, path: Path, files: Mapping[str, Path], named: Mapping[str, list[str]]
+) -> Iterator[str]:
+    dotted, file_names = _mentions(path)
+    for target in dotted:
+        while target and target not in files:  # a name inside a module
+            target = target.rpartition(".")[0]
+        if target and target != name and target not in ("etl", "tests"):
+            yield target
+    for file_name in file_names:  # `fresh.py`: a module of that file name beside nobody else's is meant
+        if len(same := named.get(file_name, [])) == 1 and same[0] != name:
+            yield same[0]
+
+
+@cache
+def _mentions(path: Path) -> tuple[set[str], set[str]]:
+    """Dotted names of modules, or of names in them; and names of files."""
+    nodes = list(ast.walk(parsed(path)))
+    texts = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    dotted = {text for text in texts if _DOTTED.fullmatch(text)}
+    return dotted.union(*map(_imported, nodes)), {text for text in texts if _FILE.fullmatch(text)}
+
+
+def _imported(node: ast.AST) -> list[str]:
     if isinstance(node, ast.Import):
-        yield from (alias.name for alias in node.names)
-    elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-        yield from (f"{node.module}.{alias.name}" for alias in node.names)
-    elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _DOTTED.fullmatch(node.value):
-        yield node.value
-
-
-def _by_file(node: ast.AST, name: str, files: Mapping[str, Path]) -> Iterator[str]:
-    """`fresh.py` in a string: a module of that file name beside nobody else's is meant."""
-    if not (isinstance(node, ast.Constant) and isinstance(node.value, str)):
-        return
-    found = _FILE.fullmatch(node.value)
-    same = [module for module, path in files.items() if found and path.name == node.value]
-    if len(same) == 1 and same[0] != name:
-        yield same[0]
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+        return [f"{node.module}.{alias.name}" for alias in node.names]
+    return []
 
 
 def circles(graph: Graph) -> list[list[str]]:
