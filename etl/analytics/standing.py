@@ -54,12 +54,18 @@ def _found(status: SourceStatus, age: float | None, limit: float) -> tuple[State
     if age is None and status.last_run is None:
         return "unsynced", "never synced"
     if age is None:
-        return "loading", "the first load is not complete"
+        return "loading", f"the first load is not complete{_last_failure(status)}"
     if age > limit:
-        return "stale", "stale"
+        return "stale", f"stale{_last_failure(status)}"
     if gaps := status.open_gaps:
         return "incomplete", f"{_count_stretches(len(gaps))} not read: {gaps[0].reason}"
     return ("failing" if status.failures else "ok"), None
+
+
+def _last_failure(status: SourceStatus) -> str:
+    """What it waits for to be mended; the message itself stands in `status` and in the log."""
+    run = status.last_run
+    return f"; its last run failed: {run.error_class}" if run is not None and run.status == "failed" else ""
 
 
 def _count_stretches(count: int) -> str:

@@ -23,6 +23,7 @@ FINE = SourceStatus(
     0, {}, 0, 0, (),
 )  # fmt: skip
 STARTED = LastRun(1, "first", "running", NOW, None, 0, 0, None, None)
+FAILED = replace(STARTED, status="failed", error_class="Unauthorized", error_message="HTTP 401")
 TOKEN = "canary-44aa10cd7e"
 
 
@@ -38,6 +39,16 @@ TOKEN = "canary-44aa10cd7e"
             replace(FINE, complete_at=None, loading=True, last_run=STARTED),
             "loading",
             "the first load is not complete",
+        ),
+        (
+            replace(FINE, complete_at=None, loading=True, failures=1, last_run=FAILED),
+            "loading",
+            "the first load is not complete; its last run failed: Unauthorized",
+        ),
+        (
+            replace(FINE, failures=1, complete_at=NOW - timedelta(minutes=16), last_run=FAILED),
+            "stale",
+            "stale; its last run failed: Unauthorized",
         ),
         (replace(FINE, disabled_at=NOW, disabled_reason="401"), "disabled", "disabled since"),
         (replace(FINE, complete_at=NOW + timedelta(hours=1)), "stale", "lies ahead"),
