@@ -4,8 +4,9 @@
 
 The lake begins with so many jobs. Each step is a run with 5 new jobs and 3 changes of any, then a delivery.
 `keep_replaced` is a second, and three deliveries with nothing new follow at the end, so that what maintenance
-may remove is gone. A thread weighs the lake twenty times a second, so "most" is amid deliveries, too. Rows
-are compared through readers that are not ours. Standard error says how far it is.
+may remove is gone; then 30 deliveries more go to it and to a lake that was fed once. A thread weighs the lake
+twenty times a second, so "most" is amid deliveries, too. Rows are compared through readers that are not ours.
+Standard error says how far it is.
 """
 
 from __future__ import annotations
@@ -83,6 +84,13 @@ def measure(kind: str, steps: int, jobs: int, minutes: float, folder: Path) -> d
         time.sleep(1.1)
         _feed(engine, kind, often)
     _feed(engine, kind, once)
+    sizes = {place: _size(place) for place in (often, once)}
+    counted = {place: len(_files(place)) for place in (often, once)}
+    again: dict[Path, list[float]] = {often: [], once: []}
+    for _ in range(30):
+        writer.step(new=5, changes=3)
+        for place, costs in again.items():
+            costs.append(_busy_feed(engine, kind, place))
     engine.dispose()
     tables = [name for name in TABLES if (kind, name) != ("filesystem", "video_jobs")]
     reading = {place: _read(kind, place, tables) for place in (often, once)}
@@ -92,18 +100,26 @@ def measure(kind: str, steps: int, jobs: int, minutes: float, folder: Path) -> d
         "cpu_ms_first_100": _ms(busy[:100]),
         "cpu_ms_last_100": _ms(busy[-100:]),
         "most_files": scales.most_files,
-        "files": len(_files(often)),
-        "files_once": len(_files(once)),
+        "files": counted[often],
+        "files_once": counted[once],
         "kib_most": scales.most // 1024,
         "kib_just_fed": just_fed,
-        "kib": _size(often),
-        "kib_once": _size(once),
-        "most_factor": round(scales.most / 1024 / _size(once), 2),
-        "rest_factor": round(_size(often) / _size(once), 2),
+        "kib": sizes[often],
+        "kib_once": sizes[once],
+        "most_factor": round(scales.most / 1024 / sizes[once], 2),
+        "rest_factor": round(sizes[often] / sizes[once], 2),
+        "cpu_ms_30_more": _ms(again[often]),
+        "cpu_ms_30_more_once": _ms(again[once]),
         "ms_read": round(1000 * reading[often][0]),
         "ms_read_once": round(1000 * reading[once][0]),
         "equal": reading[often][1] == reading[once][1],
     }
+
+
+def _busy_feed(engine: Any, kind: str, folder: Path) -> float:
+    began = time.process_time()
+    _feed(engine, kind, folder)
+    return time.process_time() - began
 
 
 def _ms(seconds: list[float]) -> tuple[int, int]:

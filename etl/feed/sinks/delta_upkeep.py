@@ -36,6 +36,9 @@ _LARGE = 2_048 * _KIB
 _STATE_FILES, _STATE_SIZES = 32, (64 * _KIB, 256 * _KIB)
 #: So many files of one step are joined, and a step is so many times as large as the one below.
 _STEP_FILES, _STEP, _LOWEST = 6, 8, 32 * _KIB
+#: While a table is fed, large files are joined when they are no more than this part of it, or than so many
+#: bytes: what they took the place of lies beside them for `keep_replaced`.
+_PART, _LITTLE_PART = 4, 512 * _KIB
 
 
 def written_as(table: str) -> WriterProperties:
@@ -131,8 +134,9 @@ def _remove_replaced(table: DeltaTable, quiet_since: int | None) -> bool:
 
 
 def size_to_join(sizes: Sequence[int], target: int) -> int | None:
-    """Up to which size files are to be joined now: that of the highest step that has enough of them. None:
-    of no size are there enough."""
+    """Up to which size files are to be joined now: that of the highest step that has enough of them, and does
+    not write too much of the table anew. None: there is none."""
+    most = max(sum(sizes) // _PART, _LITTLE_PART)
     steps = [target]
     while steps[-1] // _STEP >= _LOWEST:
         steps.append(steps[-1] // _STEP)
@@ -140,7 +144,8 @@ def size_to_join(sizes: Sequence[int], target: int) -> int | None:
         # What fills half of the largest size is not written again.
         upper = step // 2 if step == target else step
         lower = step // _STEP if step != steps[-1] else 0
-        if sum(lower <= size < upper for size in sizes) >= _STEP_FILES:
+        is_much = step > _STATE_SIZES[-1] and sum(size for size in sizes if size < step) > most
+        if sum(lower <= size < upper for size in sizes) >= _STEP_FILES and not is_much:
             return step
     return None
 
