@@ -115,7 +115,7 @@ class DeltaTables:
         for name in sorted(self._due):
             found = self._open_table(name)
             assert found is not None
-            keep_up(name, found, self._keep)
+            keep_up(name, found, self._keep, is_fed=name in self._delivered)
         self._due = set()
 
     def close(self) -> None:

@@ -97,9 +97,10 @@ def note_change(now: Callable[[], float] = time.time) -> list[Transaction]:
     return note_versions(**{_CHANGED: round(now() * 1000)})
 
 
-def keep_up(name: str, table: DeltaTable, keep: float) -> None:
-    """Small files become large ones, and what was replaced more than `keep` seconds ago goes."""
-    quiet_since = noted_version(table, _CHANGED) if is_quiet(table, keep) else None
+def keep_up(name: str, table: DeltaTable, keep: float, *, is_fed: bool) -> None:
+    """Small files become large ones, and what was replaced more than `keep` seconds ago goes. A table that
+    `is_fed` is not quiet, however long ago its rows were written: a delivery may take longer than `keep`."""
+    quiet_since = noted_version(table, _CHANGED) if not is_fed and is_quiet(table, keep) else None
     sizes = _file_sizes(table)
     target = target_size(name, sum(sizes))
     _set_properties(table, properties(name, keep, sum(sizes)))
