@@ -31,7 +31,7 @@ from tests.support.running import until
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 lakes = pytest.mark.parametrize("kind", ["filesystem", "delta", "iceberg"])
 #: Deliveries, and files of all tables together that may stand there at most at any time.
-TIMES, MOST = 60, {"filesystem": 10, "delta": 130, "iceberg": 210}
+TIMES, MOST = 60, {"filesystem": 10, "delta": 170, "iceberg": 210}
 
 
 def place(kind: str, folder: Path, keep: float = 0.001) -> Destination:
