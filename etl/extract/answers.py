@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from etl.errors import GarbledAnswer
+from etl.extract.cursors import NEXT
 from etl.extract.decode import Envelope, Garbled, decode_object, decode_page
 from etl.extract.http import Reply
 from etl.extract.paging import find_end
@@ -59,7 +60,7 @@ def make_page(request: PageRequest, reply: Reply, envelope: Envelope, tried: int
     """The page as the answer shows it, after `tried` attempts, complete at `now`."""
     fields = envelope.fields
     unknown = {name: value for name, value in fields.items() if name not in _KNOWN}
-    last_id = _take_text(fields, "last_id", unknown)
+    last_id = _next_cursor(fields) or _take_text(fields, "last_id", unknown)
     return RawPage(
         request=request,
         items=tuple(envelope.items),
@@ -78,6 +79,12 @@ def make_page(request: PageRequest, reply: Reply, envelope: Envelope, tried: int
         leads_to=find_end(envelope.items, last_id),
         cached=is_from_cache(reply),
     )
+
+
+def _next_cursor(fields: dict[str, Any]) -> str | None:
+    """What servers of other make say that leads on, unless it is an address."""
+    said = next((fields[name] for name in NEXT if fields.get(name)), None)
+    return said if isinstance(said, str) and not said.startswith(("/", "?")) and "://" not in said else None
 
 
 def _take_text(fields: dict[str, Any], name: str, unknown: dict[str, Any]) -> str | None:

@@ -136,7 +136,7 @@ class GatewayClient:
         return False
 
     def _follow_cursor(self, request: PageRequest, attempts: int | None) -> RawPage:
-        return self.cursors.follow(request.after, lambda after: self._ask_page(request, after, attempts))
+        return self.cursors.follow(request, lambda asked, after: self._ask_page(asked, after, attempts))
 
     def _ask_page(self, request: PageRequest, after: str | None, attempts: int | None) -> RawPage:
         ask = partial(self._list_page, request, after)
@@ -274,8 +274,7 @@ class GatewayClient:
         self._notice(envelope.extra_fields)
         if self._on_answer is not None:
             self._on_answer(reply.seconds)
-        page = make_page(request, reply, envelope, tried, self._clock())
-        return replace(page, apart=True) if self.cursors.apart else page
+        return make_page(request, reply, envelope, tried, self._clock())
 
     def _make_job_page(
         self, job_id: str, reply: Reply, body: bytes, extra: bytes | None, tried: int

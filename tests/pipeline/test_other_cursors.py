@@ -1,0 +1,73 @@
+"""Lists whose cursors are no ids, but offsets that `last_id` or `next_cursor` tell."""
+
+from __future__ import annotations
+
+import base64
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from etl.simulator import World
+from tests.reliability.raw_gateway import Ask, RawGateway, answer, job
+from tests.support.rig import Rig
+
+
+class Offsets:
+    """`said`: where it tells the next cursor. `more`: whether it says has_more. `strict`: it refuses ids, and
+    does not begin again. `down`: it lists newest first, whatever it is asked."""
+
+    def __init__(self, said: str, *, more: bool = True, strict: bool = True, down: bool = False) -> None:
+        self.jobs = [job(number) for number in range(3)]
+        self.said, self.more, self.strict, self.down = said, more, strict, down
+
+    def __call__(self, ask: Ask) -> bytes:
+        if ask.path != "/v1/videos":
+            return answer(b'{"error":{"message":"no such video"}}', status="404 Not Found")
+        after, limit, start = ask.query.get("after", ""), int(ask.query["limit"]), 0
+        try:
+            start = int(base64.b64decode(after, validate=True) or b"0")
+        except ValueError:
+            if self.strict:
+                return answer(b'{"detail":"not a cursor"}', status="422 Unprocessable Entity")
+        oldest_first = ask.query.get("order") == "asc" and not self.down
+        jobs = self.jobs if oldest_first else self.jobs[::-1]
+        shown, end = jobs[start : start + limit], start + limit
+        cursor = base64.b64encode(str(start + len(shown)).encode()).decode()
+        body: dict[str, Any] = {"object": "list", "data": shown}
+        if self.said == "last_id":
+            body["last_id"] = cursor if shown else None
+        else:
+            body[self.said] = cursor if end < len(jobs) else None
+        if self.said == "next":  # beside it, what OpenAI's own list says
+            body["last_id"] = shown[-1]["id"] if shown else None
+        if self.more:
+            body["has_more"] = end < len(jobs)
+        return answer(json.dumps(body).encode())
+
+
+@pytest.mark.parametrize("down", [False, True])
+@pytest.mark.parametrize("strict", [True, False])
+@pytest.mark.parametrize(
+    ("said", "more"), [("last_id", True), ("last_id", False), ("next_cursor", True), ("next", True)]
+)
+def test_they_lead_on(url_by_turns: str, said: str, more: bool, strict: bool, down: bool) -> None:
+    listed = Offsets(said, more=more, strict=strict, down=down)
+    with RawGateway(listed) as raw:
+        sim: Any = SimpleNamespace(
+            world=World(jobs=1, start=1_767_200_000.0), gateway=raw, base_url=raw.base_url, requests=raw.asked
+        )
+        r = Rig(sim, url_by_turns, page_size=10)
+        with r.app:
+            for count in (3, 10, 12, 50):
+                listed.jobs = [job(number) for number in range(count)]
+                for run in (r.sync, r.reconcile):
+                    result = run()
+                    assert result.status == "ok", result.error
+                    rows = sorted(r.listed().values(), key=lambda row: row["list_position"])
+                    assert [row["job_id"] for row in rows] == [each["id"] for each in listed.jobs]
+            del listed.jobs[20]
+            assert r.reconcile().status == "ok"
+            assert set(r.listed()) == {each["id"] for each in listed.jobs}
+            r.assert_accounts()
