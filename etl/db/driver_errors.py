@@ -50,6 +50,11 @@ _ENCODING: Meaning = (
     DatabaseRefused,
     "the database must store every character: create it as UTF-8 (utf8mb4)",
 )
+_POOLED: Meaning = (
+    DatabaseRefused,
+    "the pooler gives each statement another connection: let it keep one for a transaction"
+    " (pool_mode = transaction)",
+)
 _SMALL: Meaning = (DatabaseRefused, "let the server take larger messages: max_allowed_packet = 16M")
 #: A statement is longer only where one job alone is.
 _LONG = 1 << 20
@@ -135,14 +140,21 @@ def storage_errors(place: str = "") -> Iterator[None]:
     except sa.exc.TimeoutError as exc:
         raise DatabaseBusy("all database connections of this process are in use") from exc
     except sa.exc.DBAPIError as exc:
-        said = getattr(exc, "etl_place", place)
-        long = len(exc.statement or "") > _LONG
-        raise _translate_error(exc.orig, said, cut=exc.connection_invalidated, long=long) from exc
+        first = _before_rollback(exc)
+        said = getattr(first, "etl_place", place)
+        long = len(first.statement or "") > _LONG
+        raise _translate_error(first.orig, said, cut=exc.connection_invalidated, long=long) from exc
     except Exception as exc:
         # COPY goes straight to the driver, and so does what sets a new connection up.
         if _driver_name(exc) is None:
             raise
         raise _translate_error(exc, place) from exc
+
+
+def _before_rollback(error: sa.exc.DBAPIError) -> sa.exc.DBAPIError:
+    """What a statement met, where the ROLLBACK because of it failed as well: a lost connection takes none."""
+    before = error.__context__
+    return before if error.statement is None and isinstance(before, sa.exc.DBAPIError) else error
 
 
 @contextmanager
@@ -223,6 +235,8 @@ def _postgres_meaning(error: Any) -> Meaning | None:
             return None
         refused = (meaning for words, meaning in _POSTGRES_REFUSALS.items() if words in str(error))
         return next(refused, _AWAY)
+    if "statement pooling" in str(error):  # PgBouncer's words, under the SQLSTATE of a broken connection
+        return _POOLED
     return next((_POSTGRES[error.sqlstate[:n]] for n in (5, 3, 2) if error.sqlstate[:n] in _POSTGRES), None)
 
 

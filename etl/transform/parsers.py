@@ -32,11 +32,21 @@ _from_timestamp = datetime.fromtimestamp
 STATUS_ALIASES = {
     "canceled": "cancelled",
     "in-progress": "in_progress",
+    "preprocessing": "in_progress",
     "processing": "in_progress",
     "running": "in_progress",
+    "complete": "completed",
+    "succeed": "completed",
     "succeeded": "completed",
+    "success": "completed",
     "error": "failed",
+    "fail": "failed",
+    "failure": "failed",
     "pending": "queued",
+    "preparing": "queued",
+    "queueing": "queued",
+    "submitted": "queued",
+    "throttled": "queued",
 }
 
 

@@ -65,6 +65,28 @@ def test_what_a_server_of_a_cluster_or_of_another_administrator_says(number, kin
     assert hint in found.value.hint
 
 
+def test_what_cut_the_connection_is_told_and_not_that_no_rollback_passed():
+    import pymysql
+
+    lost = pymysql.err.OperationalError(2006, "gone away")
+    statement = sa.exc.OperationalError("INSERT " + "x" * (2 << 20), None, lost)
+    with pytest.raises(errors.DatabaseRefused) as found, storage_errors(" (database d at h)"):
+        try:
+            raise statement
+        except sa.exc.OperationalError:
+            raise sa.exc.OperationalError(None, None, lost)  # noqa: B904 (as SQLAlchemy's rollback does)
+    assert "max_allowed_packet" in found.value.hint
+
+
+def test_a_pooler_that_pools_statements_is_told_of():
+    import psycopg
+
+    said = psycopg.errors.ProtocolViolation("transaction blocks not allowed in statement pooling mode")
+    with pytest.raises(errors.DatabaseRefused) as found, storage_errors(" (database d at h)"):
+        raise said
+    assert "pool_mode = transaction" in found.value.hint
+
+
 @pytest.mark.parametrize("database", ["mariadb"], indirect=True)
 def test_a_statement_that_somebody_ended_is_busy(engine, twin):
     """KILL QUERY, as administrators and watchdogs send it."""
