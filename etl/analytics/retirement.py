@@ -15,7 +15,7 @@ EMPTY_FOR = timedelta(hours=1)
 #: Gaps of the gateway's log say nothing of the list.
 _OF_THE_LOG = "the gateway's log"
 #: A web server's page: base_url is wrong, or a proxy answers.
-_PAGE = re.compile(r"<(!doctype|html|head|body)\b", re.IGNORECASE)
+_PAGE = re.compile(r"<(!doctype|html|head|body)\b|: a web page\b", re.IGNORECASE)
 #: How errors say it, by their class; a class alone may mean a wrong setting. None: the class is enough.
 _SAID: dict[str, re.Pattern[str] | None] = {
     "NotFound": None,
