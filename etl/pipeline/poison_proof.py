@@ -9,6 +9,9 @@ from etl.pipeline.run import Run
 from etl.pipeline.trouble import POISON
 from etl.records import Order, PageRequest, PageRows, Reject
 
+#: Jobs that a page shows at least, where a gateway knows no smaller one.
+FAR = 20
+
 
 def ask(run: Run, request: PageRequest, error: GatewayError) -> PageRows:
     """A page while narrowing: asked once, at the cost of the run's budget, whose end raises `error`."""
@@ -44,7 +47,19 @@ def _confirmed(run: Run, low: str | None, high: str | None, error: GatewayError)
     known = (behind_low if one_way else _beside(run, low, "asc"), _beside(run, high, "desc"))
     asked = [request for request in known if request is not None]
     with_cursor = [request for request in asked if request.after is not None]
-    return any(reads(run, request, error) for request in with_cursor or asked)
+    far = [each for each in (_far(run, low, "asc"), _far(run, high, "desc")) if each is not None]
+    return any(reads(run, request, error) for request in [*(with_cursor or asked), *far])
+
+
+def _far(run: Run, job_id: str | None, order: Order) -> PageRequest | None:
+    """A page so far before this job that it does not reach it, where the gateway shows no page of one job."""
+    place = known_gaps.position(run, job_id)
+    for _ in range(FAR):
+        beyond = None if place is None else run.store.listed_beside(place, above=order == "desc")
+        if beyond is None:
+            return None
+        job_id, place = beyond
+    return PageRequest(job_id, order, 1)
 
 
 def _beside(run: Run, job_id: str | None, order: Order) -> PageRequest | None:
