@@ -63,10 +63,15 @@ def log_pages(
     for place in pages_with_erased_jobs(conn, [page for page, _ in marked]):
         page, ok = marked[place]
         marked[place] = (replace(page, facts=replace(page.facts, raw_request=None, raw_response=None)), ok)
-    rows = [_page_row(source_id, run_id, page, ok, time(page.page.received_at)) for page, ok in marked]
-    bulk.insert_rows(conn, list_pages, _PAGE, rows)
+    if len(marked) == 1:  # a tick's: no journey for its number
+        row = _page_row(source_id, run_id, *marked[0], marked[0][0].page.received_at)
+        ids = [bulk.insert_one(conn, list_pages, dict(zip(_PAGE, row, strict=True)))]
+    else:
+        rows = [_page_row(source_id, run_id, page, ok, time(page.page.received_at)) for page, ok in marked]
+        bulk.insert_rows(conn, list_pages, _PAGE, rows)
+        ids = []
     if any(page.cache is not None for page, _ in marked):
-        ids = _newest_pages(conn, source_id, len(marked))
+        ids = ids or _newest_pages(conn, source_id, len(marked))
         looked_up = [(page, page_id) for (page, _), page_id in zip(marked, ids, strict=True) if page.cache]
         lookups = [
             (source_id, run_id, page_id, time(page.page.received_at), *_lookup(page.cache))

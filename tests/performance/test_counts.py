@@ -91,8 +91,8 @@ def test_a_quiet_tick_is_one_request_and_one_small_write(measured: Measured) -> 
     for costs in measured.values():
         tick = costs.tick
         assert (tick.requests, len(tick.commits), len(tick.batches)) == (1, 1, 1)
-        assert len(tick.commits[0]) <= 11, tick.commits[0]
-        assert tick.statements <= 30
+        assert len(tick.commits[0]) <= 10, tick.commits[0]
+        assert tick.statements <= 29
         assert not any(_writes(s, "video_job") for s in tick.commits[0])
 
 

@@ -14,7 +14,7 @@ from tests.support.rig import rig
 pytestmark = pytest.mark.slow
 
 #: A table of one row, and what another step, which is judged too, has found.
-_FEW = ("SCAN bifrost_etl_revision", "SCAN stretch")
+_FEW = ("SCAN bifrost_etl_revision", "SCAN stretch", "SCAN waiting", "SCAN missed")
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
