@@ -40,6 +40,10 @@ _NUMBER_ANEW = """UPDATE video_jobs SET version = 1 + COALESCE((SELECT MAX(versi
     WHERE v.source_id = video_jobs.source_id AND v.job_id = video_jobs.job_id), 0)"""
 
 
+def _id_of(job: Seen) -> str:
+    return job.row.job_id
+
+
 class Seen(NamedTuple):
     """One job on one page: where it stands, when the page came, and what is known of it.
 
@@ -236,6 +240,10 @@ class JobWriter:
         if not jobs:
             return
         new = bulk.rows_to_come(self._conn, video_jobs)
+        if (
+            new
+        ):  # SQLite: by id, so that each page of the two indexes of ids is changed once, and written once
+            jobs = sorted(jobs, key=_id_of)
         rows = [
             (made, job.position, self._run_id)
             for made, job in zip(self._prepare_rows(jobs), jobs, strict=True)

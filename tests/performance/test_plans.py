@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -66,6 +67,18 @@ def test_postgresql_reads_no_whole_table_in_a_tick_right_after_a_load(postgres: 
 
 def _plan(conn: sa.Connection, statement: str, parameters: Any) -> list[str]:
     return [row[3] for row in conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)]
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_sqlite_stores_a_batch_by_id(database_url: str) -> None:
+    """Then it changes each page of its two indexes of ids once, and writes half as much."""
+    with rig(World(seed=67, jobs=300, rate=0), database_url) as r:
+        r.ok()
+        with r.app.engine.connect() as conn:
+            for table, order in (("video_jobs", "rowid"), ("video_job_versions", "change_seq")):
+                ids = conn.scalars(sa.text(f"SELECT job_id FROM {table} ORDER BY {order}")).all()
+                falls = sum(one > following for one, following in pairwise(ids))
+                assert len(ids) == 300 and falls < 5, table  # one between two batches
 
 
 def test_families_of_remixes_cost_mariadb_what_there_is_of_them(mariadb: Server) -> None:
