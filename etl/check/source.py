@@ -12,7 +12,7 @@ from etl.check.finding import Finding
 from etl.check.gateway_log import check_log
 from etl.config import Source
 from etl.config.profiles import PROFILES
-from etl.errors import Forbidden, GatewayError, Unauthorized
+from etl.errors import BadRequest, Forbidden, GatewayError, Unauthorized
 from etl.extract import GatewayClient
 from etl.extract.client import NO_RAW_PAYLOADS
 from etl.extract.reply_headers import GATEWAY_CACHE, PROXY_CACHE
@@ -143,6 +143,7 @@ class Probe:
     def _check_paging(self, first: PageRows) -> Iterator[Finding]:
         ids = _job_ids(first)
         yield self._check_limit(ids)
+        yield from self._check_page_size()
         one = self._check_accounts(ids)
         yield one
         if one.good is False:
@@ -164,6 +165,15 @@ class Probe:
         return self._make_finding(
             "limit", good, "honoured" if good else f"not checked: {_count_of_jobs(len(ids))} listed"
         )
+
+    def _check_page_size(self) -> Iterator[Finding]:
+        """Nothing, unless pages as long as a sync asks for are refused."""
+        size = self._source.page_size
+        try:
+            self._gateway.page(PageRequest(None, "asc", size), attempts=2)
+        except BadRequest as exc:
+            detail = f"pages of {size}, as `page_size` says, are refused: {exc}"
+            yield self._make_finding("limit", False, detail, exc.hint)
 
     def _check_accounts(self, ids: list[str]) -> Finding:
         pinned = self._source.key_name or self._source.key_id

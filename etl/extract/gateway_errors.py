@@ -56,6 +56,7 @@ _LIST_GONE = (
     "whoever answers says that this list is gone for good; if the provider has ended it: "
     "bifrost-etl source retire NAME keeps what is stored as an archive"
 )
+_PAGE_TOO_LONG = "the gateway serves no pages as long as were asked for: lower `page_size` to what it allows"
 _TROUBLE = "the gateway or its provider is in trouble"
 _REDIRECT = (
     "redirects are not followed, so that the key goes nowhere else: set base_url to the final address, or, "
@@ -190,8 +191,15 @@ def _refused_request(text: str, answer: ErrorReply, said: Complaint) -> GatewayE
     has_cursor = answer.after is not None and not answer.by_id
     if has_cursor and not _is_web_page(said) and _blames_cursor(said.message.lower(), said.param):
         return DeadCursor(text, status=answer.status, hint=_CURSOR_GONE)
-    hint = "the gateway refused the request; see `bifrost-etl check`"
+    hint = (
+        _PAGE_TOO_LONG if _blames_limit(said) else "the gateway refused the request; see `bifrost-etl check`"
+    )
     return BadRequest(text, status=answer.status, hint=hint)
+
+
+def _blames_limit(said: Complaint) -> bool:
+    words = said.message.lower()
+    return said.param == "limit" or (not said.param and "limit" in words and "rate" not in words)
 
 
 def _bad_request(text: str, answer: ErrorReply, said: Complaint) -> GatewayError:
