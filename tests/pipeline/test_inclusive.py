@@ -72,7 +72,7 @@ def assert_mirrors(r: Rig, listed: Inclusive) -> None:
 
 @pytest.mark.parametrize(
     ("says", "cap"),
-    [("right", 100), ("right", 7), ("absent", 100), ("absent", 7), ("never", 100), ("guess", 100)],
+    [("right", 100), ("right", 7), ("absent", 100), ("absent", 7), ("never", 100), ("never", 7), ("guess", 100), ("guess", 7)],
 )
 def test_it_is_mirrored(url_by_turns: str, says: str, cap: int) -> None:
     listed = Inclusive(110, says, cap)
