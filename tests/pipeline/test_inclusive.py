@@ -70,10 +70,10 @@ def assert_mirrors(r: Rig, listed: Inclusive) -> None:
     r.assert_accounts()
 
 
-@pytest.mark.parametrize(
-    ("says", "cap"),
-    [("right", 100), ("right", 7), ("absent", 100), ("absent", 7), ("never", 100), ("never", 7), ("guess", 100), ("guess", 7)],
-)
+SAYINGS = [(says, cap) for says in ("right", "absent", "never", "guess") for cap in (100, 7)]
+
+
+@pytest.mark.parametrize(("says", "cap"), SAYINGS)
 def test_it_is_mirrored(url_by_turns: str, says: str, cap: int) -> None:
     listed = Inclusive(110, says, cap)
     with mirrored(listed, url_by_turns) as r:
