@@ -76,7 +76,7 @@ def _shows_an_end(run: Run) -> bool:
 def _ask(run: Run, job_id: str) -> DetailsRead | None:
     """None: nothing was learned of this job, and nothing can be of the others."""
     try:
-        body = run.accounts.ask(lambda key: run.gateway.whole_job(job_id, key=key))
+        body = run.wait_for(lambda: run.accounts.ask(lambda key: run.gateway.whole_job(job_id, key=key)))
         return DetailsRead(job_id, "read", read_details(body, run.options))
     except NotFound as error:
         return DetailsRead(job_id, "gone") if error.json_body else None

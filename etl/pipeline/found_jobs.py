@@ -244,7 +244,7 @@ def _one(run: Run, job_id: str, *, is_new: bool) -> Answer:
     run.obey()
     run.tell_reading("job by id")
     try:
-        page = run.gateway.job(job_id)
+        page = run.wait_for(lambda: run.gateway.job(job_id))
         rows = run.pages.transform(_with_request(run, job_id, page) if is_new else page)
     except NotFound as error:
         if not error.json_body:

@@ -55,7 +55,7 @@ def _from_frontier(run: Run) -> bool:
             raise
         return False
     except POISON as error:
-        if run.gateway.is_poison_itself(request):
+        if run.wait_for(lambda: run.gateway.is_poison_itself(request)):
             return False
         run.lane("tick", "asc")
         _read_on(run, isolate(run, "tick", request, error))

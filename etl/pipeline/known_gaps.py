@@ -64,7 +64,7 @@ def read_up_to(
     while (left := _known_before(run, request, target)) > 0:
         run.narrowing.spend(error)
         try:
-            rows = run.pages.fetch(replace(request, limit=min(left, request.limit)), attempts=1)
+            rows = run.fetch(replace(request, limit=min(left, request.limit)), attempts=1)
         except (*POISON, DeadCursor, NotFound):
             _begin_anew(run, lane, shown)
             return None
@@ -129,7 +129,7 @@ def _read_into(run: Run, gap: OpenGap, request: PageRequest) -> bool:
     following: PageRequest | None = request
     while following is not None:
         try:
-            rows = run.pages.fetch(following, attempts=1)
+            rows = run.fetch(following, attempts=1)
         except (*POISON, DeadCursor, NotFound) as error:
             if read:
                 _shrink(run, gap, following, error)

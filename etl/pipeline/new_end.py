@@ -28,7 +28,7 @@ def trust_new_end(run: Run) -> int:
 def _is_there(run: Run, job_id: str) -> bool:
     """It is, or nothing can be said for now; where no job can be read by id, the list's word counts."""
     try:
-        rows = run.pages.read_job(job_id)
+        rows = run.read_job(job_id)
     except (NotFound, Fatal, GarbledAnswer):
         return False
     except GatewayError:

@@ -53,7 +53,7 @@ def runs_against(run: Run, rows: PageRows) -> bool:
 def keeps_order_again(run: Run) -> bool:
     """A list that ran from old to new whatever it was asked is asked for its newest jobs, and gives them."""
     try:
-        head = run.pages.peek(run.request("desc"))
+        head = run.peek(run.request("desc"))
     except GatewayError:
         return False
     if direction(head) != -1:
@@ -100,7 +100,7 @@ def _found(run: Run, *, is_ignored: bool) -> int:
     request, times = run.request("asc"), list[datetime]()
     first: PageRows | None = None
     for _ in range(PAGES):
-        rows = run.pages.fetch(request)
+        rows = run.fetch(request)
         run.distrust(rows)
         first = first or rows
         if found := direction(rows):
@@ -123,7 +123,7 @@ def _way_of_few(run: Run, rows: PageRows) -> int:
     ids = [row.job_id for row in rows.jobs]
     if len(ids) < 2:
         return 0
-    other = run.pages.fetch(run.request("desc"))
+    other = run.fetch(run.request("desc"))
     run.distrust(other)
     if not other.jobs or other.jobs[0].job_id != ids[0]:
         return 0
@@ -138,7 +138,7 @@ def way_of_beginning(run: Run, error: GatewayError) -> int:
     for limit in (6, 3, 2):
         run.narrowing.spend(error)
         try:
-            rows = run.pages.fetch(replace(run.request("asc"), limit=limit), attempts=1)
+            rows = run.fetch(replace(run.request("asc"), limit=limit), attempts=1)
         except GatewayError:
             continue
         run.distrust(rows)

@@ -165,7 +165,7 @@ def _stands_behind(run: Run, job_id: str, edge: str | None, error: GatewayError,
     except (DeadCursor, NotFound):
         return False
     except POISON:
-        return not run.gateway.is_poison_itself(request)
+        return not run.wait_for(lambda: run.gateway.is_poison_itself(request))
     return {row.job_id for row in rows.jobs} != ({edge} if edge is not None else set())
 
 

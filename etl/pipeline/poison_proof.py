@@ -17,7 +17,7 @@ def ask(run: Run, request: PageRequest, error: GatewayError) -> PageRows:
     """A page while narrowing: asked once, at the cost of the run's budget, whose end raises `error`."""
     run.obey()
     run.narrowing.spend(error)
-    return run.pages.fetch(request, attempts=1)
+    return run.fetch(request, attempts=1)
 
 
 def record(run: Run, low: str | None, high: str | None, error: GatewayError) -> None:

@@ -12,11 +12,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from etl.errors import GatewayError
 from etl.records import PageRequest, PageRows
 
+T = TypeVar("T")
 Test = Callable[[PageRows], bool]
 Fetch = Callable[[PageRequest], PageRows]
 #: Pages that wait to be stored: a batch, so that reading goes on while one is committed (5 MB).
@@ -189,6 +190,29 @@ class Readers:
     def _drain(self) -> None:
         while not self._events.empty():
             self._events.get_nowait()
+
+
+def alone(call: Callable[[], T], check: Callable[[], None]) -> T:
+    """What one call returns or raises, and what `check` raises, which is called while it is waited for: then
+    the call is left behind, in a thread that ends with it."""
+    answer: queue.SimpleQueue[tuple[T | None, BaseException | None]] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            answer.put((call(), None))
+        except BaseException as error:  # noqa: BLE001 (carried to the caller, which raises it)
+            answer.put((None, error))
+
+    threading.Thread(target=work, daemon=True).start()
+    while True:
+        try:
+            found, error = answer.get(timeout=_CHECK_SECONDS)
+        except queue.Empty:
+            check()
+            continue
+        if error is not None:
+            raise error
+        return found  # type: ignore[return-value]
 
 
 @dataclass(slots=True)

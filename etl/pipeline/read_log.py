@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import pairwise
 
 from etl.errors import NotFound, PagingError, RepeatedPage
@@ -122,7 +123,7 @@ def _pages(run: Run, start: datetime | None) -> Iterator[tuple[LogPage, list[Log
     repeats = 0
     while True:
         run.obey()
-        page = run.gateway.logs.page(since, offset, limit=ROWS_PER_PAGE)
+        page = run.wait_for(partial(run.gateway.logs.page, since, offset, limit=ROWS_PER_PAGE))
         run.tell_reading("row of the gateway's log", len(page.rows))
         rows = _decoded(run, page)
         _check(run, rows, since)
@@ -221,7 +222,7 @@ def _detail(run: Run, row: LogRow) -> LogRow:
     run.obey()
     run.tell_reading("row of the gateway's log by id")
     try:
-        told = log_row(run.gateway.logs.row(row.request_id), run.options)
+        told = log_row(run.wait_for(lambda: run.gateway.logs.row(row.request_id)), run.options)
         return told if row.cost is None else told._replace(cost=row.cost)
     except (NotFound, Unusable):
         return row  # removed since

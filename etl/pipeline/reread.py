@@ -58,7 +58,7 @@ def _stuck(run: Run, candidates: Sequence[Candidate]) -> list[str]:
 def _read_by_id(run: Run, job_id: str) -> bool:
     """False when this gateway reads no jobs by id."""
     try:
-        rows = run.pages.read_job(job_id)
+        rows = run.read_job(job_id)
     except NotFound as error:
         if not error.json_body:
             return False  # a web server's 404
@@ -86,7 +86,7 @@ def _read_in_list(run: Run, job_id: str) -> bool:
     for _ in range(CURSORS):
         beside = _neighbour(run, place)
         try:
-            rows = run.pages.fetch(PageRequest(None if beside is None else beside[0], _order(run), NEAR))
+            rows = run.fetch(PageRequest(None if beside is None else beside[0], _order(run), NEAR))
         except (DeadCursor, NotFound):
             if beside is None:
                 return False
@@ -111,7 +111,7 @@ def list_denies(run: Run, job_id: str) -> bool:
         beside = None if edge is None else _neighbour(run, edge, skip)
         edge = None if beside is None else beside[1]
         try:
-            rows = run.pages.fetch(
+            rows = run.fetch(
                 PageRequest(None if beside is None else beside[0], _order(run), run.source.page_size)
             )
         except (DeadCursor, NotFound):

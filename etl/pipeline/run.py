@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from etl.config import Source
 from etl.errors import (
@@ -31,6 +31,7 @@ from etl.pipeline.trouble import Budget, note_trouble
 from etl.records import Order, PageRequest, PageRows
 from etl.transform import Options
 
+T = TypeVar("T")
 #: Pages per transaction at most, and seconds: large enough that commits cost little (each one about as much
 #: as 500 rows), small enough that a kill loses little and progress shows.
 PAGES_PER_BATCH = 50
@@ -155,7 +156,7 @@ class Run:
         wanted = [*reversed(ids[:-1]), *([asked.after] if asked.after else [])]
         back: Order = "desc" if asked.order == "asc" else "asc"
         try:
-            again = self.pages.peek(PageRequest(ids[-1], back, max(1, len(wanted))))
+            again = self.peek(PageRequest(ids[-1], back, max(1, len(wanted))))
         except GatewayError:
             return False
         shown = [row.job_id for row in again.jobs]
@@ -199,16 +200,26 @@ class Run:
         return read_ahead.Readers(self.pages.fetch, self.obey, **limit)
 
     def first(self, request: PageRequest) -> PageRows:
-        """One page alone; unlike `pages.fetch` it gives way to a stop while the gateway stalls."""
-        with self.readers() as readers:
-            readers.start("first", request, until=lambda _: True)
-            event = next(iter(readers))
-        if event.error is not None:
-            if isinstance(event.error, GatewayError):
-                event.error.request = request
-            raise event.error
-        assert event.rows is not None
-        return event.rows
+        """One page alone; an error of the gateway says which request it answers."""
+        try:
+            return self.fetch(request)
+        except GatewayError as error:
+            error.request = request
+            raise
+
+    def fetch(self, request: PageRequest, *, attempts: int | None = None) -> PageRows:
+        """As `pages.fetch`, but it gives way to a stop while the gateway stalls; so do the next ones."""
+        return self.wait_for(lambda: self.pages.fetch(request, attempts=attempts))
+
+    def peek(self, request: PageRequest) -> PageRows:
+        return self.wait_for(lambda: self.pages.peek(request))
+
+    def read_job(self, job_id: str) -> PageRows:
+        return self.wait_for(lambda: self.pages.read_job(job_id))
+
+    def wait_for(self, call: Callable[[], T]) -> T:
+        """What a question to the gateway returns, unless somebody asks the run to stop meanwhile."""
+        return read_ahead.alone(call, self.obey)
 
     def obey(self) -> None:
         """Raise Stopped when somebody asked the run to stop."""

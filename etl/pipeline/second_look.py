@@ -135,7 +135,7 @@ class _Look:
         """Whether the list's end was met, and whether the second was shown whole."""
         request, seen = PageRequest(cursor, "desc" if self._down else "asc", limit), set[str]()
         for _ in range(FAR if self._apart else PAGES):
-            rows = self._run.pages.fetch(request)
+            rows = self._run.fetch(request)
             self._take(rows, seen)
             told = bool(seen) and (witness is None or witness in seen)
             if (last := self._beyond(rows, moment)) is not None:

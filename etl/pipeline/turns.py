@@ -101,7 +101,7 @@ def _answers(run: Run) -> Iterator[PageRows | GatewayError]:
     limit = LOOK
     for _ in range(MOST):
         try:
-            yield run.pages.peek(PageRequest(None, order, limit))
+            yield run.peek(PageRequest(None, order, limit))
         except Unparseable as error:
             limit = 1 if order == "asc" else LOOK
             order = (

@@ -46,7 +46,7 @@ def _goes_on(run: Run, head: PageRows) -> bool:
     """It had been a fault."""
     ids = [row.job_id for row in head.jobs]
     try:
-        behind = run.pages.peek(run.request("desc", head.page.leads_to or ids[-1])) if ids else head
+        behind = run.peek(run.request("desc", head.page.leads_to or ids[-1])) if ids else head
     except GatewayError:
         return False
     return bool(behind.jobs) and set(ids).isdisjoint(row.job_id for row in behind.jobs)
@@ -57,11 +57,11 @@ def found_window(run: Run) -> bool:
     if run.source.window == "never":
         return False
     try:
-        head = run.pages.peek(run.request("desc"))
+        head = run.peek(run.request("desc"))
         ids = [row.job_id for row in head.jobs]
         cursors = [head.page.leads_to, *ids[:1]]
         window = len(ids) > 1 and all(
-            _begins_again(ids, run.pages.peek(run.request("desc", cursor))) for cursor in cursors
+            _begins_again(ids, run.peek(run.request("desc", cursor))) for cursor in cursors
         )
     except GatewayError:
         return False
