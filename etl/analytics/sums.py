@@ -67,7 +67,7 @@ def _share_of(name: str, sums: Mapping[str, Any]) -> Any:
         return sums.get(name)
     part, whole = _SHARES[name]
     of = sum(sums.get(each) or 0 for each in whole)
-    return round((sums.get(part) or 0) / of, 4) if of else None
+    return (sums.get(part) or 0) / of if of else None
 
 
 # --- money in several currencies, as text ------------------------------------------------------

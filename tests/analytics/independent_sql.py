@@ -53,8 +53,8 @@ def _others(amount: str) -> str:
 COUNTS = f"""COUNT(*), COUNT(*) FILTER (outcome = 'completed'), COUNT(*) FILTER (outcome = 'failed'),
   COUNT(*) FILTER (outcome = 'stopped'), COUNT(*) FILTER (outcome = 'open'),
   COUNT(*) FILTER (outcome = 'vanished'),
-  ROUND(COUNT(*) FILTER (outcome = 'failed')
-    / NULLIF(COUNT(*) FILTER (outcome IN ('failed', 'completed')), 0), 4),
+  COUNT(*) FILTER (outcome = 'failed')
+    / NULLIF(COUNT(*) FILTER (outcome IN ('failed', 'completed')), 0),
   SUM(seconds) FILTER (outcome = 'completed'), SUM(cost) FILTER (currency = 'USD'), {_others("cost")},
   COUNT(*) FILTER (outcome = 'completed' AND cost IS NULL)"""
 _LATENCY = """SELECT 'main', provider, model, COUNT(*), MIN(took), quantile_disc(took, 0.5),
@@ -181,8 +181,8 @@ def spend_sql(keys: Sequence[str]) -> str:
     job = ", ".join(part for part in ("'main' AS source" if "source" in keys else "", job) if part)
     return f"""
 SELECT {", ".join(keys)}, COUNT(id), COUNT(*) FILTER (outcome = 'completed'),
-  COUNT(*) FILTER (outcome = 'failed'), ROUND(COUNT(*) FILTER (outcome = 'failed')
-    / NULLIF(COUNT(*) FILTER (outcome IN ('failed', 'completed')), 0), 4),
+  COUNT(*) FILTER (outcome = 'failed'), COUNT(*) FILTER (outcome = 'failed')
+    / NULLIF(COUNT(*) FILTER (outcome IN ('failed', 'completed')), 0),
   SUM(seconds) FILTER (outcome = 'completed'), SUM(spent) FILTER (currency = 'USD'), {_others("spent")},
   COUNT(settled_cost), COUNT(*) FILTER (outcome = 'completed' AND spent IS NULL),
   ROUND(AVG(took) FILTER (took >= 0 AND outcome = 'completed'), 3),

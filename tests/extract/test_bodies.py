@@ -168,7 +168,7 @@ def test_an_answer_that_a_proxy_has_put_is_an_answer() -> None:
     """203: whole, and changed on the way. 206 is a part, and no page."""
     with gateway(raw("203 Non-Authoritative Information", PAGE, JSON)) as (client, _):
         assert len(client.page(PageRequest()).items) == 1
-    assert isinstance(failure(raw("206 Partial Content", PAGE, JSON)), errors.BadRequest)
+    assert isinstance(failure(raw("206 Partial Content", PAGE, JSON)), errors.GarbledAnswer)
 
 
 def test_a_body_that_drips_is_given_up() -> None:
@@ -255,11 +255,11 @@ def test_an_empty_error_is_none(error: Any) -> None:
 
 
 def test_members_of_the_wrong_type_are_kept_apart() -> None:
-    body = b'{"object":"list","data":[{"id":"a"}],"has_more":"yes","first_id":5,"last_id":[1],"next":"x"}'
+    body = b'{"object":"list","data":[{"id":"a"}],"has_more":"yes","first_id":5,"last_id":[1],"more":"x"}'
     with gateway(raw("200 OK", body)) as (client, _):  # without a content type
         page = client.page(PageRequest())
     assert (page.has_more, page.first_id, page.last_id) == (None, None, None)
-    assert page.unknown == {"has_more": "yes", "first_id": 5, "last_id": [1], "next": "x"}
+    assert page.unknown == {"has_more": "yes", "first_id": 5, "last_id": [1], "more": "x"}
 
 
 def test_a_byte_order_mark_costs_nothing() -> None:

@@ -136,13 +136,18 @@ def test_whose_first_sights_prove_nothing(engine: sa.Engine, run: int) -> None:
 
 def test_a_segment_ends_with_a_listed_job(engine: sa.Engine, scan: int) -> None:
     with write_transaction(engine) as conn:
+        born = [_NOW + timedelta(seconds=number) for number in range(10)]
+        born[1] = born[0]
+        for number, moment in enumerate(born):
+            where = video_jobs.c.job_id == f"j{number}"
+            conn.execute(sa.update(video_jobs).where(where).values(created_at=moment))
         unlisting.unlist_jobs(conn, 1, scan, [("j2", "missing")], LATER)
         unlisting.suspect_jobs(conn, 1, scan, ["j3"])
         start = unlisting.find_boundary(conn, 1, None, 3)
-        assert start == Boundary("j4", 4, None)  # j2 is unlisted, and j3 suspected
-        assert unlisting.find_boundary(conn, 1, start, 5) == Boundary("j9", 9, None)
-        assert unlisting.find_boundary(conn, 1, start, 6) is None
-        assert unlisting.find_boundary(conn, 1, None, 1) == Boundary("j0", 0, None)
+        assert start == Boundary("j5", 5, born[5])  # j2 is unlisted, j3 suspected, j4 first here
+        assert unlisting.find_boundary(conn, 1, start, 2) == Boundary("j8", 8, born[8])
+        assert unlisting.find_boundary(conn, 1, start, 3) is None
+        assert unlisting.find_boundary(conn, 1, None, 1) == Boundary("j4", 4, born[4])  # j1 is of j0's second
         assert unlisting.find_boundary(conn, 2, None, 1) is None
 
 
