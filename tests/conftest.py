@@ -43,6 +43,8 @@ _LEAKS = re.compile(
     r"BIFROST_.*|DATABASE_URL|PG[A-Z]+|MYSQL_.*|(https?|all|no)_proxy|NO_COLOR|FORCE_COLOR", re.I
 )
 _numbers = itertools.count(1)
+#: Cases of a test that `--share` leaves as they are.
+FEW = 3
 
 
 #: Folders with the longest files first, so that two processes end together.
@@ -55,14 +57,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="each test on one of its databases and destinations, always the same",
     )
+    parser.addoption(
+        "--share",
+        type=int,
+        default=1,
+        metavar="N",
+        help=f"of each test that has more than {FEW} cases one in N, always the same",
+    )
 
 
 @pytest.hookimpl(trylast=True)  # slow ones are left out by then
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--by-turns"):
-        keep = {id(item) for item in choose_by_turns(items)}
-        config.hook.pytest_deselected(items=[item for item in items if id(item) not in keep])
-        items[:] = [item for item in items if id(item) in keep]
+    chosen = list(choose_by_turns(items)) if config.getoption("--by-turns") else items
+    keep = {id(item) for item in choose_share(chosen, config.getoption("--share"))}
+    config.hook.pytest_deselected(items=[item for item in items if id(item) not in keep])
+    items[:] = [item for item in items if id(item) in keep]
 
     def rank(item: pytest.Item) -> int:
         folder = item.path.parent.name
@@ -82,6 +91,16 @@ def choose_by_turns(items: Sequence[pytest.Item]) -> Iterator[pytest.Item]:
     for name, same in alike.items():
         able = [item for item in same if is_installed(_kinds(item)[0])] or same
         yield able[zlib.crc32(name.encode()) % len(able)]
+
+
+def choose_share(items: Sequence[pytest.Item], share: int) -> Iterator[pytest.Item]:
+    """Every test, but of those with many cases only one in `share`, rounded up."""
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for same in cases.values():
+        most = len(same) if len(same) <= FEW else -(-len(same) // share)
+        yield from sorted(same, key=lambda item: zlib.crc32(item.nodeid.encode()))[:most]
 
 
 def _kinds(item: pytest.Item) -> list[str]:

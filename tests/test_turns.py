@@ -1,4 +1,4 @@
-"""`make test` runs each test on one database, all three get their share, and nothing else is left out."""
+"""`make test` runs every test: on one database, all three in turn, and of many cases one in four."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests import conftest
-from tests.conftest import DATABASES, DESTINATIONS, choose_by_turns
+from tests.conftest import DATABASES, DESTINATIONS, FEW, choose_by_turns, choose_share
 
 
 def item(name: str, **params: str) -> Any:
@@ -38,3 +38,16 @@ def test_a_database_that_is_not_installed_has_no_turn(monkeypatch: pytest.Monkey
     chosen = list(choose_by_turns([*many, *only]))
     assert {each.callspec.params["database"] for each in chosen[:30]} == {"sqlite"}
     assert len(chosen) == 31  # and says why it is skipped
+
+
+def test_of_many_cases_a_share_is_run_always_the_same() -> None:
+    few = [item("few", case=str(n)) for n in range(FEW)]
+    many = [item(f"many{k}", case=str(n)) for k in range(20) for n in range(9)]
+    given = [*few, item("alone"), *many]
+    chosen = list(choose_share(given, 4))
+    assert [each.nodeid for each in chosen] == [
+        each.nodeid for each in choose_share([*few, item("alone"), *many], 4)
+    ]
+    assert set(map(id, few)) <= set(map(id, chosen)) and len(chosen) == FEW + 1 + 20 * 3
+    assert len({each.callspec.params["case"] for each in chosen if each in many}) == 9
+    assert len(list(choose_share(many, 1))) == len(many)

@@ -45,6 +45,7 @@ def mirrored(tmp_path: Path) -> Command:
     return command
 
 
+@pytest.mark.slow
 def test_a_terminal_of_any_width_shows_each_row_on_a_line(mirrored: Command):
     ids = mirrored("sql", "SELECT job_id FROM video_jobs", "--format", "csv").out.split()[1:]
     whole = mirrored("report", "models", "--since", "9999d").out

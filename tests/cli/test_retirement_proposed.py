@@ -90,6 +90,7 @@ def test_what_only_looks_like_it(known: Site, answer: tuple[int, Any]) -> None:
 
 
 @pytest.mark.parametrize("answer", [(404, ENDED), (200, EMPTY)])
+@pytest.mark.slow
 def test_once_is_no_evidence(known: Site, answer: tuple[int, Any]) -> None:
     assert retirement_evidence(ends(known, answer, times=1)) is None
     assert retirement_evidence(ends(known, answer, times=2, every=60)) is None or answer[0] == 404
@@ -115,6 +116,7 @@ def test_another_accounts_pages_are_none(known: Site) -> None:
     assert retirement_evidence(replace(found, last_run=run, failures=9)) is None
 
 
+@pytest.mark.slow
 def test_a_log_that_was_cut_says_nothing_of_the_list(known: Site) -> None:
     found = ends(known, (200, EMPTY))
     (gap,) = found.gaps

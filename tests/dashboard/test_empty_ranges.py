@@ -44,6 +44,7 @@ def ranges(now: datetime) -> list[str]:
     return [*(f"since={start}" for start in starts), *(f"since=all&until={end}" for end in ends), *both]
 
 
+@pytest.mark.slow
 def test_a_range_without_jobs_is_an_empty_page(here: Site, made: Rig):
     for query in ranges(made.now()):
         for path in PATHS:

@@ -117,6 +117,7 @@ def test_no_stored_text_is_a_formula(world: tuple[Rig, Site, set[str], Path], pa
     assert [cell for cell in cells if cell.startswith(("=", "@", "\t", "\r", "+"))] == []
 
 
+@pytest.mark.slow
 def test_no_stored_text_becomes_part_of_a_report(world: tuple[Rig, Site, set[str], Path]) -> None:
     command = Command(
         world[3], DATABASE_URL=f"sqlite:///{world[3] / 'etl.db'}", BIFROST_BASE_URL="http://127.0.0.1:9"

@@ -202,6 +202,7 @@ def test_a_sync_that_is_under_way_waits_and_goes_on(engine: sa.Engine, engine_ur
 
 
 @postgres
+@pytest.mark.slow
 def test_plans_stay_good(engine: sa.Engine) -> None:
     """The feed reads in order without sorting, a job's history comes by index, a month by its partition."""
     made = Writer(engine, add_source(engine, "a"))

@@ -102,6 +102,7 @@ def rogue(request: pytest.FixtureRequest, secret: Path) -> Iterator[Rogue]:
 
 
 @pytest.mark.parametrize("rogue", range(6), indirect=True)
+@pytest.mark.slow
 def test_a_file_that_a_server_asks_for_is_not_sent(rogue: Rogue) -> None:
     """Whichever statement of ours it answers so."""
     engine = make_engine(f"mysql://u:p@127.0.0.1:{rogue.port}/d")

@@ -29,6 +29,7 @@ CONSTANT = 40 << 20
 
 @pytest.mark.parametrize("prompts", ["store", "drop"])
 @pytest.mark.parametrize("name", sorted(MAKERS))
+@pytest.mark.slow
 def test_a_body_costs_little_more_than_its_reading(name: str, prompts: str) -> None:
     body = MAKERS[name](SIZE)
     began = time.process_time()

@@ -47,6 +47,7 @@ def test_feed_and_its_status(command):
 
 
 @pytest.mark.parametrize("arguments", [(), ("status",), ("verify",)])
+@pytest.mark.slow
 def test_a_destination_is_written_and_read_without_noise(command, tmp_path, arguments):
     """DuckDB's binding complains of its own objects when a process ends without looking for cycles."""
     with (tmp_path / "bifrost.yaml").open("a") as file:
@@ -86,6 +87,7 @@ def test_wrong_usage_is_explained(command, arguments, said):
     assert done.code == 2 and said in done.err, done.all
 
 
+@pytest.mark.slow
 def test_export_and_prune(command, tmp_path):
     done = command("export", "out", "--format", "csv", "--table", "video_jobs", "--json")
     assert done.code == 0, done.all

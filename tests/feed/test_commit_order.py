@@ -29,6 +29,7 @@ def feed(engine, folder, **options) -> dict[str, int]:
 
 
 @postgresql
+@pytest.mark.slow
 def test_one_global_watermark_would_skip_and_ours_do_not(engine, tmp_path):
     slow, quick = (Writer(engine, add_source(engine, name)) for name in ("slow", "quick"))
     with write_transaction(engine) as open_commit:  # takes its numbers first, and commits last
@@ -65,6 +66,7 @@ def test_a_second_commit_of_a_source_waits_for_the_first(engine, engine_url):
 
 
 @postgresql
+@pytest.mark.slow
 def test_nothing_is_skipped_while_many_write(engine, tmp_path):
     writers = [Writer(engine, add_source(engine, f"s{n}"), n) for n in range(4)]
     ended = threading.Event()

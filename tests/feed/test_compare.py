@@ -135,6 +135,7 @@ def test_a_file_that_went_missing_and_one_that_was_copied(engine, writers, tmp_p
 
 
 @pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.slow
 def test_what_was_pruned_here_is_no_fault_there(engine, writers, tmp_path, deep):
     target = destination("duckdb", tmp_path)
     feed(engine, target)
@@ -197,6 +198,7 @@ def test_nothing_is_read_from_a_place_that_is_not_there(engine: sa.Engine, tmp_p
     assert list(tmp_path.glob("*.duckdb")) == []
 
 
+@pytest.mark.slow
 def test_a_million_jobs_that_wait_take_little_memory() -> None:
     """A mirror whose destination was switched off for long. No job becomes an object of Python's."""
     count, marks = 1_000_000, {1: Mark(1, "x"), 2: Mark(1, "x")}

@@ -162,6 +162,7 @@ def test_old_files_go_when_nobody_may_read_them_any_more(
 
 @sqlite
 @kinds
+@pytest.mark.slow
 def test_a_feed_that_dies_between_does_it_again(
     engine: sa.Engine, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,6 +34,7 @@ def filled(engine):
 
 
 @pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])
+@pytest.mark.slow
 def test_every_row_once_under_its_day(filled, tmp_path, kind, monkeypatch):
     monkeypatch.setattr(etl.feed.export, "_OPEN", 1)  # days come back: the second source starts over
     monkeypatch.setattr(etl.feed.export, "_CHUNK", 7)

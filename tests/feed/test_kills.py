@@ -26,6 +26,7 @@ def feeder(url: str, kind: str, folder: Path, last: int, *within: str) -> subpro
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("kind", KILLS)
+@pytest.mark.slow
 def test_killed_anywhere(engine, engine_url, tmp_path, kind):
     kills = KILLS[kind]
     rng = random.Random(f"{kind}-7")

@@ -53,6 +53,7 @@ def mirror(engine: sa.Engine) -> sa.Engine:
 @pytest.mark.parametrize("kind", ["filesystem", "duckdb", "delta", "iceberg"])
 @pytest.mark.parametrize("way", ["hmac", "drop"])
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.slow
 def test_no_table_holds_it(mirror, tmp_path, kind, way):
     target = masked(kind, tmp_path, Mask(prompt=way, key=Secret(KEY)))
     result = delivery.deliver_to_one(mirror, target)

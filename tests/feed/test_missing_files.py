@@ -28,6 +28,7 @@ DATA: dict[str, Callable[[Path], list[Path]]] = {
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("kind", list(DATA))
+@pytest.mark.slow
 def test_a_file_that_is_gone_is_missed(engine: sa.Engine, tmp_path: Path, kind: str) -> None:
     writer, target = Writer(engine, add_source(engine, "a")), destination(kind, tmp_path)
     for _ in range(2):

@@ -62,6 +62,7 @@ def with_mood(rows: pa.Table) -> pa.Table:
     return rows.append_column(field, pa.array(["calm"] * rows.num_rows))
 
 
+@pytest.mark.slow
 def test_of_the_state(engine: sa.Engine, target: Destination) -> None:
     Writer(engine, add_source(engine, "a")).step(new=4, changes=0)
     feed(engine, target)
@@ -78,6 +79,7 @@ def test_of_the_state(engine: sa.Engine, target: Destination) -> None:
     assert len(held(target, STATE, "job_id", "mood")) == 4
 
 
+@pytest.mark.slow
 def test_of_a_small_table(engine: sa.Engine, target: Destination) -> None:
     Writer(engine, add_source(engine, "a")).step(new=1, changes=0)
     feed(engine, target)

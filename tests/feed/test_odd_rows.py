@@ -73,6 +73,7 @@ KINDS = ("filesystem", "duckdb", "delta", "iceberg")
 TABLES = ("video_job_versions", "list_pages", "cache_lookups", "sync_runs", "prices")
 
 
+@pytest.mark.slow
 def test_they_arrive_from_every_database(odd: sa.Engine, tmp_path: Path) -> None:
     for kind in KINDS:
         deliver(odd, destination(kind, tmp_path))

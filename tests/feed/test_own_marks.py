@@ -114,6 +114,7 @@ def test_a_table_dropped_downstream_comes_back_whole(engine, writers, tmp_path, 
 
 @sqlite
 @pytest.mark.parametrize("table", ["video_job_versions", "prices"])
+@pytest.mark.slow
 def test_a_table_dropped_in_postgresql_comes_back_whole(engine, writers, postgres, table):
     url = postgres.create("dropped")
     place = Destination(name="pg", type="postgres", url=SecretUrl(url))

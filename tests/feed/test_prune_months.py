@@ -46,6 +46,7 @@ SELECT relname || relfilenode FROM pg_class WHERE relkind = 'r' AND relname ~ '^
         return set(conn.scalars(sa.text(query)))
 
 
+@pytest.mark.slow
 def test_months_go_and_the_same_rows_stay(
     engine: sa.Engine, postgres: object, writer: Writer, tmp_path: Path
 ) -> None:
@@ -71,6 +72,7 @@ def test_months_go_and_the_same_rows_stay(
     server.drop(f"{name}_twin")  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 def test_a_month_of_which_nothing_must_stay_is_dropped(engine: sa.Engine, writer: Writer) -> None:
     """Every job changes once more: all versions before that are superseded."""
     repartition.partition_history(engine, writer.at)
@@ -97,6 +99,7 @@ def test_what_a_destination_lacks_stays(engine: sa.Engine, writer: Writer, tmp_p
     assert delivered[: len(whole)] == whole and len(delivered) == len(whole) + 8
 
 
+@pytest.mark.slow
 def test_a_month_that_somebody_reads_for_long_is_left_for_the_next_time(
     engine: sa.Engine, writer: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

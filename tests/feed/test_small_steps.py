@@ -34,6 +34,7 @@ class OddlyNamed(Writer):
 
 @pytest.mark.parametrize("kind", ["delta", "iceberg"])
 @pytest.mark.parametrize("changes", [6, 120], ids=["few", "many"])
+@pytest.mark.slow
 def test_of_each_key_the_newest_row_stays(engine: sa.Engine, tmp_path: Path, kind: str, changes: int) -> None:
     writers = [OddlyNamed(engine, add_source(engine, name), seed) for seed, name in enumerate("ab")]
     for writer in writers:
@@ -51,6 +52,7 @@ def test_of_each_key_the_newest_row_stays(engine: sa.Engine, tmp_path: Path, kin
     ("kind", "place_of"),
     [("iceberg", "iceberg/bifrost/video_job_versions/data"), ("delta", "delta/video_job_versions")],
 )
+@pytest.mark.slow
 def test_a_large_file_is_not_written_anew_with_each_joining(
     engine: sa.Engine, tmp_path: Path, kind: str, place_of: str
 ) -> None:
@@ -73,6 +75,7 @@ def test_a_large_file_is_not_written_anew_with_each_joining(
 
 
 @pytest.mark.parametrize("kind", ["delta", "iceberg"])
+@pytest.mark.slow
 def test_a_lake_is_small_at_every_moment(
     engine: sa.Engine, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -103,6 +103,7 @@ def test_one_place_has_one_lock(engine: sa.Engine, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("reader", ["duckdb", "polars"])
+@pytest.mark.slow
 def test_every_file_has_the_same_columns(engine, tmp_path, reader):
     """Readers take the first file's columns for all, or refuse a later file that has more."""
     writer = Writer(engine, add_source(engine, "a"))

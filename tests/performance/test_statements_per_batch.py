@@ -125,6 +125,7 @@ CONTENTS = {
 
 
 @pytest.mark.parametrize("name", CONTENTS)
+@pytest.mark.slow
 def test_a_batch_of_many_pages_takes_few_statements(
     name: str,
     database: str,

@@ -67,6 +67,7 @@ def test_a_first_load_begins_at_its_other_end_when_hungry(
 
 
 @pytest.mark.parametrize(("hungry", "most"), [(True, 4), (False, 1)])
+@pytest.mark.slow
 def test_a_reconcile_reads_one_segment_after_the_other_or_many(
     database_url: str, monkeypatch: pytest.MonkeyPatch, hungry: bool, most: int
 ) -> None:
@@ -97,6 +98,7 @@ def test_a_reconcile_reads_one_segment_after_the_other_or_many(
     assert asked == 9 + 1 and allowed == most and at_once <= most
 
 
+@pytest.mark.slow
 def test_a_gateway_that_refuses_gets_no_more_requests_at_once(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

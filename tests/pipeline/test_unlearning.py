@@ -215,6 +215,7 @@ def test_what_was_found_out_belongs_to_an_address(migrated_url: str) -> None:
         assert s.rows("sync_state")[0]["list_order"] is None
 
 
+@pytest.mark.slow
 def test_passing_refusals_of_cursors_do_not_add_up(migrated_url: str) -> None:
     """A gateway that now and then does not know a cursor, and knows it when it is asked for again."""
     made = Gate()
@@ -238,6 +239,7 @@ def test_passing_refusals_of_cursors_do_not_add_up(migrated_url: str) -> None:
         assert stored(s) == set(made.jobs)
 
 
+@pytest.mark.slow
 def test_a_cursor_that_is_never_understood_ends_the_scan(migrated_url: str) -> None:
     """Pages of one job lead to it again and again."""
     made = Gate()

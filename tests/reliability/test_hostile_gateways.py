@@ -199,6 +199,7 @@ def _recorded(rig: Rig, name: str) -> None:
 
 
 @pytest.mark.parametrize("database", ["postgresql", "mariadb"], indirect=True)
+@pytest.mark.slow
 def test_what_is_odd_fits_into_servers_too(engine_url: str) -> None:
     odd = ("ids with a NUL", "ids to escape", "ids of half letters", "infinite facts", "huge facts")
     for case in (*odd, "half letters", "NULs", "facts in a list", "last id of a megabyte"):

@@ -57,6 +57,7 @@ def test_every_job_of_a_list_that_runs_one_way_is_stored(
 @pytest.mark.parametrize(
     "growth", [(0, 2, 0, 1, 1), (0, 1, 1, 1, 1), (1, 1, 0, 2, 1), (2, 0, 1, 1, 3), (0, 3, 1, 0, 1)]
 )
+@pytest.mark.slow
 def test_a_young_list_is_read_whole_whichever_command_meets_it_first(
     tmp_path: Any, way: str, growth: tuple[int, ...]
 ) -> None:
