@@ -1,11 +1,14 @@
 """Does a list end where the gateway says so? A page may lie, and so may a cursor whose job is gone.
 
 An end is believed when the list, asked from one job before its last one, shows that last one again and
-nothing after it. Where it shows the job that it was asked behind as well, it ignores the cursor: then only a
-page that could have held more, or more than were asked for, proves that there is no more, whatever it says.
+nothing after it; or time and again only jobs that were created since the walk came there. Where it shows the
+job that it was asked behind as well, it ignores the cursor: then only a page that could have held more, or
+more than were asked for, proves that there is no more, whatever it says.
 """
 
 from __future__ import annotations
+
+from datetime import datetime
 
 from etl.errors import RepeatedPage
 from etl.records import PageRows
@@ -29,6 +32,8 @@ class Ending:
         self._again = False  # the last page with jobs ended with the job that was the last one before
         self._ignored: str | None = None  # the cursor that the last page did not heed
         self._doubted = False
+        self._began: datetime | None = None  # when the first page came, by the gateway's clock
+        self._grew = 0  # pages that showed the last job again, and behind it only what has come since
         self._shown = set[int]()  # hashes of the jobs that pages ended with since an end was doubted
 
     def saw(self, rows: PageRows) -> bool:
@@ -50,13 +55,24 @@ class Ending:
         ignored = after in ids and rows.page.heeds_limit  # else a page's length says nothing
         self._ignored = after if ignored and after in ids[1:] else None
         closed = rows.page.ends and self._beyond is None and not ignored
-        self.proved = self._again and (room or closed)
+        self._began = self._began or rows.page.gateway_date or rows.page.received_at
+        self._grew += not ignored and self._only_grew(rows)
+        self.proved = (self._again and (room or closed)) or self._grew == CLAIMS
         if ids[-1] in self.tail:
             return False
         if not self._was_shown(ids[-1]):
             self._claims = 0
         self.tail = (self.tail + ids)[-2:]
         return True
+
+    def _only_grew(self, rows: PageRows) -> bool:
+        """Where jobs come as fast as pages, no page ever ends with the job that was the last one before."""
+        ids = [row.job_id for row in rows.jobs]
+        if self._began is None or not self.tail or self.tail[-1] not in ids[:-1]:
+            return False
+        since = rows.jobs[ids.index(self.tail[-1]) + 1 :]
+        began = self._began.replace(microsecond=0)
+        return all(row.created_at is not None and row.created_at >= began for row in since)
 
     def _was_shown(self, last: str) -> bool:
         """By an earlier page: lists of two accounts that take turns seem to go on for ever."""
