@@ -150,7 +150,7 @@ def test_pages_bound_what_is_asked(tmp_path: Path) -> None:
             tmp_path, sim.base_url, "--pages", "2", "--job", "video_x:openai", "--after", "video_y:openai"
         )
         asked = [(r.path, r.query) for r in sim.requests]
-    assert len([q for p, q in asked if p == "/v1/videos" and q["limit"] == "100"]) == 2 + 2 + 2 + 1
+    assert len([q for p, q in asked if p == "/v1/videos" and q["limit"] == "100"]) == 2 + 2 + 2 + 1 + 1
     assert len(asked) < 50
     assert ("/v1/videos/video_x:openai", {}) in asked
 
