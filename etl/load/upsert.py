@@ -240,9 +240,7 @@ class JobWriter:
         if not jobs:
             return
         new = bulk.rows_to_come(self._conn, video_jobs)
-        if (
-            new
-        ):  # SQLite: by id, so that each page of the two indexes of ids is changed once, and written once
+        if new:  # SQLite: by id, so that each page of the two indexes of ids is changed and written once
             jobs = sorted(jobs, key=_id_of)
         rows = [
             (made, job.position, self._run_id)

@@ -8,13 +8,15 @@ more than were asked for, proves that there is no more, whatever it says.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from etl.errors import RepeatedPage
 from etl.records import PageRows
 
 #: So often an end is doubted while the list shows nothing at all; then it is taken as it is, and said so.
 CLAIMS = 6
+#: The exactness of times of creation, and of the gateway's Date.
+SECOND = timedelta(seconds=1)
 
 
 class Ending:
@@ -55,9 +57,9 @@ class Ending:
         ignored = after in ids and rows.page.heeds_limit  # else a page's length says nothing
         self._ignored = after if ignored and after in ids[1:] else None
         closed = rows.page.ends and self._beyond is None and not ignored
-        self._began = self._began or rows.page.gateway_date or rows.page.received_at
+        self._began = self._began or _came(rows)
         self._grew += not ignored and self._only_grew(rows)
-        self.proved = (self._again and (room or closed)) or self._grew == CLAIMS
+        self.proved = (self._again and (room or closed)) or self._grew >= CLAIMS
         if ids[-1] in self.tail:
             return False
         if not self._was_shown(ids[-1]):
@@ -70,9 +72,9 @@ class Ending:
         ids = [row.job_id for row in rows.jobs]
         if self._began is None or not self.tail or self.tail[-1] not in ids[:-1]:
             return False
-        since = rows.jobs[ids.index(self.tail[-1]) + 1 :]
-        began = self._began.replace(microsecond=0)
-        return all(row.created_at is not None and row.created_at >= began for row in since)
+        since = [row.created_at for row in rows.jobs[ids.index(self.tail[-1]) + 1 :]]
+        began, now = self._began.replace(microsecond=0), _came(rows) + SECOND
+        return all(moment is not None and began <= moment <= now for moment in since)
 
     def _was_shown(self, last: str) -> bool:
         """By an earlier page: lists of two accounts that take turns seem to go on for ever."""
@@ -88,9 +90,7 @@ class Ending:
         seems to end; its neighbour is not likely to be gone as well."""
         if self._apart:  # an item's id is no cursor; what led to the last page is one
             return self._after
-        if (
-            self._beyond is not None and self._again
-        ):  # what stands before it would show no more than this page
+        if self._beyond is not None and self._again:  # asked from before it, the list would show no more
             return self._beyond
         return self.tail[-2] if len(self.tail) > 1 else self._anchor
 
@@ -112,6 +112,11 @@ class Ending:
         self._claims += 1
         self._doubted = True
         return True
+
+
+def _came(rows: PageRows) -> datetime:
+    """When the page was sent, by the gateway's clock where it tells; times of creation are of that clock."""
+    return rows.page.gateway_date or rows.page.received_at
 
 
 def _ends_oddly(rows: PageRows) -> bool:

@@ -103,10 +103,8 @@ def _answers(run: Run) -> Iterator[PageRows | GatewayError]:
         try:
             yield run.peek(PageRequest(None, order, limit))
         except Unparseable as error:
-            limit = 1 if order == "asc" else LOOK
-            order = (
-                "asc"  # the newest jobs cannot be read: the oldest ones tell as well, or the first of them
-            )
+            # The newest jobs cannot be read: the oldest ones tell as well, or the first of them.
+            order, limit = "asc", 1 if order == "asc" else LOOK
             yield error
         except Retriable as error:
             yield error

@@ -17,10 +17,10 @@ NOW = 1_767_200_000
 TOO_MANY = 200
 
 
-@pytest.mark.parametrize("lanes", [1, 4])
+@pytest.mark.parametrize(("lanes", "many"), [(1, 1), (4, 1), (1, 3), (4, 3)])
 @pytest.mark.parametrize("gone", [None, 40, 199])
-def test_every_run_ends_while_each_page_brings_a_new_job(
-    url_by_turns: str, lanes: int, gone: int | None
+def test_every_run_ends_while_each_page_brings_new_jobs(
+    url_by_turns: str, lanes: int, many: int, gone: int | None
 ) -> None:
     jobs, busy = [job(number) for number in range(200)], list[bool]()
 
@@ -29,7 +29,8 @@ def test_every_run_ends_while_each_page_brings_a_new_job(
             return answer(b'{"error":{"message":"no such video"}}', status="404 Not Found")
         assert ask.number < TOO_MANY
         if busy:
-            jobs.append(job(1000 + ask.number, created_at=NOW + ask.number // 10))
+            numbers = range(many * ask.number, many * (ask.number + 1))
+            jobs.extend(job(1000 + number, created_at=NOW + ask.number // 10) for number in numbers)
         date = formatdate(NOW + ask.number // 10, usegmt=True)
         return answer(page(ask.listed(jobs)), f"Date: {date}", "Content-Type: application/json")
 

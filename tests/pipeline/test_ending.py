@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+import pytest
 
 from etl.pipeline.ending import CLAIMS, Ending
 from etl.records import PageRequest, PageRows, RawPage
@@ -233,3 +235,27 @@ def test_what_follows_the_last_job_is_asked_for_where_no_job_ends_the_page() -> 
     )
     ending.saw(behind)
     assert ending.proved
+
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def grown(number: int, born: datetime | None) -> PageRows:
+    """The job that was the last one, and one behind it, at a second of its own."""
+    ids = [f"job{number - 1}", f"job{number}"]
+    rows = page(f"job{number - 2}", *ids)
+    later = replace(rows.page, gateway_date=NOON + timedelta(seconds=number))
+    return replace(rows, page=later, jobs=[row._replace(created_at=born) for row in rows.jobs])
+
+
+@pytest.mark.parametrize(
+    ("ahead", "proved"),
+    [(0, True), (1, True), (-100, False), (7200, False), (None, False)],
+    ids=["just now", "a second is no difference", "there before", "a clock that runs ahead", "no time"],
+)
+def test_an_end_behind_which_only_new_jobs_come_is_proved_in_time(ahead: int | None, proved: bool) -> None:
+    ending = Ending()
+    for number in range(2, CLAIMS + 9):
+        born = None if ahead is None else NOON + timedelta(seconds=number + ahead)
+        ending.saw(grown(number, born))
+        assert ending.proved == (proved and number > CLAIMS + 1)
