@@ -93,9 +93,9 @@ class PageFetcher:
                 self._distrust(rows)
             self.accounts.pin()
 
-    def peek(self, request: PageRequest) -> PageRows:
+    def peek(self, request: PageRequest, *, attempts: int | None = 1) -> PageRows:
         """A page to look at, not to believe: it is logged."""
-        rows = self._without_items(self._transform(self._gateway.page(request, attempts=1)))
+        rows = self._without_items(self._transform(self._gateway.page(request, attempts=attempts)))
         self._distrust(rows)
         return rows
 

@@ -211,8 +211,8 @@ class Run:
         """As `pages.fetch`, but it gives way to a stop while the gateway stalls; so do the next ones."""
         return self.wait_for(lambda: self.pages.fetch(request, attempts=attempts))
 
-    def peek(self, request: PageRequest) -> PageRows:
-        return self.wait_for(lambda: self.pages.peek(request))
+    def peek(self, request: PageRequest, *, attempts: int | None = 1) -> PageRows:
+        return self.wait_for(lambda: self.pages.peek(request, attempts=attempts))
 
     def read_job(self, job_id: str) -> PageRows:
         return self.wait_for(lambda: self.pages.read_job(job_id))

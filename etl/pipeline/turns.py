@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
-from etl.errors import AnotherAccount, GatewayError, Retriable, SuspiciousScan, Unparseable
+from etl.errors import AnotherAccount, GatewayError, RateLimited, Retriable, SuspiciousScan, Unparseable
 from etl.pipeline.page_checks import direction
 from etl.pipeline.run import Run
 from etl.records import Order, PageRequest, PageRows
@@ -38,7 +38,7 @@ def refuse_turns_at_last(run: Run) -> None:
         return
     if run.pending or run.store.committed.counts.jobs_seen:
         run.looked = False
-    look_for_turns(run)
+        look_for_turns(run)
 
 
 def look_for_turns(run: Run) -> None:
@@ -101,13 +101,23 @@ def _answers(run: Run) -> Iterator[PageRows | GatewayError]:
     limit = LOOK
     for _ in range(MOST):
         try:
-            yield run.peek(PageRequest(None, order, limit))
+            yield _peek(run, PageRequest(None, order, limit))
         except Unparseable as error:
             # The newest jobs cannot be read: the oldest ones tell as well, or the first of them.
             order, limit = "asc", 1 if order == "asc" else LOOK
             yield error
+        except RateLimited:
+            raise  # it was waited for as long as any page is
         except Retriable as error:
             yield error
+
+
+def _peek(run: Run, request: PageRequest) -> PageRows:
+    """Where requests come too soon, in the gateway's own time: refused ones tell nothing."""
+    try:
+        return run.peek(request)
+    except RateLimited:
+        return run.peek(request, attempts=None)
 
 
 def _sort_in(ids: set[str], kinds: list[set[str]]) -> int:
