@@ -9,13 +9,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
-from etl.errors import AnotherAccount, GatewayError, RateLimited, Retriable, SuspiciousScan, Unparseable
+from etl.errors import (
+    AnotherAccount,
+    GatewayError,
+    RateLimited,
+    SuspiciousScan,
+    TimedOut,
+    Unparseable,
+    Unreachable,
+)
 from etl.pipeline.page_checks import direction
 from etl.pipeline.run import Run
+from etl.pipeline.trouble import POISON
 from etl.records import Order, PageRequest, PageRows
 
 #: So many answers that agree are of one account; while they do not, so many are asked for at most.
 AGREED, MOST = 5, 12
+#: So many questions in a row that nothing answers, at the beginning.
+VAIN = 3
 #: Jobs per answer.
 LOOK = 20
 #: Runs in a row that must find one account before several are forgotten.
@@ -96,27 +107,31 @@ def _count_accounts(run: Run) -> int:
 
 
 def _answers(run: Run) -> Iterator[PageRows | GatewayError]:
-    """So many at most, and what came instead of others. What a run cannot go on with is raised."""
+    """So many at most, and what came instead of others. What a run cannot go on with is raised; where nothing
+    is heard at first, no more is asked: the run meets it itself."""
     order: Order = "desc"
-    limit = LOOK
+    limit, vain = LOOK, 0
     for _ in range(MOST):
         try:
-            yield _peek(run, PageRequest(None, order, limit))
-        except Unparseable as error:
-            # The newest jobs cannot be read: the oldest ones tell as well, or the first of them.
-            order, limit = "asc", 1 if order == "asc" else LOOK
+            rows = _peek(run, PageRequest(None, order, limit))
+        except POISON as error:
+            if isinstance(error, Unparseable):
+                # The newest jobs cannot be read: the oldest ones tell as well, or the first of them.
+                order, limit = "asc", 1 if order == "asc" else LOOK
             yield error
-        except RateLimited:
-            raise  # it was waited for as long as any page is
-        except Retriable as error:
-            yield error
+            vain += 1
+        else:
+            yield rows
+            vain = -MOST
+        if vain == VAIN:
+            return
 
 
 def _peek(run: Run, request: PageRequest) -> PageRows:
-    """Where requests come too soon, in the gateway's own time: refused ones tell nothing."""
+    """Where nothing answers, or nothing yet, it is waited for as any page is: refusals tell nothing."""
     try:
         return run.peek(request)
-    except RateLimited:
+    except (RateLimited, TimedOut, Unreachable):
         return run.peek(request, attempts=None)
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from etl.errors import RateLimited
+from etl.errors import RateLimited, ServerFault, Unreachable
+from etl.pipeline.turns import VAIN
 from etl.simulator import World
 from tests.reliability.raw_gateway import Ask, RawGateway, answer, job, page
 from tests.support.rig import Rig
@@ -46,14 +47,22 @@ def test_a_tick_with_nothing_new_asks_once(url_by_turns: str, count: int, limite
             assert len(made.listed()) == count
 
 
-def test_a_gateway_that_refuses_all_is_not_asked_who_answers_for_ever(url_by_turns: str) -> None:
-    with RawGateway(lambda ask: LIMITED) as raw:
+BROKEN = answer(b"<html>502</html>", "Content-Type: text/html", status="502 Bad Gateway")
+
+
+@pytest.mark.parametrize(
+    ("says", "error", "more"),
+    [([LIMITED], RateLimited, 1), ([None], Unreachable, 1), ([BROKEN], ServerFault, VAIN)],
+    ids=["limited", "cut off", "broken"],
+)
+def test_who_answers_is_not_asked_for_ever_where_nobody_does(
+    url_by_turns: str, says: list[bytes | None], error: type[Exception], more: int
+) -> None:
+    with RawGateway(lambda ask: says[0] if says[0] is not None else says) as raw:
         world = World(jobs=1, start=1_767_200_000.0)
         sim: Any = SimpleNamespace(world=world, gateway=raw, base_url=raw.base_url, requests=raw.asked)
         made = Rig(sim, url_by_turns, probe_accounts=True)
         with made.app:
             result = made.sync()
-            assert (
-                isinstance(result.error, RateLimited)
-                and result.counts.requests <= 1 + made.source.max_attempts
-            )
+            assert isinstance(result.error, error), result.error
+            assert result.counts.requests <= more + made.source.max_attempts
