@@ -106,7 +106,7 @@ class Cursors:
         """Remember what the page calls its last item, where that is none of its ids. `name`: what its cursor
         was called."""
         last, cursor = page.last_id, page.leads_to
-        if last is None or cursor is None:
+        if last is None or cursor is None or not page.items:  # an empty page has no ids to compare
             return
         if not _names_cursors(page):
             self.apart = False  # its cursors have the items' names, or have them again

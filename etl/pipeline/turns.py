@@ -47,9 +47,18 @@ def refuse_turns_at_last(run: Run) -> None:
     tells nothing, its first jobs do. Raises AnotherAccount, SuspiciousScan."""
     if not run.source.probe_accounts or run.state.learned.several is not None:
         return
-    if run.pending or run.store.committed.counts.jobs_seen:
+    seen = run.pending or run.store.committed.counts.jobs_seen
+    if seen or (not run.looked and _is_listed_after_all(run)):
         run.looked = False
         look_for_turns(run)
+
+
+def _is_listed_after_all(run: Run) -> bool:
+    """An empty list is asked for once more, as it may be another account's; not more often at every tick."""
+    try:
+        return bool(run.peek(PageRequest(None, "desc", 1)).jobs)
+    except GatewayError:
+        return False
 
 
 def look_for_turns(run: Run) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from etl.extract.cursors import Cursors
+from etl.records import PageRequest, RawPage
 from etl.simulator import World
 from tests.reliability.raw_gateway import Ask, RawGateway, answer, job
 from tests.support.rig import Rig
@@ -71,3 +74,21 @@ def test_they_lead_on(url_by_turns: str, said: str, more: bool, strict: bool, do
             assert r.reconcile().status == "ok"
             assert set(r.listed()) == {each["id"] for each in listed.jobs}
             r.assert_accounts()
+
+
+def test_an_empty_page_says_nothing_of_what_cursors_are_called() -> None:
+    """It has no ids that its `last_id` could be one of."""
+    cursors = Cursors()
+    cursors.apart = True
+    empty = RawPage(
+        PageRequest("b"),
+        (),
+        None,
+        "cursor-of-c",
+        True,
+        None,
+        datetime(2026, 1, 1, tzinfo=UTC),
+        leads_to="cursor-of-c",
+    )
+    cursors.follow(PageRequest("b"), lambda request, name: empty)
+    assert cursors.apart
