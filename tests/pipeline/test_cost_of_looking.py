@@ -37,7 +37,7 @@ def test_a_tick_with_nothing_new_asks_once(url_by_turns: str, count: int, limite
     with RawGateway(reply) as raw:
         world = World(jobs=1, start=1_767_200_000.0)
         sim: Any = SimpleNamespace(world=world, gateway=raw, base_url=raw.base_url, requests=raw.asked)
-        made = Rig(sim, url_by_turns, probe_accounts=True)
+        made = Rig(sim, url_by_turns, probe_accounts=True, first_load_lanes=1)
         with made.app:
             first = made.ok()
             assert first.counts.requests <= 2 * 20
@@ -61,7 +61,7 @@ def test_who_answers_is_not_asked_for_ever_where_nobody_does(
     with RawGateway(lambda ask: says[0] if says[0] is not None else says) as raw:
         world = World(jobs=1, start=1_767_200_000.0)
         sim: Any = SimpleNamespace(world=world, gateway=raw, base_url=raw.base_url, requests=raw.asked)
-        made = Rig(sim, url_by_turns, probe_accounts=True)
+        made = Rig(sim, url_by_turns, probe_accounts=True, first_load_lanes=1)
         with made.app:
             result = made.sync()
             assert isinstance(result.error, error), result.error
