@@ -64,6 +64,12 @@ def duration_text(seconds: float) -> str:
     return ("-" if seconds < 0 else "") + span_text(round(abs(seconds)))
 
 
+def which_time(here: datetime) -> str:
+    """Nothing, but ` -05:00` where clocks show a time twice, as they do each autumn: tells the two apart."""
+    first, second = (here.replace(fold=fold).utcoffset() for fold in (0, 1))
+    return "" if first == second else f" {here.replace(microsecond=0).isoformat()[19:]}"
+
+
 def parse_moment(text: str, now: datetime, zone: str, *, end: bool = False) -> datetime:
     """The instant (UTC) that `text` means to someone in `zone`; a day is its start or, with `end`, its end.
 

@@ -25,7 +25,7 @@ from etl.errors import ConfigError
 from etl.log import make_visible, visible_json
 from etl.schema.views.columns import Column, ValueKind
 from etl.spreadsheets import spreadsheet_safe
-from etl.times import duration_text
+from etl.times import duration_text, which_time
 
 FORMATS = ("table", "csv", "json", "markdown", "html", "parquet")
 #: What people read instead of a column's name, where the value is told as a length of time.
@@ -82,7 +82,8 @@ def to_csv(document: Document) -> str:
     writer.writerow(
         [*(spreadsheet_safe(column.name) for column in table.columns), *(["currency"] * len(money))]
     )
-    writer.writerows([*(_spreadsheet_cell(value) for value in row), *money] for row in table.rows)
+    kinds = [column.kind for column in table.columns]
+    writer.writerows([*map(_spreadsheet_cell, row, kinds), *money] for row in table.rows)
     return out.getvalue()
 
 
@@ -92,17 +93,18 @@ def table_currency(table: Table) -> str | None:
     return table.currency if table.currency in found else None
 
 
-def _spreadsheet_cell(value: Any) -> Any:
+def _spreadsheet_cell(value: Any, kind: ValueKind) -> Any:
     if isinstance(value, str):
         return spreadsheet_safe(value)
     if isinstance(value, float | Decimal):
-        return shortest_number(value)
+        return shortest_number(value, exact=kind == "ratio")
     return value if value is None or type(value) is int else plain_json(value)
 
 
-def shortest_number(value: float | Decimal) -> str:
-    """As short as it can be without a change, never in powers of ten."""
-    text = f"{value:.6f}".rstrip("0").rstrip(".")
+def shortest_number(value: float | Decimal, *, exact: bool = False) -> str:
+    """To the millionth, which is all that money and seconds have, or exactly; never in powers of ten."""
+    whole = f"{Decimal(str(value)):f}" if exact else f"{value:.6f}"
+    text = whole.rstrip("0").rstrip(".") if "." in whole else whole
     return "0" if text == "-0" else text
 
 
@@ -162,7 +164,7 @@ def show_value(value: Any, kind: ValueKind, zone: str = "UTC") -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, datetime):
-        return value.astimezone(ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M:%S") if value.tzinfo else str(value)
+        return _show_instant(value.astimezone(ZoneInfo(zone))) if value.tzinfo else str(value)
     if kind == "ratio":
         return f"{value:.1%}"
     if kind == "money":
@@ -172,6 +174,10 @@ def show_value(value: Any, kind: ValueKind, zone: str = "UTC") -> str:
     if isinstance(value, float):
         return f"{value:,.3f}".rstrip("0").rstrip(".")
     return f"{value:,}" if isinstance(value, int) and kind == "integer" else str(value)
+
+
+def _show_instant(here: datetime) -> str:
+    return f"{here:%Y-%m-%d %H:%M:%S}{which_time(here)}"
 
 
 def _show_money(value: float | Decimal) -> str:

@@ -102,8 +102,8 @@ _AGE = f"epoch(TIMESTAMPTZ '{NOW.isoformat()}') - epoch(created)"
 _EXPIRING = "FROM job WHERE status = 'completed' AND NOT gone AND expires >"
 _CACHE = """SELECT CAST(timezone('{zone}', began) AS DATE) AS day, 'main', COUNT(*), COUNT(*) FILTER (hit),
   COUNT(*) FILTER (hit AND debug->>'hit_type' = 'direct'),
-  COUNT(*) FILTER (hit AND debug->>'hit_type' = 'semantic'), ROUND(COUNT(*) FILTER (hit) / COUNT(*), 4),
-  SUM(CAST(debug->>'input_tokens' AS BIGINT)), ROUND(AVG(CAST(debug->>'similarity' AS DOUBLE)), 4)
+  COUNT(*) FILTER (hit AND debug->>'hit_type' = 'semantic'), COUNT(*) FILTER (hit) / COUNT(*),
+  SUM(CAST(debug->>'input_tokens' AS BIGINT)), AVG(CAST(debug->>'similarity' AS DOUBLE))
   FROM page JOIN scan ON number = scan WHERE {when} GROUP BY day"""
 _WHOLE = "(SELECT COUNT(*) FROM job) = (SELECT COUNT(*) FROM everything)"
 _FRESH = (

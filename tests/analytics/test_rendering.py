@@ -18,6 +18,7 @@ from etl.analytics.rendering import Document, render_document, show_value
 from etl.errors import ConfigError
 from etl.schema.views.columns import Column
 from etl.spreadsheets import spreadsheet_safe
+from etl.web.dashboard.formatting import short_time
 from tests.conftest import require_module
 
 WHEN = datetime(2026, 5, 1, 10, 0, 0, 250000, UTC)
@@ -45,6 +46,27 @@ def test_csv_runs_nothing_and_keeps_numbers():
     assert head == [column.name for column in COLUMNS]
     assert first == [f"'{HOSTILE}", "-5", "-0.1", "0.25", "2026-05-01T10:00:00.250000Z", "2026-05-01", "true"]
     assert second[0] == ROWS[1][0] and second[1:3] == ["1234567", "0"]
+
+
+def test_a_share_is_rounded_for_people_alone():
+    rate = (Column("rate", "ratio", "Rate."), Column("average", "number", "Mean."))
+    for share, text in ((1 / 3, "33.3%"), (2 / 3_000_000, "0.0%")):
+        document = Document("Shares", (Table("t", "T", rate, ((share, 1.0),)),))
+        assert float(render_document(document, "csv").splitlines()[1].split(",")[0]) == share
+        assert json.loads(render_document(document, "json"))["tables"]["t"]["rows"][0]["rate"] == share
+        assert text in render_document(document, "markdown")
+
+
+def test_an_hour_that_comes_twice_is_told_apart():
+    first, second = (datetime(2026, 11, 1, hour, 30, tzinfo=UTC) for hour in (5, 6))
+    texts = [show_value(moment, "instant", "America/New_York") for moment in (first, second)]
+    assert texts == ["2026-11-01 01:30:00 -04:00", "2026-11-01 01:30:00 -05:00"]
+    half = [datetime(2026, 4, 4, hour, minute, tzinfo=UTC) for hour, minute in ((14, 40), (15, 10))]
+    texts = [show_value(moment, "instant", "Australia/Lord_Howe") for moment in half]
+    assert texts == ["2026-04-05 01:40:00 +11:00", "2026-04-05 01:40:00 +10:30"]
+    assert short_time(first, "America/New_York").endswith(":30:00 -04:00")
+    spring = datetime(2026, 3, 8, 7, tzinfo=UTC)
+    assert show_value(spring, "instant", "America/New_York") == "2026-03-08 03:00:00"
 
 
 @pytest.mark.parametrize("text", ["=1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "  =1", "\n=1"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -51,10 +53,25 @@ def test_an_hour_is_drawn_in_minutes() -> None:
     assert slots[1].until == "2026-03-30T11:36Z"
 
 
+@pytest.mark.parametrize(
+    ("day", "hours"),
+    [("2026-04-04", "13:00 14:00 14:30 15:30 16:30"), ("2026-10-03", "13:30 14:30 15:00 16:00 17:00")],
+)
+def test_an_hour_has_its_bar_where_clocks_move_by_half_of_one(day: str, hours: str) -> None:
+    """Lord Howe moves at 15:00 UTC in April, half past in October; the report's hours begin as here."""
+    first, last = (datetime.fromisoformat(f"{day}T{hours.split()[n]}Z") for n in (0, -1))
+    slots = make_slots(replace(chosen(first, "Australia/Lord_Howe"), until=last + timedelta(hours=1)), [])
+    assert [f"{key:%H:%M}" for slot in slots for key in slot.keys] == hours.split()
+    ends = [(slot.since[11:16], slot.until[11:16]) for slot in slots]
+    assert all(end == begin for (_, end), (begin, _) in pairwise(ends))
+
+
 def test_labels_say_the_zone_and_which_bar_is_a_part() -> None:
     part = make_slots(chosen(datetime(2026, 3, 29, 14, 20, tzinfo=UTC), "Europe/Berlin"), [])
     assert part[0].label == "Sun 29 Mar 16:00 CEST, only from 16:20"
     assert part[1].label == "Sun 29 Mar 17:00 CEST"
+    begun = replace(chosen(NOW.replace(minute=5)), until=NOW.replace(hour=13, minute=2))
+    assert [slot.label[11:16] for slot in make_slots(begun, [])] == ["12:00", "13:00"]
     days = make_slots(chosen(datetime(2026, 3, 20, 8, 0, tzinfo=UTC), "Europe/Berlin"), [])
     assert days[0].label == "Fri 20 Mar 2026, only from 09:00"
     whole = make_slots(chosen(datetime(2026, 3, 22, 23, 0, tzinfo=UTC), "Europe/Berlin"), [])

@@ -271,8 +271,8 @@ def _cache_daily(d: Dialect, scope: Scope) -> str:
 SELECT {scope.day("j.looked_up_at")} AS day, s.name AS source, COUNT(*) AS lookups,
   {count("j.cache_hit")} AS hits, {count("j.cache_hit AND j.hit_type = 'direct'")} AS direct_hits,
   {count("j.cache_hit AND j.hit_type = 'semantic'")} AS semantic_hits,
-  {d.rounded(f"{count('j.cache_hit')} * 1.0 / COUNT(*)", 4)} AS hit_rate,
-  {d.whole("SUM(j.input_tokens)")} AS input_tokens, {d.rounded("AVG(j.similarity)", 4)} AS average_similarity
+  {d.share(count("j.cache_hit"), "COUNT(*)")} AS hit_rate,
+  {d.whole("SUM(j.input_tokens)")} AS input_tokens, AVG(j.similarity) AS average_similarity
 FROM cache_lookups j
 JOIN sources s ON s.id = j.source_id
 WHERE {scope.where}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from etl.times import duration_text
+from etl.times import duration_text, which_time
 
 
 def short_id(job_id: str) -> str:
@@ -31,7 +31,7 @@ def short_time(moment: datetime, zone: str) -> str:
     """An instant to the second; with the year unless it is this one."""
     here = moment.astimezone(ZoneInfo(zone))
     this_year = here.year == datetime.now(UTC).year
-    return here.strftime("%d %b %H:%M:%S" if this_year else "%d %b %Y %H:%M")
+    return here.strftime("%d %b %H:%M:%S" if this_year else "%d %b %Y %H:%M") + which_time(here)
 
 
 def failure_share(counts: Mapping[str, float | None]) -> tuple[float, float]:

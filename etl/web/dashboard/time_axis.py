@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from math import ceil
 from zoneinfo import ZoneInfo
 
@@ -17,7 +17,7 @@ from etl.web.dashboard.links import hour_of, minute_of
 MOST = 120
 #: Longer ranges that cannot be joined are drawn from the first to the last day with something in it.
 _ALL_DAYS_UP_TO = timedelta(days=1100)
-_MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+_MINUTE, _QUARTER, _HOUR, _DAY = (timedelta(minutes=n) for n in (1, 15, 60, 24 * 60))
 #: A day, or the start of an hour in UTC: UTC's hours are also those of most clocks.
 SlotKey = date | datetime
 
@@ -90,18 +90,29 @@ def _next_second(moment: datetime) -> str:
 
 def _hour_slots(chosen: Filter) -> list[Slot]:
     assert chosen.since is not None
-    here = chosen.since.astimezone(ZoneInfo(chosen.zone))  # India's hours begin at half past those of UTC
-    first = here.replace(minute=0, second=0, microsecond=0).astimezone(UTC)
-    count = max(1, ceil(((chosen.until or chosen.now) - first) / _HOUR))
-    zone = ZoneInfo(chosen.zone)
-    return [_hour_slot(first + n * _HOUR, zone, 4 if count <= 30 else 12) for n in range(count)]
+    zone, end = ZoneInfo(chosen.zone), chosen.until or chosen.now
+    first = _start_of_hour(chosen.since, zone)
+    quarters = range(max(1, ceil((end - first) / _QUARTER)))
+    starts = sorted({_start_of_hour(first + n * _QUARTER, zone) for n in quarters})
+    every = 4 if len(starts) <= 30 else 12
+    befores = [starts[0] - _HOUR, *starts]
+    return [
+        _hour_slot(start, before + _HOUR, zone, every) for before, start in zip(befores, starts, strict=False)
+    ]
 
 
-def _hour_slot(start: datetime, zone: ZoneInfo, every: int) -> Slot:
+def _start_of_hour(moment: datetime, zone: ZoneInfo) -> datetime:
+    """As the clocks cut it: India's hours begin at half past those of UTC, Lord Howe's by turns."""
+    here = moment.astimezone(zone)
+    return moment - timedelta(minutes=here.minute, seconds=here.second, microseconds=here.microsecond)
+
+
+def _hour_slot(start: datetime, free: datetime, zone: ZoneInfo, every: int) -> Slot:
+    """`free`: where the hour before ends. Clocks that are moved by half an hour begin one within it."""
     here = start.astimezone(zone)
     return Slot(
         keys=(start,),
-        **hour_of(start),
+        **hour_of(start) | ({"since": f"{free:%Y-%m-%dT%H:%MZ}"} if free > start else {}),
         label=f"{here:%a %d %b %H:%M %Z}",
         tick=f"{here:%d %b}" if here.hour == 0 else f"{here:%H:%M}",
         named=here.hour % every == 0,
