@@ -52,7 +52,7 @@ def command(
     --json prints {"destinations": [{destination, status (ok, failed, interrupted, skipped), rows: {table:
     rows}, error: null or {class, message, hint}}]}; for `feed status`, {"destinations": [{destination,
     sources: [{source, delivered_to, pending, oldest_pending, lag_seconds}], tables: [{table, rows, expected,
-    missing, doubled, changed, pruned, days, waits}], error}]}.
+    missing, doubled, changed, pruned, days, waits, masked}], error}]}.
 
     Exit codes: 0 done (also when another process is delivering), 1 failed or not equal, 2 wrong usage or
     configuration, 3 some destinations failed and others did not, 130 interrupted.
@@ -185,6 +185,10 @@ def _describe_comparison(state: TableState) -> str:
     if said and state.days:
         more = f" and {len(state.days) - 3} more days" if len(state.days) > 3 else ""
         said[-1] += f" on {', '.join(state.days[:3])}{more}"
+    if state.masked:
+        said.append(
+            f"{state.masked:,} of them only in what `mask` leaves out, as if delivered under another one"
+        )
     if state.pruned:
         said.append(f"{state.pruned:,} pruned here")
     if state.waits:

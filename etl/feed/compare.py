@@ -7,8 +7,8 @@ go of rows that stand there (`prune`): those are counted apart.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -17,7 +17,7 @@ from etl.config import Mask
 from etl.db.engine import storage_errors
 from etl.feed import changes, watermarks
 from etl.feed.arrow import as_is, join_batches
-from etl.feed.masking import mask_rows
+from etl.feed.masking import mask_rows, masked_columns
 from etl.feed.row_digests import RowDigests, WaitingJobs, days_of
 from etl.feed.sinks.base import Sink
 from etl.feed.tables import (
@@ -54,7 +54,8 @@ class TableState:
     """One table of a destination. `rows` are there, `expected` here as far as they were delivered.
 
     `missing`, `doubled` and `changed` rows are wrong; `pruned` ones are there only. `days` (UTC) are those on
-    which something is wrong. `waits` says that a table which is delivered whole has changed since.
+    which something is wrong. `waits` says that a table which is delivered whole has changed since. `masked`
+    of the changed rows differ only where a mask may have left something out.
     """
 
     table: str
@@ -66,6 +67,7 @@ class TableState:
     pruned: int = 0
     days: tuple[str, ...] = ()
     waits: bool = False
+    masked: int = 0
 
     @property
     def is_wrong(self) -> bool:
@@ -82,7 +84,7 @@ def compare_tables(
     found = [_compare_stream(engine, sink, stream, mask, deep) for stream in STREAMS]
     if sink.keeps_state:
         found.insert(1, _compare_state(engine, sink, mask, deep))
-    return (*found, *(_compare_small(engine, sink, table, mask) for table in SMALL))
+    return (*found, *(_compare_small(engine, sink, table, mask, deep) for table in SMALL))
 
 
 def _compare_stream(engine: sa.Engine, sink: Sink, stream: Stream, mask: Mask, deep: bool) -> TableState:
@@ -98,12 +100,16 @@ def _compare_stream(engine: sa.Engine, sink: Sink, stream: Stream, mask: Mask, d
     # Files keep what a row was before.
     keys = KEYS[stream.name] if sink.keeps_state or stream.is_shared else ("source_id", stream.key)
     names = tuple(fields.names) if deep else (stream.key, day)
-    digests = RowDigests(fields, keys, day, names, None if deep else _differing_days(here, there))
-    found = changes.read_changes(engine, stream, {}, upper)
-    rows_here = (mask_rows(stream.name, batch.rows, mask) for batch in found)
-    rows_there = sink.read(stream.name, digests.columns)
-    equal = 0 if deep else _count_equal(here, there)
-    return _by_row(stream.name, digests.of(rows_here), digests.of(rows_there), equal)
+    days, equal = (None, 0) if deep else (_differing_days(here, there), _count_equal(here, there))
+
+    def compare(names: tuple[str, ...]) -> TableState:
+        digests = RowDigests(fields, keys, day, names, days)
+        found = changes.read_changes(engine, stream, {}, upper)
+        rows_here = (mask_rows(stream.name, batch.rows, mask) for batch in found)
+        rows_there = sink.read(stream.name, digests.columns)
+        return _by_row(stream.name, digests.of(rows_here), digests.of(rows_there), equal)
+
+    return _count_masked(compare, names, compare(names))
 
 
 def _compare_state(engine: sa.Engine, sink: Sink, mask: Mask, deep: bool) -> TableState:
@@ -121,16 +127,28 @@ def _compare_state(engine: sa.Engine, sink: Sink, mask: Mask, deep: bool) -> Tab
     # These may change without a version, and do not travel alone; a twin is told with the run that found it.
     silent = ["progress", *OBSERVED, *([TWIN] if _runs_wait(engine, sink) else [])]
     names = tuple(name for name in STATE_COLUMNS if name not in silent) if deep else names
-    digests = RowDigests(
-        state_schema(), KEYS[STATE], day, names, None if deep else _differing_days(here, there)
-    )
-    query = sa.select(*(as_is(video_jobs.c[name]) for name in digests.columns)).where(*where)
-    rows = changes.stream_query(engine, query, arrow_fields(state_schema(), digests.columns))
-    found = digests.of(mask_rows(STATE, batch, mask) for batch in rows)
-    waiting = _read_waiting(engine, marks)  # what has changed meanwhile, too
-    rows_there = _settled_rows(sink.read(STATE, digests.columns), marks, waiting)
-    equal = 0 if deep else _count_equal(here, there)
-    return _by_row(STATE, digests.leave_out(found, waiting), digests.of(rows_there), equal)
+    days, equal = (None, 0) if deep else (_differing_days(here, there), _count_equal(here, there))
+
+    def compare(names: tuple[str, ...]) -> TableState:
+        digests = RowDigests(state_schema(), KEYS[STATE], day, names, days)
+        query = sa.select(*(as_is(video_jobs.c[name]) for name in digests.columns)).where(*where)
+        rows = changes.stream_query(engine, query, arrow_fields(state_schema(), digests.columns))
+        found = digests.of(mask_rows(STATE, batch, mask) for batch in rows)
+        waiting = _read_waiting(engine, marks)  # what has changed meanwhile, too
+        rows_there = _settled_rows(sink.read(STATE, digests.columns), marks, waiting)
+        return _by_row(STATE, digests.leave_out(found, waiting), digests.of(rows_there), equal)
+
+    return _count_masked(compare, names, compare(names))
+
+
+def _count_masked(
+    compare: Callable[[tuple[str, ...]], TableState], names: tuple[str, ...], found: TableState
+) -> TableState:
+    """How many of the changed rows are equal but for what a mask leaves out."""
+    plain = tuple(name for name in names if name not in masked_columns(found.table))
+    if not found.changed or plain == names:
+        return found
+    return replace(found, masked=found.changed - compare(plain).changed)
 
 
 def _has_waiting_version(marks: Marks) -> sa.ColumnElement[bool]:
@@ -180,15 +198,28 @@ def _compare_absent(
     return TableState(name, 0, missing, missing=missing)
 
 
-def _compare_small(engine: sa.Engine, sink: Sink, table: sa.Table, mask: Mask) -> TableState:
+def _compare_small(engine: sa.Engine, sink: Sink, table: sa.Table, mask: Mask, deep: bool) -> TableState:
     marks = sink.marks(table.name)
     expected = sum(mark.key for mark in marks.values())
-    rows = sum(batch.num_rows for batch in sink.read(table.name, ["id"]))
-    waits = marks != watermarks.marks_of_rows(
-        mask_rows(table.name, changes.read_whole_table(engine, table), mask)
+    here = mask_rows(table.name, changes.read_whole_table(engine, table), mask)
+    waits = marks != watermarks.marks_of_rows(here)
+    compared = here.schema.names if deep and not waits else ["id"]
+    there = [row for batch in sink.read(table.name, compared) for row in _rows_as(here.schema, batch)]
+    missing, more = max(0, expected - len(there)), max(0, len(there) - expected)
+    changed = 0 if waits else _count_changed(here.select(compared), there)
+    return TableState(
+        table.name, len(there), expected, missing=missing, doubled=more, changed=changed, waits=waits
     )
-    missing, more = max(0, expected - rows), max(0, rows - expected)
-    return TableState(table.name, rows, expected, missing=missing, doubled=more, waits=waits)
+
+
+def _rows_as(fields: pa.Schema, batch: pa.Table) -> list[dict[str, Any]]:
+    return batch.cast(arrow_fields(fields, batch.column_names)).to_pylist()
+
+
+def _count_changed(here: pa.Table, there: list[dict[str, Any]]) -> int:
+    """Rows of which each has a key, `id`: how many say there what they do not say here."""
+    ours = {row["id"]: row for row in here.to_pylist()}
+    return sum(row != ours.get(row["id"]) for row in there)
 
 
 def _rows_up_to(stream: Stream, marks: Marks) -> list[sa.ColumnElement[bool]]:

@@ -20,11 +20,16 @@ _WITHHELD = {"extra", "error_message", "raw_request", "raw_response", "payload"}
 _OURS = {"sync_runs"}
 
 
+def masked_columns(table: str) -> set[str]:
+    """Columns of `table` that differ where one delivery had another mask than the other."""
+    return set() if table in _OURS else {"prompt", *_WITHHELD}
+
+
 def mask_rows(table: str, rows: pa.Table, mask: Mask) -> pa.Table:
     """The rows of `table`, with the columns that may hold prompts as `mask` wants them."""
     import pyarrow as pa
 
-    if mask.prompt == "keep" or table in _OURS:
+    if mask.prompt == "keep" or not masked_columns(table):
         return rows
     for at, field in enumerate(rows.schema):
         if field.name in _WITHHELD or (field.name == "prompt" and mask.prompt == "drop"):

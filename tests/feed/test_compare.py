@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import msgspec
 import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,7 +18,8 @@ import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 
-from etl.config import Destination, Retention, SecretUrl
+from etl.cli.feed import _describe_comparison, _show_tables
+from etl.config import Destination, Mask, Retention, SecretUrl
 from etl.db.engine import write_transaction
 from etl.feed import changes, compare, delivery
 from etl.feed.compare import TableState
@@ -182,8 +184,6 @@ def test_a_file_that_cannot_be_read_says_what_to_do(engine, writers, tmp_path, k
 
 @sqlite
 def test_as_a_user_sees_it(engine, writers, tmp_path, capsys):
-    from etl.cli.feed import _show_tables
-
     target = destination("duckdb", tmp_path)
     feed(engine, target)
     with closing(duckdb.connect(f"{tmp_path}/warehouse.duckdb")) as conn:
@@ -191,6 +191,33 @@ def test_as_a_user_sees_it(engine, writers, tmp_path, capsys):
     _show_tables([look(engine, target, deep=False)])
     said = capsys.readouterr().out
     assert "6 missing on 2026-03-02" in said and "equal" in said
+
+
+@sqlite
+@pytest.mark.parametrize("kind", KINDS)
+def test_another_mask_is_told_from_a_change(engine, writers, tmp_path, kind):
+    """A destination that was filled before it had a mask, and one whose prompts somebody has changed."""
+    target = destination(kind, tmp_path)
+    feed(engine, target)
+    masked = msgspec.structs.replace(target, mask=Mask(prompt="drop"))
+    assert not look(engine, masked, deep=False).is_wrong, "neither keys nor days differ"
+    versions = of(look(engine, masked, deep=True), "video_job_versions")
+    assert versions.changed == versions.masked > 20
+    said = _describe_comparison(versions)
+    assert "only in what `mask` leaves out" in said and f"{versions.changed} changed" in said
+
+
+@sqlite
+def test_a_cell_that_somebody_changed_in_a_small_table(engine, writers, tmp_path):
+    target = destination("duckdb", tmp_path)
+    feed(engine, target)
+    with closing(duckdb.connect(f"{tmp_path}/warehouse.duckdb")) as conn:
+        conn.execute("UPDATE bifrost.prices SET price = price + 1 WHERE id = 1")
+        conn.execute("UPDATE bifrost.sources SET name = 'x' WHERE name = 'b'")
+        conn.execute("UPDATE bifrost.video_job_versions SET model = 'x' WHERE change_seq = 5")
+    found = look(engine, target, deep=True)
+    assert (of(found, "prices").changed, of(found, "sources").changed) == (1, 1)
+    assert (of(found, "video_job_versions").changed, of(found, "video_job_versions").masked) == (1, 0)
 
 
 def test_nothing_is_read_from_a_place_that_is_not_there(engine: sa.Engine, tmp_path: Path) -> None:

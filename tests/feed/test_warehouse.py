@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
@@ -127,6 +128,32 @@ def test_a_postgresql_whose_url_holds_no_password(engine, postgres, tmp_path, mo
         postgres.execute("SELECT pg_reload_conf()")
         postgres.drop("nopassword")
         postgres.execute("DROP ROLE loader")
+
+
+@sqlite
+def test_a_postgresql_that_asks_the_kernel_who_is_there(engine, postgres):
+    """Peer authentication: the url names no account, and another account's name is refused."""
+    url, user = postgres.create("peers"), getpass.getuser()
+    postgres.execute(f'CREATE ROLE "{user}" SUPERUSER LOGIN')
+    rules = postgres.folder / "data" / "pg_hba.conf"
+    trusting = rules.read_text()
+    rules.write_text(f"local peers all peer\n{trusting}")
+    postgres.execute("SELECT pg_reload_conf()")
+    Writer(engine, add_source(engine, "a")).step(new=3, changes=0)
+    at = f"/peers?host={postgres.folder}&port={postgres.port}"
+    try:
+        strange = Destination(name="pg", type="postgres", url=SecretUrl(f"postgresql://etl@{at}"))
+        refused = delivery.deliver_to_one(engine, strange).error
+        assert refused is not None and "Peer authentication failed" in str(refused.__cause__)
+        pg = Destination(name="pg", type="postgres", url=SecretUrl(f"postgresql://{at}"))
+        assert feed(engine, pg)["video_job_versions"] == 3
+        with psycopg.connect(url) as conn:
+            assert conn.execute("SELECT count(*) FROM bifrost.video_jobs").fetchone() == (3,)
+    finally:
+        rules.write_text(trusting)
+        postgres.execute("SELECT pg_reload_conf()")
+        postgres.drop("peers")
+        postgres.execute(f'DROP ROLE "{user}"')
 
 
 @sqlite
