@@ -213,7 +213,8 @@ def _compare_small(engine: sa.Engine, sink: Sink, table: sa.Table, mask: Mask, d
 
 
 def _rows_as(fields: pa.Schema, batch: pa.Table) -> list[dict[str, Any]]:
-    return batch.cast(arrow_fields(fields, batch.column_names)).to_pylist()
+    rows: list[dict[str, Any]] = batch.cast(arrow_fields(fields, batch.column_names)).to_pylist()
+    return rows
 
 
 def _count_changed(here: pa.Table, there: list[dict[str, Any]]) -> int:
