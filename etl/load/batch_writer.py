@@ -73,7 +73,7 @@ class BatchWriter:
             conclude_scan(conn, run.source_id, run.run_id, batch.scan, now.counts, run.clock())
         if batch.complete and run.kind != "incremental" and twins.look_again(conn, run.source_id):
             self._jobs.shared += shared_jobs.find_left_open(conn, run.source_id)
-            shared_jobs.unlist_left_open(conn, run.source_id, run.run_id, run.started_at)
+            shared_jobs.unlist_left_behind(conn, run.source_id, run.run_id, run.started_at)
         shared_jobs.tell_counting_sources(conn, run.run_id, self._jobs.shared)
         self._write_state(mark)
         self._write_run()

@@ -1,13 +1,14 @@
 """Jobs that two sources have: what one of them sees, the one that counts the job is told.
 
-That one may not be read any more (renamed, switched off, retired): its open jobs would be open for ever, and
-what they cost in no sum. Both rows are written in one commit, under both leases.
+That one may not be read any more (renamed, switched off, retired): its open jobs would be open for ever, what
+they cost in no sum, and what has vanished listed. Both rows are written in one commit, under both leases.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,6 +18,8 @@ from etl.load.unlisting import unlist_jobs
 from etl.load.upsert import JobWriter, Seen
 from etl.records import Counts, JobRow
 from etl.schema.tables import leases, sync_runs, video_jobs
+
+_AT_ONCE = 5000
 
 _ours, _theirs = video_jobs.c, video_jobs.alias("theirs").c
 
@@ -51,31 +54,38 @@ def find_left_open(conn: sa.Connection, source_id: int) -> Iterator[tuple[int, S
     """Jobs of a source that have ended, and are open in the source that counts them: they ended after that
     one was read last."""
     columns = [_ours[name] for name in JobRow._fields]
-    query = _open_elsewhere(source_id, _ours.last_changed_at, *columns).where(_ours.settled)
+    query = _counted_elsewhere(source_id, _ours.last_changed_at, *columns)
+    query = query.where(_ours.settled, sa.not_(_theirs.settled))
     for counts, at, *row in conn.execute(query).all():
         yield counts, Seen(JobRow._make(row), 0, at, None)
 
 
-def unlist_left_open(conn: sa.Connection, source_id: int, run_id: int, started_at: datetime) -> None:
-    """What an earlier scan of this source missed, and the source that counts it still believes to be listed
-    and open: if that one has not been read since, it never will say so itself."""
+def unlist_left_behind(conn: sa.Connection, source_id: int, run_id: int, started_at: datetime) -> None:
+    """What an earlier scan of this source missed, and the source that counts it still believes to be listed:
+    if that one has not been read since, it never will say so itself."""
     read_since = sa.exists().where(
         sync_runs.c.source_id == _theirs.source_id, sync_runs.c.started_at > _ours.unlisted_at
     )
-    query = _open_elsewhere(source_id, _ours.job_id, _ours.unlisted_reason, _ours.unlisted_at).where(
+    query = _counted_elsewhere(source_id, _ours.job_id, _ours.unlisted_reason, _ours.unlisted_at).where(
         _ours.unlisted_at < started_at, _theirs.unlisted_at.is_(None), ~read_since
     )
-    for counts, job_id, reason, at in conn.execute(query).all():
-        if _is_at_rest(conn, counts):
-            unlist_jobs(conn, counts, run_id, [(job_id, reason)], at)
+    for counts in conn.scalars(sa.select(query.subquery().c.counts).distinct()).all():
+        some = query.where(_theirs.source_id == counts).limit(_AT_ONCE)
+        while _is_at_rest(conn, counts) and (rows := conn.execute(some).all()):
+            for at, jobs in groupby(sorted(rows, key=_moment_of), key=_moment_of):
+                unlist_jobs(conn, counts, run_id, [(row.job_id, row.unlisted_reason) for row in jobs], at)
 
 
-def _open_elsewhere(source_id: int, *columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
-    """These columns of a source's jobs that are open in the source that counts them; first, which that is."""
+def _moment_of(row: Any) -> datetime:
+    at: datetime = row.unlisted_at
+    return at
+
+
+def _counted_elsewhere(source_id: int, *columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
+    """These columns of a source's jobs that another source counts; first, which that is."""
     return sa.select(_theirs.source_id.label("counts"), *columns).where(
         _ours.source_id == source_id,
         _ours.twin_source_id.is_not(None),
         _theirs.source_id == _ours.twin_source_id,
         _theirs.job_id == _ours.job_id,
-        sa.not_(_theirs.settled),
     )

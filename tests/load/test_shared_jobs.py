@@ -16,6 +16,7 @@ import pytest
 from etl.analytics.filters import Filter
 from etl.analytics.queries import run_report
 from etl.feed.delivery import deliver_to_one
+from etl.load import shared_jobs
 from etl.load.totals import recount_all
 from harness.truth import Tables, kept
 from tests.reliability.test_strange_lists import List, jobs, reading
@@ -129,3 +130,32 @@ def test_what_vanished_after_a_renaming_is_open_no_more(
     assert new.reconcile().status == "ok"
     assert counted(new) == (25, 20, 5 if still_read else 4, 8)
     assert not kept(Tables(new.app.engine, "old"))
+
+
+def test_what_ended_and_vanished_after_a_renaming_is_listed_no_more(
+    both: tuple[Rig, Rig], listed: List, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three jobs that had ended, missed by two scans. One of them comes back, and is listed again."""
+    monkeypatch.setattr(shared_jobs, "_AT_ONCE", 2)
+    old, new = both
+    old.ok()
+    new.ok()
+    gone = [listed.jobs.pop(5) for _ in range(3)]
+    assert new.reconcile().counts.jobs_unlisted == 3
+    old.world.advance(3600)
+    assert new.reconcile().status == "ok"
+    assert unlisted(new) == {job["id"] for job in gone}
+    assert counted(new) == (25, 20, 5, 8), "they were made and paid"
+    assert not kept(Tables(new.app.engine, "old"))
+    listed.jobs.insert(5, gone.pop(0))
+    old.world.advance(3600)
+    assert new.reconcile().status == "ok"
+    assert unlisted(new) == {job["id"] for job in gone}
+    assert old.reconcile().status == "ok", "and when it is read again, there is nothing to put right"
+    assert unlisted(new) == {job["id"] for job in gone}
+
+
+def unlisted(rig: Rig) -> set[str]:
+    """By the views, which have each job once."""
+    with rig.app.engine.connect() as conn:
+        return set(conn.exec_driver_sql("SELECT job_id FROM job_facts WHERE is_unlisted").scalars())
