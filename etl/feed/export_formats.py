@@ -54,11 +54,17 @@ class CsvFile:
 
 
 def _safe_cell(value: Any) -> str:
+    value = _bytes_as_text(value)
     return _csv_cell(spreadsheet_safe(value) if isinstance(value, str) else value)
+
+
+def _bytes_as_text(value: Any) -> Any:
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else value
 
 
 def _csv_cell(value: Any) -> str:
     """Python's csv module cannot tell null from an empty text before 3.12."""
+    value = _bytes_as_text(value)
     if value is None:
         return ""
     if isinstance(value, str):
@@ -67,7 +73,7 @@ def _csv_cell(value: Any) -> str:
         return _csv_instant(value)
     if isinstance(value, bool):
         return "true" if value else "false"
-    return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
+    return str(value)
 
 
 class JsonLines:

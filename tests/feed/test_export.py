@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import hashlib
 import io
@@ -16,7 +17,7 @@ import etl.feed.export
 from etl.db.engine import write_transaction
 from etl.errors import ConfigError
 from etl.feed.export import DAYS, Selection, export_tables
-from etl.schema.tables import video_jobs
+from etl.schema.tables import rejected_items, video_jobs
 from tests.support.feed_history import START, Writer, add_source, stored
 from tests.support.reading_back import plain
 
@@ -84,6 +85,26 @@ def test_hostile_texts_survive_csv_and_null_is_not_empty(filled, tmp_path):
     wanted = [row["prompt"] for row in stored(filled, "video_jobs")]
     assert [row[0] for row in duckdb.sql(query).fetchall()] == wanted
     assert "" in wanted and None in wanted
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])
+def test_what_was_refused_is_exported_byte_for_byte(filled, tmp_path, kind):
+    """No bytes are not null, and bytes that would begin a formula in base64 come back, too."""
+    payloads = [b'{"id": null}\xff\x00', b"", None, b"\xfb\xef\xbe"]
+    same = {"source_id": 1, "run_id": 1, "rejected_at": START, "reason": "=no id", "last_seen_at": START}
+    rows = [{**same, "payload": told, "payload_hash": str(n)} for n, told in enumerate(payloads)]
+    with write_transaction(filled) as conn:
+        conn.execute(sa.insert(rejected_items), rows)
+    export_tables(filled, tmp_path / "out", kind, Selection(("rejected_items",)), raw=True)
+    readers = {
+        "csv": "read_csv('{}', all_varchar = true, nullstr = '', allow_quoted_nulls = false)",
+        "jsonl": "read_json('{}', format = 'newline_delimited')",
+        "parquet": "read_parquet('{}')",
+    }
+    place = readers[kind].format(next((tmp_path / "out").rglob("part*")))
+    found = [payload for (payload,) in duckdb.sql(f"SELECT payload FROM {place} ORDER BY id").fetchall()]
+    assert [base64.b64decode(p) if isinstance(p, str) else p for p in found] == payloads
 
 
 @sqlite
