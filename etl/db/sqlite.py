@@ -68,7 +68,8 @@ def prepare_connections(engine: sa.Engine) -> None:
             os.close(os.open(str(engine.url.database), os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
     @sa.event.listens_for(engine, "connect")
-    def _session(connection: Any, _record: Any) -> None:
+    def _session(connection: Any, record: Any) -> None:
+        record.info["file"] = _identity(engine)  # its log is not there yet
         connection.isolation_level = None  # the driver's own guesses about BEGIN are off; _begin says it
         if _is_on_read_only_disk(engine):
             return
@@ -77,9 +78,31 @@ def prepare_connections(engine: sa.Engine) -> None:
         for pragma in _PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
 
+    @sa.event.listens_for(engine, "checkin")
+    def _note_log(_connection: Any, record: Any) -> None:
+        record.info["log"] = record.info.get("log") or _identity(engine, "-wal")
+
+    @sa.event.listens_for(engine, "checkout")
+    def _still_there(_connection: Any, record: Any, _proxy: Any) -> None:
+        """A file or a log that was deleted, or replaced by a backup, goes on taking what is written, where
+        nobody reads it: the pool opens those that have the names now."""
+        log = record.info.get("log")
+        replaced = record.info["file"] != _identity(engine)
+        if replaced or (log is not None and log != _identity(engine, "-wal")):
+            raise sa.exc.DisconnectionError("the database file was replaced")
+
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
         connection.exec_driver_sql(connection.get_execution_options().get("etl_begin", "BEGIN"))
+
+
+def _identity(engine: sa.Engine, ending: str = "") -> tuple[int, int] | None:
+    """Which file has the database's name, or its log's; None: there is none."""
+    try:
+        found = Path(f"{engine.url.database}{ending}").stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _is_on_read_only_disk(engine: sa.Engine) -> bool:

@@ -18,6 +18,7 @@ class Learned(msgspec.Struct, frozen=True, omit_defaults=True):
     `more_unsaid`: it says `has_more: false` whatever follows.
     `several`: in how many runs in a row one account only must answer before several are forgotten; None where
     nobody has asked who answers.
+    `no_passthrough`: since when the gateway is known to have no passthrough, unix seconds of our clock.
     `details`: between which changes, by change_seq, ended jobs are queued to be read by id."""
 
     accounts: tuple[str, ...] = ()
@@ -31,6 +32,7 @@ class Learned(msgspec.Struct, frozen=True, omit_defaults=True):
     details: tuple[int, int] | None = None
     several: int | None = None
     more_unsaid: bool = False
+    no_passthrough: int | None = None
 
     def but(self, **found: Any) -> Learned:
         """A copy that also holds what was found out since."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _MOST = 100  # jobs that a page may hold
 _REMEMBERED = 300  # cursors of this run
+_MEMORY = 86_400.0  # seconds for which a gateway without one is not asked again
 Transform = Callable[[RawPage], PageRows]
 
 
@@ -31,7 +32,9 @@ class Passthrough:
 
     def __init__(self, source: Source, gateway: GatewayClient, store: Store, transform: Transform) -> None:
         self._source, self._gateway, self._store, self._transform = source, gateway, store, transform
-        self.possible = source.passthrough != "never" and source.provider == provider_bytes.PROVIDER
+        wanted = source.passthrough != "never" and source.provider == provider_bytes.PROVIDER
+        self.missing_since = store.committed.state.learned.no_passthrough
+        self.possible = wanted and not self._is_known_missing()
         self.always = self.possible and source.passthrough == "always"
         self._before: dict[str, str | None] = {}  # by cursor: the job listed just before it
         self._lock = threading.Lock()  # several lanes remember at once
@@ -54,17 +57,44 @@ class Passthrough:
         try:
             raw = self._first(request) if request.after is None else self._behind(request, request.after)
         except GatewayError as error:
-            self.possible = isinstance(error, Retriable)
-            get_logger("pipeline").warning("passthrough_failed", source=self._source.name, error=str(error))
+            self._note_failure(error)
             return None
         return None if raw is None else self._rows(raw)
 
     def job(self, job_id: str) -> PageRows | None:
-        """One job that the gateway cannot decode; None when it cannot be had. Raises GatewayError."""
+        """One job that the gateway cannot decode; None when it cannot be had: a passthrough that says 404
+        contradicts the gateway, which met the job."""
         native = provider_bytes.native_id(job_id) if self.possible else None
-        if native is None or not self._is_same_account():
+        try:
+            if native is None or not self._is_same_account():
+                return None
+            return self._rows(self._gateway.raw_job(native, job_id))
+        except GatewayError as error:
+            self._note_failure(error)
             return None
-        return self._rows(self._gateway.raw_job(native, job_id))
+
+    def _note_failure(self, error: GatewayError) -> None:
+        get_logger("pipeline").warning("passthrough_failed", source=self._source.name, error=str(error))
+        if _may_pass(error):
+            return
+        missing = self._is_missing()
+        self.possible = isinstance(error, Retriable) and not missing
+        if missing:
+            self.missing_since = int(self._store.clock().timestamp())
+
+    def _is_missing(self) -> bool:
+        """It shows no list at all: not that a cursor is dead, or a job is gone."""
+        try:
+            self._gateway.raw_page(PageRequest(None, "desc", 1), None)
+        except GatewayError as error:
+            return not _may_pass(error)
+        return False
+
+    def _is_known_missing(self) -> bool:
+        """Lately it was asked in vain; a reconcile asks anew."""
+        if self.missing_since is None or self._store.kind == "reconcile":
+            return False
+        return 0 <= self._store.clock().timestamp() - self.missing_since < _MEMORY
 
     def _first(self, request: PageRequest) -> RawPage | None:
         return self._gateway.raw_page(request, None) if self._is_same_account() else None
@@ -134,9 +164,15 @@ class Passthrough:
     def _rows(self, page: RawPage) -> PageRows:
         """As the provider wrote them; but a job that is stored just as the list shows it stays so: else each
         way of reading would take back what the other one has written."""
+        self.missing_since = None
         rows = self._transform(page)
         listed = self._transform(replace(page, items=tuple(map(provider_bytes.as_listed, page.items))))
         plain = {row.job_id: row for row in listed.jobs}
         known = self._store.known(list(plain))
         same = {i for i, job in known.items() if job.content_hash == plain[i].content_hash}
         return replace(rows, jobs=tuple(plain[r.job_id] if r.job_id in same else r for r in rows.jobs))
+
+
+def _may_pass(error: GatewayError) -> bool:
+    """Bifrost answers a path that it does not have with its dashboard: that will not pass."""
+    return isinstance(error, Retriable) and not getattr(error, "hopeless", False)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
 from etl.errors import DeadCursor, Fatal, GarbledAnswer, GatewayError, NotFound, Unparseable
 from etl.load import Candidate, count_listed, reread_candidates
+from etl.pipeline.poison_proof import record
 from etl.pipeline.run import Run
+from etl.pipeline.trouble import POISON
 from etl.pipeline.turns import look_for_turns
 from etl.records import Order, PageRequest, PageRows
 
@@ -66,6 +69,8 @@ def _read_by_id(run: Run, job_id: str) -> bool:
             run.batch.gone.append(job_id)
     except (Fatal, GarbledAnswer):
         return False  # barred, or a web page
+    except Unparseable:
+        _read_in_list(run, job_id)  # only there can be told whether it is unreadable, or all jobs by id
     except GatewayError:
         pass  # this job's trouble; its turn comes again
     else:
@@ -82,23 +87,41 @@ def _read_by_id(run: Run, job_id: str) -> bool:
 def _read_in_list(run: Run, job_id: str) -> bool:
     """The page behind its neighbour shows it; one that does not proves nothing, and where the neighbours are
     gone, its turn comes again. False when the list cannot be asked either."""
-    place = run.store.known([job_id])[job_id].list_position
+    edge = place = run.store.known([job_id])[job_id].list_position
+    if _is_in_gap(run, place):
+        return True  # known to be unreadable, and asked for already
     for _ in range(CURSORS):
-        beside = _neighbour(run, place)
+        beside = _neighbour(run, edge)
         try:
             rows = run.fetch(PageRequest(None if beside is None else beside[0], _order(run), NEAR))
         except (DeadCursor, NotFound):
             if beside is None:
                 return False
-            place = beside[1]
-        except Unparseable:
-            return True  # this page's trouble
+            edge = beside[1]
+        except Unparseable as error:
+            _record_unreadable(run, place, error)
+            return True
         except GatewayError:
             return False
         else:
             _take_from_page(run, job_id, rows)
             return True
     return True
+
+
+def _is_in_gap(run: Run, place: int) -> bool:
+    gaps = (gap for gap in run.store.committed.gaps if gap.kind == "unreadable")
+    return any(
+        (gap.low is None or gap.low < place) and (gap.high is None or place < gap.high) for gap in gaps
+    )
+
+
+def _record_unreadable(run: Run, place: int, error: Unparseable) -> None:
+    """Neither by id nor in the list: what became of it is not known, and no walk would meet it. Without
+    proof its turn comes again."""
+    low, high = (run.store.listed_beside(place, above=above) for above in (False, True))
+    with suppress(*POISON):
+        record(run, low and low[0], high and high[0], error)
 
 
 def list_denies(run: Run, job_id: str) -> bool:

@@ -238,6 +238,7 @@ class Run:
         gateway = self.gateway
         self.learn(cursors_apart=gateway.cursors.apart, inclusive=gateway.inclusive.known)
         self.learn(profile=gateway.kind.found, more_unsaid=self.pages.more.is_constant)
+        self.learn(no_passthrough=self.pages.passthrough.missing_since)
 
     def remember_accounts(self) -> None:
         """Whose jobs are stored is known to later runs. Until a walk was believed, it is not."""

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from etl.cli.errors import exit_code
 from tests.reliability.raw_gateway import answer
 from tests.reliability.test_strange_lists import List, jobs, reading
 
@@ -68,3 +69,48 @@ def test_progress_that_an_answer_by_id_gives_is_kept(migrated_url: str, history_
             seen.append(r.jobs()["video_00010:openai"]["progress"])
         assert seen == [40.0, 40.0, 70.0]
         r.assert_accounts()
+
+
+UNREADABLE = answer(
+    b'{"error":{"message":"failed to unmarshal response from provider API"}}',
+    status="500 Internal Server Error",
+)
+
+
+@pytest.mark.parametrize("order", ["auto", "desc"])
+def test_an_old_open_job_that_becomes_unreadable_is_a_gap(migrated_url: str, order: str) -> None:
+    """Nothing holds the frontier before it, and no walk meets it: its last state is not known, and nobody
+    would hear of it."""
+    listed = aged()
+    with reading(listed, migrated_url, order=order, page_size=10, open_job_patience=DAY) as r:
+        r.world.advance(30 * DAY)
+        r.ok()
+        broken, beside = (str(listed.jobs[number]["id"]) for number in (10, 30))
+        listed.unreadable = {broken}
+        listed.by_id = lambda _: UNREADABLE
+        listed.jobs[30] = {**listed.jobs[30], "status": "completed"}
+        result = r.ok()
+        (gap,) = r.rows("coverage_gaps")
+        ends = {gap["last_known_job_id"], gap["oldest_listed_job_id"]}
+        assert ends == {listed.jobs[9]["id"], listed.jobs[11]["id"]}
+        assert (result.gaps, exit_code([result])) == (1, 3)
+        assert r.jobs()[beside]["status"] == "completed"
+        before = len(r.sim.requests)
+        assert r.ok().gaps == 1
+        assert len(r.sim.requests) - before <= 3, "the page of the tick, the gap, and the job by id"
+        listed.unreadable, listed.by_id = set(), None
+        listed.jobs[10] = {**listed.jobs[10], "status": "completed"}
+        assert r.ok().gaps == 0
+        assert r.jobs()[broken]["status"] == "completed"
+
+
+def test_a_gateway_that_is_sick_by_id_makes_no_gap(migrated_url: str) -> None:
+    listed = aged()
+    with reading(listed, migrated_url, page_size=10, open_job_patience=DAY) as r:
+        r.world.advance(30 * DAY)
+        r.ok()
+        listed.by_id = lambda _: UNREADABLE
+        for number in (10, 30):
+            listed.jobs[number] = {**listed.jobs[number], "status": "completed"}
+        assert r.ok().gaps == 0
+        assert {job["status"] for job in r.jobs().values()} == {"completed"}

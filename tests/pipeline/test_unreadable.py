@@ -148,3 +148,35 @@ def test_one_readable_and_one_unreadable_behind_it_in_each_others_way(url_by_tur
         assert r.ok().gaps == 0
         assert poisoned in r.jobs()
         r.assert_equals_gateway()
+
+
+def test_a_passthrough_that_is_missing_is_asked_for_once_a_day(url_by_turns: str) -> None:
+    world = World(seed=307, jobs=150, rate=0, version="1.5")
+    with rig(world, url_by_turns, settings=AUTO, passthrough=False) as r:
+        r.ok()
+        poisoned = grown(world, 5, seconds=8)
+        assert r.ok().gaps == 1
+        assert asks_around(r) == 0, "it is known to be missing"
+        world.advance(2 * 86_400)
+        assert asks_around(r) > 0
+        r.sim.gateway.settings.passthrough = True
+        assert r.ok().gaps == 1, "the day is not over"
+        assert r.reconcile().gaps == 0
+        assert set(poisoned) <= r.jobs().keys()
+
+
+def test_a_clock_put_back_does_not_keep_the_passthrough_missing(url_by_turns: str) -> None:
+    world = World(seed=308, jobs=150, rate=0, version="1.5")
+    with rig(world, url_by_turns, settings=AUTO, passthrough=False) as r:
+        r.ok()
+        grown(world, 5, seconds=8)
+        world.advance(900 * 86_400)
+        r.ok()
+        world.advance(-800 * 86_400)
+        assert asks_around(r) > 0
+
+
+def asks_around(r: Rig) -> int:
+    before = len(r.sim.requests)
+    r.ok()
+    return sum("passthrough" in request.path for request in r.sim.requests[before:])
