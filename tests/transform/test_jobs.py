@@ -35,7 +35,10 @@ AT = 1_700_000_000
         ("canceled", "cancelled", True),
         ("expired", "expired", True),
         ("moderation", "moderation", False),
-        ("done", "done", False),
+        ("done", "completed", True),
+        ("finished", "completed", True),
+        ("NOT_START", "queued", False),
+        ("baking", "baking", False),
     ],
 )
 def test_status_as_reported(sent: str, status: str, settled: bool) -> None:
