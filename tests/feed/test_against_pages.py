@@ -123,6 +123,29 @@ def test_readers_find_what_the_gateway_said(
             assert history_read(read("video_jobs").to_pylist()) == newest, reader
 
 
+@pytest.mark.parametrize("database", ["postgresql", "mariadb"], indirect=True)
+def test_lakes_of_a_server_hold_what_the_gateway_said(
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each kind of destination from one mirror, through the types of its driver."""
+    monkeypatch.setenv("POLARS_ICEBERG_PLANNER", "pyiceberg")
+    lakes = [destination(kind, tmp_path) for kind in ("filesystem", "duckdb", "delta", "iceberg")]
+    with rig(watched_world(), database_url) as r:
+
+        def deliver(tick: int) -> None:
+            if tick % 4 == 1:
+                for lake in lakes:
+                    assert delivery.deliver_to_one(r.app.engine, lake).status == "ok", lake.type
+
+        expected = run_ticks(r, deliver)
+    newest = {job: [states[-1]] for job, states in expected.items()}
+    for lake in lakes:
+        for reader, read in readings(lake.type, tmp_path):
+            assert history_read(read("video_job_versions").to_pylist()) == expected, reader
+            if lake.type != "filesystem":
+                assert history_read(read("video_jobs").to_pylist()) == newest, reader
+
+
 def test_psycopg_finds_what_the_gateway_said(tmp_path: Path, postgres: Any) -> None:
     place = postgres.create("against_pages")
     with rig(watched_world(), f"sqlite:///{tmp_path}/etl.db") as r:

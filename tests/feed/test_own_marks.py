@@ -113,6 +113,23 @@ def test_a_table_dropped_downstream_comes_back_whole(engine, writers, tmp_path, 
 
 
 @sqlite
+def test_marks_dropped_downstream_double_nothing(engine, writers, tmp_path):
+    """Everything is delivered again, by batches, and takes the place of what is there; what was pruned
+    here since stays there."""
+    feed(engine, "duckdb", tmp_path)
+    now = START + timedelta(days=900)
+    assert prune_tables(engine, Retention(versions=1.0), now=now)["video_job_versions"] == 6
+    drop("duckdb", tmp_path, "bifrost_etl_marks")
+    assert feed(engine, "duckdb", tmp_path, batch_rows=10)["video_job_versions"] == 32
+    rows = held("duckdb", tmp_path, "video_job_versions")
+    assert [row["change_seq"] for row in rows] == list(range(1, 39))
+    for table, count in {"video_jobs": 32, "list_pages": 5, "sync_runs": 5, "sources": 2}.items():
+        assert len(held("duckdb", tmp_path, table)) == count, table
+    writers[0].step(new=0, changes=4)
+    assert feed(engine, "duckdb", tmp_path)["video_job_versions"] == 4
+
+
+@sqlite
 @pytest.mark.parametrize("table", ["video_job_versions", "prices"])
 @pytest.mark.slow
 def test_a_table_dropped_in_postgresql_comes_back_whole(engine, writers, postgres, table):
