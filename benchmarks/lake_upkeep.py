@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import stat
+import os
 import statistics
 import sys
 import tempfile
@@ -136,12 +136,16 @@ def _feed(engine: Any, kind: str, folder: Path) -> None:
 
 
 def _files(folder: Path) -> list[int]:
-    found = []
-    for path in folder.rglob("*"):
-        with contextlib.suppress(OSError):  # gone since it was listed
-            status = path.stat()
-            if stat.S_ISREG(status.st_mode):
-                found.append(status.st_size)
+    """Their sizes. Scales ask for them all the time, beside what is measured: so by the cheapest way."""
+    found, folders = [], [str(folder)]
+    for place in folders:
+        with contextlib.suppress(OSError), os.scandir(place) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                    continue
+                with contextlib.suppress(OSError):  # gone since it was listed
+                    found.append(entry.stat(follow_symlinks=False).st_size)
     return found
 
 

@@ -190,7 +190,7 @@ def _describe_comparison(state: TableState) -> str:
             f"{state.masked:,} of them only in what `mask` leaves out, as if delivered under another one"
         )
     if state.pruned:
-        said.append(f"{state.pruned:,} pruned here")
+        said.append(f"{state.pruned:,} only there: pruned here, or told anew since")
     if state.waits:
         said.append("changes wait")
     return "; ".join(said) or "equal"
