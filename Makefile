@@ -17,8 +17,8 @@ help: ## what there is to make
 demo: .venv/base.stamp ## a simulated gateway, a first load, a few ticks, and what is now in SQLite
 	$(BIN)/bifrost-etl demo
 
-test: .venv/dev.stamp ## the fast tests, each on one database, one in four of many cases; REQUIRE_ALL=1: all of them
-	$(PYTEST) -m 'not slow' $(if $(REQUIRE_ALL),,--by-turns --share 4) $(ARGS)
+test: .venv/dev.stamp ## the fast tests, each on one database, one in eight of many cases; REQUIRE_ALL=1: all of them
+	$(PYTEST) -m 'not slow' $(if $(REQUIRE_ALL),,--by-turns --share 8) $(ARGS)
 
 test-slow: .venv/dev.stamp .venv/dbt.stamp ## the others: storms, whole services, browser, clusters, builds, documents
 	$(PYTEST) -m slow $(ARGS)

@@ -14,6 +14,7 @@ import re
 import shutil
 import signal
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -44,10 +45,10 @@ _LEAKS = re.compile(
 )
 _numbers = itertools.count(1)
 #: Cases of a test that `--share` leaves as they are.
-FEW = 3
+FEW = 2
 
 
-#: Folders with the longest files first, so that two processes end together.
+#: Folders with the longest files first, in each the files with most tests: two processes end together.
 LONG = ("feed", "service", "reliability", "fleet", "pipeline", "cli", "dashboard")
 
 
@@ -73,9 +74,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.hook.pytest_deselected(items=[item for item in items if id(item) not in keep])
     items[:] = [item for item in items if id(item) in keep]
 
-    def rank(item: pytest.Item) -> int:
+    size = Counter(item.path for item in items)
+
+    def rank(item: pytest.Item) -> tuple[int, int]:
         folder = item.path.parent.name
-        return LONG.index(folder) if folder in LONG else len(LONG)
+        return LONG.index(folder) if folder in LONG else len(LONG), -size[item.path]
 
     items.sort(key=rank)
 

@@ -1,4 +1,4 @@
-"""`make test` runs every test: on one database, all three in turn, and of many cases one in four."""
+"""`make test` runs every test: on one database, all three in turn, and of many cases one in eight."""
 
 from __future__ import annotations
 

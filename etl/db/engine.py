@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,9 @@ def make_engine(
         engine = sa.create_engine(parsed, pool_recycle=3600, **options)
         _ping_when_idle(engine)
         _prepare_mysql(engine, idle_transaction_timeout)
-        _connect_patiently(engine)
+        from etl.db.mysql_driver import LightConnection
+
+        _connect_patiently(engine, LightConnection)
     note_errors(engine)
     return engine
 
@@ -182,18 +184,19 @@ def _ping_when_idle(engine: sa.Engine) -> None:
 _CROWD_WAITS = (0.2, 0.4, 0.8, 1.6, 2.0)
 
 
-def _connect_patiently(engine: sa.Engine) -> None:
+def _connect_patiently(engine: sa.Engine, connector: Callable[..., Any] | None = None) -> None:
     @sa.event.listens_for(engine, "do_connect")
     def _connect(dialect: Any, _record: Any, arguments: Any, options: dict[str, Any]) -> Any:
+        connect = connector or dialect.connect
         for wait in _CROWD_WAITS:
             try:
                 with missing_login_package():
-                    return dialect.connect(*arguments, **options)
+                    return connect(*arguments, **options)
             except dialect.loaded_dbapi.Error as error:
                 if not is_crowded(error):
                     raise
             time.sleep(wait)
-        return dialect.connect(*arguments, **options)
+        return connect(*arguments, **options)
 
 
 def _is_alive(engine: sa.Engine, connection: Any) -> bool:
