@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-#: Left out first, in this order; then what stands farthest to the right, then the first column.
+#: Left out first, in this order; then what stands farthest to the right but for KEPT, then the first column.
 LEAST = (
     *("", "other_costs", "costs", "is_unlisted", "is_orphan", "is_cycle", "base_url", "vanished", "stopped"),
     *("unfinished", "uncosted_jobs", "p95", "fastest", "cost_state", "total_seconds", "is_stalled"),
@@ -18,6 +18,8 @@ LEAST = (
     *("average_similarity", "completed", "seconds", "failed", "size", "created_at"),
     *("DRIFT", "OLDEST OPEN", "REJECTS", "NEWEST JOB"),
 )
+#: What a list of ids is read for.
+KEPT = ("age",)
 #: A text column may shrink to so many characters; what is shorter is shown whole.
 SHORTEST = 24
 _GAP = 2
@@ -82,4 +84,4 @@ def _first_to_go(shown: Sequence[int], headings: Sequence[str]) -> int:
         for n in shown[1:]:
             if headings[n] == name:
                 return n
-    return shown[-1]
+    return next((n for n in reversed(shown[1:]) if headings[n] not in KEPT), shown[-1])

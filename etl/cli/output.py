@@ -57,17 +57,23 @@ def _plain_json(value: Any) -> Any:
 
 
 def print_table(
-    headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), whole: bool = False
+    headings: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    right: Sequence[int] = (),
+    whole: bool = False,
+    short: bool = False,
 ) -> None:
     """Rows under headings; columns in `right` hold numbers. A pipe gets aligned columns, two blanks apart.
 
     On a terminal that is too narrow columns are left out, unless all are wanted (`whole`) or more than two
-    in three would go: then each row is told a field a line.
+    in three would go: then each row is told a field a line. Where one table is among several (`short`), a
+    row is a line all the same.
     """
     headings = [make_printable(heading) for heading in headings]
     cells = [[make_printable(cell) for cell in row] for row in rows]
     if on_terminal():
-        _draw_table(headings, cells, right, whole)
+        _draw_table(headings, cells, right, whole, short)
         return
     lines = [list(headings), *cells]
     widths = [max(len(line[column]) for line in lines) for column in range(len(headings))]
@@ -80,7 +86,7 @@ def print_table(
 
 
 def _draw_table(
-    headings: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence[int], whole: bool
+    headings: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence[int], whole: bool, short: bool
 ) -> None:
     from rich.box import Box
     from rich.table import Table
@@ -90,7 +96,7 @@ def _draw_table(
 
     target = make_console()
     fitted = fit_columns(headings, cells, right, target.width)
-    if fitted.left_out and (whole or len(fitted.left_out) > 2 * len(fitted.columns)):
+    if fitted.left_out and (whole or (not short and len(fitted.left_out) > 2 * len(fitted.columns))):
         _print_fields(headings, cells)
         return
     target.width = max(target.width, fitted.width)  # an id that is wider than the terminal is shown whole

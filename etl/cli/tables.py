@@ -64,12 +64,13 @@ def show_document(document: Document) -> None:
         if len(document.tables) > 1:
             print_line()
             print_line(each.title)
-        show_table(each, document.zone)
+        show_table(each, document.zone, short=len(document.tables) > 1)
     for note in notes:
         print_line(note, WARN)
 
 
-def show_table(each: Table, zone: str) -> None:
+def show_table(each: Table, zone: str, *, short: bool = False) -> None:
+    """`short`: a row is a line, however narrow the terminal (see `print_table`)."""
     from etl.analytics.rendering import heading_of, is_number, row_texts, total_texts
 
     if not each.rows:
@@ -87,7 +88,8 @@ def show_table(each: Table, zone: str) -> None:
         headings.append("")
         cells = [[*row, bar] for row, bar in zip(cells, drawn, strict=True)]
         sums = [[*line, ""] for line in sums]
-    print_table(headings, [*cells, *sums], right=right, whole=0 < len(each.columns) <= each.asked)
+    whole = 0 < len(each.columns) <= each.asked
+    print_table(headings, [*cells, *sums], right=right, whole=whole, short=short)
 
 
 def text_bars(values: Sequence[Any], width: int = 20) -> list[str]:

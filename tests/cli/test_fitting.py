@@ -36,6 +36,16 @@ def test_an_id_stays_whole_even_where_it_does_not_fit():
     assert found.left_out == ["source", "model"] and found.widths == [67]
 
 
+def test_beside_ids_their_age_stays_longest():
+    headings, cells = (
+        ["source", "job_id", "status", "age", "is_late"],
+        [["demo", "v" * 58, "queued", "2d", "no"]],
+    )
+    assert fit_columns(headings, cells, (), 80).left_out == ["is_late"]
+    assert fit_columns(headings, cells, (), 76).left_out == ["status", "is_late"]
+    assert fit_columns(headings, cells, (), 70).left_out == ["status", "age", "is_late"]
+
+
 @pytest.fixture
 def mirrored(tmp_path: Path) -> Command:
     with Simulator(World(jobs=300, stuck=0.05), token=TOKEN) as sim:
@@ -69,6 +79,16 @@ def test_what_does_not_fit_beside_an_id_is_told_a_field_a_line(mirrored: Command
     listed = _screen(mirrored, "80", "report", "open", "--since", "9999d")
     assert "left out" not in listed and re.search(r"^age +(\d+[dhms] ?){1,2}$", listed, re.MULTILINE)
     assert "model" in _screen(mirrored, "80", "report", "models", "--since", "9999d").splitlines()[1]
+
+
+@pytest.mark.slow
+def test_the_summary_tells_an_open_job_a_line(mirrored: Command):
+    listed = _screen(mirrored, "80", "report", "--since", "9999d")
+    heading, _, *lines = listed.partition("\nOpen jobs\n")[2].partition("\nleft out")[0].splitlines()
+    assert heading.split() == ["source", "job_id", "age"]
+    ids = mirrored("sql", "SELECT job_id FROM open_jobs", "--format", "csv").out.split()[1:]
+    assert len(lines) > 2 and {line.split()[1] for line in lines} <= set(ids)
+    assert all(re.fullmatch(r"default +\S+ +(\d+[dhms] ?){1,2}", line) for line in lines)
 
 
 def _screen(command: Command, width: str, *arguments: str) -> str:
