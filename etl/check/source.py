@@ -15,6 +15,7 @@ from etl.config.profiles import PROFILES
 from etl.errors import BadRequest, Forbidden, GatewayError, Unauthorized
 from etl.extract import GatewayClient
 from etl.extract.client import NO_RAW_PAYLOADS
+from etl.extract.paging import other_paging
 from etl.extract.reply_headers import GATEWAY_CACHE, PROXY_CACHE
 from etl.records import Order, PageRequest, PageRows
 from etl.transform import Options, transform_page
@@ -211,11 +212,13 @@ class Probe:
         following = first.page.following  # as a sync would go on
         if following is None:
             return self._make_finding(
-                "cursor", None, f"not checked: {_count_of_jobs(len(ids))} listed, no second page"
+                "cursor",
+                None,
+                f"not checked: {_count_of_jobs(len(ids))} listed, no second page{other_paging(first.page)}",
             )
         second = _job_ids(self._read_page("asc", after=following.after))
         if set(second) & set(ids):
-            said = "ignored: the second page repeats the first"
+            said = f"ignored: the second page repeats the first{other_paging(first.page)}"
             if self._is_known_to_show_one_page():
                 return self._make_finding("cursor", None, said, _OVERLAP)
             return self._make_finding("cursor", False, said, _UNPAGED)

@@ -34,8 +34,9 @@ def command(
 
     A gap closes by itself when what it stands for has been read. `unreadable`: the gateway fails on every
     page that holds it; each sync asks once more. `interrupted`: the next sync goes on there. `window`: the
-    list no longer reached back to what was known, so it may be lost for good: accept it, and `sync`, `status`
-    and readiness are fine again; reports go on telling of it.
+    list no longer reached back to what was known, or only ever shows its newest page, so what is older may be
+    lost for good: accept it, and `sync`, `status` and readiness are fine again; reports go on telling of it.
+    So it is with what a retired source has never read.
 
     --json prints {"sources": [{source, open_gaps, gaps: as in `status`}]}. Exit codes: 0 nothing is missing,
     or it is accepted; 3 a part of a list is not read.
@@ -61,7 +62,8 @@ def _accept_gaps(config: Config, ids: list[int]) -> None:
     if known < len(set(ids)):
         raise ConfigError(
             "some of these numbers name no open gap that can be accepted",
-            hint="`bifrost-etl gaps` lists them; an interrupted one is read by the next sync",
+            hint="`bifrost-etl gaps` lists them; an interrupted one is read by the next sync, but of a source"
+            " that is retired",
         )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from etl.cli.completion import complete_source
-from etl.cli.output import GOOD, moment_text, print_line
+from etl.cli.output import GOOD, WARN, moment_text, print_line
 from etl.cli.settings import CommandSettings, ConfigFile
 from etl.config.nearest import unknown_name
 
@@ -41,6 +41,7 @@ def retire(
     """Make a source an archive: never asked again, no alarms.
 
     Nothing is marked as no longer listed. Reports, feed and dashboard go on with what is stored.
+    What was never read stays a gap, and `status` exits 3, until `gaps --accept NUMBER` says that you know.
     One that is retired already keeps its day; its reason is replaced only by --reason.
     """
     settings = ctx.ensure_object(CommandSettings)
@@ -58,6 +59,9 @@ def retire(
         evidence = settings.redact(reason or _last_failure(found))
         retire_source(engine, name, now=since, reason=evidence)
     print_line(f"{name} has been retired since {moment_text(since)} UTC: {evidence}", GOOD)
+    if found.open_gaps:
+        numbers = " ".join(f"--accept {gap.id}" for gap in found.open_gaps)
+        print_line(f"  never read, and status says so until you accept it: bifrost-etl gaps {numbers}", WARN)
 
 
 @command.command()

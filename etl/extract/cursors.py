@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
-from etl.errors import DeadCursor, NotFound
+from etl.errors import DeadCursor, NotFound, Unparseable
 from etl.extract.paging import item_ids
 from etl.records import Order, PageRequest, RawPage
 
@@ -65,6 +65,11 @@ class Cursors:
         self._note(page, name)
         return replace(page, apart=self.apart or (_names_cursors(page) and not self.useless))
 
+    def page_that_ends(self, order: Order, job_id: str) -> PageRequest | None:
+        """What this client asked when a page of this order ended with that job, where it remembers."""
+        found = self._names.get((order, job_id))
+        return None if found is None else found.request
+
     def _named(self, order: Order, cursor: str) -> Named | None:
         """As a page of this order calls it, or of the other one."""
         return self._names.get((order, cursor)) or self._names.get((OPPOSITE[order], cursor))
@@ -99,6 +104,9 @@ class Cursors:
                 self.apart = request.after in item_ids(ask(other.request, other.behind))
         except (DeadCursor, NotFound):
             return None
+        except Unparseable:  # so it leads on, to a record that the gateway cannot read
+            self.apart = True
+            raise
         self.useless = not self.apart
         return page if self.apart else None
 

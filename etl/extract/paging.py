@@ -8,6 +8,9 @@ import msgspec
 
 from etl.records import RawPage
 
+#: Parts of members that servers of other make tell their pages by.
+PAGING = ("page", "offset", "total", "count", "skip", "start", "cursor", "next", "limit")
+
 
 class _Id(msgspec.Struct):
     id: str | int | None = None
@@ -25,6 +28,12 @@ def find_end(items: Sequence[bytes], last_id: str | None) -> str | None:
     if not items:
         return last_id
     return _item_id(_last_item(items)) or last_id or _nearest_id(items)
+
+
+def other_paging(page: RawPage) -> str:
+    """What the answer says of pages, where it tells of them in members that nothing here asks by; else ""."""
+    named = sorted(name[:40] for name in page.unknown if any(part in name.lower() for part in PAGING))
+    return f" (its answers name {', '.join(named[:5])}: perhaps it pages by these)" if named else ""
 
 
 def item_ids(page: RawPage) -> list[str]:

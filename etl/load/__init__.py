@@ -20,7 +20,7 @@ from etl.load.job_requests import (
     waiting_jobs,
 )
 from etl.load.lease import Lease, worker_name
-from etl.load.lookup import Known, count_between, count_listed, find_neighbour, newest_known
+from etl.load.lookup import Known, count_between, count_listed, find_neighbour, listed_between, newest_known
 from etl.load.placing import Lane
 from etl.load.positions import TOP
 from etl.load.runs import RunEnd
@@ -52,6 +52,7 @@ __all__ = [
     "find_source",
     "jobs_to_reread",
     "known_requests",
+    "listed_between",
     "maker_of",
     "may_be_joined",
     "newest_known",

@@ -29,7 +29,8 @@ class CommitBatch:
     `log` is what the gateway's log told, jobs that nobody knew among it; `details` what ended jobs told.
     `gaps` are stretches that nobody can read; `probed` the recorded ones that the gateway was asked for.
     `requests` and `retries` are the run's totals so far. `complete` says that everything listed is stored, or
-    stands in a gap. `trouble` is where and how the run failed, for the next one.
+    stands in a gap. `missing` are jobs that a window, which shows older ones, shows no longer. `trouble` is
+    where and how the run failed, for the next one.
     """
 
     pages: list[tuple[str, PageRows]] = field(default_factory=list)
@@ -47,6 +48,7 @@ class CommitBatch:
     retries: int = 0
     complete: bool = False
     scan: Scan | None = None
+    missing: list[str] = field(default_factory=list)
     log: LogBatch | None = None
     details: DetailsBatch | None = None
     end: RunEnd | None = None

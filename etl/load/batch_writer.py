@@ -152,6 +152,8 @@ class BatchWriter:
         counts.jobs_unlisted += unlist_jobs(
             conn, run.source_id, run.run_id, [(job_id, "not_found") for job_id in batch.gone], run.clock()
         )
+        missing = [(job_id, "missing") for job_id in batch.missing]
+        counts.jobs_unlisted += unlist_jobs(conn, run.source_id, run.run_id, missing, run.clock())
 
     def _write_state(self, mark: str) -> None:
         """The frontier moves, and the source is complete, only where nothing unread lies below what is

@@ -17,7 +17,7 @@ from etl.db.engine import write_transaction
 from etl.load import bulk, lookup
 from etl.load.placing import Lane
 from etl.load.sql_values import storable_text
-from etl.schema.tables import coverage_gaps, video_jobs
+from etl.schema.tables import coverage_gaps, sync_state, video_jobs
 
 #: `unreadable`: the gateway fails on every page that holds this stretch. `interrupted`: a walk from the
 #: newest job has not come down to known jobs yet. `window`: the list did not reach back to what was known.
@@ -229,11 +229,13 @@ def _created_at(conn: sa.Connection, source_id: int, job_id: str | None) -> date
 
 def accept_gaps(engine: sa.Engine, ids: Sequence[int], now: datetime) -> int:
     """Note that somebody knows of these gaps and lives with them; returns how many were open. What only an
-    unfinished walk has left is not lost, and cannot be accepted. Raises StorageError."""
+    unfinished walk has left is not lost, and cannot be accepted, unless its source is retired. Raises
+    StorageError."""
+    archives = sa.select(sync_state.c.source_id).where(sync_state.c.retired_at.is_not(None))
     which = (
         coverage_gaps.c.id.in_(ids),
         coverage_gaps.c.accepted_at.is_(None),
-        coverage_gaps.c.kind != "interrupted",
+        (coverage_gaps.c.kind != "interrupted") | coverage_gaps.c.source_id.in_(archives),
     )
     with write_transaction(engine) as conn:
         return int(conn.execute(sa.update(coverage_gaps).where(*which).values(accepted_at=now)).rowcount)

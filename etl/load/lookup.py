@@ -209,6 +209,17 @@ def seen_before(conn: sa.Connection, source_id: int, ids: Sequence[str], run_id:
     return conn.scalar(sa.select(sa.literal(1)).where(*where).limit(1)) is not None
 
 
+def listed_between(
+    conn: sa.Connection, source_id: int, low: datetime | None, high: datetime, most: int
+) -> list[str]:
+    """Jobs believed to be listed that were created between these times (UTC), and not at them; the newest
+    first, `most` at most. `low` None: since ever."""
+    after = () if low is None else (_job.created_at > low,)
+    which = (_job.source_id == source_id, _job.unlisted_at.is_(None), _job.created_at < high, *after)
+    query = sa.select(_job.job_id).where(*which, is_placed()).order_by(_job.list_position.desc()).limit(most)
+    return list(conn.scalars(query))
+
+
 def newest_known(conn: sa.Connection, source_id: int, ground: int) -> tuple[str, datetime | None] | None:
     """Id and creation of the newest job first seen by run `ground` or an earlier one."""
     query = (

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from etl.db.engine import read_transaction, write_transaction
 from etl.load.alerts import outage_told
 from etl.load.lease import LONGEST, database_now
-from etl.schema.tables import leases, sources, sync_runs, sync_state, video_jobs
+from etl.schema.tables import coverage_gaps, leases, sources, sync_runs, sync_state, video_jobs
 
 #: Refused runs in a row after which a source is disabled: a single one passes, as a key is being changed.
 REFUSALS = 3
@@ -85,8 +85,12 @@ def retire_source(engine: sa.Engine, name: str, *, now: datetime, reason: str) -
 
 
 def revive_source(engine: sa.Engine, name: str) -> None:
-    """Ask the source again from its next turn on. Raises StorageError."""
+    """Ask the source again from its next turn on: what a walk has left unread counts again. Raises
+    StorageError."""
     _update_source(engine, name, dict.fromkeys(("retired_at", "retired_reason")))
+    left = (coverage_gaps.c.source_id == _id_of(name), coverage_gaps.c.kind == "interrupted")
+    with write_transaction(engine) as conn:
+        conn.execute(sa.update(coverage_gaps).where(*left).values(accepted_at=None))
 
 
 def last_completions(engine: sa.Engine) -> dict[str, datetime | None]:

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any, TypeVar
 
 from etl.config import Source
-from etl.errors import AnotherAccount, Fatal, GatewayError, NotFound, Unsupported
+from etl.errors import AnotherAccount, Fatal, GarbledAnswer, GatewayError, NotFound, Unparseable, Unsupported
 from etl.extract import GatewayClient
 from etl.load.learned import Learned
 from etl.records import PageRequest, PageRows
@@ -138,12 +137,17 @@ class Accounts:
             for _ in range(GLANCES):
                 if self.foreign:
                     break
-                with suppress(GatewayError):
+                try:
                     self.accept(self._peek(request))
+                except Unparseable:  # the newest jobs cannot be read: the oldest one tells as well
+                    request = PageRequest(None, "asc", 1)
+                except GatewayError:
+                    continue
         for key in sorted(self.foreign):
             gateway.key = key
             try:
-                is_ours = self._is_the_same(self._peek(request))
+                rows = self._peek(request)
+                is_ours = rows.facts.account == key and self._is_the_same(rows)
             except Unsupported:
                 self.foreign.discard(key)  # the gateway has no such key any more
             except GatewayError:
@@ -167,9 +171,9 @@ class Accounts:
             except NotFound:
                 continue
             except GatewayError as error:
-                if not isinstance(error, Fatal):
+                if not isinstance(error, Fatal | GarbledAnswer):
                     raise
-                break  # the own key is gone: renewed under another name
+                break  # the own key is gone, renewed under another name; or nothing can be read by id here
             return page.account in self.own or None
         else:
             return False if rows.jobs else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from etl.pipeline import order
 from etl.pipeline.both_ends import BothEnds
 from etl.pipeline.newest_first import newest_first
-from etl.pipeline.oldest_first import oldest_first, read_one_way
+from etl.pipeline.oldest_first import oldest_first, read_anew, read_one_way
 from etl.pipeline.page_checks import backwards
 from etl.pipeline.run import Run
 from etl.pipeline.trouble import POISON
@@ -19,6 +19,9 @@ def first_load(run: Run) -> None:
         return
     if run.lists_oldest_first:
         oldest_first(run)
+        return
+    if run.begun_anew:
+        read_anew(run)
         return
     load = BothEnds(run)
     try:

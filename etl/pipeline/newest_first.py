@@ -159,6 +159,8 @@ class Descent(Steering):
 
     def _may_jump(self) -> bool:
         """To the next hole, but not over a job that was open when an interrupted walk stored it."""
+        if self.run.begun_anew or self.run.state.learned.cursors_apart:
+            return False  # no hole can be asked for by its job's id
         hole = self.run.store.known(self.below[:1]).get(self.below[0]) if self.below else None
         awaited = hole is not None and any(place > hole.list_position for place in self.unseen.values())
         return bool(self.below) and not awaited

@@ -31,8 +31,13 @@ def read_one_way(run: Run, head: PageRows) -> None:
 def oldest_first(run: Run) -> None:
     """A gateway that lists oldest first whatever it is asked."""
     run.state.list_order = "asc" if run.source.order == "auto" else run.state.list_order
+    read_anew(run, None if run.begun_anew else (run.state.checkpoint or {}).get("old"))
+
+
+def read_anew(run: Run, after: str | None = None) -> None:
+    """From the list's beginning to its end in one walk."""
     steering = FromBeginning(run)
-    walk_list(steering, run.request("asc", (run.state.checkpoint or {}).get("old")))
+    walk_list(steering, run.request("asc", after))
     if steering.ending is not None and (last := steering.ending.unproved) is not None:
         run.open_gap(Gap(steering.newest_at, None, last, None, CUT_SHORT))
 

@@ -54,11 +54,16 @@ class PageFetcher:
 
     def _page_that_leads_on(self, request: PageRequest, attempts: int | None) -> PageRows:
         """A page on which nothing has an id but the job that it was asked behind, or whose end has no cursor,
-        is asked for again, longer: nothing could be asked behind it."""
+        is asked for again, longer: nothing could be asked behind it. Or shorter, where it stays as it is."""
         rows, asked = self._own_page(request, attempts), request
         while rows.page.items and _is_nameless(rows.page) and not _is_last(rows) and asked.limit < MOST:
             self._distrust(rows)
             asked = replace(asked, limit=min(MOST, 4 * asked.limit))
+            rows = self._own_page(asked, attempts)
+        shorter = _up_to_last_job(rows)
+        if rows.page.items and _is_nameless(rows.page) and not _is_last(rows) and shorter:
+            self._distrust(rows)
+            asked = replace(asked, limit=shorter)
             rows = self._own_page(asked, attempts)
         if asked is request or rows.page.ends:
             return rows
@@ -67,7 +72,7 @@ class PageFetcher:
 
     def _page(self, request: PageRequest, attempts: int | None) -> PageRows:
         """The page as the list shows it, or as the provider sends it where the gateway cannot decode it."""
-        rows = self.passthrough.page(request) if self.passthrough.always else None
+        rows = self.passthrough.page(request) if self.passthrough.reads_on(request) else None
         if rows is None:
             try:
                 rows = self._transform(self._gateway.page(request, attempts=attempts))
@@ -147,6 +152,15 @@ def _is_nameless(page: RawPage) -> bool:
     """Where the list's cursors are none of its ids, only `last_id` leads on."""
     alone = page.again and page.leads_to == page.request.after and not page.ends
     return page.leads_to is None or alone or (page.apart and page.last_id is None)
+
+
+def _up_to_last_job(rows: PageRows) -> int:
+    """How many items there are but for those at the page's end that are no jobs; 0 where it ends with one."""
+    rejected = {reject.position for reject in rows.rejects}
+    count = len(rows.page.items)
+    while count and count - 1 in rejected:
+        count -= 1
+    return count if count < len(rows.page.items) else 0
 
 
 def _is_last(rows: PageRows) -> bool:

@@ -7,6 +7,7 @@ show the cursor's job; at the list's ends, a job that the list has shown must be
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -39,6 +40,7 @@ class Passthrough:
         self._before: dict[str, str | None] = {}  # by cursor: the job listed just before it
         self._lock = threading.Lock()  # several lanes remember at once
         self._proved = False
+        self._ends = deque[str](maxlen=_REMEMBERED)  # cursors that only a page read here has named
 
     def remember(self, page: RawPage, rows: PageRows) -> None:
         """What stands before the cursor of the next page."""
@@ -59,7 +61,13 @@ class Passthrough:
         except GatewayError as error:
             self._note_failure(error)
             return None
+        if raw is not None and raw.leads_to is not None:
+            self._ends.append(raw.leads_to)
         return None if raw is None else self._rows(raw)
+
+    def reads_on(self, request: PageRequest) -> bool:
+        """The page before was read here: of the list's own cursors, which are no ids, none is known."""
+        return self.always or (self._gateway.cursors.apart and request.after in self._ends)
 
     def job(self, job_id: str) -> PageRows | None:
         """One job that the gateway cannot decode; None when it cannot be had: a passthrough that says 404

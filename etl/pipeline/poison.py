@@ -59,7 +59,7 @@ def isolate(run: Run, lane: str, request: PageRequest, error: GatewayError) -> P
     """
     gap = known_gaps.ahead(run, request)
     if gap is not None and known_gaps.read_up_to(run, lane, request, gap, error) is not None:
-        if gap.above is not None:
+        if gap.above is not None and not run.gateway.cursors.apart:
             run.lane(lane, "asc")
             return run.request("asc", gap.above)
         if run.lists_oldest_first or not reads(run, PageRequest(None, "desc", 1), error, times=1):
@@ -145,7 +145,10 @@ def behind(run: Run, low: str | None, error: GatewayError) -> tuple[str, int] | 
 
 
 def _next_known(run: Run, edge: str | None, error: GatewayError, *, above: bool) -> tuple[str, int] | None:
-    """Id and position of the first known job behind the record that follows `edge`."""
+    """Id and position of the first known job behind the record that follows `edge`; None where no id is a
+    cursor: behind a known job such a list begins again, or it refuses."""
+    if run.gateway.cursors.apart:
+        return None
     place = known_gaps.position(run, edge)
     place = (-known_gaps.END if above else known_gaps.END) if place is None else place
     for _ in range(NEIGHBOURS):
@@ -190,10 +193,15 @@ class _DownToRecord(Steering):
             self.run.commit_if_due()
 
     def _begins_below(self, rows: PageRows) -> bool:
-        """To meet `low` then is no sign that the record is gone."""
-        first = known_gaps.position(self.run, rows.jobs[0].job_id if rows.jobs else None)
-        low = known_gaps.position(self.run, self.low)
-        return first is not None and low is not None and first < low
+        """To meet `low` then is no sign that the record is gone. Places that a run gave after a lie may be
+        wrong, but the list itself begins with the same job from either end then."""
+        first = rows.jobs[0].job_id if rows.jobs else None
+        place, low = known_gaps.position(self.run, first), known_gaps.position(self.run, self.low)
+        if place is None or low is None or place >= low:
+            return False
+        oldest = self.run.fetch(PageRequest(None, "asc", 1), attempts=1)
+        self.run.distrust(oldest)
+        return first in [row.job_id for row in oldest.jobs]
 
     def pass_poison(self, request: PageRequest, error: GatewayError) -> None:
         self.high = narrow(self.run, self.lane, request, error) or self.high
@@ -206,12 +214,17 @@ def isolate_from_above(
 
     Returns where the walk goes on, or None when nothing is known below the record; and the last id read.
     """
+    apart = run.gateway.cursors.apart
     gap = known_gaps.ahead(run, request)
     if gap is not None and known_gaps.read_up_to(run, lane, request, gap, error) is not None:
         run.join(lane)
-        return (None if gap.below is None else run.request("desc", gap.below)), gap.above
+        return (None if gap.below is None or apart else run.request("desc", gap.below)), gap.above
     high = narrow(run, lane, request, error)
     run.flush()
+    if apart and not run.lists_newest_first:
+        record(run, _up_to(run, None), high, error)
+        run.join(lane)
+        return None, high
     below = _next_known(run, high, error, above=False)
     if below is None:
         if high is None:
@@ -234,8 +247,9 @@ def isolate_from_above(
     return run.request("desc", below[0]), high
 
 
-def _up_to(run: Run, start: str) -> str:
-    """Read oldest-first from a known job to the record; returns the last readable id."""
+def _up_to(run: Run, start: str | None) -> str | None:
+    """Read oldest-first from a known job, or from the list's beginning, to the record; returns the last
+    readable id."""
     run.lane("below", "asc", bounded=True, watch=False)
     ascent = _UpToRecord(run, "below", "asc")
     ascent.low = start
@@ -246,7 +260,7 @@ def _up_to(run: Run, start: str) -> str:
 class _UpToRecord(Steering):
     """Oldest-first to the record. `low` is the last id read."""
 
-    low: str
+    low: str | None = None
 
     def take_page(self, rows: PageRows) -> None:
         self.run.take(self.lane, rows)

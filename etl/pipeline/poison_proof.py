@@ -52,18 +52,23 @@ def _confirmed(run: Run, low: str | None, high: str | None, error: GatewayError)
 
 
 def _far(run: Run, job_id: str | None, order: Order) -> PageRequest | None:
-    """A page so far before this job that it does not reach it, where the gateway shows no page of one job."""
-    place = known_gaps.position(run, job_id)
+    """A page so far before this job that it does not reach it, where the gateway shows no page of one job; or
+    as far as jobs are known."""
+    place, found = known_gaps.position(run, job_id), None
     for _ in range(FAR):
         beyond = None if place is None else run.store.listed_beside(place, above=order == "desc")
         if beyond is None:
-            return None
-        job_id, place = beyond
-    return PageRequest(job_id, order, 1)
+            break
+        found, place = beyond
+    return None if found is None else PageRequest(found, order, 1)
 
 
 def _beside(run: Run, job_id: str | None, order: Order) -> PageRequest | None:
     """A page of one job that shows a known job beside the record: `job_id`, asked from its other side."""
+    if (
+        run.gateway.cursors.apart and job_id is not None
+    ):  # no job's id is a cursor: the page that ended with it
+        return run.gateway.cursors.page_that_ends(order, job_id)
     place = known_gaps.position(run, job_id)
     if place is None:
         return None

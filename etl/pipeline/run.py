@@ -58,6 +58,7 @@ class Run:
         self.met_refusal = False  # a cursor was refused: its job is gone, or another account answered
         self.by_id_lies = False  # a job that the list shows was not found by id
         self.looked = False  # whether several accounts take turns was asked
+        self.nameless = False  # the list's cursors are no ids: the next run cannot go on from one
         self.narrowing = Budget()
         self.shown: set[str] = set()  # jobs this run has seen on pages; kept for incremental runs only
         self.wanted: set[str] = set()  # jobs that are yet to be read one by one
@@ -75,6 +76,11 @@ class Run:
     @property
     def state(self) -> SyncState:
         return self.store.committed.state
+
+    @property
+    def begun_anew(self) -> bool:
+        """A killed run has left cursors that only it could name."""
+        return bool((self.state.checkpoint or {}).get("nameless"))
 
     @property
     def lists_newest_first(self) -> bool:
@@ -171,6 +177,10 @@ class Run:
         """Take a page into the batch that was believed before."""
         self.batch.pages.append((lane, rows))
         self.pending.update((row.job_id, lane) for row in rows.jobs)
+        first = (
+            rows.page.apart and rows.page.request.after is None
+        )  # whether its id leads on is yet to be seen
+        self.nameless = first or self.gateway.cursors.apart
         if self.store.kind == "first":
             self.remember_accounts()
         if self.store.kind == "incremental":
@@ -182,6 +192,8 @@ class Run:
         on; a scan has none, it starts anew."""
         if checkpoint is not KEEP:
             self.batch.checkpoint = checkpoint
+            if isinstance(checkpoint, dict) and (self.nameless or self.begun_anew):
+                self.batch.checkpoint = {**checkpoint, "nameless": True}
         late = time.monotonic() - self._flushed >= SECONDS_PER_BATCH
         if late or self._is_full() or self._stop.is_set():
             self.flush()
@@ -272,6 +284,10 @@ class Run:
         if error is not None and is_unexpected(error):  # whatever broke may have left half a batch
             with self._lock:
                 self.batch = CommitBatch()
+        if (
+            self.gateway.cursors.apart
+        ):  # a failed run has learned it, too: the next one cannot begin otherwise
+            self.learn(cursors_apart=True)
         self.batch.end = how_it_ended(error, redact)
         self.batch.trouble = note_trouble(self.state.trouble, error, self.now())
         try:

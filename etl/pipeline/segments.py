@@ -182,7 +182,7 @@ class Segments:
         """Id and position of the known job behind a record that is known to be unreadable."""
         run, segment = self.run, self._segments[name]
         gap = known_gaps.ahead(run, request)
-        if gap is None or gap.above is None or gap.high is None:
+        if gap is None or gap.above is None or gap.high is None or run.gateway.cursors.apart:
             return None
         shown = known_gaps.read_up_to(run, name, request, gap, error)
         if shown is None:

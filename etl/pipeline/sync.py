@@ -17,6 +17,7 @@ from etl.errors import (
     RepeatedPage,
     SkippedPages,
     SuspiciousScan,
+    Unparseable,
 )
 from etl.extract import GatewayClient
 from etl.load import Store
@@ -32,7 +33,7 @@ from etl.pipeline.reconcile import reconcile
 from etl.pipeline.reread import reread
 from etl.pipeline.run import Run, Stopped, how_it_ended, is_unexpected
 from etl.pipeline.turns import look_for_turns, refuse_turns, refuse_turns_at_last
-from etl.pipeline.window import found_window, is_window, read_window
+from etl.pipeline.window import find_absent, found_window, is_window, read_window
 from etl.records import RunResult
 
 __all__ = ["Stopped", "sync_source"]
@@ -116,7 +117,7 @@ def _walk(run: Run, *, accept_suspicious: bool) -> None:
             look_for_turns(run)
             raise
         run.give_up_walks()
-    except (DeadCursor, OrderIgnored, SkippedPages, SuspiciousScan):
+    except (DeadCursor, OrderIgnored, SkippedPages, SuspiciousScan, Unparseable):
         look_for_turns(run)  # two accounts that answer in turn look like each of these
         raise
     if window:
@@ -129,6 +130,8 @@ def _walk(run: Run, *, accept_suspicious: bool) -> None:
     if run.accounts.doubted and not run.accounts.foreign:
         run.flush()  # what is stored tells whether another key's jobs are this account's
     run.accounts.look_around()
+    if window and run.store.kind == "reconcile":
+        find_absent(run)
     run.complete()
     read_ended_jobs(run)
     if run.source.reads_log and run.source.discover != "logs":

@@ -18,7 +18,7 @@ from etl.errors import (
     Unparseable,
     Unreachable,
 )
-from etl.pipeline.page_checks import direction
+from etl.pipeline.page_checks import created, direction
 from etl.pipeline.run import Run
 from etl.pipeline.trouble import POISON
 from etl.records import Order, PageRequest, PageRows
@@ -83,7 +83,8 @@ def _count_accounts(run: Run) -> int:
     Raises SuspiciousScan where the list is empty at times, or cannot be read at times, which may be another
     account, or a hiccup; and what other answers met where all that could be read were empty: that is no empty
     list."""
-    seen, kinds, norm = list[int](), list[set[str]](), 0
+    seen, kinds, norm = list[int](), list[set[object]](), 0
+    heard = list[set[object]]()
     failure: GatewayError | None = None
     reads: list[int] | None = None  # of the oldest page, once it is asked for: whether it can be read
     for rows in _answers(run):
@@ -95,21 +96,21 @@ def _count_accounts(run: Run) -> int:
         if rows.facts.account is not None and rows.jobs:
             run.accounts.accept(rows)  # whoever answers says so; an empty list is nobody's
             return 0
-        way = direction(rows)
-        norm = norm or way
-        if rows.stale or way * norm < 0:
-            continue  # from the cache, or the list's other end
+        norm = norm or direction(rows)
+        if rows.stale or _way(rows) * norm < 0:
+            continue  # from the cache, or of a list's other end
         if reads is not None:
             reads.append(1)
             if _take_turns(reads) and reads.count(0) > 1:
                 raise _unreadable_at_times()
-        seen.append(_sort_in({row.job_id for row in rows.jobs}, kinds))
+        heard.append({row.job_id for row in rows.jobs})
+        seen.append(_sort_in(heard[-1] | _one_second(rows), kinds))
         if _take_turns([kind for kind in seen if kinds[kind]]):
             return 2
         if _take_turns(seen) and sum(not kinds[kind] for kind in seen) > 1:
             raise _empty_at_times()
         if len(seen) >= AGREED and len(kinds) == 1 and (kinds[0] or failure is None):
-            return int(bool(kinds[0]))  # an empty list may be that of both
+            return int(all(a & b for a, b in pairwise(heard)))  # an empty list may be that of both
     if failure is not None and kinds == [set()]:
         raise failure
     return 0
@@ -144,14 +145,28 @@ def _peek(run: Run, request: PageRequest) -> PageRows:
         return run.peek(request, attempts=None)
 
 
-def _sort_in(ids: set[str], kinds: list[set[str]]) -> int:
-    """To which of the kinds of answers this one belongs: it shares a job with it, or both are empty."""
+def _sort_in(marks: set[object], kinds: list[set[object]]) -> int:
+    """To which of the kinds of answers this one belongs: it shares a mark with it, or both are empty."""
     for number, kind in enumerate(kinds):
-        if ids & kind or not (ids or kind):
-            kind |= ids
+        if marks & kind or not (marks or kind):
+            kind |= marks
             return number
-    kinds.append(ids)
+    kinds.append(marks)
     return len(kinds) - 1
+
+
+def _one_second(rows: PageRows) -> set[object]:
+    """The second that all jobs of a page share: of a burst longer than a page each answer shows others,
+    where a gateway orders by time alone."""
+    times = set(created(rows))
+    return set(times) if len(times) == 1 else set()
+
+
+def _way(rows: PageRows) -> int:
+    """Which way the page runs, for which one step is enough where none goes the other way."""
+    times = created(rows)
+    rises = times == sorted(times) and times[:1] != times[-1:]
+    return direction(rows) or int(rises)
 
 
 def _take_turns(seen: list[int]) -> bool:

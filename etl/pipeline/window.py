@@ -1,20 +1,27 @@
 """A list that only ever shows its newest page, whatever it is asked: read with overlap.
 
 Each run reads that page. While it shows a job that was known, nothing was missed; when it shows none, what
-lies between is a coverage gap. Nothing is unlisted because the window moved on: open jobs are read by id.
+lies between is a coverage gap, and so is what a first load could not see, until somebody accepts it. Nothing
+is unlisted because the window moved on: open jobs are read by id. What a reconcile misses on the page,
+between jobs that it shows, is gone.
 """
 
 from __future__ import annotations
 
-from etl.errors import GatewayError, OrderIgnored
-from etl.load import Gap, newest_known
+from datetime import datetime
+
+from etl.errors import GatewayError, OrderIgnored, SuspiciousScan
+from etl.extract.paging import other_paging
+from etl.load import Gap, listed_between, newest_known
 from etl.log import get_logger
-from etl.pipeline.page_checks import backwards
+from etl.pipeline.page_checks import backwards, created
 from etl.pipeline.run import Run
-from etl.records import PageRows
+from etl.records import Order, PageRows
 
 _MOVED_ON = "the list shows its newest page only, and by now none of the jobs that were known"
 _NEVER_SHOWN = "the list shows its newest page only; what is older was never listed"
+#: So many jobs missing between others at once, and so large a share of the page, are not believed unasked.
+MANY, SHARE = 10, 0.2
 
 
 def is_window(run: Run) -> bool:
@@ -87,7 +94,8 @@ def read_window(run: Run) -> bool:
     rows = run.first(run.request("desc"))
     if _pages_again(run, rows):
         return False
-    if backwards(rows, "desc"):
+    order: Order = "asc" if backwards(rows, "desc") else "desc"
+    if order == "asc" and not _shows_all(rows):
         raise OrderIgnored(
             "the list shows one page only, and that one begins with the oldest job",
             hint="new jobs never appear on it: this gateway cannot be mirrored by its list",
@@ -95,7 +103,7 @@ def read_window(run: Run) -> bool:
     known = store.known([row.job_id for row in rows.jobs])
     met = any(ground is not None and job.first_run_id <= ground for job in known.values())
     run.met_known = met or newest is None
-    run.lane("head", "desc", watch=False)
+    run.lane("head", order, watch=False)
     run.add("head", rows)
     run.join("head")
     run.shown.update(row.job_id for row in rows.jobs)
@@ -106,8 +114,37 @@ def read_window(run: Run) -> bool:
 
 
 def _shows_all(rows: PageRows) -> bool:
-    """The page could have held more: there is nothing behind it."""
-    return rows.page.has_room and not rows.page.has_more
+    """The page says that no more follow, and holds fewer jobs than were asked for, or more: no limit cut it.
+    Or it is shorter than others of this run."""
+    page = rows.page
+    uncut = page.has_more is False and len(page.items) != page.most
+    return uncut or (page.has_room and not page.has_more)
+
+
+def find_absent(run: Run) -> None:
+    """What two answers in a row miss between jobs that they show is no longer listed; of a page that shows
+    everything, what is older than its jobs as well. Raises GatewayError, SuspiciousScan."""
+    answers = [run.fetch(run.request("desc")) for _ in range(2)]
+    for rows in answers:
+        run.distrust(rows)
+    times = [created(rows) for rows in answers]
+    if not all(times) or any(rows.rejects for rows in answers):
+        return  # an item that is no job may be one that was
+    # `full` is set where the list is known to say so of each page.
+    whole = all(r.page.has_more is False and r.page.full is None and _shows_all(r) for r in answers)
+    low: datetime | None = None if whole else max(map(min, times))
+    run.flush()
+    shown = {row.job_id for rows in answers for row in rows.jobs}
+    source_id, most = run.store.source_id, len(shown) + 1000
+    known = run.store.read(lambda conn: listed_between(conn, source_id, low, min(map(max, times)), most))
+    absent = [job_id for job_id in known if job_id not in shown]
+    if len(absent) > MANY and len(absent) > SHARE * len(known) and not run.accept_suspicious:
+        raise SuspiciousScan(
+            f"{len(absent)} of {len(known)} jobs are missing between those that the list's one page shows;"
+            " nothing was marked as unlisted",
+            hint="if this is right, run `bifrost-etl reconcile SOURCE --accept-suspicious`",
+        )
+    run.batch.missing += absent
 
 
 def _gap(rows: PageRows, newest: tuple[str, object] | None, *, met_before: bool) -> Gap:
@@ -118,6 +155,5 @@ def _gap(rows: PageRows, newest: tuple[str, object] | None, *, met_before: bool)
         gap_until=oldest.created_at if oldest else None,
         last_known_job_id=newest[0] if newest else None,
         oldest_listed_job_id=oldest.job_id if oldest else None,
-        reason=_MOVED_ON if met_before else _NEVER_SHOWN,
-        accepted=not met_before,
+        reason=(_MOVED_ON if met_before else _NEVER_SHOWN) + other_paging(rows.page),
     )

@@ -188,7 +188,8 @@ class Gateway:
         return self._said(rng, sent, page, lie)
 
     def _is_strangers_turn(self, sent: Sent) -> bool:
-        if not self.character.alternates or self.pin == "a" or len(self.log) % 2:
+        turn = self.pin == "b" or (self.pin is None and len(self.log) % 2 == 0)
+        if not self.character.alternates or not turn:
             return False
         sent.lies = ("other_account",)
         return True
@@ -255,7 +256,8 @@ class Gateway:
             return Answer(200, json.dumps(self._envelope([], True, items[-1], lie)).encode())
         elif lie == "more":
             more = not more
-            sent.lies = ("more" if more else "less",)
+            others = tuple(name for name in sent.lies if name != "more")
+            sent.lies = (*others, "more" if more else "less")
         elif lie == "dropped" and len(items) > 1:
             del items[rng.randrange(len(items))]
         elif lie == "doubled" and items:

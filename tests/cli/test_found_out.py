@@ -18,6 +18,7 @@ from tests.support.foreign_servers import (
     LenientInworld,
     LiteLLM,
     Merge,
+    Numbered,
     OpenAI,
     serving,
 )
@@ -124,17 +125,34 @@ def test_a_litellm_proxy_is_asked_for_its_provider_in_a_header(command: Command)
 
 
 def test_a_litellm_proxy_with_more_than_a_page_is_no_fault(command: Command) -> None:
-    """It shows its newest page only, which nobody can mend: what is deployed behind `check` may go on."""
+    """It shows its newest page only, which nobody can mend: what is deployed behind `check` may go on. What
+    was never listed is a gap until somebody says that he knows."""
     server = LiteLLM(headers={"x-litellm-version": "1.108.7"})
     server.make(45, time.time() - HOUR)
     with serving(server):
         configure(command, server, ", provider: azure")
         said = run(command, "check")
         assert "– cursor: ignored" in said and "sync so often that pages overlap" in said
-        run(command, "sync")
+        assert command("sync").code == command("status").code == 3
         assert len(stored(command.folder)) == 20
-        shown = run(command, "gaps")
+        (gap,) = command("gaps", "--json").json["sources"][0]["gaps"]
+        shown = run(command, "gaps", "--accept", str(gap["id"]))
         assert "window, accepted" in shown and "down to the oldest job" in shown and " -" not in shown
+        run(command, "sync")
+        run(command, "status")
+
+
+def test_a_server_that_pages_by_other_words_is_told_of(command: Command) -> None:
+    """It pages by `page=2` and knows no cursor: its first page passed for the whole, and sync ended 0."""
+    server = Numbered()
+    server.make(250, time.time() - HOUR)
+    with serving(server):
+        configure(command, server)
+        assert "its answers name page, total_pages" in command("check").out
+        assert command("sync").code == 3
+        assert "its answers name page, total_pages" in command("gaps").out
+        assert command("status").code == 3
+        assert len(stored(command.folder)) == 100
 
 
 @pytest.mark.parametrize("cap", [7, 20, 50])

@@ -13,10 +13,11 @@ import sqlalchemy as sa
 from etl.db.engine import write_transaction
 from etl.load.gaps import Gap, GapBook, GapKind, OpenGap, accept_gaps, read_open, with_holes
 from etl.load.placing import Lane
+from etl.load.source_health import retire_source, revive_source
 from etl.load.unlisting import unlist_jobs
 from etl.load.upsert import Seen
 from etl.records import Order
-from etl.schema.tables import coverage_gaps
+from etl.schema.tables import coverage_gaps, sources, sync_state
 from tests.load.test_jobs import _NOW, _job, _write, run
 
 __all__ = ["run"]
@@ -236,6 +237,20 @@ def test_accepted_is_what_was_open_and_is_no_walks_hole(engine: sa.Engine, jobs:
     assert accept_gaps(engine, ids, _NOW) == 1
     with engine.connect() as conn:
         assert [found.accepted for found in read_open(conn, 1)] == [True, False, True]
+
+
+def test_what_a_walk_has_left_of_an_archive_is_lost(engine: sa.Engine, jobs: int) -> None:
+    """Nobody will go on there; and when somebody does after all, it counts again."""
+    [told] = Book(engine, jobs).note(gap("j3", "j4", "interrupted"))
+    with engine.begin() as conn:
+        name = conn.scalar(sa.select(sources.c.name).where(sources.c.id == 1))
+        if conn.scalar(sa.select(sync_state.c.source_id)) is None:
+            conn.execute(sa.insert(sync_state).values(source_id=1))
+    retire_source(engine, name, now=_NOW, reason="ended")
+    assert accept_gaps(engine, [told.id], _NOW) == 1
+    revive_source(engine, name)
+    with engine.connect() as conn:
+        assert [found.accepted for found in read_open(conn, 1)] == [False]
 
 
 def test_where_walks_have_stopped_stands_in_the_checkpoint() -> None:

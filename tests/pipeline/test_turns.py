@@ -229,3 +229,26 @@ def test_records_that_cannot_be_read_at_either_end_are_looked_at_once(migrated_u
     with site(made, migrated_url, probe_accounts=True) as s:
         s.sync()
         assert learned(s) == {"several": 0}
+
+
+@pytest.mark.parametrize("second", [0, 7])
+def test_a_burst_longer_than_a_page_is_no_second_account(migrated_url: str, second: int) -> None:
+    """Jobs of one second come in another order at each request, where a gateway orders by time alone: answers
+    without a job in common passed for two accounts, and each run failed. Those of two seconds are of two."""
+    made, turn = shared(a=0, b=0), itertools.count()
+    made.grow("a", 60)
+    jobs = [{**job, "created_at": 1_795_000_000} for job in made.jobs.values()]
+
+    def mixed(path: str, query: dict[str, str]) -> Answer | None:
+        if path != "/v1/videos" or query.get("after"):
+            return None
+        number = next(turn) % 3
+        shown = [
+            {**job, "created_at": job["created_at"] + second * number} for job in jobs[20 * number :][:20]
+        ]
+        return 200, {"object": "list", "data": shown, "has_more": True}
+
+    made.before = mixed
+    with site(made, migrated_url, probe_accounts=True) as s:
+        taken_for_two = isinstance(s.sync().error, AnotherAccount)
+        assert taken_for_two == (second > 0) == (learned(s).get("several", 0) > 0)

@@ -138,6 +138,16 @@ class LiteLLM(OpenAI):
         return status, {**job, "id": job_id} if status == 200 else job
 
 
+class Numbered(OpenAI):
+    """Pages by their numbers (`page=2`); whatever else is asked, it shows the first one, newest first."""
+
+    def list_jobs(self, query: dict[str, str], headers: dict[str, str]) -> Answer:
+        size, number = min(int(query.get("limit", 20)), 100), int(query.get("page", 1))
+        shown = self.jobs[::-1][size * (number - 1) : size * number]
+        pages = -(-len(self.jobs) // size)
+        return 200, {"object": "list", "data": shown, "page": number, "total_pages": pages}
+
+
 @dataclass
 class Merge(OpenAI):
     """The last 24 hours; each entry with the status of the job's last poll; limits are clamped."""
