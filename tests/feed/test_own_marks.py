@@ -157,6 +157,25 @@ def test_a_table_dropped_in_postgresql_comes_back_whole(engine, writers, postgre
 
 
 @sqlite
+@pytest.mark.slow
+def test_marks_dropped_in_postgresql_double_nothing(engine, writers, postgres):
+    """dlt believes that they are there: every delivery failed."""
+    place = Destination(name="pg", type="postgres", url=SecretUrl(postgres.create("unmarked")))
+    first = delivery.deliver_to_one(engine, place).rows
+    with psycopg.connect(postgres.url("unmarked")) as conn:
+        conn.execute("DROP TABLE bifrost.bifrost_etl_marks")
+    again = delivery.deliver_to_one(engine, place)
+    assert (again.error, again.rows) == (None, first)
+    with psycopg.connect(postgres.url("unmarked")) as conn:
+        for table in first:
+            if first[table]:
+                counted = conn.execute(f"SELECT count(*) FROM bifrost.{table}").fetchone()  # type: ignore[arg-type]
+                assert counted == (first[table],), table
+    assert delivery.deliver_to_one(engine, place).rows == {}
+    postgres.drop("unmarked")
+
+
+@sqlite
 @kinds
 def test_small_tables_travel_alone_and_only_when_changed(engine, writers, tmp_path, kind):
     feed(engine, kind, tmp_path)

@@ -181,7 +181,8 @@ class Warehouse:
             chosen = ", ".join(client.escape_column_name(name) for name in columns)
             try:
                 rows = client.execute_sql(f"SELECT {chosen} FROM {client.make_qualified_table_name(_MARKS)}")  # noqa: S608
-            except DatabaseUndefinedRelation:
+            except DatabaseUndefinedRelation:  # not made yet, or dropped: then all is delivered, and merged
+                self._dropped.add(_MARKS)
                 return {}
         found: dict[str, dict[int, Mark]] = {}
         for table, source, key, digest in rows or []:
@@ -200,7 +201,7 @@ class Warehouse:
             return
         with self._pipeline.sql_client() as client:
             marks, name = client.make_qualified_table_name(_MARKS), client.escape_column_name("table_name")
-            for table in self._dropped:
+            for table in self._dropped if _MARKS not in self._dropped else ():
                 client.execute_sql(f"DELETE FROM {marks} WHERE {name} = %s", table)  # noqa: S608
         with self._pipeline.destination_client() as tables:
             tables.update_stored_schema(force=True)
