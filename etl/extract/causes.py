@@ -6,12 +6,14 @@ import errno
 import socket
 import ssl
 from collections.abc import Iterator
+from http.client import BadStatusLine, RemoteDisconnected
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from urllib3 import exceptions
 
 _NO_WAY = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN}
+_CUT = {errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE}
 #: What OpenSSL says when the other side does not answer in TLS.
 _PLAIN_PORT = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "UNKNOWN_PROTOCOL")
 
@@ -53,10 +55,21 @@ def _of_connection(found: list[BaseException], who: str, *, through: bool) -> Ca
             f"{who}: no route to this host", "is the network (or the VPN) up, and the address right?"
         )
     if through:
-        said = _innermost_reason(found)
-        return Cause(f"{who}: {said}", "does the proxy let this host pass? check `proxy` or HTTPS_PROXY")
+        return _of_proxy(_innermost_reason(found), who)
+    if any(isinstance(e, BadStatusLine) and not isinstance(e, RemoteDisconnected) for e in found):
+        hint = "is the port in base_url the gateway's? Something else answers there"
+        return Cause(f"{who}: the answer is not HTTP: {_innermost_reason(found)}", hint)
     hint = "is base_url right, does the gateway run, and does it want https:// here?"
-    return Cause(f"{who}: {_innermost_reason(found)}", hint)
+    cut = any(isinstance(e, RemoteDisconnected) for e in found) or numbers & _CUT
+    said = "the connection was closed without an answer" if cut else _innermost_reason(found)
+    return Cause(f"{who}: {said}", hint)
+
+
+def _of_proxy(said: str, who: str) -> Cause:
+    if "failed: 407" in said:
+        hint = "write user and password into `proxy` (or HTTPS_PROXY): http://USER:PASSWORD@HOST:PORT"
+        return Cause(f"{who}: it asks for user and password", hint)
+    return Cause(f"{who}: {said}", "does the proxy let this host pass? check `proxy` or HTTPS_PROXY")
 
 
 def _of_certificate(error: ssl.SSLCertVerificationError, who: str) -> Cause:

@@ -59,6 +59,28 @@ def test_tls_spoken_to_a_plain_port():
     assert "write http:// instead of https://" in hint
 
 
+def test_http_spoken_to_a_tls_port_or_to_nobody_who_answers():
+    with one_visitor(lambda client: client.shutdown(socket.SHUT_RDWR)) as port:
+        text, hint = told(f"http://127.0.0.1:{port}")
+    assert text == f"GET /v1/videos: 127.0.0.1:{port}: the connection was closed without an answer"
+    assert "https://" in hint
+
+
+def test_another_protocol_on_the_port():
+    with one_visitor(lambda client: client.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")) as port:
+        text, hint = told(f"http://127.0.0.1:{port}")
+    assert text.endswith(f"127.0.0.1:{port}: the answer is not HTTP: SSH-2.0-OpenSSH_9.2")
+    assert "Something else answers" in hint
+
+
+def test_a_proxy_that_wants_a_password():
+    answer = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
+    with one_visitor(lambda client: client.sendall(answer)) as port:
+        text, hint = told("https://gateway.invalid", proxy=SecretUrl(f"http://127.0.0.1:{port}"))
+    assert text == f"GET /v1/videos: the proxy 127.0.0.1:{port}: it asks for user and password"
+    assert "http://USER:PASSWORD@HOST:PORT" in hint
+
+
 def test_a_proxy_that_is_not_there_is_named_without_its_password():
     port = free_port()
     text, hint = told("http://gateway.invalid", proxy=SecretUrl(f"http://u:{PASSWORD}@127.0.0.1:{port}"))
