@@ -52,9 +52,11 @@ def insert_ready(
 ) -> None:
     """Insert rows that are known not to exist: each as `prepare_rows` made it, then its last two columns."""
     if conn.dialect.name == "postgresql":
-        bulk_postgres.copy_rows(conn, table, columns, ((*row, *ends) for row, *ends in rows))
+        bulk_postgres.copy_rows(conn, table, columns, ((*row, place, run) for row, place, run in rows))
     elif conn.dialect.name == "sqlite":
-        _insert_many_by_many(conn, _insert_into(conn, table, columns), [(*row, *ends) for row, *ends in rows])
+        _insert_many_by_many(
+            conn, _insert_into(conn, table, columns), [(*row, place, run) for row, place, run in rows]
+        )
     else:
         _insert_lines(conn, _insert_into(conn, table, columns), [b"%b,%d,%d" % row for row in rows])
 

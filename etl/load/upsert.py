@@ -36,6 +36,8 @@ _COPY_FIRST_VERSIONS = (
     f"INTO video_job_versions ({', '.join(VERSION_COLUMNS)}) "  # noqa: S608 (our own names)
     f"SELECT {', '.join(_AT_INSERT.get(name, name) for name in VERSION_COLUMNS)} FROM video_jobs"
 )
+#: Jobs whose rows SQLite gets at once, before the next ones are made: of a whole batch they are 5 MB.
+_AT_ONCE = 500
 _NUMBER_ANEW = """UPDATE video_jobs SET version = 1 + COALESCE((SELECT MAX(version) FROM video_job_versions v
     WHERE v.source_id = video_jobs.source_id AND v.job_id = video_jobs.job_id), 0)"""
 
@@ -242,11 +244,9 @@ class JobWriter:
         new = bulk.rows_to_come(self._conn, video_jobs)
         if new:  # SQLite: by id, so that each page of the two indexes of ids is changed and written once
             jobs = sorted(jobs, key=_id_of)
-        rows = [
-            (made, job.position, self._run_id)
-            for made, job in zip(self._prepare_rows(jobs), jobs, strict=True)
-        ]
-        bulk.insert_ready(self._conn, video_jobs, INSERTED, rows)
+        size = _AT_ONCE if new else len(jobs)
+        for start in range(0, len(jobs), size):
+            self._insert_rows(jobs[start : start + size])
         which, ids = new or self._where_inserted(jobs)
         if self._orphans:
             self._go_on_with_history(jobs)
@@ -257,6 +257,11 @@ class JobWriter:
         bulk.run_driver_sql(
             self._conn, f"{insert} {_COPY_FIRST_VERSIONS} WHERE {which} ORDER BY {order}", ids
         )
+
+    def _insert_rows(self, jobs: list[Seen]) -> None:
+        made = zip(self._prepare_rows(jobs), jobs, strict=True)
+        rows = [(row, job.position, self._run_id) for row, job in made]
+        bulk.insert_ready(self._conn, video_jobs, INSERTED, rows)
 
     def _go_on_with_history(self, jobs: list[Seen]) -> None:
         """Number the first versions of jobs after those that history has of them."""
