@@ -56,17 +56,28 @@ class Inclusive:
                     return self.known
         except GatewayError:
             return False
-        return len(pages) > 1 and all(_shows_only(page.request.after, each) for each in (page, *pages))
+        if any(_begins_elsewhere(page.request, each) for each in pages):
+            self.known = True
+        return self.known or (
+            len(pages) > 1 and all(_shows_only(page.request.after, each) for each in (page, *pages))
+        )
 
 
 def _beginnings(order: Order, ask: AskPage) -> list[RawPage]:
-    """The list's first jobs from either end, as far as they can be read."""
+    """The list's first jobs from either end, as far as they can be read: the first one at least."""
     orders: tuple[Order, ...] = (order, "desc" if order == "asc" else "asc")
     found = []
     for each in orders:
-        with suppress(GatewayError):
-            found.append(ask(PageRequest(None, each, LOOK)))
+        for limit in (LOOK, 1):
+            with suppress(GatewayError):
+                found.append(ask(PageRequest(None, each, limit)))
+                break
     return found
+
+
+def _begins_elsewhere(request: PageRequest, page: RawPage) -> bool:
+    """A list that ignored its cursor would have begun with this page's first job."""
+    return page.request.order == request.order and first_item_id(page) not in (None, request.after)
 
 
 def _shows_only(job_id: str | None, page: RawPage) -> bool:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from etl.pipeline import order
 from etl.pipeline.both_ends import BothEnds
-from etl.pipeline.newest_first import newest_first
-from etl.pipeline.oldest_first import oldest_first, read_anew, read_one_way
+from etl.pipeline.oldest_first import newest_first_or_up, oldest_first, read_anew, read_one_way
 from etl.pipeline.page_checks import backwards
 from etl.pipeline.run import Run
 from etl.pipeline.trouble import POISON
@@ -15,7 +14,7 @@ from etl.records import PageRows
 def first_load(run: Run) -> None:
     """Read everything the source lists. Raises GatewayError, StorageError, LeaseLost, Stopped."""
     if run.lists_newest_first:
-        newest_first(run)
+        newest_first_or_up(run, oldest_first)
         return
     if run.lists_oldest_first:
         oldest_first(run)
@@ -41,7 +40,7 @@ def first_load(run: Run) -> None:
     if not load.met:
         load.read_both_ends()
     if run.lists_newest_first and not load.left_rest:
-        newest_first(run)
+        newest_first_or_up(run, oldest_first)
     run.join("new")  # the halves have met, or what lies between them is a recorded gap
 
 

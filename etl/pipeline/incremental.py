@@ -12,7 +12,7 @@ from dataclasses import replace
 from etl.errors import DeadCursor, GatewayError, NotFound, OrderIgnored
 from etl.pipeline import known_gaps, order
 from etl.pipeline.newest_first import newest_first
-from etl.pipeline.oldest_first import read_again
+from etl.pipeline.oldest_first import newest_first_or_up, read_again
 from etl.pipeline.poison import isolate
 from etl.pipeline.run import Run
 from etl.pipeline.trouble import POISON
@@ -29,10 +29,10 @@ def tick(run: Run) -> None:
         if resuming or apart or not _from_frontier(run):
             newest_first(run) if order.keeps_order_again(run) else read_again(run)
     elif resuming or apart or run.lists_newest_first:
-        newest_first(run)
+        newest_first_or_up(run, read_again)
     elif not _in_order(run):
         look_for_turns(run)
-        newest_first(run)
+        newest_first_or_up(run, read_again)
     known_gaps.probe(run)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
-from etl.errors import GatewayError
+from etl.errors import GatewayError, OrderIgnored
 from etl.load import Gap
 from etl.pipeline import order
 from etl.pipeline.ending import Ending
@@ -25,7 +26,7 @@ def read_one_way(run: Run, head: PageRows) -> None:
         return
     if way < 0:
         order.note_downwards(run)
-    newest_first(run)
+    newest_first_or_up(run, oldest_first)
 
 
 def oldest_first(run: Run) -> None:
@@ -40,6 +41,19 @@ def read_anew(run: Run, after: str | None = None) -> None:
     walk_list(steering, run.request("asc", after))
     if steering.ending is not None and (last := steering.ending.unproved) is not None:
         run.open_gap(Gap(steering.newest_at, None, last, None, CUT_SHORT))
+
+
+def newest_first_or_up(run: Run, upwards: Callable[[Run], None]) -> None:
+    """From the newest job down; but where the list turns out to run upwards only, `upwards`. Raises
+    OrderIgnored where neither can be told."""
+    try:
+        newest_first(run)
+    except OrderIgnored:
+        if not order.runs_up_only(run):
+            raise
+        run.distrust_lane("head")
+        run.join("head")
+        upwards(run)
 
 
 def read_again(run: Run) -> None:

@@ -62,6 +62,22 @@ def keeps_order_again(run: Run) -> bool:
     return True
 
 
+def runs_up_only(run: Run) -> bool:
+    """A walk from the newest job went upwards: the list begins with one job, of several, from either end,
+    and does not run downwards. It is noted."""
+    if run.source.order != "auto":
+        return False
+    try:
+        newest, oldest = (run.peek(run.request(order)) for order in ("desc", "asc"))
+    except GatewayError:
+        return False
+    alike = len(oldest.jobs) > 1 and [row.job_id for row in newest.jobs[:1]] == [oldest.jobs[0].job_id]
+    if not alike or find_way(run, is_ignored=True) < 0:
+        return False
+    run.state.list_order = "asc"
+    return True
+
+
 def note_downwards(run: Run) -> None:
     """The list runs from new to old, though it was asked for its oldest jobs. Raises OrderIgnored where that
     order is configured."""

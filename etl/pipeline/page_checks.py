@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from itertools import pairwise
 
-from etl.errors import OrderIgnored, PagingError, RepeatedPage
-from etl.records import Order, PageRows
+from etl.errors import GatewayError, OrderIgnored, PagingError, RepeatedPage
+from etl.records import Order, PageRequest, PageRows
 from etl.words import count_noun
 
 
@@ -46,6 +47,26 @@ def wholly_after(rows: PageRows, moment: datetime) -> bool:
 def backwards(rows: PageRows, order: Order) -> bool:
     """The page itself runs against the order asked for."""
     return direction(rows) == (-1 if order == "asc" else 1)
+
+
+def keeps_order(rows: PageRows, peek: Callable[[PageRequest], PageRows], *, one_way: bool) -> bool:
+    """Asked the other way from its last job, the list shows the page turned round, and then the one
+    that the page was asked behind. One that runs `one_way`, as was found out, cannot be turned: behind a job
+    it shows the same jobs again."""
+    asked, ids = rows.page.request, [row.job_id for row in rows.jobs]
+    if not rows.page.heeds_limit:  # nor any order
+        return False
+    wanted = [*reversed(ids[:-1]), *([asked.after] if asked.after else [])]
+    back: Order = "desc" if asked.order == "asc" else "asc"
+    again = asked if one_way and asked.after else PageRequest(ids[-1], back, max(1, len(wanted)))
+    try:
+        seen = peek(again)
+    except GatewayError:
+        return False
+    shown = [row.job_id for row in seen.jobs]
+    if again is asked:
+        wanted = ids
+    return bool(shown) and not seen.stale and shown == wanted[: len(shown)]
 
 
 class Guard:

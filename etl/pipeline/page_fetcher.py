@@ -80,6 +80,10 @@ class PageFetcher:
                 rows = self.passthrough.page(request)
                 if rows is None:
                     raise
+            except (DeadCursor, NotFound):  # of a job that only the passthrough has shown
+                rows = self.passthrough.page(request) if self.passthrough.named(request.after) else None
+                if rows is None:
+                    raise
         return self._without_items(rows)
 
     def _own_page(self, request: PageRequest, attempts: int | None) -> PageRows:

@@ -67,7 +67,11 @@ class Passthrough:
 
     def reads_on(self, request: PageRequest) -> bool:
         """The page before was read here: of the list's own cursors, which are no ids, none is known."""
-        return self.always or (self._gateway.cursors.apart and request.after in self._ends)
+        return self.always or (self._gateway.cursors.apart and self.named(request.after))
+
+    def named(self, cursor: str | None) -> bool:
+        """A page that was read here ended with it."""
+        return cursor in self._ends
 
     def job(self, job_id: str) -> PageRows | None:
         """One job that the gateway cannot decode; None when it cannot be had: a passthrough that says 404

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from etl.errors import DeadCursor, GatewayError, NotFound
+from etl.errors import DeadCursor, GatewayError, NotFound, Unparseable
 from etl.load import Gap
 from etl.pipeline import known_gaps
 from etl.pipeline.run import Run
@@ -48,6 +48,8 @@ def _confirmed(run: Run, low: str | None, high: str | None, error: GatewayError)
     asked = [request for request in known if request is not None]
     with_cursor = [request for request in asked if request.after is not None]
     far = [each for each in (_far(run, low, "asc"), _far(run, high, "desc")) if each is not None]
+    if isinstance(error, Unparseable):  # the gateway says so itself: it is well where any page reads
+        far += [PageRequest(None, "asc", 1), PageRequest(None, "desc", 1)]
     return any(reads(run, request, error) for request in [*(with_cursor or asked), *far])
 
 

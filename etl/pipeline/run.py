@@ -25,7 +25,7 @@ from etl.load import KEEP, CommitBatch, Gap, Lane, LogBatch, RunEnd, Store, Sync
 from etl.log import EchoMask
 from etl.observer import Observer
 from etl.pipeline import read_ahead
-from etl.pipeline.page_checks import Guard
+from etl.pipeline.page_checks import Guard, keeps_order
 from etl.pipeline.page_fetcher import PageFetcher
 from etl.pipeline.trouble import Budget, note_trouble
 from etl.records import Order, PageRequest, PageRows
@@ -58,6 +58,7 @@ class Run:
         self.met_refusal = False  # a cursor was refused: its job is gone, or another account answered
         self.by_id_lies = False  # a job that the list shows was not found by id
         self.looked = False  # whether several accounts take turns was asked
+        self.heard: bool | None = None  # whether the answers then showed jobs; None where there were none
         self.nameless = False  # the list's cursors are no ids: the next run cannot go on from one
         self.narrowing = Budget()
         self.shown: set[str] = set()  # jobs this run has seen on pages; kept for incremental runs only
@@ -154,19 +155,9 @@ class Run:
             self._guards[lane].check(rows, by_time=False)
 
     def turns_round(self, rows: PageRows) -> bool:
-        """Asked the other way from the page's last job, the list shows the same jobs turned round, and then
-        the one that the page was asked behind: it keeps order, whatever the times of creation say."""
-        asked, ids = rows.page.request, [row.job_id for row in rows.jobs]
-        if not rows.page.heeds_limit:  # nor any order
-            return False
-        wanted = [*reversed(ids[:-1]), *([asked.after] if asked.after else [])]
-        back: Order = "desc" if asked.order == "asc" else "asc"
-        try:
-            again = self.peek(PageRequest(ids[-1], back, max(1, len(wanted))))
-        except GatewayError:
-            return False
-        shown = [row.job_id for row in again.jobs]
-        return bool(shown) and not again.stale and shown == wanted[: len(shown)]
+        """The list keeps order, whatever the page's times of creation say."""
+        way = self.state.list_order if self.source.order == "auto" else None
+        return keeps_order(rows, self.peek, one_way=rows.page.request.order == way)
 
     def take(self, lane: str, rows: PageRows) -> None:
         """Believe a page and take it into the batch. Raises PagingError when it cannot be right."""

@@ -112,11 +112,16 @@ def _walk(run: Run, *, accept_suspicious: bool) -> None:
         if not window:
             _walk_pages(run, accept_suspicious=accept_suspicious)
     except RepeatedPage:
+        ids = not run.gateway.cursors.apart
         window = found_window(run)
-        if not window:
+        if window:
+            run.give_up_walks()
+        elif ids and run.gateway.cursors.apart:  # as the look has shown: no id is a cursor there
+            run.flush()
+            _walk_pages(run, accept_suspicious=accept_suspicious)
+        else:
             look_for_turns(run)
             raise
-        run.give_up_walks()
     except (DeadCursor, OrderIgnored, SkippedPages, SuspiciousScan, Unparseable):
         look_for_turns(run)  # two accounts that answer in turn look like each of these
         raise

@@ -45,10 +45,15 @@ def refuse_turns(run: Run) -> None:
 def refuse_turns_at_last(run: Run) -> None:
     """At the end of a run, while it is not known who answers: a list that was empty when it was looked at
     tells nothing, its first jobs do. Raises AnotherAccount, SuspiciousScan."""
+    seen = run.pending or run.store.committed.counts.jobs_seen
+    if run.looked and run.heard is None and not seen:  # nothing answered then
+        run.looked = False
+        look_for_turns(run)
+    if run.heard and not seen:
+        raise _empty_at_times()
     if not run.source.probe_accounts or run.state.learned.several is not None:
         return
-    seen = run.pending or run.store.committed.counts.jobs_seen
-    if seen or (not run.looked and _is_listed_after_all(run)):
+    if seen or (run.heard is None and _is_listed_after_all(run)):
         run.looked = False
         look_for_turns(run)
 
@@ -104,6 +109,7 @@ def _count_accounts(run: Run) -> int:
             if _take_turns(reads) and reads.count(0) > 1:
                 raise _unreadable_at_times()
         heard.append({row.job_id for row in rows.jobs})
+        run.heard = run.heard or bool(rows.jobs)
         seen.append(_sort_in(heard[-1] | _one_second(rows), kinds))
         if _take_turns([kind for kind in seen if kinds[kind]]):
             return 2

@@ -73,7 +73,8 @@ def found_window(run: Run) -> bool:
     except GatewayError:
         return False
     if window:
-        get_logger("pipeline").warning("window", source=run.source.name, jobs=len(ids))
+        told = {"paging": paging} if (paging := other_paging(head.page).strip(" ()")) else {}
+        get_logger("pipeline").warning("window", source=run.source.name, jobs=len(ids), **told)
         run.learn(window=True)
     return window
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 
-from etl.errors import SuspiciousScan
+from etl.errors import AnotherAccount, SuspiciousScan
 from harness.worlds import end, verdict
 from harness.worlds.gateway import Gateway
 from harness.worlds.product import LEASE, Process, Product, replaced
 from harness.worlds.told import Played, Told
+from harness.worlds.verdict import HARMFUL
 from harness.worlds.world import Action, World
 
 
@@ -33,7 +34,19 @@ def _calm(played: Played, process: Process, product: Product) -> bool:
     """The disorder is over: whatever happened, these runs set it right."""
     played.gateway.calm = True
     kinds = ("sync",) * (played.world.seed % 2) + ("reconcile", "sync", "sync")
-    return all(_act(played, process, Action(LEASE + 1, kind), product) for kind in kinds)
+    if not all(_act(played, process, Action(LEASE + 1, kind), product) for kind in kinds):
+        return False
+    again = Action(LEASE + 1, "sync")
+    return not _remembers_a_lie(played) or all(_act(played, process, again, product) for _ in range(4))
+
+
+def _remembers_a_lie(played: Played) -> bool:
+    """One account answers, but a lie passed for another one: three runs that hear one only must pass, and
+    they fail by name. What follows is judged."""
+    last = [run.result and run.result.error for run in played.runs[-2:]]
+    lied = any(HARMFUL & set(sent.lies) for sent in played.gateway.log)
+    turns = played.gateway.character.alternates
+    return lied and not turns and any(isinstance(error, AnotherAccount) for error in last)
 
 
 def _act(played: Played, process: Process, action: Action, product: Product) -> bool:

@@ -154,8 +154,12 @@ def _listed(played: Played, told: Told, stored: Stored, *, full: bool) -> Iterat
 
 
 def _was_hidden(played: Played, told: Told, job: Job) -> bool:
-    """Not listed when the whole list was read last, and older: at its old place only a full scan looks."""
-    full = [run for run in played.runs if run is not told and run.status == "ok" and is_full(played, run)]
+    """Not listed when the whole list was read last, and older, or when a tick passed its place: there only a
+    full scan looks."""
+    green = [run for run in played.runs if run is not told and run.status == "ok"]
+    full = [run for run in green if is_full(played, run)]
+    if any(job.gone is not None and job.gone <= run.since and run.until < (job.back or 0.0) for run in green):
+        return bool(full)
     return bool(full) and job.shown < full[-1].since and job not in played.gateway.listed(full[-1].until)
 
 
