@@ -5,7 +5,9 @@
         server.kill(); server.start()   # a power cut, as far as the server is concerned
 
 Each has its own folder, socket and free port on loopback, trusts everybody, and dies with this process.
-Binaries come from Debian's packages; `Missing` says which one is not installed.
+Binaries come from Debian's packages; `Missing` says which one is not installed. To try another version, name
+the folder of its programs: `POSTGRES_BIN` (postgres, initdb), `MARIADB_BIN` (mariadbd, mariadb-install-db; or
+mysqld alone: then everything that says MariaDB runs on MySQL).
 """
 
 from __future__ import annotations
@@ -197,7 +199,7 @@ def postgres_server(*settings: str) -> Iterator[Server]:
         raise Missing("PostgreSQL is not installed (Debian: apt-get install postgresql)")
     with _folder("postgres") as (folder, account):
         initdb = [str(binaries.with_name("initdb")), "-D", str(folder / "data"), "-U", "etl", "--auth=trust"]
-        initdb += ["--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"]
+        initdb += ["--encoding=UTF8", "--locale=C", "--no-sync"]
         _run([*_as(account), *initdb])
         port = _free_port()
         fixed = (f"unix_socket_directories={folder}", f"port={port}", "listen_addresses=127.0.0.1")
@@ -216,8 +218,11 @@ def mariadb_server(*options: str) -> Iterator[Server]:
         raise Missing("MariaDB is not installed (Debian: apt-get install mariadb-server)")
     with _folder("mysql") as (folder, account):
         data = ["--no-defaults", f"--datadir={folder / 'data'}"]
-        first = ["--auth-root-authentication-method=normal", "--skip-test-db", f"--tmpdir={folder}"]
-        _run([*_as(account), installer, *data, *first, "--innodb-log-file-size=16M"])
+        first = ["--auth-root-authentication-method=normal", "--skip-test-db"]
+        if installer == daemon:
+            first = ["--initialize-insecure", "--secure-file-priv=NULL"]
+            options = ("--mysqlx=OFF", "--secure-file-priv=NULL", *options)
+        _run([*_as(account), installer, *data, *first, f"--tmpdir={folder}", _SMALL_LOG])
         port = _free_port()
         fast = [
             "--innodb-flush-log-at-trx-commit=0",
@@ -225,7 +230,7 @@ def mariadb_server(*options: str) -> Iterator[Server]:
             "--innodb-buffer-pool-size=64M",
             "--skip-log-bin",
         ]
-        fast += ["--innodb-log-file-size=16M", "--skip-name-resolve", "--performance-schema=OFF"]
+        fast += [_SMALL_LOG, "--skip-name-resolve", "--performance-schema=OFF"]
         own = [f"--socket={folder / 'server.sock'}", f"--port={port}", "--bind-address=127.0.0.1"]
         command = [daemon, *data, *own, *fast, f"--tmpdir={folder}", *options]
         with _running(Server("mariadb", command, account, folder, port)) as server:
@@ -242,14 +247,25 @@ def is_installed(kind: str) -> bool:
 
 
 def _postgres_binary() -> Path | None:
+    if _POSTGRES_BIN:
+        return next(Path(_POSTGRES_BIN).glob("postgres"), None)
     return max(Path("/usr/lib/postgresql").glob("*/bin/postgres"), default=None)
 
 
 def _mariadb_binaries() -> tuple[str | None, str | None]:
-    return shutil.which("mariadbd", path=_PATH), shutil.which("mariadb-install-db", path=_PATH)
+    """The server, and what makes its first tables: MySQL does that itself."""
+    path = _MARIADB_BIN or os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/bin"))
+    mysql = shutil.which("mysqld", path=path) if _MARIADB_BIN else None
+    return (
+        shutil.which("mariadbd", path=path) or mysql,
+        shutil.which("mariadb-install-db", path=path) or mysql,
+    )
 
 
-_PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/bin"))
+#: Read once: a test's environment is a clean one.
+_POSTGRES_BIN, _MARIADB_BIN = os.environ.get("POSTGRES_BIN"), os.environ.get("MARIADB_BIN")
+#: By whatever name a version has it; MySQL no longer does.
+_SMALL_LOG = "--loose-innodb-log-file-size=16M"
 
 
 @contextlib.contextmanager
