@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from etl.check.finding import Finding
+from etl.db import versions
 from etl.db.engine import Engine, file_missing, is_sqlite, make_engine, read_transaction
 from etl.db.rights import HINT, server_rights
 from etl.errors import DatabaseUnavailable, EtlError, SchemaMismatch
@@ -46,7 +47,7 @@ def _new_file(path: Path) -> Finding:
 
 def _check_tables(engine: Engine) -> Iterator[Finding]:
     revision = migrate.current_revision(engine)
-    yield Finding("database", True, "reachable")
+    yield from _check_version(engine)
     if is_sqlite(engine):
         yield from _check_privacy(Path(str(engine.url.database)))
     if revision is None:
@@ -55,6 +56,13 @@ def _check_tables(engine: Engine) -> Iterator[Finding]:
         yield _as_declared(engine, revision)
     yield _check_writable(engine)
     yield from _check_rights(engine)
+
+
+def _check_version(engine: Engine) -> Iterator[Finding]:
+    with read_transaction(engine) as connection:
+        yield Finding("database", True, f"reachable: {versions.name_version(connection)}")
+        if old := versions.what_is_too_old(connection):
+            yield Finding("version", False, old, "move to a newer one: docs/install.md names those tried")
 
 
 def _check_privacy(path: Path) -> Iterator[Finding]:

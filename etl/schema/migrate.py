@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from etl.db.engine import LOCK_WAIT, read_transaction, write_transaction
-from etl.errors import ConfigError, DatabaseBusy, DatabaseUnavailable, SchemaMismatch, StorageError
+from etl.db.versions import can_drop_columns, name_version
+from etl.errors import (
+    ConfigError,
+    DatabaseBusy,
+    DatabaseRefused,
+    DatabaseUnavailable,
+    SchemaMismatch,
+    StorageError,
+)
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -102,6 +110,9 @@ def downgrade_schema(engine: sa.Engine, revision: str) -> None:
         )
     with _migration_transaction(engine) as (connection, found):
         _refuse_unknown(found)
+        if not can_drop_columns(connection):
+            hint = "use an SQLite of 3.35 or newer for it; a Python from elsewhere may bring one"
+            raise DatabaseRefused(f"{name_version(connection)} cannot take columns away", hint=hint)
         if found is not None:
             _run_alembic("downgrade", connection, revision)
 
