@@ -31,8 +31,9 @@ WITH RECURSIVE climb AS (
   FROM video_jobs j
   WHERE j.remixed_from_job_id IS NOT NULL AND j.remixed_from_job_id <> j.job_id AND {COUNTED}
   UNION ALL
-  SELECT c.source_id, c.job_id, c.inside, c.depth + 1, c.above,
-    CASE WHEN c.above < c.smallest THEN c.above ELSE c.smallest END, {_parent_sql("c.source_id", "c.above")}
+  SELECT c.source_id, c.job_id, c.inside, c.depth + 1 AS depth, c.above AS ancestor,
+    CASE WHEN c.above < c.smallest THEN c.above ELSE c.smallest END AS smallest,
+    {_parent_sql("c.source_id", "c.above")} AS above
   FROM climb c WHERE c.above IS NOT NULL AND c.ancestor <> c.job_id AND c.depth < {DEEPEST}
 ), remixes AS (
   SELECT * FROM (
