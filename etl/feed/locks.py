@@ -13,15 +13,19 @@ import sqlalchemy as sa
 
 from etl.config import Destination
 from etl.db.engine import is_sqlite, storage_errors
+from etl.db.postgres import is_pooled
 
+#: The server's, for all its databases; MySQL takes no name beyond 64 characters.
+_NAME = "CONCAT('bifrost-etl-feed-', LEFT(SHA2(DATABASE(), 256), 32), '-', :number)"
 _TAKE = {
     "postgresql": "SELECT pg_try_advisory_lock(:space, :number)",
-    "mysql": "SELECT GET_LOCK(CONCAT('bifrost-etl-feed-', DATABASE(), '-', :number), 0)",
+    "mysql": f"SELECT GET_LOCK({_NAME}, 0)",
 }
 _GIVE = {
     "postgresql": "SELECT pg_advisory_unlock(:space, :number)",
-    "mysql": "SELECT RELEASE_LOCK(CONCAT('bifrost-etl-feed-', DATABASE(), '-', :number))",
+    "mysql": f"SELECT RELEASE_LOCK({_NAME})",
 }
+_TAKE_FOR_TRANSACTION = "SELECT pg_try_advisory_xact_lock(:space, :number)"
 _SPACE = 0x6269_6672  # "bifr"
 
 
@@ -55,21 +59,43 @@ def only_one(engine: sa.Engine, destination: Destination) -> Iterator[bool]:
 
 @contextmanager
 def _server_lock(engine: sa.Engine, number: int) -> Iterator[bool]:
-    """Belongs to a session outside any transaction, so that waiting for a slow destination costs nothing."""
-    family = "postgresql" if engine.dialect.name == "postgresql" else "mysql"
+    with storage_errors():
+        connection = engine.connect()
+    with connection:
+        holding = _lock_of_transaction if is_pooled(connection.info) else _lock_of_session
+        with holding(connection, number) as held:
+            yield held
+
+
+@contextmanager
+def _lock_of_session(connection: sa.Connection, number: int) -> Iterator[bool]:
+    """Outside any transaction, so that waiting for a slow destination costs nothing."""
+    family = "postgresql" if connection.dialect.name == "postgresql" else "mysql"
     values = {"space": _SPACE, "number": number - 2**31}
     known = {key: value for key, value in values.items() if f":{key}" in _TAKE[family]}
+    connection.execution_options(isolation_level="AUTOCOMMIT")
     with storage_errors():
-        connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-    with connection:
+        held = bool(connection.execute(sa.text(_TAKE[family]), known).scalar())
+    try:
+        yield held
+    finally:
+        if held and not connection.invalidated:
+            with storage_errors():
+                connection.execute(sa.text(_GIVE[family]), known)
+
+
+@contextmanager
+def _lock_of_transaction(connection: sa.Connection, number: int) -> Iterator[bool]:
+    """Behind a pooler a session is not ours: its lock would be that of whoever has the session next."""
+    values = {"space": _SPACE, "number": number - 2**31}
+    with storage_errors():
+        connection.exec_driver_sql("SELECT set_config('idle_in_transaction_session_timeout', '0', true)")
+        held = bool(connection.execute(sa.text(_TAKE_FOR_TRANSACTION), values).scalar())
+    try:
+        yield held
+    finally:
         with storage_errors():
-            held = bool(connection.execute(sa.text(_TAKE[family]), known).scalar())
-        try:
-            yield held
-        finally:
-            if held and not connection.invalidated:
-                with storage_errors():
-                    connection.execute(sa.text(_GIVE[family]), known)
+            connection.rollback()
 
 
 @contextmanager

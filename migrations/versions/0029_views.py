@@ -1,11 +1,11 @@
-"""views: every column has a name, so that MySQL takes back its own dump of them"""
+"""views: MySQL takes them back from its own dump, and PostgreSQL 13 knows every function in them"""
 
 from __future__ import annotations
 
 revision = "0029"
 down_revision = "0028"
 
-VIEWS = "c0e6178f5a285804"
+VIEWS = "f215b4753c1ca858"
 
 
 def upgrade() -> None:

@@ -16,8 +16,10 @@ import sqlalchemy as sa
 
 from etl.analytics.adhoc_sql import run_statement
 from etl.analytics.read_only import reading_engine
+from etl.config import Destination, SecretUrl
 from etl.db.engine import make_engine, write_transaction
 from etl.errors import ConfigError, StorageError
+from etl.feed.locks import only_one
 from etl.schema import migrate
 from etl.schema.tables import sources
 from etl.simulator import World
@@ -132,3 +134,21 @@ def test_the_limits_hold_in_every_transaction(pooled: str) -> None:
         with write_transaction(engine) as connection:
             assert connection.exec_driver_sql("SHOW lock_timeout").scalar() == "30s"
     engine.dispose()
+
+
+def test_one_place_has_one_feed(pooled: str, tmp_path: Path) -> None:
+    """A lock of a session is whoever's the pooler gives that session to, or nobody's for ever."""
+    place = Destination(name="lake", type="delta", url=SecretUrl(f"file://{tmp_path}/lake"))
+    first, second = make_engine(pooled), make_engine(pooled)
+    for _ in range(3):
+        with only_one(first, place) as ours:
+            assert ours
+            with only_one(second, place) as theirs:
+                assert not theirs
+    with only_one(second, place) as theirs:
+        assert theirs
+    with psycopg.connect(pooled) as other:
+        locks = other.execute("SELECT COUNT(*) FROM pg_locks WHERE locktype = 'advisory'").fetchone()
+        assert locks == (0,)
+    for engine in (first, second):
+        engine.dispose()

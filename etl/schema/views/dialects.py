@@ -29,7 +29,7 @@ class Dialect:
         return self._pick(
             f"CASE WHEN substr({end}, 20) = substr({start}, 20)"
             f" THEN ROUND((julianday({end}) - julianday({start})) * 86400) ELSE ({rounded}) / 1e3 END",
-            f"CAST(ROUND(EXTRACT(EPOCH FROM ({end} - {start})), 3) AS double precision)",
+            f"CAST(ROUND(CAST(EXTRACT(EPOCH FROM ({end} - {start})) AS numeric), 3) AS double precision)",
             f"ROUND(TIMESTAMPDIFF(MICROSECOND, {start}, {end}) / 1000.0) / 1e3",
         )
 
