@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-#: Left out first, in this order; then what stands farthest to the right but for KEPT, then the first column.
+#: Left out first, in this order; then what stands farthest to the right, then the first column.
 LEAST = (
     *("", "other_costs", "costs", "is_unlisted", "is_orphan", "is_cycle", "base_url", "vanished", "stopped"),
     *("unfinished", "uncosted_jobs", "p95", "fastest", "cost_state", "total_seconds", "is_stalled"),
@@ -18,8 +18,11 @@ LEAST = (
     *("average_similarity", "completed", "seconds", "failed", "size", "created_at"),
     *("DRIFT", "OLDEST OPEN", "REJECTS", "NEWEST JOB"),
 )
-#: What a list of ids is read for.
-KEPT = ("age",)
+#: Beside an id these go next, so that what a list of jobs was asked for stays, such as their age.
+LEAST_BESIDE_AN_ID = (
+    *("prompt", "provider", "model", "completed_at", "expected", "is_late", "progress", "currency", "cost"),
+    *("error_message", "error_code", "status", "source", "took"),
+)
 #: A text column may shrink to so many characters; what is shorter is shown whole.
 SHORTEST = 24
 _GAP = 2
@@ -38,6 +41,12 @@ class Fitted:
     @property
     def width(self) -> int:
         return _total_width(self.widths)
+
+    def says_too_little(self, headings: Sequence[str]) -> bool:
+        """Whether nothing but ids is left, or of a table without ids less than a third."""
+        if _has_ids(headings):
+            return bool(self.left_out) and all(_ID.search(headings[n]) for n in self.columns)
+        return len(self.left_out) > 2 * len(self.columns)
 
 
 def fit_columns(
@@ -79,9 +88,15 @@ def _droppable_columns(shown: Sequence[int], headings: Sequence[str]) -> list[in
     return [] if len(shown) < 2 else [n for n in shown if not _ID.search(headings[n])]
 
 
+def _has_ids(headings: Sequence[str]) -> bool:
+    return any(_ID.search(heading) for heading in headings)
+
+
 def _first_to_go(shown: Sequence[int], headings: Sequence[str]) -> int:
-    for name in LEAST:
-        for n in shown[1:]:
-            if headings[n] == name:
-                return n
-    return next((n for n in reversed(shown[1:]) if headings[n] not in KEPT), shown[-1])
+    """The first column names what a line is about, unless an id does."""
+    by_id = _has_ids(headings)
+    names = {headings[n].partition(" (")[0]: n for n in (shown if by_id else shown[1:])}
+    for name in (*LEAST, *(LEAST_BESIDE_AN_ID if by_id else ())):
+        if name in names:
+            return names[name]
+    return shown[-1]

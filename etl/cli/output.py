@@ -60,20 +60,21 @@ def print_table(
     headings: Sequence[str],
     rows: Sequence[Sequence[str]],
     *,
+    sums: Sequence[Sequence[str]] = (),
     right: Sequence[int] = (),
     whole: bool = False,
     short: bool = False,
 ) -> None:
-    """Rows under headings; columns in `right` hold numbers. A pipe gets aligned columns, two blanks apart.
+    """Rows and their sums under headings; columns in `right` hold numbers. A pipe gets them two blanks apart.
 
-    On a terminal that is too narrow columns are left out, unless all are wanted (`whole`) or more than two
-    in three would go: then each row is told a field a line. Where one table is among several (`short`), a
+    On a terminal that is too narrow columns are left out, unless all are wanted (`whole`) or too little
+    would be left: then each row is told a field a line. Where one table is among several (`short`), a
     row is a line all the same.
     """
     headings = [make_printable(heading) for heading in headings]
-    cells = [[make_printable(cell) for cell in row] for row in rows]
+    cells = [[make_printable(cell) for cell in row] for row in (*rows, *sums)]
     if on_terminal():
-        _draw_table(headings, cells, right, whole, short)
+        _draw_table(headings, cells, len(rows), right, whole, short)
         return
     lines = [list(headings), *cells]
     widths = [max(len(line[column]) for line in lines) for column in range(len(headings))]
@@ -86,8 +87,14 @@ def print_table(
 
 
 def _draw_table(
-    headings: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence[int], whole: bool, short: bool
+    headings: Sequence[str],
+    cells: Sequence[Sequence[str]],
+    rows: int,
+    right: Sequence[int],
+    whole: bool,
+    short: bool,
 ) -> None:
+    """The first `rows` of the `cells` are rows, the others their sums."""
     from rich.box import Box
     from rich.table import Table
     from rich.text import Text
@@ -96,8 +103,8 @@ def _draw_table(
 
     target = make_console()
     fitted = fit_columns(headings, cells, right, target.width)
-    if fitted.left_out and (whole or (not short and len(fitted.left_out) > 2 * len(fitted.columns))):
-        _print_fields(headings, cells)
+    if fitted.left_out and (whole or (not short and fitted.says_too_little(headings))):
+        _print_fields(headings, cells, rows)
         return
     target.width = max(target.width, fitted.width)  # an id that is wider than the terminal is shown whole
     drawn = Table(box=Box(_RULE), pad_edge=False, padding=(0, 1, 0, 0), show_edge=False, header_style="bold")
@@ -111,14 +118,17 @@ def _draw_table(
         print_line(f"left out because the terminal is too narrow: {', '.join(fitted.left_out)}", DIM)
 
 
-def _print_fields(headings: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
-    """A field a line, and an empty line between rows; the terminal breaks what is longer than it is wide."""
+def _print_fields(headings: Sequence[str], cells: Sequence[Sequence[str]], rows: int) -> None:
+    """A field a line, and an empty line between rows; the terminal breaks what is longer than it is wide.
+
+    Of the sums, what follows the first `rows`, only what was added up is shown.
+    """
     names = max(len(heading) for heading in headings)
     for number, row in enumerate(cells):
         if number:
             print_line()
         for heading, cell in zip(headings, row, strict=True):
-            if heading:  # a bar has none
+            if heading and (cell or number < rows):  # a bar has no heading
                 print_line(f"{heading.ljust(names)}  {cell}".rstrip())
 
 

@@ -89,7 +89,7 @@ def show_table(each: Table, zone: str, *, short: bool = False) -> None:
         cells = [[*row, bar] for row, bar in zip(cells, drawn, strict=True)]
         sums = [[*line, ""] for line in sums]
     whole = 0 < len(each.columns) <= each.asked
-    print_table(headings, [*cells, *sums], right=right, whole=whole, short=short)
+    print_table(headings, cells, sums=sums, right=right, whole=whole, short=short)
 
 
 def text_bars(values: Sequence[Any], width: int = 20) -> list[str]:

@@ -43,7 +43,7 @@ def test_beside_ids_their_age_stays_longest():
     )
     assert fit_columns(headings, cells, (), 80).left_out == ["is_late"]
     assert fit_columns(headings, cells, (), 76).left_out == ["status", "is_late"]
-    assert fit_columns(headings, cells, (), 70).left_out == ["status", "age", "is_late"]
+    assert fit_columns(headings, cells, (), 70).left_out == ["source", "status", "is_late"]
 
 
 @pytest.fixture
@@ -76,8 +76,10 @@ def test_what_does_not_fit_beside_an_id_is_told_a_field_a_line(mirrored: Command
     for row in (one, two):
         assert list(row) == ["job_id", "model", "status", "created_at", "cost"]
         assert row["job_id"].endswith(":openai") and row["model"].startswith("sora-2")
-    listed = _screen(mirrored, "80", "report", "open", "--since", "9999d")
+    listed = _screen(mirrored, "60", "report", "open", "--since", "9999d")
     assert "left out" not in listed and re.search(r"^age +(\d+[dhms] ?){1,2}$", listed, re.MULTILINE)
+    total = listed.split("\n\n")[-1].splitlines()
+    assert [line.split()[0] for line in total] == ["source", "seconds"], "of the sum only what was added up"
     assert "model" in _screen(mirrored, "80", "report", "models", "--since", "9999d").splitlines()[1]
 
 
@@ -89,6 +91,17 @@ def test_the_summary_tells_an_open_job_a_line(mirrored: Command):
     ids = mirrored("sql", "SELECT job_id FROM open_jobs", "--format", "csv").out.split()[1:]
     assert len(lines) > 2 and {line.split()[1] for line in lines} <= set(ids)
     assert all(re.fullmatch(r"default +\S+ +(\d+[dhms] ?){1,2}", line) for line in lines)
+
+
+@pytest.mark.parametrize(
+    "report, kept", [("open", "age"), ("slowest", "took"), ("jobs", "took"), ("remixes", "jobs")]
+)
+def test_a_list_of_jobs_keeps_what_it_was_asked_for_at_80_columns(mirrored: Command, report: str, kept: str):
+    lines = _screen(mirrored, "80", "report", report, "--since", "9999d").splitlines()
+    heading = next(number for number, line in enumerate(lines) if "job_id" in line)
+    assert kept in lines[heading].split(), lines[heading]
+    cells = lines[heading + 2].split()
+    assert any(len(cell) > 40 for cell in cells) and len(cells) > 1, cells
 
 
 def _screen(command: Command, width: str, *arguments: str) -> str:
