@@ -58,7 +58,9 @@ class Worker:
 
         def on_retry(error: GatewayError, wait: float) -> None:
             run = None if store is None else store.committed.run_id
-            get_logger("extract").warning("retry", source=source.name, run=run, error=str(error), wait=wait)
+            get_logger("extract").warning(
+                "retry", source=source.name, run=run, error=str(error), wait=round(wait, 2)
+            )
             told.waiting(source.name, error, wait)
 
         def redact(text: str) -> str:

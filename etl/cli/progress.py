@@ -75,7 +75,8 @@ class Moving(Silent):
     def advanced(self, source: str, counts: Counts, seconds: float) -> None:
         task, began = self._tasks[source]
         rate = counts.jobs_seen / max(time.monotonic() - began, 0.001)
-        said = f"{counts.jobs_seen:>9,} jobs {counts.pages:>6,} pages {rate:>7,.0f}/s"
+        jobs, pages = count_noun(counts.jobs_seen, "job"), count_noun(counts.pages, "page")
+        said = f"{jobs:>14} {pages:>12} {rate:>7,.0f}/s"
         self._update(task, completed=counts.jobs_seen, said=said)
 
     def reading(self, source: str, what: str, count: int) -> None:

@@ -61,7 +61,8 @@ def command(
         ),
     ] = None,
     since: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Only jobs created since then.", show_default="30d")
+        str | None,
+        typer.Option(metavar="TIME", help="Only jobs created since then, or all.", show_default="30d"),
     ] = None,
     until: Annotated[str | None, typer.Option(metavar="TIME", help="Only jobs created before then.")] = None,
     source: Annotated[
@@ -169,9 +170,9 @@ def _make_filter(
     from etl.analytics.ranges import parse_moment
 
     now, zone = datetime.now(UTC), config.reporting.timezone
-    start = parse_moment(since or "30d", now, zone)
+    start = None if (since or "").lower() == "all" else parse_moment(since or "30d", now, zone)
     end = None if until is None else parse_moment(until, now, zone, end=True)
-    if end is not None and end <= start:
+    if start is not None and end is not None and end <= start:
         raise ConfigError("the range is empty: --until is not after --since")
     return Filter(
         now, start, end, tuple(sources or ()), tuple(models or ()), zone, config.reporting.currency, limit

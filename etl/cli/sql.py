@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 _HELP = "A statement ends with ; — \\d lists tables and views, \\d NAME its columns; help, exit."
 
+#: As in psql and in sqlite3.
+_DESCRIBE = ("\\d", "\\dt", "\\dv", ".tables", ".schema")
+
 
 def command(
     ctx: typer.Context,
@@ -76,8 +79,9 @@ def _warn_of_rights(engine: Engine) -> None:
 
 
 def _answer(engine: Engine, text: str, form: str, output: Path | None, limit: int, timeout: float) -> None:
-    if text.startswith("\\d"):
-        _describe_relation(text)
+    word, _, name = text.rstrip().rstrip(";").partition(" ")
+    if word in _DESCRIBE:
+        _describe_relation(name.strip())
     else:
         _answer_statement(engine, text, form, output, limit, timeout)
 
@@ -97,12 +101,12 @@ def _answer_statement(
             print_line(note, DIM, stream=sys.stderr)
 
 
-def _describe_relation(text: str) -> None:
-    """`\\d` and `\\d NAME`: the same on every database, and with what things mean."""
+def _describe_relation(name: str) -> None:
+    """What there is, or the columns of `name`: the same on every database, and with what things mean."""
     from etl.analytics.catalogue import describe_relation
     from etl.cli.tables import show_table
 
-    show_table(describe_relation(text[2:].strip().rstrip(";")), "UTC")
+    show_table(describe_relation(name), "UTC")
 
 
 def _split_statements(lines: Iterable[str]) -> Iterator[str]:
@@ -120,8 +124,8 @@ def _split_statements(lines: Iterable[str]) -> Iterator[str]:
 
 
 def _ends_statement(line: str, *, first: bool) -> bool:
-    """Whether a statement ends with this line; one that begins with a backslash is complete."""
-    return line.rstrip().endswith(";") or (first and line.startswith("\\"))
+    """Whether a statement ends with this line; what begins with a backslash or a dot is complete."""
+    return line.rstrip().endswith(";") or (first and line.startswith(("\\", ".")))
 
 
 def _typed_statements() -> Iterator[str]:
@@ -140,9 +144,9 @@ def _typed_lines() -> Iterator[str]:
             print()
             return
         word = line.strip().rstrip(";").lower()
-        if not waiting and word in ("\\q", "quit", "exit"):
+        if not waiting and word in ("\\q", ".quit", ".exit", "quit", "exit"):
             return
-        if not waiting and word in ("\\?", "\\h", "help"):
+        if not waiting and word in ("\\?", "\\h", ".help", "?", "help"):
             print_line(_HELP, DIM)
             continue
         waiting = bool(waiting or line.strip()) and not _ends_statement(line, first=not waiting)

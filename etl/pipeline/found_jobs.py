@@ -219,8 +219,8 @@ def _reread_all(run: Run) -> None:
     if len(missing) > 1 and 2 * len(missing) > asked and not run.accept_suspicious:
         raise SuspiciousScan(
             f"{len(missing)} of {asked} jobs are not found by id; nothing was marked",
-            hint="perhaps another key or account answers; if they really are gone, run reconcile with "
-            "--accept-suspicious",
+            hint="perhaps another key or account answers; if they really are gone, run `bifrost-etl reconcile"
+            " SOURCE --accept-suspicious`",
         )
     for chunk in _chunks(missing):
         run.batch.gone += [each.job_id for each in _ask(run, chunk) if each.is_gone]

@@ -214,7 +214,8 @@ class Segments:
         elif not segment.reached:
             raise SuspiciousScan(
                 f"the list ended before job {segment.end.job_id!r}, which it showed before",
-                hint="nothing was marked; try again later, or accept it with --accept-suspicious",
+                hint="nothing was marked; try again later, or accept it: `bifrost-etl reconcile"
+                " SOURCE --accept-suspicious`",
             )
 
     def _doubt_end(self, name: str, segment: Segment) -> None:

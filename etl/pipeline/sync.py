@@ -84,7 +84,7 @@ def _run(run: Run, redact: Callable[[str], str], *, accept_suspicious: bool) -> 
         try:
             _walk(run, accept_suspicious=accept_suspicious)
         except Exception as caught:  # noqa: BLE001 (a run's last seam: it must not end unrecorded)
-            error = caught
+            error = _for_source(caught, run.source.name)
         try:
             if not isinstance(error, LeaseLost | LeaseHeld):
                 run.end(error, redact)
@@ -99,6 +99,13 @@ def _run(run: Run, redact: Callable[[str], str], *, accept_suspicious: bool) -> 
     if isinstance(error, LeaseHeld):  # it was taken between our look and our first commit
         return _result(run.source, run.store, "skipped", error)
     return _result(run.source, run.store, "interrupted" if isinstance(error, Stopped) else "failed", error)
+
+
+def _for_source(error: Exception, name: str) -> Exception:
+    """The error, whose advice names the source, so that a command in it can be pasted."""
+    if isinstance(error, EtlError) and error.hint is not None:
+        error.hint = error.hint.replace(" SOURCE ", f" {name} ")
+    return error
 
 
 def log_unexpected(source: Source, store: Store, error: Exception) -> None:

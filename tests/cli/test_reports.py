@@ -66,6 +66,13 @@ def test_an_empty_range_is_said_kindly(asked):
     assert (done.code, done.err) == (0, "") and "nothing in this range" in done.out
 
 
+def test_a_report_without_a_beginning_counts_all_jobs(asked):
+    stored = int(asked("sql", "SELECT count(*) AS n FROM video_jobs", "--format", "csv").out.split()[1])
+    [row] = csv.DictReader(io.StringIO(asked("report", "totals", "--since", "all", "--format", "csv").out))
+    assert int(row["jobs"]) == stored > 0
+    assert "at any time" in asked("report", "models", "--since", "all").out
+
+
 def test_a_terminal_gets_bars(asked):
     code, text = asked.on_terminal("report", "daily", *RANGE)
     assert code == 0 and "█" in text
@@ -138,6 +145,18 @@ def test_prices_of_the_configuration_are_used_once_they_are_applied(asked, tmp_p
     rows = list(csv.reader(io.StringIO(done.out)))
     assert done.err == ""
     assert ["openai", "sora-2", "USD", "3", "12", "24", "0"] in rows
+
+
+@pytest.mark.parametrize("asks", [".tables", "\\d", "\\dt"])
+def test_the_habits_of_other_shells_list_the_tables(asked, asks):
+    listed = asked("sql", asks).out
+    assert "job_facts" in listed and "video_jobs" in listed
+    assert "job_id" in asked("sql", ".schema video_jobs;").out
+    typed = subprocess.run(
+        [*PROGRAM, "sql"], cwd=asked.folder, env=asked._environment({}), capture_output=True, text=True,
+        input=f"{asks}\nSELECT 41 + 1\n", timeout=60,
+    )  # fmt: skip
+    assert "job_facts" in typed.stdout and "42" in typed.stdout
 
 
 def test_sql(asked):

@@ -54,3 +54,12 @@ def test_a_code_is_not_broken_on_a_phone(open_page: Callable[..., Any]) -> None:
     assert cells
     for cell in cells:
         assert cell.bounding_box()["width"] > 300
+
+
+@pytest.mark.parametrize("name", ["runs", "remixes"])
+def test_a_time_stands_beside_its_name_on_a_phone(open_page: Callable[..., Any], name: str) -> None:
+    page = open_page(f"/tables/{name}?since=all", viewport={"width": 390, "height": 800})
+    heights = page.evaluate(
+        "[...document.querySelectorAll('tbody td.k-instant:not(.lead, .main)')].map(e => e.offsetHeight)"
+    )
+    assert heights and max(heights) < 30, heights

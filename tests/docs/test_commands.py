@@ -44,6 +44,7 @@ RUN = {
     "docs/warehouse.md",
     "docs/api.md",
     "docs/operations.md",
+    "docs/database.md",
     "docs/erase.md",
     "docs/gateway-log.md",
     "docs/simulator.md",

@@ -62,7 +62,8 @@ def test_an_empty_list_is_refused_and_marks_nothing(database_url: str) -> None:
         result = r.reconcile()
         assert result.status == "failed"
         assert type(result.error).__name__ == "SuspiciousScan"
-        assert "--accept-suspicious" in (result.error.hint or "")  # type: ignore[union-attr]
+        advice = f"bifrost-etl reconcile {result.source} --accept-suspicious"
+        assert advice in (result.error.hint or "")  # type: ignore[union-attr]
         assert len(r.listed()) == 200
 
 
