@@ -38,7 +38,7 @@ def listed() -> List:
 def both(listed: List, url_by_turns: str) -> Iterator[tuple[Rig, Rig]]:
     """Two sources of one gateway, by turns on each database."""
     with reading(listed, url_by_turns, name="old") as old:
-        new = Rig(old.sim, old.url, name="new", read_timeout=5.0)
+        new = Rig(old.sim, old.url, name="new", read_timeout=30.0)
         with new.app:
             yield old, new
 

@@ -71,7 +71,7 @@ def reading(listed: List, url: str, **settings: Any) -> Iterator[Rig]:
         sim: Any = SimpleNamespace(
             world=World(jobs=1, start=1_767_200_000.0), gateway=raw, base_url=raw.base_url, requests=raw.asked
         )
-        rig = Rig(sim, url, **{"read_timeout": 5.0, **settings})
+        rig = Rig(sim, url, **{"read_timeout": 30.0, **settings})
         with rig.app:
             yield rig
 
@@ -222,7 +222,7 @@ def test_a_false_end_of_a_scan_unlists_nothing(url: str) -> None:
             again = Rig(
                 SimpleNamespace(world=r.world, base_url=raw.base_url, requests=raw.asked),  # type: ignore[arg-type]
                 url,
-                read_timeout=5.0,
+                read_timeout=30.0,
             )
             with again.app:
                 result = again.reconcile()
