@@ -7,12 +7,18 @@ from etl.pipeline.both_ends import BothEnds
 from etl.pipeline.oldest_first import newest_first_or_up, oldest_first, read_anew, read_one_way
 from etl.pipeline.page_checks import backwards
 from etl.pipeline.run import Run
+from etl.pipeline.shifted import look_over
 from etl.pipeline.trouble import POISON
 from etl.records import PageRows
 
 
 def first_load(run: Run) -> None:
     """Read everything the source lists. Raises GatewayError, StorageError, LeaseLost, Stopped."""
+    _read_all(run)
+    look_over(run)
+
+
+def _read_all(run: Run) -> None:
     if run.lists_newest_first:
         newest_first_or_up(run, oldest_first)
         return

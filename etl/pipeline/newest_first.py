@@ -16,6 +16,7 @@ from etl.pipeline.ending import Ending
 from etl.pipeline.page_checks import created
 from etl.pipeline.poison import isolate_from_above
 from etl.pipeline.run import Run
+from etl.pipeline.shifted import look_over
 from etl.pipeline.walk import NEIGHBOURS, Steering, walk_list
 from etl.records import JobRow, PageRequest, PageRows
 
@@ -32,6 +33,8 @@ def newest_first(run: Run) -> None:
     """
     descent = Descent(run)
     walk_list(descent, run.request("desc"))
+    if descent.turned_amid_new and run.store.kind != "first":  # a first load is looked over as a whole
+        look_over(run, descent.lowest_shown)
     if descent.hidden or not descent.reached_end:
         run.join("head")
         return
@@ -71,7 +74,12 @@ class Descent(Steering):
         self._newest_at: datetime | None = None  # creation of the newest job seen
         self.ending = Ending()
         self.unproved = False
+        self.turned_amid_new = False  # a page that ends with a job that was not known led to the next one
         self.overlapping = 0  # unknown jobs that are older than the newest known one
+
+    @property
+    def lowest_shown(self) -> str | None:
+        return None if self._oldest is None else self._oldest.job_id
 
     def begin_stretch(self, start: PageRequest) -> None:
         """The lane anew after every jump: its first cursor says where it stands."""
@@ -94,6 +102,7 @@ class Descent(Steering):
         for job_id in known:
             self.unseen.pop(job_id, None)
         run.add(self.lane, rows)
+        self.turned_amid_new = self.turned_amid_new or self._leads_on_from_new(rows, solid)
         self.last = rows
         self._oldest = rows.jobs[-1] if rows.jobs else self._oldest
         self.ending.saw(rows)
@@ -106,6 +115,9 @@ class Descent(Steering):
             run.flush()  # what the lane passed is stored before the lane moves
             self.jump = run.request("desc", self.next_hole())
         self.over = done or jumps
+
+    def _leads_on_from_new(self, rows: PageRows, solid: dict[str, Known]) -> bool:
+        return rows.page.following is not None and bool(rows.jobs) and rows.jobs[-1].job_id not in solid
 
     def pass_poison(self, request: PageRequest, error: GatewayError) -> PageRequest | None:
         following, _ = isolate_from_above(self.run, self.lane, request, error)

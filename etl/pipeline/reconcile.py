@@ -15,6 +15,7 @@ from etl.pipeline.ending import Ending
 from etl.pipeline.poison import isolate_from_above
 from etl.pipeline.run import Run
 from etl.pipeline.segments import Segments
+from etl.pipeline.shifted import look_over
 from etl.pipeline.turns import look_for_turns
 from etl.pipeline.walk import Steering, handle_event, walk_list
 from etl.records import Order, PageRequest, PageRows
@@ -38,7 +39,8 @@ def reconcile(run: Run, *, accept_suspicious: bool = False) -> None:
         downwards = run.lists_newest_first and order.lists_newest_first(run)
         oldest, unproved = _newest_first(run) if downwards else _segments(run, listed)
         run.flush()
-        place, unsaid = second_look.look_again(run, _oldest_place(run, oldest))
+        place = _lower(_oldest_place(run, oldest), look_over(run))
+        place, unsaid = second_look.look_again(run, place)
         if not accept_suspicious:
             unsaid += new_end.trust_new_end(run)
         missing, aged = _lost(run, place, strange)
@@ -115,6 +117,11 @@ def _oldest_place(run: Run, oldest: str | None) -> int | None:
     place, now = known_gaps.position(run, oldest), run.store.committed
     unread = [gap for gap in now.gaps if gap.kind == "unreadable" and gap.id in now.met]
     return None if any(gap.overlaps(None, place) for gap in unread) else place
+
+
+def _lower(place: int | None, shown: int | None) -> int | None:
+    """The oldest place that is listed, where another look showed one, too."""
+    return place if place is None or shown is None else min(place, shown)
 
 
 def _lost(run: Run, place: int | None, strange: list[int]) -> tuple[int, int]:

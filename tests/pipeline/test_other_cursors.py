@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -24,6 +26,9 @@ class Offsets:
     def __init__(self, said: str, *, more: bool = True, strict: bool = True, down: bool = False) -> None:
         self.jobs = [job(number) for number in range(3)]
         self.said, self.more, self.strict, self.down = said, more, strict, down
+        self.deletes: tuple[int, range] | None = (
+            None  # once a page this far on was shown: these jobs, by place
+        )
 
     def __call__(self, ask: Ask) -> bytes:
         if ask.path != "/v1/videos":
@@ -37,6 +42,9 @@ class Offsets:
         oldest_first = ask.query.get("order") == "asc" and not self.down
         jobs = self.jobs if oldest_first else self.jobs[::-1]
         shown, end = jobs[start : start + limit], start + limit
+        if self.deletes is not None and 0 < self.deletes[0] <= start:
+            self.jobs = [each for place, each in enumerate(self.jobs) if place not in self.deletes[1]]
+            self.deletes = None
         cursor = base64.b64encode(str(start + len(shown)).encode()).decode()
         body: dict[str, Any] = {"object": "list", "data": shown}
         if self.said == "last_id":
@@ -50,6 +58,17 @@ class Offsets:
         return answer(json.dumps(body).encode())
 
 
+@contextmanager
+def mirrored(listed: Offsets, url: str) -> Iterator[Rig]:
+    with RawGateway(listed) as raw:
+        sim: Any = SimpleNamespace(
+            world=World(jobs=1, start=1_767_200_000.0), gateway=raw, base_url=raw.base_url, requests=raw.asked
+        )
+        r = Rig(sim, url, page_size=10)
+        with r.app:
+            yield r
+
+
 @pytest.mark.parametrize("down", [False, True])
 @pytest.mark.parametrize("strict", [True, False])
 @pytest.mark.parametrize(
@@ -57,23 +76,54 @@ class Offsets:
 )
 def test_they_lead_on(url_by_turns: str, said: str, more: bool, strict: bool, down: bool) -> None:
     listed = Offsets(said, more=more, strict=strict, down=down)
-    with RawGateway(listed) as raw:
-        sim: Any = SimpleNamespace(
-            world=World(jobs=1, start=1_767_200_000.0), gateway=raw, base_url=raw.base_url, requests=raw.asked
-        )
-        r = Rig(sim, url_by_turns, page_size=10)
-        with r.app:
-            for count in (3, 10, 12, 50):
-                listed.jobs = [job(number) for number in range(count)]
-                for run in (r.sync, r.reconcile):
-                    result = run()
-                    assert result.status == "ok", result.error
-                    rows = sorted(r.listed().values(), key=lambda row: row["list_position"])
-                    assert [row["job_id"] for row in rows] == [each["id"] for each in listed.jobs]
-            del listed.jobs[20]
-            assert r.reconcile().status == "ok"
-            assert set(r.listed()) == {each["id"] for each in listed.jobs}
-            r.assert_accounts()
+    with mirrored(listed, url_by_turns) as r:
+        for count in (3, 10, 12, 50):
+            listed.jobs = [job(number) for number in range(count)]
+            for run in (r.sync, r.reconcile):
+                result = run()
+                assert result.status == "ok", result.error
+                rows = sorted(r.listed().values(), key=lambda row: row["list_position"])
+                assert [row["job_id"] for row in rows] == [each["id"] for each in listed.jobs]
+        del listed.jobs[20]
+        assert r.reconcile().status == "ok"
+        assert set(r.listed()) == {each["id"] for each in listed.jobs}
+        r.assert_accounts()
+
+
+@pytest.mark.parametrize("down", [False, True])
+@pytest.mark.parametrize("gone", [range(2, 5), range(93, 96)])
+@pytest.mark.parametrize("far", [20, 50])
+def test_what_a_deletion_moves_past_a_walk_is_found(
+    url_by_turns: str, down: bool, gone: range, far: int
+) -> None:
+    """Three jobs go while pages are read: the page that comes next begins three jobs too far on."""
+    listed = Offsets("next_cursor", down=down)
+    with mirrored(listed, url_by_turns) as r:
+        for run in (r.sync, r.reconcile):
+            listed.jobs = [job(number) for number in range(100)]
+            listed.deletes = (far, gone)
+            assert run().status == "ok"
+            assert listed.deletes is None, "nothing was deleted on the way"
+            assert {each["id"] for each in listed.jobs} <= set(r.listed())
+        assert r.reconcile().status == "ok"
+        assert set(r.listed()) == {each["id"] for each in listed.jobs}
+        r.assert_accounts()
+
+
+def test_what_a_deletion_moves_past_a_tick_is_found(url_by_turns: str) -> None:
+    listed = Offsets("next_cursor")
+    with mirrored(listed, url_by_turns) as r:
+        listed.jobs = [job(number) for number in range(60)]
+        r.ok()
+        before = len(r.sim.requests)
+        listed.jobs = [job(number) for number in range(100)]
+        listed.deletes = (10, range(93, 96))
+        r.ok()
+        assert {each["id"] for each in listed.jobs} <= set(r.listed())
+        assert len(r.sim.requests) - before <= 16
+        before = len(r.sim.requests)
+        r.ok()
+        assert len(r.sim.requests) - before == 1, "nothing new: nothing is looked over"
 
 
 def test_an_empty_page_says_nothing_of_what_cursors_are_called() -> None:
