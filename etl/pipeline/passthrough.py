@@ -40,6 +40,7 @@ class Passthrough:
         self._before: dict[str, str | None] = {}  # by cursor: the job listed just before it
         self._lock = threading.Lock()  # several lanes remember at once
         self._proved = False
+        self._reads_jobs = True  # by id; where it does not, pages may still be had
         self._ends = deque[str](maxlen=_REMEMBERED)  # cursors that only a page read here has named
 
     def remember(self, page: RawPage, rows: PageRows) -> None:
@@ -60,6 +61,7 @@ class Passthrough:
             raw = self._first(request) if request.after is None else self._behind(request, request.after)
         except GatewayError as error:
             self._note_failure(error)
+            self.possible = self.possible and isinstance(error, Retriable)
             return None
         if raw is not None and raw.leads_to is not None:
             self._ends.append(raw.leads_to)
@@ -76,22 +78,20 @@ class Passthrough:
     def job(self, job_id: str) -> PageRows | None:
         """One job that the gateway cannot decode; None when it cannot be had: a passthrough that says 404
         contradicts the gateway, which met the job."""
-        native = provider_bytes.native_id(job_id) if self.possible else None
+        native = provider_bytes.native_id(job_id) if self.possible and self._reads_jobs else None
         try:
             if native is None or not self._is_same_account():
                 return None
             return self._rows(self._gateway.raw_job(native, job_id))
         except GatewayError as error:
             self._note_failure(error)
+            self._reads_jobs = _may_pass(error)
             return None
 
     def _note_failure(self, error: GatewayError) -> None:
         get_logger("pipeline").warning("passthrough_failed", source=self._source.name, error=str(error))
-        if _may_pass(error):
-            return
-        missing = self._is_missing()
-        self.possible = isinstance(error, Retriable) and not missing
-        if missing:
+        if not _may_pass(error) and self._is_missing():
+            self.possible = False
             self.missing_since = int(self._store.clock().timestamp())
 
     def _is_missing(self) -> bool:

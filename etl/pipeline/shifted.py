@@ -19,7 +19,7 @@ LOOKS = 3
 def look_over(run: Run, until: str | None = None) -> int | None:
     """Store what pages down to the job `until` show (None: to the list's end); returns the oldest place of a
     stored job that they show. Nothing of a page that cannot be read: the walk has said what of it."""
-    look = _Look(run, until)
+    look = _Glance(run, until)
     if run.gateway.cursors.apart:
         run.flush()
         for _ in range(LOOKS):
@@ -28,7 +28,7 @@ def look_over(run: Run, until: str | None = None) -> int | None:
     return look.oldest
 
 
-class _Look:
+class _Glance:
     def __init__(self, run: Run, until: str | None) -> None:
         self._run, self._until = run, until
         self.oldest: int | None = None

@@ -39,6 +39,7 @@ class StrictGateway:
     passthrough: bool
     jobs: list[dict[str, Any]] = field(default_factory=list)
     asked: int = 0
+    lists_only: bool = False
 
     def __call__(self, ask: Ask) -> bytes:
         self.asked += 1
@@ -50,7 +51,7 @@ class StrictGateway:
             return self._by_id(ask.path.removeprefix("/v1/videos/"))
         if ask.path == "/openai_passthrough/v1/videos" and self.passthrough:
             return self._provider_list(ask)
-        if ask.path.startswith("/openai_passthrough/v1/videos/") and self.passthrough:
+        if ask.path.startswith("/openai_passthrough/v1/videos/") and self.passthrough and not self.lists_only:
             return self._provider_job(ask.path.removeprefix("/openai_passthrough/v1/videos/"))
         return reply({"error": {"message": "not found"}}, status=404)
 
@@ -159,3 +160,18 @@ def test_two_unreadable_records_far_apart(tmp_path: Path, version: str, passthro
         gap = command("status", "--json").json["sources"][0]["gaps"][0]
         assert gap["last_known_job_id"] == "video_00099:openai"
         assert gap["oldest_listed_job_id"] == "video_01901:openai"
+
+
+@pytest.mark.slow
+def test_an_old_open_job_is_read_around_where_only_lists_are(tmp_path: Path) -> None:
+    """It is read by id alone, and the way around the gateway's decoder knows no jobs by id."""
+    told = StrictGateway("2.0", True, [job(number) for number in range(60)])
+    told.jobs[20] = job(20, status="in_progress", completed_at=None)
+    told.lists_only = True
+    with mirrored(tmp_path, told) as command:
+        assert command("sync").code == 0
+        told.jobs[20] = job(20, seconds=8)
+        assert command("sync").code == 0
+    with closing(sqlite3.connect(tmp_path / "etl.db")) as connection:
+        query = "SELECT status FROM video_jobs WHERE job_id = ?"
+        assert connection.execute(query, (told.jobs[20]["id"],)).fetchone() == ("completed",)
