@@ -62,9 +62,10 @@ def find_left_open(conn: sa.Connection, source_id: int) -> Iterator[tuple[int, S
 
 def unlist_left_behind(conn: sa.Connection, source_id: int, run_id: int, started_at: datetime) -> None:
     """What an earlier scan of this source missed, and the source that counts it still believes to be listed:
-    if that one has not been read since, it never will say so itself."""
+    if that one has not been read since, as far as is known it never will say so itself."""
+    runs = sync_runs.c
     read_since = sa.exists().where(
-        sync_runs.c.source_id == _theirs.source_id, sync_runs.c.started_at > _ours.unlisted_at
+        runs.source_id == _theirs.source_id, runs.started_at > _ours.unlisted_at, runs.status == "ok"
     )
     query = _counted_elsewhere(source_id, _ours.job_id, _ours.unlisted_reason, _ours.unlisted_at).where(
         _ours.unlisted_at < started_at, _theirs.unlisted_at.is_(None), ~read_since

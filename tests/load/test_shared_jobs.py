@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from etl.analytics.filters import Filter
 from etl.analytics.queries import run_report
+from etl.db.engine import write_transaction
 from etl.feed.delivery import deliver_to_one
 from etl.load import shared_jobs
 from etl.load.totals import recount_all
+from etl.schema.tables import sync_runs
 from harness.truth import Tables, kept
 from tests.reliability.test_strange_lists import List, jobs, reading
 from tests.support.reading_back import assert_equal, destination, held
@@ -111,9 +114,9 @@ def test_a_lake_hears_of_it(both: tuple[Rig, Rig], listed: List, tmp_path: Path)
     assert counts == ["completed"] * 25
 
 
-@pytest.mark.parametrize("still_read", [False, True])
+@pytest.mark.parametrize("between", ["nothing", "a run", "a run that fails"])
 def test_what_vanished_after_a_renaming_is_open_no_more(
-    both: tuple[Rig, Rig], listed: List, still_read: bool
+    both: tuple[Rig, Rig], listed: List, between: str
 ) -> None:
     """At the second scan that misses it; unless the source that counts it was read in between, and saw it."""
     old, new = both
@@ -123,12 +126,16 @@ def test_what_vanished_after_a_renaming_is_open_no_more(
     assert new.reconcile().counts.jobs_unlisted == 1
     assert counted(new) == (25, 20, 5, 8)
     old.world.advance(3600)
-    if still_read:
+    if between == "a run":
         listed.jobs.insert(22, gone)
         old.ok()
         listed.jobs.remove(gone)
+    if between == "a run that fails":  # its key was withdrawn: it reads nothing
+        failed = {"source_id": 1, "kind": "incremental", "status": "failed", "started_at": old.now()}
+        with write_transaction(old.app.engine) as conn:
+            conn.execute(sa.insert(sync_runs), {**failed, "worker": "test"})
     assert new.reconcile().status == "ok"
-    assert counted(new) == (25, 20, 5 if still_read else 4, 8)
+    assert counted(new) == (25, 20, 5 if between == "a run" else 4, 8)
     assert not kept(Tables(new.app.engine, "old"))
 
 
