@@ -250,8 +250,11 @@ class BothEnds:
     def _ignores_order(self, rows: PageRows) -> bool:
         """The oldest-first half comes newest first: then the gateway can only be read downwards."""
         known = self.run.store.known([row.job_id for row in rows.jobs]) if self._old.taken is None else {}
-        places = [known[row.job_id].list_position for row in rows.jobs if row.job_id in known]
+        found = [row for row in rows.jobs if row.job_id in known]
+        places = [known[row.job_id].list_position for row in found]
         upside_down = len(places) > 1 and places == sorted(places, reverse=True)
+        if upside_down and len({row.created_at for row in found}) == 1:  # ties may have moved since
+            upside_down = order.lists_newest_first(self.run)
         if not upside_down and not order.runs_against(self.run, rows) and not self._starts_at_head(rows):
             return self._goes_backwards(rows)
         order.note_downwards(self.run)

@@ -26,7 +26,7 @@ def _read_all(run: Run) -> None:
         oldest_first(run)
         return
     if run.begun_anew:
-        read_anew(run)
+        newest_first_or_up(run, oldest_first) if order.lists_newest_first(run) else read_anew(run)
         return
     load = BothEnds(run)
     try:
