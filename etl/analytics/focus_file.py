@@ -63,7 +63,10 @@ def _cell(value: Any, *, raw: bool) -> str:
     if value is None:
         return ""
     if isinstance(value, Decimal):
-        return f"{value.normalize() + 0:f}"
+        text = f"{value.normalize() + 0:f}"
+        return (
+            text if "." in text else f"{text}.0"
+        )  # FOCUS wants decimals: a column of 8 and 12 reads as integers
     return str(value) if raw else spreadsheet_safe(str(value))
 
 

@@ -124,13 +124,13 @@ def test_rows_by_hand(filled: sa.Engine, tmp_path: Path) -> None:
     rows = export(filled, tmp_path / "out")
     wanted = ("BilledCost", "BillingCurrency", "ListCost", "PricingQuantity", "PricingUnit", "x_CostSource")
     assert [tuple(row[name] for name in wanted) for row in rows] == [
-        ("0.432", "USD", "0.432", "6", "Seconds", "price book estimate"),
+        ("0.432", "USD", "0.432", "6.0", "Seconds", "price book estimate"),
         ("0.7", "USD", "0.612", "8.5", "Seconds", "settled"),
-        ("0", "USD", "0.576", "8", "Seconds", "settled"),
-        ("2", "EUR", "2", "1", "Clips", "price book estimate"),
-        ("2.1", "USD", "2.1", "1", "Clips", "settled"),  # the price is in euros: no list price in dollars
-        ("0.000001", "USD", "0.000001", "1", "Requests", "settled"),
-        ("-0.25", "USD", "-0.25", "8", "Seconds", "settled"),
+        ("0.0", "USD", "0.576", "8.0", "Seconds", "settled"),
+        ("2.0", "EUR", "2.0", "1.0", "Clips", "price book estimate"),
+        ("2.1", "USD", "2.1", "1.0", "Clips", "settled"),  # the price is in euros: no list price in dollars
+        ("0.000001", "USD", "0.000001", "1.0", "Requests", "settled"),
+        ("-0.25", "USD", "-0.25", "8.0", "Seconds", "settled"),
     ]
     leap = rows[0]
     assert (leap["ChargePeriodStart"], leap["ChargePeriodEnd"]) == (

@@ -16,7 +16,9 @@ def test_costs_in_focus(configured: Command, tmp_path: Path) -> None:
     with (tmp_path / "costs" / "focus-1.3.csv").open(encoding="utf-8", newline="") as lines:
         rows = list(csv.DictReader(lines))
     billed = sum(Decimal(row["BilledCost"]) for row in rows)
-    assert len(rows) == done.json["rows"] > 0 and str(billed) == done.json["billed"]["USD"]
+    assert len(rows) == done.json["rows"] > 0 and billed == Decimal(done.json["billed"]["USD"])
+    decimals = [name for name in rows[0] if name.endswith(("Cost", "Quantity", "UnitPrice"))]
+    assert len(decimals) == 7 and all("." in row[name] for row in rows for name in decimals if row[name])
     spent = configured("report", "spend", "--by", "source", "--since", "3650d", "--format", "json").json
     assert sum(row["cost"] for row in spent["tables"]["spend"]["rows"]) == float(billed)
     assert {row["ServiceProviderName"] for row in rows} == {"OpenAI"}
