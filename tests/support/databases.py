@@ -221,6 +221,7 @@ def mariadb_server(*options: str) -> Iterator[Server]:
         first = ["--auth-root-authentication-method=normal", "--skip-test-db"]
         if installer == daemon:
             first = ["--initialize-insecure", "--secure-file-priv=NULL"]
+            first += [option for option in options if option.startswith("--lower-case")]  # for good
             options = ("--mysqlx=OFF", "--secure-file-priv=NULL", *options)
         _run([*_as(account), installer, *data, *first, f"--tmpdir={folder}", _SMALL_LOG])
         port = _free_port()
