@@ -13,7 +13,9 @@ HINT = "ask as an account that may only SELECT: see 'An account that can only re
 #: Rights on a whole MariaDB or MySQL server that reach beyond tables; `ALL PRIVILEGES` holds them all.
 _MYSQL = (
     *("ALL PRIVILEGES", "SUPER", "FILE", "PROCESS", "RELOAD", "SHUTDOWN", "CREATE USER", "GRANT OPTION"),
-    *("SET USER", "CONNECTION ADMIN", "BINLOG ADMIN", "READ_ONLY ADMIN", "SYSTEM_VARIABLES_ADMIN"),
+    *("SET USER", "CONNECTION ADMIN", "BINLOG ADMIN", "READ_ONLY ADMIN"),  # MariaDB's words, and MySQL's
+    *("SET_USER_ID", "SET_ANY_DEFINER", "CONNECTION_ADMIN", "BINLOG_ADMIN", "ROLE_ADMIN", "BACKUP_ADMIN"),
+    *("SYSTEM_VARIABLES_ADMIN", "PERSIST_RO_VARIABLES_ADMIN"),
 )
 _WRITING = ("INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER")
 _POSTGRES_ROLES = (

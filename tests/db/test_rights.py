@@ -15,9 +15,10 @@ def test_a_reader_on_mariadb(mariadb: Server) -> None:
     url = mariadb.create("rights")
     mighty = make_engine(url)
     migrate.upgrade_schema(mighty)
-    assert "ALL PRIVILEGES" in server_rights(mighty) and may_write(mighty)
+    assert {"ALL PRIVILEGES", "SUPER"} & set(server_rights(mighty)) and may_write(mighty)
+    is_mysql = mighty.dialect.name == "mysql"
     mighty.dispose()
-    mariadb.execute(f"CREATE OR REPLACE USER looker@'127.0.0.1' IDENTIFIED BY '{PASSWORD}'")
+    mariadb.execute(f"CREATE USER looker@'127.0.0.1' IDENTIFIED BY '{PASSWORD}'")
     mariadb.execute("GRANT SELECT, SHOW VIEW ON rights.* TO looker@'127.0.0.1'")
     reader = make_engine(url.replace("etl:", "looker:"))
     assert server_rights(reader) == () and not may_write(reader)
@@ -26,7 +27,11 @@ def test_a_reader_on_mariadb(mariadb: Server) -> None:
     mariadb.execute("GRANT FILE, SHOW DATABASES ON *.* TO looker@'127.0.0.1'")
     reader = make_engine(url.replace("etl:", "looker:"))
     assert server_rights(reader) == ("FILE",) and not may_write(reader)
+    administrators = "CONNECTION_ADMIN" if is_mysql else "CONNECTION ADMIN"
+    mariadb.execute(f"GRANT {administrators} ON *.* TO looker@'127.0.0.1'")
+    assert server_rights(reader) == ("FILE", administrators)
     reader.dispose()
+    mariadb.execute("DROP USER looker@'127.0.0.1'")
     mariadb.drop("rights")
 
 
