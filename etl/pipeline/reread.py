@@ -81,6 +81,8 @@ def _read_by_id(run: Run, job_id: str) -> bool:
             if job_id in run.open_shown and any(row.settled for row in found.jobs):
                 run.learn(moves_by_id=True)  # the list said otherwise a moment ago, and for long
             run.batch.by_id.append(found)
+            if not found.jobs:
+                _read_in_list(run, job_id)  # an answer without the job
     return True
 
 

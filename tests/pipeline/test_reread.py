@@ -104,12 +104,13 @@ def test_an_old_open_job_that_becomes_unreadable_is_a_gap(migrated_url: str, ord
         assert r.jobs()[broken]["status"] == "completed"
 
 
-def test_a_gateway_that_is_sick_by_id_makes_no_gap(migrated_url: str) -> None:
+@pytest.mark.parametrize("by_id", [UNREADABLE, answer(b'{"object":"video"}')])
+def test_a_gateway_that_is_sick_by_id_makes_no_gap(migrated_url: str, by_id: bytes) -> None:
     listed = aged()
     with reading(listed, migrated_url, page_size=10, open_job_patience=DAY) as r:
         r.world.advance(30 * DAY)
         r.ok()
-        listed.by_id = lambda _: UNREADABLE
+        listed.by_id = lambda _: by_id
         for number in (10, 30):
             listed.jobs[number] = {**listed.jobs[number], "status": "completed"}
         assert r.ok().gaps == 0
