@@ -5,7 +5,7 @@ from __future__ import annotations
 revision = "0029"
 down_revision = "0028"
 
-VIEWS = "f215b4753c1ca858"
+VIEWS = "b922d53c681e6b1e"
 
 
 def upgrade() -> None:

@@ -131,7 +131,7 @@ def test_latency_is_by_nearest_rank(world):
 def test_cache_daily(world):
     columns = [column.name for column in VIEWS["cache_daily"].columns]
     assert rows(world, "cache_daily", *columns) == [
-        (date(2026, 5, 1), "a", 3, 2, 1, 1, 0.6667, 22, 0.9),
+        (date(2026, 5, 1), "a", 3, 2, 1, 1, pytest.approx(2 / 3), 22, 0.9),
     ]
 
 
