@@ -76,9 +76,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     size = Counter(item.path for item in items)
 
-    def rank(item: pytest.Item) -> tuple[int, int]:
-        folder = item.path.parent.name
-        return LONG.index(folder) if folder in LONG else len(LONG), -size[item.path]
+    def rank(item: pytest.Item) -> tuple[int, str, int]:
+        folder = item.path.parent.name  # together: what its tests share is made once
+        return LONG.index(folder) if folder in LONG else len(LONG), folder, -size[item.path]
 
     items.sort(key=rank)
 
