@@ -28,10 +28,12 @@ _NEAR = 100
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """A complete, consistent scan. `oldest_position` is the oldest listed job's; `empty`: none was listed."""
+    """A complete, consistent scan. `oldest_position` is the oldest listed job's; `empty`: none was listed;
+    `shown` are jobs that it has shown and that are stored below all the same."""
 
     oldest_position: int | None
     empty: bool = False
+    shown: frozenset[str] = frozenset()
 
 
 def suspect_jobs(conn: sa.Connection, source_id: int, run_id: int | None, missing: Sequence[str]) -> None:
@@ -77,10 +79,39 @@ def count_still_listed(conn: sa.Connection, source_id: int, strange: Sequence[in
     return _count_jobs(conn, strange, _job.source_id == source_id, _job.unlisted_at.is_(None), is_placed())
 
 
-def count_older(conn: sa.Connection, source_id: int, position: int, strange: Sequence[int] = ()) -> int:
-    """How many jobs believed to be listed are older than the one at `position`, but for those."""
-    listed = (_job.source_id == source_id, _job.unlisted_at.is_(None), _job.suspect_run_id.is_(None))
-    return _count_jobs(conn, strange, *listed, _job.list_position < position, is_placed())
+def count_older(
+    conn: sa.Connection,
+    source_id: int,
+    position: int,
+    strange: Sequence[int] = (),
+    shown: frozenset[str] = frozenset(),
+) -> int:
+    """How many listed jobs are older than the one at `position`, but for those, and those `shown`."""
+    unsuspected = _job.suspect_run_id.is_(None)
+    return _count_jobs(conn, strange, unsuspected, *_older_conditions(source_id, position, shown))
+
+
+def _older_conditions(
+    source_id: int, position: int, shown: frozenset[str]
+) -> tuple[sa.ColumnElement[bool], ...]:
+    """Listed jobs below a position, but for those that were `shown`."""
+    older = (_job.source_id == source_id, _job.unlisted_at.is_(None), _job.list_position < position)
+    return (*older, is_placed(), *([_job.job_id.not_in(sorted(shown))] if shown else []))
+
+
+def suspects_behind(conn: sa.Connection, source_id: int, run_id: int, last: str, limit: int) -> list[str]:
+    """So many of this run's suspects, in the order of their ids behind `last`."""
+    query = sa.select(_job.job_id).where(*suspect_conditions(source_id, run_id), _job.job_id > last)
+    return list(conn.scalars(query.order_by(_job.job_id).limit(limit)))
+
+
+def listed_below(conn: sa.Connection, source_id: int, position: int, limit: int) -> list[tuple[str, int]]:
+    """Id and position of so many listed jobs below this position, the newest first."""
+    query = sa.select(_job.job_id, _job.list_position).where(
+        *_older_conditions(source_id, position, frozenset())
+    )
+    found = conn.execute(query.order_by(_job.list_position.desc()).limit(limit))
+    return [(row.job_id, row.list_position) for row in found]
 
 
 def _count_jobs(conn: sa.Connection, strange: Sequence[int], *where: sa.ColumnElement[bool]) -> int:
@@ -150,12 +181,7 @@ def conclude_scan(
         )
         counts.jobs_unlisted += _unlist_all(conn, source_id, run_id, everything, "unknown", at)
     elif scan.oldest_position is not None:
-        older = sa.select(_job.job_id).where(
-            _job.source_id == source_id,
-            _job.unlisted_at.is_(None),
-            _job.list_position < scan.oldest_position,
-            is_placed(),
-        )
+        older = sa.select(_job.job_id).where(*_older_conditions(source_id, scan.oldest_position, scan.shown))
         counts.jobs_unlisted += _unlist_all(conn, source_id, run_id, older, "aged_out", at)
 
 

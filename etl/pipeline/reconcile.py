@@ -6,16 +6,17 @@ looks right; a scan that does not is refused, and marks nothing.
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import closing, suppress
 
 from etl.errors import EtlError, GatewayError, SuspiciousScan
 from etl.load import Gap, Scan, newest_known, unlisting
-from etl.pipeline import known_gaps, new_end, order, second_look
+from etl.pipeline import known_gaps, new_end, order, second_look, spared
 from etl.pipeline.ending import Ending
 from etl.pipeline.poison import isolate_from_above
 from etl.pipeline.run import Run
 from etl.pipeline.segments import Segments
 from etl.pipeline.shifted import look_over
+from etl.pipeline.sights import Sights
 from etl.pipeline.turns import look_for_turns
 from etl.pipeline.walk import Steering, handle_event, walk_list
 from etl.records import Order, PageRequest, PageRows
@@ -31,6 +32,12 @@ MANY, SHARE = 10, 0.2
 
 def reconcile(run: Run, *, accept_suspicious: bool = False) -> None:
     """Scan everything. Raises SuspiciousScan, and then has marked nothing."""
+    with closing(Sights()) as run.sights:
+        _scan(run, accept_suspicious=accept_suspicious)
+    run.sights = None
+
+
+def _scan(run: Run, *, accept_suspicious: bool) -> None:
     store, complete = run.store, run.state.complete_run_id
     strange = store.read(lambda conn: unlisting.incomplete_runs(conn, store.source_id, complete))
     listed = store.read(lambda conn: unlisting.count_still_listed(conn, store.source_id, strange))
@@ -39,19 +46,21 @@ def reconcile(run: Run, *, accept_suspicious: bool = False) -> None:
         downwards = run.lists_newest_first and order.lists_newest_first(run)
         oldest, unproved = _newest_first(run) if downwards else _segments(run, listed)
         run.flush()
+        spared.trust_what_was_shown(run)
         place = _lower(_oldest_place(run, oldest), look_over(run))
         place, unsaid = second_look.look_again(run, place)
         if not accept_suspicious:
             unsaid += new_end.trust_new_end(run)
-        missing, aged = _lost(run, place, strange)
+        shown = spared.shown_below(run, place)
+        missing, aged = _lost(run, place, strange, shown)
         if not accept_suspicious:
             _judge(run, listed, missing + unsaid, aged, unproved)
-            if any(_lost(run, place, [])):  # what one account lists says nothing of another one's jobs
+            if any(_lost(run, place, [], shown)):  # what one account lists says nothing of another one's jobs
                 look_for_turns(run)
         elif newest is not None and missing + aged >= listed:
             reason = "none of the jobs known as listed was listed any more, and that was accepted"
             run.open_gap(Gap(newest[1], None, newest[0], oldest, reason, accepted=True))
-        run.batch.scan = Scan(place, empty=store.committed.counts.jobs_seen == 0)
+        run.batch.scan = Scan(place, store.committed.counts.jobs_seen == 0, shown)
         run.learn(moves_by_id=False)  # jobs that stand still say it anew
     except BaseException:
         with suppress(EtlError):  # left behind, they stay mere suspicion; what went wrong is what counts
@@ -124,14 +133,15 @@ def _lower(place: int | None, shown: int | None) -> int | None:
     return place if place is None or shown is None else min(place, shown)
 
 
-def _lost(run: Run, place: int | None, strange: list[int]) -> tuple[int, int]:
-    """How many jobs that were listed are missing, and how many are older than the oldest one listed."""
+def _lost(run: Run, place: int | None, strange: list[int], shown: frozenset[str]) -> tuple[int, int]:
+    """How many jobs that were listed are missing, and how many are older than the oldest one listed, but for
+    those that were `shown`."""
     store = run.store
     run_id, source_id = store.committed.run_id or 0, store.source_id
     missing = store.read(lambda conn: unlisting.count_suspects(conn, source_id, run_id, strange))
     if place is None:
         return missing, 0
-    return missing, store.read(lambda conn: unlisting.count_older(conn, source_id, place, strange))
+    return missing, store.read(lambda conn: unlisting.count_older(conn, source_id, place, strange, shown))
 
 
 def _judge(run: Run, listed: int, missing: int, aged: int, unproved: str | None) -> None:

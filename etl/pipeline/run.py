@@ -27,6 +27,7 @@ from etl.observer import Observer
 from etl.pipeline import read_ahead
 from etl.pipeline.page_checks import Guard, keeps_order
 from etl.pipeline.page_fetcher import PageFetcher
+from etl.pipeline.sights import Sights
 from etl.pipeline.trouble import Budget, note_trouble
 from etl.records import Order, PageRequest, PageRows
 from etl.transform import Options
@@ -62,6 +63,7 @@ class Run:
         self.nameless = False  # the list's cursors are no ids: the next run cannot go on from one
         self.narrowing = Budget()
         self.shown: set[str] = set()  # jobs this run has seen on pages; kept for incremental runs only
+        self.sights: Sights | None = None  # jobs that pages have shown; kept for reconciles only
         self.wanted: set[str] = set()  # jobs that are yet to be read one by one
         self.open_shown: set[str] = set()  # of these, the jobs that were shown open
         self._readings = Counter[str]()
@@ -266,6 +268,9 @@ class Run:
         batch.requests, batch.retries = self.gateway.requests, self.gateway.retries
         begun = time.monotonic()
         self.store.commit(batch)
+        if self.sights is not None:
+            for rows in [*(rows for _, rows in batch.pages), *batch.glanced]:
+                self.sights.add(row.job_id for row in rows.jobs)
         self.pending.clear()
         self._flushed = time.monotonic()
         self.progress.advanced(self.source.name, self.store.committed.counts, self._flushed - begun)

@@ -50,6 +50,8 @@ def _oldest_place(
     run: Run, look: _Look, oldest: int | None, below: list[ties.Tied]
 ) -> tuple[int | None, int]:
     """All that is shown of the oldest second is listed; where that cannot be said, none of it aged out."""
+    if run.sights is not None:
+        look.shown |= run.sights.among([tied.job_id for tied in below])
     vague = [tied for tied in below if tied.moment in look.pending and tied.job_id not in look.shown]
     kept = [tied.position for tied in below if tied.job_id in look.shown or tied in vague]
     place = min(kept, default=oldest)

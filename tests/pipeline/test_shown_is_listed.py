@@ -1,0 +1,57 @@
+"""What a scan has shown is listed, wherever it is stored: lists whose ties moved, and lies, have left jobs at
+places that contradict the list, and then other lanes, or the same one begun anew, pass them unseen."""
+
+from __future__ import annotations
+
+import random
+from importlib import import_module
+
+import pytest
+import sqlalchemy as sa
+
+from etl.schema.tables import video_jobs
+from etl.simulator import World
+from tests.support.rig import Rig, rig
+
+
+def misplace(r: Rig, chance: random.Random, pairs: int) -> None:
+    """Jobs that are far from each other change places."""
+    places = {job_id: row["list_position"] for job_id, row in r.jobs().items()}
+    chosen = chance.sample(sorted(places), 2 * pairs)
+    moves = {a: places[b] for a, b in zip(chosen, [*chosen[1:], chosen[0]], strict=True)}
+    with r.app.engine.begin() as conn:
+        for job_id, place in moves.items():
+            conn.execute(
+                sa.update(video_jobs).where(video_jobs.c.job_id == job_id).values(list_position=place)
+            )
+
+
+def delete(world: World, chance: random.Random, count: int) -> set[str]:
+    gone = set(chance.sample(sorted(job["id"] for job in world.expected()), count))
+    for job_id in gone:
+        world.delete(job_id)
+    return gone
+
+
+def unlisted(r: Rig) -> set[str]:
+    return {job_id for job_id, row in r.jobs().items() if row["unlisted_at"] is not None}
+
+
+@pytest.mark.parametrize("order", ["auto", "desc"])
+@pytest.mark.parametrize("seed", range(5))
+def test_only_what_the_list_does_not_show_is_missing(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, order: str, seed: int
+) -> None:
+    chance, world = random.Random(seed), World(seed=seed, jobs=240, rate=0, ties=0.1)
+    monkeypatch.setattr(import_module("etl.pipeline.reconcile"), "MIN_SEGMENT", 20)
+    with rig(world, database_url, settings={"page_size": 7, "order": order, "concurrency": 3}) as r:
+        r.ok()
+        misplace(r, chance, 6)
+        gone = delete(world, chance, 5)
+        result = r.reconcile()
+        assert result.status == "ok", result.error
+        assert unlisted(r) <= gone
+        assert r.reconcile().status == "ok"
+        assert unlisted(r) == gone
+        r.assert_equals_gateway()
+        r.assert_accounts()
