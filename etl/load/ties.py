@@ -54,11 +54,11 @@ def _seconds_of(conn: sa.Connection, source_id: int, row: Any) -> list[datetime]
     """Its creation, or that of the nearest listed jobs on either side that have one."""
     if row.created_at is not None:
         return [row.created_at]
-    beside = [_nearest_creation(conn, source_id, row.list_position, above=above) for above in (False, True)]
+    beside = [nearest_creation(conn, source_id, row.list_position, above=above) for above in (False, True)]
     return [moment for moment in beside if moment is not None]
 
 
-def _nearest_creation(conn: sa.Connection, source_id: int, place: int, *, above: bool) -> datetime | None:
+def nearest_creation(conn: sa.Connection, source_id: int, place: int, *, above: bool) -> datetime | None:
     """Of the listed job at this place, or of the next one above it, or below, that has one."""
     beside = _job.list_position >= place if above else _job.list_position <= place
     where = (_job.source_id == source_id, _job.unlisted_at.is_(None), _job.created_at.is_not(None), beside)
@@ -67,6 +67,24 @@ def _nearest_creation(conn: sa.Connection, source_id: int, place: int, *, above:
         query.order_by(_job.list_position if above else _job.list_position.desc()).limit(1)
     )
     return found
+
+
+def suspects_between(
+    conn: sa.Connection, source_id: int, run_id: int, low: int | None, high: int | None
+) -> list[str]:
+    """This run's suspects that were created when the listed jobs at two places were, or between (None: no
+    bound): where ties moved, their own places need not stand there."""
+    ends = [
+        None if place is None else nearest_creation(conn, source_id, place, above=above)
+        for place, above in ((low, False), (high, True))
+    ]
+    if None not in ends:
+        ends.sort()  # type: ignore[type-var]
+    first, last = ends
+    where = [*suspect_conditions(source_id, run_id)]
+    where += [] if first is None else [_job.created_at >= first]
+    where += [] if last is None else [_job.created_at <= last]
+    return list(conn.scalars(sa.select(_job.job_id).where(*where)))
 
 
 def edge_of_second(conn: sa.Connection, source_id: int, moment: datetime, *, highest: bool) -> int | None:
@@ -93,7 +111,7 @@ def below_in_its_second(conn: sa.Connection, source_id: int, position: int | Non
     that stands there. One of another second ends it: what lies below has nothing to do with ties."""
     if position is None:
         return []
-    born = _nearest_creation(conn, source_id, position, above=True)
+    born = nearest_creation(conn, source_id, position, above=True)
     if born is None:
         return []
     where = (_job.source_id == source_id, _job.unlisted_at.is_(None), _job.list_position < position)

@@ -47,6 +47,7 @@ def _scan(run: Run, *, accept_suspicious: bool) -> None:
         oldest, unproved = _newest_first(run) if downwards else _segments(run, listed)
         run.flush()
         spared.trust_what_was_shown(run)
+        spared.leave_gaps_out(run)
         place = _lower(_oldest_place(run, oldest), look_over(run))
         place, unsaid = second_look.look_again(run, place)
         if not accept_suspicious:

@@ -1,4 +1,5 @@
-"""What a scan has itself shown is not missing, wherever it is stored.
+"""What a scan has itself shown is not missing, wherever it is stored, nor is what stands in a stretch that
+nobody could read.
 
 A list whose ties moved, or that lied, has left jobs at places that contradict it: where one lane has shown
 them, another one, or the same one begun anew, finds them unseen in the stretch that it passes.
@@ -7,7 +8,7 @@ them, another one, or the same one begun anew, finds them unseen in the stretch 
 from __future__ import annotations
 
 from etl.errors import SuspiciousScan
-from etl.load import unlisting
+from etl.load import OpenGap, ties, unlisting
 from etl.pipeline.run import Run
 from etl.words import count_noun
 
@@ -29,6 +30,18 @@ def trust_what_was_shown(run: Run) -> None:
 def _suspects(run: Run, run_id: int, last: str) -> list[str]:
     store = run.store
     return store.read(lambda conn: unlisting.suspects_behind(conn, store.source_id, run_id, last, _CHUNK))
+
+
+def leave_gaps_out(run: Run) -> None:
+    """Suspects as old as what nobody could read stand in there, perhaps: nothing is said of them."""
+    now = run.store.committed
+    for gap in [gap for gap in now.gaps if gap.kind == "unreadable" and gap.id in now.met]:
+        run.store.suspect(_as_old_as(run, gap), again=False)
+
+
+def _as_old_as(run: Run, gap: OpenGap) -> list[str]:
+    store, run_id = run.store, run.store.committed.run_id or 0
+    return store.read(lambda conn: ties.suspects_between(conn, store.source_id, run_id, gap.low, gap.high))
 
 
 def shown_below(run: Run, place: int | None) -> frozenset[str]:
