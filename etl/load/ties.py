@@ -79,7 +79,7 @@ def suspects_between(
         for place, above in ((low, False), (high, True))
     ]
     if None not in ends:
-        ends.sort()  # type: ignore[type-var]
+        ends.sort()
     first, last = ends
     where = [*suspect_conditions(source_id, run_id)]
     where += [] if first is None else [_job.created_at >= first]
