@@ -60,13 +60,15 @@ def _goes_on(run: Run, head: PageRows) -> bool:
 
 
 def found_window(run: Run) -> bool:
-    """Ask behind two jobs of the newest page: both times the same page comes again."""
+    """Ask behind two jobs of the newest page, and behind what it calls its last one, where that is another
+    name: each time the same page comes again."""
     if run.source.window == "never":
         return False
     try:
         head = run.peek(run.request("desc"))
         ids = [row.job_id for row in head.jobs]
-        cursors = [head.page.leads_to, *ids[:1]]
+        named = [] if head.page.last_id in (None, *ids) else [head.page.last_id]
+        cursors = [head.page.leads_to, *ids[:1], *named]
         window = len(ids) > 1 and all(
             _begins_again(ids, run.peek(run.request("desc", cursor))) for cursor in cursors
         )
