@@ -32,9 +32,12 @@ MANY, SHARE = 10, 0.2
 
 def reconcile(run: Run, *, accept_suspicious: bool = False) -> None:
     """Scan everything. Raises SuspiciousScan, and then has marked nothing."""
-    with closing(Sights()) as run.sights:
-        _scan(run, accept_suspicious=accept_suspicious)
-    run.sights = None
+    with closing(Sights()) as sights:
+        run.sights = sights
+        try:
+            _scan(run, accept_suspicious=accept_suspicious)
+        finally:
+            run.sights = None  # a scan that failed still commits what it has read
 
 
 def _scan(run: Run, *, accept_suspicious: bool) -> None:
@@ -46,10 +49,10 @@ def _scan(run: Run, *, accept_suspicious: bool) -> None:
         downwards = run.lists_newest_first and order.lists_newest_first(run)
         oldest, unproved = _newest_first(run) if downwards else _segments(run, listed)
         run.flush()
+        looked = look_over(run)
         spared.trust_what_was_shown(run)
         spared.leave_gaps_out(run)
-        place = _lower(_oldest_place(run, oldest), look_over(run))
-        place, unsaid = second_look.look_again(run, place)
+        place, unsaid = second_look.look_again(run, _lower(_oldest_place(run, oldest), looked))
         if not accept_suspicious:
             unsaid += new_end.trust_new_end(run)
         shown = spared.shown_below(run, place)
