@@ -84,3 +84,42 @@ def test_the_oldest_job_is_put_elsewhere_while_a_scan_is_on(
         result = r.reconcile()
         assert result.status == "ok", result.error
         assert unlisted(r) == set()
+
+
+@pytest.mark.parametrize("order", ["auto", "desc"])
+def test_what_nobody_can_read_is_not_missing_where_it_is_stored(database_url: str, order: str) -> None:
+    """The record became unreadable after ties had moved it; another job beside its wrong place is gone."""
+    world = World(seed=3, jobs=120, rate=0, ties=0.0, version="1.5")
+    ids = [job["id"] for job in world.expected()]
+    with rig(world, database_url, settings={"page_size": 7, "order": order}) as r:
+        r.ok()
+        move_between(r, ids[80], ids[30], ids[31])
+        world.update(ids[80], seconds=8)
+        world.delete(ids[32])
+        result = r.reconcile()
+        assert (result.status, result.gaps) == ("ok", 1), result.error
+        assert unlisted(r) == {ids[32]}
+        r.assert_accounts()
+
+
+def move_between(r: Rig, job_id: str, low: str, high: str) -> None:
+    place = (r.jobs()[low]["list_position"] + r.jobs()[high]["list_position"]) // 2
+    with r.app.engine.begin() as conn:
+        conn.execute(sa.update(video_jobs).where(video_jobs.c.job_id == job_id).values(list_position=place))
+
+
+def test_a_scan_that_fails_is_over(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The list ignores its cursor by now: it is read as a window in the same run, and that is no scan."""
+    world = World(seed=3, jobs=60, rate=0, ties=0.0)
+    with rig(world, database_url, settings={"page_size": 7}) as r:
+        r.ok()
+        ask = GatewayClient.page
+
+        def asked(self: GatewayClient, request: PageRequest, **how: Any) -> RawPage:
+            page = ask(self, replace(request, after=None), **how)
+            return replace(page, request=request)
+
+        monkeypatch.setattr(GatewayClient, "page", asked)
+        result = r.reconcile()
+        assert result.status == "ok", result.error
+        assert unlisted(r) == set()
