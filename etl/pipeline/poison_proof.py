@@ -47,22 +47,24 @@ def _confirmed(run: Run, low: str | None, high: str | None, error: GatewayError)
     known = (behind_low if one_way else _beside(run, low, "asc"), _beside(run, high, "desc"))
     asked = [request for request in known if request is not None]
     with_cursor = [request for request in asked if request.after is not None]
-    far = [each for each in (_far(run, low, "asc"), _far(run, high, "desc")) if each is not None]
-    if isinstance(error, Unparseable):  # the gateway says so itself: it is well where any page reads
+    beyond = [_far(run, low, "asc"), _far(run, high, "desc")]
+    far = [request for request, _ in beyond if request is not None]
+    if isinstance(error, Unparseable) and not any(enough for _, enough in beyond):
+        # the list's ends say that the gateway is well; where more is known, cursors must work, too
         far += [PageRequest(None, "asc", 1), PageRequest(None, "desc", 1)]
     return any(reads(run, request, error) for request in [*(with_cursor or asked), *far])
 
 
-def _far(run: Run, job_id: str | None, order: Order) -> PageRequest | None:
-    """A page so far before this job that it does not reach it, where the gateway shows no page of one job; or
-    as far as jobs are known."""
+def _far(run: Run, job_id: str | None, order: Order) -> tuple[PageRequest | None, bool]:
+    """A page so far before this job that it does not reach it, where the gateway shows no page of one job, or
+    as far as jobs are known; and whether enough are."""
     place, found = known_gaps.position(run, job_id), None
     for _ in range(FAR):
         beyond = None if place is None else run.store.listed_beside(place, above=order == "desc")
         if beyond is None:
-            break
+            return (None if found is None else PageRequest(found, order, 1)), False
         found, place = beyond
-    return None if found is None else PageRequest(found, order, 1)
+    return PageRequest(found, order, 1), True
 
 
 def _beside(run: Run, job_id: str | None, order: Order) -> PageRequest | None:
