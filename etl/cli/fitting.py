@@ -45,7 +45,7 @@ class Fitted:
     def says_too_little(self, headings: Sequence[str]) -> bool:
         """Whether nothing but ids is left, or of a table without ids less than a third."""
         if _has_ids(headings):
-            return bool(self.left_out) and all(_ID.search(headings[n]) for n in self.columns)
+            return bool(self.left_out) and not _telling(self.columns, headings)
         return len(self.left_out) > 2 * len(self.columns)
 
 
@@ -93,10 +93,19 @@ def _has_ids(headings: Sequence[str]) -> bool:
 
 
 def _first_to_go(shown: Sequence[int], headings: Sequence[str]) -> int:
-    """The first column names what a line is about, unless an id does."""
+    """The first column names what a line is about, unless an id does: beside ids the last column that says
+    something stays longer than the source."""
     by_id = _has_ids(headings)
     names = {headings[n].partition(" (")[0]: n for n in (shown if by_id else shown[1:])}
+    telling = _telling(shown, headings)
+    if by_id and len(telling) == 1 and "source" in names:
+        return names["source"]
     for name in (*LEAST, *(LEAST_BESIDE_AN_ID if by_id else ())):
         if name in names:
             return names[name]
     return shown[-1]
+
+
+def _telling(shown: Iterable[int], headings: Sequence[str]) -> list[int]:
+    """What says something about a job, which its id and its source do not."""
+    return [n for n in shown if headings[n] != "source" and not _ID.search(headings[n])]

@@ -46,6 +46,14 @@ def test_beside_ids_their_age_stays_longest():
     assert fit_columns(headings, cells, (), 70).left_out == ["source", "status", "is_late"]
 
 
+def test_beside_ids_their_state_stays_where_nothing_else_tells():
+    headings = ["source", "job_id", "model", "status", "created_at"]
+    cells = [["openai", "v" * 62, "sora-2", "in_progress", "2026-12-01 00:49:24"]]
+    assert fit_columns(headings, cells, (), 80).columns == [1, 3]
+    narrow = fit_columns(headings, cells, (), 70)
+    assert narrow.columns == [1] and narrow.says_too_little(headings)
+
+
 @pytest.fixture
 def mirrored(tmp_path: Path) -> Command:
     with Simulator(World(jobs=300, stuck=0.05), token=TOKEN) as sim:
