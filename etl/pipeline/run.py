@@ -270,10 +270,16 @@ class Run:
         self.store.commit(batch)
         if self.sights is not None:
             for rows in [*(rows for _, rows in batch.pages), *batch.glanced]:
-                self.sights.add(row.job_id for row in rows.jobs)
+                self.sights.add([row.job_id for row in rows.jobs])
         self.pending.clear()
         self._flushed = time.monotonic()
         self.progress.advanced(self.source.name, self.store.committed.counts, self._flushed - begun)
+
+    def note_refused(self, cursor: str | None) -> None:
+        """A reconcile's cursor is dead: its job is gone, though a page has shown it before."""
+        if self.sights is not None and cursor is not None:
+            self.flush()  # what was shown so far counts as before
+            self.sights.refuse(cursor)
 
     def end(self, error: Exception | None, redact: Callable[[str], str]) -> None:
         """The last commit: what is gathered, the run's end, and the lease's release, together."""

@@ -154,6 +154,7 @@ class Segments:
 
     def replace_cursor(self, name: str, request: PageRequest, error: GatewayError) -> None:
         segment = self._segments[name]
+        self.run.note_refused(request.after)
         if not segment.first:  # deleted since the page that it ended, unless that page was another account's
             self.run.flush()
             if not self.run.store.was_known(segment.passed):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tempfile
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 #: Bytes: a million jobs.
 IN_MEMORY = 8 << 20
@@ -23,12 +23,20 @@ class Sights:
     def __init__(self) -> None:
         self._file = tempfile.SpooledTemporaryFile(IN_MEMORY if _has_folder() else 0)  # noqa: SIM115
 
-    def add(self, ids: Iterable[str]) -> None:
+        self._refused: set[str] = set()
+
+    def add(self, ids: Sequence[str]) -> None:
+        self._refused.difference_update(ids)
         self._file.write(array("q", map(hash, ids)))
+
+    def refuse(self, cursor: str) -> None:
+        """The gateway knows this job no more: only being shown again says that it is listed."""
+        self._refused.add(cursor)
 
     def among(self, ids: Sequence[str]) -> set[str]:
         """Those of `ids` that were shown."""
-        wanted, found = {hash(job_id): job_id for job_id in ids}, set[str]()
+        wanted = {hash(job_id): job_id for job_id in ids if job_id not in self._refused}
+        found = set[str]()
         self._file.seek(0)
         while wanted and (chunk := self._file.read(_CHUNK)):
             found.update(wanted[each] for each in wanted.keys() & array("q", chunk))

@@ -85,8 +85,9 @@ def walk_list(steering: Steering, start: PageRequest | None) -> None:
         except POISON as error:
             following = steering.pass_poison(error.request or asked, error)
         except (DeadCursor, NotFound) as error:
-            steering.run.met_refusal = True
-            following = steering.replace_cursor(error.request or asked, error)
+            refused, steering.run.met_refusal = error.request or asked, True
+            steering.run.note_refused(refused.after)
+            following = steering.replace_cursor(refused, error)
 
 
 def _read_stretch(steering: Steering, start: PageRequest) -> PageRequest | None:
