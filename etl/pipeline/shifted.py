@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from etl.errors import DeadCursor, NotFound
 from etl.load.positions import UNPLACED
+from etl.pipeline.page_checks import Guard
 from etl.pipeline.run import Run
 from etl.pipeline.trouble import POISON
-from etl.records import PageRequest, PageRows
+from etl.records import Order, PageRequest, PageRows
 
 #: Looks at the same pages, until one shows nothing that was passed over.
 LOOKS = 3
@@ -36,12 +37,15 @@ class _Glance:
     def finds_more(self) -> bool:
         """Whether a job that was on no page stands behind a known one; before it there are only new ones."""
         run, more, behind_known = self._run, False, False
-        request: PageRequest | None = run.request("asc" if run.lists_oldest_first else "desc")
+        order: Order = "asc" if run.lists_oldest_first else "desc"
+        request: PageRequest | None = run.request(order)
+        guard = Guard(order)
         while request is not None:
             try:
                 rows = run.fetch(request)
             except (*POISON, DeadCursor, NotFound):
                 break
+            guard.check(rows, by_time=False)
             for is_known in self._take(rows):
                 more = more or (behind_known and not is_known)
                 behind_known = behind_known or is_known

@@ -7,12 +7,15 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from etl.extract.cursors import Cursors
+from etl.pipeline.run import Run
+from etl.pipeline.shifted import look_over
 from etl.records import PageRequest, RawPage
 from etl.simulator import World
 from tests.reliability.raw_gateway import Ask, RawGateway, answer, job
@@ -30,6 +33,8 @@ class Offsets:
             None  # once a page this far on was shown: these jobs, by place
         )
 
+        self.goes_round = 0  # so often it leads to its second page
+
     def __call__(self, ask: Ask) -> bytes:
         if ask.path != "/v1/videos":
             return answer(b'{"error":{"message":"no such video"}}', status="404 Not Found")
@@ -39,6 +44,8 @@ class Offsets:
         except ValueError:
             if self.strict:
                 return answer(b'{"detail":"not a cursor"}', status="422 Unprocessable Entity")
+        if self.goes_round and start:
+            self.goes_round, start = self.goes_round - 1, limit
         oldest_first = ask.query.get("order") == "asc" and not self.down
         jobs = self.jobs if oldest_first else self.jobs[::-1]
         shown, end = jobs[start : start + limit], start + limit
@@ -124,6 +131,25 @@ def test_what_a_deletion_moves_past_a_tick_is_found(url_by_turns: str) -> None:
         before = len(r.sim.requests)
         r.ok()
         assert len(r.sim.requests) - before == 1, "nothing new: nothing is looked over"
+
+
+def test_a_look_that_goes_round_ends_by_name(url_by_turns: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The walk is over, and then the list leads back to its second page: the look never ended."""
+    listed = Offsets("next_cursor")
+    with mirrored(listed, url_by_turns) as r:
+        listed.jobs = [job(number) for number in range(60)]
+        r.ok()
+
+        def look(run: Run) -> int | None:
+            listed.goes_round = 100
+            return look_over(run)
+
+        monkeypatch.setattr(import_module("etl.pipeline.reconcile"), "look_over", look)
+        before = len(r.sim.requests)
+        result = r.reconcile()
+        assert type(result.error).__name__ == "RepeatedPage"
+        assert len(r.sim.requests) - before < 40
+        assert len(r.listed()) == 60
 
 
 def test_an_empty_page_says_nothing_of_what_cursors_are_called() -> None:
